@@ -1,0 +1,180 @@
+//! Backtests over a store, on both engines, and of an archive.
+
+use super::archive::Archive;
+use super::replay::tests::{changed, eventful, in_memory};
+use super::*;
+use crate::gate::fixture::{autosave, ten_o_clock, whole_policy, window};
+use crate::testing::{World, recorded};
+
+const LIMITS: Limits = Limits { changes: 100, strip: 1_000 };
+
+async fn asked(world: &World, policy: Option<Policy>, whole: bool, from: u32) -> Backtest {
+    let question = Question {
+        target: autosave(),
+        from: window(from).start,
+        to: window(500).end,
+        policy: policy.map(Arc::new),
+        whole,
+        limits: LIMITS,
+    };
+    backtest(Arc::clone(&world.store) as _, question).await.unwrap()
+}
+
+/// PO-4: the policy that was in force changes nothing, to the last bit; read from any moment on, and either way.
+#[tokio::test]
+async fn the_policy_in_force_changes_nothing() {
+    crate::testing::on_each_engine(|db| async move {
+        let world = eventful(db, 11, 90).await;
+        let all = recorded(&world).await.len() as u64;
+        for (policy, whole) in
+            [(None, false), (None, true), (Some(whole_policy()), false), (Some(whole_policy()), true)]
+        {
+            for from in [0, 37] {
+                let found = asked(&world, policy.clone(), whole, from).await;
+                assert!(found.same, "whole {whole}, from {from}: {found:?}");
+                assert_eq!(found.identical, found.decisions, "whole {whole}, from {from}");
+                assert!(from > 0 || found.decisions == all);
+                assert_eq!(found.compared_with, [whole_policy().version]);
+            }
+        }
+    })
+    .await;
+}
+
+/// PO-4: another threshold changes what it should, and nothing in the past.
+#[tokio::test]
+async fn another_policy_is_compared_and_nothing_is_stored() {
+    let world = eventful(in_memory().await, 11, 90).await;
+    let (before, waiting) = (recorded(&world).await, world.waiting().await);
+    let stricter = changed(|text| text.replace("save_latency_p95: 2.5s", "save_latency_p95: 0.5s"));
+    let [quick, whole] = [
+        asked(&world, Some(stricter.clone()), false, 0).await,
+        asked(&world, Some(stricter.clone()), true, 0).await,
+    ];
+    assert_eq!(quick, whole);
+    assert!(!quick.same && quick.changes.total > 0 && quick.identical == 0, "{quick:?}");
+    assert!(quick.verdicts.new.violation > quick.verdicts.old.violation);
+    assert!(quick.changes.items.iter().all(|it| it.phase.as_str() == "A"), "only the phase that was changed");
+    assert_eq!(quick.policy, Some(stricter.version));
+    // Another definition of a metric asks for the batches by itself.
+    let median = changed(|text| text.replace("quantile: 0.95", "quantile: 0.5"));
+    let found = asked(&world, Some(median), false, 0).await;
+    assert_eq!(found.unjudged.total, 0, "{found:?}");
+    assert_eq!((recorded(&world).await, world.waiting().await), (before, waiting));
+}
+
+/// An epoch's time without any decisions, and a target that the policy does not know.
+#[tokio::test]
+async fn nothing_to_look_at_is_no_error_and_an_unknown_target_is_one() {
+    let world = World::in_memory().await;
+    let found = asked(&world, Some(whole_policy()), false, 0).await;
+    assert!(found.same && found.decisions == 0);
+    let unknown = Question {
+        target: TargetName::parse("nobody").unwrap(),
+        from: ten_o_clock(),
+        to: window(1).end,
+        policy: Some(Arc::new(whole_policy())),
+        whole: false,
+        limits: LIMITS,
+    };
+    let error = backtest(Arc::clone(&world.store) as _, unknown).await.unwrap_err();
+    assert!(matches!(error, BacktestError::UnknownTarget(_)), "{error}");
+}
+
+/// PO-4: archived batches under two policies; the same twice changes nothing.
+#[tokio::test]
+async fn archived_batches_are_compared_under_two_policies() {
+    let world = eventful(in_memory().await, 5, 90).await;
+    let mut batches: Vec<_> = recorded(&world).await.into_iter().filter_map(|it| it.batch).collect();
+    batches.sort_by_key(|batch| batch.window);
+    batches.dedup_by_key(|batch| batch.window);
+    let run = |new: Policy| {
+        let (old, new) = (Arc::new(whole_policy()), Arc::new(new));
+        let mut archive = Archive::new(autosave(), old, new, LIMITS).unwrap();
+        for batch in &batches {
+            archive.add(batch, batch.collected_at);
+        }
+        archive.finish().unwrap()
+    };
+    let same = run(whole_policy());
+    assert!(same.same && same.identical == same.decisions, "{same:?}");
+    assert!(same.decisions > batches.len() as u64, "holes raise alarms");
+    let stricter = run(changed(|text| text.replace("save_latency_p95: 2.5s", "save_latency_p95: 0.5s")));
+    assert!(stricter.changes.total > 0 && stricter.verdicts.new.violation > same.verdicts.new.violation);
+    let impatient = run(changed(|text| text.replace("delayed_after: 5m", "delayed_after: 31s")));
+    assert!(impatient.decisions > same.decisions, "a batch of 31.25 s is given up on");
+    assert!(
+        Archive::new(
+            TargetName::parse("nobody").unwrap(),
+            Arc::new(whole_policy()),
+            Arc::new(whole_policy()),
+            LIMITS
+        )
+        .is_none()
+    );
+}
+
+/// PO-4: a year of one target's windows, with distributions of 2,000 buckets each. Measured by hand:
+/// `cargo test --release -p analyzer-svc --lib a_year_of_history -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes a year first, and what it measures belongs to the machine"]
+async fn a_year_of_history_is_tried_in_seconds() {
+    const YEAR: u32 = 35_040;
+    let world = World::new(in_memory().await);
+    a_year(&world, YEAR).await;
+    let stricter = changed(|text| text.replace("save_latency_p95: 2.5s", "save_latency_p95: 2.4s"));
+    for whole in [false, true] {
+        let started = std::time::Instant::now();
+        let question = Question {
+            target: autosave(),
+            from: ten_o_clock(),
+            to: window(YEAR).start,
+            policy: Some(Arc::new(stricter.clone())),
+            whole,
+            limits: LIMITS,
+        };
+        let found = backtest(Arc::clone(&world.store) as _, question).await.unwrap();
+        let took = started.elapsed();
+        println!("{} decisions, whole {whole}: {took:?}", found.decisions);
+        assert_eq!(found.decisions, u64::from(YEAR));
+        assert_eq!(found.unjudged.total, 0);
+    }
+}
+
+async fn a_year(world: &World, windows: u32) {
+    use crate::gate::fixture::{COMPLETED, Counts};
+    use crate::gate::{CheckedBatch, Subject, batch_hash, judge_batch};
+    use crate::ledger::{self, Judged, Rules};
+    use crate::store::{Commit, Committed, TargetState};
+
+    let kept = whole_policy();
+    world.store.keep_policy(&kept.version, &kept.text, ten_o_clock()).await.unwrap();
+    let rules = &kept.targets[&autosave()];
+    let rules = Rules { version: &kept.version, policy: rules, phase: &rules.phases[0] };
+    let mut histogram = shared_types::Histogram::default();
+    (0..2_000).for_each(|n| histogram.record(100.0 * 1.001_f64.powi(n)));
+    let mut state = TargetState::unheard(autosave());
+    for n in 0..windows {
+        let mut batch = Counts { window: window(n), completed: 2_000, ..Counts::default() }.batch();
+        let saves = batch.distributions.get_mut(COMPLETED).unwrap();
+        let quantile = |q| histogram.quantile(q).unwrap();
+        (saves.p50, saves.p95, saves.p99) = (quantile(0.5), quantile(0.95), quantile(0.99));
+        (saves.max, saves.histogram) = (histogram.max().unwrap(), histogram.encode());
+        let checked = CheckedBatch::check(batch.clone(), rules.policy).unwrap();
+        let (hash, now) = (batch_hash(&batch), batch.collected_at);
+        let judged = Judged {
+            subject: Subject::of(&batch),
+            judgement: judge_batch(&checked, &[], rules.policy, rules.phase),
+            batch_hash: Some(hash.clone()),
+            elapsed_ms: None,
+            sequence: u64::from(n) + 1,
+            at: now,
+        };
+        let decision = ledger::decide(&mut state, rules, judged);
+        let message = crate::delivery::message(&decision, now);
+        let batch = Some((batch, hash));
+        let commit = Commit { state: state.clone(), decision, batch, event: None, message, now };
+        assert_eq!(world.store.commit(&commit).await.unwrap(), Committed::Done);
+        state.version += 1;
+    }
+}

@@ -1,0 +1,199 @@
+//! Stored history under another policy: what would have been decided, against what was (PO-4).
+//!
+//! `replay` judges the past again and `compare` holds the two sides against each other, both without I/O; here history
+//! is read, page by page, in the order in which it was made. The next page is read while one is judged.
+//!
+//! What follows from decisions (incidents, moves) is the reporter's to decide, and services never import each other:
+//! this comparison is of the gate. `phasegate backtest` adds the reporter's machine to it.
+
+pub mod archive;
+pub mod compare;
+pub mod replay;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use service_kit::db::DbError;
+use service_kit::policy::Policy;
+use shared_types::{TargetName, Timestamp};
+
+use crate::gate::longest_look_back;
+use crate::store::{AnalyzerStore, Recorded, RecordedKey, Span};
+use compare::{About, Backtest, Comparison, Limits};
+use replay::{Replay, needs_batch};
+
+/// Decisions that one backtest looks at: years of a target's 15 min windows.
+pub const MOST_DECISIONS: u64 = 250_000;
+/// Decisions read at once: few where each brings its distributions.
+const PAGE: u32 = 1_000;
+const PAGE_WHOLE: u32 = 200;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub target: TargetName,
+    /// Windows that begin at or after this, and before `to`.
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// None: each decision is made again under the policy it was made by.
+    pub policy: Option<Arc<Policy>>,
+    /// From the batches themselves, also where what was observed would do.
+    pub whole: bool,
+    pub limits: Limits,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    #[error("the policy has no target `{0}`")]
+    UnknownTarget(TargetName),
+    #[error("{0} decisions are more than one backtest looks at ({MOST_DECISIONS}); give a shorter time")]
+    TooMany(u64),
+    #[error("the judging broke")]
+    Broke(#[from] tokio::task::JoinError),
+    #[error("the store failed")]
+    Store(#[from] DbError),
+}
+
+/// Policies by version; none where the text is not kept or not a policy.
+type Policies = BTreeMap<String, Option<Arc<Policy>>>;
+
+/// What goes from page to page.
+struct Work {
+    question: Question,
+    policies: Policies,
+    replay: Replay,
+    comparison: Comparison,
+}
+
+/// Answers from the store.
+///
+/// # Errors
+/// [`BacktestError`].
+pub async fn backtest(store: Arc<dyn AnalyzerStore>, question: Question) -> Result<Backtest, BacktestError> {
+    let target = question.target.clone();
+    let look_back = match &question.policy {
+        None => store_look_back(store.as_ref(), &question).await?,
+        Some(policy) => {
+            let target = policy.targets.get(&target);
+            longest_look_back(target.ok_or_else(|| BacktestError::UnknownTarget(question.target.clone()))?)
+        }
+    };
+    let mut work = Work {
+        replay: Replay::new(target.clone(), look_back),
+        comparison: Comparison::new(question.limits),
+        policies: Policies::new(),
+        question,
+    };
+    // What a mean looks back on comes before the windows that are compared.
+    let from = work.question.from.minus(look_back);
+    if let Some(span) = store.span(&target, from, work.question.to).await? {
+        if span.decisions > MOST_DECISIONS {
+            return Err(BacktestError::TooMany(span.decisions));
+        }
+        work = replay_span(store.as_ref(), &span, work).await?;
+    }
+    let Work { question, comparison, .. } = work;
+    let about = About { target, from: question.from, to: question.to };
+    Ok(comparison.finish(question.policy.map(|it| it.version.clone()), about))
+}
+
+/// Without a policy of its own a replay looks back as far as the newest policy of its time did.
+async fn store_look_back(
+    store: &dyn AnalyzerStore,
+    question: &Question,
+) -> Result<std::time::Duration, BacktestError> {
+    let Some(span) = store.span(&question.target, question.from, question.to).await? else {
+        return Ok(std::time::Duration::ZERO);
+    };
+    let first = store.recorded(&span, &RecordedKey::before(&span), false, 1).await?;
+    let mut policies = Policies::new();
+    learn(store, &first, &mut policies).await?;
+    let policy = policies.into_values().flatten().next();
+    let target = policy.as_ref().and_then(|policy| policy.targets.get(&question.target));
+    Ok(target.map(longest_look_back).unwrap_or_default())
+}
+
+async fn replay_span(store: &dyn AnalyzerStore, span: &Span, mut work: Work) -> Result<Work, BacktestError> {
+    let mut whole = work.question.whole;
+    let mut after = RecordedKey::before(span);
+    let mut page = read(store, span, &after, whole).await?;
+    while let Some(last) = page.last() {
+        learn(store, &page, &mut work.policies).await?;
+        if !whole && page.iter().any(|it| work.needs_batch(it)) {
+            whole = true;
+            page = read(store, span, &after, whole).await?;
+            continue;
+        }
+        after = RecordedKey::of(&last.decision);
+        let judged = tokio::task::spawn_blocking(move || {
+            for recorded in &page {
+                work.take(recorded);
+            }
+            work
+        });
+        let (judged, next) = tokio::join!(judged, read(store, span, &after, whole));
+        (work, page) = (judged?, next?);
+    }
+    Ok(work)
+}
+
+async fn read(
+    store: &dyn AnalyzerStore,
+    span: &Span,
+    after: &RecordedKey,
+    whole: bool,
+) -> Result<Vec<Recorded>, DbError> {
+    store.recorded(span, after, whole, if whole { PAGE_WHOLE } else { PAGE }).await
+}
+
+/// Reads the policies that a page's decisions were made by.
+async fn learn(store: &dyn AnalyzerStore, page: &[Recorded], policies: &mut Policies) -> Result<(), DbError> {
+    for recorded in page {
+        let version = &recorded.decision.policy_version;
+        if !policies.contains_key(version) {
+            let text = store.policy_text(version).await?;
+            let policy = text.and_then(|text| Policy::parse(&text, "policy").ok()).map(Arc::new);
+            policies.insert(version.clone(), policy);
+        }
+    }
+    Ok(())
+}
+
+impl Work {
+    fn was(&self, recorded: &Recorded) -> Option<Arc<Policy>> {
+        self.policies.get(&recorded.decision.policy_version).cloned().flatten()
+    }
+
+    fn needs_batch(&self, recorded: &Recorded) -> bool {
+        let was = self.was(recorded);
+        let policy = self.question.policy.as_ref().or(was.as_ref());
+        policy.is_some_and(|by| needs_batch(by, was.as_deref(), &self.question.target))
+    }
+
+    fn take(&mut self, recorded: &Recorded) {
+        let (old, was) = (&recorded.decision, self.was(recorded));
+        let compared = old.window.start >= self.question.from;
+        let Some(by) = self.question.policy.clone().or_else(|| was.clone()) else {
+            if compared {
+                self.comparison.unjudged(old, "the text of its policy is not kept".to_owned());
+            }
+            return;
+        };
+        let replayed = self.replay.step(recorded, &by, was.as_deref());
+        if !compared {
+            return;
+        }
+        if let Some(alarm) = &replayed.alarm {
+            self.comparison.add(None, Some(alarm));
+        }
+        match replayed.unjudged {
+            Some(why) => self.comparison.unjudged(old, why),
+            None => self.comparison.add(Some(old), replayed.made.as_ref()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "backtest_tests.rs"]
+mod tests;

@@ -1,0 +1,46 @@
+//! From what went wrong to what is answered: one table.
+
+use std::time::Duration;
+
+use service_kit::http::ApiError;
+
+use crate::analyzer::IntakeError;
+use crate::dry_run::DryRunError;
+
+impl From<IntakeError> for ApiError {
+    fn from(error: IntakeError) -> Self {
+        let detail = chain(&error);
+        match error {
+            IntakeError::UnknownTarget(_) => Self::unprocessable("unknown_target", detail),
+            IntakeError::Batch(_) => Self::unprocessable("invalid_batch", detail),
+            IntakeError::Future(_) => Self::unprocessable("window_in_the_future", detail),
+            IntakeError::Different { .. } => Self::conflict("batch_differs", detail, Vec::new()),
+            IntakeError::TooEarly(_) => Self::unavailable(detail, Duration::from_secs(5)),
+            IntakeError::Contended => Self::unavailable(detail, Duration::from_secs(1)),
+            IntakeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DryRunError> for ApiError {
+    fn from(error: DryRunError) -> Self {
+        let detail = chain(&error);
+        match error {
+            DryRunError::UnknownTarget(_) => Self::unprocessable("unknown_target", detail),
+            DryRunError::UnknownPhase { .. } => Self::unprocessable("unknown_phase", detail),
+            _ => Self::unprocessable("invalid_fixture", detail),
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

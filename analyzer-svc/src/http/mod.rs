@@ -1,0 +1,73 @@
+//! The analyzer over HTTP: handlers extract, call, map; the document is generated from them.
+
+mod backtests;
+mod batches;
+mod decisions;
+mod error;
+mod evaluations;
+mod explanations;
+mod gate;
+mod policies;
+
+use service_kit::ServiceName;
+use service_kit::http::openapi::finish;
+use shared_types::{Epoch, PhaseId, TargetName, Timestamp, Verdict};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::analyzer::Analyzer;
+use crate::store::Filter;
+
+pub use backtests::BacktestRequest;
+pub use evaluations::{Evaluation, EvaluationRequest};
+pub use gate::TargetGate;
+
+/// The service's own routes.
+pub fn routes(analyzer: Analyzer) -> axum::Router {
+    described().with_state(analyzer).split_for_parts().0
+}
+
+/// The OpenAPI 3.1 document.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    finish(described().into_openapi(), ServiceName::Analyzer)
+}
+
+fn described() -> OpenApiRouter<Analyzer> {
+    OpenApiRouter::new()
+        .routes(routes!(batches::post_batch, batches::get_batches))
+        .routes(routes!(batches::post_collector_event))
+        .routes(routes!(decisions::get_decisions))
+        .routes(routes!(decisions::get_decision))
+        .routes(routes!(explanations::get_explanation))
+        .routes(routes!(gate::get_gate))
+        .routes(routes!(evaluations::post_evaluation))
+        .routes(routes!(backtests::post_backtest))
+        .routes(routes!(policies::get_policies))
+        .routes(routes!(policies::get_policy))
+}
+
+/// What a list is narrowed to.
+#[derive(Debug, Clone, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct FilterQuery {
+    target: Option<TargetName>,
+    /// Windows that begin at or after this.
+    from: Option<Timestamp>,
+    /// Windows that begin before this.
+    to: Option<Timestamp>,
+    verdict: Option<Verdict>,
+    phase: Option<PhaseId>,
+    epoch: Option<Epoch>,
+}
+
+impl From<FilterQuery> for Filter {
+    fn from(query: FilterQuery) -> Self {
+        let FilterQuery { target, from, to, verdict, phase, epoch } = query;
+        Self { target, from, to, verdict, phase, epoch }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! The service: its parts put together, started and stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use service_kit::client::Neighbour;
+use service_kit::clock::Clock;
+use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
+use service_kit::outbox::{WorkerOptions, run_worker};
+use service_kit::rules::{Life, Rulebook};
+use service_kit::{CommonConfig, ServiceName};
+use shared_types::rollout::Rollout;
+use shared_types::{Directive, TargetName};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::analyzer::Analyzer;
+use crate::delivery::Deliverer;
+use crate::steward::WatchSteward;
+use crate::store::{AnalyzerStore, SqlStore, migrations};
+use crate::watch_loop::{Directives, WatchLoop};
+use crate::{http, metrics};
+
+/// How long the reporter may take to take a decision.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the watch waits for the reporter's word; without it, silence is raised.
+const DIRECTIVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+const FORGOTTEN_AT_ONCE: u32 = 500;
+/// Trials may bring years of history: a few at a time, apart from the batches that decisions wait for.
+const TRIALS: Bulk = Bulk { calls: &["/evaluations", "/backtests"], in_flight: 2, body_budget: 20 << 20 };
+
+/// What the analyzer is run with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub common: CommonConfig,
+}
+
+/// Runs the analyzer until `shutdown`: HTTP, the watch, and the delivery of decisions. What was accepted is
+/// committed; what was not delivered yet is delivered after the next start.
+///
+/// # Errors
+/// The database cannot be opened, the listener cannot be used, or a part ended that must not.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let Config { common } = config;
+    metrics::describe();
+    let db = common.database(migrations()).await?;
+    let store: Arc<dyn AnalyzerStore> = Arc::new(SqlStore::new(db.clone()));
+    let clock = Arc::clone(&common.clock);
+    let files = common.policy_file();
+    let book = Rulebook::open(&db, &files, &common.policy, clock.as_ref()).await?;
+    let steward = WatchSteward { store: Arc::clone(&store), book: book.clone() };
+    let mut life = Life::new(common.service, book.clone(), files, &db, &clock, Arc::new(steward));
+    life.begin(&common.policy).await.context("policy")?;
+    let analyzer = Analyzer::new(Arc::clone(&store), book.clone(), Arc::clone(&clock));
+
+    let directives = ReporterDirectives(common.neighbour(ServiceName::Reporter, DIRECTIVE_TIMEOUT)?);
+    let watch = WatchLoop::new(analyzer.clone(), Arc::new(directives));
+    let deliverer = Arc::new(Deliverer::new(common.neighbour(ServiceName::Reporter, DELIVERY_TIMEOUT)?));
+    let options = WorkerOptions::new(ServiceName::Analyzer.as_str());
+    let worker = run_worker(db.clone(), Arc::clone(&clock), deliverer, options, shutdown.clone());
+
+    let (kept, clock_of_retention) = (Arc::clone(&store), Arc::clone(&clock));
+    let parts = ServiceParts {
+        service: ServiceName::Analyzer,
+        router: http::routes(analyzer),
+        openapi: http::openapi(),
+        readiness: readiness(store, clock, book.clone()),
+        tokens: common.tokens.clone(),
+        options: HttpOptions { bulk: TRIALS, ..HttpOptions::default() },
+    };
+    let forgetting = tokio::spawn(forget(kept, clock_of_retention, book, shutdown.clone()));
+    let life = tokio::spawn(life.run(shutdown.clone()));
+    let watch = tokio::spawn(watch.run(db.clone(), shutdown.clone()));
+    let worker = tokio::spawn(worker);
+    let served = serve(parts, listener, shutdown.clone());
+    let (served, watched, worked) = tokio::join!(
+        async {
+            let served = serve_then_stop(served, &shutdown).await;
+            served.context("serve")
+        },
+        ended(watch, "the watch", &shutdown),
+        ended(worker, "the delivery", &shutdown),
+    );
+    forgetting.await.ok();
+    life.await.ok();
+    db.close().await;
+    served.and(watched).and(worked)
+}
+
+/// Deletes what is older than the policy keeps, a little at a time; a failure is the next round's work.
+async fn forget(
+    store: Arc<dyn AnalyzerStore>,
+    clock: Arc<dyn Clock>,
+    book: Rulebook,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let (now, keep) = (clock.now(), book.current().policy.retention);
+        let batches = keep.batches.map(|it| now.minus(it));
+        let decisions = keep.decisions.map(|it| now.minus(it));
+        let more = match store.forget(batches, decisions, FORGOTTEN_AT_ONCE).await {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "old rows were not deleted");
+                false
+            }
+        };
+        let pause = if more { Duration::from_millis(100) } else { FORGET_EVERY };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Without its listener the service is of no use; the rest is stopped too.
+async fn serve_then_stop(
+    served: impl Future<Output = anyhow::Result<()>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let served = served.await;
+    shutdown.cancel();
+    served
+}
+
+/// A loop that ends before it was told to takes the service with it: half a service is worse than none.
+async fn ended(task: JoinHandle<()>, name: &'static str, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let ended = task.await;
+    let in_time = shutdown.is_cancelled();
+    shutdown.cancel();
+    ended.with_context(|| format!("{name} broke"))?;
+    anyhow::ensure!(in_time, "{name} ended by itself");
+    Ok(())
+}
+
+/// Without the database nothing can be accepted; a reporter that is away only makes decisions wait.
+fn readiness(store: Arc<dyn AnalyzerStore>, clock: Arc<dyn Clock>, book: Rulebook) -> Readiness {
+    let database = Arc::clone(&store);
+    Readiness::new()
+        .check("policy", move || std::future::ready(book.state()))
+        .check("database", move || {
+            let store = Arc::clone(&database);
+            async move {
+                match store.ping().await {
+                    Ok(()) => CheckState::Ok,
+                    Err(error) => CheckState::Failing(error.to_string()),
+                }
+            }
+        })
+        .check("reporter", move || {
+            let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
+            async move {
+                match store.outbox(clock.now()).await {
+                    Err(error) => CheckState::Degraded(error.to_string()),
+                    Ok(stats) if stats.dead > 0 => {
+                        CheckState::Degraded(format!("{} decisions were refused", stats.dead))
+                    }
+                    Ok(stats) => match stats.failing_lanes.first() {
+                        Some((lane, reason)) => CheckState::Degraded(format!("{lane}: {reason}")),
+                        None => CheckState::Ok,
+                    },
+                }
+            }
+        })
+}
+
+/// The reporter's word on what is collected.
+pub struct ReporterDirectives(pub Neighbour);
+
+#[async_trait]
+impl Directives for ReporterDirectives {
+    async fn of(&self, target: &TargetName) -> Option<Directive> {
+        match self.0.get_json::<Rollout>(&format!("/v1/rollouts/{target}")).await {
+            Ok(rollout) => rollout.directive,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(%target, error, "the reporter has no directive for us");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What the analyzer has to say of a new policy: batches that are expected must be judgeable by it (PO-2).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use service_kit::db::DbError;
+use service_kit::policy::Standing;
+use service_kit::rules::{Rulebook, Rules, Steward};
+
+use crate::store::AnalyzerStore;
+
+/// See the module.
+pub struct WatchSteward {
+    pub store: Arc<dyn AnalyzerStore>,
+    pub book: Rulebook,
+}
+
+#[async_trait]
+impl Steward for WatchSteward {
+    async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError> {
+        for target in self.book.current().policy.targets.keys() {
+            let expected = self.store.target(target).await?.watch;
+            let standing = expected.and_then(|watch| Standing::in_phase(target, &watch.phase));
+            let standing: Vec<Standing> = standing.into_iter().collect();
+            if let Some(objection) = next.policy.objection(&standing) {
+                return Ok(Some(objection));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn prepare(&self, _next: &Arc<Rules>) -> Result<(), DbError> {
+        Ok(())
+    }
+}

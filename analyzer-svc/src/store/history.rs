@@ -1,0 +1,188 @@
+//! What a decision was made from, read again: for its explanation, and in the order in which a target's
+//! decisions were made, for a replay.
+
+use std::collections::BTreeMap;
+
+use service_kit::db::{Db, DbError};
+use shared_types::{Batch, CollectorEvent, Decision, TargetName, Timestamp};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+use super::{StoredBatch, rows};
+use crate::gate::EarlierBatch;
+
+/// A decision with what it was made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    pub decision: Decision,
+    /// When the batch of its window was received, if it ever was.
+    pub arrived: Option<Timestamp>,
+    /// What that batch counted.
+    pub counters: Option<BTreeMap<String, u64>>,
+    /// That batch itself, if it was asked for.
+    pub batch: Option<Batch>,
+}
+
+/// Which decisions a replay reads, and how far they reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    pub target: TargetName,
+    /// Windows that begin at or after this, and before `to`.
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub decisions: u64,
+    /// Smallest and largest of their sequences.
+    pub first: i64,
+    pub last: i64,
+}
+
+/// The place of a decision in the order of a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedKey(i64, i64, String);
+
+impl RecordedKey {
+    /// Where `decision` stands.
+    #[must_use]
+    pub fn of(decision: &Decision) -> Self {
+        let sequence = decision.evidence.as_ref().map_or(0, |it| it.sequence);
+        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+        Self(sequence, decision.window.start.as_millis(), decision.decision_id.to_string())
+    }
+
+    /// Before all of a span.
+    #[must_use]
+    pub fn before(span: &Span) -> Self {
+        Self(span.first, i64::MIN, String::new())
+    }
+}
+
+pub(super) async fn batch_of(db: &Db, decision: Uuid) -> Result<Option<StoredBatch>, DbError> {
+    let row = sqlx::query(
+        "SELECT body, batch_hash, received_at_ms, decision_id, verdict FROM batches WHERE decision_id = $1",
+    )
+    .bind(decision.to_string())
+    .fetch_optional(db.pool())
+    .await?;
+    row.as_ref().map(rows::stored_batch).transpose()
+}
+
+pub(super) async fn event_of(db: &Db, decision: Uuid) -> Result<Option<CollectorEvent>, DbError> {
+    let row = sqlx::query(
+        "SELECT body FROM collector_events WHERE decision_id = $1 ORDER BY received_at_ms, event_id LIMIT 1",
+    )
+    .bind(decision.to_string())
+    .fetch_optional(db.pool())
+    .await?;
+    row.map(|row| rows::json("collector event", &rows::text(&row, "body")?)).transpose()
+}
+
+pub(super) async fn known_to(
+    db: &Db,
+    decision: &Decision,
+    since: Timestamp,
+    limit: i64,
+) -> Result<Vec<EarlierBatch>, DbError> {
+    let RecordedKey(sequence, start, _) = RecordedKey::of(decision);
+    let rows = sqlx::query(
+        "SELECT b.epoch, b.window_start_ms, b.window_end_ms, b.counters FROM batches AS b \
+         JOIN decisions AS d ON d.decision_id = b.decision_id \
+         WHERE b.target = $1 AND b.epoch = $2 AND b.window_end_ms > $3 AND b.window_start_ms < $4 \
+         AND d.sequence < $5 ORDER BY b.window_end_ms DESC LIMIT $6",
+    )
+    .bind(decision.target.as_str().to_owned())
+    .bind(i64::try_from(decision.epoch).unwrap_or(i64::MAX))
+    .bind(since.as_millis())
+    .bind(start)
+    .bind(sequence)
+    .bind(limit)
+    .fetch_all(db.pool())
+    .await?;
+    rows.iter().map(rows::earlier).collect()
+}
+
+pub(super) async fn previous(db: &Db, decision: &Decision) -> Result<Option<Decision>, DbError> {
+    let row = sqlx::query(
+        "SELECT body FROM decisions WHERE target = $1 AND epoch = $2 AND sequence < $3 \
+         ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(decision.target.as_str().to_owned())
+    .bind(i64::try_from(decision.epoch).unwrap_or(i64::MAX))
+    .bind(RecordedKey::of(decision).0)
+    .fetch_optional(db.pool())
+    .await?;
+    row.map(|row| rows::json("decision", &rows::text(&row, "body")?)).transpose()
+}
+
+pub(super) async fn span(
+    db: &Db,
+    target: &TargetName,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Option<Span>, DbError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS decisions, MIN(sequence) AS first, MAX(sequence) AS last FROM decisions \
+         WHERE target = $1 AND window_start_ms >= $2 AND window_start_ms < $3",
+    )
+    .bind(target.as_str().to_owned())
+    .bind(from.as_millis())
+    .bind(to.as_millis())
+    .fetch_one(db.pool())
+    .await?;
+    let (first, last): (Option<i64>, Option<i64>) = (row.try_get("first")?, row.try_get("last")?);
+    let decisions = u64::try_from(rows::number(&row, "decisions")?).unwrap_or(0);
+    Ok(std::iter::zip(first, last).next().map(|(first, last)| Span {
+        target: target.clone(),
+        from,
+        to,
+        decisions,
+        first,
+        last,
+    }))
+}
+
+const RECORDED: &str = "SELECT d.body AS decision, b.received_at_ms, b.counters, NULL AS body FROM decisions AS d \
+     LEFT JOIN batches AS b ON b.target = d.target AND b.window_start_ms = d.window_start_ms \
+     WHERE d.target = $1 AND (d.sequence, d.window_start_ms, d.decision_id) > ($2, $3, $4) AND d.sequence <= $5 \
+     AND d.window_start_ms >= $6 AND d.window_start_ms < $7 \
+     ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $8";
+const RECORDED_WHOLE: &str = "SELECT d.body AS decision, b.received_at_ms, b.counters, b.body FROM decisions AS d \
+     LEFT JOIN batches AS b ON b.target = d.target AND b.window_start_ms = d.window_start_ms \
+     WHERE d.target = $1 AND (d.sequence, d.window_start_ms, d.decision_id) > ($2, $3, $4) AND d.sequence <= $5 \
+     AND d.window_start_ms >= $6 AND d.window_start_ms < $7 \
+     ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $8";
+
+/// A page in the order in which the decisions were made; `whole` reads the batches with their histograms too.
+pub(super) async fn recorded(
+    db: &Db,
+    span: &Span,
+    after: &RecordedKey,
+    whole: bool,
+    limit: u32,
+) -> Result<Vec<AnyRow>, DbError> {
+    let RecordedKey(sequence, start, id) = after.clone();
+    let rows = sqlx::query(if whole { RECORDED_WHOLE } else { RECORDED })
+        .bind(span.target.as_str().to_owned())
+        .bind(sequence)
+        .bind(start)
+        .bind(id)
+        .bind(span.last)
+        .bind(span.from.as_millis())
+        .bind(span.to.as_millis())
+        .bind(i64::from(limit))
+        .fetch_all(db.pool())
+        .await?;
+    Ok(rows)
+}
+
+pub(super) fn recorded_row(row: &AnyRow) -> Result<Recorded, DbError> {
+    let optional = |column| -> Result<Option<String>, DbError> { Ok(row.try_get(column)?) };
+    let arrived: Option<i64> = row.try_get("received_at_ms")?;
+    let parsed = optional("counters")?.map(|text| rows::json("counters", &text)).transpose()?;
+    Ok(Recorded {
+        decision: rows::json("decision", &rows::text(row, "decision")?)?,
+        arrived: arrived.map(Timestamp::from_millis),
+        counters: parsed,
+        batch: optional("body")?.map(|text| rows::json("batch", &text)).transpose()?,
+    })
+}

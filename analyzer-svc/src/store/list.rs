@@ -1,0 +1,77 @@
+//! A list's SELECT from its filter: conditions, cursor and order, so that each page is an index lookup.
+
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AnyPool, AssertSqlSafe};
+
+use super::Filter;
+
+/// A value that is bound to the statement.
+#[derive(Debug, Clone)]
+enum Value {
+    Number(i64),
+    Text(String),
+}
+
+/// A SELECT under construction. Only constant text goes into the statement; values are bound.
+#[derive(Debug)]
+pub(super) struct ListQuery {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl ListQuery {
+    /// Starts with `SELECT … FROM …`, and the filter's conditions.
+    pub(super) fn new(select: &'static str, filter: &Filter) -> Self {
+        let mut query = Self { sql: format!("{select} WHERE 1 = 1"), values: Vec::new() };
+        if let Some(target) = &filter.target {
+            query.compare("target =", Value::Text(target.to_string()));
+        }
+        if let Some(verdict) = filter.verdict {
+            query.compare("verdict =", Value::Text(verdict.as_str().to_owned()));
+        }
+        if let Some(epoch) = filter.epoch {
+            query.compare("epoch =", Value::Number(i64::try_from(epoch).unwrap_or(i64::MAX)));
+        }
+        if let Some(phase) = &filter.phase {
+            query.compare("phase =", Value::Text(phase.to_string()));
+        }
+        if let Some(from) = filter.from {
+            query.compare("window_start_ms >=", Value::Number(from.as_millis()));
+        }
+        if let Some(to) = filter.to {
+            query.compare("window_start_ms <", Value::Number(to.as_millis()));
+        }
+        query
+    }
+
+    fn bind(&mut self, value: Value) -> usize {
+        self.values.push(value);
+        self.values.len()
+    }
+
+    fn compare(&mut self, left: &'static str, value: Value) {
+        let number = self.bind(value);
+        self.sql.push_str(&format!(" AND {left} ${number}"));
+    }
+
+    /// Newest window first, ties by `tie`; only what comes after `after`; at most `limit` rows.
+    pub(super) fn page(mut self, tie: &'static str, after: Option<(i64, String)>, limit: u32) -> Self {
+        if let Some((start, key)) = after {
+            let (start, key) = (self.bind(Value::Number(start)), self.bind(Value::Text(key)));
+            self.sql.push_str(&format!(" AND (window_start_ms, {tie}) < (${start}, ${key})"));
+        }
+        let limit = self.bind(Value::Number(i64::from(limit)));
+        self.sql.push_str(&format!(" ORDER BY window_start_ms DESC, {tie} DESC LIMIT ${limit}"));
+        self
+    }
+
+    pub(super) async fn rows(self, pool: &AnyPool) -> Result<Vec<AnyRow>, sqlx::Error> {
+        let query = sqlx::query(AssertSqlSafe(self.sql));
+        let bind = |query: Query<'static, Any, AnyArguments>, value| match value {
+            Value::Number(number) => query.bind(number),
+            Value::Text(text) => query.bind(text),
+        };
+        self.values.into_iter().fold(query, bind).fetch_all(pool).await
+    }
+}

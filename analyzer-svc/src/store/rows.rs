@@ -1,0 +1,81 @@
+//! Rows to types: what was stored as text is parsed, and named when it does not parse.
+
+use serde::de::DeserializeOwned;
+use service_kit::db::DbError;
+use shared_types::{TargetName, Timestamp, Window};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use uuid::Uuid;
+
+use super::{Receipt, StoredBatch, TargetState};
+use crate::gate::{EarlierBatch, Run};
+
+pub(super) fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, DbError> {
+    serde_json::from_str(text).map_err(|error| DbError::decode(what, error))
+}
+
+pub(super) fn number(row: &AnyRow, column: &str) -> Result<i64, DbError> {
+    Ok(row.try_get(column)?)
+}
+
+pub(super) fn text(row: &AnyRow, column: &str) -> Result<String, DbError> {
+    Ok(row.try_get(column)?)
+}
+
+fn id(row: &AnyRow, column: &str) -> Result<Uuid, DbError> {
+    text(row, column)?.parse().map_err(|error| DbError::decode("decision id", error))
+}
+
+fn time(row: &AnyRow, column: &str) -> Result<Timestamp, DbError> {
+    Ok(Timestamp::from_millis(number(row, column)?))
+}
+
+fn window(row: &AnyRow) -> Result<Window, DbError> {
+    Ok(Window { start: time(row, "window_start_ms")?, end: time(row, "window_end_ms")? })
+}
+
+pub(super) fn target_state(row: &AnyRow) -> Result<TargetState, DbError> {
+    let phase: Option<String> = row.try_get("phase")?;
+    let run: Option<String> = row.try_get("run")?;
+    let watch: Option<String> = row.try_get("watch")?;
+    let run = match (phase, run) {
+        (Some(phase), Some(run)) => {
+            let phase = phase.parse().map_err(|error| DbError::decode("phase", error))?;
+            Some((phase, json::<Run>("compliant run", &run)?))
+        }
+        _ => None,
+    };
+    Ok(TargetState {
+        target: TargetName::parse(&text(row, "target")?).map_err(|error| DbError::decode("target", error))?,
+        version: number(row, "version")?,
+        run,
+        watch: watch.map(|watch| json("watch", &watch)).transpose()?,
+    })
+}
+
+pub(super) fn receipt(row: &AnyRow) -> Result<Receipt, DbError> {
+    Ok(Receipt {
+        hash: text(row, "batch_hash")?,
+        window: window(row)?,
+        decision_id: id(row, "decision_id")?,
+        received_at: time(row, "received_at_ms")?,
+    })
+}
+
+pub(super) fn earlier(row: &AnyRow) -> Result<EarlierBatch, DbError> {
+    Ok(EarlierBatch {
+        epoch: u64::try_from(number(row, "epoch")?).unwrap_or(0),
+        window: window(row)?,
+        counters: json("counters", &text(row, "counters")?)?,
+    })
+}
+
+pub(super) fn stored_batch(row: &AnyRow) -> Result<StoredBatch, DbError> {
+    Ok(StoredBatch {
+        batch: json("batch", &text(row, "body")?)?,
+        batch_hash: text(row, "batch_hash")?,
+        received_at: time(row, "received_at_ms")?,
+        decision_id: id(row, "decision_id")?,
+        verdict: json("verdict", &format!("\"{}\"", text(row, "verdict")?))?,
+    })
+}

@@ -1,0 +1,213 @@
+//! Looks at the clock for those who wait: overdue batches, and rollouts whose collector was never heard
+//! (SLO-7).
+//!
+//! Level-triggered: what is due stands in the store, so a restart, a slow tick or another replica changes
+//! nothing. After a start the analyzer first listens for a while: what waited for it in the collector's
+//! outbox must not be taken for missing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
+use service_kit::db::Db;
+use service_kit::planted::{self, Defect};
+use service_kit::policy::{Policy, TargetPolicy};
+use shared_types::{Decision, Directive, TargetName, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::analyzer::{Analyzer, IntakeError};
+use crate::metrics;
+use crate::store::{AnalyzerStore, Committed, TargetState};
+use crate::watch::{Overdue, Watch};
+
+/// How long the analyzer listens after its start before it calls anything missing, at most.
+const LISTEN_FIRST: Duration = Duration::from_secs(60);
+/// Overdue targets taken from the store at once.
+const AT_ONCE: u32 = 200;
+/// Rounds of one tick; what is still due then waits for the next.
+const ROUNDS: u32 = 200;
+/// Targets asked about side by side.
+const SIDE_BY_SIDE: usize = 16;
+const LONGEST_POLL: Duration = Duration::from_secs(1);
+const SHORTEST_POLL: Duration = Duration::from_millis(20);
+const LONGEST_ADOPTION: Duration = Duration::from_secs(30);
+
+/// Knows what the reporter wants of a target.
+#[async_trait]
+pub trait Directives: Send + Sync {
+    /// The directive in force; `None` if the reporter cannot be reached or does not know the target.
+    async fn of(&self, target: &TargetName) -> Option<Directive>;
+}
+
+/// The watch over all targets of the policy.
+#[derive(Clone)]
+pub struct WatchLoop {
+    analyzer: Analyzer,
+    directives: Arc<dyn Directives>,
+    started_at: Timestamp,
+}
+
+impl WatchLoop {
+    /// A watch that begins now.
+    #[must_use]
+    pub fn new(analyzer: Analyzer, directives: Arc<dyn Directives>) -> Self {
+        let started_at = analyzer.now();
+        Self { analyzer, directives, started_at }
+    }
+
+    /// Ticks until `shutdown`; `db` is the store's.
+    pub async fn run(self, db: Db, shutdown: CancellationToken) {
+        let mut rules = self.analyzer.book().changes();
+        let mut pace = Pace::of(&self.analyzer.policy());
+        loop {
+            let done = tokio::select! {
+                () = shutdown.cancelled() => return,
+                Ok(()) = rules.changed() => {
+                    pace = Pace::of(&self.analyzer.policy());
+                    continue;
+                }
+                _ = pace.tick.tick() => db.answered(self.tick()).await.map(|_| ()),
+                _ = pace.adopt.tick() => db.answered(self.adopt()).await,
+            };
+            if let Err(error) = done {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the watch could not look");
+            }
+        }
+    }
+
+    /// Looks once at what is overdue; the decisions it made of it.
+    ///
+    /// # Errors
+    /// The store's. What fails for one target is logged, and does not keep the others waiting.
+    pub async fn tick(&self) -> Result<Vec<Decision>, IntakeError> {
+        let mut decisions = Vec::new();
+        for _ in 0..ROUNDS {
+            let now = self.analyzer.now();
+            if planted::is(Defect::DeafWatch) {
+                break;
+            }
+            let due: Vec<TargetState> = self.analyzer.store().overdue(now, AT_ONCE).await?;
+            let looks = due.into_iter().map(|state| self.look(state, now));
+            let looked: Vec<Option<Look>> =
+                stream::iter(looks).buffer_unordered(SIDE_BY_SIDE).collect().await;
+            let moved = looked.iter().flatten().count();
+            decisions.extend(looked.into_iter().flatten().filter_map(|look| look.decision));
+            if moved == 0 {
+                break;
+            }
+        }
+        Ok(decisions)
+    }
+
+    /// One overdue target. `None`: nothing changed, so looking again at once is no use.
+    async fn look(&self, state: TargetState, now: Timestamp) -> Option<Look> {
+        let target = state.target.clone();
+        match self.act(state, now).await {
+            Ok(look) => look,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(%target, error, "an overdue batch could not be decided on");
+                None
+            }
+        }
+    }
+
+    async fn act(&self, mut state: TargetState, now: Timestamp) -> Result<Option<Look>, IntakeError> {
+        let Some(watch) = state.watch.clone() else { return Ok(None) };
+        let gated = |policy: &&TargetPolicy| policy.phase(&watch.phase).is_some();
+        let in_force = self.analyzer.policy_of(watch.window).await?;
+        let Some(policy) = in_force.targets.get(&state.target).filter(gated) else {
+            tracing::warn!(target = %state.target, "no longer in the policy; its watch ends");
+            return self.save(&mut state, None).await;
+        };
+        let delayed_after = policy.collection.delayed_after;
+        if now < self.started_at.plus(delayed_after.min(LISTEN_FIRST)) {
+            return Ok(None);
+        }
+        let directive = self.directives.of(&state.target).await;
+        match watch.overdue(directive.as_ref(), delayed_after, now) {
+            Overdue::Stop => self.save(&mut state, None).await,
+            Overdue::Wait(later) => self.save(&mut state, Some(later)).await,
+            Overdue::Raise(next) => {
+                let decision = self.analyzer.raise_missing(&state.target, &watch, next).await?;
+                if let Some(decision) = &decision {
+                    tracing::warn!(target = %decision.target, window = %decision.window, "a batch is missing");
+                    metrics::decided(decision, None);
+                }
+                Ok(Some(Look { decision }))
+            }
+        }
+    }
+
+    /// Begins the watch of rollouts whose epoch nothing was heard of yet, so that a collector that never
+    /// sends a first batch is heard too.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn adopt(&self) -> Result<(), IntakeError> {
+        let targets: Vec<(TargetName, Duration)> = {
+            let policy = self.analyzer.policy();
+            let targets = policy.targets.iter();
+            targets.map(|(name, policy)| (name.clone(), policy.collection.delayed_after)).collect()
+        };
+        let asked = targets.into_iter().map(|(target, delayed_after)| async move {
+            let directive = self.directives.of(&target).await;
+            (target, delayed_after, directive)
+        });
+        let mut asked = stream::iter(asked).buffer_unordered(SIDE_BY_SIDE);
+        while let Some((target, delayed_after, directive)) = asked.next().await {
+            let Some(directive) = directive else { continue };
+            let mut state = self.analyzer.store().target(&target).await?;
+            let now = self.analyzer.now();
+            let known = state.newest_epoch();
+            if let Some(watch) = Watch::from_directive(known, &directive, delayed_after, now) {
+                self.save(&mut state, Some(watch)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn save(&self, state: &mut TargetState, watch: Option<Watch>) -> Result<Option<Look>, IntakeError> {
+        state.watch = watch;
+        // Outdated: a batch came meanwhile, and moved the watch itself.
+        let committed: Committed = AnalyzerStore::save_target(self.analyzer.store(), state).await?;
+        Ok((committed == Committed::Done).then_some(Look { decision: None }))
+    }
+}
+
+/// What a look at an overdue target changed.
+struct Look {
+    decision: Option<Decision>,
+}
+
+/// How often to look, and how often to ask: windows may be as short as a second.
+struct Pace {
+    tick: tokio::time::Interval,
+    adopt: tokio::time::Interval,
+}
+
+impl Pace {
+    fn of(policy: &Policy) -> Self {
+        let (poll, adoption) = pace(policy);
+        let every = |period| {
+            let mut interval = tokio::time::interval(period);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            interval
+        };
+        Self { tick: every(poll), adopt: every(adoption) }
+    }
+}
+
+fn pace(policy: &Policy) -> (Duration, Duration) {
+    let windows = policy.targets.values().flat_map(|target| {
+        [target.collection.window, target.transitions.recovery_cadence, target.collection.delayed_after]
+    });
+    let shortest = windows.min().unwrap_or(LONGEST_ADOPTION);
+    let poll = (shortest / 10).clamp(SHORTEST_POLL, LONGEST_POLL);
+    (poll, shortest.clamp(LONGEST_POLL, LONGEST_ADOPTION))
+}
+
+#[cfg(test)]
+#[path = "watch_loop_tests.rs"]
+mod tests;

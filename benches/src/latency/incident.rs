@@ -1,0 +1,95 @@
+//! One violation from a running rollout to a finished rollback.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use shared_types::batch::{Distribution, Intake, SCHEMA};
+use shared_types::rollout::{Rollout, RolloutState};
+use shared_types::{Batch, Histogram, TargetName, Window};
+
+use super::marks::Marked;
+use super::stack::{Stack, Start, WINDOW};
+
+const COMPLETED: &str = "autosave.save.completed";
+const SAVES: u64 = 1000;
+/// Over every phase's threshold.
+const SLOW_MS: f64 = 9000.0;
+const LOOK: Duration = Duration::from_millis(2);
+/// Lets what the moves before have caused (texts, directives, the dashboard) be done: violations are rare.
+pub(crate) const QUIET: Duration = Duration::from_millis(30);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts the rollout, sends the batch, waits for the command, and for the end of all of it.
+pub(crate) async fn run(stack: &Stack, number: usize, start: Start) -> anyhow::Result<Marked> {
+    let target = stack.targets.get(number % stack.targets.len()).context("no target")?;
+    stack.commands.start_by(start);
+    let path = format!("/v1/rollouts/{target}/start");
+    stack.reporter.post_json::<_, Value>(&path, &json!({ "by": "bench" })).await.context("start")?;
+    let rollout = until(stack, target, |it| it.state == RolloutState::Running).await?;
+    let batch = violating(stack, &rollout, number)?;
+    tokio::time::sleep(QUIET).await;
+    stack.marks.begin();
+    let sent = stack.analyzer.post_json::<_, Value>("/v1/batches", &batch);
+    let (answer, started) = tokio::join!(sent, tokio::time::timeout(PATIENCE, stack.commands.started()));
+    answer.context("the batch")?;
+    started.context("the command was not started")?;
+    let marked = stack.marks.end();
+    anyhow::ensure!(marked.complete(), "violation {number} was not seen at every hop: {marked:?}");
+    until(stack, target, |it| it.state == RolloutState::Off).await?;
+    Ok(marked)
+}
+
+async fn until(
+    stack: &Stack,
+    target: &TargetName,
+    wanted: impl Fn(&Rollout) -> bool,
+) -> anyhow::Result<Rollout> {
+    let path = format!("/v1/rollouts/{target}");
+    let looking = async {
+        loop {
+            let rollout: Rollout = stack.reporter.get_json(&path).await?;
+            if wanted(&rollout) {
+                return anyhow::Ok(rollout);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.context("the rollout does not get there")?
+}
+
+fn violating(stack: &Stack, rollout: &Rollout, number: usize) -> anyhow::Result<Batch> {
+    let start = stack.first_window.plus(WINDOW * u32::try_from(number)?);
+    let window = Window { start, end: start.plus(WINDOW) };
+    let mut histogram = Histogram::default();
+    (0..SAVES).for_each(|_| histogram.record(SLOW_MS));
+    let quantile = |q| histogram.quantile(q).context("an empty histogram");
+    let distribution = Distribution {
+        unit: "ms".to_owned(),
+        count: SAVES,
+        p50: quantile(0.5)?,
+        p95: quantile(0.95)?,
+        p99: quantile(0.99)?,
+        max: SLOW_MS,
+        histogram: histogram.encode(),
+    };
+    let counters = [(COMPLETED, SAVES), ("autosave.save.error", 0), ("autosave.history.drift", 0)];
+    Ok(Batch {
+        schema: SCHEMA.to_owned(),
+        target: rollout.target.clone(),
+        phase: rollout.phase.clone(),
+        epoch: rollout.epoch,
+        window,
+        counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
+        distributions: BTreeMap::from([(COMPLETED.to_owned(), distribution)]),
+        breakdowns: BTreeMap::new(),
+        intake: Intake::default(),
+        collector_latency_ms: 31_000,
+        attempts: 1,
+        source: "http".to_owned(),
+        collected_at: window.end.plus(Duration::from_secs(31)),
+        next_window: None,
+        policy_version: None,
+    })
+}

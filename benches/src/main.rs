@@ -1,0 +1,99 @@
+//! `cargo run --release -p phasegate-bench -- collector|push|latency`: Phasegate beside bare programs that do less, in
+//! one run on the same cores, because times belong to a machine and ratios travel.
+//!
+//! Every measurement is a process of its own, so that its peak memory is its own too; this program starts
+//! itself again for each and prints the table.
+
+mod bare;
+mod collector;
+mod latency;
+mod measure;
+mod push;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// A JSONL file through source, counting and SQLite store, beside a line split and a typed parse.
+    Collector {
+        /// Lines of the generated files.
+        #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
+        events: Vec<u64>,
+        /// Processor cores, and threads that parse.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+        threads: Vec<usize>,
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+        /// The better of so many runs counts.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+    },
+    /// NDJSON bodies of 1,000 events over HTTP, beside the same handler without a store.
+    Push {
+        #[arg(long, default_value_t = 2000)]
+        bodies: usize,
+        /// Enough that a group commit is shared; with few, each waits for the disk.
+        #[arg(long, default_value_t = 64)]
+        connections: usize,
+        /// The better of so many runs counts.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+    },
+    /// A violating batch at the analyzer until the rollback's command starts, beside commit, call, commit.
+    Latency {
+        #[arg(long, value_delimiter = ',', value_enum, default_values = ["sqlite", "postgres"])]
+        stores: Vec<latency::Store>,
+        /// Violations, one after the other.
+        #[arg(long, default_value_t = 1000)]
+        incidents: usize,
+        /// Violations more whose command is a real process.
+        #[arg(long, default_value_t = 100)]
+        spawned: usize,
+        /// Targets of the policy.
+        #[arg(long, default_value_t = 1)]
+        targets: usize,
+    },
+    /// One measurement, in this process.
+    #[command(hide = true)]
+    Measure {
+        what: String,
+        #[arg(long)]
+        file: Option<PathBuf>,
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        #[arg(long, default_value_t = 0)]
+        bodies: usize,
+        #[arg(long, default_value_t = 0)]
+        connections: usize,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().bench {
+        Bench::Collector { events, threads, seed, runs } => collector::bench(&events, &threads, seed, runs),
+        Bench::Push { bodies, connections, runs } => push::bench(bodies, connections, runs),
+        Bench::Latency { stores, incidents, spawned, targets } => {
+            latency::bench(&stores, latency::Amount { incidents, spawned, targets })
+        }
+        Bench::Measure { what, file, threads, bodies, connections } => {
+            let file = file.unwrap_or_default();
+            let done = match what.as_str() {
+                "lines" => measure::threads(threads, || bare::lines(&file, threads)),
+                "parse" => measure::threads(threads, || bare::parse(&file, threads)),
+                "collector" => measure::threads(threads, || collector::measure(&file, threads)),
+                "push-bare" => push::measure(bodies, connections, push::Kind::WithoutStore),
+                "push" => push::measure(bodies, connections, push::Kind::Collector),
+                other => anyhow::bail!("`{other}` is not measured here"),
+            }?;
+            done.print()
+        }
+    }
+}

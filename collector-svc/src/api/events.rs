@@ -1,0 +1,76 @@
+//! `POST /v1/targets/{target}/events`: telemetry pushed by an application.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use service_kit::http::{ApiError, Body, BodyShare, IdempotencyKey, Json, Path};
+use shared_types::TargetName;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::Api;
+use crate::event::EventSpecs;
+use crate::records::Records;
+use crate::source::{Push, PushReply};
+
+/// Bodies beyond this are parsed off the threads that serve requests.
+const PARSE_INLINE_MAX: usize = 128 * 1024;
+/// How long a push waits for its commit.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Takes events in: one JSON object a line, or a JSON array of objects. The answer comes when they are stored.
+#[utoipa::path(
+    post, path = "/v1/targets/{target}/events", tag = "telemetry", operation_id = "push_events",
+    security(("bearer" = ["service:telemetry"])),
+    params(
+        ("target" = TargetName, Path, description = "A target of the policy"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; a repeat within 48 h gets the first answer"),
+    ),
+    request_body(description = "NDJSON or a JSON array; gzip and zstd are understood",
+        content((String = "application/x-ndjson"), (Vec<serde_json::Value> = "application/json"))),
+    responses(
+        (status = 202, description = "Stored", body = Push),
+        (status = 200, description = "Stored before under this key; the first answer", body = Push),
+    ),
+)]
+pub(super) async fn push_events(
+    State(api): State<Api>,
+    Path(target): Path<TargetName>,
+    IdempotencyKey(key): IdempotencyKey,
+    share: BodyShare,
+    Body(body): Body,
+) -> Result<Response, ApiError> {
+    let entry = api.target(&target)?;
+    let key = key.map(|key| (key, format!("{:032x}", xxh3_128(&body))));
+    let specs = entry.worker.specs();
+    let read_with = Arc::clone(&specs);
+    let records = if body.len() > PARSE_INLINE_MAX {
+        tokio::task::spawn_blocking(move || parse(&body, &specs)).await.map_err(ApiError::internal)?
+    } else {
+        parse(&body, &specs)
+    }?;
+    let reply = entry.queue.push(records, read_with, key, share);
+    match tokio::time::timeout(COMMIT_PATIENCE, reply).await {
+        Ok(Ok(PushReply::Committed(push))) => Ok((StatusCode::ACCEPTED, Json(push)).into_response()),
+        Ok(Ok(PushReply::Repeated(answer))) => {
+            Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
+        }
+        Ok(Ok(PushReply::KeyReused)) => Err(ApiError::unprocessable(
+            "idempotency_key_reused",
+            "this Idempotency-Key was used with another body",
+        )),
+        Ok(Err(_)) => Err(ApiError::unavailable("the collector is stopping", Duration::from_secs(1))),
+        Err(_) => Err(ApiError::unavailable(
+            "not stored in time; it may still be: repeat it with the same Idempotency-Key",
+            Duration::from_secs(5),
+        )),
+    }
+}
+
+fn parse(body: &[u8], specs: &EventSpecs) -> Result<Records, ApiError> {
+    Records::of_body(body, specs)
+        .map_err(|error| ApiError::bad_request("malformed_json", format!("the array: {error}")))
+}

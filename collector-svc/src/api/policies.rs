@@ -1,0 +1,35 @@
+//! The versions of the policy that windows were counted by (PO-2).
+
+use axum::extract::State;
+use service_kit::http::{ApiError, Json, PageQuery, Path, Query};
+use service_kit::rules::{PolicyText, PolicyVersion};
+use shared_types::Page;
+
+use super::Api;
+
+/// The versions of the policy that were in force here, newest first.
+#[utoipa::path(
+    get, path = "/v1/policies", tag = "policies", operation_id = "list_policies", params(PageQuery),
+    security(("bearer" = ["viewer"])),
+    responses((status = 200, description = "A page of versions", body = Page<PolicyVersion>)),
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<PolicyVersion>>, ApiError> {
+    Ok(Json(api.book.policies(&page).await?))
+}
+
+/// One version, whole; a beginning of its hash will do.
+#[utoipa::path(
+    get, path = "/v1/policies/{version}", tag = "policies", operation_id = "get_policy",
+    params(("version" = String, Path, description = "`sha256:…`, as batches name it")),
+    security(("bearer" = ["viewer"])),
+    responses((status = 200, description = "The version", body = PolicyText)),
+)]
+pub(super) async fn get(
+    State(api): State<Api>,
+    Path(version): Path<String>,
+) -> Result<Json<PolicyText>, ApiError> {
+    Ok(Json(api.book.policy_text(&version).await?))
+}

@@ -1,0 +1,516 @@
+//! Records to counts: the second half of the hot path, for one target. Pure: no I/O, no clock.
+//!
+//! It holds, per open window, what was counted since the last flush and the ids seen so far. The store
+//! holds the totals. A flush takes the changes; if it fails, [`Intake::take_back`] forgets them and the
+//! same records are applied again. Ids of windows that nobody writes to are dropped from memory and asked
+//! for again when needed, so memory does not grow with the number of open windows.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared_types::batch::Intake as IntakeCounts;
+use shared_types::{Histogram, Timestamp};
+
+use crate::event::{EventSpecs, Reason};
+use crate::records::{MALFORMED_KEPT, MalformedLine, Record, Records};
+use crate::schedule::Schedule;
+use crate::totals::{Breakdown, Durations, Totals, add_label};
+
+/// Event ids kept in memory over all windows of a target before cold windows' ids are dropped.
+const IDS_IN_MEMORY_MAX: usize = 1_000_000;
+/// Windows that may be open at once; an event that would open another one counts as late.
+const OPEN_WINDOWS_MAX: usize = 4096;
+
+/// xxh3-64 hashes need no second hash.
+#[derive(Debug, Default, Clone)]
+pub struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 << 8) | u64::from(*byte);
+        }
+    }
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// A set of event id hashes.
+pub type IdSet = HashSet<u64, BuildHasherDefault<AlreadyHashed>>;
+
+/// What became of some records.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counts {
+    /// Counted in their window.
+    pub accepted: u64,
+    pub duplicates: u64,
+    pub late: u64,
+    pub unknown: u64,
+    pub malformed: u64,
+    /// The first of them.
+    pub kept: Vec<MalformedLine>,
+}
+
+/// What a flush writes for one window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowChange {
+    pub start: Timestamp,
+    /// To be added to the stored totals.
+    pub totals: Totals,
+    /// Seen for the first time.
+    pub new_ids: Vec<u64>,
+}
+
+/// How far [`Intake::apply`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    All,
+    /// Give the ids of this window by [`Intake::give_ids`], then go on with record `at`.
+    NeedsIds {
+        start: Timestamp,
+        at: usize,
+    },
+}
+
+/// Counts of one target.
+#[derive(Debug)]
+pub struct Intake {
+    specs: Arc<EventSpecs>,
+    schedule: Schedule,
+    closed_until: Timestamp,
+    newest_event: Timestamp,
+    open: BTreeMap<Timestamp, OpenWindow>,
+    /// Grows with every flush; tells which windows were used last.
+    round: u64,
+}
+
+#[derive(Debug)]
+struct OpenWindow {
+    /// `None`: in the store only.
+    ids: Option<IdSet>,
+    new_ids: Vec<u64>,
+    delta: Option<Box<Delta>>,
+    used_in_round: u64,
+}
+
+/// Counts by index of the specs.
+#[derive(Debug)]
+struct Delta {
+    counters: Vec<u64>,
+    durations: Vec<Histogram>,
+    /// Retryable, not retryable, by code.
+    errors: Vec<(u64, u64, Breakdown)>,
+    intake: IntakeCounts,
+}
+
+impl Intake {
+    /// With what the store knows: nothing but the starts of open windows.
+    #[must_use]
+    pub fn new(
+        specs: Arc<EventSpecs>,
+        schedule: Schedule,
+        closed_until: Timestamp,
+        newest_event: Timestamp,
+    ) -> Self {
+        Self { specs, schedule, closed_until, newest_event, open: BTreeMap::new(), round: 0 }
+    }
+
+    /// What records must have been read with.
+    #[must_use]
+    pub fn specs(&self) -> &Arc<EventSpecs> {
+        &self.specs
+    }
+
+    /// Counts by other specs from now on. Call it when all changes have been taken: they are kept by index.
+    pub fn use_specs(&mut self, specs: Arc<EventSpecs>) {
+        debug_assert!(self.open.values().all(|window| window.delta.is_none()), "changes were taken");
+        self.specs = specs;
+    }
+
+    /// Takes over what the store says now: another schedule, and the windows that are open there.
+    pub fn synchronise(
+        &mut self,
+        schedule: Schedule,
+        closed_until: Timestamp,
+        newest_event: Timestamp,
+        open: &[Timestamp],
+    ) {
+        (self.schedule, self.closed_until, self.newest_event) = (schedule, closed_until, newest_event);
+        self.open.retain(|start, _| open.binary_search(start).is_ok());
+        for start in open {
+            self.open.entry(*start).or_insert_with(|| OpenWindow::new(None));
+        }
+    }
+
+    /// Applies records from number `from` on. Malformed lines are not among them: see [`Self::malformed`].
+    pub fn apply(&mut self, records: &Records, from: usize, now: Timestamp, counts: &mut Counts) -> Applied {
+        let horizon = self.horizon(now);
+        let mut cursor = Cursor::default();
+        for (at, record) in records.events.iter().enumerate().skip(from) {
+            let ts = Timestamp::from_millis(record.ts_ms);
+            if ts > horizon {
+                self.future(record, now, counts);
+                continue;
+            }
+            if !cursor.contains(ts) {
+                match self.enter(ts) {
+                    Some(window) => cursor = window,
+                    None => {
+                        counts.late += 1;
+                        self.delta_at(now).intake.late += 1;
+                        continue;
+                    }
+                }
+            }
+            let Some(window) = self.open.get_mut(&cursor.start) else { continue };
+            window.used_in_round = self.round;
+            if !window.count(record, &records.codes, &self.specs, counts) {
+                return Applied::NeedsIds { start: cursor.start, at };
+            }
+            self.newest_event = self.newest_event.max(ts);
+        }
+        Applied::All
+    }
+
+    /// Counts the records' malformed lines on the batch that is open now.
+    pub fn malformed(&mut self, records: &Records, now: Timestamp, counts: &mut Counts) {
+        if records.malformed > 0 {
+            counts.malformed += records.malformed;
+            counts.kept.extend(records.kept.iter().cloned());
+            counts.kept.sort_by_key(|kept| kept.line);
+            counts.kept.truncate(MALFORMED_KEPT);
+            self.delta_at(now).intake.malformed += records.malformed;
+        }
+    }
+
+    /// The ids of a window, asked for by [`Applied::NeedsIds`].
+    pub fn give_ids(&mut self, start: Timestamp, ids: IdSet) {
+        if let Some(window) = self.open.get_mut(&start) {
+            window.ids = Some(ids);
+        }
+    }
+
+    /// Ids that another replica has written since, for windows whose ids are in memory.
+    pub fn add_foreign_ids(&mut self, start: Timestamp, ids: &[u64]) {
+        if let Some(known) = self.open.get_mut(&start).and_then(|window| window.ids.as_mut()) {
+            known.extend(ids);
+        }
+    }
+
+    /// What has changed since the last call.
+    pub fn take_changes(&mut self) -> Vec<WindowChange> {
+        self.round += 1;
+        let specs = &self.specs;
+        self.open
+            .iter_mut()
+            .filter_map(|(start, window)| {
+                let totals = window.delta.take()?.into_totals(specs);
+                Some(WindowChange { start: *start, totals, new_ids: std::mem::take(&mut window.new_ids) })
+            })
+            .collect()
+    }
+
+    /// Forgets changes whose flush did not happen. Call [`Self::synchronise`] next.
+    pub fn take_back(&mut self, changes: &[WindowChange]) {
+        for change in changes {
+            if let Some(ids) = self.open.get_mut(&change.start).and_then(|window| window.ids.as_mut()) {
+                change.new_ids.iter().for_each(|id| {
+                    ids.remove(id);
+                });
+            }
+        }
+    }
+
+    /// After a flush: drops the ids of the windows used longest ago while there are too many in memory.
+    pub fn shed(&mut self) {
+        let held = |window: &OpenWindow| window.ids.as_ref().map_or(0, HashSet::len);
+        let mut total: usize = self.open.values().map(held).sum();
+        while total > IDS_IN_MEMORY_MAX {
+            let round = self.round;
+            let coldest = self
+                .open
+                .values_mut()
+                .filter(|window| window.ids.is_some() && window.used_in_round + 1 < round)
+                .min_by_key(|window| window.used_in_round);
+            let Some(coldest) = coldest else { break };
+            total -= held(coldest);
+            coldest.ids = None;
+        }
+    }
+
+    /// Starts of the windows that have been written to, ascending.
+    #[must_use]
+    pub fn open_windows(&self) -> Vec<Timestamp> {
+        self.open.keys().copied().collect()
+    }
+
+    /// The newest `ts` counted.
+    #[must_use]
+    pub fn newest_event(&self) -> Timestamp {
+        self.newest_event
+    }
+
+    /// The latest `ts` that is believed: one window ahead (TE-3).
+    fn horizon(&self, now: Timestamp) -> Timestamp {
+        now.plus(self.schedule.at(now).window.length().max(Duration::from_secs(1)))
+    }
+
+    /// Opens the window of `ts`, unless it is closed.
+    fn enter(&mut self, ts: Timestamp) -> Option<Cursor> {
+        if ts < self.closed_until {
+            return None;
+        }
+        let window = self.schedule.at(ts).window;
+        if !self.open.contains_key(&window.start) {
+            if self.open.len() >= OPEN_WINDOWS_MAX {
+                return None;
+            }
+            self.open.insert(window.start, OpenWindow::new(Some(IdSet::default())));
+        }
+        Some(Cursor { start: window.start, end: window.end })
+    }
+
+    /// Where things are counted that have no window of their own: the one that is open at `now`.
+    fn delta_at(&mut self, now: Timestamp) -> &mut Delta {
+        let start = self.schedule.at(now.max(self.closed_until)).window.start;
+        let window = self.open.entry(start).or_insert_with(|| OpenWindow::new(Some(IdSet::default())));
+        window.delta.get_or_insert_with(|| Delta::new(&self.specs))
+    }
+
+    #[cold]
+    fn future(&mut self, record: &Record, now: Timestamp, counts: &mut Counts) {
+        counts.malformed += 1;
+        if counts.kept.len() < MALFORMED_KEPT {
+            let reason = Reason::Future.to_string();
+            counts.kept.push(MalformedLine { line: u64::from(record.line), reason });
+        }
+        self.delta_at(now).intake.malformed += 1;
+    }
+}
+
+/// The window of the record before: the next one is mostly in it too.
+#[derive(Debug, Clone, Copy)]
+struct Cursor {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self { start: Timestamp::from_millis(0), end: Timestamp::from_millis(0) }
+    }
+}
+
+impl Cursor {
+    #[inline]
+    fn contains(&self, ts: Timestamp) -> bool {
+        self.start <= ts && ts < self.end
+    }
+}
+
+impl OpenWindow {
+    fn new(ids: Option<IdSet>) -> Self {
+        Self { ids, new_ids: Vec::new(), delta: None, used_in_round: 0 }
+    }
+
+    /// False: the ids are needed first.
+    #[inline]
+    fn count(&mut self, record: &Record, codes: &[String], specs: &EventSpecs, counts: &mut Counts) -> bool {
+        let Some(spec) = specs.all().get(usize::from(record.name)) else {
+            counts.unknown += 1;
+            self.delta(specs).intake.unknown += 1;
+            return true;
+        };
+        if record.has_id {
+            let Some(ids) = &mut self.ids else { return false };
+            if !ids.insert(record.id_hash) {
+                counts.duplicates += 1;
+                self.delta(specs).intake.duplicates += 1;
+                return true;
+            }
+            self.new_ids.push(record.id_hash);
+        }
+        counts.accepted += 1;
+        let name = usize::from(record.name);
+        let delta = self.delta(specs);
+        delta.counters[name] += 1;
+        if spec.duration_field.is_some() {
+            delta.durations[name].record(record.duration_ms);
+        }
+        if spec.error {
+            let (retryable, final_, by_code) = &mut delta.errors[name];
+            *(if record.retryable { retryable } else { final_ }) += 1;
+            let code = codes.get(usize::from(record.code)).map_or("", String::as_str);
+            add_label(by_code, code, 1);
+        }
+        true
+    }
+
+    #[inline]
+    fn delta(&mut self, specs: &EventSpecs) -> &mut Delta {
+        self.delta.get_or_insert_with(|| Delta::new(specs))
+    }
+}
+
+impl Delta {
+    fn new(specs: &EventSpecs) -> Box<Self> {
+        let names = specs.all().len();
+        Box::new(Self {
+            counters: vec![0; names],
+            durations: vec![Histogram::default(); names],
+            errors: vec![(0, 0, Breakdown::new()); names],
+            intake: IntakeCounts::default(),
+        })
+    }
+
+    fn into_totals(self, specs: &EventSpecs) -> Totals {
+        let mut totals = Totals { intake: self.intake, ..Totals::default() };
+        for (((spec, count), durations), errors) in
+            specs.all().iter().zip(self.counters).zip(self.durations).zip(self.errors)
+        {
+            if count == 0 {
+                continue;
+            }
+            totals.counters.insert(spec.name.clone(), count);
+            if spec.duration_field.is_some() {
+                totals.distributions.insert(spec.name.clone(), Durations(durations));
+            }
+            if spec.error {
+                let (retryable, final_, by_code) = errors;
+                let by_retryable = [("true", retryable), ("false", final_)];
+                let by_retryable: Breakdown = by_retryable
+                    .into_iter()
+                    .filter(|(_, n)| *n > 0)
+                    .map(|(v, n)| (v.to_owned(), n))
+                    .collect();
+                let fields = [("retryable".to_owned(), by_retryable), ("code".to_owned(), by_code)];
+                totals.breakdowns.insert(spec.name.clone(), fields.into());
+            }
+        }
+        totals
+    }
+}
+
+#[cfg(test)]
+#[path = "intake_properties.rs"]
+mod properties;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventSpec;
+
+    fn specs() -> Arc<EventSpecs> {
+        Arc::new(EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail")]).unwrap())
+    }
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(&format!("2026-11-22T{text}Z")).unwrap()
+    }
+
+    fn intake(closed_until: Timestamp) -> Intake {
+        let schedule = Schedule::initial(Duration::from_secs(900));
+        Intake::new(specs(), schedule, closed_until, Timestamp::from_millis(0))
+    }
+
+    fn saved(ts: &str, id: &str) -> String {
+        format!("{{\"ts\":\"2026-11-22T{ts}Z\",\"name\":\"save\",\"event_id\":\"{id}\",\"ms\":5}}\n")
+    }
+
+    fn apply(intake: &mut Intake, text: &str, now: Timestamp) -> Counts {
+        let records = Records::of_lines(text.as_bytes(), &specs());
+        let mut counts = Counts::default();
+        assert_eq!(intake.apply(&records, 0, now, &mut counts), Applied::All);
+        intake.malformed(&records, now, &mut counts);
+        counts
+    }
+
+    /// TE-3: an event belongs to the window of its own ts; one of a closed window is late on the open batch;
+    /// one too far ahead is malformed.
+    #[test]
+    fn an_event_is_counted_where_its_ts_says() {
+        let mut intake = intake(at("10:00:00"));
+        let now = at("10:20:00");
+        let text = [
+            saved("10:14:59.999", "a"),
+            saved("10:15:00", "b"),
+            saved("09:59:59", "c"),
+            saved("10:35:01", "d"),
+        ];
+        let counts = apply(&mut intake, &text.concat(), now);
+        assert_eq!((counts.accepted, counts.late, counts.malformed), (2, 1, 1));
+        assert_eq!((counts.kept[0].line, counts.kept[0].reason.contains("future")), (4, true));
+        let changes = intake.take_changes();
+        assert_eq!(changes.len(), 2);
+        assert_eq!((changes[0].start, changes[0].totals.counters["save"]), (at("10:00:00"), 1));
+        assert_eq!(changes[1].totals.intake, IntakeCounts { late: 1, malformed: 1, ..Default::default() });
+    }
+
+    /// TE-4: an id counts once in its window, and again in another.
+    #[test]
+    fn a_second_event_with_the_same_id_is_a_duplicate_in_its_window_only() {
+        let mut intake = intake(at("10:00:00"));
+        let text = [saved("10:01:00", "a"), saved("10:02:00", "a"), saved("10:16:00", "a")].concat();
+        let counts = apply(&mut intake, &text, at("10:16:00"));
+        assert_eq!((counts.accepted, counts.duplicates), (2, 1));
+    }
+
+    /// TE-5: what could not be flushed is counted again as if for the first time.
+    #[test]
+    fn a_flush_that_failed_is_taken_back_and_counted_again() {
+        let mut intake = intake(at("10:00:00"));
+        let now = at("10:05:00");
+        apply(&mut intake, &saved("10:01:00", "kept"), now);
+        intake.take_changes();
+        let lost = [saved("10:01:00", "a"), saved("10:01:00", "kept")].concat();
+        let first = apply(&mut intake, &lost, now);
+        let changes = intake.take_changes();
+        intake.take_back(&changes);
+        intake.synchronise(
+            Schedule::initial(Duration::from_secs(900)),
+            at("10:00:00"),
+            at("10:01:00"),
+            &[at("10:00:00")],
+        );
+        assert_eq!(apply(&mut intake, &lost, now), first);
+        assert_eq!(intake.take_changes(), changes);
+    }
+
+    #[test]
+    fn ids_of_a_window_that_is_only_in_the_store_are_asked_for() {
+        let mut intake = intake(at("10:00:00"));
+        let schedule = Schedule::initial(Duration::from_secs(900));
+        intake.synchronise(schedule, at("10:00:00"), at("10:00:00"), &[at("10:00:00")]);
+        let text = saved("10:15:00", "first") + &saved("10:01:00", "a");
+        let records = Records::of_lines(text.as_bytes(), &specs());
+        let mut counts = Counts::default();
+        let applied = intake.apply(&records, 0, at("10:15:00"), &mut counts);
+        assert_eq!(applied, Applied::NeedsIds { start: at("10:00:00"), at: 1 });
+        let mut ids = IdSet::default();
+        ids.insert(records.events[1].id_hash);
+        intake.give_ids(at("10:00:00"), ids);
+        assert_eq!(intake.apply(&records, 1, at("10:15:00"), &mut counts), Applied::All);
+        assert_eq!((counts.accepted, counts.duplicates), (1, 1));
+    }
+
+    #[test]
+    fn unknown_names_and_breakdowns_are_counted() {
+        let mut intake = intake(at("10:00:00"));
+        let text = r#"{"ts":"2026-11-22T10:01:00Z","name":"opened"}
+{"ts":"2026-11-22T10:01:00Z","name":"fail","code":"E_LOCK","retryable":true}
+{"ts":"2026-11-22T10:01:00Z","name":"fail","code":"E_IO","retryable":false}"#;
+        let counts = apply(&mut intake, text, at("10:05:00"));
+        assert_eq!((counts.accepted, counts.unknown), (2, 1));
+        let totals = intake.take_changes().remove(0).totals;
+        assert_eq!(totals.intake.unknown, 1);
+        let json = serde_json::to_value(&totals.breakdowns).unwrap();
+        let expected =
+            serde_json::json!({"fail":{"code":{"E_IO":1,"E_LOCK":1},"retryable":{"false":1,"true":1}}});
+        assert_eq!(json, expected);
+    }
+}

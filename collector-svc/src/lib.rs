@@ -1,0 +1,26 @@
+//! The collector: telemetry in, one batch a window and target out, each event counted exactly once.
+//!
+//! `event`, `records`, `intake`, `schedule`, `state` and `totals` decide and count without I/O; `source` reads,
+//! `store` keeps, `worker` brings them together for one target, `effects` does what the outbox holds.
+
+pub mod api;
+pub mod collect;
+pub mod effects;
+pub mod generate;
+pub mod intake;
+pub mod messages;
+pub mod schedule;
+pub mod schema;
+pub mod service;
+pub mod source;
+pub mod state;
+pub mod steward;
+pub mod store;
+pub mod versions;
+pub mod worker;
+
+pub use api::openapi;
+pub use service::{Config, run};
+
+// The reading and counting that the dry run needs too.
+pub use service_kit::events::{event, records, totals};

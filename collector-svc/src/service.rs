@@ -1,0 +1,186 @@
+//! Puts the collector together: the policy, a worker a target, the outbox, the HTTP side.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use service_kit::client::Neighbour;
+use service_kit::clock::Clock;
+use service_kit::db::Db;
+use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, serve};
+use service_kit::outbox::{self, WorkerOptions, run_worker};
+use service_kit::policy::{SourcePolicy, TargetPolicy};
+use service_kit::rules::{Life, Rulebook, Steward};
+use service_kit::{CommonConfig, ServiceName};
+use shared_types::rollout::Rollout;
+use shared_types::{TargetName, Timestamp};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
+use crate::effects::{DELIVERY_TIMEOUT, Effects};
+use crate::event::EventSpecs;
+use crate::source::{JsonlSource, Source};
+use crate::steward::Crew;
+use crate::store::{Answered, CollectorStore, MIGRATIONS};
+use crate::worker::WorkerHandle;
+
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The collector's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub common: CommonConfig,
+    /// Threads that parse one large piece of input together.
+    pub parse_threads: usize,
+}
+
+impl Config {
+    /// With the defaults.
+    #[must_use]
+    pub fn new(common: CommonConfig) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { common, parse_threads: cores.min(4) }
+    }
+}
+
+/// Runs the collector until `shutdown`; what was accepted by then is stored.
+///
+/// # Errors
+/// It cannot start.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let common = &config.common;
+    let db = common.database(MIGRATIONS).await?;
+    let store: Arc<dyn CollectorStore> = Arc::new(Answered::new(db.clone()));
+    for (name, target) in &common.policy.targets {
+        EventSpecs::of_metrics(&target.metrics).with_context(|| format!("target {name}"))?;
+    }
+    let files = common.policy_file();
+    let book = Rulebook::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
+    let reporter = common.neighbour(ServiceName::Reporter, FETCH_TIMEOUT)?;
+    let (kept, clock) = (Arc::clone(&store), Arc::clone(&common.clock));
+    let crew = Arc::new(Crew::new(book.clone(), kept, clock, reporter, config.parse_threads));
+    let steward = Arc::clone(&crew) as Arc<dyn Steward>;
+    let mut life = Life::new(common.service, book.clone(), files, &db, &common.clock, steward);
+    life.begin(&common.policy).await.context("policy")?;
+
+    let effects = Effects {
+        store: Arc::clone(&store),
+        analyzer: common.neighbour(ServiceName::Analyzer, DELIVERY_TIMEOUT)?,
+        data_dir: common.data_dir.clone(),
+    };
+    let outbox_stop = CancellationToken::new();
+    let outbox = tokio::spawn(run_worker(
+        db.clone(),
+        Arc::clone(&common.clock),
+        Arc::new(effects),
+        WorkerOptions::new(ServiceName::Collector.as_str()),
+        outbox_stop.clone(),
+    ));
+    let life_stop = CancellationToken::new();
+    let life = tokio::spawn(life.run(life_stop.clone()));
+    let pruning = tokio::spawn(prune(Arc::clone(&store), Arc::clone(&common.clock), book.clone()));
+
+    let directory = crew.directory.clone();
+    let targets = directory.clone();
+    let api = Api { targets, book: book.clone(), store, clock: Arc::clone(&common.clock) };
+    let parts = ServiceParts {
+        service: ServiceName::Collector,
+        router: api::router(api),
+        openapi: api::openapi(),
+        readiness: readiness(&db, &common.clock, directory, book),
+        tokens: common.tokens.clone(),
+        options: HttpOptions { body_limit: BODY_LIMIT, bulk: PUSHES, ..HttpOptions::default() },
+    };
+    let served = serve(parts, listener, shutdown).await;
+
+    // In this order nothing is lost: requests have their answers, workers commit what is left, effects end.
+    pruning.abort();
+    life_stop.cancel();
+    life.await.ok();
+    crew.disband().await?;
+    outbox_stop.cancel();
+    outbox.await.context("the outbox failed")?;
+    db.close().await;
+    served
+}
+
+/// The source that the policy names, where it is one that is read.
+#[must_use]
+pub fn pull_source(
+    policy: &TargetPolicy,
+    specs: &Arc<EventSpecs>,
+    threads: usize,
+) -> Option<Box<dyn Source>> {
+    match &policy.collection.source {
+        SourcePolicy::Jsonl { paths } => {
+            let timeout = policy.collection.source_timeout;
+            Some(Box::new(JsonlSource::new(paths.clone(), Arc::clone(specs), threads, timeout)))
+        }
+        SourcePolicy::Http => None,
+    }
+}
+
+/// One question to the reporter. True: there is nothing more to ask.
+pub async fn ask_directive(reporter: &Neighbour, target: &TargetName, worker: &WorkerHandle) -> bool {
+    match reporter.get_json::<Rollout>(&format!("/v1/rollouts/{target}")).await {
+        Ok(Rollout { directive: None, .. }) => return true,
+        Ok(Rollout { directive: Some(directive), .. }) => match worker.direct(directive).await {
+            Ok(Ok(_)) | Err(_) => return true,
+            Ok(Err(error)) => tracing::warn!(%target, %error, "the directive was not stored"),
+        },
+        Err(error) => tracing::info!(%target, %error, "no directive from the reporter yet"),
+    }
+    false
+}
+
+async fn prune(store: Arc<dyn CollectorStore>, clock: Arc<dyn Clock>, book: Rulebook) {
+    loop {
+        let keep_batches = book.current().policy.retention.batches;
+        if let Err(error) = store.prune(clock.now(), keep_batches).await {
+            tracing::debug!(%error, "old rows were not deleted");
+        }
+        tokio::time::sleep(PRUNE_EVERY).await;
+    }
+}
+
+fn readiness(db: &Db, clock: &Arc<dyn Clock>, directory: Directory, book: Rulebook) -> Readiness {
+    let (ping, stats_db, stats_clock) = (db.clone(), db.clone(), Arc::clone(clock));
+    Readiness::new()
+        .check("policy", move || std::future::ready(book.state()))
+        .check("database", move || {
+            let db = ping.clone();
+            async move {
+                match db.ping().await {
+                    Ok(()) => CheckState::Ok,
+                    Err(error) => CheckState::Failing(error.to_string()),
+                }
+            }
+        })
+        .check("outbox", move || {
+            let (db, now) = (stats_db.clone(), stats_clock.now());
+            async move { outbox_state(&db, now).await }
+        })
+        .check("sources", move || {
+            let failing: Vec<String> = directory
+                .all()
+                .into_iter()
+                .filter_map(|(name, entry)| Some(format!("{name}: {}", entry.worker.source_error()?)))
+                .collect();
+            let state =
+                if failing.is_empty() { CheckState::Ok } else { CheckState::Degraded(failing.join("; ")) };
+            std::future::ready(state)
+        })
+}
+
+async fn outbox_state(db: &Db, now: Timestamp) -> CheckState {
+    match outbox::stats(db, now).await {
+        Ok(stats) if stats.dead > 0 => CheckState::Degraded(format!("{} effects were given up", stats.dead)),
+        Ok(stats) => match stats.failing_lanes.first() {
+            Some((lane, error)) => CheckState::Degraded(format!("{lane}: {error}")),
+            None => CheckState::Ok,
+        },
+        Err(error) => CheckState::Failing(error.to_string()),
+    }
+}

@@ -1,0 +1,131 @@
+//! Events pushed over HTTP: parsed by the request handlers, queued with their share of the byte budget, and answered
+//! by the flush that commits them.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use service_kit::http::BodyShare;
+use tokio::sync::{Notify, oneshot};
+use utoipa::ToSchema;
+
+use super::{Input, Origin, Part, Positions, Source, SourceError};
+use crate::event::EventSpecs;
+use crate::records::{MalformedLine, Records};
+
+/// Records that one flush takes from the queue.
+const RECORDS_PER_FLUSH: usize = 100_000;
+
+/// What became of a push.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Push {
+    /// Events counted in their window.
+    pub accepted: u64,
+    /// Events whose `event_id` was already seen in their window.
+    pub duplicates: u64,
+    /// Events of windows already closed.
+    pub late: u64,
+    /// Lines that were no events.
+    pub malformed: u64,
+    /// Events of names that the policy does not use.
+    #[serde(default)]
+    pub unknown: u64,
+    /// The first 20 malformed lines.
+    pub errors: Vec<MalformedLine>,
+}
+
+/// The answer to a push.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PushReply {
+    /// Committed now.
+    Committed(Push),
+    /// Committed before, under the same key; the first answer, as JSON.
+    Repeated(String),
+    /// The key belongs to another body.
+    KeyReused,
+}
+
+/// What has to happen when a push is committed.
+#[derive(Debug)]
+pub struct Receipt {
+    /// `Idempotency-Key` and hash of the body.
+    pub key: Option<(String, String)>,
+    pub reply: oneshot::Sender<PushReply>,
+    /// Its body's share of the byte budget, given back with the answer.
+    pub share: BodyShare,
+}
+
+/// The handlers' end of the queue.
+#[derive(Debug, Clone)]
+pub struct PushQueue {
+    waiting: Arc<Mutex<VecDeque<Part>>>,
+    wake: Arc<Notify>,
+}
+
+impl PushQueue {
+    /// A queue that wakes the target's worker.
+    #[must_use]
+    pub fn new(wake: Arc<Notify>) -> Self {
+        Self { waiting: Arc::default(), wake }
+    }
+
+    /// Puts records, read with `specs`, into the queue; the reply comes when they are committed.
+    pub fn push(
+        &self,
+        records: Records,
+        specs: Arc<EventSpecs>,
+        key: Option<(String, String)>,
+        share: BodyShare,
+    ) -> oneshot::Receiver<PushReply> {
+        let (reply, answer) = oneshot::channel();
+        let part = Part { records, specs, origin: Origin::Push(Receipt { key, reply, share }) };
+        self.lock().push_back(part);
+        self.wake.notify_one();
+        answer
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Part>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The worker's end of the queue.
+#[derive(Debug)]
+pub struct PushSource(pub PushQueue);
+
+#[async_trait]
+impl Source for PushSource {
+    fn kind(&self) -> &'static str {
+        "http"
+    }
+
+    async fn read(&mut self, _positions: &Positions) -> Result<Input, SourceError> {
+        let mut waiting = self.0.lock();
+        let mut input = Input { caught_up: true, ..Input::default() };
+        let (mut records, mut keys) = (0, HashSet::new());
+        while let Some(part) = waiting.pop_front() {
+            let key = match &part.origin {
+                Origin::Push(Receipt { key: Some((key, _)), .. }) => Some(key.clone()),
+                _ => None,
+            };
+            // A second push under a key waits until the first one's answer is stored.
+            let full = records > 0 && records + part.records.events.len() > RECORDS_PER_FLUSH;
+            if full || key.is_some_and(|key| !keys.insert(key)) {
+                waiting.push_front(part);
+                input.caught_up = false;
+                break;
+            }
+            records += part.records.events.len();
+            input.parts.push(part);
+        }
+        Ok(input)
+    }
+
+    fn take_back(&mut self, parts: Vec<Part>) {
+        let mut waiting = self.0.lock();
+        for part in parts.into_iter().rev() {
+            waiting.push_front(part);
+        }
+    }
+}

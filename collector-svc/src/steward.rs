@@ -1,0 +1,168 @@
+//! The targets that are collected, as the policy has them: they join and leave while the service runs (PO-2).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use service_kit::client::Neighbour;
+use service_kit::clock::Clock;
+use service_kit::db::DbError;
+use service_kit::policy::Standing;
+use service_kit::rules::{Rulebook, Rules, Steward};
+use shared_types::TargetName;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Directory, TargetEntry};
+use crate::event::EventSpecs;
+use crate::service::ask_directive;
+use crate::source::{PushQueue, PushSource};
+use crate::state::TargetState;
+use crate::store::CollectorStore;
+use crate::versions::Version;
+use crate::worker::{Worker, WorkerHandle, WorkerParts};
+
+const FETCH_BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// One worker a target of the policy.
+pub struct Crew {
+    pub directory: Directory,
+    pub book: Rulebook,
+    pub store: Arc<dyn CollectorStore>,
+    pub clock: Arc<dyn Clock>,
+    pub reporter: Neighbour,
+    pub parse_threads: usize,
+    at_work: Mutex<BTreeMap<TargetName, AtWork>>,
+}
+
+struct AtWork {
+    stop: CancellationToken,
+    worker: JoinHandle<()>,
+    asking: JoinHandle<()>,
+}
+
+impl Crew {
+    /// Nobody at work yet: [`Steward::prepare`] brings in who is missing.
+    #[must_use]
+    pub fn new(
+        book: Rulebook,
+        store: Arc<dyn CollectorStore>,
+        clock: Arc<dyn Clock>,
+        reporter: Neighbour,
+        parse_threads: usize,
+    ) -> Self {
+        let directory = Directory::default();
+        Self { directory, book, store, clock, reporter, parse_threads, at_work: Mutex::default() }
+    }
+
+    /// Lets all workers commit what is left, and waits for them.
+    ///
+    /// # Errors
+    /// One of them panicked.
+    pub async fn disband(&self) -> anyhow::Result<()> {
+        let all = std::mem::take(&mut *self.at_work());
+        all.values().for_each(|it| it.stop.cancel());
+        for (target, it) in all {
+            it.asking.abort();
+            it.worker.await.map_err(|error| anyhow::anyhow!("the worker of {target} failed: {error}"))?;
+        }
+        Ok(())
+    }
+
+    fn at_work(&self) -> std::sync::MutexGuard<'_, BTreeMap<TargetName, AtWork>> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, target: &TargetName, rules: &Rules) {
+        let mut at_work = self.at_work();
+        let Some(version) = Version::of(target, rules).filter(|_| !at_work.contains_key(target)) else {
+            return;
+        };
+        let wake = Arc::new(Notify::new());
+        let queue = PushQueue::new(Arc::clone(&wake));
+        let worker = Worker::new(WorkerParts {
+            target: target.clone(),
+            version,
+            book: self.book.clone(),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            parse_threads: self.parse_threads,
+            push: PushSource(queue.clone()),
+        });
+        let stop = CancellationToken::new();
+        let (handle, task) = worker.spawn(wake, stop.clone());
+        let asking = tokio::spawn(fetch_directive(self.reporter.clone(), target.clone(), handle.clone()));
+        at_work.insert(target.clone(), AtWork { stop, worker: task, asking });
+        self.directory.insert(target.clone(), TargetEntry { queue, worker: handle });
+    }
+
+    /// What was accepted is committed; the windows that are open stay so, and go on if the target comes back.
+    async fn end(&self, target: &TargetName) {
+        self.directory.remove(target);
+        let Some(it) = self.at_work().remove(target) else { return };
+        it.stop.cancel();
+        it.asking.abort();
+        it.worker.await.ok();
+        tracing::info!(target_name = %target, "no longer in the policy; not collected any more");
+    }
+}
+
+#[async_trait]
+impl Steward for Crew {
+    async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError> {
+        for (name, target) in &next.policy.targets {
+            let specs = match EventSpecs::of_metrics(&target.metrics) {
+                Ok(specs) => specs,
+                Err(error) => return Ok(Some(format!("targets.{name}.metrics: {error}"))),
+            };
+            if let Some(entry) = self.directory.get(name)
+                && let Some(objection) = cannot_be_counted_beside(&entry.worker.specs(), &specs)
+            {
+                return Ok(Some(format!("targets.{name}.metrics: {objection}")));
+            }
+        }
+        for (name, target) in &self.book.current().policy.targets {
+            let initial = TargetState::initial(target.collection.window);
+            let directive = self.store.load(name, &initial).await?.state.directive;
+            let standing = directive.and_then(|it| Standing::in_phase(name, &it.phase));
+            let standing: Vec<Standing> = standing.into_iter().collect();
+            if let Some(objection) = next.policy.objection(&standing) {
+                return Ok(Some(objection));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn prepare(&self, next: &Arc<Rules>) -> Result<(), DbError> {
+        for (name, _) in self.directory.all() {
+            if !next.policy.targets.contains_key(&name) {
+                self.end(&name).await;
+            }
+        }
+        for name in next.policy.targets.keys() {
+            self.begin(name, next);
+        }
+        Ok(())
+    }
+}
+
+/// Windows of two versions are open side by side for a while.
+fn cannot_be_counted_beside(now: &EventSpecs, next: &EventSpecs) -> Option<String> {
+    if let Some(event) = now.disagreement(next) {
+        return Some(format!(
+            "the duration of `{event}` cannot move to another field while it is counted; give the event another name"
+        ));
+    }
+    now.union(next).err().map(|error| format!("together with the version in force: {error}"))
+}
+
+/// Asks the reporter once for the directive (CO-6), until it answers; from then on it tells by itself.
+async fn fetch_directive(reporter: Neighbour, target: TargetName, worker: WorkerHandle) {
+    let mut backoff = Duration::from_millis(250);
+    while !ask_directive(&reporter, &target, &worker).await {
+        tokio::time::sleep(backoff).await;
+        backoff = (backoff * 2).min(FETCH_BACKOFF_MAX);
+    }
+}

@@ -1,0 +1,91 @@
+//! Closing windows: `grace` after their end, each becomes the one batch of its window (CO-1, CO-2).
+
+use std::sync::Arc;
+
+use service_kit::db::DbError;
+use shared_types::{Timestamp, Window};
+
+use super::Worker;
+use super::flush::{Extra, InFlight};
+use crate::messages::{DeliverBatch, WriteArchive};
+use crate::schedule::Planned;
+use crate::store::ClosedWindow;
+use crate::totals::BatchHead;
+
+/// Windows closed by one commit.
+const WINDOWS_PER_COMMIT: usize = 32;
+
+impl Worker {
+    /// Closes what is due. True: there is more.
+    pub(super) async fn close_due(&mut self, now: Timestamp) -> Result<bool, DbError> {
+        if self.state.is_held(now) {
+            return Ok(false);
+        }
+        // What the source had before this moment is counted.
+        let Some(complete) = self.caught_up_at.map(|at| at.min(now)) else { return Ok(false) };
+        let version = Arc::clone(self.versions.of(self.state.closed_until));
+        let collection = &version.policy.collection;
+        let open = self.intake.open_windows();
+        let (closed_until, grace) = (self.state.closed_until, collection.grace);
+        let due = self.state.schedule.due(closed_until, complete, grace, &open, WINDOWS_PER_COMMIT);
+        let due = self.versions.of_one_version(due);
+        if due.closed_until == self.state.closed_until {
+            return Ok(false);
+        }
+        let mut extra = Extra::default();
+        for planned in &due.windows {
+            let closed = self.close(planned, now).await?;
+            let (target, window_start) = (self.target.clone(), planned.window.start);
+            if closed.sent {
+                let deliver = DeliverBatch { target: target.clone(), window_start };
+                extra.messages.push(deliver.message(&collection.retry, now));
+            }
+            extra.messages.push(WriteArchive { target, window_start }.message(now));
+            extra.closed.push(closed);
+        }
+        let closed_now = due.windows.len();
+        self.in_flight = Some(InFlight::default());
+        self.stale = true;
+        self.state.closed_until = due.closed_until;
+        self.state.schedule.forget_before(due.closed_until);
+        let span = tracing::info_span!("close_windows", target_name = %self.target, windows = closed_now);
+        if tracing::Instrument::instrument(self.commit(extra, now), span).await? {
+            self.closed(&due.windows);
+            self.stale |= self.versions.has_spent(self.state.closed_until);
+        }
+        Ok(closed_now >= WINDOWS_PER_COMMIT)
+    }
+
+    async fn close(&self, planned: &Planned, now: Timestamp) -> Result<ClosedWindow, DbError> {
+        let totals = self.store.totals(&self.target, planned.window.start).await?;
+        let following = self.state.schedule.at(planned.window.end).window;
+        let version = self.versions.of(planned.window.start);
+        let due = planned.window.end.plus(version.policy.collection.grace);
+        let head = BatchHead {
+            target: self.target.clone(),
+            phase: planned.phase.clone(),
+            epoch: planned.epoch,
+            window: planned.window,
+            next_window: Some(Window { ..following }),
+            attempts: self.state.source.attempts_for(due),
+            source: self.source,
+            collected_at: now,
+            policy_version: Some(version.id.clone()),
+        };
+        let sent = planned.phase.is_gated();
+        Ok(ClosedWindow { batch: totals.into_batch(head, &version.specs), sent })
+    }
+
+    fn closed(&mut self, windows: &[Planned]) {
+        let mut open = self.intake.open_windows();
+        open.retain(|start| *start >= self.state.closed_until);
+        self.tell_intake(&open);
+        for planned in windows {
+            metrics::counter!("phasegate_batches_total", "target" => self.target.to_string(),
+                "phase" => planned.phase.to_string())
+            .increment(1);
+            tracing::info!(target_name = %self.target, window = %planned.window, phase = %planned.phase,
+                epoch = planned.epoch, "window closed");
+        }
+    }
+}

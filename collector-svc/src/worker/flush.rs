@@ -1,0 +1,378 @@
+//! Reading, counting and the one commit that makes both durable (TE-5).
+
+use std::sync::Arc;
+
+use futures_util::future::join;
+use service_kit::db::DbError;
+use service_kit::outbox::NewMessage;
+use service_kit::planted::{self, Defect};
+use shared_types::Timestamp;
+
+use super::Worker;
+use crate::intake::{Applied, Counts, IdSet, WindowChange};
+use crate::messages;
+use crate::records::{MALFORMED_KEPT, MalformedLine, Records};
+use crate::source::{Input, Origin, Part, Positions, Push, PushReply, Source as _, SourceError};
+use crate::state::TargetState;
+use crate::store::{Commit, Committed, Position, PushAnswer};
+
+/// Commits remembered by id, so that one whose answer got lost can be found again.
+const COMMIT_IDS_KEPT: usize = 8;
+
+/// What is being committed: enough to answer it, or to start over.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    id: String,
+    changes: Vec<WindowChange>,
+    pushes: Vec<(Part, Push)>,
+}
+
+/// What a commit carries besides the worker's own state.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    pub(super) positions: Vec<Position>,
+    pub(super) closed: Vec<crate::store::ClosedWindow>,
+    pub(super) messages: Vec<NewMessage>,
+}
+
+impl Worker {
+    /// Reads what is there, counts it and commits. True: there is more.
+    pub(super) async fn take_in(&mut self, now: Timestamp, mut changed: bool) -> Result<bool, DbError> {
+        let mut extra = Extra::default();
+        let (pulled, began) = self.read_pull(now).await;
+        let pulled = match pulled {
+            None => Input { caught_up: true, ..Input::default() },
+            Some(Ok(input)) => {
+                changed |= self.state.source.succeeded(now);
+                input
+            }
+            Some(Err(error)) => {
+                changed = true;
+                self.source_failed(&error, now, &mut extra.messages);
+                Input { caught_up: true, ..Input::default() }
+            }
+        };
+        let pushed = self.push.read(&self.positions).await.unwrap_or_default();
+        let more = !(pulled.caught_up && pushed.caught_up);
+        let read_ahead = !pulled.caught_up;
+        changed |= !(pulled.parts.is_empty() && pulled.positions.is_empty() && pushed.parts.is_empty());
+        if !changed {
+            self.caught_up_at = began.or(self.caught_up_at);
+            return Ok(more);
+        }
+        for position in pulled.positions {
+            self.positions.insert(position.file_id.clone(), position.clone());
+            extra.positions.push(position);
+        }
+        let parts = pulled.parts.into_iter().chain(pushed.parts).collect();
+        let committed = self.count_and_read_ahead(parts, extra, read_ahead, now).await?;
+        if committed && pulled.caught_up {
+            self.caught_up_at = began.or(self.caught_up_at);
+        }
+        Ok(more)
+    }
+
+    /// Counts and commits; the next piece is read and parsed meanwhile, if there is one.
+    async fn count_and_read_ahead(
+        &mut self,
+        parts: Vec<Part>,
+        extra: Extra,
+        read_ahead: bool,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        let mut pull = self.pull.take();
+        let positions = read_ahead.then(|| self.positions.clone());
+        let reading = async {
+            match (&mut pull, &positions) {
+                (Some(pull), Some(positions)) => Some(pull.read(positions).await),
+                _ => None,
+            }
+        };
+        // The read is polled first: it goes on in a thread of its own while this one counts.
+        let (ahead, committed) = join(reading, self.count_and_commit(parts, extra, now)).await;
+        self.pull = pull;
+        if let (Ok(true), Some(result), Some(after)) = (&committed, ahead, positions) {
+            self.ahead = Some(ReadAhead { result, began: now, after });
+        }
+        committed
+    }
+
+    async fn count_and_commit(
+        &mut self,
+        parts: Vec<Part>,
+        mut extra: Extra,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        self.in_flight = Some(InFlight::default());
+        self.stale = true; // until the commit is through
+        let mut parts = parts.into_iter();
+        while let Some(part) = parts.next() {
+            if let Err(error) = self.count(part, now, &mut extra).await {
+                self.push.take_back(parts.filter(|part| matches!(part.origin, Origin::Push(_))).collect());
+                return Err(error);
+            }
+        }
+        self.commit(extra, now).await
+    }
+
+    /// `None`: there is no such source, or it is not its time. With the moment the read began, if it worked.
+    async fn read_pull(&mut self, now: Timestamp) -> (Option<Result<Input, SourceError>>, Option<Timestamp>) {
+        let Some(pull) = &mut self.pull else { return (None, Some(now)) };
+        if !self.state.source.may_read(now) {
+            return (None, None);
+        }
+        let (result, began) = match self.ahead.take() {
+            Some(ahead) => ahead.now_that(&self.positions),
+            None => (pull.read(&self.positions).await, now),
+        };
+        let began = result.is_ok().then_some(began);
+        (Some(result), began)
+    }
+
+    fn source_failed(&mut self, error: &SourceError, now: Timestamp, out: &mut Vec<NewMessage>) {
+        let version = Arc::clone(self.versions.of(self.state.closed_until));
+        let retry = &version.policy.collection.retry;
+        let reason = error.to_string();
+        self.state.source.failed(&reason, retry, now);
+        metrics::counter!("phasegate_source_failures_total", "target" => self.target.to_string())
+            .increment(1);
+        tracing::warn!(target_name = %self.target, reason, failures = self.state.source.failures, "the source failed");
+        let planned = self.state.window_of_outage(now);
+        let told = planned.phase.is_gated() && !self.state.is_held(now);
+        if told && self.state.source.is_newly_exhausted(retry) {
+            self.state.source.exhausted = true;
+            let since = self.state.source.failing_since.unwrap_or(now);
+            let attempts = self.state.source.failures;
+            out.extend(messages::exhausted(&self.target, &planned, "source", since, attempts, &reason, now));
+        }
+    }
+
+    /// Counts one part, unless it is a push that was answered before.
+    async fn count(&mut self, part: Part, now: Timestamp, extra: &mut Extra) -> Result<(), DbError> {
+        let Some(mut part) = self.answered_before(part).await? else { return Ok(()) };
+        let specs = self.intake.specs();
+        if !Arc::ptr_eq(&part.specs, specs) {
+            // Read just before another version of the policy came into force.
+            part.records = std::mem::take(&mut part.records).translated(&part.specs, specs);
+            part.specs = Arc::clone(specs);
+        }
+        let mut counts = Counts::default();
+        if let Err(error) = self.apply(&part.records, now, &mut counts).await {
+            if matches!(part.origin, Origin::Push(_)) {
+                self.push.take_back(vec![part]);
+            }
+            return Err(error);
+        }
+        self.intake.malformed(&part.records, now, &mut counts);
+        count_metrics(self.target.as_str(), &counts);
+        match &part.origin {
+            Origin::File { file_id, line } => {
+                if counts.malformed > 0
+                    && let Some(position) = extra.positions.iter_mut().find(|known| known.file_id == *file_id)
+                {
+                    tell_malformed(position, &counts, *line);
+                    self.positions.insert(file_id.clone(), position.clone());
+                }
+            }
+            Origin::Push(_) => {
+                let report = Push {
+                    accepted: counts.accepted,
+                    duplicates: counts.duplicates,
+                    late: counts.late,
+                    malformed: counts.malformed,
+                    unknown: counts.unknown,
+                    errors: counts.kept,
+                };
+                if let Some(in_flight) = &mut self.in_flight {
+                    in_flight.pushes.push((part, report));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply(&mut self, records: &Records, now: Timestamp, counts: &mut Counts) -> Result<(), DbError> {
+        let mut from = 0;
+        loop {
+            match self.intake.apply(records, from, now, counts) {
+                Applied::All => return Ok(()),
+                Applied::NeedsIds { start, at } => {
+                    let mut ids: IdSet = self.store.ids(&self.target, start).await?.into_iter().collect();
+                    if planted::is(Defect::ForgetEventIds) {
+                        ids.clear();
+                    }
+                    self.intake.give_ids(start, ids);
+                    from = at;
+                }
+            }
+        }
+    }
+
+    /// Answers a push whose key is known; gives back any other.
+    async fn answered_before(&mut self, part: Part) -> Result<Option<Part>, DbError> {
+        let Origin::Push(receipt) = &part.origin else { return Ok(Some(part)) };
+        let Some((key, body_hash)) = &receipt.key else { return Ok(Some(part)) };
+        let found = match self.store.answer(&self.target, key).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.push.take_back(vec![part]);
+                return Err(error);
+            }
+        };
+        let Some(answer) = found else { return Ok(Some(part)) };
+        let same = answer.body_hash == *body_hash;
+        if let Origin::Push(receipt) = part.origin {
+            let reply = if same { PushReply::Repeated(answer.answer) } else { PushReply::KeyReused };
+            receipt.reply.send(reply).ok();
+        }
+        Ok(None)
+    }
+
+    /// Writes the worker's state and nothing else. False: somebody else was there first.
+    pub(super) async fn write_state(&mut self, now: Timestamp) -> Result<bool, DbError> {
+        self.in_flight = Some(InFlight::default());
+        self.stale = true;
+        self.commit(Extra::default(), now).await
+    }
+
+    /// Commits what the worker holds. False: a conflict; load again.
+    pub(super) async fn commit(&mut self, extra: Extra, now: Timestamp) -> Result<bool, DbError> {
+        let mut in_flight = self.in_flight.take().unwrap_or_default();
+        in_flight.id = uuid::Uuid::now_v7().simple().to_string();
+        in_flight.changes = self.intake.take_changes();
+        self.state.newest_event = self.intake.newest_event();
+        let earlier = self.commit_ids.split_whitespace().take(COMMIT_IDS_KEPT - 1);
+        let ids: Vec<&str> = std::iter::once(in_flight.id.as_str()).chain(earlier).collect();
+        let commit = Commit {
+            target: self.target.clone(),
+            generation: self.generation,
+            ids: ids.join(" "),
+            state: self.state.clone(),
+            windows: std::mem::take(&mut in_flight.changes),
+            positions: extra.positions,
+            answers: in_flight.pushes.iter().filter_map(answer_of).collect(),
+            closed: extra.closed,
+            messages: extra.messages,
+            now,
+        };
+        if planted::is(Defect::AnswerBeforeCommit) {
+            std::mem::take(&mut in_flight).answer();
+        }
+        let result = self.store.commit(&commit).await;
+        if let Ok(Committed::Yes(generation)) = result {
+            self.generation = generation;
+            self.commit_ids = commit.ids;
+            self.stale = false;
+            in_flight.answer();
+            self.intake.shed();
+            return Ok(true);
+        }
+        in_flight.changes = commit.windows;
+        self.in_flight = Some(in_flight);
+        result.map(|_| false)
+    }
+
+    /// The schedule, the watermarks and the open windows, as they are now.
+    pub(super) fn tell_intake(&mut self, open: &[Timestamp]) {
+        let state = &self.state;
+        self.intake.synchronise(state.schedule.clone(), state.closed_until, state.newest_event, open);
+    }
+
+    /// Takes over what the store says, after anything that left it in doubt: a start, a conflict, an error.
+    pub(super) async fn reload(&mut self) -> Result<(), DbError> {
+        let initial = TargetState::initial(self.versions.newest().policy.collection.window);
+        let loaded = self.store.load(&self.target, &initial).await?;
+        let foreign = self.store.ids_since(&self.target, self.generation).await?;
+        if let Some(in_flight) = self.in_flight.take() {
+            let landed = loaded.commit_ids.split_whitespace().any(|id| id == in_flight.id);
+            let mut lost = self.intake.take_changes();
+            if landed {
+                in_flight.answer();
+            } else {
+                lost.extend(in_flight.changes);
+                self.push.take_back(in_flight.pushes.into_iter().map(|(part, _)| part).collect());
+            }
+            self.intake.take_back(&lost);
+        }
+        self.positions =
+            loaded.positions.into_iter().map(|position| (position.file_id.clone(), position)).collect();
+        self.state = loaded.state;
+        self.loaded_at = self.clock.now();
+        self.follow_policy().await?;
+        self.state.use_window(self.versions.newest().policy.collection.window, self.loaded_at);
+        self.tell_intake(&loaded.open);
+        for chunk in foreign {
+            self.intake.add_foreign_ids(chunk.window_start, &chunk.hashes);
+        }
+        self.generation = loaded.generation;
+        self.commit_ids = loaded.commit_ids;
+        self.ahead = None;
+        self.stale = false;
+        Ok(())
+    }
+}
+
+/// A read that went on while the one before it was counted and committed.
+#[derive(Debug)]
+pub(super) struct ReadAhead {
+    result: Result<Input, SourceError>,
+    began: Timestamp,
+    /// What it read on from.
+    after: Positions,
+}
+
+impl ReadAhead {
+    /// The result, with what counting has added to the positions since it began.
+    fn now_that(mut self, known: &Positions) -> (Result<Input, SourceError>, Timestamp) {
+        for position in self.result.iter_mut().flat_map(|input| &mut input.positions) {
+            let id = &position.file_id;
+            let (Some(before), Some(known)) = (self.after.get(id), known.get(id)) else { continue };
+            if (position.malformed, &position.errors) == (before.malformed, &before.errors) {
+                position.malformed = known.malformed;
+                position.errors.clone_from(&known.errors);
+            }
+        }
+        (self.result, self.began)
+    }
+}
+
+impl InFlight {
+    fn answer(self) {
+        for (part, report) in self.pushes {
+            if let Origin::Push(receipt) = part.origin {
+                receipt.reply.send(PushReply::Committed(report)).ok();
+            }
+        }
+    }
+}
+
+fn answer_of((part, report): &(Part, Push)) -> Option<PushAnswer> {
+    let Origin::Push(receipt) = &part.origin else { return None };
+    let (key, body_hash) = receipt.key.clone()?;
+    let answer = serde_json::to_string(report).unwrap_or_default();
+    Some(PushAnswer { idempotency_key: key, body_hash, answer })
+}
+
+/// Keeps the first malformed lines of a file, by their number in the file.
+fn tell_malformed(position: &mut Position, counts: &Counts, lines_before: u64) {
+    position.malformed += counts.malformed;
+    let room = MALFORMED_KEPT.saturating_sub(position.errors.len());
+    let told = counts.kept.iter().take(room);
+    position.errors.extend(
+        told.map(|kept| MalformedLine { line: kept.line + lines_before, reason: kept.reason.clone() }),
+    );
+}
+
+fn count_metrics(target: &str, counts: &Counts) {
+    let outcomes = [
+        ("accepted", counts.accepted),
+        ("duplicate", counts.duplicates),
+        ("late", counts.late),
+        ("malformed", counts.malformed),
+        ("unknown", counts.unknown),
+    ];
+    for (outcome, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
+        metrics::counter!("phasegate_events_total", "target" => target.to_owned(), "outcome" => outcome)
+            .increment(count);
+    }
+}

@@ -1,0 +1,196 @@
+//! One target's loop: read, count, commit, close what is due, watch for what is late.
+//!
+//! Level-triggered: [`Worker::turn`] looks at what is there and does it; a test calls it with a clock of its
+//! own. All writes of a target go through its worker, one after the other; what other replicas write shows as a
+//! conflict, after which the worker loads again and starts over with nothing lost.
+
+mod close;
+mod flush;
+mod late;
+mod policy;
+mod run;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use service_kit::clock::Clock;
+use service_kit::db::DbError;
+use service_kit::rules::{Rulebook, Rules};
+use shared_types::{Directive, TargetName, Timestamp};
+use tokio::sync::watch;
+
+use crate::event::EventSpecs;
+use crate::intake::Intake;
+use crate::source::{Positions, PushSource, Source};
+use crate::state::TargetState;
+use crate::store::CollectorStore;
+use crate::versions::{Version, Versions};
+
+pub use run::{Attended, Command, WorkerHandle};
+
+/// What another replica was told is known here at the latest after this.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// What a worker is made of.
+pub struct WorkerParts {
+    pub target: TargetName,
+    /// What the policy says of the target at first; from then on `book` says it.
+    pub version: Version,
+    pub book: Rulebook,
+    pub store: Arc<dyn CollectorStore>,
+    pub clock: Arc<dyn Clock>,
+    /// Threads that parse one large piece of a file together.
+    pub parse_threads: usize,
+    pub push: PushSource,
+}
+
+/// One target's worker.
+pub struct Worker {
+    target: TargetName,
+    versions: Versions,
+    book: Rulebook,
+    changes: watch::Receiver<Arc<Rules>>,
+    /// What pushes are to be read with.
+    read_with: watch::Sender<Arc<EventSpecs>>,
+    store: Arc<dyn CollectorStore>,
+    clock: Arc<dyn Clock>,
+    parse_threads: usize,
+    /// The source that is read, and the version that named it; pushes come besides.
+    pull: Option<Box<dyn Source>>,
+    pull_of: Option<Arc<Version>>,
+    push: PushSource,
+    /// What a batch says of its source.
+    source: &'static str,
+    state: TargetState,
+    intake: Intake,
+    positions: Positions,
+    generation: i64,
+    commit_ids: String,
+    /// The store may know more than this worker: load before anything else.
+    stale: bool,
+    loaded_at: Timestamp,
+    watched_at: Timestamp,
+    in_flight: Option<flush::InFlight>,
+    ahead: Option<flush::ReadAhead>,
+    /// When the last read began that found nothing more and is committed.
+    caught_up_at: Option<Timestamp>,
+}
+
+/// What a turn left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// There is more to do at once.
+    pub more: bool,
+}
+
+impl Worker {
+    /// A worker that loads its state at its first turn.
+    #[must_use]
+    pub fn new(parts: WorkerParts) -> Self {
+        let WorkerParts { target, version, book, store, clock, parse_threads, push } = parts;
+        let versions = Versions::only(version);
+        let specs = Arc::clone(versions.specs());
+        let state = TargetState::initial(versions.newest().policy.collection.window);
+        let intake =
+            Intake::new(Arc::clone(&specs), state.schedule.clone(), state.closed_until, state.newest_event);
+        Self {
+            target,
+            versions,
+            changes: book.changes(),
+            book,
+            read_with: watch::Sender::new(specs),
+            store,
+            clock,
+            parse_threads,
+            pull: None,
+            pull_of: None,
+            push,
+            source: "http",
+            state,
+            intake,
+            positions: Positions::new(),
+            generation: 0,
+            commit_ids: String::new(),
+            stale: true,
+            loaded_at: Timestamp::from_millis(0),
+            watched_at: Timestamp::from_millis(0),
+            in_flight: None,
+            ahead: None,
+            caught_up_at: None,
+        }
+    }
+
+    /// Looks at everything that is due, once.
+    ///
+    /// # Errors
+    /// The store's; nothing that was accepted is lost by it, the next turn starts over.
+    pub async fn turn(&mut self) -> Result<Turn, DbError> {
+        let now = self.clock.now();
+        if self.changes.has_changed().unwrap_or(false) {
+            self.changes.borrow_and_update();
+            self.stale = true;
+        }
+        if self.stale || now.since(self.loaded_at) >= REFRESH {
+            self.reload().await?;
+        }
+        let resumed = self.state.resume_if_due(now);
+        let more_input = self.take_in(now, resumed).await?;
+        if self.stale {
+            return Ok(Turn { more: true });
+        }
+        let more_windows = self.close_due(now).await?;
+        if !self.stale {
+            self.watch(now).await?;
+        }
+        Ok(Turn { more: more_input || more_windows || self.stale })
+    }
+
+    /// Takes over a directive (CO-6) and says which one is in force then.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn direct(&mut self, directive: &Directive) -> Result<Directive, DbError> {
+        loop {
+            if self.stale {
+                self.reload().await?;
+            }
+            let now = self.clock.now();
+            if !self.state.direct(directive, self.versions.newest().policy.collection.window, now)
+                || self.write_state(now).await?
+            {
+                self.tell_intake(&self.intake.open_windows());
+                return Ok(self.state.directive.clone().unwrap_or_else(|| directive.clone()));
+            }
+        }
+    }
+
+    /// Closes no windows for so many seconds, 300 at most (CO-7); 0 resumes. Says until when.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn pause(&mut self, seconds: u64) -> Result<Timestamp, DbError> {
+        loop {
+            if self.stale {
+                self.reload().await?;
+            }
+            let now = self.clock.now();
+            let until = self.state.pause(seconds, now);
+            if self.write_state(now).await? {
+                return Ok(until);
+            }
+        }
+    }
+
+    /// What went wrong with the source last, while it does.
+    #[must_use]
+    pub fn source_error(&self) -> Option<&str> {
+        self.state.source.last_error.as_deref()
+    }
+
+    /// How long to wait before looking again when nothing wakes the worker.
+    #[must_use]
+    pub fn poll(&self) -> Duration {
+        (self.versions.newest().policy.collection.window / 10)
+            .clamp(Duration::from_millis(20), Duration::from_secs(1))
+    }
+}

@@ -1,0 +1,35 @@
+//! Taking over another version of the policy, between two windows and without a stop (PO-2).
+
+use std::sync::Arc;
+
+use service_kit::db::DbError;
+
+use super::Worker;
+use crate::service::pull_source;
+
+impl Worker {
+    /// Asks which versions the windows go by that are not closed. The source is that of the oldest of them, so that
+    /// what still belongs to its window is read before another source takes its place.
+    pub(super) async fn follow_policy(&mut self) -> Result<(), DbError> {
+        let log = self.book.since(self.state.closed_until).await?;
+        self.versions = self.versions.follow(&self.target, &log);
+        let specs = self.versions.specs();
+        let other_specs = !Arc::ptr_eq(specs, self.intake.specs());
+        if other_specs {
+            self.intake.use_specs(Arc::clone(specs));
+            self.read_with.send_replace(Arc::clone(specs));
+        }
+        let version = self.versions.of(self.state.closed_until);
+        let same_source = self.pull_of.as_ref().is_some_and(|known| {
+            let (known, wanted) = (&known.policy.collection, &version.policy.collection);
+            known.source == wanted.source && known.source_timeout == wanted.source_timeout
+        });
+        if other_specs || !same_source {
+            self.pull = pull_source(&version.policy, specs, self.parse_threads);
+            self.source = self.pull.as_ref().map_or("http", |pull| pull.kind());
+            self.pull_of = Some(Arc::clone(version));
+            self.ahead = None;
+        }
+        Ok(())
+    }
+}

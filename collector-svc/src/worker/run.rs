@@ -1,0 +1,169 @@
+//! The loop around [`Worker::turn`], and the handle through which requests reach it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use service_kit::db::DbError;
+use shared_types::{Directive, Timestamp};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Turn, Worker};
+use crate::event::EventSpecs;
+
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// Commands waiting for a worker.
+const COMMANDS_MAX: usize = 64;
+
+/// What a request asks of a worker.
+#[derive(Debug)]
+pub enum Command {
+    Direct(Box<Directive>, oneshot::Sender<Result<Directive, DbError>>),
+    Pause(u64, oneshot::Sender<Result<Timestamp, DbError>>),
+}
+
+/// How requests reach a worker that runs.
+#[derive(Debug, Clone)]
+pub struct WorkerHandle {
+    commands: mpsc::Sender<Command>,
+    read_with: watch::Receiver<Arc<EventSpecs>>,
+    source_error: Arc<Mutex<Option<String>>>,
+}
+
+/// The worker is stopping.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the collector is stopping")]
+pub struct Stopped;
+
+impl WorkerHandle {
+    /// Takes over a directive; says which is in force.
+    ///
+    /// # Errors
+    /// [`Stopped`], or inside: the store's.
+    pub async fn direct(&self, directive: Directive) -> Result<Result<Directive, DbError>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Direct(Box::new(directive), reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Pauses; says until when.
+    ///
+    /// # Errors
+    /// [`Stopped`], or inside: the store's.
+    pub async fn pause(&self, seconds: u64) -> Result<Result<Timestamp, DbError>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Pause(seconds, reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// What events that are pushed now are to be read with.
+    #[must_use]
+    pub fn specs(&self) -> Arc<EventSpecs> {
+        Arc::clone(&self.read_with.borrow())
+    }
+
+    /// What went wrong with the source last, while it does.
+    #[must_use]
+    pub fn source_error(&self) -> Option<String> {
+        self.source_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A worker with the requests that wait for it.
+pub struct Attended {
+    worker: Worker,
+    inbox: mpsc::Receiver<Command>,
+    source_error: Arc<Mutex<Option<String>>>,
+}
+
+impl Worker {
+    /// The worker with an inbox, and the handle that fills it.
+    #[must_use]
+    pub fn attended(self) -> (WorkerHandle, Attended) {
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let source_error = Arc::new(Mutex::new(None));
+        let read_with = self.read_with.subscribe();
+        let handle = WorkerHandle { commands, read_with, source_error: Arc::clone(&source_error) };
+        (handle, Attended { worker: self, inbox, source_error })
+    }
+
+    /// Runs until `shutdown`; what was accepted before is then committed. `wake` is rung by pushes.
+    pub fn spawn(
+        self,
+        wake: Arc<Notify>,
+        shutdown: CancellationToken,
+    ) -> (WorkerHandle, tokio::task::JoinHandle<()>) {
+        let (handle, attended) = self.attended();
+        (handle, tokio::spawn(attended.run(wake, shutdown)))
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Direct(directive, reply) => {
+                reply.send(self.direct(&directive).await).ok();
+            }
+            Command::Pause(seconds, reply) => {
+                reply.send(self.pause(seconds).await).ok();
+            }
+        }
+    }
+}
+
+impl Attended {
+    /// Waits for the next request and does what it asks for. Waits for ever once no handle is left.
+    pub async fn attend(&mut self) {
+        match self.inbox.recv().await {
+            Some(command) => self.worker.obey(command).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Does what requests ask for, then one turn.
+    ///
+    /// # Errors
+    /// The store's, as [`Worker::turn`].
+    pub async fn step(&mut self) -> Result<Turn, DbError> {
+        while let Ok(command) = self.inbox.try_recv() {
+            self.worker.obey(command).await;
+        }
+        let turn = self.worker.turn().await?;
+        let error = self.worker.source_error().map(str::to_owned);
+        *self.source_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        Ok(turn)
+    }
+
+    async fn run(mut self, wake: Arc<Notify>, shutdown: CancellationToken) {
+        let mut backoff = SHORTEST_BACKOFF;
+        loop {
+            let pause = match self.step().await {
+                Ok(turn) => {
+                    backoff = SHORTEST_BACKOFF;
+                    if turn.more { Duration::ZERO } else { self.worker.poll() }
+                }
+                Err(error) => {
+                    tracing::warn!(target_name = %self.worker.target, error = &error as &dyn std::error::Error,
+                        "not stored; trying on");
+                    backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                    backoff
+                }
+            };
+            if shutdown.is_cancelled() {
+                return;
+            }
+            if pause.is_zero() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            tokio::select! {
+                // A last turn follows: it commits what was pushed meanwhile.
+                () = shutdown.cancelled() => {}
+                Some(command) = self.inbox.recv() => self.worker.obey(command).await,
+                // Events of windows to come are to be read by what those windows go by.
+                Ok(()) = self.worker.changes.changed() => self.worker.stale = true,
+                () = wake.notified(), if backoff == SHORTEST_BACKOFF => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}

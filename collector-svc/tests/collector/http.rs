@@ -1,0 +1,198 @@
+//! The whole service over HTTP, with a reporter that knows a directive and an analyzer that listens.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Json, Router, routing::get};
+use collector_svc::api::{Paused, TargetView};
+use collector_svc::source::Push;
+use collector_svc::{Config, run};
+use service_kit::clock::{Clock, ManualClock};
+use service_kit::policy::{Policy, SourcePolicy};
+use service_kit::{CommonConfig, ServiceName};
+use shared_types::{Directive, Problem};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::analyzer::Analyzer;
+use crate::rig::{at, autosave, directive, saved, saves};
+
+pub(crate) struct Service {
+    pub(crate) base: String,
+    pub(crate) http: reqwest::Client,
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+pub(crate) struct World {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) analyzer: Analyzer,
+    analyzer_at: SocketAddr,
+    reporter_at: SocketAddr,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let (analyzer, analyzer_at) = Analyzer::start().await;
+        let rollout = serde_json::json!({
+            "target": "autosave", "phase": "A", "epoch": 1, "state": "running", "since": null, "transition": null,
+            "incident": null, "gate": null, "frozen": null, "rollback_waiting": null, "automatic_rollbacks": {"started": 0, "allowed": 6, "per_ms": 86_400_000}, "approvals": [], "approvals_void": [], "approvals_missing": [], "blockers": [], "directive": directive(1, "A", 1),
+        });
+        let reporter = Router::new().route("/v1/rollouts/autosave", get(|| async move { Json(rollout) }));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let reporter_at = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, reporter).await });
+        let clock = Arc::new(ManualClock::at(at("10:00:00")));
+        Self { directory: tempfile::tempdir().unwrap(), clock, analyzer, analyzer_at, reporter_at }
+    }
+
+    async fn start(&self) -> Service {
+        let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../governance/policy.yaml"));
+        let mut policy = Policy::load(path).unwrap();
+        policy.targets.get_mut(&autosave()).unwrap().collection.source = SourcePolicy::Http;
+        self.start_with(path, Arc::new(policy)).await
+    }
+
+    pub(crate) async fn start_with(&self, path: &std::path::Path, policy: Arc<Policy>) -> Service {
+        let url = |address: SocketAddr| format!("http://{address}").parse().unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let common = CommonConfig {
+            service: ServiceName::Collector,
+            database_url: None,
+            data_dir: self.directory.path().to_owned(),
+            policy_path: path.to_owned(),
+            policy,
+            collector_url: url(address),
+            analyzer_url: url(self.analyzer_at),
+            reporter_url: url(self.reporter_at),
+            tokens: None,
+            service_token: None,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+        };
+        service_kit::client::install_crypto();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(Config::new(common), listener, stop.clone()));
+        let service = Service {
+            base: format!("http://{address}/v1/targets/autosave"),
+            http: reqwest::Client::new(),
+            stop,
+            task,
+        };
+        // The directive is fetched in the background.
+        for _ in 0..500 {
+            let view: TargetView = service.get().await;
+            if view.directive.is_some() {
+                return service;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no directive within 5 s");
+    }
+}
+
+impl Service {
+    async fn get(&self) -> TargetView {
+        self.http.get(&self.base).send().await.unwrap().json().await.unwrap()
+    }
+
+    pub(crate) async fn push(
+        &self,
+        body: impl Into<reqwest::Body>,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Response {
+        let mut request = self.http.post(format!("{}/events", self.base)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+pub(crate) async fn accepted(response: reqwest::Response, status: u16) -> Push {
+    assert_eq!(response.status(), status);
+    response.json().await.unwrap()
+}
+
+async fn refused(response: reqwest::Response, status: u16) -> String {
+    assert_eq!(response.status(), status);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    response.json::<Problem>().await.unwrap().kind
+}
+
+/// TE-5, CO-6: pushes in every form, retries, a graceful stop, a restart, and the batch at the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_pushed_is_in_the_batch_once() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let two = saved("10:00:00", "a") + &saved("10:00:01", "b");
+    let push = accepted(service.push(two.clone() + "oops", &[]).await, 202).await;
+    assert_eq!((push.accepted, push.malformed, push.errors[0].line), (2, 1, 3));
+    let array = format!("[{},{}, 7]", saved("10:00:00", "c").trim(), saved("10:00:00", "a").trim());
+    let push = accepted(service.push(array, &[("content-type", "application/json")]).await, 202).await;
+    assert_eq!((push.accepted, push.duplicates, push.malformed, push.errors[0].line), (1, 1, 1, 3));
+
+    let anonymous = r#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.save.completed","duration_ms":1}"#;
+    let key = [("idempotency-key", "k1")];
+    let first = accepted(service.push(anonymous, &key).await, 202).await;
+    assert_eq!(accepted(service.push(anonymous, &key).await, 200).await, first);
+    let kind = refused(service.push(two, &key).await, 422).await;
+    assert_eq!(kind, "urn:phasegate:problem:idempotency_key_reused");
+    service.stop().await;
+
+    let service = world.start().await;
+    assert_eq!(accepted(service.push(anonymous, &key).await, 200).await, first);
+    let push = accepted(service.push(saved("10:00:00", "a"), &[]).await, 202).await;
+    assert_eq!((push.accepted, push.duplicates), (0, 1));
+    let view = service.get().await;
+    assert_eq!((view.current.events, view.current.phase.as_str(), view.lag_ms), (4, "A", 0));
+    world.clock.set(at("10:15:30"));
+    for _ in 0..500 {
+        if !world.analyzer.batches().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let batches = world.analyzer.batches();
+    // The directive of phase A came at 10:00:00, where its first window begins.
+    assert_eq!((batches.len(), saves(&batches[0]), batches[0].epoch), (1, 4, 1));
+    service.stop().await;
+}
+
+/// Bad input gets problem+json and changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_requests_are_refused_with_a_problem() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let other = service.base.replace("autosave", "nobody");
+    let put = |url: String, body: &Directive| service.http.put(format!("{url}/directive")).json(body).send();
+    assert!(refused(service.http.get(&other).send().await.unwrap(), 404).await.ends_with("not_found"));
+    assert!(refused(service.push("[1,", &[]).await, 400).await.ends_with("malformed_json"));
+    refused(service.push("x", &[("idempotency-key", "")]).await, 400).await;
+    refused(service.push("x", &[("content-encoding", "br")]).await, 415).await;
+    refused(service.push(vec![b' '; 9 << 20], &[]).await, 413).await;
+    let mut wrong = directive(9, "A", 1);
+    wrong.cadence_ms = 0;
+    refused(put(service.base.clone(), &wrong).await.unwrap(), 422).await;
+    // Perhaps of a policy that the reporter has seen first: it tries again.
+    refused(put(service.base.clone(), &directive(9, "Z", 1)).await.unwrap(), 503).await;
+    let pause = |seconds: u64| {
+        let body = serde_json::json!({ "seconds": seconds });
+        service.http.post(format!("{}/pause", service.base)).json(&body).send()
+    };
+    refused(pause(301).await.unwrap(), 422).await;
+    let paused: Paused = pause(300).await.unwrap().json().await.unwrap();
+    assert_eq!(paused.paused_until, at("10:05:00"));
+    let in_force: Directive =
+        put(service.base.clone(), &directive(1, "B", 7)).await.unwrap().json().await.unwrap();
+    assert_eq!(in_force, directive(1, "A", 1), "an older one changes nothing");
+    assert_eq!(service.get().await.current.events, 0);
+    service.stop().await;
+}

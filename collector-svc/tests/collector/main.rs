@@ -1,0 +1,15 @@
+//! The collector with a clock that tests move, on real stores, with real files and a real receiver.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod analyzer;
+mod failures;
+mod files;
+mod http;
+mod one_shot;
+mod policy;
+mod pushes;
+mod replicas;
+mod rig;
+mod schema;
+mod store;
+mod windows;

@@ -1,0 +1,301 @@
+//! One target's worker, its store, its effects, and a clock that stands still.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use collector_svc::effects::{Effects, archive_path, retry_failures_path};
+use collector_svc::event::EventSpecs;
+use collector_svc::records::Records;
+use collector_svc::source::{PushQueue, PushReply, PushSource};
+use collector_svc::state::TargetState;
+use collector_svc::store::{
+    BatchRow, CollectorStore, Commit, Committed, IdChunk, Loaded, MIGRATIONS, PushAnswer, SqlStore,
+};
+use collector_svc::totals::Totals;
+use collector_svc::versions::Version;
+use collector_svc::worker::{Worker, WorkerParts};
+use service_kit::client::Neighbour;
+use service_kit::clock::{Clock, ManualClock};
+use service_kit::db::{Db, DbError};
+use service_kit::http::BodyShare;
+use service_kit::outbox::{ListFilter, list, work_once};
+use service_kit::policy::{Policy, SourcePolicy, TargetPolicy};
+use service_kit::rules::{Rulebook, Rules};
+use shared_types::{Batch, Directive, PhaseId, TargetName, Timestamp};
+use tokio::sync::{Notify, oneshot};
+
+use crate::analyzer::Analyzer;
+
+/// 10:00 on the day of the examples.
+pub(crate) const TEN: &str = "2026-11-22T10:00:00Z";
+
+pub(crate) fn at(time: &str) -> Timestamp {
+    Timestamp::parse(&format!("2026-11-22T{time}Z")).unwrap()
+}
+
+pub(crate) fn autosave() -> TargetName {
+    TargetName::parse("autosave").unwrap()
+}
+
+pub(crate) fn saved(time: &str, id: &str) -> String {
+    format!(
+        "{{\"ts\":\"2026-11-22T{time}Z\",\"name\":\"autosave.save.completed\",\"event_id\":\"{id}\",\"duration_ms\":640.5}}\n"
+    )
+}
+
+fn whole_policy() -> Policy {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../governance/policy.yaml");
+    Policy::load(std::path::Path::new(path)).unwrap()
+}
+
+pub(crate) fn policy() -> TargetPolicy {
+    whole_policy().targets[&autosave()].clone()
+}
+
+pub(crate) fn directive(sequence: u64, phase: &str, epoch: u64) -> Directive {
+    Directive {
+        target: autosave(),
+        phase: PhaseId::parse(phase).unwrap(),
+        epoch,
+        cadence_ms: 900_000,
+        collect: true,
+        sequence,
+        until: None,
+    }
+}
+
+pub(crate) struct Rig {
+    pub(crate) directory: Arc<tempfile::TempDir>,
+    pub(crate) db: Db,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) policy: Arc<TargetPolicy>,
+    pub(crate) worker: Worker,
+    pub(crate) queue: PushQueue,
+    pub(crate) analyzer: Analyzer,
+    pub(crate) effects: Arc<Effects>,
+}
+
+impl Rig {
+    /// Reads `*.jsonl` of its own directory; SQLite in memory; 10:00.
+    pub(crate) async fn new() -> Self {
+        let db = Db::connect("sqlite::memory:", "collector", MIGRATIONS).await.unwrap();
+        Self::on(db, true).await
+    }
+
+    /// Pushes only.
+    pub(crate) async fn pushed() -> Self {
+        let db = Db::connect("sqlite::memory:", "collector", MIGRATIONS).await.unwrap();
+        Self::on(db, false).await
+    }
+
+    pub(crate) async fn on(db: Db, files: bool) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let mut policy = policy();
+        let pattern = directory.path().join("telemetry/*.jsonl").display().to_string();
+        fs::create_dir(directory.path().join("telemetry")).unwrap();
+        policy.collection.source =
+            if files { SourcePolicy::Jsonl { paths: vec![pattern] } } else { SourcePolicy::Http };
+        let policy = Arc::new(policy);
+        let store = Arc::new(FaultyStore::new(SqlStore::new(db.clone())));
+        let clock = Arc::new(ManualClock::at(Timestamp::parse(TEN).unwrap()));
+        let (analyzer, address) = Analyzer::start().await;
+        let url = format!("http://{address}").parse().unwrap();
+        let effects = Arc::new(Effects {
+            store: Arc::clone(&store) as Arc<dyn CollectorStore>,
+            analyzer: Neighbour::new(url, None, Duration::from_secs(5)).unwrap(),
+            data_dir: directory.path().to_owned(),
+        });
+        let (worker, queue) = worker(&policy, &store, &clock);
+        Self { directory, db, store, clock, policy, worker, queue, analyzer, effects }
+    }
+
+    /// The process is killed and started again: what is not in the store is gone.
+    pub(crate) fn kill(&mut self) {
+        (self.worker, self.queue) = worker(&self.policy, &self.store, &self.clock);
+    }
+
+    /// Another replica on the same store and clock.
+    pub(crate) fn replica(&self) -> (Worker, PushQueue) {
+        worker(&self.policy, &self.store, &self.clock)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join("telemetry").join(name)
+    }
+
+    pub(crate) fn append(&self, text: &str) {
+        let path = self.path("a.jsonl");
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn push(&self, text: &str, key: Option<&str>) -> oneshot::Receiver<PushReply> {
+        push(&self.queue, text, key)
+    }
+
+    /// Turns until there is nothing more to do at once.
+    pub(crate) async fn turn(&mut self) {
+        turn(&mut self.worker).await;
+    }
+
+    /// Turns at a time of the day, and does the effects that are due then.
+    pub(crate) async fn turn_at(&mut self, time: &str) {
+        self.clock.set(at(time));
+        self.turn().await;
+        self.work().await;
+    }
+
+    pub(crate) async fn work(&self) {
+        while work_once(&self.db, &*self.clock, &*self.effects).await.unwrap() > 0 {}
+    }
+
+    pub(crate) async fn batch(&self, start: &str) -> Option<BatchRow> {
+        self.store.batch(&autosave(), at(start)).await.unwrap()
+    }
+
+    /// Saves counted in the batches that the analyzer has.
+    pub(crate) fn delivered_saves(&self) -> u64 {
+        self.analyzer.batches().iter().map(saves).sum()
+    }
+
+    pub(crate) fn archived(&self, start: &str) -> String {
+        fs::read_to_string(archive_path(self.directory.path(), &autosave(), at(start))).unwrap()
+    }
+
+    pub(crate) fn retry_failures(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(retry_failures_path(self.directory.path())).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Nothing waits, nothing was given up.
+    pub(crate) async fn assert_outbox_empty(&self) {
+        for state in ["ready", "leased", "dead"] {
+            let filter = ListFilter { state: Some(state.to_owned()), ..ListFilter::default() };
+            let page = list(&self.db, &filter, None, 10).await.unwrap();
+            assert_eq!(page.items, [], "{state}");
+        }
+    }
+}
+
+pub(crate) fn saves(batch: &Batch) -> u64 {
+    batch.counters["autosave.save.completed"]
+}
+
+pub(crate) fn push(queue: &PushQueue, text: &str, key: Option<&str>) -> oneshot::Receiver<PushReply> {
+    let specs = EventSpecs::of_metrics(&policy().metrics).unwrap();
+    let key = key.map(|key| (key.to_owned(), format!("{:x}", text.len())));
+    let specs = Arc::new(specs);
+    queue.push(Records::of_lines(text.as_bytes(), &specs), specs, key, BodyShare::default())
+}
+
+pub(crate) async fn turn(worker: &mut Worker) {
+    for _ in 0..1000 {
+        if !worker.turn().await.unwrap().more {
+            return;
+        }
+    }
+    panic!("never done");
+}
+
+fn worker(
+    policy: &Arc<TargetPolicy>,
+    store: &Arc<FaultyStore>,
+    clock: &Arc<ManualClock>,
+) -> (Worker, PushQueue) {
+    let mut whole = whole_policy();
+    whole.targets.insert(autosave(), policy.as_ref().clone());
+    let book = Rulebook::fixed(Rules::without_texts(Arc::new(whole)));
+    let queue = PushQueue::new(Arc::new(Notify::new()));
+    let worker = Worker::new(WorkerParts {
+        target: autosave(),
+        version: Version::of(&autosave(), &book.current()).unwrap(),
+        book,
+        store: Arc::clone(store) as Arc<dyn CollectorStore>,
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        parse_threads: 1,
+        push: PushSource(queue.clone()),
+    });
+    (worker, queue)
+}
+
+/// How the next commit goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Fault {
+    None = 0,
+    /// Nothing is written.
+    Refused = 1,
+    /// It is written, but the answer is lost.
+    AnswerLost = 2,
+}
+
+/// A store whose next commit can be made to fail.
+pub(crate) struct FaultyStore {
+    inner: SqlStore,
+    fault: AtomicU8,
+}
+
+impl FaultyStore {
+    fn new(inner: SqlStore) -> Self {
+        Self { inner, fault: AtomicU8::new(0) }
+    }
+
+    pub(crate) fn fail_next_commit(&self, fault: Fault) {
+        self.fault.store(fault as u8, Ordering::SeqCst);
+    }
+}
+
+fn broken() -> DbError {
+    DbError::Busy
+}
+
+#[async_trait]
+impl CollectorStore for FaultyStore {
+    async fn load(&self, target: &TargetName, initial: &TargetState) -> Result<Loaded, DbError> {
+        self.inner.load(target, initial).await
+    }
+    async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
+        match self.fault.swap(0, Ordering::SeqCst) {
+            1 => Err(broken()),
+            2 => {
+                self.inner.commit(commit).await?;
+                Err(broken())
+            }
+            _ => self.inner.commit(commit).await,
+        }
+    }
+    async fn totals(&self, target: &TargetName, window_start: Timestamp) -> Result<Totals, DbError> {
+        self.inner.totals(target, window_start).await
+    }
+    async fn ids(&self, target: &TargetName, window_start: Timestamp) -> Result<Vec<u64>, DbError> {
+        self.inner.ids(target, window_start).await
+    }
+    async fn ids_since(&self, target: &TargetName, generation: i64) -> Result<Vec<IdChunk>, DbError> {
+        self.inner.ids_since(target, generation).await
+    }
+    async fn answer(&self, target: &TargetName, key: &str) -> Result<Option<PushAnswer>, DbError> {
+        self.inner.answer(target, key).await
+    }
+    async fn batch(&self, target: &TargetName, window_start: Timestamp) -> Result<Option<BatchRow>, DbError> {
+        self.inner.batch(target, window_start).await
+    }
+    async fn last_batch(&self, target: &TargetName) -> Result<Option<BatchRow>, DbError> {
+        self.inner.last_batch(target).await
+    }
+    async fn oldest_undelivered(
+        &self,
+        target: &TargetName,
+        after: Timestamp,
+    ) -> Result<Option<BatchRow>, DbError> {
+        self.inner.oldest_undelivered(target, after).await
+    }
+    async fn prune(&self, now: Timestamp, keep_batches: Option<Duration>) -> Result<(), DbError> {
+        self.inner.prune(now, keep_batches).await
+    }
+}

@@ -1,0 +1,161 @@
+//! Every method of the store, on both engines.
+
+use std::time::Duration;
+
+use collector_svc::intake::WindowChange;
+use collector_svc::records::MalformedLine;
+use collector_svc::state::TargetState;
+use collector_svc::store::{
+    ClosedWindow, CollectorStore, Commit, Committed, Delivery, MIGRATIONS, Position, PushAnswer, SqlStore,
+    record_delivery,
+};
+use collector_svc::totals::{BatchHead, Totals};
+use phasegate_tests::stores::both_engines;
+use service_kit::db::Db;
+use service_kit::policy::TargetPolicy;
+use shared_types::{PhaseId, Timestamp, Window};
+
+use crate::rig::{at, autosave, policy};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_method_keeps_its_word_on_both_engines() {
+    both_engines("collector", MIGRATIONS, conformance).await;
+}
+
+fn commit(generation: i64, state: &TargetState) -> Commit {
+    Commit {
+        target: autosave(),
+        generation,
+        ids: format!("commit-{generation}"),
+        state: state.clone(),
+        windows: vec![],
+        positions: vec![],
+        answers: vec![],
+        closed: vec![],
+        messages: vec![],
+        now: at("10:00:00"),
+    }
+}
+
+fn change(start: Timestamp, saves: u64, new_ids: &[u64]) -> WindowChange {
+    let mut totals = Totals::default();
+    totals.counters.insert("autosave.save.completed".into(), saves);
+    totals.distributions.entry("autosave.save.completed".into()).or_default().0.record(640.0);
+    WindowChange { start, totals, new_ids: new_ids.to_vec() }
+}
+
+fn position(offset: u64) -> Position {
+    Position {
+        file_id: "1:2".into(),
+        path: "a.jsonl".into(),
+        offset,
+        line: 7,
+        fingerprint: "f".into(),
+        fingerprint_length: 256,
+        skipping: false,
+        malformed: 1,
+        errors: vec![MalformedLine { line: 3, reason: "not UTF-8".into() }],
+    }
+}
+
+fn closed(policy: &TargetPolicy, start: &str, end: &str, sent: bool) -> ClosedWindow {
+    let specs = collector_svc::event::EventSpecs::of_metrics(&policy.metrics).unwrap();
+    let head = BatchHead {
+        target: autosave(),
+        phase: PhaseId::parse("A").unwrap(),
+        epoch: 1,
+        window: Window { start: at(start), end: at(end) },
+        next_window: None,
+        attempts: 1,
+        source: "jsonl",
+        collected_at: at(end),
+        policy_version: None,
+    };
+    ClosedWindow { batch: Totals::default().into_batch(head, &specs), sent }
+}
+
+async fn conformance(db: Db) {
+    let store = SqlStore::new(db.clone());
+    let (target, policy) = (autosave(), policy());
+    let mut state = TargetState::initial(Duration::from_secs(900));
+    let loaded = store.load(&target, &state).await.unwrap();
+    assert_eq!((loaded.generation, &loaded.state, loaded.open.len()), (1, &state, 0));
+    assert_eq!(store.load(&target, &state).await.unwrap(), loaded);
+
+    // Counts add up, ids and positions and answers are there, and a stale writer is told so.
+    let (ten, quarter) = (at("10:00:00"), at("10:15:00"));
+    state.newest_event = quarter;
+    let mut first = commit(1, &state);
+    first.windows = vec![change(ten, 2, &[1, u64::MAX]), change(quarter, 1, &[])];
+    first.positions = vec![position(100)];
+    first.answers =
+        vec![PushAnswer { idempotency_key: "k".into(), body_hash: "h".into(), answer: "{}".into() }];
+    assert_eq!(store.commit(&first).await.unwrap(), Committed::Yes(2));
+    assert_eq!(store.commit(&first).await.unwrap(), Committed::Conflict);
+    let mut second = commit(2, &state);
+    second.windows = vec![change(ten, 3, &[7])];
+    second.positions = vec![position(200)];
+    assert_eq!(store.commit(&second).await.unwrap(), Committed::Yes(3));
+
+    let loaded = store.load(&target, &state).await.unwrap();
+    assert_eq!((loaded.generation, loaded.commit_ids.as_str()), (3, "commit-2"));
+    assert_eq!(
+        (loaded.open, loaded.positions, loaded.state),
+        (vec![ten, quarter], vec![position(200)], state.clone())
+    );
+    let totals = store.totals(&target, ten).await.unwrap();
+    assert_eq!(totals.counters["autosave.save.completed"], 5);
+    assert_eq!(totals.distributions["autosave.save.completed"].0.count(), 2);
+    assert_eq!(store.totals(&target, at("11:00:00")).await.unwrap(), Totals::default());
+    let mut ids = store.ids(&target, ten).await.unwrap();
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 7, u64::MAX]);
+    let since = store.ids_since(&target, 2).await.unwrap();
+    assert_eq!((since.len(), since[0].window_start, &since[0].hashes), (1, ten, &vec![7]));
+    assert_eq!(store.answer(&target, "k").await.unwrap(), Some(first.answers[0].clone()));
+    assert_eq!(store.answer(&target, "other").await.unwrap(), None);
+
+    closing(&store, &db, &policy, &state).await;
+    store
+        .prune(at("10:00:00").plus(Duration::from_secs(40 * 86_400)), Some(Duration::from_secs(1)))
+        .await
+        .unwrap();
+    assert_eq!(store.answer(&target, "k").await.unwrap(), None);
+    assert_eq!(store.load(&target, &state).await.unwrap().positions, []);
+    assert_eq!(store.batch(&target, ten).await.unwrap(), None);
+    assert!(store.batch(&target, quarter).await.unwrap().is_some(), "what was not delivered is kept");
+}
+
+/// A closed window's counts are gone, its batch is there once, and its delivery is followed.
+async fn closing(store: &SqlStore, db: &Db, policy: &TargetPolicy, state: &TargetState) {
+    let (target, ten, quarter) = (autosave(), at("10:00:00"), at("10:15:00"));
+    let mut closing = commit(3, state);
+    closing.closed =
+        vec![closed(policy, "10:00:00", "10:15:00", true), closed(policy, "10:15:00", "10:30:00", true)];
+    assert_eq!(store.commit(&closing).await.unwrap(), Committed::Yes(4));
+    assert_eq!(store.load(&target, state).await.unwrap().open, []);
+    assert_eq!(store.ids(&target, ten).await.unwrap(), Vec::<u64>::new());
+    let mut again = commit(4, state);
+    again.closed = vec![closed(policy, "10:00:00", "10:15:00", true)];
+    again.windows = vec![change(at("10:30:00"), 1, &[])];
+    assert!(store.commit(&again).await.unwrap_err().is_unique_violation());
+    assert_eq!(store.load(&target, state).await.unwrap().generation, 4, "all or nothing");
+
+    let row = store.batch(&target, ten).await.unwrap().unwrap();
+    assert_eq!((row.batch, row.sent, row.delivered_at), (closing.closed[0].batch.clone(), true, None));
+    let last = store.last_batch(&target).await.unwrap().unwrap();
+    assert_eq!(last.batch.window.start, quarter);
+    for (delivery, minute) in
+        [(Delivery::Failed("503".into()), "10:16:00"), (Delivery::Delivered, "10:17:00")]
+    {
+        let mut tx = db.begin().await.unwrap();
+        record_delivery(&mut tx, &target, ten, &delivery, at(minute)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let row = store.batch(&target, ten).await.unwrap().unwrap();
+    assert_eq!((row.attempts, row.delivered_at), (2, Some(at("10:17:00"))));
+    assert_eq!(row.last_error.as_deref(), Some("503"));
+    let undelivered = store.oldest_undelivered(&target, at("10:00:00")).await.unwrap().unwrap();
+    assert_eq!(undelivered.batch.window.start, quarter);
+    assert_eq!(store.oldest_undelivered(&target, at("10:30:00")).await.unwrap(), None);
+}

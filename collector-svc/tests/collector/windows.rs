@@ -1,0 +1,163 @@
+//! From events to batches: which window, which phase, when, once.
+
+use std::time::Duration;
+
+use shared_types::{Batch, Timestamp, Window};
+
+use crate::rig::{Rig, at, autosave, directive, saved, saves};
+
+/// CO-1, CO-2, CO-3: one batch a window, complete, delivered and archived as one line.
+#[tokio::test]
+async fn a_window_becomes_one_batch_that_is_delivered_and_archived() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.append(&saved("10:00:00", "a"));
+    rig.append(
+        r#"{"ts":"2026-11-22T10:03:00Z","name":"autosave.save.error","code":"E_LOCK","retryable":true}"#,
+    );
+    rig.append("\nnot json\n{\"ts\":\"2026-11-22T10:04:00Z\",\"name\":\"autosave.opened\"}\n");
+    rig.append(&(saved("10:01:00", "a") + &saved("09:59:00", "x") + &saved("10:14:59.999", "b")));
+    rig.turn_at("10:05:00").await;
+    rig.turn_at("10:15:29").await;
+    assert_eq!(rig.batch("10:00:00").await, None);
+    rig.append(&saved("10:14:59", "straggler"));
+    rig.turn_at("10:15:30").await;
+
+    let batch = rig.batch("10:00:00").await.unwrap().batch;
+    assert_eq!(batch.window, Window { start: at("10:00:00"), end: at("10:15:00") });
+    assert_eq!((batch.phase.as_str(), batch.epoch, batch.source.as_str()), ("A", 1, "jsonl"));
+    assert_eq!((saves(&batch), batch.counters["autosave.save.error"]), (3, 1));
+    assert_eq!(batch.counters["autosave.history.drift"], 0);
+    assert_eq!(batch.distributions["autosave.save.completed"].count, 3);
+    assert_eq!(batch.breakdowns["autosave.save.error"]["code"]["E_LOCK"], 1);
+    assert_eq!(batch.breakdowns["autosave.save.error"]["retryable"]["true"], 1);
+    let intake = batch.intake;
+    assert_eq!((intake.malformed, intake.duplicates, intake.unknown), (1, 1, 1));
+    assert_eq!((batch.collector_latency_ms, batch.attempts), (30_000, 1));
+    assert_eq!(batch.next_window, Some(Window { start: at("10:15:00"), end: at("10:30:00") }));
+
+    assert_eq!(rig.analyzer.batches(), std::slice::from_ref(&batch));
+    let line = rig.archived("10:00:00");
+    assert_eq!(serde_json::from_str::<Batch>(&line).unwrap(), batch);
+    assert!(line.ends_with('\n') && line.lines().count() == 1);
+    rig.assert_outbox_empty().await;
+}
+
+/// TE-3: an event of a closed window is late on the batch that is open when it comes.
+#[tokio::test]
+async fn a_late_event_changes_no_closed_batch() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.append(&saved("10:01:00", "a"));
+    rig.turn_at("10:15:30").await;
+    rig.append(&saved("10:02:00", "late"));
+    rig.turn_at("10:16:00").await;
+    rig.turn_at("10:30:30").await;
+    let batches = rig.analyzer.batches();
+    assert_eq!(batches.iter().map(saves).collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(batches[1].intake.late, 1);
+}
+
+/// CO-1: a restart that slept through several windows gives each its own late batch, with its own events.
+#[tokio::test]
+async fn windows_slept_through_get_their_own_late_batches() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.append(&saved("10:01:00", "a"));
+    rig.turn_at("10:01:01").await;
+    rig.append(&(saved("10:20:00", "b") + &saved("10:21:00", "c") + &saved("10:50:00", "d")));
+    rig.kill();
+    rig.turn_at("10:50:00").await;
+    let batches = rig.analyzer.batches();
+    let seen: Vec<(Timestamp, u64)> =
+        batches.iter().map(|batch| (batch.window.start, saves(batch))).collect();
+    assert_eq!(seen, [(at("10:00:00"), 1), (at("10:15:00"), 2), (at("10:30:00"), 0)]);
+    assert_eq!(batches[0].collector_latency_ms, 35 * 60_000);
+    rig.turn_at("11:00:30").await;
+    assert_eq!(rig.analyzer.batches().len(), 4);
+    rig.assert_outbox_empty().await;
+}
+
+/// CO-6: phase and epoch change with the next window; a shorter cadence cuts the open one.
+#[tokio::test]
+async fn a_directive_takes_effect_at_a_boundary() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "B", 2)).await.unwrap();
+    rig.append(&saved("10:06:00", "in B"));
+    rig.turn_at("10:06:00").await;
+    let mut back = directive(2, "A", 3);
+    (back.cadence_ms, back.until) = (300_000, Some(at("10:36:00")));
+    assert_eq!(rig.worker.direct(&back).await.unwrap(), back);
+    assert_eq!(rig.worker.direct(&directive(1, "C", 9)).await.unwrap(), back, "an older one changes nothing");
+    rig.append(&saved("10:12:00", "in A"));
+    for minute in 10..62 {
+        rig.clock.set(at("10:00:30").plus(Duration::from_secs(minute * 60)));
+        rig.turn().await;
+    }
+    rig.work().await;
+    let windows: Vec<(u64, u64)> = rig
+        .analyzer
+        .batches()
+        .iter()
+        .map(|batch| (batch.window.end.since(at("10:00:00")).as_secs() / 60, batch.epoch))
+        .collect();
+    assert_eq!(windows, [(10, 2), (15, 3), (20, 3), (25, 3), (30, 3), (35, 3), (40, 3), (45, 3), (60, 3)]);
+    let counted: Vec<u64> = rig.analyzer.batches().iter().map(saves).collect();
+    assert_eq!(counted, [1, 1, 0, 0, 0, 0, 0, 0, 0]);
+    let mut cursor = at("10:00:00");
+    for batch in rig.analyzer.batches() {
+        assert_eq!(batch.window.start, cursor);
+        cursor = batch.window.end;
+    }
+}
+
+/// CO-7, source §8: a pause closes nothing, loses nothing, and ends by itself after five minutes.
+#[tokio::test]
+async fn a_pause_holds_windows_back_and_ends_by_itself() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.clock.set(at("10:14:00"));
+    assert_eq!(rig.worker.pause(9999).await.unwrap(), at("10:19:00"));
+    rig.append(&saved("10:14:30", "a"));
+    rig.kill();
+    rig.turn_at("10:18:59").await;
+    assert_eq!(rig.analyzer.batches(), []);
+    rig.turn_at("10:19:00").await;
+    assert_eq!(rig.delivered_saves(), 1);
+    assert_eq!(rig.analyzer.events(), []);
+}
+
+/// RB-5: while the reporter says stop, events are counted and windows wait.
+#[tokio::test]
+async fn a_stop_holds_windows_until_the_next_directive() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "B", 1)).await.unwrap();
+    let mut stop = directive(2, "B", 1);
+    stop.collect = false;
+    rig.worker.direct(&stop).await.unwrap();
+    rig.append(&saved("10:01:00", "a"));
+    rig.turn_at("10:40:00").await;
+    assert_eq!((rig.analyzer.batches(), rig.analyzer.events()), (vec![], vec![]));
+    rig.worker.direct(&directive(3, "A", 2)).await.unwrap();
+    rig.turn_at("10:40:01").await;
+    let epochs: Vec<u64> = rig.analyzer.batches().iter().map(|batch| batch.epoch).collect();
+    assert_eq!((epochs, rig.delivered_saves()), (vec![1, 1], 1));
+    assert_eq!(rig.analyzer.events(), []);
+}
+
+/// Outside the gated phases only windows with events become batches, which stay here.
+#[tokio::test]
+async fn before_a_rollout_batches_are_archived_and_not_sent() {
+    let mut rig = Rig::new().await;
+    rig.append(&(saved("08:01:00", "a") + &saved("09:50:00", "b")));
+    rig.turn_at("10:20:00").await;
+    assert_eq!(rig.analyzer.batches(), []);
+    assert!(rig.batch("08:00:00").await.is_some() && rig.batch("08:15:00").await.is_none());
+    assert!(rig.archived("09:45:00").contains("\"phase\":\"off\""));
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.turn_at("10:45:30").await;
+    assert_eq!(rig.analyzer.batches().len(), 1);
+    let last =
+        collector_svc::store::CollectorStore::last_batch(&*rig.store, &autosave()).await.unwrap().unwrap();
+    assert_eq!(last.delivered_at, Some(at("10:45:30")));
+}

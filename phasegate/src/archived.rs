@@ -1,0 +1,41 @@
+//! Verifies a directory of archived rows of the audit log, without any service.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use reporter_svc::audit::Archive;
+use service_kit::audit::verify::Walk;
+use shared_types::audit::StreamVerification;
+use shared_types::{AuditEntry, Timestamp};
+
+use crate::exit::{Exit, error};
+
+/// Verifies the files of an archive, by their chains.
+pub(crate) fn verify(directory: &Path) -> anyhow::Result<Vec<StreamVerification>> {
+    if !directory.is_dir() {
+        return Err(error(Exit::NotFound, format!("{}: no such directory", directory.display())));
+    }
+    let archive = Archive::at(directory);
+    let mut found = Vec::new();
+    for stream in archive.streams().with_context(|| directory.display().to_string())? {
+        let mut copy = archive.copy(&stream)?;
+        let mut walk = Walk::new(&stream, Timestamp::from_millis(0));
+        let mut rows = std::iter::from_fn(|| copy.next_row());
+        loop {
+            let piece: Vec<AuditEntry> = rows.by_ref().take(1000).collect();
+            if piece.is_empty() || walk.is_broken() {
+                break;
+            }
+            walk.chain(&piece);
+        }
+        if let Some(failure) = copy.failure() {
+            return Err(anyhow::Error::new(failure).context(archive.path(&stream).display().to_string()));
+        }
+        found.push(walk.verdict());
+    }
+    if found.is_empty() {
+        let detail = format!("{}: holds no archived rows (`<stream>.jsonl`)", directory.display());
+        return Err(error(Exit::NotFound, detail));
+    }
+    Ok(found)
+}

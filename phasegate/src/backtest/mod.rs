@@ -1,0 +1,40 @@
+//! `phasegate backtest`: the gate's comparison, and the rollout that would have followed (PO-4).
+//!
+//! The gate's side is the analyzer's own; what follows from its decisions is the reporter's machine. This crate is the
+//! one that may use both.
+
+mod course;
+mod source;
+mod text;
+
+use analyzer_svc::backtest::compare::Backtest;
+use serde::Serialize;
+
+pub(crate) use course::{Course, Rollout};
+pub(crate) use source::{archived, parsed};
+pub(crate) use text::text;
+
+/// Both comparisons.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Compared {
+    /// Whether nobody would have acted otherwise, and the rollout would have gone the same way.
+    pub(crate) same: bool,
+    pub(crate) gate: Backtest,
+    /// None if it was not asked for.
+    pub(crate) rollout: Option<Courses>,
+}
+
+/// The rollout under each policy, by the reporter's machine. Every command succeeds at once, every approval is there when
+/// it is asked for, every incident is acknowledged; what was measured stays as it was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Courses {
+    pub(crate) old: Course,
+    pub(crate) new: Course,
+}
+
+impl Compared {
+    pub(crate) fn new(gate: Backtest, rollout: Option<Courses>) -> Self {
+        let same = gate.same && rollout.as_ref().is_none_or(|it| it.old == it.new);
+        Self { same, gate, rollout }
+    }
+}

@@ -1,0 +1,164 @@
+//! A backtest as text for people.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use analyzer_svc::backtest::compare::{Backtest, Change, Detected, Required, Said, VerdictCounts};
+use service_kit::policy::units::format_duration;
+use service_kit::template::values::format_number;
+
+use super::{Compared, Course, Courses};
+
+/// Rows of each list; the JSON has more.
+const ROWS: usize = 20;
+
+pub(crate) fn text(compared: &Compared) -> String {
+    let gate = &compared.gate;
+    let mut text =
+        format!("{}, windows {} to {}: {} decisions\n", gate.target, gate.from, gate.to, gate.decisions);
+    let new = gate.policy.as_deref().unwrap_or("each under its own");
+    let _ = writeln!(text, "  old policy  {}", gate.compared_with.join(", "));
+    let _ = writeln!(text, "  new policy  {new}");
+    let _ = writeln!(
+        text,
+        "  {}",
+        if compared.same { "the same: nobody would have acted otherwise" } else { "NOT the same" }
+    );
+    gate_text(&mut text, gate);
+    if let Some(courses) = &compared.rollout {
+        rollout_text(&mut text, courses);
+    }
+    text
+}
+
+fn gate_text(text: &mut String, gate: &Backtest) {
+    let _ = writeln!(text, "\ngate");
+    let _ = writeln!(
+        text,
+        "  decisions   {} changed, {} bit for bit the same",
+        gate.changes.total, gate.identical
+    );
+    let _ = writeln!(text, "  verdicts    old {}", counts(gate.verdicts.old));
+    let _ = writeln!(text, "              new {}", counts(gate.verdicts.new));
+    let rollbacks = &gate.rollbacks;
+    let _ = writeln!(
+        text,
+        "  rollbacks   {} gained, {} lost, {} at another time, {} kept",
+        rollbacks.gained, rollbacks.lost, rollbacks.moved, rollbacks.kept
+    );
+    for it in rollbacks.items.iter().filter(|it| it.old != it.new).take(ROWS) {
+        let (phase, epoch) = (&it.phase, it.epoch);
+        let _ = writeln!(
+            text,
+            "    phase {phase}, epoch {epoch}: old {}, new {}",
+            required(it.old.as_ref()),
+            required(it.new.as_ref())
+        );
+    }
+    let _ = writeln!(text, "  noticed     old {}", detected(&gate.detection.old, gate.detection.episodes));
+    let _ = writeln!(text, "              new {}", detected(&gate.detection.new, gate.detection.episodes));
+    for it in gate.phases.iter().filter(|it| it.old != it.new).take(ROWS) {
+        let at =
+            |it: Option<shared_types::Timestamp>| it.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        let _ = writeln!(
+            text,
+            "  phase {}, epoch {}: could be left old {}, new {}",
+            it.phase,
+            it.epoch,
+            at(it.old),
+            at(it.new)
+        );
+    }
+    if gate.unjudged.total > 0 {
+        let why = gate.unjudged.items.first().map(|it| it.why.as_str()).unwrap_or_default();
+        let _ = writeln!(text, "  not judged  {} windows: {why}", gate.unjudged.total);
+    }
+    if !gate.changes.items.is_empty() {
+        let _ = writeln!(text, "\nchanged decisions");
+    }
+    for change in gate.changes.items.iter().take(ROWS) {
+        let _ = writeln!(text, "  {}", change_text(change));
+    }
+    let listed = gate.changes.items.len().min(ROWS) as u64;
+    if gate.changes.total > listed {
+        let _ = writeln!(text, "  and {} more", gate.changes.total - listed);
+    }
+}
+
+fn change_text(change: &Change) -> String {
+    let said = |side: Option<&Said>| match side {
+        None => "none".to_owned(),
+        Some(said) if said.rollback_required => format!("{}, rollback", said.verdict.as_str()),
+        Some(said) => said.verdict.as_str().to_owned(),
+    };
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |it| format_number(Some(it)));
+    let metrics: Vec<String> = change
+        .metrics
+        .iter()
+        .map(|it| {
+            let (observed, old, new) =
+                (number(it.observed), number(it.old_threshold), number(it.new_threshold));
+            format!("{} {observed} {} (limit {old} → {new})", it.metric, it.unit)
+        })
+        .collect();
+    let (window, phase) = (change.window, &change.phase);
+    format!(
+        "{window}  {phase}  {} → {}  {}",
+        said(change.old.as_ref()),
+        said(change.new.as_ref()),
+        metrics.join(", ")
+    )
+    .trim_end()
+    .to_owned()
+}
+
+fn counts(it: VerdictCounts) -> String {
+    format!("ok {}, warn {}, violation {}, insufficient {}", it.ok, it.warn, it.violation, it.insufficient)
+}
+
+fn required(side: Option<&Required>) -> String {
+    side.map_or_else(|| "none".to_owned(), |it| format!("{} by {}", it.decided_at, it.metric))
+}
+
+fn detected(it: &Detected, episodes: u64) -> String {
+    let span = |ms: Option<u64>| {
+        ms.map_or_else(|| "-".to_owned(), |ms| format_duration(Duration::from_secs(ms / 1000)))
+    };
+    format!(
+        "{} of {episodes} bad stretches, after {} (median), {} (worst)",
+        it.noticed,
+        span(it.median_ms),
+        span(it.worst_ms)
+    )
+}
+
+fn rollout_text(text: &mut String, courses: &Courses) {
+    let _ =
+        writeln!(text, "\nrollout (commands and approvals succeed at once; telemetry as it was measured)");
+    for (side, course) in [("old", &courses.old), ("new", &courses.new)] {
+        course_text(text, side, course);
+    }
+}
+
+fn course_text(text: &mut String, side: &str, course: &Course) {
+    let completed =
+        course.completed_at.map_or_else(|| "not completed".to_owned(), |at| format!("completed {at}"));
+    let _ = writeln!(
+        text,
+        "  {side}  {} rollbacks, {} incidents, {completed}",
+        course.rollbacks.len(),
+        course.incidents
+    );
+    for entered in course.phases.iter().take(ROWS) {
+        let by = course.rollbacks.iter().find(|it| it.at == entered.at && it.to == entered.phase);
+        let by = by.map_or_else(String::new, |it| format!("  ← {}, {}", it.from, it.reason));
+        let _ = writeln!(text, "       {:<9} {}{by}", entered.phase.as_str(), entered.at);
+    }
+    if course.phases.len() > ROWS {
+        let _ = writeln!(text, "       and {} more", course.phases.len() - ROWS);
+    }
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,0 +1,223 @@
+//! A bundle made by the gate itself, and every way to spoil it.
+#![allow(clippy::unwrap_used, reason = "a test's helpers may unwrap")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use analyzer_svc::gate::{CheckedBatch, EarlierBatch, Subject, batch_hash, judge_batch};
+use analyzer_svc::ledger::{Judged, Rules, decide};
+use analyzer_svc::store::TargetState;
+use serde_json::json;
+use service_kit::audit::{AuditDraft, digest};
+use service_kit::policy::Policy;
+use shared_types::audit::FaultKind;
+use shared_types::batch::{Distribution, Intake, SCHEMA as BATCH_SCHEMA};
+use shared_types::{
+    Actor, AuditEntry, Batch, Decision, Histogram, PhaseId, TargetName, Timestamp, Verdict, Via, Window,
+};
+
+use super::{BundleReport, Header, Line, Part, SCHEMA, Span, verify};
+
+const WINDOW: Duration = Duration::from_secs(900);
+const COUNT: u32 = 5;
+
+fn target() -> TargetName {
+    TargetName::parse("autosave").unwrap()
+}
+
+fn policy() -> Policy {
+    Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml")).unwrap()
+}
+
+fn batch(number: u32, drift: u64) -> Batch {
+    let start = Timestamp::parse("2026-11-22T10:00:00Z").unwrap().plus(WINDOW * number);
+    let window = Window { start, end: start.plus(WINDOW) };
+    let mut histogram = Histogram::default();
+    (0..100).for_each(|_| histogram.record(500.0));
+    let quantile = |q| histogram.quantile(q).unwrap();
+    let distribution = Distribution {
+        unit: "ms".into(),
+        count: 100,
+        p50: quantile(0.5),
+        p95: quantile(0.95),
+        p99: quantile(0.99),
+        max: 500.0,
+        histogram: histogram.encode(),
+    };
+    let name = |name: &str| format!("autosave.{name}");
+    Batch {
+        schema: BATCH_SCHEMA.into(),
+        target: target(),
+        phase: PhaseId::parse("A").unwrap(),
+        epoch: 1,
+        window,
+        counters: BTreeMap::from([
+            (name("save.completed"), 100),
+            (name("save.error"), 0),
+            (name("history.drift"), drift),
+        ]),
+        distributions: BTreeMap::from([(name("save.completed"), distribution)]),
+        breakdowns: BTreeMap::new(),
+        intake: Intake::default(),
+        collector_latency_ms: 31_250,
+        attempts: 1,
+        source: "http".into(),
+        collected_at: window.end.plus(Duration::from_millis(31_250)),
+        next_window: None,
+        policy_version: None,
+    }
+}
+
+/// Windows one after the other, the fourth with a drift, so that the fifth looks back at it.
+fn history() -> Vec<(Batch, Decision)> {
+    let policy = policy();
+    let terms = &policy.targets[&target()];
+    let mut state = TargetState::unheard(target());
+    let mut made: Vec<(Batch, Decision)> = Vec::new();
+    for number in 0..COUNT {
+        let batch = batch(number, u64::from(number == 3));
+        let phase = terms.phase(&batch.phase).unwrap();
+        let earlier: Vec<EarlierBatch> = made.iter().map(|(batch, _)| EarlierBatch::of(batch)).collect();
+        let checked = CheckedBatch::check(batch.clone(), terms).unwrap();
+        let judged = Judged {
+            subject: Subject::of(&batch),
+            judgement: judge_batch(&checked, &earlier, terms, phase),
+            batch_hash: Some(batch_hash(&batch)),
+            elapsed_ms: None,
+            sequence: u64::from(number) + 1,
+            at: batch.collected_at,
+        };
+        let rules = Rules { version: &policy.version, policy: terms, phase };
+        made.push((batch, decide(&mut state, rules, judged)));
+    }
+    made
+}
+
+fn lines() -> Vec<Line> {
+    let policy = policy();
+    let made = history();
+    assert_eq!(made[3].1.verdict, Verdict::Violation);
+    let mut rows: Vec<AuditEntry> = Vec::new();
+    for (_, decision) in &made {
+        let draft = AuditDraft {
+            actor: Actor::service("analyzer", Via::Analyzer),
+            action: "decision.received",
+            subject: Some(decision.decision_id.to_string()),
+            detail: json!({
+                "decision_id": decision.decision_id,
+                "window": decision.window,
+                "digest": digest(&serde_json::to_value(decision).unwrap()),
+            }),
+        };
+        let last = rows.last().map(|row| (row.seq, row.hash.clone()));
+        rows.push(draft.after(last, Some(&target()), decision.decided_at));
+    }
+    let header = Header {
+        schema: SCHEMA.into(),
+        exported_at: rows[0].at,
+        span: Span { target: Some(target()), ..Span::default() },
+        streams: vec![Part { stream: "autosave".into(), rows: u64::from(COUNT), last_seq: u64::from(COUNT) }],
+        decisions: u64::from(COUNT),
+        decisions_from: Some(made[0].1.window.start),
+        policies: 1,
+    };
+    let mut lines =
+        vec![Line::Header(header), Line::Policy { version: policy.version, text: policy.text.to_string() }];
+    for (batch, decision) in made {
+        lines.push(Line::Batch { decision_id: decision.decision_id, batch });
+        lines.push(Line::Decision { decision });
+    }
+    lines.extend(rows.into_iter().map(|row| Line::Row { row }));
+    lines
+}
+
+fn checked(lines: &[Line]) -> BundleReport {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.jsonl");
+    let text: Vec<String> = lines.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
+    std::fs::write(&file, text.join("\n") + "\n").unwrap();
+    verify(&file, None).unwrap()
+}
+
+/// GO-4, SLO-10
+#[test]
+fn an_untouched_bundle_holds_and_its_decisions_come_out_the_same() {
+    let report = checked(&lines());
+    assert!(report.ok, "{report:?}");
+    let count = u64::from(COUNT);
+    let decisions = &report.decisions;
+    assert_eq!((decisions.recomputed, decisions.same, decisions.agree), (count, count, count));
+    assert_eq!(report.streams[0].rows, count);
+}
+
+#[track_caller]
+fn spoilt(change: impl FnOnce(&mut Vec<Line>), words: &str) {
+    let mut lines = lines();
+    change(&mut lines);
+    let report = checked(&lines);
+    assert!(!report.ok);
+    assert!(report.faults.iter().any(|it| it.contains(words)), "{words}: {:?}", report.faults);
+}
+
+/// GO-4, SLO-10: what a decision was made from, and the decision itself, cannot be exchanged.
+#[test]
+fn a_changed_decision_batch_or_policy_is_named() {
+    let decision = |lines: &mut Vec<Line>, change: fn(&mut Decision)| {
+        for line in lines {
+            if let Line::Decision { decision } = line
+                && decision.verdict == Verdict::Violation
+            {
+                change(decision);
+                return;
+            }
+        }
+    };
+    spoilt(|it| decision(it, |it| it.verdict = Verdict::Ok), "is not the one that was taken in");
+    spoilt(
+        |it| decision(it, |it| it.verdict = Verdict::Ok),
+        "verdict is \"ok\", but comes out as \"violation\"",
+    );
+    spoilt(|it| it.retain(|line| !matches!(line, Line::Decision { .. })), "is not in the bundle");
+    spoilt(|it| it.retain(|line| !matches!(line, Line::Batch { .. })), "batch");
+    spoilt(|it| it.retain(|line| !matches!(line, Line::Policy { .. })), "its policy");
+    let batches = |lines: &mut Vec<Line>| {
+        for line in lines {
+            if let Line::Batch { batch, .. } = line {
+                batch.counters.insert("autosave.history.drift".into(), 0);
+            }
+        }
+    };
+    spoilt(batches, "but comes out as");
+    let looser = |lines: &mut Vec<Line>| {
+        for line in lines {
+            if let Line::Policy { text, .. } = line {
+                text.push_str("# looser\n");
+            }
+        }
+    };
+    spoilt(looser, "policy_version is");
+}
+
+/// GO-4
+#[test]
+fn a_changed_row_is_named_by_stream_and_number() {
+    let first = COUNT as usize * 2 + 2;
+    let fault = |change: &dyn Fn(&mut Vec<Line>)| {
+        let mut lines = lines();
+        change(&mut lines);
+        let report = checked(&lines);
+        assert!(!report.ok);
+        report.streams[0].fault.as_ref().map(|it| (it.seq, it.kind))
+    };
+    let edit = |lines: &mut Vec<Line>| {
+        if let Line::Row { row } = &mut lines[first + 2] {
+            row.actor.name = "mallory".into();
+        }
+    };
+    assert_eq!(fault(&edit), Some((3, FaultKind::Edited)));
+    assert_eq!(fault(&|it| drop(it.remove(first + 2))), Some((3, FaultKind::Missing)));
+    assert_eq!(fault(&|it| it.swap(first + 2, first + 3)), Some((3, FaultKind::Reordered)));
+    assert_eq!(fault(&|it| drop(it.pop())), Some((5, FaultKind::Truncated)));
+    assert_eq!(fault(&|it| it.truncate(first)), Some((1, FaultKind::Truncated)));
+}

@@ -1,0 +1,152 @@
+//! The subcommands, one file each: its arguments, its examples, what it does.
+
+mod ack;
+mod analyze;
+mod approve;
+mod audit;
+mod backtest;
+mod collect;
+mod completions;
+mod daily;
+mod demo;
+mod demo_editor;
+mod demo_flag;
+mod evidence;
+mod explain;
+mod freeze;
+mod generate;
+mod healthcheck;
+mod incident;
+mod incidents;
+mod pause;
+mod policy;
+mod promote;
+mod rca;
+mod review;
+mod rollback;
+mod start;
+mod status;
+mod token;
+mod unfreeze;
+pub(crate) mod up;
+mod verify;
+mod withdraw;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+
+const EXAMPLES: &str = "\
+Start here:
+  phasegate demo                    a whole rollout on a real workload, in about a minute
+  phasegate up                      the three services in one process, on this machine
+
+A rollout, by hand:
+  phasegate start --target autosave
+  phasegate status --target autosave
+  phasegate approve --target autosave --role sre
+  phasegate promote --target autosave
+  phasegate rollback --target autosave --phase B --reason \"p95 looks wrong\"
+
+An incident:
+  phasegate incidents --state open
+  phasegate ack INC-20261122-001
+  phasegate incident INC-20261122-001
+  phasegate rca submit INC-20261122-001 --file rca.md
+  phasegate evidence INC-20261122-001 --post owner/repo#123
+
+Exit statuses: 0 done, 1 refused, 2 wrong usage or input, 3 not found, 4 not reachable, 5 failed.
+`analyze` says its verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, over 10 an error.";
+
+/// Guards a feature's rollout: telemetry in, verdicts per window, one-phase rollback on violation
+#[derive(Debug, Parser)]
+#[command(name = "phasegate", version, after_help = EXAMPLES, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Up(Box<up::Args>),
+    Start(start::Args),
+    Status(status::Args),
+    Approve(approve::Args),
+    Withdraw(withdraw::Args),
+    Promote(promote::Args),
+    Rollback(rollback::Args),
+    Freeze(freeze::Args),
+    Unfreeze(unfreeze::Args),
+    Incidents(incidents::Args),
+    Incident(incident::Args),
+    Ack(ack::Args),
+    Rca(rca::Args),
+    Review(review::Args),
+    Evidence(evidence::Args),
+    Collect(collect::Args),
+    Analyze(analyze::Args),
+    Explain(explain::Args),
+    Backtest(backtest::Args),
+    Verify(verify::Args),
+    Policy(policy::Args),
+    Audit(audit::Args),
+    Daily(daily::Args),
+    Pause(pause::Args),
+    Token(token::Args),
+    Generate(generate::Args),
+    Completions(completions::Args),
+    Healthcheck(healthcheck::Args),
+    #[command(hide = true)]
+    DemoEditor(demo_editor::Args),
+    #[command(hide = true)]
+    DemoFlag(demo_flag::Args),
+}
+
+impl Cli {
+    /// Runs the subcommand; `exit::exit_of` says the status that an error asks for.
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Demo(args) => args.run(),
+            // `run` of the crate takes it over before; this is reached by no command line.
+            Command::Up(_) => Err(crate::exit::error(Exit::Usage, "`up` has to be the first argument")),
+            Command::Start(args) => args.run(),
+            Command::Status(args) => args.run(),
+            Command::Approve(args) => args.run(),
+            Command::Withdraw(args) => args.run(),
+            Command::Promote(args) => args.run(),
+            Command::Rollback(args) => args.run(),
+            Command::Freeze(args) => args.run(),
+            Command::Unfreeze(args) => args.run(),
+            Command::Incidents(args) => args.run(),
+            Command::Incident(args) => args.run(),
+            Command::Ack(args) => args.run(),
+            Command::Rca(args) => args.run(),
+            Command::Review(args) => args.run(),
+            Command::Evidence(args) => args.run(),
+            Command::Collect(args) => args.run(),
+            Command::Analyze(args) => args.run(),
+            Command::Explain(args) => args.run(),
+            Command::Backtest(args) => args.run(),
+            Command::Verify(args) => args.run(),
+            Command::Generate(args) => args.run(),
+            Command::Policy(args) => args.run(),
+            Command::Audit(args) => args.run(),
+            Command::Daily(args) => args.run(),
+            Command::Pause(args) => args.run(),
+            Command::Token(args) => args.run(),
+            Command::Completions(args) => args.run(),
+            Command::Healthcheck(args) => args.run(),
+            Command::DemoEditor(args) => args.run(),
+            Command::DemoFlag(args) => args.run(),
+        }
+    }
+}
+
+/// Runs an async subcommand.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+}
+
+#[cfg(test)]
+mod tests;

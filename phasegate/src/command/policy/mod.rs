@@ -1,0 +1,142 @@
+//! `phasegate policy`: policy files, and what the running services go by.
+
+mod diff;
+mod show;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+use service_kit::policy::{Policy, PolicyError};
+use service_kit::template::Templates;
+use shared_types::TargetName;
+
+use crate::api::ServicesArgs;
+use crate::exit::{Exit, error};
+use crate::output::OutputArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  phasegate policy check
+  phasegate policy diff governance/policy.yaml new-policy.yaml
+  phasegate policy check new-policy.yaml && mv new-policy.yaml governance/policy.yaml
+  phasegate policy show
+
+The running services take a changed file over by themselves, with the next window; a wrong one they refuse.
+Exit status 1 and one line with file, line, path and what was expected, if it is wrong.";
+
+/// Look at policy files, and at what the running services go by
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Check a policy, and the message templates that it names, without any service
+    #[command(after_help = EXAMPLES)]
+    Check {
+        /// The policy file
+        #[arg(env = "PHASEGATE_POLICY", default_value = "governance/policy.yaml")]
+        file: PathBuf,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Say in words what one version of the policy changes against another, and what loosens protection
+    #[command(after_help = diff::EXAMPLES)]
+    Diff {
+        /// A file, or `sha256:…` of a version that a running service knows
+        old: String,
+        /// The same
+        new: String,
+        #[command(flatten)]
+        services: Box<ServicesArgs>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Show which version the running services go by, and whether they agree
+    #[command(after_help = show::EXAMPLES)]
+    Show {
+        #[command(flatten)]
+        services: Box<ServicesArgs>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        match self.action {
+            Action::Check { file, output } => check(&file, output),
+            Action::Diff { old, new, services, output } => {
+                super::block_on(diff::run(&old, &new, &services, output))
+            }
+            Action::Show { services, output } => super::block_on(show::run(&services, output)),
+        }
+    }
+}
+
+fn check(file: &Path, output: OutputArgs) -> anyhow::Result<Exit> {
+    let policy = load(file)?;
+    for (name, target) in &policy.targets {
+        Templates::load(Path::new("."), target).map_err(|cause| {
+            error(Exit::Refused, format!("target {name}: {:#}", anyhow::Error::from(cause)))
+        })?;
+    }
+    let targets: Vec<_> = policy
+        .targets
+        .iter()
+        .map(|(name, target)| {
+            let phases: Vec<&str> = target.phases.iter().map(|phase| phase.id.as_str()).collect();
+            json!({ "target": name, "phases": phases, "metrics": target.metrics.len() })
+        })
+        .collect();
+    let summary = json!({ "file": file, "version": policy.version, "targets": targets });
+    output.print(&summary, |_| text(file, &policy))?;
+    Ok(Exit::Ok)
+}
+
+/// Loads a policy; a wrong one is a refusal, a missing one is not found.
+pub(super) fn load(file: &Path) -> anyhow::Result<Policy> {
+    Policy::load(file).map_err(|cause| {
+        let exit = match &cause {
+            PolicyError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Exit::NotFound
+            }
+            PolicyError::Read { source, .. } if source.kind() == std::io::ErrorKind::IsADirectory => {
+                Exit::Usage
+            }
+            PolicyError::Read { .. } => Exit::Failed,
+            PolicyError::Wrong(_) => Exit::Refused,
+        };
+        let hint =
+            if exit == Exit::NotFound { "; --policy or PHASEGATE_POLICY names another file" } else { "" };
+        error(exit, format!("{:#}{hint}", anyhow::Error::from(cause)))
+    })
+}
+
+/// The target that is named, or the only one there is.
+pub(super) fn target(policy: &Policy, named: Option<TargetName>) -> anyhow::Result<TargetName> {
+    let known: Vec<&str> = policy.targets.keys().map(TargetName::as_str).collect();
+    let known = known.join(", ");
+    match (named, policy.targets.len()) {
+        (Some(name), _) if policy.targets.contains_key(&name) => Ok(name),
+        (Some(name), _) => {
+            Err(error(Exit::NotFound, format!("the policy has no target `{name}`; it has {known}")))
+        }
+        (None, 1) => policy.targets.keys().next().cloned().ok_or_else(|| error(Exit::NotFound, "no target")),
+        (None, _) => Err(error(Exit::Usage, format!("--target: the policy has several: {known}"))),
+    }
+}
+
+fn text(file: &Path, policy: &Policy) -> String {
+    let mut text = format!("{}: in order, version {}\n", file.display(), policy.version);
+    for (name, target) in &policy.targets {
+        let phases: Vec<String> =
+            target.phases.iter().map(|phase| format!("{} {} %", phase.id, phase.audience_percent)).collect();
+        text.push_str(&format!("  {name}: {} · {} metrics\n", phases.join(" → "), target.metrics.len()));
+    }
+    text
+}

@@ -1,0 +1,42 @@
+//! `phasegate unfreeze`: the end of a freeze.
+
+use shared_types::TargetName;
+use shared_types::rollout::Rollout;
+
+use crate::api::ReporterArgs;
+use crate::exit::Exit;
+use crate::output::OutputArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  phasegate unfreeze --target autosave --reason \"the flag server is mended\"
+
+A required rollback that waited for this starts at once: look at `phasegate status` before.";
+
+/// Let a frozen target move again
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The feature, as the policy names it
+    #[arg(long)]
+    target: TargetName,
+    /// Why; shown to everybody
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: Option<String>,
+    #[command(flatten)]
+    reporter: ReporterArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        super::block_on(async {
+            let path = format!("/v1/rollouts/{}/unfreeze", self.target);
+            let body = serde_json::json!({ "reason": self.reason });
+            let rollout: Rollout = self.reporter.api()?.post(&path, &self.reporter.act(body)).await?;
+            self.output.print(&rollout, crate::view::rollout)?;
+            Ok(Exit::Ok)
+        })
+    }
+}

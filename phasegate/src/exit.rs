@@ -1,0 +1,86 @@
+//! Exit statuses: the same meaning for every subcommand but `analyze`, whose verdict is its status (SLO-11).
+//!
+//! The table stands in `docs/cli.md` too; a test holds the two together.
+
+/// What a run ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Ok,
+    /// Refused, or what was asked about is not so: a promotion with blockers, a wrong policy, a failed demo.
+    Refused,
+    /// The command line or its input is wrong.
+    Usage,
+    /// No such target, file or incident.
+    NotFound,
+    /// The service cannot be reached, or asks to try again later.
+    Unreachable,
+    /// Anything else: a full disk, a bug.
+    Failed,
+    /// `analyze` only: the verdict of SLO-11.
+    Verdict(shared_types::Verdict),
+}
+
+impl Exit {
+    /// What the process ends with.
+    pub(crate) fn code(self) -> u8 {
+        use shared_types::Verdict;
+        match self {
+            Self::Ok | Self::Verdict(Verdict::Ok) => 0,
+            Self::Refused | Self::Verdict(Verdict::Warn) => 1,
+            Self::Usage | Self::Verdict(Verdict::Violation) => 2,
+            Self::NotFound | Self::Verdict(Verdict::Insufficient) => 3,
+            Self::Unreachable => 4,
+            Self::Failed => 5,
+        }
+    }
+
+    /// What `analyze` ends with for the same error: out of the verdicts' way.
+    pub(crate) fn code_of_analyze(self) -> u8 {
+        match self {
+            Self::Ok | Self::Verdict(_) => self.code(),
+            error => 10 + error.code(),
+        }
+    }
+}
+
+/// An error that knows its exit status.
+#[derive(Debug)]
+pub(crate) struct ExitError {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+}
+
+impl std::fmt::Display for ExitError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ExitError {}
+
+/// An error with an exit status of its own.
+pub(crate) fn error(exit: Exit, message: impl Into<String>) -> anyhow::Error {
+    ExitError { exit, message: message.into() }.into()
+}
+
+/// The exit status that an error asks for; [`Exit::Failed`] if it says nothing.
+pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
+    error.downcast_ref::<ExitError>().map_or(Exit::Failed, |error| error.exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared_types::Verdict;
+
+    /// SLO-11 0 ok, 1 warn, 2 violation, 3 insufficient; over 10 an error.
+    #[test]
+    fn analyze_says_the_verdict_and_keeps_errors_over_ten() {
+        let verdicts = [Verdict::Ok, Verdict::Warn, Verdict::Violation, Verdict::Insufficient];
+        assert_eq!(verdicts.map(|verdict| Exit::Verdict(verdict).code_of_analyze()), [0, 1, 2, 3]);
+        for error in [Exit::Refused, Exit::Usage, Exit::NotFound, Exit::Unreachable, Exit::Failed] {
+            assert!(error.code_of_analyze() > 10);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! An explanation as text for people.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use analyzer_svc::explain::{Explanation, MetricExplanation};
+use analyzer_svc::recompute::Recomputed;
+use service_kit::policy::units::format_duration;
+use service_kit::template::values::format_number;
+use shared_types::decision::{Cause, GateProgress};
+
+/// The whole of it: what was decided, by what, and whether it comes out the same.
+pub(crate) fn text(explanation: &Explanation) -> String {
+    let decision = &explanation.decision;
+    let mut text = format!(
+        "{}, phase {}, epoch {}, {}: {}\n",
+        decision.target,
+        decision.phase,
+        decision.epoch,
+        decision.window,
+        decision.verdict.as_str().to_uppercase()
+    );
+    let _ = writeln!(text, "  decision {}, made at {}", decision.decision_id, decision.decided_at);
+    let _ = writeln!(text, "  {}", cause(explanation));
+    let _ = writeln!(text, "  policy {}", decision.policy_version);
+    if decision.rollback_required {
+        let _ = writeln!(text, "  rollback required, by {}", decision.violated.join(", "));
+    }
+    for metric in &explanation.metrics {
+        metric_text(&mut text, metric);
+    }
+    if let Some(gate) = &decision.gate {
+        let _ = writeln!(text, "\ngate: {}", gate_text(gate));
+    }
+    text.push('\n');
+    text.push_str(&recomputed(&explanation.recomputed));
+    text
+}
+
+fn cause(explanation: &Explanation) -> String {
+    let elapsed = explanation.decision.evidence.as_ref().and_then(|it| it.elapsed_ms);
+    let elapsed = elapsed.map_or_else(String::new, |it| {
+        format!(", {} after the window's end", format_duration(Duration::from_millis(it)))
+    });
+    let noticed = match &explanation.event {
+        Some(event) => format!("the collector said so: {}", event.detail),
+        None => "the analyzer noticed by itself".to_owned(),
+    };
+    match (explanation.decision.cause, &explanation.batch) {
+        (Cause::CollectionDelayed, _) => format!("its batch was missing{elapsed}; {noticed}"),
+        (Cause::RetryExhausted, _) => format!("the collector had used up its retries{elapsed}; {noticed}"),
+        (Cause::Slo, Some(batch)) => {
+            let counted: Vec<String> =
+                batch.counters.iter().map(|(name, count)| format!("{name} {count}")).collect();
+            format!("batch from {}, received at {}: {}", batch.source, batch.received_at, counted.join(", "))
+        }
+        (Cause::Slo, None) => "its batch is no longer kept".to_owned(),
+    }
+}
+
+fn metric_text(text: &mut String, metric: &MetricExplanation) {
+    let verdict = &metric.verdict;
+    let with_unit = |value: Option<f64>| match value {
+        None => "-".to_owned(),
+        value => format!("{} {}", format_number(value), verdict.unit).trim_end().to_owned(),
+    };
+    let _ = writeln!(text, "\n{}: {}", verdict.metric, verdict.verdict.as_str());
+    let ratio = verdict.ratio.map_or_else(String::new, |ratio| format!(", {:.1} % of it", ratio * 100.0));
+    let warn =
+        metric.warn_above.map_or_else(String::new, |it| format!(", warn above {}", with_unit(Some(it))));
+    let _ = writeln!(
+        text,
+        "  observed {}, threshold {}{ratio}{warn}",
+        with_unit(verdict.observed),
+        with_unit(Some(verdict.threshold))
+    );
+    match &metric.policy {
+        Some(at) => {
+            let _ = writeln!(text, "  policy   {}: {} (line {})", at.path, at.text, at.line);
+        }
+        None => text.push_str("  policy   no longer kept\n"),
+    }
+    for value in &metric.history {
+        let _ = writeln!(text, "  before   {}: {}", value.window, format_number(Some(value.value)));
+    }
+}
+
+fn gate_text(gate: &GateProgress) -> String {
+    let span = |ms| format_duration(Duration::from_millis(ms));
+    let reached = match (gate.needed_batches, gate.needed_ms) {
+        (Some(needed), _) => format!("{} of {needed} compliant batches in a row", gate.compliant_batches),
+        (None, Some(needed)) => format!("{} of {} compliant in a row", span(gate.compliant_ms), span(needed)),
+        (None, None) => "nothing is asked".to_owned(),
+    };
+    match &gate.broken_by {
+        Some(broken) => {
+            let by = broken.metric.as_deref().unwrap_or(broken.cause.as_str());
+            format!("{reached}; last broken by {by} in {}", broken.window)
+        }
+        None => reached,
+    }
+}
+
+/// Whether it comes out the same, and each field in which it does not.
+pub(crate) fn recomputed(recomputed: &Recomputed) -> String {
+    if recomputed.same {
+        return "recomputed from its batch, its history and its policy: the same\n".to_owned();
+    }
+    let mut text = "recomputed from its batch, its history and its policy: NOT the same\n".to_owned();
+    for difference in &recomputed.differences {
+        let _ = match &difference.why {
+            Some(why) if difference.recomputed.is_null() => writeln!(text, "  {}: {why}", difference.field),
+            why => writeln!(
+                text,
+                "  {}: stored {}, recomputed {}{}",
+                difference.field,
+                difference.stored,
+                difference.recomputed,
+                why.as_ref().map_or_else(String::new, |why| format!(" ({why})"))
+            ),
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "explained_tests.rs"]
+mod tests;

@@ -1,0 +1,57 @@
+//! The `phasegate` command line: the three services in one process, the demo, and the operator's commands.
+//!
+//! One file a subcommand under `command/`; `exit` holds the exit statuses, `api` speaks to the services.
+
+pub(crate) mod api;
+pub(crate) mod archived;
+pub(crate) mod audit_view;
+pub(crate) mod backtest;
+pub(crate) mod bundle;
+pub(crate) mod command;
+pub(crate) mod demo;
+pub(crate) mod exit;
+pub(crate) mod explained;
+mod github;
+pub(crate) mod incident_view;
+pub(crate) mod input;
+pub(crate) mod output;
+pub(crate) mod services;
+pub(crate) mod usage;
+pub(crate) mod verify;
+pub(crate) mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use command::Cli;
+use exit::{Exit, exit_of};
+
+/// Parses the arguments, runs the subcommand, and says what went wrong in one line.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let is_analyze = arguments.get(1).is_some_and(|name| name == "analyze");
+    let status = |exit: Exit| if is_analyze { exit.code_of_analyze() } else { exit.code() };
+    let finish = |ended: anyhow::Result<Exit>| match ended {
+        Ok(exit) => ExitCode::from(status(exit)),
+        Err(error) => {
+            eprintln!("phasegate: {error:#}");
+            ExitCode::from(status(exit_of(&error)))
+        }
+    };
+    rustls::crypto::ring::default_provider().install_default().ok();
+    if arguments.get(1).is_some_and(|name| name == "up") {
+        return finish(command::up::main(&arguments)); // it reads a configuration file too
+    }
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(message) if usage::is_help(&message) => {
+            let _ = message.print(); // a closed pipe is no reason to fail
+            let exit = if message.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return ExitCode::from(status(exit));
+        }
+        Err(message) => return finish(Err(exit::error(Exit::Usage, usage::line(&message)))),
+    };
+    finish(cli.run())
+}

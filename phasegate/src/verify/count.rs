@@ -1,0 +1,183 @@
+//! The dashboard's figures counted once more, by other means than the collector's and the gate's (DA-2).
+//!
+//! From the raw telemetry, where the policy's files can be read from here: every event of the window, each id once, the
+//! exact nearest rank. Else from the archive's line: its counters and its histogram.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use collector_svc::source::expand_patterns;
+use serde_json::Value;
+use service_kit::policy::{DisplayUnit, MetricKind, MetricPolicy, SourcePolicy, TargetPolicy};
+use shared_types::decision::MetricVerdict;
+use shared_types::{Batch, Histogram, Timestamp, Window};
+
+use super::archive::Line;
+use super::facts::Facts;
+use super::{Finding, Item};
+
+/// How far a figure may be off, and how far it should be at most.
+const LIMIT: f64 = 0.05;
+const GOAL: f64 = 0.001;
+
+/// The telemetry of one window.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Counted {
+    events: BTreeMap<String, u64>,
+    /// By event and field, in order.
+    values: BTreeMap<(String, String), Vec<f64>>,
+}
+
+/// Counts a window's lines in the files that the policy names; none if it names none, or none of them holds an event of
+/// the window (it may have been pushed).
+pub(super) fn telemetry(policy: &TargetPolicy, window: Window) -> Option<Counted> {
+    let SourcePolicy::Jsonl { paths } = &policy.collection.source else { return None };
+    let files = expand_patterns(paths).ok()?;
+    let mut counted = Counted::default();
+    let mut seen = BTreeSet::new();
+    for file in files {
+        let bytes = std::fs::read(file).ok()?;
+        for line in bytes.split(|byte| *byte == b'\n') {
+            counted.line(policy, window, line, &mut seen);
+        }
+    }
+    (!counted.events.is_empty()).then(|| counted.sorted())
+}
+
+impl Counted {
+    fn line(&mut self, policy: &TargetPolicy, window: Window, line: &[u8], seen: &mut BTreeSet<String>) {
+        let Ok(event) = serde_json::from_slice::<Value>(line) else { return };
+        let Some(at) = event["ts"].as_str().and_then(|text| Timestamp::parse(text).ok()) else { return };
+        let Some(name) = event["name"].as_str() else { return };
+        if !(window.start..window.end).contains(&at) {
+            return;
+        }
+        if event["event_id"].as_str().is_some_and(|id| !seen.insert(id.to_owned())) {
+            return;
+        }
+        for metric in &policy.metrics {
+            if let MetricKind::Quantile { of, field, .. } = &metric.kind
+                && of == name
+            {
+                let Some(value) = event[field].as_f64().filter(|value| *value >= 0.0) else { return };
+                self.values.entry((of.clone(), field.clone())).or_default().push(value);
+            }
+        }
+        *self.events.entry(name.to_owned()).or_default() += 1;
+    }
+
+    fn sorted(mut self) -> Self {
+        for values in self.values.values_mut() {
+            values.sort_by(f64::total_cmp);
+        }
+        self
+    }
+
+    fn quantile(&self, q: f64, of: &str, field: &str) -> Option<f64> {
+        let values = self.values.get(&(of.to_owned(), field.to_owned()))?;
+        (1..=values.len())
+            .find(|rank| *rank as f64 >= q * values.len() as f64 - 1e-9)
+            .map(|rank| values[rank - 1])
+    }
+}
+
+/// Item 3.
+pub(super) fn agrees(facts: &Facts) -> Finding {
+    let nothing = |why: &str| Finding::not_checked(Item::Dashboard, why);
+    let Some(card) = &facts.card else { return nothing("the dashboard does not show this target") };
+    let Some(window) = card.window else { return nothing("the dashboard shows no judged window yet") };
+    let Some(policy) = &facts.policy else {
+        return nothing("the policy that says how its figures are made cannot be read here");
+    };
+    let line = facts.lines.as_ref().and_then(|lines| lines.get(&window.start));
+    let batch = match line {
+        Some(Line::Whole(batch)) => Some(batch.as_ref()),
+        _ => facts.batches.iter().map(|it| &it.batch).find(|batch| batch.window.start == window.start),
+    };
+    let Some(batch) = batch else {
+        return nothing("there is no line and no batch of the window that the dashboard shows");
+    };
+    let (mut problems, mut worst, mut compared) = (Vec::new(), 0.0_f64, 0_u32);
+    for slo in &card.slos {
+        let Some(metric) = policy.metrics.iter().find(|metric| metric.name == slo.metric) else { continue };
+        let expected = expected(metric, batch, facts);
+        match deviation(slo, expected) {
+            Some(off) => {
+                compared += 1;
+                worst = worst.max(off);
+                if off > LIMIT {
+                    problems.push(said(slo, expected, off));
+                }
+            }
+            None if slo.observed.is_some() != expected.is_some() => {
+                problems.push(said(slo, expected, f64::INFINITY));
+            }
+            None => {}
+        }
+    }
+    let by = if facts.telemetry.is_some() { "the telemetry" } else { "the archive" };
+    let goal = if worst <= GOAL { "within" } else { "beyond" };
+    let figure = format!(
+        "{compared} figures of {window} counted from {by}, off by {:.3} % at most ({goal} the goal of {:.1} %; limit {:.0} %)",
+        worst * 100.0,
+        GOAL * 100.0,
+        LIMIT * 100.0
+    );
+    Finding::of(Item::Dashboard, figure, problems)
+}
+
+fn said(slo: &MetricVerdict, expected: Option<f64>, off: f64) -> String {
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "nothing".to_owned(), |it| format!("{it} {}", slo.unit));
+    let (shown, counted) = (number(slo.observed), number(expected));
+    format!("{}: shown {shown}, counted {counted} ({:.1} % off)", slo.metric, off * 100.0)
+}
+
+/// Relative to what was counted; none if there is nothing on either side.
+fn deviation(slo: &MetricVerdict, expected: Option<f64>) -> Option<f64> {
+    let (shown, counted) = (slo.observed?, expected?);
+    let distance = (shown - counted).abs();
+    Some(if distance < 1e-9 { 0.0 } else { distance / counted.abs().max(1e-9) })
+}
+
+fn expected(metric: &MetricPolicy, batch: &Batch, facts: &Facts) -> Option<f64> {
+    let telemetry = facts.telemetry.as_ref();
+    let count = |event: &str| {
+        let of_batch = batch.counters.get(event).copied().unwrap_or(0);
+        telemetry.map_or(of_batch, |counted| counted.events.get(event).copied().unwrap_or(0))
+    };
+    let scale = if metric.display == DisplayUnit::Percent { 100.0 } else { 1.0 };
+    let shown = |ms: f64| if metric.display == DisplayUnit::Seconds { ms / 1000.0 } else { ms };
+    match &metric.kind {
+        MetricKind::Quantile { q, of, field } => match telemetry {
+            Some(counted) => counted.quantile(*q, of, field).map(shown),
+            None => {
+                let histogram =
+                    batch.distributions.get(of).and_then(|it| Histogram::decode(&it.histogram).ok())?;
+                histogram.quantile(*q).map(shown)
+            }
+        },
+        MetricKind::Ratio { of, to } => {
+            let whole: u64 = to.iter().map(|event| count(event)).sum();
+            (whole > 0).then(|| count(of) as f64 / whole as f64 * scale)
+        }
+        MetricKind::Mean { of, over } => Some(mean(of, *over, batch, facts)),
+        MetricKind::CollectorLatency => Some(shown(batch.collector_latency_ms as f64)),
+    }
+}
+
+/// Over the batches of its epoch that were here when it was judged.
+fn mean(of: &str, over: std::time::Duration, batch: &Batch, facts: &Facts) -> f64 {
+    let since = batch.window.end.minus(over);
+    let judged = facts.batches.iter().find(|it| it.batch.window == batch.window).map(|it| it.received_at);
+    let near = facts.batches.iter().filter(|it| {
+        let other = it.batch.window;
+        it.batch.epoch == batch.epoch
+            && other.end > since
+            && other.start < batch.window.start
+            && judged.is_none_or(|at| it.received_at <= at)
+    });
+    let mut values: Vec<f64> =
+        near.map(|it| it.batch.counters.get(of).copied().unwrap_or(0) as f64).collect();
+    values.push(batch.counters.get(of).copied().unwrap_or(0) as f64);
+    values.iter().sum::<f64>() / values.len() as f64
+}

@@ -1,0 +1,183 @@
+//! Rollouts and incidents as text for people.
+
+use std::fmt::Write;
+
+use shared_types::dashboard::DashboardTarget;
+use shared_types::decision::{GateProgress, MetricVerdict};
+use shared_types::incident::Incident;
+use shared_types::rollout::{Approval, Rollout, RolloutState, TransitionState};
+
+/// One rollout in a few lines.
+pub(crate) fn rollout(rollout: &Rollout) -> String {
+    let mut text = format!(
+        "{}: phase {}, epoch {}, {}",
+        rollout.target,
+        rollout.phase,
+        rollout.epoch,
+        state(rollout.state)
+    );
+    if let Some(since) = rollout.since {
+        let _ = write!(text, ", since {since}");
+    }
+    text.push('\n');
+    if let Some(transition) = &rollout.transition {
+        let how = transition_state(transition.state);
+        let _ = writeln!(text, "  move {} → {}: {how}", transition.from, transition.to);
+    }
+    if let Some(it) = &rollout.frozen {
+        let _ = writeln!(text, "  frozen by {} since {}: {}", it.by, it.at, it.reason);
+    }
+    if let Some(it) = &rollout.rollback_waiting {
+        let _ = writeln!(text, "  rollback {} → {} is required and waits: {}", it.from, it.to, it.detail);
+        let _ = writeln!(text, "    by hand: {}", it.command);
+    }
+    let spent = rollout.automatic_rollbacks;
+    if spent.started > 0 {
+        let per = jiff::SignedDuration::from_millis(i64::try_from(spent.per_ms).unwrap_or(i64::MAX));
+        let _ = writeln!(text, "  automatic rollbacks: {} of {} per {per:#}", spent.started, spent.allowed);
+    }
+    if let Some(incident) = &rollout.incident {
+        let _ = writeln!(text, "  incident {incident}");
+    }
+    if let Some(progress) = &rollout.gate {
+        let _ = writeln!(text, "  gate: {}", gate(progress));
+    }
+    for it in &rollout.approvals {
+        let _ = writeln!(text, "  approved as {} by {} at {}{}", it.role, it.by, it.at, comment(it));
+    }
+    for it in rollout.approvals_void.iter().filter(|it| it.approval.epoch == rollout.epoch) {
+        let (role, by) = (&it.approval.role, &it.approval.by);
+        let _ = writeln!(text, "  void: {by}'s approval as {role}, {} at {}", it.why.as_str(), it.void_since);
+    }
+    if rollout.blockers.is_empty() && rollout.state == RolloutState::Running {
+        let _ = writeln!(text, "  nothing stands in the way of the next phase");
+    }
+    for blocker in &rollout.blockers {
+        let _ = writeln!(text, "  - {}: {}", blocker.code, blocker.detail);
+    }
+    text
+}
+
+fn comment(approval: &Approval) -> String {
+    approval.comment.as_ref().map_or_else(String::new, |it| format!(": {it}"))
+}
+
+/// The newest verdict's SLO cards.
+pub(crate) fn cards(target: &DashboardTarget) -> String {
+    let Some(window) = target.window else { return "  no window has been judged yet\n".to_owned() };
+    let verdict = target.verdict.map_or("", |verdict| verdict.as_str());
+    let mut text = format!("  window {window}: {verdict}\n");
+    for card in &target.slos {
+        let _ = writeln!(text, "    {:<20} {}", card.metric, measured(card));
+    }
+    if target.rollback_active {
+        text.push_str("  rollback_active\n");
+    }
+    text
+}
+
+/// An incident with its timeline.
+pub(crate) fn incident(incident: &Incident) -> String {
+    let mut text = format!(
+        "  {}: {} of phase {}, {:?}, {}\n",
+        incident.id, incident.metric, incident.phase, incident.state, incident.priority
+    );
+    for entry in &incident.timeline {
+        let _ = writeln!(text, "    {}  {:<22} {}", entry.at, entry.kind, entry.detail);
+    }
+    text
+}
+
+/// How far a success condition is.
+pub(crate) fn gate(progress: &GateProgress) -> String {
+    let mut text = match (progress.needed_batches, progress.needed_ms) {
+        (Some(needed), _) => format!("{} of {needed} compliant windows", progress.compliant_batches),
+        (None, Some(needed)) => {
+            let span = |ms: u64| {
+                format!("{:#}", jiff::SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)))
+            };
+            format!("{} of {} compliant", span(progress.compliant_ms), span(needed))
+        }
+        (None, None) => format!("{} compliant windows", progress.compliant_batches),
+    };
+    if progress.satisfied {
+        text.push_str(", satisfied");
+    }
+    if let Some(broken) = &progress.broken_by {
+        let metric = broken.metric.as_deref().unwrap_or(broken.cause.as_str());
+        let _ = write!(text, " (broken last by {metric} in {})", broken.window);
+    }
+    text
+}
+
+/// `0.74 s of at most 0.3 s: violation`
+pub(crate) fn measured(card: &MetricVerdict) -> String {
+    let unit = if card.unit.is_empty() { String::new() } else { format!(" {}", card.unit) };
+    let observed = card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", rounded(value)));
+    format!("{observed} of at most {}{unit}: {}", rounded(card.threshold), card.verdict.as_str())
+}
+
+/// Up to three decimals, without trailing zeros.
+pub(crate) fn rounded(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+pub(crate) fn state(state: RolloutState) -> &'static str {
+    match state {
+        RolloutState::Running => "running",
+        RolloutState::Incident => "incident",
+        RolloutState::Frozen => "frozen",
+        RolloutState::Completed => "completed",
+        RolloutState::Off => "off",
+    }
+}
+
+fn transition_state(state: TransitionState) -> &'static str {
+    match state {
+        TransitionState::Waiting => "waiting",
+        TransitionState::Requested => "requested",
+        TransitionState::Running => "running",
+        TransitionState::Succeeded => "succeeded",
+        TransitionState::Failed => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_rollout_says_what_it_waits_for() {
+        let json = serde_json::json!({
+            "target": "autosave", "phase": "A", "epoch": 1, "state": "running",
+            "since": "2026-11-22T10:00:00.000Z", "frozen": null, "rollback_waiting": null,
+            "automatic_rollbacks": {"started": 2, "allowed": 6, "per_ms": 86_400_000}, "transition": null, "incident": null,
+            "gate": {"epoch": 1, "compliant_batches": 3, "compliant_ms": 2_700_000, "needed_batches": 8,
+                "needed_ms": null, "satisfied": false, "broken_by": null, "through": null},
+            "approvals": [{"role": "dev-lead", "by": "ana", "at": "2026-11-22T12:00:00.000Z", "phase": "A",
+                "epoch": 1, "policy_version": "sha256:0", "comment": "looks good"}],
+            "approvals_void": [{"role": "sre", "by": "ben", "at": "2026-11-22T11:00:00.000Z", "phase": "A",
+                "epoch": 1, "policy_version": "sha256:9", "comment": null,
+                "void_since": "2026-11-22T11:30:00.000Z", "why": "policy_changed"}],
+            "approvals_missing": ["sre"],
+            "blockers": [{"code": "gate_unsatisfied", "detail": "3 of 8 compliant windows"},
+                {"code": "approval_missing", "detail": "sre"}],
+            "directive": null,
+        });
+        insta::assert_snapshot!(rollout(&serde_json::from_value(json).unwrap()), @r"
+        autosave: phase A, epoch 1, running, since 2026-11-22T10:00:00.000Z
+          automatic rollbacks: 2 of 6 per 24h
+          gate: 3 of 8 compliant windows
+          approved as dev-lead by ana at 2026-11-22T12:00:00.000Z: looks good
+          void: ben's approval as sre, the policy has changed at 2026-11-22T11:30:00.000Z
+          - gate_unsatisfied: 3 of 8 compliant windows
+          - approval_missing: sre
+        ");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([0.0, 1.5, 0.3751, 12.0, 1234.5678].map(rounded), ["0", "1.5", "0.375", "12", "1234.568"]);
+    }
+}

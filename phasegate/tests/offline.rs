@@ -1,0 +1,196 @@
+//! The subcommands that need no service: their results and their exit statuses, as a shell sees them.
+
+#[allow(dead_code, reason = "each test program uses its part")]
+mod support;
+
+use support::{run, run_with_input};
+
+#[track_caller]
+fn ends_with(status: i32, arguments: &[&str], error: &str) {
+    let (found, out, err) = run(arguments);
+    assert_eq!(found, status, "{arguments:?}\n{out}{err}");
+    assert!(err.contains(error), "{arguments:?}: {err}");
+}
+
+#[test]
+fn help_teaches_and_wrong_usage_is_status_2() {
+    let (status, out, _) = run(&["--help"]);
+    assert_eq!(status, 0);
+    assert!(out.contains("phasegate demo") && out.contains("Exit statuses"), "{out}");
+    assert_eq!(run(&["--version"]).0, 0);
+    assert_eq!(run(&["up", "--help"]).0, 0);
+    ends_with(2, &[], "Usage");
+    ends_with(2, &["frobnicate"], "frobnicate");
+    ends_with(2, &["start"], "--target");
+    let (_, out, err) = run(&["start"]);
+    assert!(out.is_empty() && err.starts_with("phasegate: ") && err.lines().count() == 1, "{out}{err}");
+}
+
+/// PO-1: an error names file, line, path and what was expected.
+#[test]
+fn policy_check_says_where_a_policy_is_wrong() {
+    let (status, out, err) = run(&["policy", "check"]);
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("autosave: A 5 % → B 30 % → C 100 %"), "{out}");
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("policy.yaml");
+    let shipped = std::fs::read_to_string(support::workspace().join("governance/policy.yaml")).unwrap();
+    std::fs::write(&path, shipped.replace("min_samples: 50", "min_samples: many")).unwrap();
+    let path = path.to_str().unwrap();
+    ends_with(1, &["policy", "check", path], "targets.autosave.gate.min_samples");
+    ends_with(3, &["policy", "check", "no-such-file.yaml"], "PHASEGATE_POLICY names another file");
+    // A wrong policy stops the services before they listen.
+    ends_with(1, &["up", "--policy", path], "min_samples");
+}
+
+/// SLO-11: 0 ok, 1 warn, 2 violation, 3 insufficient; over 10 an error.
+#[test]
+fn analyze_ends_with_the_verdict() {
+    for (fixture, status) in [("ok", 0), ("warn", 1), ("violation", 2), ("insufficient", 3)] {
+        let fixture = format!("tests/fixtures/autosave_phaseA_{fixture}.jsonl");
+        let (found, out, err) = run(&["analyze", "--dry-run", "--fixture", &fixture, "--phase", "A"]);
+        assert_eq!(found, status, "{fixture}\n{out}{err}");
+    }
+    let violation = "tests/fixtures/autosave_phaseA_violation.jsonl";
+    let (_, out, _) =
+        run(&["analyze", "--dry-run", "--fixture", violation, "--phase", "A", "--output", "json"]);
+    let result: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(result["verdict"], "violation");
+    assert_eq!(result["decisions"][0]["rollback_required"], true);
+
+    let of = |fixture| ["analyze", "--dry-run", "--phase", "A", "--fixture", fixture];
+    ends_with(13, &of("no-such-file"), "no-such-file");
+    ends_with(12, &of("/dev/null"), "no line is an event");
+    ends_with(12, &["analyze", "--fixture", violation, "--phase", "A"], "--dry-run");
+    ends_with(13, &["analyze", "--dry-run", "--fixture", violation, "--phase", "Z"], "`Z`");
+}
+
+/// CO-8
+#[test]
+fn a_one_shot_batch_is_the_same_every_time_and_can_be_judged() {
+    let generate = ["generate", "--events", "4k", "--seed", "7", "--span", "10m"];
+    let (status, events, summary) = run(&generate);
+    assert_eq!(status, 0, "{summary}");
+    assert_eq!(events.lines().count(), 4000);
+    assert_eq!(run(&generate).1, events);
+
+    let collect = ["collect", "--target", "autosave", "--phase", "A", "--source", "-"];
+    let (status, batch, errors) = run_with_input(&collect, &events);
+    assert_eq!(status, 0, "{errors}");
+    assert!(errors.contains("standard input:"), "the malformed lines are told: {errors}");
+    assert_eq!(run_with_input(&collect, &events).1, batch);
+    let parsed: serde_json::Value = serde_json::from_str(&batch).unwrap();
+    assert_eq!(
+        (&parsed["window"]["start"], &parsed["collector_latency_ms"]),
+        (&"2026-11-22T10:00:00.000Z".into(), &0.into())
+    );
+
+    let judge = ["analyze", "--dry-run", "--fixture", "-", "--phase", "A"];
+    assert_eq!(run_with_input(&judge, &batch).0, 0);
+    let late: Vec<&str> = collect.iter().copied().chain(["--simulate-latency", "180s"]).collect();
+    let (_, batch, _) = run_with_input(&late, &events);
+    assert_eq!(run_with_input(&judge, &batch).0, 1, "180 s is the threshold, so near the limit: warn");
+}
+
+/// CO-3: on demand also in a file.
+#[test]
+fn collect_writes_a_file_and_says_when_there_is_no_source() {
+    let directory = tempfile::tempdir().unwrap();
+    let events = directory.path().join("events.jsonl");
+    let batch = directory.path().join("reports/batch.jsonl");
+    let (events, batch) = (events.to_str().unwrap(), batch.to_str().unwrap());
+    assert_eq!(run(&["generate", "--events", "500", "--span", "1m", "--output", events]).0, 0);
+    let collect = ["collect", "--phase", "A", "--window", "15m", "--source", events, "--output", batch];
+    let (status, out, _) = run(&collect);
+    assert_eq!((status, out.as_str()), (0, ""));
+    let lines = std::fs::read_to_string(batch).unwrap();
+    assert_eq!(lines.lines().count(), 1);
+    assert_eq!(
+        std::fs::read_dir(directory.path().join("reports")).unwrap().count(),
+        1,
+        "nothing is left beside"
+    );
+
+    ends_with(3, &["collect", "--phase", "A", "--source", "no-such-*.jsonl"], "no-such-*.jsonl");
+    ends_with(3, &["collect", "--phase", "Z", "--source", events], "`Z`");
+    ends_with(3, &["collect", "--target", "nope", "--phase", "A"], "it has autosave");
+    ends_with(2, &["collect", "--phase", "A", "--source", "-", "--source", events], "cannot be mixed");
+    let directory = directory.path().to_str().unwrap();
+    ends_with(2, &["collect", "--phase", "A", "--source", directory], "directory");
+    ends_with(2, &["policy", "check", directory], "directory");
+}
+
+#[test]
+fn completions_come_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (status, out, _) = run(&["completions", shell]);
+        assert_eq!(status, 0);
+        assert!(out.contains("phasegate"), "{shell}");
+    }
+}
+
+#[test]
+fn a_service_that_is_not_there_is_status_4() {
+    let nobody = "http://127.0.0.1:9"; // discard: nothing listens there
+    ends_with(4, &["status", "--reporter-url", nobody], "phasegate up");
+    ends_with(4, &["healthcheck", &format!("{nobody}/healthz")], "does not answer");
+    ends_with(2, &["status", "--reporter-url", "127.0.0.1:7103"], "expected a URL");
+    ends_with(2, &["healthcheck", "not a url"], "is not a URL");
+}
+
+/// The token is shown once; the file holds its hash, and stays private.
+#[test]
+fn tokens_are_made_shown_and_revoked() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tokens");
+    let file = path.to_str().unwrap();
+    let create = |name, role| run(&["token", "create", "--name", name, "--role", role, "--file", file]);
+    let (status, token, err) = create("alice", "sre,dev-lead");
+    assert_eq!((status, token.lines().count()), (0, 1), "{err}");
+    assert!(token.starts_with("phasegate_"), "{token}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains(token.trim()), "the token itself is kept nowhere");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let tokens = service_kit::auth::Tokens::load(&path).unwrap();
+    assert_eq!(tokens.find(token.trim()).unwrap().name, "alice");
+
+    let limited =
+        ["token", "create", "--name", "bob", "--role", "viewer", "--expires", "90d", "--file", file];
+    assert_eq!(run(&limited).0, 0);
+    ends_with(1, &limited, "the name `bob` is there already");
+    let (_, out, _) = run(&["token", "list", "--file", file]);
+    assert!(out.contains("alice  dev-lead, sre\n") && out.contains("bob    viewer  until 20"), "{out}");
+    assert!(!out.contains("sha256"), "{out}");
+
+    ends_with(3, &["token", "revoke", "--name", "carol", "--file", file], "has no token `carol`");
+    ends_with(0, &["token", "revoke", "--name", "alice", "--file", file], "revoked alice");
+    ends_with(1, &["token", "revoke", "--name", "bob", "--file", file], "is the only token");
+    assert!(service_kit::auth::Tokens::load(&path).unwrap().named("alice").is_none());
+    let kept = std::fs::read_to_string(&path).unwrap();
+
+    let create = |name, role| ["token", "create", "--name", name, "--role", role, "--file", file];
+    ends_with(2, &create("x", "sree"), "is none of the known roles");
+    ends_with(2, &create("x", "service:x"), "is no service's role");
+    ends_with(2, &create("a b", "sre"), "the name must be");
+    ends_with(
+        2,
+        &["token", "create", "--name", "x", "--role", "sre", "--expires", "soon"],
+        "expected a duration",
+    );
+    ends_with(3, &["token", "list", "--file", "no-such-file"], "no-such-file");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), kept, "what is refused changes nothing");
+    std::fs::write(&path, "wrong\n").unwrap();
+    ends_with(1, &create("x", "sre"), "tokens:1: expected");
+    let (status, out, err) = run(&["token", "create", "--name", "x", "--role", "sre"]);
+    assert_eq!(status, 0, "{err}");
+    let token = out.trim();
+    assert!(
+        err.contains(&format!("x sre {}", service_kit::auth::hash_of(token))),
+        "the line for a file: {err}"
+    );
+}

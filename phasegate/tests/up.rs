@@ -1,0 +1,268 @@
+//! `phasegate up` and the commands that speak to it, on SQLite, as processes.
+#![allow(clippy::unwrap_used, reason = "a test's helpers may unwrap")]
+
+#[allow(dead_code, reason = "each test program uses its part")]
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+use support::{phasegate, run, workspace};
+
+/// A running `phasegate up`; killed if a test fails before it stops it.
+struct Up {
+    child: Child,
+    urls: Value,
+}
+
+impl Up {
+    fn start(data: &Path, policy: &Path) -> Self {
+        let any = "127.0.0.1:0";
+        let mut child = phasegate()
+            .args(["up", "--output", "json", "--until-input-ends"])
+            .args(["--collector-listen", any, "--analyzer-listen", any, "--reporter-listen", any])
+            .arg("--data-dir")
+            .arg(data)
+            .arg("--policy")
+            .arg(policy)
+            .env_remove("SLACK_BOT_TOKEN")
+            .env_remove("PAGERDUTY_ROUTING_KEY")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(data.with_extension("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let urls = serde_json::from_str(&line).unwrap_or_else(|error| panic!("`{line}`: {error}"));
+        Self { child, urls }
+    }
+
+    fn url(&self, service: &str) -> String {
+        self.urls[service].as_str().unwrap().to_owned()
+    }
+
+    /// Asks the reporter through the command line.
+    fn ask(&self, arguments: &[&str]) -> (i32, String, String) {
+        let reporter = self.url("reporter");
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--reporter-url", &reporter]).collect();
+        run(&arguments)
+    }
+
+    fn stop(mut self) -> Option<i32> {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The shipped policy with commands that do nothing, and no approvals.
+fn policy(directory: &Path) -> std::path::PathBuf {
+    let shipped = std::fs::read_to_string(workspace().join("governance/policy.yaml")).unwrap();
+    let text = shipped
+        .replace(r#"[pnpm, run, "flags:rollback", --phase, "{prev}"]"#, r#"["true", "{prev}"]"#)
+        .replace(r#"[pnpm, run, "flags:promote", --phase, "{next}"]"#, r#"["true", "{next}"]"#)
+        .replace("telemetry/autosave/*.jsonl", directory.join("*.jsonl").to_str().unwrap());
+    assert!(!text.contains("pnpm"));
+    let path = directory.join("policy.yaml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Waits until `status` says that the target is in `phase`.
+fn until_phase(up: &Up, phase: &str) -> Value {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let (status, out, err) = up.ask(&["status", "--target", "autosave", "--output", "json"]);
+        assert_eq!(status, 0, "{err}");
+        let found: Value = serde_json::from_str(&out).unwrap();
+        if found["rollout"]["phase"] == phase {
+            return found;
+        }
+        assert!(std::time::Instant::now() < deadline, "not in phase {phase}: {out}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// GO-4: what was done by hand stands in the log, the log holds, and a changed copy of it does not.
+fn audited(up: &Up, data: &Path) {
+    let (status, out, err) = up.ask(&["audit", "list", "--target", "autosave", "--output", "json"]);
+    assert_eq!(status, 0, "{err}");
+    let rows: Value = serde_json::from_str(&out).unwrap();
+    let actions: Vec<&str> = rows.as_array().unwrap().iter().filter_map(|it| it["action"].as_str()).collect();
+    assert_eq!(actions.last(), Some(&"rollout.start"), "newest first: {actions:?}");
+    assert!(actions.contains(&"rollout.rollback"), "{actions:?}");
+    let (_, out, _) = up.ask(&["audit", "list", "--action", "rollout.rollback", "--limit", "1"]);
+    assert!(out.contains("via api") && out.lines().count() == 1, "{out}");
+    let (status, out, err) = up.ask(&["audit", "verify"]);
+    assert_eq!(status, 0, "{out}{err}");
+    assert!(out.contains("autosave: ") && out.contains(" rows hold"), "{out}");
+
+    let archive = data.join("logs/audit");
+    let (directory, file) = (archive.to_str().unwrap(), archive.join("autosave.jsonl"));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::fs::read_to_string(&file).unwrap_or_default().lines().count() < actions.len() {
+        assert!(std::time::Instant::now() < deadline, "the archive stays behind");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(run(&["audit", "verify", "--archive", directory]).0, 0);
+    let whole = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, whole.replacen("rollout.start", "rollout.begin", 1)).unwrap();
+    let (status, out, _) = run(&["audit", "verify", "--archive", directory]);
+    assert!(status == 1 && out.contains("autosave: row 1 edited"), "{status} {out}");
+    let (status, out, _) = up.ask(&["audit", "verify"]);
+    assert!(status == 1 && out.contains("autosave: row 1 archive_edited"), "{status} {out}");
+    std::fs::write(&file, whole).unwrap();
+    assert_eq!(run(&["audit", "verify", "--archive", "/nowhere"]).0, 3);
+}
+
+/// PH-5, RB-7, and the exit statuses of `docs/cli.md`.
+#[test]
+fn a_rollout_is_driven_by_hand_and_every_refusal_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let policy = policy(directory.path());
+    let data = directory.path().join("data");
+    let up = Up::start(&data, &policy);
+    for service in ["collector", "analyzer", "reporter"] {
+        let url = format!("{}/healthz", up.url(service));
+        assert_eq!(run(&["healthcheck", "--timeout", "60", &url]).0, 0, "{service}");
+    }
+
+    let (status, out, err) = up.ask(&["status"]);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("autosave: phase off"), "{out}");
+    assert_eq!(up.ask(&["status", "--target", "nope"]).0, 3);
+    assert_eq!(up.ask(&["start", "--target", "nope"]).0, 3);
+
+    let (status, _, err) = up.ask(&["start", "--target", "autosave"]);
+    assert_eq!(status, 0, "{err}");
+    let found = until_phase(&up, "A");
+    assert_eq!(found["rollout"]["epoch"], 1);
+    assert!(data.join("reports/monitoring/dashboard.json").exists());
+
+    let (status, _, err) = up.ask(&["promote", "--target", "autosave"]);
+    assert_eq!(status, 1);
+    assert!(err.contains("- gate_unsatisfied: "), "{err}");
+    assert!(err.contains("- approval_missing: sre") && err.contains("- approval_missing: dev-lead"), "{err}");
+
+    // PH-2: approvals by the command line; the roles' names are as given, as there are no tokens.
+    let target = ["--target", "autosave"];
+    let with = |command: &'static str, more: &[&'static str]| -> Vec<&'static str> {
+        [command].into_iter().chain(target).chain(more.iter().copied()).collect()
+    };
+    let (status, out, err) = up.ask(&with("approve", &["--role", "sre", "--comment", "quiet"]));
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("approved as sre by ") && out.contains(": quiet"), "{out}");
+    let (status, _, err) = up.ask(&with("approve", &["--role", "dev-lead"]));
+    assert!(status == 1 && err.contains("- approval_by_same_person: "), "{err}");
+    let (status, _, err) = up.ask(&with("approve", &["--role", "governance"]));
+    assert!(status == 1 && err.contains("asks for the approval of sre, dev-lead"), "{err}");
+    assert_eq!(up.ask(&with("approve", &["--role", "sre", "--phase", "B"])).0, 1);
+    let (status, out, err) = up.ask(&with("withdraw", &["--role", "sre"]));
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("approval as sre, withdrawn at "), "{out}");
+    assert_eq!(up.ask(&with("withdraw", &["--role", "sre"])).0, 1);
+
+    let (status, out, err) = up.ask(&with("freeze", &["--reason", "a try"]));
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("autosave: phase A, epoch 1, frozen") && out.contains(": a try"), "{out}");
+    assert!(up.ask(&with("promote", &[])).2.contains("- frozen: by "));
+    assert_eq!(up.ask(&with("freeze", &["--reason", ""])).0, 2);
+    let (status, out, err) = up.ask(&with("unfreeze", &[]));
+    assert!(status == 0 && out.contains("autosave: phase A, epoch 1, running"), "{out}{err}");
+
+    let wrong = ["rollback", "--target", "autosave", "--phase", "B", "--reason", "a try"];
+    assert_eq!(up.ask(&wrong).0, 1, "RB-7: refused if it is not the current phase");
+
+    let right = ["rollback", "--target", "autosave", "--phase", "A", "--reason", "a try"];
+    let (status, _, err) = up.ask(&right);
+    assert_eq!(status, 0, "{err}");
+    until_phase(&up, "off");
+    audited(&up, &data);
+    assert_eq!(up.stop(), Some(0), "a graceful stop is no failure");
+
+    // What was, is there again after a restart.
+    let up = Up::start(&data, &policy);
+    let found = until_phase(&up, "off");
+    assert_eq!(found["rollout"]["epoch"], 2);
+    assert_eq!(up.stop(), Some(0));
+}
+
+#[test]
+fn up_refuses_to_be_reachable_by_others_without_tokens() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let (status, _, err) =
+        run(&["up", "--data-dir", data.to_str().unwrap(), "--reporter-listen", "0.0.0.0:0"]);
+    assert_eq!(status, 2);
+    assert!(err.contains("PHASEGATE_TOKENS"), "{err}");
+}
+
+/// NO-6: without Slack and PagerDuty it runs, and says at start what goes only to the log.
+#[test]
+fn up_says_at_start_what_goes_only_to_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let up = Up::start(&data, &policy(directory.path()));
+    assert_eq!(up.ask(&["status"]).0, 0);
+    assert_eq!(up.stop(), Some(0));
+    let log = std::fs::read_to_string(data.with_extension("log")).unwrap();
+    let said = "not configured, so these go to the log only: Slack messages, PagerDuty pages";
+    assert_eq!(log.matches(said).count(), 1, "{log}");
+}
+
+/// Who reads the line with the URLs may rely on it: nothing is printed of services that cannot start.
+#[test]
+fn up_says_that_it_is_up_only_when_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let any = "127.0.0.1:0";
+    let listens = ["--collector-listen", any, "--analyzer-listen", any, "--reporter-listen", any];
+    let up = |more: &[&str]| run(&[&["up", "--output", "json"], &listens[..], more].concat());
+    let below_a_file = file.join("data");
+    for (arguments, expected) in [
+        (["--data-dir", below_a_file.to_str().unwrap()], "its directory cannot be made"),
+        (["--database-url", "postgres://nobody@127.0.0.1:9/none"], "Connection refused"),
+    ] {
+        let (status, out, err) = up(&arguments);
+        assert_eq!((status, out.as_str()), (5, ""), "{err}");
+        let last = err.lines().last().unwrap();
+        assert!(last.starts_with("phasegate: ") && last.contains(expected), "{err}");
+    }
+    let taken = std::net::TcpListener::bind(any).unwrap();
+    let (status, out, err) = run(&[
+        "up",
+        "--reporter-listen",
+        &taken.local_addr().unwrap().to_string(),
+        "--collector-listen",
+        any,
+        "--analyzer-listen",
+        any,
+    ]);
+    assert_eq!((status, out.as_str()), (5, ""), "{err}");
+    assert!(err.contains("--reporter-listen takes another address"), "{err}");
+}
+
+#[test]
+fn up_prints_its_configuration_without_its_secrets() {
+    let output = phasegate()
+        .args(["up", "--print-config", "--database-url", "postgres://someone:hunter2@db/phasegate"])
+        .env("SLACK_BOT_TOKEN", "xoxb-very-secret")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(
+        text.contains("reporter_listen") && !text.contains("hunter2") && !text.contains("very-secret"),
+        "{text}"
+    );
+}

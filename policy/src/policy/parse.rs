@@ -1,0 +1,159 @@
+//! From the file's bytes to a checked policy: the hash, the YAML reader, and its errors put into our words.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_path_to_error::Segment;
+use serde_saphyr::{Error as YamlError, MessageFormatter as _};
+use sha2::{Digest, Sha256};
+
+use super::check::{self, Wrong};
+use super::raw::RawPolicy;
+use super::{Policy, PolicyError, WrongPolicy};
+
+impl Policy {
+    /// Parses and checks a policy's text; `file` is only named in errors.
+    ///
+    /// # Errors
+    /// [`PolicyError::Wrong`] with the first wrong place.
+    pub fn parse(text: &str, file: &str) -> Result<Self, PolicyError> {
+        let raw = read_shape(text).and_then(|raw| check::policy(&raw));
+        let (targets, retention) = raw.map_err(|wrong| wrong.in_file(file))?;
+        Ok(Self { version: content_hash(text.as_bytes()), text: Arc::from(text), targets, retention })
+    }
+
+    /// The version that a file with these bytes has.
+    #[must_use]
+    pub fn version_of(bytes: &[u8]) -> String {
+        content_hash(bytes)
+    }
+
+    /// As [`Self::parse`], for bytes that may not be UTF-8.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_bytes(bytes: &[u8], file: &str) -> Result<Self, PolicyError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text, file),
+            Err(error) => {
+                let before = &bytes[..error.valid_up_to()];
+                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+                let place = (line as u64, column as u64);
+                Err(Wrong::new(place, String::new(), "expected UTF-8 text".to_owned()).in_file(file))
+            }
+        }
+    }
+}
+
+impl Wrong {
+    pub(super) fn in_file(self, file: &str) -> PolicyError {
+        let Self { line, column, path, message } = self;
+        // What the file says is quoted in the message; it must stay one line.
+        let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        let message = message.chars().map(visible).collect();
+        PolicyError::Wrong(WrongPolicy { file: file.to_owned(), line, column, path, message })
+    }
+}
+
+/// `sha256:<hex>` over the file's bytes.
+fn content_hash(bytes: &[u8]) -> String {
+    let mut text = "sha256:".to_owned();
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+pub(super) fn read_shape(text: &str) -> Result<RawPolicy, Wrong> {
+    let mut path = String::new();
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        with_snippet: false,
+    };
+    let raw = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        serde_path_to_error::deserialize::<_, RawPolicy>(deserializer).map_err(|error| {
+            path = plain_path(error.path());
+            error.into_inner()
+        })
+    });
+    raw.map_err(|error| shape_error(&error, path))
+}
+
+/// `phases.value[1].value.thresholds` → `phases[1].thresholds`: positions are kept in wrappers whose only field of
+/// interest is called `value`. A key of that name stands there twice, and is kept once.
+fn plain_path(path: &serde_path_to_error::Path) -> String {
+    let mut text = String::new();
+    let mut after_dropped = false;
+    for segment in path {
+        match segment {
+            Segment::Map { key } if key == "value" && !after_dropped => {
+                after_dropped = true;
+                continue;
+            }
+            Segment::Map { key } => push_key(&mut text, key),
+            Segment::Enum { variant } => push_key(&mut text, variant),
+            Segment::Seq { index } => {
+                let _ = write!(text, "[{index}]");
+            }
+            Segment::Unknown => {}
+        }
+        after_dropped = false;
+    }
+    text
+}
+
+fn push_key(path: &mut String, key: &str) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.push_str(key);
+}
+
+fn shape_error(error: &YamlError, path: String) -> Wrong {
+    let error = error.without_snippet();
+    let place = error.location().map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
+    let message = match error {
+        YamlError::SerdeUnknownField { field, expected, .. } => {
+            format!("unknown key `{field}`; expected {}", one_of(expected))
+        }
+        YamlError::SerdeUnknownVariant { variant, expected, .. } if path.ends_with("collection.source") => {
+            let supported = one_of(expected);
+            format!("source `{variant}` is not supported in this version; supported: {supported}")
+        }
+        YamlError::SerdeUnknownVariant { variant, expected, .. } => {
+            format!("expected {}, found `{variant}`", one_of(expected))
+        }
+        YamlError::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
+        YamlError::SerdeInvalidType { unexpected, expected, .. }
+        | YamlError::SerdeInvalidValue { unexpected, expected, .. } => {
+            format!("expected {expected}, found {unexpected}")
+        }
+        YamlError::NullIntoString { .. } => "expected a value, found none".to_owned(),
+        YamlError::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
+        YamlError::Unexpected { .. }
+        | YamlError::ExpectedStringKeyForExternallyTaggedEnum { .. }
+        | YamlError::ExpectedMappingEndAfterEnumVariantValue { .. }
+            if path.contains("collection.source") =>
+        {
+            "expected one source with its settings, such as { http: {} }".to_owned()
+        }
+        YamlError::Unexpected { expected: "string scalar", .. } => "expected a single value".to_owned(),
+        YamlError::Unexpected { expected: "mapping start", .. } => "expected a mapping".to_owned(),
+        YamlError::Unexpected { expected: "sequence start", .. } => "expected a list".to_owned(),
+        other => serde_saphyr::UserMessageFormatter.format_message(other).into_owned(),
+    };
+    Wrong::new(place, path, message)
+}
+
+fn one_of(names: &[&str]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        [only] => format!("`{only}`"),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(|name| format!("`{name}`")).collect();
+            format!("{} or `{last}`", first.join(", "))
+        }
+    }
+}

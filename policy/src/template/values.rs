@@ -1,0 +1,217 @@
+//! What fills the templates: decisions, incidents and rollbacks put into words and numbers for people.
+//!
+//! Each function fills every placeholder of its kind; what is not known is `n/a`, never an empty text, `NaN` or `null`.
+
+use shared_types::decision::{Decision, MetricVerdict};
+use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
+
+use crate::placeholder::Values;
+use crate::policy::units::format_duration;
+use crate::policy::{Notifications, TargetPolicy};
+
+/// What `ok` and `warn` texts may use, beside the policy's `values`.
+pub const DECISION: [&str; 8] =
+    ["target", "title", "phase", "epoch", "window", "verdict", "metric", "decision"];
+
+/// What `incident` texts may use, beside the policy's `values`.
+pub const INCIDENT: [&str; 13] = [
+    "target",
+    "title",
+    "phase",
+    "epoch",
+    "window",
+    "verdict",
+    "metric",
+    "decision",
+    "observed",
+    "threshold",
+    "incident",
+    "cmd",
+    "priority",
+];
+
+/// What `rollback` texts and the runbook may use.
+pub const ROLLBACK: [&str; 19] = [
+    "target",
+    "title",
+    "phase",
+    "prev",
+    "incident",
+    "cmd",
+    "command",
+    "metric",
+    "reason",
+    "observed",
+    "threshold",
+    "window",
+    "initiator",
+    "started_at",
+    "recovery_watch",
+    "recovery_cadence",
+    "approver",
+    "escalate_to",
+    "escalation_channel",
+];
+
+const NOT_KNOWN: &str = "n/a";
+
+/// The values of an `ok` or `warn` text.
+#[must_use]
+pub fn decision_values(target: &TargetPolicy, decision: &Decision) -> Values {
+    let mut values = metric_values(&target.notifications, &decision.metrics);
+    let metric = worst_metric(decision);
+    let fixed = [
+        ("target", decision.target.to_string()),
+        ("title", target.title.clone()),
+        ("phase", decision.phase.to_string()),
+        ("epoch", decision.epoch.to_string()),
+        ("window", decision.window.to_string()),
+        ("verdict", decision.verdict.as_str().to_owned()),
+        ("metric", metric),
+        ("decision", decision.decision_id.to_string()),
+    ];
+    values.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    values
+}
+
+/// The values of an `incident` text. `cmd` is the human form of the rollback, [`rollback_command_text`].
+#[must_use]
+pub fn incident_values(
+    target: &TargetPolicy,
+    decision: &Decision,
+    incident: &IncidentId,
+    priority: &str,
+    cmd: &str,
+) -> Values {
+    let mut values = decision_values(target, decision);
+    let worst = decision.violated.first();
+    let metric = decision.metrics.iter().find(|metric| Some(&metric.metric) == worst);
+    let (observed, threshold) = observed_and_threshold(metric);
+    let fixed = [
+        ("incident", incident.to_string()),
+        ("priority", priority.to_owned()),
+        ("cmd", cmd.to_owned()),
+        ("observed", observed),
+        ("threshold", threshold),
+    ];
+    values.extend(fixed.map(|(name, value)| (name.to_owned(), or_not_known(&value))));
+    values
+}
+
+/// What a rollback text is written from.
+#[derive(Debug, Clone, Copy)]
+pub struct RollbackFacts<'a> {
+    pub target: &'a TargetName,
+    /// The phase that is left and the one to reach.
+    pub from: &'a PhaseId,
+    pub to: &'a PhaseId,
+    /// None: a rollback by hand, without an incident.
+    pub incident: Option<&'a IncidentId>,
+    /// The decision that asked for it; none for one by hand.
+    pub decision: Option<&'a Decision>,
+    /// Why, in words; also stands for the metric if there is no decision.
+    pub reason: &'a str,
+    /// Who started it: a person's name, or `reporter`.
+    pub initiator: &'a str,
+    /// The argument vector that is run.
+    pub command: &'a [String],
+    pub started_at: Timestamp,
+}
+
+/// The values of a `rollback` text and of the runbook.
+#[must_use]
+pub fn rollback_values(target: &TargetPolicy, facts: &RollbackFacts<'_>) -> Values {
+    let metric = facts.decision.map_or_else(|| facts.reason.to_owned(), worst_metric);
+    let verdict = facts.decision.and_then(|decision| decision.metrics.iter().find(|m| m.metric == metric));
+    let (observed, threshold) = observed_and_threshold(verdict);
+    let window: Option<Window> = facts.decision.map(|decision| decision.window);
+    let fixed = [
+        ("target", facts.target.to_string()),
+        ("title", target.title.clone()),
+        ("phase", facts.from.to_string()),
+        ("prev", facts.to.to_string()),
+        ("incident", facts.incident.map(ToString::to_string).unwrap_or_default()),
+        ("cmd", rollback_command_text(facts.target, facts.from, facts.reason)),
+        ("command", shell_text(facts.command)),
+        ("metric", metric),
+        ("reason", facts.reason.to_owned()),
+        ("observed", observed),
+        ("threshold", threshold),
+        ("window", window.map(|window| window.to_string()).unwrap_or_default()),
+        ("initiator", facts.initiator.to_owned()),
+        ("started_at", facts.started_at.to_string()),
+        ("recovery_watch", format_duration(target.transitions.recovery_watch)),
+        ("recovery_cadence", format_duration(target.transitions.recovery_cadence)),
+        ("approver", target.rca.approver.clone()),
+        ("escalate_to", target.paging.escalate_to.clone()),
+        ("escalation_channel", target.notifications.escalation_channel.clone()),
+    ];
+    fixed.into_iter().map(|(name, value)| (name.to_owned(), or_not_known(&value))).collect()
+}
+
+/// The policy's `values`, e.g. `p95`: the observed value of the metric each names, in its own unit.
+#[must_use]
+pub fn metric_values(notifications: &Notifications, metrics: &[MetricVerdict]) -> Values {
+    let observed = |name: &str| metrics.iter().find(|metric| metric.metric == name)?.observed;
+    notifications
+        .values
+        .iter()
+        .map(|(placeholder, metric)| (placeholder.clone(), format_number(observed(metric))))
+        .collect()
+}
+
+/// The metric a decision is about: the worst violated one, else the one nearest its threshold, else the cause.
+#[must_use]
+pub fn worst_metric(decision: &Decision) -> String {
+    let nearest = || {
+        let judged = decision.metrics.iter().filter(|metric| metric.verdict == decision.verdict);
+        judged.max_by(|a, b| a.ratio.unwrap_or(0.0).total_cmp(&b.ratio.unwrap_or(0.0)))
+    };
+    let metric = decision.violated.first().or_else(|| nearest().map(|metric| &metric.metric));
+    metric.map_or_else(|| decision.cause.as_str().to_owned(), Clone::clone)
+}
+
+/// The human form of a rollback (RB-2): `phasegate rollback --target autosave --phase C --reason "… violation"`.
+#[must_use]
+pub fn rollback_command_text(target: &TargetName, current: &PhaseId, reason: &str) -> String {
+    let reason = reason.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
+    format!("phasegate rollback --target {target} --phase {current} --reason \"{reason}\"")
+}
+
+/// An argument vector as one would type it in a shell; only to be read, the product starts none.
+#[must_use]
+pub fn shell_text(arguments: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
+    let quoted = arguments.iter().map(|argument| {
+        let bare = !argument.is_empty() && argument.chars().all(plain);
+        if bare { argument.clone() } else { format!("'{}'", argument.replace('\'', r"'\''")) }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// A number for people: three decimals at most, or three significant digits if it is small; `n/a` if there is none.
+#[must_use]
+pub fn format_number(value: Option<f64>) -> String {
+    let Some(value) = value.filter(|value| value.is_finite()) else { return NOT_KNOWN.to_owned() };
+    let decimals = (3..=12).find(|decimals| value.abs() * 10_f64.powi(*decimals) >= 100.0).unwrap_or(12);
+    let decimals = usize::try_from(if value.abs() >= 0.1 { 3 } else { decimals }).unwrap_or(3);
+    let text = format!("{value:.decimals$}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+pub(super) fn observed_and_threshold(metric: Option<&MetricVerdict>) -> (String, String) {
+    let with_unit = |value: Option<f64>, unit: &str| match format_number(value) {
+        text if text == NOT_KNOWN => text,
+        text => format!("{text}{unit}"),
+    };
+    metric.map_or_else(Default::default, |metric| {
+        (with_unit(metric.observed, &metric.unit), with_unit(Some(metric.threshold), &metric.unit))
+    })
+}
+
+/// A value is one line of visible text, or `n/a`; what a person typed as a reason may be neither.
+fn or_not_known(text: &str) -> String {
+    let text = text.replace(char::is_control, " ");
+    if text.trim().is_empty() { NOT_KNOWN.to_owned() } else { text }
+}

@@ -1,0 +1,44 @@
+//! From what became of a change to an answer: the one table.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use service_kit::http::{ApiError, Json};
+use shared_types::TargetName;
+
+use crate::machine::{Reason, Rejection};
+use crate::store::Changed;
+
+/// The first time 202 (it is committed, the effects follow), a repeat 200 with the first answer.
+pub(super) fn answer(target: &TargetName, changed: Changed) -> Result<Response, ApiError> {
+    let (status, body) = accepted(target, changed)?;
+    Ok((status, Json(body)).into_response())
+}
+
+/// As [`answer`], before it becomes a response.
+pub(super) fn accepted(target: &TargetName, changed: Changed) -> Result<(StatusCode, Value), ApiError> {
+    match changed {
+        Changed::Applied { answer, .. } => Ok((StatusCode::ACCEPTED, answer)),
+        Changed::Repeated { answer } => Ok((StatusCode::OK, answer)),
+        Changed::Rejected { rejection, .. } => Err(refused(rejection)),
+        Changed::KeyReused => Err(ApiError::conflict(
+            "idempotency_key_reused",
+            "this Idempotency-Key was used for a different request",
+            Vec::new(),
+        )),
+        Changed::UnknownTarget => Err(ApiError::not_found(format!("no target {target} in the policy"))),
+        Changed::UnknownIncident => Err(ApiError::not_found("no such incident")),
+        Changed::NotDead => {
+            Err(ApiError::conflict("not_dead", "only an effect that was given up can be retried", Vec::new()))
+        }
+        Changed::Fenced => Err(ApiError::internal(anyhow::anyhow!("an act of a person was fenced"))),
+    }
+}
+
+fn refused(rejection: Rejection) -> ApiError {
+    match rejection.reason {
+        Reason::NoIncident | Reason::NoSuchItem => ApiError::not_found(rejection.detail),
+        Reason::Unrenderable => ApiError::internal(rejection),
+        reason => ApiError::conflict(reason.code(), rejection.detail, rejection.blockers),
+    }
+}

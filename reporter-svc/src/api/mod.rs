@@ -1,0 +1,136 @@
+//! The reporter's HTTP side: extract, call, map. No SQL, no decisions.
+#![allow(unused_qualifications, reason = "what utoipa makes of `Query<…>` names it in full")]
+
+mod acts;
+mod approvals;
+mod audit;
+mod changed;
+mod daily;
+mod dashboard;
+mod decisions;
+mod effects;
+mod evidence;
+mod freeze;
+mod gateway;
+mod incidents;
+mod limits;
+mod notifications;
+mod policies;
+mod rca;
+mod review;
+mod rollouts;
+mod session;
+mod slack;
+mod webhooks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use service_kit::ServiceName;
+use service_kit::auth::Access;
+use service_kit::client::Neighbour;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::audit::Keeper;
+use crate::dashboard::Publisher;
+use crate::reporter::Reporter;
+use crate::vendors::SlackInbound;
+
+pub use acts::{Acknowledgement, Promotion, Rollback, Start};
+pub use approvals::ApprovalGiven;
+pub use decisions::{DecisionReceipt, DecisionRecord};
+pub use evidence::EvidenceSigning;
+pub use freeze::{FreezeRequest, UnfreezeRequest};
+pub use incidents::IncidentDetail;
+pub use rca::{RcaConfirmation, RcaDocument, RcaSubmission};
+pub use review::ReviewDecision;
+pub use session::Session;
+pub use slack::{SlackAnswer, SlackOutcome};
+pub use webhooks::{WebhookOutcome, WebhookReceipt, WebhookSecrets};
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App {
+    pub reporter: Arc<Reporter>,
+    pub publisher: Arc<Publisher>,
+    /// Knows why decisions came out as they did, and what other policies would have decided.
+    pub analyzer: Neighbour,
+    /// How requests from Slack are taken; none: not at all.
+    pub slack: Option<Arc<SlackInbound>>,
+    /// What the other vendors sign with.
+    pub webhooks: WebhookSecrets,
+    /// Who may make which call, for acts that come in by another way.
+    pub access: Arc<Access>,
+    pub keeper: Arc<Keeper>,
+}
+
+impl App {
+    /// Without requests from vendors.
+    #[must_use]
+    pub fn new(
+        reporter: Arc<Reporter>,
+        publisher: Arc<Publisher>,
+        analyzer: Neighbour,
+        keeper: Arc<Keeper>,
+    ) -> Self {
+        let (webhooks, access) = (WebhookSecrets::default(), Arc::new(Access::of(&openapi())));
+        Self { reporter, publisher, analyzer, keeper, slack: None, webhooks, access }
+    }
+}
+
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(decisions::receive))
+        .routes(routes!(decisions::list))
+        .routes(routes!(decisions::get))
+        .routes(routes!(gateway::explain))
+        .routes(routes!(gateway::backtest))
+        .routes(routes!(limits::get))
+        .routes(routes!(limits::draft))
+        .routes(routes!(rollouts::list))
+        .routes(routes!(rollouts::get))
+        .routes(routes!(acts::start))
+        .routes(routes!(acts::promote))
+        .routes(routes!(acts::roll_back))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::withdraw))
+        .routes(routes!(freeze::freeze))
+        .routes(routes!(freeze::unfreeze))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::get))
+        .routes(routes!(acts::acknowledge))
+        .routes(routes!(rca::show, rca::submit))
+        .routes(routes!(rca::confirm))
+        .routes(routes!(review::decide))
+        .routes(routes!(evidence::show))
+        .routes(routes!(evidence::sign))
+        .routes(routes!(webhooks::pagerduty))
+        .routes(routes!(slack::press))
+        .routes(routes!(notifications::list))
+        .routes(routes!(effects::list))
+        .routes(routes!(effects::retry))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
+        .routes(routes!(daily::get))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::get))
+        .routes(routes!(dashboard::get))
+        .routes(routes!(dashboard::stream))
+        .routes(routes!(session::open, session::show, session::end))
+}
+
+/// The service's own routes and the document that describes them.
+pub fn router(app: App) -> (Router, OpenApi) {
+    let (router, document) = routes().split_for_parts();
+    let router = router.with_state(app).merge(crate::page::routes());
+    (router, service_kit::http::openapi::finish(document, ServiceName::Reporter))
+}
+
+/// The OpenAPI document as it is checked in.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    let (_, document) = routes().split_for_parts();
+    service_kit::http::openapi::finish(document, ServiceName::Reporter)
+}

@@ -1,0 +1,49 @@
+//! Rollouts as they stand.
+
+use axum::extract::State;
+use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
+use service_kit::rules::Rules;
+use shared_types::rollout::Rollout;
+use shared_types::{Page, TargetName};
+
+use super::App;
+use crate::store::StoredTarget;
+use crate::views;
+
+/// All rollouts, in the order of their targets' names.
+#[utoipa::path(
+    get, path = "/v1/rollouts", tag = "rollouts", operation_id = "list_rollouts", params(PageQuery),
+    responses((status = 200, description = "A page of rollouts", body = Page<Rollout>))
+)]
+pub(super) async fn list(
+    State(app): State<App>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Rollout>>, ApiError> {
+    let (limit, after) = (page.limit()?, page.after::<String>()?);
+    let stored = app.reporter.store.targets(after.as_deref(), limit + 1).await?;
+    let page = Cursor::page(stored, limit, |it: &StoredTarget| it.state.target.to_string());
+    let rules = app.reporter.rules();
+    let items = page.items.iter().filter_map(|it| view(&app, &rules, it)).collect();
+    Ok(Json(Page { items, next: page.next }))
+}
+
+/// A target that left the policy has a row, but no rollout any more.
+fn view(app: &App, rules: &Rules, stored: &StoredTarget) -> Option<Rollout> {
+    let terms = app.reporter.terms(rules, &stored.state.target)?;
+    Some(views::rollout(&stored.state, &terms))
+}
+
+/// One rollout: phase, epoch, gate, approvals, blockers, directive.
+#[utoipa::path(
+    get, path = "/v1/rollouts/{target}", tag = "rollouts", operation_id = "get_rollout",
+    params(("target" = String, Path, description = "The target's name")),
+    responses((status = 200, description = "As it stands now", body = Rollout))
+)]
+pub(super) async fn get(
+    State(app): State<App>,
+    Path(target): Path<TargetName>,
+) -> Result<Json<Rollout>, ApiError> {
+    let stored = app.reporter.store.target(&target).await?;
+    let found = stored.as_ref().and_then(|it| view(&app, &app.reporter.rules(), it));
+    found.map(Json).ok_or_else(|| ApiError::not_found(format!("no target {target} in the policy")))
+}

@@ -1,0 +1,146 @@
+//! What vendors tell us: the signature over the body as it came, written down, answered; the work comes later.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use secrecy::SecretString;
+use serde::Serialize;
+use service_kit::http::{ApiError, Json};
+use service_kit::outbox::{NewMessage, RetrySchedule};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+use super::App;
+use crate::effect::{ApplyPageEvent, PageAct, Verb as _};
+use crate::vendors::pagerduty::webhook::{self, PageEvent};
+
+/// Enough for any event; a body is read whole before its signature can be checked.
+const LARGEST_BODY: usize = 512 * 1024;
+
+/// The secrets that vendors sign with; none: that vendor's webhook is not there.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookSecrets {
+    pub pagerduty: Option<SecretString>,
+}
+
+/// What became of an event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WebhookReceipt {
+    pub outcome: WebhookOutcome,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookOutcome {
+    /// Written down; it is applied next.
+    Accepted,
+    /// Known already.
+    Repeated,
+    /// Nothing to do for it here.
+    Ignored,
+}
+
+impl WebhookOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Repeated => "repeated",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// Events of PagerDuty's webhooks, version 3: an acknowledgement is taken over, all others are ignored.
+///
+/// `X-PagerDuty-Signature` is checked over the raw body. An event is known by its id for 48 hours.
+#[utoipa::path(
+    post, path = "/v1/webhooks/pagerduty", tag = "webhooks", operation_id = "receive_pagerduty_event",
+    params(("X-PagerDuty-Signature" = String, Header, description = "`v1=<hex>`, several parted by commas")),
+    request_body(content = serde_json::Value, content_type = "application/json"),
+    responses(
+        (status = 202, description = "Written down, or nothing to do", body = WebhookReceipt),
+        (status = 401, description = "No signature is right", body = shared_types::Problem,
+         content_type = "application/problem+json"),
+        (status = 404, description = "PAGERDUTY_WEBHOOK_SECRET is not set", body = shared_types::Problem,
+         content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn pagerduty(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let Some(secret) = &app.webhooks.pagerduty else {
+        return Err(ApiError::not_found(
+            "PAGERDUTY_WEBHOOK_SECRET is not set, so PagerDuty's events are not taken",
+        ));
+    };
+    if body.len() > LARGEST_BODY {
+        return Err(ApiError::too_large(format!("an event is at most {LARGEST_BODY} bytes")));
+    }
+    let header = headers.get(webhook::SIGNATURE_HEADER).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if !webhook::is_genuine(secret, header, &body) {
+        count("refused");
+        return Err(ApiError::unauthorized("no signature in X-PagerDuty-Signature is right for this body"));
+    }
+    let outcome = match webhook::read(&body) {
+        Ok(event) => receive(&app, event).await?,
+        Err(reason) => {
+            // Sending it again would not help, so it is not refused.
+            tracing::warn!(reason, "PagerDuty signed an event that is not as documented; it is ignored");
+            WebhookOutcome::Ignored
+        }
+    };
+    count(outcome.as_str());
+    Ok((StatusCode::ACCEPTED, Json(WebhookReceipt { outcome })).into_response())
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("phasegate_webhooks_total", "vendor" => "pagerduty", "outcome" => outcome).increment(1);
+}
+
+async fn receive(app: &App, event: PageEvent) -> Result<WebhookOutcome, ApiError> {
+    let now = app.reporter.clock.now();
+    let page = event.page.as_ref();
+    // Only pages of ours are worth remembering.
+    let ours = |key: &String| webhook::incident_of(key).is_some();
+    let named =
+        page.and_then(|it| Some((format!("pagerduty:{}", it.id), it.incident_key.clone().filter(ours)?)));
+    let act = match event.kind.as_str() {
+        "incident.acknowledged" => Some(PageAct::Acknowledged),
+        "incident.resolved" if event.by_person => Some(PageAct::Resolved),
+        _ => None,
+    };
+    let work = act.zip(page).map(|(act, page)| {
+        let verb = ApplyPageEvent {
+            act,
+            page: format!("pagerduty:{}", page.id),
+            dedup_key: page.incident_key.clone(),
+            by: event.by.clone(),
+            at: event.occurred_at,
+        };
+        NewMessage {
+            dedup_key: format!("webhook:pagerduty:{}", event.id),
+            lane: verb.lane(),
+            kind: ApplyPageEvent::KIND,
+            subject: page
+                .incident_key
+                .as_deref()
+                .and_then(webhook::incident_of)
+                .map_or_else(|| page.id.clone(), |(_, incident)| incident.to_string()),
+            payload: serde_json::to_value(&verb).unwrap_or_default(),
+            due_at: now,
+            retry: RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs)),
+        }
+    });
+    let id = format!("pagerduty:{}", event.id);
+    let named = named.as_ref().map(|(page, key)| (page.as_str(), key.as_str()));
+    let new = app.reporter.store.receive_event(&id, &event.kind, named, work.as_ref(), now).await?;
+    Ok(match (new, work.is_some()) {
+        (false, _) => WebhookOutcome::Repeated,
+        (true, true) => WebhookOutcome::Accepted,
+        (true, false) => WebhookOutcome::Ignored,
+    })
+}

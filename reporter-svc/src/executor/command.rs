@@ -1,0 +1,147 @@
+//! One command, from its start to the end of its whole process group.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::process::Child;
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::environment::Environment;
+use super::group::Group;
+use super::output::Output;
+use super::report::{Ending, Report};
+
+/// What to run, and within which bounds.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The program and its arguments; handed over as they are.
+    pub argv: Vec<String>,
+    pub directory: PathBuf,
+    pub environment: Environment,
+    /// How long it may run.
+    pub limit: Duration,
+    /// How long it has between SIGTERM and SIGKILL.
+    pub grace: Duration,
+}
+
+impl Command {
+    /// With the shipped grace of 5 s.
+    #[must_use]
+    pub fn new(
+        argv: Vec<String>,
+        directory: impl Into<PathBuf>,
+        environment: Environment,
+        limit: Duration,
+    ) -> Self {
+        Self { argv, directory: directory.into(), environment, limit, grace: Duration::from_secs(5) }
+    }
+}
+
+/// After the command ended, how long the last of its output may take to come through.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
+
+/// Runs the command to its end. A cancelled `stop` ends it, and then nobody knows what it did.
+///
+/// Dropping the future ends the group at once, without grace.
+pub async fn run(command: &Command, stop: &CancellationToken) -> Report {
+    let started = Instant::now();
+    let mut running = match start(command).await {
+        Ok(running) => running,
+        Err(reason) => return Report::not_started(reason, started.elapsed()),
+    };
+    let interruption = running.until_ended(command.limit, stop).await;
+    let status = running.end(interruption.is_none(), command.grace).await;
+    let ending = interruption.unwrap_or_else(|| Ending::of(status));
+    running.output.into_report(ending, started.elapsed())
+}
+
+/// Declared in the order in which it must be dropped: the group is killed while its leader is not reaped,
+/// so that the group's number cannot belong to anyone else.
+struct Running {
+    group: Group,
+    child: Child,
+    children_ended: SignalStream,
+    output: Output,
+}
+
+impl Running {
+    /// Waits for the command's own end (then `None`), its time limit or the shutdown, whichever is first.
+    async fn until_ended(&mut self, limit: Duration, stop: &CancellationToken) -> Option<Ending> {
+        let Self { group, children_ended, output, .. } = self;
+        let ended = async {
+            tokio::select! {
+                () = group.leader_ended(children_ended) => None,
+                () = tokio::time::sleep(limit) => Some(Ending::TimedOut { limit_ms: limit.as_millis() }),
+                () = stop.cancelled() => Some(Ending::Cancelled),
+            }
+        };
+        output.read_while(ended).await
+    }
+
+    /// Ends what is left of the group and reaps the command.
+    async fn end(&mut self, ended_by_itself: bool, grace: Duration) -> Option<ExitStatus> {
+        let Self { group, child, children_ended, output } = self;
+        let complete = ended_by_itself && within(LAST_OUTPUT, output.read_to_end()).await;
+        if !complete {
+            group.terminate();
+            within(grace, async {
+                output.read_while(group.leader_ended(children_ended)).await;
+                output.read_to_end().await;
+            })
+            .await;
+        }
+        group.kill();
+        // SIGKILL cannot be refused, but the kernel may be slow; the runtime reaps later what is not waited for.
+        let status = tokio::time::timeout(grace.max(LAST_OUTPUT), child.wait()).await;
+        group.reaped();
+        within(LAST_OUTPUT, output.read_to_end()).await;
+        status.ok().and_then(Result::ok)
+    }
+}
+
+/// Whether the work was finished in time.
+async fn within(limit: Duration, work: impl Future<Output = ()>) -> bool {
+    tokio::time::timeout(limit, work).await.is_ok()
+}
+
+async fn start(command: &Command) -> Result<Running, String> {
+    let Some((program, arguments)) = command.argv.split_first() else {
+        return Err("the command is empty".to_owned());
+    };
+    let directory = command.directory.as_path();
+    // Checked first: the system names neither, and says "not found" for both.
+    if !tokio::fs::metadata(directory).await.is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(format!("cannot start `{program}`: {} is not a directory", directory.display()));
+    }
+    // Listened for before the start, so that no end is missed.
+    let children_ended =
+        signal(SignalKind::child()).map_err(|error| format!("cannot watch children: {error}"))?;
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .env_clear()
+        .envs(command.environment.iter())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| why_not_started(program, directory, &error))?;
+    let output = Output::new(child.stdout.take(), child.stderr.take());
+    let group = Group::led_by(&child).ok_or_else(|| format!("`{program}` has no process id"))?;
+    Ok(Running { group, child, children_ended, output })
+}
+
+fn why_not_started(program: &str, directory: &Path, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound if program.contains('/') => {
+            format!("cannot start `{program}`: there is no such file (seen from {})", directory.display())
+        }
+        std::io::ErrorKind::NotFound => format!("cannot start `{program}`: there is no such program on PATH"),
+        std::io::ErrorKind::PermissionDenied => format!("cannot start `{program}`: it is not executable"),
+        _ => format!("cannot start `{program}`: {error}"),
+    }
+}

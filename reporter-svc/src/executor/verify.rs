@@ -1,0 +1,50 @@
+//! Reads back which phase is served: a command whose trimmed output is the phase. Only then does a move
+//! count as done.
+
+use service_kit::outbox::Outcome;
+use shared_types::PhaseId;
+use tokio_util::sync::CancellationToken;
+
+use super::command::{Command, run};
+use super::report::{Ending, Report};
+
+/// What the read-back said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verification {
+    Confirmed,
+    /// It answered, with something else.
+    Differs {
+        said: String,
+    },
+    /// It could not be asked.
+    Unreadable(Report),
+}
+
+/// Runs the verify command, with its own limit; its stdout must be the phase, its exit status 0.
+pub async fn verify(command: &Command, phase: &PhaseId, stop: &CancellationToken) -> Verification {
+    let report = run(command, stop).await;
+    if !report.succeeded() {
+        return Verification::Unreadable(report);
+    }
+    match report.stdout.trim() {
+        said if said == phase.as_str() => Verification::Confirmed,
+        said => Verification::Differs { said: said.chars().take(200).collect() },
+    }
+}
+
+impl Verification {
+    /// What it means for the move to `phase`; `None` if it is confirmed.
+    #[must_use]
+    pub fn objection(&self, phase: &PhaseId) -> Option<Outcome> {
+        match self {
+            Self::Confirmed => None,
+            Self::Differs { said } => {
+                Some(Outcome::Failed { reason: format!("read back {said:?} where {phase} was expected") })
+            }
+            Self::Unreadable(report) if report.ending == Ending::Cancelled => Some(report.outcome()),
+            Self::Unreadable(report) => Some(Outcome::Failed {
+                reason: format!("the phase could not be read back: {}", report.summary()),
+            }),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Writes the file of a root cause analysis as things stand now (GO-1).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use service_kit::db::DbError;
+use service_kit::outbox::{Claim, Outcome, Recorded};
+use service_kit::template::rca::{RcaFacts, rca_values};
+use shared_types::{Decision, IncidentId, Timestamp};
+
+use super::Effects;
+use crate::effect::WriteRca;
+use crate::files;
+use crate::machine::{Event, Incident, rca::Finding};
+use crate::reporter::{Cause, Reporter};
+use crate::{rca, views};
+
+/// Joined decisions whose figures are shown beside the opening one's.
+const DECISIONS_SHOWN: usize = 20;
+
+/// Why there is no text.
+#[derive(Debug, thiserror::Error)]
+pub enum RcaError {
+    #[error("the incident's state")]
+    Db(#[from] DbError),
+    #[error("{incident}: {what}")]
+    Unrenderable { incident: IncidentId, what: String },
+}
+
+/// The template filled in for an incident, without what a person wrote.
+///
+/// # Errors
+/// The database's; a target that is not in the policy any more.
+pub async fn rendered(reporter: &Reporter, incident: &Incident) -> Result<String, RcaError> {
+    let store = &reporter.store;
+    let ids = store.decisions_of(&incident.id).await?;
+    let mut decisions: Vec<Decision> = Vec::new();
+    for id in ids.iter().take(DECISIONS_SHOWN) {
+        decisions.extend(store.decision(*id).await?.map(|it| it.decision));
+    }
+    let unrenderable = |what: String| RcaError::Unrenderable { incident: incident.id.clone(), what };
+    let target = &incident.target;
+    let rules = reporter.rules();
+    let (policy, templates) = (rules.policy.targets.get(target), rules.templates.get(target));
+    let (Some(policy), Some(templates)) = (policy, templates) else {
+        return Err(unrenderable(format!("{target} is not in the policy any more")));
+    };
+    let view = views::incident(incident, Some(policy), ids, store.timeline(&incident.id).await?);
+    let values = rca_values(policy, &RcaFacts { incident: &view, decisions: &decisions });
+    templates.rca.render(&values).map_err(|error| unrenderable(error.to_string()))
+}
+
+/// Where the file of an incident is.
+#[must_use]
+pub fn path(data_dir: &Path, incident: &Incident) -> PathBuf {
+    data_dir.join(crate::machine::rca::file(&incident.id, incident.opened_at))
+}
+
+/// What is there; none: nothing yet.
+///
+/// # Errors
+/// The file system's.
+pub fn existing(path: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn write(effects: &Effects, it: &WriteRca) -> Outcome {
+    let incident = match effects.reporter.store.incident(&it.incident).await {
+        Ok(Some(incident)) => incident,
+        Ok(None) => return Outcome::Never { reason: format!("there is no incident {}", it.incident) },
+        Err(error) => return Outcome::Failed { reason: error.to_string() },
+    };
+    let text = match rendered(&effects.reporter, &incident).await {
+        Ok(text) => text,
+        Err(error @ RcaError::Unrenderable { .. }) => return Outcome::Never { reason: error.to_string() },
+        Err(RcaError::Db(error)) => return Outcome::Failed { reason: error.to_string() },
+    };
+    let path = path(&effects.data_dir, &incident);
+    let shown = path.display().to_string();
+    let finding = incident.rca.submission.map(|it| it.finding);
+    let work = move || put(&path, &text, finding.as_ref());
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(())) => Outcome::Done(json!({ "file": shown })),
+        Ok(Err(error)) => Outcome::Failed { reason: format!("{shown}: {error}") },
+        Err(error) => Outcome::Unknown { reason: error.to_string() },
+    }
+}
+
+/// Replaces the file as a whole, unless somebody saved it meanwhile: then it is done again with what they wrote.
+fn put(path: &Path, rendered: &str, finding: Option<&Finding>) -> io::Result<()> {
+    let there = existing(path)?;
+    let text = rca::compose(rendered, there.as_deref(), finding);
+    if there.as_deref() == Some(text.as_str()) {
+        return Ok(());
+    }
+    if existing(path)? != there {
+        return Err(io::Error::new(io::ErrorKind::WouldBlock, "it was changed while it was written anew"));
+    }
+    files::replace(path, text.as_bytes())
+}
+
+/// The first time the incident learns that its file is there.
+pub(super) async fn settle(
+    effects: &Effects,
+    claim: &Claim,
+    it: &WriteRca,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<Recorded, DbError> {
+    if !it.prepare || !matches!(outcome, Outcome::Done(_)) {
+        return effects.reporter.store.settle(claim, outcome, super::plain(), now).await;
+    }
+    let settle = Some((claim, outcome));
+    let cause = Cause { incident: Some(&it.incident), settle, at: Some(now), ..Cause::default() };
+    let changed = effects.reporter.apply(&it.target, cause, &|_| Event::RcaPrepared).await?;
+    effects.recorded(claim, outcome, now, changed).await
+}

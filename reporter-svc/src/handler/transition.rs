@@ -1,0 +1,127 @@
+//! Runs a transition: its start is committed before the command starts, its result with the outcome (RB-3).
+
+use std::time::Duration;
+
+use serde_json::json;
+use service_kit::db::DbError;
+use service_kit::outbox::{Claim, Outcome, Recorded};
+use service_kit::planted::{self, Defect};
+use shared_types::{Directive, Timestamp};
+
+use super::Effects;
+use crate::effect::{CommandReport, RunTransition, TransitionKind};
+use crate::machine::event::StopOutcome;
+use crate::machine::{Event, TargetState};
+use crate::reporter::Cause;
+use crate::store::Changed;
+
+/// Says in an outcome that the command was not started, because the transition is not wanted any more.
+const SKIPPED: &str = "skipped";
+
+pub(super) async fn run(effects: &Effects, claim: &Claim, it: &RunTransition) -> Outcome {
+    let state = match effects.reporter.store.target(&it.target).await {
+        Ok(Some(stored)) => stored.state,
+        Ok(None) => return Outcome::Never { reason: format!("there is no target {}", it.target) },
+        Err(error) => return not_now(&error),
+    };
+    if state.stage.runnable().is_none_or(|wanted| wanted.id != it.transition) {
+        return skipped();
+    }
+    let stop = stop_collecting(effects, &state, it).await;
+    let attempt = u32::try_from(claim.fence).unwrap_or(u32::MAX);
+    let event = Event::TransitionStarted { transition: it.transition, attempt, stop };
+    let cause = Cause { of_transition: true, ..Cause::default() };
+    match effects.reporter.apply(&it.target, cause, &|_| event.clone()).await {
+        Ok(Changed::Applied { .. }) => {}
+        Ok(_) => return skipped(),
+        Err(error) => return not_now(&error),
+    }
+    record_latency(effects, &state, it, attempt);
+    let outcome = if it.kind == TransitionKind::Rollback && planted::is(Defect::RelativeRollback) {
+        effects.executor.run(&RunTransition { command: vec!["step-down".to_owned()], ..it.clone() }).await
+    } else {
+        effects.executor.run(it).await
+    };
+    match outcome {
+        Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
+            Outcome::Postponed { after: Duration::ZERO, reason: format!("the service stopped: {reason}") }
+        }
+        outcome => outcome,
+    }
+}
+
+/// The command is not to blame for our database.
+fn not_now(error: &DbError) -> Outcome {
+    Outcome::Postponed { after: Duration::from_secs(1), reason: error.to_string() }
+}
+
+fn skipped() -> Outcome {
+    Outcome::Done(json!({ SKIPPED: true }))
+}
+
+/// RB-5: the collector is told before the command starts, but a collector that is away never delays a
+/// rollback by more than the quick client's deadline. The directive's own delivery goes on in any case.
+async fn stop_collecting(effects: &Effects, state: &TargetState, it: &RunTransition) -> StopOutcome {
+    let stop: Option<&Directive> = state.directive.as_ref().filter(|directive| !directive.collect);
+    let (TransitionKind::Rollback, Some(stop)) = (it.kind, stop) else { return StopOutcome::NotNeeded };
+    let path = format!("/v1/targets/{}/directive", it.target);
+    match effects.collector_quick.deliver_put(&path, stop).await {
+        Outcome::Done(_) => StopOutcome::Delivered,
+        other => StopOutcome::NotDelivered(other.reason().unwrap_or_default().to_owned()),
+    }
+}
+
+/// From the analyzer's decision to the start of the command.
+fn record_latency(effects: &Effects, state: &TargetState, it: &RunTransition, attempt: u32) {
+    if let (TransitionKind::Rollback, 1, Some(latest)) = (it.kind, attempt, &state.latest) {
+        let latency = effects.reporter.clock.now().since(latest.decided_at);
+        metrics::histogram!("phasegate_rollback_start_seconds", "target" => it.target.to_string())
+            .record(latency.as_secs_f64());
+    }
+}
+
+/// Applies what came of it in the transaction that records it.
+pub(super) async fn settle(
+    effects: &Effects,
+    claim: &Claim,
+    it: &RunTransition,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<Recorded, DbError> {
+    let event = |recorded: Option<Recorded>| event_of(it, outcome, recorded, now);
+    let settle = Some((claim, outcome));
+    let cause = Cause { of_transition: true, settle, at: Some(now), ..Cause::default() };
+    let changed = effects.reporter.apply(&it.target, cause, &event).await?;
+    let recorded = effects.recorded(claim, outcome, now, changed).await?;
+    count(it, outcome, recorded);
+    Ok(recorded)
+}
+
+fn event_of(it: &RunTransition, outcome: &Outcome, recorded: Option<Recorded>, now: Timestamp) -> Event {
+    let transition = it.transition;
+    let reason = outcome.reason().unwrap_or_default().to_owned();
+    match (outcome, recorded) {
+        (Outcome::Done(answer), _) => match serde_json::from_value::<CommandReport>(answer.clone()) {
+            Ok(report) => Event::TransitionSucceeded { transition, report },
+            Err(_) => Event::TransitionSkipped { transition },
+        },
+        (_, Some(Recorded::Retrying(next))) => Event::TransitionAttemptFailed { transition, reason, next },
+        (_, Some(Recorded::Dead)) => Event::TransitionFailed { transition, reason },
+        (_, Some(Recorded::Done | Recorded::Fenced) | None) => {
+            Event::TransitionAttemptFailed { transition, reason, next: now }
+        }
+    }
+}
+
+fn count(it: &RunTransition, outcome: &Outcome, recorded: Recorded) {
+    let outcome = match (outcome, recorded) {
+        (_, Recorded::Fenced) => return,
+        (Outcome::Done(answer), _) if answer.get(SKIPPED).is_some() => "skipped",
+        (_, Recorded::Done) => "succeeded",
+        (_, Recorded::Dead) => "failed",
+        (_, Recorded::Retrying(_)) => "retrying",
+    };
+    let (target, kind) = (it.target.to_string(), it.kind.as_str());
+    metrics::counter!("phasegate_transitions_total", "target" => target, "kind" => kind, "outcome" => outcome)
+        .increment(1);
+}

@@ -1,0 +1,168 @@
+//! The rollout machine's transition table, and the passing of time.
+
+use super::approval::{self, Given};
+use super::cadence;
+use super::decided;
+use super::event::Event;
+use super::evidence;
+use super::hold;
+use super::incident::{self, Mitigation, Stand};
+use super::moves::{check_phase, promote, rollback_by_hand, start};
+use super::outcome::{
+    attempt_failed, promoted, promotion_failed, retried, rollback_failed, rolled_back, started,
+    superseded_ended,
+};
+use super::promotion;
+use super::rca;
+use super::state::{Aggregate, Banner, Stage};
+use super::step::{Context, Reason, Rejection, Step};
+
+/// Applies an event. The `match` is the whole table; a pair that is not in it is a rejection.
+///
+/// # Errors
+/// A [`Rejection`] that names everything in the way; the state stays as it is.
+pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<Step, Rejection> {
+    use Event as E;
+    use Stage as S;
+    let mut step = Step::from(before);
+    approval::sweep(&mut step.target, &context.terms());
+    let mut step = match (before.target.stage.clone(), event) {
+        (_, E::Decided(decision)) => {
+            let mut step = decided::apply(step, &decision, context);
+            evidence::note_exhausted(&mut step, &decision);
+            Ok(step)
+        }
+
+        (S::Idle, E::Start { by }) => start(step, &by, context),
+        (S::Idle, E::Promote { by, from }) => promote(step, &by, from.as_ref(), context),
+        (S::Idle, E::Approve { by, role, comment, expected }) => {
+            let given = Given { by, role, comment };
+            approval::approve(step, given, &expected, &context.terms())
+        }
+        (S::Idle, E::Withdraw { by, role }) => approval::withdraw(step, &by, &role, context.now),
+        (_, E::Start { .. } | E::Promote { .. } | E::Approve { .. } | E::Withdraw { .. }) => {
+            let mut rejection = blocked_move(&step);
+            rejection.blockers.extend(promotion::frozen(&step.target));
+            Err(rejection)
+        }
+
+        (
+            S::Idle | S::Promoting(_) | S::Waiting(_) | S::RollbackFailed(_),
+            E::Rollback { by, from, reason },
+        ) => rollback_by_hand(step, &by, &from, &reason, context),
+        (S::RollingBack(_) | S::Superseded { .. }, E::Rollback { from, .. }) => {
+            check_phase(&step, &from)?;
+            Err(blocked_move(&step))
+        }
+
+        (_, E::Freeze { by, reason }) => Ok(hold::freeze(step, by, reason, context)),
+        (_, E::Unfreeze { by, reason }) => Ok(hold::unfreeze(step, by, reason, context)),
+
+        (S::Promoting(it), E::TransitionStarted { transition, attempt, stop }) if it.id == transition => {
+            Ok(started(step, it, S::Promoting, attempt, &stop, context))
+        }
+        (S::RollingBack(it), E::TransitionStarted { transition, attempt, stop }) if it.id == transition => {
+            Ok(started(step, it, S::RollingBack, attempt, &stop, context))
+        }
+        (S::Promoting(it), E::TransitionAttemptFailed { transition, reason, next })
+            if it.id == transition =>
+        {
+            let step = attempt_failed(step, it, S::Promoting, &reason, next, context);
+            Ok(hold::after_failure(step, context))
+        }
+        (S::RollingBack(it), E::TransitionAttemptFailed { transition, reason, next })
+            if it.id == transition =>
+        {
+            let step = attempt_failed(step, it, S::RollingBack, &reason, next, context);
+            Ok(hold::after_failure(step, context))
+        }
+        (S::Promoting(it), E::TransitionSucceeded { transition, report }) if it.id == transition => {
+            Ok(promoted(step, it, report, context))
+        }
+        (S::RollingBack(it), E::TransitionSucceeded { transition, report }) if it.id == transition => {
+            Ok(rolled_back(step, it, report, context))
+        }
+        (S::Promoting(it), E::TransitionFailed { transition, reason }) if it.id == transition => {
+            Ok(promotion_failed(step, it, reason, context))
+        }
+        (S::RollingBack(it), E::TransitionFailed { transition, reason }) if it.id == transition => {
+            Ok(rollback_failed(step, it, reason, context))
+        }
+        (
+            S::Superseded { promotion, rollback },
+            E::TransitionAttemptFailed { transition, .. }
+            | E::TransitionSucceeded { transition, .. }
+            | E::TransitionFailed { transition, .. }
+            | E::TransitionSkipped { transition },
+        ) if promotion.id == transition => Ok(superseded_ended(step, promotion, rollback, context)),
+        (S::RollbackFailed(it), E::TransitionRetried { transition, by }) if it.id == transition => {
+            Ok(retried(step, it, &by, context))
+        }
+        (
+            _,
+            E::TransitionStarted { transition, .. }
+            | E::TransitionAttemptFailed { transition, .. }
+            | E::TransitionSucceeded { transition, .. }
+            | E::TransitionFailed { transition, .. }
+            | E::TransitionSkipped { transition }
+            | E::TransitionRetried { transition, .. },
+        ) => Err(Rejection::new(
+            Reason::Superseded,
+            format!("transition {transition} is not the one under way any more"),
+        )),
+
+        (
+            _,
+            event @ (E::Acknowledged { .. }
+            | E::PageResolved { .. }
+            | E::RcaPrepared
+            | E::RcaSubmitted { .. }
+            | E::RcaConfirmed { .. }
+            | E::ReviewDecided { .. }
+            | E::EvidenceChecked { .. }
+            | E::EvidenceSigned(_)
+            | E::EvidenceTaskDone { .. }),
+        ) => incident::apply(step, &event, context),
+        (_, E::PolicyChanged) => Ok(cadence::policy_changed(step, context)),
+        (_, E::Tick) => Ok(tick(step, context)),
+    }?;
+    keep_newest_rollback(&mut step);
+    rca::keep_file(&mut step);
+    evidence::remember(&mut step, context.policy);
+    Ok(step)
+}
+
+/// The incident shows its rollback as it stands.
+fn keep_newest_rollback(step: &mut Step) {
+    let Some(incident) = step.incident.as_mut() else { return };
+    let Some(id) = incident.rollback.as_ref().map(|it| it.id) else { return };
+    let mut current = step.target.stage.transition().into_iter().chain(step.target.ended.as_ref());
+    if let Some(newest) = current.find(|it| it.id == id) {
+        incident.rollback = Some(newest.clone());
+    }
+}
+
+fn blocked_move(step: &Step) -> Rejection {
+    Rejection::blocked("a move is under way or unfinished", promotion::movement_blockers(&step.target))
+}
+
+/// Whatever is due: the banner, the escalation, the root cause analysis, the end of a watch that nothing confirmed.
+fn tick(mut step: Step, context: &Context<'_>) -> Step {
+    if matches!(step.target.banner, Banner::OffAt(at) if at <= context.now) {
+        step.target.banner = Banner::Off;
+    }
+    hold::tick(&mut step, context);
+    if step.incident.is_none() {
+        return step;
+    }
+    let fallback = step.clone();
+    let mut step = incident::apply(step, &Event::Tick, context).unwrap_or(fallback);
+    let expired = match step.incident.as_ref().map(|it| &it.stand) {
+        Some(Stand::Open(Mitigation::Watching(watch))) => watch.expired(context.now),
+        _ => false,
+    };
+    if expired {
+        decided::watch_failed(&mut step, context);
+    }
+    step
+}

@@ -1,0 +1,14 @@
+//! The machines, held to the rules of the domain.
+
+mod approvals;
+mod decisions;
+mod document;
+mod evidence;
+mod hold;
+mod incidents;
+mod promotions;
+mod random;
+mod rca;
+mod rollbacks;
+mod table;
+mod world;

@@ -1,0 +1,79 @@
+//! What was told to people, kept with its text, channel, attempts and outcome (NO-5).
+
+use serde::Serialize;
+use shared_types::{IncidentId, TargetName, Timestamp};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A notification as it is written down, before the first attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    pub id: Uuid,
+    pub target: TargetName,
+    /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
+    /// `approval_asked`, `frozen`, `unfrozen`, `daily`.
+    pub kind: String,
+    /// `#…`, `pagerduty`, `runbook`.
+    pub channel: String,
+    pub text: String,
+    pub incident: Option<IncidentId>,
+    pub decision: Option<Uuid>,
+}
+
+/// A notification and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct NotificationView {
+    pub id: Uuid,
+    pub target: TargetName,
+    /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
+    /// `approval_asked`, `frozen`, `unfrozen`, `daily`.
+    pub kind: String,
+    /// `#…`, `pagerduty`, `runbook`.
+    pub channel: String,
+    /// As sent.
+    pub text: String,
+    pub incident: Option<IncidentId>,
+    pub decision: Option<Uuid>,
+    pub state: NotificationState,
+    /// Attempts that have ended, whatever came of them.
+    pub attempts: u32,
+    /// Of these, how many may have reached the receiver without an answer; a resend after one may be a duplicate.
+    pub unknowns: u32,
+    pub created_at: Timestamp,
+    pub sent_at: Option<Timestamp>,
+    /// What the receiver answered.
+    pub outcome: Option<serde_json::Value>,
+    pub last_error: Option<String>,
+}
+
+/// What became of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationState {
+    /// On its way.
+    Pending,
+    Sent,
+    /// No receiver is configured: it stands in the log only (NO-6).
+    Logged,
+    /// Given up; its effect can be retried.
+    Failed,
+}
+
+impl NotificationState {
+    /// As stored and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sent => "sent",
+            Self::Logged => "logged",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The other way round.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Sent, Self::Logged, Self::Failed].into_iter().find(|it| it.as_str() == text)
+    }
+}

@@ -1,0 +1,125 @@
+//! The page: files served as they are, from this binary, with a policy that lets nothing in from elsewhere.
+//!
+//! It must never carry data: whoever can reach the service may load it, and all it shows it asks the API for.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rust_embed::RustEmbed;
+use sha2::{Digest as _, Sha256};
+
+/// A debug build reads them from the folder, so that a change needs no build.
+#[derive(RustEmbed)]
+#[folder = "ui"]
+struct Files;
+
+const INDEX: &str = "index.html";
+
+/// `/` and `/ui/…`.
+pub fn routes() -> Router {
+    Router::new()
+        .route("/", get(|headers: HeaderMap| async move { file(INDEX, &headers) }))
+        .route(
+            "/ui/{*path}",
+            get(|Path(path): Path<String>, headers: HeaderMap| async move { file(&path, &headers) }),
+        )
+        .route("/favicon.ico", get(|headers: HeaderMap| async move { file("icon.svg", &headers) }))
+}
+
+fn file(path: &str, headers: &HeaderMap) -> Response {
+    let Some(file) = Files::get(path) else { return StatusCode::NOT_FOUND.into_response() };
+    let etag = format!("\"{}\"", STANDARD.encode(file.metadata.sha256_hash()));
+    let asked = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let common = [
+        (ETAG, etag.clone()),
+        // Asked for again each time, and answered 304: a new version is seen at once.
+        (CACHE_CONTROL, "no-cache".to_owned()),
+        (CONTENT_SECURITY_POLICY, content_security_policy()),
+        (REFERRER_POLICY, "no-referrer".to_owned()),
+        (CONTENT_TYPE, kind(path).to_owned()),
+    ];
+    if asked == Some(etag.as_str()) {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    (common, file.data.into_owned()).into_response()
+}
+
+fn kind(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("mjs" | "js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
+/// Scripts of this service only, and the one import map in the page, by its hash. Nothing else, from nowhere.
+fn content_security_policy() -> String {
+    let index = Files::get(INDEX).map(|file| String::from_utf8_lossy(&file.data).into_owned());
+    let map = index.as_deref().and_then(import_map).unwrap_or_default();
+    let hash = STANDARD.encode(Sha256::digest(map.as_bytes()));
+    format!(
+        "default-src 'none'; script-src 'self' 'sha256-{hash}'; style-src 'self'; img-src 'self'; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+}
+
+fn import_map(page: &str) -> Option<&str> {
+    let (_, rest) = page.split_once("<script type=\"importmap\">")?;
+    rest.split_once("</script>").map(|(map, _)| map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DA-4: no build step stands between these files and the browser, and together they stay small.
+    #[test]
+    fn the_page_is_under_250_kb_and_names_no_other_host() {
+        let mut total = 0;
+        for path in Files::iter() {
+            let file = Files::get(&path).unwrap();
+            let text = String::from_utf8_lossy(&file.data).into_owned();
+            if !path.contains("LICENSE") && !path.ends_with(".md") {
+                total += file.data.len();
+            }
+            if !path.starts_with("vendor/") {
+                for scheme in ["http://", "https://"] {
+                    let named = text.split(scheme).skip(1).filter(|rest| !rest.starts_with("www.w3.org/"));
+                    assert_eq!(named.count(), 0, "{path} names another host");
+                }
+            }
+        }
+        assert!((100_000..250_000).contains(&total), "{total} bytes");
+    }
+
+    #[test]
+    fn the_content_security_policy_allows_the_import_map_and_nothing_inline_besides() {
+        let policy = content_security_policy();
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let page = String::from_utf8(Files::get(INDEX).unwrap().data.into_owned()).unwrap();
+        assert!(import_map(&page).is_some_and(|map| map.contains("preact")));
+        assert_eq!(page.matches("<script").count(), 2, "the import map and the one module");
+        assert_eq!(page.matches("style=").count(), 0);
+    }
+
+    #[test]
+    fn what_is_unchanged_is_not_sent_again() {
+        let first = file("style.css", &HeaderMap::new());
+        assert_eq!(first.status(), StatusCode::OK);
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_NONE_MATCH, first.headers()[ETAG].clone());
+        assert_eq!(file("style.css", &headers).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(file("../Cargo.toml", &HeaderMap::new()).status(), StatusCode::NOT_FOUND);
+    }
+}

@@ -1,0 +1,235 @@
+//! The reporter's core: events in, one transaction each; ticks when something is due.
+//!
+//! Nothing is sent from here. Whatever an event causes is in the outbox when the transaction commits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use service_kit::audit::AuditDraft;
+use service_kit::clock::Clock;
+use service_kit::db::DbError;
+use service_kit::outbox::{Claim, Outcome, Recorded};
+use service_kit::planted::{self, Defect};
+use service_kit::rules::{Rulebook, Rules};
+use shared_types::{Actor, Decision, IncidentId, TargetName, Timestamp, Via};
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use crate::daily::Made;
+use crate::lower::{Workshop, lower};
+use crate::machine::audit::Told;
+use crate::machine::{self, Aggregate, Context, Event, Reason, Rejection, Step, Terms};
+use crate::store::{Act, Change, Changed, Due, Given, Plan, SharedStore, StoredTarget, decision_answer};
+use crate::views;
+
+/// Targets that are looked at together.
+const PAGE: u32 = 500;
+
+/// See the module. Cheap to share; holds no state of its own.
+pub struct Reporter {
+    pub store: SharedStore,
+    /// What the policy says. Ask once for one piece of work: see [`Self::rules`].
+    pub book: Rulebook,
+    pub clock: Arc<dyn Clock>,
+    /// Counts changes made here: wakes the dashboard and its streams.
+    changes: watch::Sender<u64>,
+    /// Rung when a due time may have moved.
+    pub due: Notify,
+    /// Days whose reports are made.
+    pub(crate) daily_made: Made,
+}
+
+/// An event, and what comes with it.
+#[derive(Default)]
+pub struct Cause<'a> {
+    /// Who the audit log says did it (GO-4); by default phasegate itself.
+    pub actor: Actor,
+    /// The incident it is about; none: the open one.
+    pub incident: Option<&'a IncidentId>,
+    /// The event is about the transition under way: its incident, should none be open.
+    pub of_transition: bool,
+    pub decision: Option<&'a Decision>,
+    pub act: Option<&'a Act>,
+    pub settle: Option<(&'a Claim, &'a Outcome)>,
+    pub retry: Option<&'a str>,
+    /// When it happened, if not now.
+    pub at: Option<Timestamp>,
+}
+
+/// Which event follows from what recording the outcome did; without an outcome it is asked with none.
+pub type EventOf<'a> = &'a (dyn Fn(Option<Recorded>) -> Event + Send + Sync);
+
+impl Reporter {
+    /// Over a store whose tables are there.
+    #[must_use]
+    pub fn new(store: SharedStore, book: Rulebook, clock: Arc<dyn Clock>) -> Self {
+        let (changes, due) = (watch::Sender::new(0), Notify::new());
+        Self { store, book, clock, changes, due, daily_made: Made::default() }
+    }
+
+    /// The policy and the texts of now: what is done about a decision, and by whose leave, goes by them, whichever
+    /// version its window was judged by.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        self.book.current()
+    }
+
+    /// What a target is measured against now, by these rules; none: it is not in the policy.
+    #[must_use]
+    pub fn terms<'r>(&self, rules: &'r Rules, target: &TargetName) -> Option<Terms<'r>> {
+        let policy = rules.policy.targets.get(target)?;
+        Some(Terms { policy, policy_version: &rules.policy.version, now: self.clock.now() })
+    }
+
+    /// Counts changes made by this process.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Takes a decision in; a repeat is answered as the first time.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn decide(&self, decision: &Decision) -> Result<Changed, DbError> {
+        let event = Event::Decided(Box::new(decision.clone()));
+        let actor = Actor::service("analyzer", Via::Analyzer);
+        let cause = Cause { actor, decision: Some(decision), ..Cause::default() };
+        self.apply(&decision.target, cause, &|_| event.clone()).await
+    }
+
+    /// Applies an event under the target's lock and commits all it causes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn apply(
+        &self,
+        target: &TargetName,
+        cause: Cause<'_>,
+        event: EventOf<'_>,
+    ) -> Result<Changed, DbError> {
+        let rules = self.rules();
+        let (Some(policy), Some(templates)) = (rules.policy.targets.get(target), rules.templates.get(target))
+        else {
+            return Ok(Changed::UnknownTarget);
+        };
+        let now = cause.at.unwrap_or_else(|| self.clock.now());
+        let new_transition = Uuid::now_v7();
+        let workshop = Workshop { target, policy, templates, now };
+        let decision = cause.decision;
+        let policy_version = rules.policy.version.as_str();
+        let plan = |before: &Aggregate, given: &Given| -> Result<Plan, Rejection> {
+            let new_incident = given.new_incident.clone();
+            let context = Context { now, policy, policy_version, new_incident, new_transition };
+            let event = event(given.recorded);
+            let told = machine::audit::told(&event);
+            let step = machine::apply(before, event, &context)?;
+            let audit = audit(&cause.actor, told, policy_version, before, &step);
+            let answer = answer(&step, decision, &context.terms());
+            let plan = lower(&workshop, step, given, answer).map_err(|error| {
+                // A template that passed its check cannot fail; were it to, nothing half-rendered is sent.
+                Rejection::new(Reason::Unrenderable, format!("a text could not be rendered: {error}"))
+            })?;
+            Ok(Plan { audit, ..plan })
+        };
+        let changed = self
+            .store
+            .change(Change {
+                target,
+                incident: cause.incident,
+                of_transition: cause.of_transition,
+                decision,
+                act: cause.act,
+                settle: cause.settle,
+                retry: cause.retry,
+                now,
+                plan: &plan,
+            })
+            .await?;
+        if let Changed::Applied { step, .. } = &changed {
+            self.tell(step);
+        }
+        Ok(changed)
+    }
+
+    /// Wakes whoever shows the state, and whoever waits for due times; logs what people look for.
+    fn tell(&self, step: &Step) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.due.notify_one();
+        for hop in &step.timeline {
+            let incident = step.incident.as_ref().map(|it| it.id.to_string()).unwrap_or_default();
+            tracing::info!(target_name = %step.target.target, incident, kind = hop.kind, "{}", hop.detail);
+        }
+    }
+
+    /// Tells the machines that another policy is in force; the collector is told where windows have another length.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn policy_changed(&self) -> Result<(), DbError> {
+        let rules = self.rules();
+        let window = |target: &TargetName| rules.policy.targets.get(target).map(|it| it.collection.window);
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.targets(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.state.target.to_string());
+            for StoredTarget { state, .. } in page {
+                let told = state.directive.as_ref().filter(|it| it.until.is_none());
+                let told = told.map(|it| Duration::from_millis(it.cadence_ms));
+                if told.is_some() && window(&state.target).is_some_and(|window| told != Some(window)) {
+                    self.apply(&state.target, Cause::default(), &|_| Event::PolicyChanged).await?;
+                }
+            }
+        }
+    }
+
+    /// Does whatever is due; returns how much that was.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tick(&self, now: Timestamp) -> Result<usize, DbError> {
+        const AT_ONCE: u32 = 200;
+        let due = self.store.due(now, AT_ONCE).await?;
+        for Due { target, incident } in &due {
+            let cause = Cause { incident: incident.as_ref(), at: Some(now), ..Cause::default() };
+            match self.apply(target, cause, &|_| Event::Tick).await? {
+                Changed::Applied { .. } => {}
+                other => tracing::debug!(target_name = %target, ?other, "nothing to do for what was due"),
+            }
+        }
+        Ok(due.len())
+    }
+}
+
+/// GO-4: one row a step that changed anything, whatever the event was, with the version of the policy it was measured
+/// against.
+fn audit(actor: &Actor, told: Told, policy: &str, before: &Aggregate, step: &Step) -> Option<AuditDraft> {
+    if planted::is(Defect::SkipAuditRow) && told.action == "timer.due" {
+        return None;
+    }
+    let followed = machine::audit::followed(before, step)?;
+    let Told { action, subject, mut detail } = told;
+    if let (Some(detail), Value::Object(followed)) = (detail.as_object_mut(), followed) {
+        detail.extend(followed);
+        detail.insert("policy".to_owned(), policy.into());
+    }
+    let incident = step.incident.as_ref().map(|it| it.id.to_string());
+    if let (Some(incident), Some(_)) = (&incident, &subject) {
+        detail["incident"] = incident.as_str().into();
+    }
+    Some(AuditDraft { actor: actor.clone(), action, subject: subject.or(incident), detail })
+}
+
+/// What the caller is answered, and a repeat too: the decision's fate, or the rollout as it stands now.
+fn answer(step: &Step, decision: Option<&Decision>, terms: &Terms<'_>) -> Value {
+    match decision {
+        Some(decision) => {
+            let violation = decision.verdict == shared_types::Verdict::Violation && !step.stale;
+            let incident = step.target.incident.as_ref().filter(|_| violation);
+            decision_answer(decision, step.stale, incident.map(IncidentId::as_str))
+        }
+        None => serde_json::to_value(views::rollout(&step.target, terms)).unwrap_or_default(),
+    }
+}

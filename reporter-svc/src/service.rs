@@ -1,0 +1,271 @@
+//! Puts the service together and runs it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use service_kit::db::Db;
+use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
+use service_kit::outbox::{WorkerOptions, run_worker};
+use service_kit::policy::Policy;
+use service_kit::rules::{Life, Rulebook};
+use service_kit::template::Templates;
+use service_kit::{CommonConfig, ServiceName};
+use shared_types::TargetName;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, App};
+use crate::audit::{Archive, Keeper};
+use crate::config::Config;
+use crate::dashboard::Publisher;
+use crate::effect::Executor;
+use crate::executor::{CommandExecutor, Environment};
+use crate::handler::Effects;
+use crate::reporter::Reporter;
+use crate::steward::RolloutSteward;
+use crate::store::{MIGRATIONS, SharedStore, SqlStore};
+
+const NAME: &str = "reporter";
+const SLOWEST_POLL: Duration = Duration::from_secs(1);
+const FASTEST_POLL: Duration = Duration::from_millis(50);
+/// A backtest over a long history takes its time.
+const ANALYZER_TIMEOUT: Duration = Duration::from_secs(25);
+const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
+/// RB-5: a collector that is away delays a rollback by no more than this.
+const QUICK: Duration = Duration::from_secs(1);
+/// How long a command may go on after the stop was asked for; shorter than the worker's drain.
+const COMMAND_GRACE: Duration = Duration::from_secs(5);
+/// How long a repeated event of a vendor is known; they repeat for a day at most.
+const EVENTS_KNOWN: Duration = Duration::from_secs(48 * 3600);
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Runs the reporter until `shutdown`, then finishes what is under way.
+///
+/// # Errors
+/// It cannot start: database, templates, listener.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    // A token of our own: what ends this service ends no other one in the process.
+    let shutdown = shutdown.child_token();
+    let common = config.common.clone();
+    if !config.log_only.is_empty() {
+        tracing::warn!("not configured, so these go to the log only: {}", config.log_only.join(", "));
+    }
+    let db = open(&common).await?;
+    let store: SharedStore = Arc::new(SqlStore::new(db.clone()));
+    let files = common.policy_and_texts();
+    let book = Rulebook::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
+    let steward = RolloutSteward { store: Arc::clone(&store), clock: Arc::clone(&common.clock) };
+    let mut life = Life::new(common.service, book.clone(), files, &db, &common.clock, Arc::new(steward));
+    life.begin(&common.policy).await.context("policy")?;
+    let reporter = Arc::new(Reporter::new(store, book, Arc::clone(&common.clock)));
+    let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), &common.data_dir));
+    let analyzer = common.neighbour(ServiceName::Analyzer, ANALYZER_TIMEOUT)?;
+    let (slack, webhooks) = (config.slack.clone(), config.webhooks.clone());
+    let effects = Arc::new(effects(config, &reporter, &publisher, &grace(&shutdown))?);
+
+    let poll = poll(&reporter.rules().policy);
+    let background = CancellationToken::new();
+    let worker = tokio::spawn(run_worker(
+        db.clone(),
+        Arc::clone(&common.clock),
+        effects,
+        WorkerOptions { poll, ..WorkerOptions::new(NAME) },
+        shutdown.clone(),
+    ));
+    let ticker = tokio::spawn(tick_loop(Arc::clone(&reporter), db.clone(), poll, background.clone()));
+    let life = tokio::spawn(life.run(background.clone()));
+    let dashboard = {
+        let (publisher, db, stop) = (Arc::clone(&publisher), db.clone(), background.clone());
+        tokio::spawn(async move { publisher.run(&db, poll, stop).await })
+    };
+    let keeper = Arc::new(Keeper::new(Arc::clone(&reporter), Archive::below(&common.data_dir)));
+    let archive = {
+        let (keeper, db, stop) = (Arc::clone(&keeper), db.clone(), background.clone());
+        tokio::spawn(async move { keeper.run(&db, poll, stop).await })
+    };
+    let app =
+        App { slack, webhooks, ..App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper)) };
+    let (router, openapi) = api::router(app);
+    let parts = ServiceParts {
+        service: ServiceName::Reporter,
+        router,
+        openapi,
+        readiness: readiness(&reporter, &keeper),
+        tokens: common.tokens.clone(),
+        options: HttpOptions { body_limit: 2 << 20, ..HttpOptions::default() },
+    };
+    let served = Box::pin(service_kit::http::serve(parts, listener, shutdown.clone())).await;
+    // Whatever made it end, the rest ends too; effects under way are finished first.
+    shutdown.cancel();
+    worker.await.ok();
+    background.cancel();
+    ticker.await.ok();
+    life.await.ok();
+    dashboard.await.ok();
+    archive.await.ok();
+    db.close().await;
+    served
+}
+
+/// Cancelled a while after the stop was asked for: commands under way get that long to finish.
+fn grace(shutdown: &CancellationToken) -> CancellationToken {
+    let (asked, ended) = (shutdown.clone(), CancellationToken::new());
+    let end = ended.clone();
+    tokio::spawn(async move {
+        asked.cancelled().await;
+        tokio::time::sleep(COMMAND_GRACE).await;
+        end.cancel();
+    });
+    ended
+}
+
+async fn open(common: &CommonConfig) -> anyhow::Result<Db> {
+    let embedded = || Db::embedded_url(&common.data_dir, NAME);
+    let url = common.database_url.as_ref().map_or_else(embedded, |url| url.expose_secret().to_owned());
+    Db::connect(&url, NAME, MIGRATIONS).await.context("the reporter's database")
+}
+
+/// The texts of every target, checked (NO-2).
+///
+/// # Errors
+/// The first text that is missing or refused.
+pub fn templates(policy: &Policy, base: &Path) -> anyhow::Result<BTreeMap<TargetName, Templates>> {
+    let load = |(name, target)| -> anyhow::Result<(TargetName, Templates)> {
+        let name: &TargetName = name;
+        Ok((name.clone(), Templates::load(base, target)?))
+    };
+    policy.targets.iter().map(load).collect()
+}
+
+fn effects(
+    config: Config,
+    reporter: &Arc<Reporter>,
+    publisher: &Arc<Publisher>,
+    stopping: &CancellationToken,
+) -> anyhow::Result<Effects> {
+    let common = &config.common;
+    let on_this_machine = || -> Arc<dyn Executor> {
+        let environment = Environment::of_this_process(&config.command_env);
+        Arc::new(CommandExecutor::new(".", environment, stopping.clone()))
+    };
+    Ok(Effects {
+        reporter: Arc::clone(reporter),
+        publisher: Arc::clone(publisher),
+        collector: common.neighbour(ServiceName::Collector, COLLECTOR_TIMEOUT)?,
+        collector_quick: common.neighbour(ServiceName::Collector, QUICK)?,
+        data_dir: common.data_dir.clone(),
+        stopping: stopping.clone(),
+        messenger: config.messenger,
+        pager: config.pager,
+        executor: config.executor.unwrap_or_else(on_this_machine),
+    })
+}
+
+/// A tenth of the shortest window, so that a policy in seconds is served in seconds.
+fn poll(policy: &Policy) -> Duration {
+    let windows = policy
+        .targets
+        .values()
+        .flat_map(|it| [it.collection.window, it.transitions.recovery_cadence, it.paging.escalate_after]);
+    windows.min().map_or(SLOWEST_POLL, |shortest| (shortest / 10).clamp(FASTEST_POLL, SLOWEST_POLL))
+}
+
+/// Level-triggered: looks when something was committed here, and now and then besides.
+async fn tick_loop(reporter: Arc<Reporter>, db: Db, poll: Duration, stop: CancellationToken) {
+    let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+    let mut rules = reporter.book.changes();
+    rules.mark_changed();
+    loop {
+        if rules.has_changed().unwrap_or(false) {
+            // Marked as seen first: what changes meanwhile is looked at next.
+            drop(rules.borrow_and_update());
+            if let Err(error) = db.answered(reporter.policy_changed()).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "the collector was not told of the policy's windows; trying on");
+                rules.mark_changed();
+            }
+        }
+        let now = reporter.clock.now();
+        if let Err(error) = db.answered(reporter.tick(now)).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what is due was not done; trying on");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = reporter.due.notified() => {}
+            () = tokio::time::sleep(poll) => {}
+            _ = housekeeping.tick() => {
+                forget(&reporter, &db).await;
+                report(&reporter, &db).await;
+            }
+        }
+    }
+}
+
+/// The daily reports that are due; within a minute of their time of day (DA-5).
+async fn report(reporter: &Reporter, db: &Db) {
+    if let Err(error) = db.answered(reporter.make_daily_reports(reporter.clock.now())).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a daily report was not made; trying on");
+    }
+}
+
+/// Retention; a failure is the next turn's work.
+async fn forget(reporter: &Reporter, db: &Db) {
+    const AT_ONCE: u32 = 500;
+    let (now, keep) = (reporter.clock.now(), reporter.rules().policy.retention);
+    let decisions = keep.decisions.map(|it| now.minus(it));
+    let notifications = keep.notifications.map(|it| now.minus(it));
+    let events = now.minus(EVENTS_KNOWN);
+    if let Err(error) = db.answered(reporter.store.forget_events(events, AT_ONCE)).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "old events of vendors were not forgotten");
+    }
+    let forgotten = db.answered(reporter.store.forget(decisions, notifications, AT_ONCE)).await;
+    if let Err(error) = forgotten {
+        tracing::debug!(error = &error as &dyn std::error::Error, "old rows were not deleted");
+    }
+}
+
+fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>) -> Readiness {
+    let keeper = Arc::clone(keeper);
+    let (database, outbox) = (Arc::clone(reporter), Arc::clone(reporter));
+    let book = reporter.book.clone();
+    Readiness::new()
+        .check("policy", move || std::future::ready(book.state()))
+        .check("database", move || {
+            let reporter = Arc::clone(&database);
+            async move {
+                match reporter.store.ping().await {
+                    Ok(()) => CheckState::Ok,
+                    Err(error) => CheckState::Failing(error.to_string()),
+                }
+            }
+        })
+        .check("audit", move || {
+            let keeper = Arc::clone(&keeper);
+            async move {
+                match keeper.departed().await.first() {
+                    Some(how) => CheckState::Degraded(format!("{how}; see /v1/audit/verification")),
+                    None => CheckState::Ok,
+                }
+            }
+        })
+        .check("effects", move || {
+            let reporter = Arc::clone(&outbox);
+            async move {
+                match reporter.store.outbox_stats(reporter.clock.now()).await {
+                    Ok(stats) if stats.dead > 0 => CheckState::Degraded(format!(
+                        "{} effects were given up; see /v1/effects?state=dead",
+                        stats.dead
+                    )),
+                    Ok(stats) => match stats.failing_lanes.first() {
+                        Some((lane, error)) => CheckState::Degraded(format!("{lane} is failing: {error}")),
+                        None => CheckState::Ok,
+                    },
+                    Err(error) => CheckState::Degraded(error.to_string()),
+                }
+            }
+        })
+}

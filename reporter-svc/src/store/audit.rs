@@ -1,0 +1,214 @@
+//! The audit log's table (GO-4): rows are put at a stream's end and read, never changed.
+//!
+//! Whoever appends holds the stream's lock: the target's row, or for the service's own stream the row of
+//! `audit_locks`. So `seq` has no gaps and each row is chained to the one before.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use service_kit::audit::AuditDraft;
+use service_kit::db::{Db, DbError, Tx};
+use shared_types::audit::{SERVICE_STREAM, stream_of};
+use shared_types::{Actor, AuditEntry, IncidentId, TargetName, Timestamp, Via};
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::rows::{count, text, time};
+use super::{AuditAfter, AuditFilter};
+
+const COLUMNS: &str =
+    "stream, seq, at, actor, roles, via, verified, action, target, subject, detail, prev_hash, hash";
+
+/// Locks the stream of a target, or, where there is none or it is not known, the service's.
+pub(super) async fn lock<'a>(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    target: Option<&'a TargetName>,
+) -> Result<Option<&'a TargetName>, DbError> {
+    if let Some(target) = target {
+        let sql = format!("SELECT target FROM targets WHERE target = $1{}", db.for_update());
+        let found = sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
+        if found.is_some() {
+            return Ok(Some(target));
+        }
+    }
+    let sql = format!("SELECT stream FROM audit_locks WHERE stream = $1{}", db.for_update());
+    sqlx::query(AssertSqlSafe(sql)).bind(SERVICE_STREAM).fetch_one(&mut **tx).await?;
+    Ok(None)
+}
+
+/// Puts an act at the end of a stream whose lock the caller holds.
+pub(super) async fn append(
+    tx: &mut Tx<'_>,
+    target: Option<&TargetName>,
+    mut act: AuditDraft,
+    now: Timestamp,
+) -> Result<AuditEntry, DbError> {
+    act.actor.name = storable_name(&act.actor.name);
+    let last: Option<(i64, String)> =
+        sqlx::query_as("SELECT seq, hash FROM audit WHERE stream = $1 ORDER BY seq DESC LIMIT 1")
+            .bind(stream_of(target))
+            .fetch_optional(&mut **tx)
+            .await?;
+    let last = last.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), hash));
+    let entry = act.after(last, target, now);
+    let sql = format!(
+        "INSERT INTO audit ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(entry.stream.as_str())
+        .bind(i64::try_from(entry.seq).unwrap_or(i64::MAX))
+        .bind(entry.at.as_millis())
+        .bind(entry.actor.name.as_str())
+        .bind(text("roles", &entry.actor.roles)?)
+        .bind(entry.actor.via.as_str())
+        .bind(i64::from(entry.actor.verified))
+        .bind(entry.action.as_str())
+        .bind(entry.target.as_deref())
+        .bind(entry.subject.as_deref())
+        .bind(entry.detail.to_string())
+        .bind(entry.prev_hash.as_str())
+        .bind(entry.hash.as_str())
+        .execute(&mut **tx)
+        .await?;
+    Ok(entry)
+}
+
+/// Names from outside must not be what a transaction fails for: PostgreSQL's TEXT takes no NUL, the table no empty one.
+/// The rest of a row is made of checked names and of JSON, which escapes it.
+fn storable_name(name: &str) -> String {
+    if name.is_empty() { "unknown".to_owned() } else { name.replace('\0', "\u{fffd}") }
+}
+
+pub(super) async fn piece(db: &Db, stream: &str, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, DbError> {
+    let sql = format!("SELECT {COLUMNS} FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(stream)
+        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(db.pool())
+        .await?;
+    found.iter().map(entry).collect()
+}
+
+/// Filters that are given, then the place of the page before, as a range of an index.
+pub(super) async fn list(
+    db: &Db,
+    filter: &AuditFilter,
+    after: Option<&AuditAfter>,
+    limit: u32,
+) -> Result<Vec<AuditEntry>, DbError> {
+    let texts = [
+        ("stream", filter.stream.as_deref()),
+        ("actor", filter.actor.as_deref()),
+        ("action", filter.action.as_deref()),
+        ("subject", filter.subject.as_deref()),
+    ];
+    let times = [("at >=", filter.from), ("at <", filter.to)];
+    let mut sql = format!("SELECT {COLUMNS} FROM audit WHERE 1 = 1");
+    let mut next = 2;
+    let mut place = || {
+        next += 1;
+        next - 1
+    };
+    for (column, _) in texts.iter().filter(|it| it.1.is_some()) {
+        sql.push_str(&format!(" AND {column} = ${}", place()));
+    }
+    for (comparison, _) in times.iter().filter(|it| it.1.is_some()) {
+        sql.push_str(&format!(" AND {comparison} ${}", place()));
+    }
+    if after.is_some() {
+        sql.push_str(&format!(" AND (at, stream, seq) < (${}, ${}, ${})", place(), place(), place()));
+    }
+    sql.push_str(" ORDER BY at DESC, stream DESC, seq DESC LIMIT $1");
+    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(limit));
+    for text in texts.iter().filter_map(|it| it.1) {
+        query = query.bind(text);
+    }
+    for time in times.iter().filter_map(|it| it.1) {
+        query = query.bind(time.as_millis());
+    }
+    if let Some((at, stream, seq)) = after {
+        query = query.bind(*at).bind(stream.as_str()).bind(*seq);
+    }
+    query.fetch_all(db.pool()).await?.iter().map(entry).collect()
+}
+
+pub(super) async fn stream_after(db: &Db, stream: &str) -> Result<Option<String>, DbError> {
+    let (found,): (Option<String>,) = sqlx::query_as("SELECT MIN(stream) FROM audit WHERE stream > $1")
+        .bind(stream)
+        .fetch_one(db.pool())
+        .await?;
+    Ok(found)
+}
+
+pub(super) async fn heads(db: &Db, since: Timestamp) -> Result<Vec<(String, u64)>, DbError> {
+    let found: Vec<(String, i64)> =
+        sqlx::query_as("SELECT stream, MAX(seq) FROM audit WHERE at >= $1 GROUP BY stream")
+            .bind(since.as_millis())
+            .fetch_all(db.pool())
+            .await?;
+    Ok(found.into_iter().map(|(stream, seq)| (stream, u64::try_from(seq).unwrap_or(0))).collect())
+}
+
+pub(super) async fn head(db: &Db, stream: &str) -> Result<u64, DbError> {
+    let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) AS seq FROM audit WHERE stream = $1")
+        .bind(stream)
+        .fetch_one(db.pool())
+        .await?;
+    count(&row, "seq")
+}
+
+/// Rows that are about an incident.
+pub(super) async fn of_incident(
+    db: &Db,
+    stream: &str,
+    incident: &IncidentId,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<AuditEntry>, DbError> {
+    // What an act is about beside the incident, a decision or a command, stands in `subject`; the incident then in `detail`.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM audit WHERE stream = $1 AND at >= $2 AND (subject = $3 OR detail LIKE $4) \
+         ORDER BY seq LIMIT $5"
+    );
+    let found = sqlx::query(AssertSqlSafe(sql))
+        .bind(stream)
+        .bind(since.as_millis())
+        .bind(incident.as_str())
+        .bind(format!("%\"incident\":\"{incident}\"%"))
+        .bind(i64::from(limit))
+        .fetch_all(db.pool())
+        .await?;
+    found.iter().map(entry).collect()
+}
+
+/// A row as it is. What somebody has made unreadable is kept as a text: then its hash does not fit, and the row is
+/// named instead of the whole log being unreadable.
+pub(super) fn entry(row: &AnyRow) -> Result<AuditEntry, DbError> {
+    let json = |column: &str| -> Result<Value, DbError> {
+        let text: String = row.try_get(column)?;
+        Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    };
+    let roles: BTreeSet<String> = match json("roles")? {
+        Value::Array(roles) => roles.iter().map(|it| it.as_str().unwrap_or_default().to_owned()).collect(),
+        other => BTreeSet::from([other.to_string()]),
+    };
+    Ok(AuditEntry {
+        stream: row.try_get("stream")?,
+        seq: count(row, "seq")?,
+        at: time(row, "at")?,
+        actor: Actor {
+            name: row.try_get("actor")?,
+            roles,
+            via: Via::from(row.try_get::<String, _>("via")?),
+            verified: row.try_get::<i64, _>("verified")? != 0,
+        },
+        action: row.try_get("action")?,
+        target: row.try_get("target")?,
+        subject: row.try_get("subject")?,
+        detail: json("detail")?,
+        prev_hash: row.try_get("prev_hash")?,
+        hash: row.try_get("hash")?,
+    })
+}

@@ -1,0 +1,74 @@
+//! Outcomes of effects that change no machine: the notification's fate and the hop it leaves.
+
+use service_kit::db::{Db, DbError, Tx};
+use service_kit::outbox::{self, Claim, Outcome, Recorded};
+use shared_types::Timestamp;
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::Settled;
+use super::change::append_hops;
+use crate::notification::NotificationState;
+
+pub(super) async fn settle(
+    db: &Db,
+    claim: &Claim,
+    outcome: &Outcome,
+    settled: Settled<'_>,
+    now: Timestamp,
+) -> Result<Recorded, DbError> {
+    let mut tx = db.begin().await?;
+    let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
+    if recorded == Recorded::Fenced {
+        return Ok(recorded);
+    }
+    if let Some(id) = settled.notification {
+        update_notification(&mut tx, id, claim, outcome, recorded, now).await?;
+    }
+    if let (Recorded::Done, Some(incident), Some(hop)) = (recorded, settled.incident, &settled.hop) {
+        let lock = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update());
+        let there: Option<(String,)> =
+            sqlx::query_as(AssertSqlSafe(lock)).bind(incident.as_str()).fetch_optional(&mut *tx).await?;
+        if there.is_some() {
+            append_hops(&mut tx, incident, std::slice::from_ref(hop)).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(recorded)
+}
+
+async fn update_notification(
+    tx: &mut Tx<'_>,
+    id: Uuid,
+    claim: &Claim,
+    outcome: &Outcome,
+    recorded: Recorded,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let logged = matches!(outcome, Outcome::Done(answer) if answer.get("logged").is_some());
+    let state = match recorded {
+        Recorded::Done if logged => NotificationState::Logged,
+        Recorded::Done => NotificationState::Sent,
+        Recorded::Dead => NotificationState::Failed,
+        Recorded::Retrying(_) | Recorded::Fenced => NotificationState::Pending,
+    };
+    let answer = match outcome {
+        Outcome::Done(answer) => Some(answer.to_string()),
+        _ => None,
+    };
+    let unknown = matches!(outcome, Outcome::Unknown { .. });
+    sqlx::query(
+        "UPDATE notifications SET state = $2, attempts = $3, unknowns = $4, sent_at = $5, outcome = $6, \
+             last_error = COALESCE($7, last_error) WHERE id = $1",
+    )
+    .bind(id.to_string())
+    .bind(state.as_str())
+    .bind(claim.fence)
+    .bind(i64::from(claim.unknowns) + i64::from(unknown))
+    .bind((recorded == Recorded::Done).then_some(now.as_millis()))
+    .bind(answer)
+    .bind(outcome.reason().map(|reason| reason.replace('\0', "")))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

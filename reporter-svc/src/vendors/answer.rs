@@ -1,0 +1,118 @@
+//! From a vendor's answer to an outcome, by a table. Pure.
+
+use std::time::Duration;
+
+use service_kit::outbox::Outcome;
+
+/// One row of a vendor's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub status: Status,
+    pub code: Code,
+    pub means: Means,
+}
+
+/// Which HTTP status a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Is(u16),
+    /// The hundreds: `Class(5)` is 500–599.
+    Class(u16),
+}
+
+/// Which code in the body a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The body does not matter.
+    Any,
+    Is(&'static str),
+    /// The body is what the vendor documents, with a code that no earlier row names.
+    Other,
+    /// The body is not what the vendor documents.
+    Unreadable,
+}
+
+/// What an answer means for the effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    Done,
+    /// Not now: `Retry-After` is obeyed; without one it is a failure, and the schedule decides.
+    Patience,
+    /// Nothing happened; the schedule decides.
+    Failed,
+    /// It may have happened.
+    Unknown,
+    /// Nothing happened and nothing ever will.
+    Never,
+}
+
+/// What came back, read to the end (up to a limit).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Looks the answer up. An answer no row knows is unknown: nobody said that it did not happen.
+pub(super) fn means(table: &[Row], status: u16, code: Option<&str>) -> Means {
+    let matches = |row: &&Row| {
+        let status_matches = match row.status {
+            Status::Is(exactly) => status == exactly,
+            Status::Class(hundreds) => status / 100 == hundreds,
+        };
+        let code_matches = match row.code {
+            Code::Any => true,
+            Code::Is(named) => code == Some(named),
+            Code::Other => code.is_some(),
+            Code::Unreadable => code.is_none(),
+        };
+        status_matches && code_matches
+    };
+    table.iter().find(matches).map_or(Means::Unknown, |row| row.means)
+}
+
+/// The outcome of an answer that means anything but done.
+pub(super) fn outcome(means: Means, retry_after: Option<Duration>, reason: String) -> Outcome {
+    match (means, retry_after) {
+        (Means::Patience, Some(after)) => Outcome::Postponed { after, reason },
+        (Means::Patience | Means::Failed, _) => Outcome::Failed { reason },
+        (Means::Never, _) => Outcome::Never { reason },
+        (Means::Done | Means::Unknown, _) => Outcome::Unknown { reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[Row] = &[
+        Row { status: Status::Is(200), code: Code::Is("ok"), means: Means::Done },
+        Row { status: Status::Is(200), code: Code::Other, means: Means::Never },
+        Row { status: Status::Class(5), code: Code::Any, means: Means::Failed },
+    ];
+
+    #[test]
+    fn the_first_row_that_matches_holds() {
+        assert_eq!(means(TABLE, 200, Some("ok")), Means::Done);
+        assert_eq!(means(TABLE, 200, Some("no")), Means::Never);
+        assert_eq!(means(TABLE, 599, None), Means::Failed);
+    }
+
+    #[test]
+    fn an_answer_that_no_row_knows_is_unknown() {
+        assert_eq!(means(TABLE, 200, None), Means::Unknown);
+        assert_eq!(means(TABLE, 302, None), Means::Unknown);
+    }
+
+    #[test]
+    fn patience_without_a_time_is_left_to_the_schedule() {
+        let reason = || "429".to_owned();
+        assert_eq!(outcome(Means::Patience, None, reason()), Outcome::Failed { reason: reason() });
+        let after = Duration::from_secs(7);
+        assert_eq!(
+            outcome(Means::Patience, Some(after), reason()),
+            Outcome::Postponed { after, reason: reason() }
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! The vendors that effects go to, one module each, behind the ports of [`crate::effect`].
+//!
+//! A vendor module holds what its vendor promises and nothing else: the request, and one table from the
+//! answer to the outbox's outcome (done, retry after, never, unknown) with the link to the page it was read
+//! from. It makes one attempt, never sleeps, never retries by itself, and never lets a secret into an
+//! outcome, an error or a log line; the outbox does the rest.
+
+mod answer;
+mod http;
+mod log_only;
+mod pace;
+pub mod pagerduty;
+mod secrets;
+pub mod signature;
+pub mod slack;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Code, Means, Row, Status};
+pub use log_only::LogOnly;
+pub use pagerduty::{PagerDuty, PagerDutyRestSettings, PagerDutySettings};
+pub use slack::{Slack, SlackAccess, SlackInbound, SlackSettings, SlackUsers};
+
+/// What one vendor promises.
+pub trait Vendor {
+    /// For people and metric labels.
+    const NAME: &'static str;
+    /// The vendor's page that [`Self::TABLE`] was read from.
+    const REFERENCE: &'static str;
+    /// Answer → outcome; the first row that matches holds.
+    const TABLE: &'static [Row];
+}
+
+/// A setting that no client can be built from. Names the setting, never its value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VendorSettingsError {
+    #[error("{setting}: expected {expected}")]
+    Invalid { setting: &'static str, expected: &'static str },
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(String),
+}

@@ -1,0 +1,166 @@
+//! PagerDuty: Events API v2 to open, acknowledge and resolve (ES-1, ES-2, ES-4); with a REST token also
+//! the incident's priority and its acknowledgement (ES-3).
+//!
+//! One incident of ours is one dedup key of theirs, always the same, so a repeat joins what is already there. 202 means accepted, not yet an incident.
+//!
+//! - <https://developer.pagerduty.com/docs/events-api-v2-overview>
+//! - <https://developer.pagerduty.com/docs/send-alert-event>
+//! - <https://developer.pagerduty.com/docs/rest-api-rate-limits>
+
+mod event;
+mod rest;
+pub mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, RequestBuilder, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use service_kit::clock::Clock;
+use service_kit::outbox::Outcome;
+
+use super::answer::{self, Answer, Code, Means, Row, Status};
+use super::http;
+use super::secrets::Secrets;
+use super::{Vendor, VendorSettingsError};
+use crate::effect::{CheckPageAcknowledged, Pager, ResolvePage, SetPagePriority, TriggerPage};
+
+/// PagerDuty's own base URLs (US service region).
+pub const DEFAULT_EVENTS_URL: &str = "https://events.pagerduty.com";
+pub const DEFAULT_API_URL: &str = "https://api.pagerduty.com";
+
+/// How PagerDuty is reached. Printing it shows no secret.
+#[derive(Debug, Clone)]
+pub struct PagerDutySettings {
+    /// The integration key of the service.
+    pub routing_key: SecretString,
+    pub events_url: String,
+    pub rest: Option<PagerDutyRestSettings>,
+    /// For one call; must be shorter than the outbox lease.
+    pub timeout: Duration,
+}
+
+/// The REST API, for priorities and acknowledgements.
+#[derive(Debug, Clone)]
+pub struct PagerDutyRestSettings {
+    pub token: SecretString,
+    pub api_url: String,
+    /// A user's e-mail address, which account tokens must name to change an incident.
+    pub from: Option<String>,
+}
+
+/// A PagerDuty client.
+pub struct PagerDuty {
+    client: Client,
+    enqueue: Url,
+    routing_key: SecretString,
+    rest: Option<Rest>,
+    secrets: Secrets,
+    clock: Arc<dyn Clock>,
+}
+
+struct Rest {
+    base: Url,
+    token: SecretString,
+    from: Option<String>,
+}
+
+impl PagerDuty {
+    /// Checks the settings and builds the client.
+    ///
+    /// # Errors
+    /// A URL that is none, or a client that cannot be built.
+    pub fn new(settings: PagerDutySettings, clock: Arc<dyn Clock>) -> Result<Self, VendorSettingsError> {
+        let client = http::client(settings.timeout)?;
+        let setting = "PAGERDUTY_EVENTS_URL";
+        let enqueue = http::base_url(setting, &settings.events_url)?
+            .join("v2/enqueue")
+            .map_err(|_| VendorSettingsError::Invalid { setting, expected: "a base URL" })?;
+        let rest = match settings.rest {
+            None => None,
+            Some(rest) => Some(Rest {
+                base: http::base_url("PAGERDUTY_API_URL", &rest.api_url)?,
+                token: rest.token,
+                from: rest.from,
+            }),
+        };
+        let token = rest.as_ref().map(|rest| rest.token.clone());
+        let secrets = Secrets::new([settings.routing_key.clone()].into_iter().chain(token));
+        Ok(Self { client, enqueue, routing_key: settings.routing_key, rest, secrets, clock })
+    }
+
+    /// Whether priorities can be set and acknowledgements looked up.
+    #[must_use]
+    pub fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    async fn enqueue(&self, mut event: Value) -> Outcome {
+        let done = json!({ "dedup_key": event["dedup_key"] });
+        event["routing_key"] = json!(self.routing_key.expose_secret());
+        match self.ask(self.client.post(self.enqueue.clone()).json(&event)).await {
+            Ok(_) => Outcome::Done(done),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// One exchange; anything but "done" comes back as the outcome it means.
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Outcome> {
+        let answer = http::exchange(request, self.clock.now()).await?;
+        let means = answer::means(Self::TABLE, answer.status, None);
+        if means == Means::Done {
+            return Ok(answer);
+        }
+        let reason = format!("{} {}", answer.status, http::excerpt(&answer.body));
+        Err(answer::outcome(means, answer.retry_after, self.secrets.scrub(reason.trim_end())))
+    }
+}
+
+impl std::fmt::Debug for PagerDuty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PagerDuty").field("rest", &self.has_rest()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Pager for PagerDuty {
+    async fn trigger(&self, page: &TriggerPage) -> Outcome {
+        self.enqueue(event::trigger(page)).await
+    }
+
+    async fn set_priority(&self, priority: &SetPagePriority) -> Outcome {
+        self.put_priority(&priority.dedup_key, &priority.priority).await.unwrap_or_else(|outcome| outcome)
+    }
+
+    async fn resolve(&self, page: &ResolvePage) -> Outcome {
+        self.enqueue(event::resolve(&page.dedup_key)).await
+    }
+
+    async fn acknowledged(&self, page: &CheckPageAcknowledged) -> Outcome {
+        self.find_acknowledgement(&page.dedup_key).await.unwrap_or_else(|outcome| outcome)
+    }
+}
+
+impl Vendor for PagerDuty {
+    const NAME: &'static str = "pagerduty";
+    const REFERENCE: &'static str = "https://developer.pagerduty.com/docs/events-api-v2-overview";
+    const TABLE: &'static [Row] = TABLE;
+}
+
+const fn status(status: Status, means: Means) -> Row {
+    Row { status, code: Code::Any, means }
+}
+
+/// Both APIs answer by status alone: 202 (events) and 200 (REST) are done, 400 must never be sent again,
+/// 429 and 5xx are tried again. A 5xx promises nothing about the event, which the dedup key makes harmless.
+const TABLE: &[Row] = &[
+    status(Status::Class(2), Means::Done),
+    status(Status::Is(429), Means::Patience),
+    status(Status::Is(503), Means::Patience),
+    status(Status::Is(408), Means::Failed),
+    status(Status::Class(3), Means::Failed),
+    status(Status::Class(4), Means::Never),
+    status(Status::Class(5), Means::Unknown),
+];

@@ -1,0 +1,402 @@
+//! Slack: `chat.postMessage` with a bot token, or an incoming webhook a channel (NO-3).
+//!
+//! Slack does not recognise a repeat: a message whose outcome is unknown may appear twice. It must get
+//! values whose `&`, `<` and `>` are escaped ([`escape`]), or a metric's name could ping a whole channel.
+//!
+//! - <https://docs.slack.dev/reference/methods/chat.postMessage>
+//! - <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>
+//! - <https://docs.slack.dev/apis/web-api/rate-limits>
+//! - <https://docs.slack.dev/messaging/formatting-message-text>
+
+mod blocks;
+pub mod inbound;
+mod users;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, RequestBuilder, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use service_kit::clock::Clock;
+use service_kit::outbox::Outcome;
+
+use super::answer::{self, Answer, Code, Means, Row, Status};
+use super::http;
+use super::pace::Pace;
+use super::secrets::Secrets;
+use super::{Vendor, VendorSettingsError};
+use crate::effect::{Messenger, PostSlackMessage, TellSlackUser};
+
+pub use inbound::SlackInbound;
+pub use users::SlackUsers;
+
+/// Slack's own base URL.
+pub const DEFAULT_API_URL: &str = "https://slack.com/api/";
+
+/// How Slack is reached.
+#[derive(Debug, Clone)]
+pub struct SlackSettings {
+    pub access: SlackAccess,
+    /// Whether what is pressed comes back here: only then messages have buttons. Needs a bot token.
+    pub buttons: bool,
+    /// For one call; must be shorter than the outbox lease.
+    pub timeout: Duration,
+}
+
+/// What opens Slack's doors. Printing it shows no secret.
+#[derive(Debug, Clone)]
+pub enum SlackAccess {
+    /// A bot token with `chat:write`; knows threads.
+    BotToken { token: SecretString, api_url: String },
+    /// Channel (with `#`) → its incoming webhook's URL, which is the secret; no threads.
+    Webhooks(BTreeMap<String, SecretString>),
+}
+
+impl SlackAccess {
+    /// Reads `#channel=url,#other=url`, the form of `PHASEGATE_SLACK_WEBHOOKS`.
+    ///
+    /// # Errors
+    /// An entry that is not `channel=url`, or a channel that comes twice; the text is not shown.
+    pub fn webhooks(text: &SecretString) -> Result<Self, VendorSettingsError> {
+        let invalid = VendorSettingsError::Invalid {
+            setting: "PHASEGATE_SLACK_WEBHOOKS",
+            expected: "channel=https-url,… with each channel once",
+        };
+        let mut webhooks = BTreeMap::new();
+        for entry in text.expose_secret().split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let (channel, url) = entry.split_once('=').ok_or_else(|| invalid.clone())?;
+            let channel = with_hash(channel.trim());
+            let url = url.trim();
+            if channel == "#" || Url::parse(url).is_err() {
+                return Err(invalid);
+            }
+            if webhooks.insert(channel.into_owned(), SecretString::from(url)).is_some() {
+                return Err(invalid);
+            }
+        }
+        if webhooks.is_empty() { Err(invalid) } else { Ok(Self::Webhooks(webhooks)) }
+    }
+}
+
+/// A Slack client.
+pub struct Slack {
+    client: Client,
+    doors: Doors,
+    buttons: bool,
+    pace: Pace,
+    secrets: Secrets,
+    clock: Arc<dyn Clock>,
+}
+
+enum Doors {
+    Api { post_message: Url, post_ephemeral: Url, token: SecretString },
+    Webhooks(BTreeMap<String, SecretString>),
+}
+
+impl Slack {
+    /// Checks the settings and builds the client.
+    ///
+    /// # Errors
+    /// A URL that is none, or a client that cannot be built.
+    pub fn new(settings: SlackSettings, clock: Arc<dyn Clock>) -> Result<Self, VendorSettingsError> {
+        let client = http::client(settings.timeout)?;
+        let (doors, secrets) = match settings.access {
+            SlackAccess::BotToken { token, api_url } => {
+                let base = http::base_url("SLACK_API_URL", &api_url)?;
+                let expected = "a base URL such as https://slack.com/api/";
+                let method = |name: &str| {
+                    base.join(name)
+                        .map_err(|_| VendorSettingsError::Invalid { setting: "SLACK_API_URL", expected })
+                };
+                let (post_message, post_ephemeral) =
+                    (method("chat.postMessage")?, method("chat.postEphemeral")?);
+                let secrets = Secrets::new([token.clone()]);
+                (Doors::Api { post_message, post_ephemeral, token }, secrets)
+            }
+            SlackAccess::Webhooks(webhooks) => {
+                let secrets = Secrets::new(webhooks.values().flat_map(webhook_secrets));
+                (Doors::Webhooks(webhooks), secrets)
+            }
+        };
+        let buttons = settings.buttons;
+        Ok(Self { client, doors, buttons, pace: Pace::new(Duration::from_secs(1)), secrets, clock })
+    }
+
+    async fn send(&self, message: &PostSlackMessage, thread: Option<&str>) -> Outcome {
+        let channel = with_hash(&message.channel);
+        let now = self.clock.now();
+        if let Err(after) = self.pace.admit(&channel, now) {
+            return Outcome::Postponed { after, reason: format!("one message a second to {channel}") };
+        }
+        let outcome = match &self.doors {
+            Doors::Api { post_message, token, .. } => {
+                let blocks = blocks::blocks(&message.text, &message.buttons).filter(|_| self.buttons);
+                let with_buttons = blocks.is_some();
+                let body = api_body(&channel, &message.text, thread, blocks);
+                match http::exchange(self.api_call(post_message, token, &body), now).await {
+                    // A text must not be lost for its buttons.
+                    Ok(answer) if with_buttons && refuses_blocks(&answer) => {
+                        let body = api_body(&channel, &message.text, thread, None);
+                        self.settle(http::exchange(self.api_call(post_message, token, &body), now).await)
+                    }
+                    answer => self.settle(answer),
+                }
+            }
+            Doors::Webhooks(webhooks) => {
+                let Some(url) = webhooks.get(channel.as_ref()) else {
+                    return Outcome::Never { reason: format!("no webhook is configured for {channel}") };
+                };
+                let request = self.client.post(url.expose_secret()).json(&json!({ "text": message.text }));
+                self.settle(http::exchange(request, now).await)
+            }
+        };
+        if let Outcome::Postponed { after, .. } = &outcome {
+            self.pace.hold(&channel, self.clock.now(), *after);
+        }
+        outcome
+    }
+
+    fn api_call(&self, method: &Url, token: &SecretString, body: &Value) -> RequestBuilder {
+        self.client
+            .post(method.clone())
+            .bearer_auth(token.expose_secret())
+            .header("content-type", "application/json; charset=utf-8")
+            .body(body.to_string())
+    }
+
+    fn settle(&self, answer: Result<Answer, Outcome>) -> Outcome {
+        match answer {
+            Ok(answer) => self.outcome(&answer),
+            Err(outcome) => outcome,
+        }
+    }
+
+    fn outcome(&self, answer: &Answer) -> Outcome {
+        let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+        let code = match &self.doors {
+            Doors::Api { .. } => body.as_ref().and_then(api_code).map(Cow::Borrowed),
+            Doors::Webhooks(_) => webhook_code(&answer.body),
+        };
+        let means = answer::means(Self::TABLE, answer.status, code.as_deref());
+        if means == Means::Done {
+            let part = |name| body.as_ref().and_then(|body| body.get(name)).cloned().unwrap_or(Value::Null);
+            return Outcome::Done(match &self.doors {
+                Doors::Api { .. } => json!({ "ts": part("ts"), "channel": part("channel") }),
+                Doors::Webhooks(_) => json!({ "webhook": "ok" }),
+            });
+        }
+        let said = code.map_or_else(|| http::excerpt(&answer.body), Cow::into_owned);
+        let reason = self.secrets.scrub(format!("{} {said}", answer.status).trim_end());
+        answer::outcome(means, answer.retry_after, reason)
+    }
+}
+
+impl std::fmt::Debug for Slack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let doors = match &self.doors {
+            Doors::Api { .. } => "chat.postMessage",
+            Doors::Webhooks(_) => "webhooks",
+        };
+        f.debug_struct("Slack").field("by", &doors).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Messenger for Slack {
+    async fn post(&self, message: &PostSlackMessage, thread: Option<&str>, resend: bool) -> Outcome {
+        if resend {
+            let (channel, notification) = (&message.channel, message.notification);
+            tracing::warn!(channel, %notification, "sending again what may have been sent: it may appear twice");
+        }
+        self.send(message, thread).await
+    }
+
+    /// A courtesy: what Slack refuses is not worth a person's time.
+    async fn tell(&self, it: &TellSlackUser) -> Outcome {
+        let Doors::Api { post_ephemeral, token, .. } = &self.doors else {
+            return Outcome::Done(json!({ "told": false }));
+        };
+        let body = json!({ "channel": it.channel, "user": it.user, "text": it.text });
+        let request = self.api_call(post_ephemeral, token, &body);
+        match self.settle(http::exchange(request, self.clock.now()).await) {
+            Outcome::Done(_) => Outcome::Done(json!({ "told": true })),
+            Outcome::Never { reason } => Outcome::Done(json!({ "told": false, "refused": reason })),
+            other => other,
+        }
+    }
+}
+
+impl Vendor for Slack {
+    const NAME: &'static str = "slack";
+    const REFERENCE: &'static str = "https://docs.slack.dev/reference/methods/chat.postMessage";
+    const TABLE: &'static [Row] = TABLE;
+}
+
+/// A value made safe to stand in a message: `&`, `<`, `>` and nothing else, as Slack asks. For values
+/// only; the template's own text may hold links.
+#[must_use]
+pub fn escape(value: &str) -> Cow<'_, str> {
+    if !value.contains(['&', '<', '>']) {
+        return Cow::Borrowed(value);
+    }
+    Cow::Owned(value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"))
+}
+
+const fn code(code: &'static str, means: Means) -> Row {
+    Row { status: Status::Is(200), code: Code::Is(code), means }
+}
+
+const fn status(status: Status, means: Means) -> Row {
+    Row { status, code: Code::Any, means }
+}
+
+/// With HTTP 200 the body tells: `ok`, or the `error` of `"ok":false`. The codes are those of
+/// `chat.postMessage`; one that is not listed is tried again, as Slack says that others may come when it is
+/// in trouble. Slack says of `internal_error` and `fatal_error` that part of the call may have succeeded,
+/// and a gateway's 5xx promises no more.
+const TABLE: &[Row] = &[
+    code("ok", Means::Done),
+    code("ratelimited", Means::Patience),
+    code("rate_limited", Means::Patience),
+    code("message_limit_exceeded", Means::Never),
+    code("internal_error", Means::Unknown),
+    code("fatal_error", Means::Unknown),
+    code("service_unavailable", Means::Failed),
+    code("request_timeout", Means::Failed),
+    code("team_added_to_org", Means::Failed),
+    code("not_authed", Means::Never),
+    code("invalid_auth", Means::Never),
+    code("account_inactive", Means::Never),
+    code("token_expired", Means::Never),
+    code("token_revoked", Means::Never),
+    code("no_permission", Means::Never),
+    code("missing_scope", Means::Never),
+    code("not_allowed_token_type", Means::Never),
+    code("access_denied", Means::Never),
+    code("ekm_access_denied", Means::Never),
+    code("org_login_required", Means::Never),
+    code("team_access_not_granted", Means::Never),
+    code("method_deprecated", Means::Never),
+    code("channel_not_found", Means::Never),
+    code("not_in_channel", Means::Never),
+    code("is_archived", Means::Never),
+    code("is_inactive", Means::Never),
+    code("restricted_action", Means::Never),
+    code("restricted_action_read_only_channel", Means::Never),
+    code("restricted_action_thread_only_channel", Means::Never),
+    code("restricted_action_non_threadable_channel", Means::Never),
+    code("restricted_action_thread_locked", Means::Never),
+    code("cannot_reply_to_message", Means::Never),
+    code("thread_not_found", Means::Never),
+    code("msg_too_long", Means::Never),
+    code("msg_blocks_too_long", Means::Never),
+    code("no_text", Means::Never),
+    code("as_user_not_supported", Means::Never),
+    code("too_many_attachments", Means::Never),
+    code("invalid_arguments", Means::Never),
+    code("invalid_arg_name", Means::Never),
+    code("invalid_blocks", Means::Never),
+    code("invalid_charset", Means::Never),
+    code("invalid_json", Means::Never),
+    code("json_not_object", Means::Never),
+    code("invalid_post_type", Means::Never),
+    code("missing_post_type", Means::Never),
+    Row { status: Status::Is(200), code: Code::Other, means: Means::Failed },
+    Row { status: Status::Is(200), code: Code::Unreadable, means: Means::Unknown },
+    status(Status::Is(429), Means::Patience),
+    status(Status::Is(503), Means::Patience),
+    status(Status::Is(408), Means::Failed),
+    status(Status::Class(3), Means::Failed),
+    status(Status::Class(4), Means::Never),
+    status(Status::Class(5), Means::Unknown),
+];
+
+fn refuses_blocks(answer: &Answer) -> bool {
+    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    body.as_ref().and_then(api_code).is_some_and(|code| code.starts_with("invalid_blocks"))
+}
+
+fn api_body(channel: &str, text: &str, thread: Option<&str>, blocks: Option<Value>) -> Value {
+    let mut body = json!({
+        "channel": channel,
+        "text": text,
+        "unfurl_links": false,
+        "unfurl_media": false,
+    });
+    if let Some(thread) = thread {
+        body["thread_ts"] = json!(thread);
+    }
+    if let Some(blocks) = blocks {
+        body["blocks"] = blocks;
+    }
+    body
+}
+
+fn api_code(body: &Value) -> Option<&str> {
+    match body.get("ok")?.as_bool()? {
+        true => Some("ok"),
+        false => body.get("error")?.as_str(),
+    }
+}
+
+/// A webhook answers with one plain word.
+fn webhook_code(body: &[u8]) -> Option<Cow<'_, str>> {
+    let word = std::str::from_utf8(body).ok()?.trim();
+    let is_word =
+        !word.is_empty() && word.len() <= 64 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    is_word.then_some(Cow::Borrowed(word))
+}
+
+fn with_hash(channel: &str) -> Cow<'_, str> {
+    // An encoded id (`C0123ABCD`, `D…`, `G…`) is taken as it is.
+    let is_id = channel.len() >= 9
+        && channel.starts_with(['C', 'D', 'G'])
+        && channel.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    if channel.starts_with('#') || is_id { Cow::Borrowed(channel) } else { Cow::Owned(format!("#{channel}")) }
+}
+
+/// The URL and its path, either of which opens the channel.
+fn webhook_secrets(url: &SecretString) -> Vec<SecretString> {
+    let path = Url::parse(url.expose_secret()).map(|url| url.path().to_owned()).unwrap_or_default();
+    let path = if path.len() > 1 { path } else { String::new() };
+    vec![url.clone(), SecretString::from(path)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// NO-3
+    #[test]
+    fn a_value_cannot_hold_control_sequences_and_is_escaped_once() {
+        assert_eq!(escape("<!channel> a & b > c"), "&lt;!channel&gt; a &amp; b &gt; c");
+        assert_eq!(escape("&amp;"), "&amp;amp;");
+        assert!(matches!(escape("p95=2.81s \"*_~`"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn webhooks_are_read_by_channel_with_or_without_its_hash() {
+        let text = SecretString::from("#a=https://hooks.example/1?x=y, b=https://hooks.example/2,");
+        let SlackAccess::Webhooks(webhooks) = SlackAccess::webhooks(&text).unwrap() else { panic!() };
+        assert_eq!(webhooks.keys().collect::<Vec<_>>(), ["#a", "#b"]);
+        assert_eq!(webhooks["#a"].expose_secret(), "https://hooks.example/1?x=y");
+    }
+
+    #[test]
+    fn a_wrong_webhook_setting_is_refused_without_being_shown() {
+        for wrong in [
+            "",
+            "#a",
+            "#a=",
+            "=https://hooks.example/s3cret",
+            "#a=https://h.example/1,a=https://h.example/s3cret",
+        ] {
+            let error = SlackAccess::webhooks(&SecretString::from(wrong)).unwrap_err().to_string();
+            assert!(error.contains("PHASEGATE_SLACK_WEBHOOKS") && !error.contains("s3cret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! PagerDuty against its double.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use service_kit::outbox::Outcome;
+use vendor_doubles::{Mode, PagerDutyDouble, PagerDutyOptions, PagerDutyStatus};
+
+use super::{KEY, TIMEOUT, clock, incident, kind, page, pagerduty_at, question, resolution, target};
+use crate::effect::{Pager, SetPagePriority, Severity, TriggerPage};
+use crate::vendors::pagerduty::{PagerDuty, PagerDutySettings};
+
+fn client(double: &PagerDutyDouble, timeout: Duration) -> PagerDuty {
+    pagerduty_at(&double.url(), &double.routing_key(), &double.api_token(), timeout)
+}
+
+fn priority(name: &str) -> SetPagePriority {
+    SetPagePriority {
+        incident: incident(),
+        target: target(),
+        dedup_key: KEY.to_owned(),
+        priority: name.to_owned(),
+    }
+}
+
+/// ES-1, ES-3, ES-4
+#[tokio::test]
+async fn an_incident_is_one_incident_there_from_opening_to_resolution() {
+    let double = PagerDutyDouble::start().await.unwrap();
+    let pager = client(&double, TIMEOUT);
+    assert_eq!(pager.trigger(&page()).await, Outcome::Done(json!({ "dedup_key": KEY })));
+    let escalated = TriggerPage { priority: "P1".to_owned(), severity: Severity::Critical, ..page() };
+    assert_eq!(kind(&pager.trigger(&escalated).await), "done");
+    assert_eq!(kind(&pager.resolve(&resolution()).await), "done");
+    let [incident] = double.incidents().try_into().unwrap();
+    assert_eq!(incident.status, PagerDutyStatus::Resolved);
+    assert_eq!((incident.triggers, incident.severity.as_str()), (2, "critical"));
+    assert_eq!(incident.details["template"], "autosave-incident");
+    assert_eq!(incident.details["priority"], "P1");
+    assert_eq!(incident.details["rollback"]["command"], "phasegate rollback --target autosave --phase B");
+}
+
+/// ES-1
+#[tokio::test]
+async fn a_repeat_after_a_lost_reply_opens_no_second_incident() {
+    let double = PagerDutyDouble::start().await.unwrap();
+    for mode in [Mode::AcceptThenDropReply, Mode::ErrorAfterEffect(500), Mode::AcceptThenNeverAnswer] {
+        double.next(mode.clone());
+        let outcome = client(&double, Duration::from_millis(300)).trigger(&page()).await;
+        assert_eq!(kind(&outcome), "unknown", "{mode:?}");
+    }
+    assert_eq!(kind(&client(&double, TIMEOUT).trigger(&page()).await), "done");
+    assert_eq!(double.incidents().len(), 1);
+    assert_eq!(double.events().len(), 4);
+}
+
+/// ES-3
+#[tokio::test]
+async fn a_priority_is_found_by_name_and_set_once_the_incident_is_there() {
+    let options = PagerDutyOptions { appears_after_lookups: 1, ..PagerDutyOptions::default() };
+    let double = PagerDutyDouble::start_with(options).await.unwrap();
+    let pager = client(&double, TIMEOUT);
+    assert_eq!(kind(&pager.trigger(&page()).await), "done");
+    assert_eq!(kind(&pager.set_priority(&priority("P1")).await), "failed");
+    let set = pager.set_priority(&priority("P1")).await;
+    assert_eq!(set, Outcome::Done(json!({ "incident": "PINC0001", "priority": "P1" })));
+    assert_eq!(double.incidents()[0].priority.as_deref(), Some("P1"));
+    let reason = "the account has no priority named P9".to_owned();
+    assert_eq!(pager.set_priority(&priority("P9")).await, Outcome::Never { reason });
+}
+
+/// ES-3
+#[tokio::test]
+async fn an_acknowledgement_is_read_back_with_its_time_and_name() {
+    let double = PagerDutyDouble::start().await.unwrap();
+    let pager = client(&double, TIMEOUT);
+    assert_eq!(pager.acknowledged(&question()).await, Outcome::Done(Value::Null));
+    assert_eq!(kind(&pager.trigger(&page()).await), "done");
+    assert_eq!(pager.acknowledged(&question()).await, Outcome::Done(Value::Null));
+    assert!(double.acknowledge(KEY, "Ada"));
+    let Outcome::Done(found) = pager.acknowledged(&question()).await else { panic!() };
+    assert_eq!(found["by"], "Ada");
+    assert_eq!(found["at"], json!(double.incidents()[0].acknowledgements[0].0));
+}
+
+#[tokio::test]
+async fn without_a_rest_token_nothing_is_asked_of_the_rest_api() {
+    let double = PagerDutyDouble::start().await.unwrap();
+    let settings = PagerDutySettings {
+        routing_key: double.routing_key().into(),
+        events_url: double.url(),
+        rest: None,
+        timeout: TIMEOUT,
+    };
+    let pager = PagerDuty::new(settings, clock()).unwrap();
+    assert_eq!(kind(&pager.set_priority(&priority("P1")).await), "done");
+    assert_eq!(pager.acknowledged(&question()).await, Outcome::Done(Value::Null));
+    assert_eq!(double.attempts(), []);
+}
+
+#[tokio::test]
+async fn what_pagerduty_refuses_for_good_is_never_sent_again() {
+    let double = PagerDutyDouble::start().await.unwrap();
+    let wrong_key = pagerduty_at(&double.url(), "not-the-key", "not-the-token", TIMEOUT);
+    let Outcome::Never { reason } = wrong_key.trigger(&page()).await else { panic!() };
+    assert!(reason.starts_with("400") && reason.contains("Invalid routing key"), "{reason}");
+    assert_eq!(kind(&wrong_key.acknowledged(&question()).await), "never");
+    let empty = TriggerPage { summary: String::new(), ..page() };
+    assert_eq!(kind(&client(&double, TIMEOUT).trigger(&empty).await), "never");
+    assert_eq!(double.incidents(), []);
+}

@@ -1,0 +1,157 @@
+//! Slack against its double.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use service_kit::clock::ManualClock;
+use service_kit::outbox::Outcome;
+use vendor_doubles::{Mode, SlackDouble, SlackOptions};
+
+use super::{TIMEOUT, clock, kind, message, slack_by_token, slack_by_webhook};
+use crate::buttons::ButtonAct;
+use crate::effect::{Messenger, PostSlackMessage, TellSlackUser};
+use crate::vendors::slack::{Slack, SlackAccess, SlackSettings, escape};
+
+/// NO-3
+#[tokio::test]
+async fn a_later_message_joins_the_thread_of_the_first() {
+    let double = SlackDouble::start().await.unwrap();
+    let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
+    let Outcome::Done(first) = slack.post(&message("#a", "first"), None, false).await else { panic!() };
+    let other = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
+    let outcome = other.post(&message("#a", "second"), first["ts"].as_str(), false).await;
+    assert_eq!(kind(&outcome), "done");
+    let messages = double.messages_in("#a");
+    assert_eq!(messages[1].thread_ts.as_ref(), Some(&messages[0].ts));
+    assert!(first["channel"].as_str().unwrap().starts_with('C'));
+}
+
+/// NO-3: buttons beside the same text, where they come back; and never a text lost for its buttons.
+#[tokio::test]
+async fn a_message_has_buttons_only_where_they_lead_somewhere() {
+    let double = SlackDouble::start().await.unwrap();
+    let acknowledge = ButtonAct::Acknowledge { incident: super::incident() };
+    let message = PostSlackMessage { buttons: vec![acknowledge], ..message("#a", "🚨 violation") };
+    let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
+    assert_eq!(kind(&slack.post(&message, None, false).await), "done");
+    let access = SlackAccess::BotToken { token: double.token().into(), api_url: double.api_url() };
+    let mute = Slack::new(SlackSettings { access, buttons: false, timeout: TIMEOUT }, clock()).unwrap();
+    assert_eq!(kind(&mute.post(&message, None, false).await), "done");
+    let long = PostSlackMessage { text: "x".repeat(10_000), ..message.clone() };
+    let again = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
+    assert_eq!(kind(&again.post(&long, None, false).await), "done");
+    let shown: Vec<_> = double.messages().iter().map(|it| (it.text.chars().count(), it.buttons())).collect();
+    let acknowledge = || vec!["acknowledge".to_owned()];
+    assert_eq!(shown, [(11, acknowledge()), (11, vec![]), (10_000, acknowledge())]);
+}
+
+/// NO-3: an answer to one person is a courtesy: what Slack refuses is done with.
+#[tokio::test]
+async fn an_answer_is_shown_to_the_one_who_pressed() {
+    let double = SlackDouble::start().await.unwrap();
+    let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
+    let answer = TellSlackUser { channel: "C0DOUBLE".into(), user: "U1".into(), text: "Done.".into() };
+    assert_eq!(slack.tell(&answer).await, Outcome::Done(json!({ "told": true })));
+    assert_eq!(double.messages()[0].only_to.as_deref(), Some("U1"));
+    let refused = slack_by_token(&double.api_url(), "xoxb-other", TIMEOUT).tell(&answer).await;
+    assert_eq!(kind(&refused), "done");
+    let broken = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
+    double.next(Mode::TooManyRequests { retry_after: None });
+    assert_eq!(kind(&broken.tell(&answer).await), "failed", "it is tried again");
+}
+
+/// NO-3
+#[tokio::test]
+async fn values_are_shown_as_they_are_and_command_nothing() {
+    let double = SlackDouble::start().await.unwrap();
+    let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
+    let value = "<!channel> p95 > 2s & rising";
+    let text = format!("<https://example.com|runbook> {}", escape(value));
+    assert_eq!(kind(&slack.post(&message("#a", &text), None, false).await), "done");
+    let shown = &double.messages()[0];
+    assert!(shown.shown().ends_with(value));
+    assert_eq!(shown.control_sequences(), ["https://example.com|runbook"]);
+}
+
+/// NO-3
+#[tokio::test]
+async fn a_channel_gets_one_message_a_second_and_is_not_even_asked_before() {
+    let double = SlackDouble::start_with(SlackOptions { rate_limited: true, ..SlackOptions::default() })
+        .await
+        .unwrap();
+    let clock = clock();
+    let access = SlackAccess::BotToken { token: double.token().into(), api_url: double.api_url() };
+    let slack = Slack::new(
+        SlackSettings { access, buttons: true, timeout: TIMEOUT },
+        Arc::<ManualClock>::clone(&clock),
+    )
+    .unwrap();
+    assert_eq!(kind(&slack.post(&message("#a", "1"), None, false).await), "done");
+    let Outcome::Postponed { after, .. } = slack.post(&message("#a", "2"), None, false).await else {
+        panic!()
+    };
+    assert_eq!(after, Duration::from_secs(1));
+    assert_eq!(kind(&slack.post(&message("#b", "3"), None, false).await), "done");
+    assert_eq!(double.attempts().len(), 2);
+    // The clock is ahead of Slack's, which then refuses; that is obeyed, for that channel.
+    clock.advance(Duration::from_secs(1));
+    double.next(Mode::TooManyRequests { retry_after: Some(30) });
+    let refused = slack.post(&message("#a", "4"), None, false).await;
+    assert_eq!(kind(&refused), "postponed");
+    clock.advance(Duration::from_secs(20));
+    let Outcome::Postponed { after, .. } = slack.post(&message("#a", "4"), None, false).await else {
+        panic!()
+    };
+    assert_eq!(after, Duration::from_secs(10));
+    assert_eq!(double.attempts().len(), 3);
+}
+
+/// NO-4
+#[tokio::test]
+async fn a_lost_reply_is_unknown_and_the_message_may_be_there() {
+    let double = SlackDouble::start().await.unwrap();
+    for mode in [Mode::AcceptThenDropReply, Mode::ErrorAfterEffect(502), Mode::AcceptThenNeverAnswer] {
+        let slack = slack_by_token(&double.api_url(), &double.token(), Duration::from_millis(300));
+        double.next(mode.clone());
+        assert_eq!(kind(&slack.post(&message("#a", "x"), None, false).await), "unknown", "{mode:?}");
+    }
+    assert_eq!(double.messages().len(), 3);
+    let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
+    double.next(Mode::NotOk("msg_too_long"));
+    let outcome = slack.post(&message("#a", "x"), None, false).await;
+    assert_eq!(outcome, Outcome::Never { reason: "200 msg_too_long".to_owned() });
+    assert_eq!(double.messages().len(), 3);
+}
+
+#[tokio::test]
+async fn a_webhook_posts_to_its_channel_and_knows_no_other() {
+    let double = SlackDouble::start().await.unwrap();
+    let slack = slack_by_webhook("#a", &double.webhook_url("#a"), TIMEOUT);
+    assert_eq!(
+        slack.post(&message("#a", "text"), Some("1.2"), false).await,
+        Outcome::Done(json!({ "webhook": "ok" }))
+    );
+    let outcome = slack.post(&message("#b", "text"), None, false).await;
+    assert_eq!(outcome, Outcome::Never { reason: "no webhook is configured for #b".to_owned() });
+    let messages = double.messages();
+    assert_eq!((messages.len(), messages[0].channel.as_str(), messages[0].by_webhook), (1, "#a", true));
+}
+
+#[tokio::test]
+async fn what_slack_refuses_for_good_is_never_sent_again() {
+    let options = SlackOptions { channels: Some(vec!["#a".to_owned()]), ..SlackOptions::default() };
+    let double = SlackDouble::start_with(options).await.unwrap();
+    let long = "x".repeat(40_001);
+    for (token, channel, text, error) in [
+        (double.token().as_str(), "#nowhere", "text", "channel_not_found"),
+        ("xoxb-wrong", "#a", "text", "invalid_auth"),
+        (double.token().as_str(), "#a", "", "no_text"),
+        (double.token().as_str(), "#a", long.as_str(), "msg_too_long"),
+    ] {
+        let slack = slack_by_token(&double.api_url(), token, TIMEOUT);
+        let outcome = slack.post(&message(channel, text), None, false).await;
+        assert_eq!(outcome, Outcome::Never { reason: format!("200 {error}") });
+    }
+    assert_eq!(double.messages(), []);
+}

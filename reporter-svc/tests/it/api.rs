@@ -1,0 +1,216 @@
+//! The HTTP side, through the whole stack of layers.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use reporter_svc::machine::Event;
+use serde_json::{Value, json};
+use shared_types::Verdict;
+use shared_types::decision::ViolationAction;
+use tower::ServiceExt as _;
+
+use crate::rig::{Rig, minutes};
+
+pub(crate) async fn call(app: &Router, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+    call_with(app, method, path, body, &[]).await
+}
+
+pub(crate) async fn call_with(
+    app: &Router,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+    headers: &[(&str, &str)],
+) -> (StatusCode, Value) {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = match body {
+        Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())),
+        None => request.body(Body::empty()),
+    };
+    let response = app.clone().oneshot(request.unwrap()).await.unwrap();
+    let status = response.status();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+/// DE-5: 202 the first time, 200 with the same body after that.
+#[tokio::test]
+async fn a_decision_is_accepted_once_and_recognised_after_that() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let app = rig.router();
+    rig.clock.advance(minutes(15));
+    let decision = rig.decision(Verdict::Violation, Some(ViolationAction::Rollback)).await;
+    let body = serde_json::to_value(&decision).unwrap();
+    let (first, answer) = call(&app, "POST", "/v1/decisions", Some(body.clone())).await;
+    assert_eq!(first, StatusCode::ACCEPTED);
+    assert_eq!(answer["incident"], "INC-20261122-001");
+    let (second, again) = call(&app, "POST", "/v1/decisions", Some(body.clone())).await;
+    assert_eq!((second, again), (StatusCode::OK, answer));
+    let mut strange = body.clone();
+    strange["target"] = json!("nobody");
+    strange["decision_id"] = json!(uuid::Uuid::now_v7());
+    assert_eq!(call(&app, "POST", "/v1/decisions", Some(strange)).await.0, StatusCode::NOT_FOUND);
+    let mut wrong = body;
+    wrong["schema"] = json!("phasegate.decision/9");
+    assert_eq!(call(&app, "POST", "/v1/decisions", Some(wrong)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+/// PH-5: the refusal names everything that is missing.
+#[tokio::test]
+async fn a_refused_promotion_lists_what_is_missing() {
+    let rig = Rig::in_memory().await;
+    let app = rig.router();
+    let promotions = "/v1/rollouts/autosave/promotions";
+    let (status, problem) = call(&app, "POST", promotions, Some(json!({}))).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!(problem["blockers"][0]["code"], "not_started");
+    rig.bring_to("A").await;
+    let (status, problem) = call(&app, "POST", promotions, Some(json!({ "by": "ana" }))).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert_eq!(problem["type"], "urn:phasegate:problem:blocked");
+    assert_eq!(problem["blockers"][0]["code"], "gate_unsatisfied");
+    let (_, rollout) = call(&app, "GET", "/v1/rollouts/autosave", None).await;
+    assert_eq!(rollout["blockers"], problem["blockers"]);
+    assert_eq!((&rollout["phase"], &rollout["state"]), (&json!("A"), &json!("running")));
+}
+
+/// RB-7: refused when the phase is not the current one; a repeat under the same key answers the same.
+#[tokio::test]
+async fn a_manual_rollback_is_refused_in_another_phase_and_repeatable_under_its_key() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let app = rig.router();
+    let path = "/v1/rollouts/autosave/rollbacks";
+    let (status, problem) =
+        call(&app, "POST", path, Some(json!({ "phase": "C", "reason": "complaints" }))).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::CONFLICT, &json!("urn:phasegate:problem:wrong_phase"))
+    );
+    let body = json!({ "phase": "B", "reason": "complaints", "by": "ben" });
+    let key = [("idempotency-key", "k1")];
+    let (first, answer) = call_with(&app, "POST", path, Some(body.clone()), &key).await;
+    assert_eq!(first, StatusCode::ACCEPTED);
+    assert_eq!(answer["transition"]["to"], "A");
+    rig.work().await;
+    let (second, again) = call_with(&app, "POST", path, Some(body), &key).await;
+    assert_eq!((second, again), (StatusCode::OK, answer));
+    let other = json!({ "phase": "A", "reason": "complaints", "by": "ben" });
+    assert_eq!(call_with(&app, "POST", path, Some(other), &key).await.0, StatusCode::CONFLICT);
+    assert_eq!(rig.commands().len(), 1);
+    let empty = json!({ "phase": "A", "reason": "  " });
+    assert_eq!(call(&app, "POST", path, Some(empty)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+/// ES-3, ES-4, GO-3: acknowledgement, RCA and its confirmation over HTTP.
+#[tokio::test]
+async fn an_incident_is_acknowledged_explained_and_closed() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("A").await;
+    rig.violation().await;
+    let app = rig.router();
+    let path = |rest: &str| format!("/v1/incidents/INC-20261122-001{rest}");
+    let (status, incident) = call(&app, "GET", &path(""), None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(!incident["timeline"].as_array().unwrap().is_empty());
+    assert!(!incident["effects"].as_array().unwrap().is_empty());
+    let (_, acknowledged) = call(&app, "POST", &path("/acknowledgement"), Some(json!({ "by": "ana" }))).await;
+    assert_eq!(acknowledged["acknowledged_by"], "ana");
+    let confirm = json!({ "by": "gov", "comment": "RCA confirmed" });
+    let (early, problem) = call(&app, "POST", &path("/rca/confirmation"), Some(confirm.clone())).await;
+    assert_eq!((early, &problem["blockers"][0]["code"]), (StatusCode::CONFLICT, &json!("rca_missing")));
+    let found = json!({ "cause": "the lock", "prevention": "shard it", "link": "wiki/1", "by": "ana" });
+    let (_, submitted) = call(&app, "PUT", &path("/rca"), Some(found)).await;
+    assert_eq!(
+        (&submitted["rca"]["state"], &submitted["rca"]["in_time"]),
+        (&json!("submitted"), &json!(true))
+    );
+    let (_, closed) = call(&app, "POST", &path("/rca/confirmation"), Some(confirm)).await;
+    assert_eq!((&closed["state"], &closed["rca"]["confirmed_by"]), (&json!("closed"), &json!("gov")));
+    let (late, _) = call(&app, "POST", &path("/acknowledgement"), Some(json!({}))).await;
+    assert_eq!(late, StatusCode::CONFLICT);
+    let (none, _) = call(&app, "GET", "/v1/incidents/INC-20200101-001", None).await;
+    assert_eq!(none, StatusCode::NOT_FOUND);
+}
+
+/// RB-4: a person's retry over HTTP, and only of what was given up.
+#[tokio::test]
+async fn a_dead_rollback_is_retried_over_http() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let failure = || service_kit::outbox::Outcome::Failed { reason: "exit status 1".into() };
+    rig.world.executor.lock().unwrap().extend((0..5).map(|_| failure()));
+    rig.violation().await;
+    for _ in 0..4 {
+        rig.pass(minutes(5)).await;
+    }
+    let app = rig.router();
+    let (_, dead) = call(&app, "GET", "/v1/effects?state=dead&limit=5", None).await;
+    let id = dead["items"][0]["id"].as_str().unwrap().to_owned();
+    let (status, effect) = call(&app, "POST", &format!("/v1/effects/{id}/retry"), None).await;
+    assert_eq!((status, &effect["state"]), (StatusCode::OK, &json!("ready")));
+    rig.work().await;
+    let (again, _) = call(&app, "POST", &format!("/v1/effects/{id}/retry"), None).await;
+    assert_eq!(again, StatusCode::CONFLICT);
+    assert_eq!(call(&app, "POST", "/v1/effects/nothing/retry", None).await.0, StatusCode::NOT_FOUND);
+    let (_, rollout) = call(&app, "GET", "/v1/rollouts/autosave", None).await;
+    assert_eq!(rollout["phase"], "A");
+}
+
+/// DA-1: the served document is the written one, but for the time.
+#[tokio::test]
+async fn the_dashboard_is_served_as_it_is_written() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    rig.violation().await;
+    rig.effects.publisher.publish().await.unwrap();
+    let (_, served) = call(&rig.router(), "GET", "/v1/dashboard", None).await;
+    let file = std::fs::read(reporter_svc::files::dashboard(rig.data.path())).unwrap();
+    let written: Value = serde_json::from_slice(&file).unwrap();
+    assert_eq!(served, written);
+    assert_eq!(served["targets"][0]["rollback_active"], true);
+}
+
+/// Lists page through an opaque cursor; a wrong limit or cursor is the caller's fault.
+#[tokio::test]
+async fn lists_page() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("A").await;
+    for _ in 0..3 {
+        rig.judged(Verdict::Warn, None).await;
+    }
+    let app = rig.router();
+    let (_, first) = call(&app, "GET", "/v1/notifications?limit=2&kind=warn", None).await;
+    assert_eq!(first["items"].as_array().unwrap().len(), 2);
+    let next = first["next"].as_str().unwrap();
+    let (_, rest) =
+        call(&app, "GET", &format!("/v1/notifications?limit=2&kind=warn&cursor={next}"), None).await;
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
+    for wrong in ["limit=0", "limit=1001", "cursor=x"] {
+        let (status, _) = call(&app, "GET", &format!("/v1/notifications?{wrong}"), None).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    for path in ["/v1/rollouts", "/v1/incidents", "/v1/effects"] {
+        assert_eq!(call(&app, "GET", path, None).await.0, StatusCode::OK, "{path}");
+    }
+}
+
+/// PH-1: start over HTTP; unknown targets are 404.
+#[tokio::test]
+async fn start_is_accepted_once() {
+    let rig = Rig::in_memory().await;
+    let app = rig.router();
+    let (status, rollout) = call(&app, "POST", "/v1/rollouts/autosave/start", Some(json!({}))).await;
+    assert_eq!((status, &rollout["transition"]["to"]), (StatusCode::ACCEPTED, &json!("A")));
+    let (again, _) = call(&app, "POST", "/v1/rollouts/autosave/start", Some(json!({}))).await;
+    assert_eq!(again, StatusCode::CONFLICT);
+    let (unknown, _) = call(&app, "POST", "/v1/rollouts/nobody/start", Some(json!({}))).await;
+    assert_eq!(unknown, StatusCode::NOT_FOUND);
+    rig.work().await;
+    let applied = rig.event(Event::Start { by: "ana".into() }).await;
+    assert!(matches!(applied, reporter_svc::store::Changed::Rejected { .. }));
+}

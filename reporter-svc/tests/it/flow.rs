@@ -1,0 +1,142 @@
+//! A violation from its decision to the resolved page, on both engines.
+
+use phasegate_tests::stores::both_engines;
+use reporter_svc::machine::Event;
+use reporter_svc::store::MIGRATIONS;
+use shared_types::Verdict;
+use shared_types::incident::IncidentState;
+use shared_types::rollout::TransitionState;
+
+use crate::rig::{Rig, phase, submission};
+
+/// DE-3, DE-5, RB-1, RB-5, RB-6, RB-8, ES-1, ES-4, NO-5: the whole story, with every hop in its log.
+#[tokio::test]
+async fn a_violation_is_rolled_back_watched_and_closed() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        rig.bring_to("B").await;
+        let decision = rig.violation().await;
+
+        assert_eq!(rig.commands(), [(phase("B"), phase("A"))]);
+        assert_eq!(rig.phase().await, phase("A"));
+        let incident = rig.incident().await;
+        assert_eq!(incident.id.as_str(), "INC-20261122-001");
+        assert_eq!(incident.decisions, [decision.decision_id]);
+        assert_eq!(incident.rollback.as_ref().unwrap().state, TransitionState::Succeeded);
+        assert!(incident.runbook.as_ref().unwrap().contains("Rollback of AutoSave: B → A"));
+        let hops: Vec<&str> = incident.timeline.iter().map(|hop| hop.kind.as_str()).collect();
+        for hop in [
+            "batch_window_ended",
+            "decided",
+            "decision_received",
+            "incident_opened",
+            "rollback_requested",
+            "directive_delivered",
+            "collection_stopped",
+            "command_started",
+            "command_finished",
+            "phase_changed",
+            "autosave-rollback",
+            "watch_started",
+            "notification_sent",
+        ] {
+            assert!(hops.contains(&hop), "{hop} is missing in {hops:?}");
+        }
+        let page = rig.world.pages.lock().unwrap()[0].clone();
+        assert_eq!((page.priority.as_str(), page.template.as_str()), ("P2", "autosave-incident"));
+        assert!(page.rollback_command.unwrap().starts_with("phasegate rollback --target autosave --phase B"));
+
+        for _ in 0..6 {
+            rig.judged(Verdict::Ok, None).await;
+        }
+        assert_eq!(rig.incident().await.state, IncidentState::Recovered);
+        let id = incident.id;
+        rig.on_incident(&id, submission("ana")).await;
+        rig.on_incident(&id, Event::RcaConfirmed { by: "gov".into(), comment: "RCA confirmed".into() }).await;
+        rig.work().await;
+        assert_eq!(rig.incident().await.state, IncidentState::Closed);
+        assert_eq!(rig.world.resolved.lock().unwrap().len(), 1);
+        assert_eq!(rig.commands().len(), 1);
+        rig.assert_nothing_is_left().await;
+    })
+    .await;
+}
+
+/// RB-5, CO-6: the collector hears: stop, then the new phase with the recovery's cadence; never an older one.
+#[tokio::test]
+async fn the_collector_hears_stop_and_then_the_new_phase() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    rig.violation().await;
+    let heard = rig.world.directives.lock().unwrap().clone();
+    let mut newest = heard.clone();
+    newest.dedup_by_key(|it| it.sequence);
+    let told: Vec<_> = newest.iter().map(|it| (it.phase.as_str(), it.collect, it.cadence_ms)).collect();
+    assert_eq!(told, [("B", false, 900_000), ("A", true, 300_000)]);
+    assert!(heard.is_sorted_by_key(|it| it.sequence));
+}
+
+/// DE-1, DA-1: the ok text goes out only when the file shows the values, and only from phase B on.
+#[tokio::test]
+async fn an_ok_text_follows_the_dashboard() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("A").await;
+    rig.judged(Verdict::Ok, None).await;
+    assert!(rig.texts("#autosave-rollout").is_empty());
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let decision = rig.judged(Verdict::Ok, None).await;
+    let texts = rig.texts("#autosave-rollout");
+    assert_eq!(texts.len(), 1);
+    assert!(texts[0].contains("AutoSave B OK") && texts[0].contains("p95=1.71s"), "{texts:?}");
+    let file = reporter_svc::files::dashboard(rig.data.path());
+    let shown: shared_types::dashboard::Dashboard =
+        serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let card = &shown.targets[0];
+    assert_eq!(card.window, Some(decision.window));
+    assert_eq!(card.slos, decision.metrics);
+}
+
+/// DE-2: warnings in A and B, not in C.
+#[tokio::test]
+async fn a_warning_goes_out_in_the_phases_the_policy_names() {
+    for (id, expected) in [("A", 1), ("B", 1), ("C", 0)] {
+        let rig = Rig::in_memory().await;
+        rig.bring_to(id).await;
+        rig.judged(Verdict::Warn, None).await;
+        assert_eq!(rig.texts("#autosave-rollout").len(), expected, "phase {id}");
+    }
+}
+
+/// DA-3
+#[tokio::test]
+async fn the_banner_is_on_during_the_incident_and_off_one_cycle_later() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let active = async |rig: &Rig| {
+        reporter_svc::dashboard::document(&rig.reporter).await.unwrap().targets[0].rollback_active
+    };
+    assert!(!active(&rig).await);
+    rig.violation().await;
+    for _ in 0..6 {
+        assert!(active(&rig).await);
+        rig.judged(Verdict::Ok, None).await;
+    }
+    assert!(active(&rig).await);
+    rig.judged(Verdict::Ok, None).await;
+    assert!(!active(&rig).await);
+}
+
+/// RB-5: one line a rollback in the runbook log.
+#[tokio::test]
+async fn the_runbook_log_gets_one_line_a_rollback() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    rig.violation().await;
+    let log = std::fs::read_to_string(reporter_svc::files::runbook(rig.data.path())).unwrap();
+    let lines: Vec<serde_json::Value> = log.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(lines.len(), 1);
+    let text = lines[0]["text"].as_str().unwrap();
+    assert!(text.starts_with("Rollback invoked: `phasegate rollback --target autosave --phase B"), "{text}");
+    assert!(text.ends_with("initiated_by=phasegate / reason=save_latency_p95"), "{text}");
+}

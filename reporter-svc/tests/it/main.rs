@@ -1,0 +1,18 @@
+//! The reporter's parts together: real stores, a clock moved by hand, vendors and commands that do as told.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test")]
+
+mod api;
+mod audit;
+mod audit_tampering;
+mod daily;
+mod evidence;
+mod flow;
+mod hard_cases;
+mod incidents;
+mod page;
+mod people;
+mod policy;
+mod rig;
+mod slack;
+mod store;
+mod texts;

@@ -1,0 +1,260 @@
+//! The conformance suite: every method of the store, on every engine.
+
+use phasegate_tests::stores::both_engines;
+use reporter_svc::machine::{Event, Reason};
+use reporter_svc::reporter::Cause;
+use reporter_svc::store::*;
+use service_kit::audit::AuditDraft;
+use service_kit::clock::Clock;
+use service_kit::outbox::{ListFilter, Outcome, Recorded};
+use shared_types::incident::IncidentState;
+use shared_types::{Actor, IncidentId, TargetName, Verdict, Via};
+
+use crate::rig::{Rig, autosave, minutes};
+
+#[tokio::test]
+async fn targets_and_revision() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let store = &rig.reporter.store;
+        let names = ["zeta", "alpha"].map(|it| TargetName::parse(it).unwrap());
+        store.ensure_targets(&names, rig.clock.now()).await.unwrap();
+        store.ensure_targets(&names, rig.clock.now()).await.unwrap();
+        let listed = store.targets(None, 10).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|it| it.state.target.as_str()).collect();
+        assert_eq!(listed, ["alpha", "autosave", "zeta"]);
+        assert_eq!(store.targets(Some("alpha"), 1).await.unwrap()[0].state.target, autosave());
+        assert_eq!(store.revision().await.unwrap(), 0);
+        rig.event(Event::Start { by: "ana".into() }).await;
+        assert_eq!(store.revision().await.unwrap(), 1);
+        assert_eq!(store.target(&autosave()).await.unwrap().unwrap().version, 1);
+        assert!(store.target(&TargetName::parse("nobody").unwrap()).await.unwrap().is_none());
+        store.ping().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_act_is_answered_as_the_first_time() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let act = Act { request_id: "r1".into(), fingerprint: "start".into() };
+        let other = Act { fingerprint: "something else".into(), ..act.clone() };
+        let start = async |act: &Act| {
+            let cause = Cause { act: Some(act), ..Cause::default() };
+            let event = Event::Start { by: "ana".into() };
+            rig.reporter.apply(&autosave(), cause, &|_| event.clone()).await.unwrap()
+        };
+        let Changed::Applied { answer: first, .. } = start(&act).await else { panic!("not applied") };
+        rig.work().await;
+        let Changed::Repeated { answer } = start(&act).await else { panic!("not known") };
+        assert_eq!(answer, first);
+        assert!(matches!(start(&other).await, Changed::KeyReused));
+    })
+    .await;
+}
+
+/// What an act was answered is kept once, whether it changed something or not, and what is to be told goes with it.
+#[tokio::test]
+async fn an_answer_is_remembered_once() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let store = &rig.reporter.store;
+        let act = Act { request_id: "slack:1".into(), fingerprint: "start".into() };
+        let message = service_kit::outbox::NewMessage {
+            dedup_key: "tell:1".into(),
+            lane: "slack-answer/U1".into(),
+            kind: "TellSlackUser",
+            subject: "U1".into(),
+            payload: serde_json::json!({ "channel": "C1", "user": "U1", "text": "Not done." }),
+            due_at: rig.clock.now(),
+            retry: service_kit::outbox::RetrySchedule::then_dead([]),
+        };
+        for text in ["first", "second"] {
+            let answer = serde_json::json!(text);
+            store.remember(&act, &answer, Some(&message), rig.clock.now()).await.unwrap();
+        }
+        let cause = Cause { act: Some(&act), ..Cause::default() };
+        let event = Event::Start { by: "ana".into() };
+        let changed = rig.reporter.apply(&autosave(), cause, &|_| event.clone()).await.unwrap();
+        let Changed::Repeated { answer } = changed else { panic!("{changed:?}") };
+        assert_eq!(answer, "first");
+        rig.work().await;
+        assert_eq!(rig.world.answers.lock().unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rejection_and_an_unknown_name_leave_nothing_behind() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let refused = rig.event(Event::Promote { by: "ana".into(), from: None }).await;
+        let Changed::Rejected { rejection, .. } = refused else { panic!("{refused:?}") };
+        assert_eq!(rejection.reason, Reason::Blocked);
+        assert_eq!(rig.reporter.store.revision().await.unwrap(), 0);
+        let nobody = TargetName::parse("nobody").unwrap();
+        let event = Event::Tick;
+        let unknown = rig.reporter.apply(&nobody, Cause::default(), &|_| event.clone()).await.unwrap();
+        assert!(matches!(unknown, Changed::UnknownTarget));
+        let id = IncidentId::parse("INC-20260101-001").unwrap();
+        assert!(matches!(rig.on_incident(&id, Event::Tick).await, Changed::UnknownIncident));
+        let cause = Cause { retry: Some("no-such-effect"), ..Cause::default() };
+        let event = Event::TransitionRetried { transition: uuid::Uuid::nil(), by: "ana".into() };
+        let dead = rig.reporter.apply(&autosave(), cause, &|_| event.clone()).await.unwrap();
+        assert!(matches!(dead, Changed::NotDead));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lists_go_newest_first_and_page_by_cursor() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let store = &rig.reporter.store;
+        for _ in 0..3 {
+            rig.bring_to("A").await;
+            rig.violation().await;
+            rig.pass(minutes(16)).await;
+        }
+        let all = store.incidents(&IncidentFilter::default(), None, 10).await.unwrap();
+        let ids: Vec<_> = all.iter().map(|it| it.id.as_str().to_owned()).collect();
+        assert_eq!(ids, ["INC-20261122-003", "INC-20261122-002", "INC-20261122-001"]);
+        let after = (all[0].opened_at.as_millis(), ids[0].clone());
+        let rest = store.incidents(&IncidentFilter::default(), Some(&after), 10).await.unwrap();
+        assert_eq!(rest.len(), 2);
+        let filter = IncidentFilter { target: Some(autosave()), state: Some(IncidentState::Recovered) };
+        assert_eq!(store.incidents(&filter, None, 10).await.unwrap().len(), 3);
+        let open = IncidentFilter { state: Some(IncidentState::Open), ..IncidentFilter::default() };
+        assert!(store.incidents(&open, None, 10).await.unwrap().is_empty());
+        assert_eq!(store.incident(&all[0].id).await.unwrap().as_ref(), Some(&all[0]));
+        assert_eq!(store.decisions_of(&all[0].id).await.unwrap().len(), 1);
+
+        let told = NotificationFilter { incident: Some(all[0].id.clone()), ..NotificationFilter::default() };
+        let told = store.notifications(&told, None, 10).await.unwrap();
+        let kinds: Vec<_> = told.iter().map(|it| it.kind.as_str()).collect();
+        assert_eq!(kinds, ["rollback", "page", "incident"]);
+        let page = store.notifications(&NotificationFilter::default(), None, 2).await.unwrap();
+        let after = (page[1].created_at.as_millis(), page[1].id.to_string());
+        let next = store.notifications(&NotificationFilter::default(), Some(&after), 100).await.unwrap();
+        assert_eq!(
+            page.len() + next.len(),
+            store.notifications(&NotificationFilter::default(), None, 100).await.unwrap().len()
+        );
+        let filter = NotificationFilter {
+            target: Some(autosave()),
+            kind: Some("page".into()),
+            state: Some("sent".into()),
+            ..NotificationFilter::default()
+        };
+        let pages = store.notifications(&filter, None, 100).await.unwrap();
+        assert!(pages.len() >= 3 && pages.iter().all(|it| it.kind == "page"));
+        let thread = store.thread(&all[0].id, "#incident-autosave").await.unwrap();
+        assert!(thread.unwrap()["ts"].is_string());
+        assert!(store.thread(&all[0].id, "#nowhere").await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_due_is_found_by_its_time() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let store = &rig.reporter.store;
+        assert_eq!(store.next_due().await.unwrap(), None);
+        rig.bring_to("A").await;
+        rig.violation().await;
+        let banner = rig.clock.now().plus(minutes(15));
+        assert_eq!(store.next_due().await.unwrap(), Some(banner));
+        assert!(store.due(rig.clock.now(), 10).await.unwrap().is_empty());
+        assert_eq!(store.due(banner, 10).await.unwrap(), [Due { target: autosave(), incident: None }]);
+        let both = store.due(rig.clock.now().plus(minutes(30)), 10).await.unwrap();
+        assert_eq!(both.len(), 2);
+        assert_eq!(store.due(rig.clock.now().plus(minutes(30)), 1).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn effects_are_listed_retried_and_counted() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let store = &rig.reporter.store;
+        rig.bring_to("A").await;
+        rig.world.slack.lock().unwrap().push_back(Outcome::Never { reason: "channel_not_found".into() });
+        rig.judged(Verdict::Warn, None).await;
+        let dead = ListFilter { state: Some("dead".into()), ..ListFilter::default() };
+        let found = store.effects(&dead, None, 10).await.unwrap().items;
+        assert_eq!(found.len(), 1);
+        assert_eq!(store.outbox_stats(rig.clock.now()).await.unwrap().dead, 1);
+        let failed = NotificationFilter { state: Some("failed".into()), ..NotificationFilter::default() };
+        assert_eq!(store.notifications(&failed, None, 10).await.unwrap().len(), 1);
+        let retry = async || {
+            let act = AuditDraft {
+                actor: Actor::service("ana", Via::Api),
+                action: "effect.retried",
+                subject: Some(found[0].id.clone()),
+                detail: serde_json::json!({}),
+            };
+            store.retry_effect(&found[0].id, Some(&autosave()), act, rig.clock.now()).await.unwrap()
+        };
+        assert!(retry().await);
+        assert!(!retry().await);
+        let retried = store.audit_piece("autosave", 1, 100).await.unwrap();
+        let retried: Vec<_> = retried.iter().filter(|it| it.action == "effect.retried").collect();
+        assert_eq!(retried.len(), 1, "only the one that did something: {retried:?}");
+        assert_eq!(retried[0].actor.name, "ana");
+        rig.work().await;
+        assert_eq!(store.effect(&found[0].id).await.unwrap().unwrap().state, "done");
+        assert!(store.notifications(&failed, None, 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fenced_outcome_changes_nothing() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let store = &rig.reporter.store;
+        rig.bring_to("A").await;
+        rig.clock.advance(minutes(15));
+        let warn = rig.decision(Verdict::Warn, None).await;
+        rig.reporter.decide(&warn).await.unwrap();
+        let lease = |_: &str| minutes(1);
+        let claim = async || {
+            let now = rig.clock.now();
+            service_kit::outbox::claim(&rig.db, "w", "slack", 1, &lease, now).await.unwrap().remove(0)
+        };
+        let lost = claim().await;
+        rig.clock.advance(minutes(2));
+        let held = claim().await;
+        let notification = held.decode::<reporter_svc::effect::PostSlackMessage>().unwrap().notification;
+        let settled = || Settled { notification: Some(notification), incident: None, hop: None };
+        let done = Outcome::Done(serde_json::Value::Null);
+        let now = rig.clock.now();
+        assert_eq!(store.settle(&lost, &done, settled(), now).await.unwrap(), Recorded::Fenced);
+        let pending = NotificationFilter { state: Some("pending".into()), ..NotificationFilter::default() };
+        assert_eq!(store.notifications(&pending, None, 10).await.unwrap().len(), 1);
+        assert_eq!(store.settle(&held, &done, settled(), now).await.unwrap(), Recorded::Done);
+        assert!(store.notifications(&pending, None, 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn old_rows_are_forgotten_some_at_a_time() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let store = &rig.reporter.store;
+        rig.bring_to("A").await;
+        for _ in 0..3 {
+            rig.judged(Verdict::Warn, None).await;
+        }
+        let later = Some(rig.clock.now().plus(minutes(1)));
+        assert_eq!(store.forget(None, None, 100).await.unwrap(), 0);
+        assert_eq!(store.forget(later, None, 2).await.unwrap(), 2);
+        assert_eq!(store.forget(later, later, 100).await.unwrap(), 4);
+        assert_eq!(store.forget(later, later, 100).await.unwrap(), 0);
+    })
+    .await;
+}

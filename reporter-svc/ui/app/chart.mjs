@@ -1,0 +1,129 @@
+// One metric over time: what was observed, its limit, its warning line, and what happened to the rollout meanwhile.
+import { useEffect, useRef } from "preact/hooks";
+import UPlot from "uplot";
+import { clockTime, dayTime, figure } from "./format.mjs";
+import { html } from "./html.mjs";
+import { named, t, useLanguage } from "./i18n.mjs";
+
+/** @typedef {import("./api.mjs").Schemas} Schemas */
+/** @typedef {{at: number, text: string, kind: "phase" | "incident"}} Mark */
+/** @typedef {{end: number, observed: number | null, threshold: number, verdict: string}} Point */
+
+const HEIGHT = 190;
+/** A limit holds for the whole window that ends where it is drawn. */
+const stepped = UPlot.paths.stepped?.({ align: -1 });
+const sync = UPlot.sync("phasegate");
+
+/** @param {string} name */
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/**
+ * @param {Mark[]} marks
+ * @returns {(plot: any) => void}
+ */
+const drawMarks = (marks) => (plot) => {
+  const { ctx } = plot;
+  const { left, top, width, height } = plot.bbox;
+  ctx.save();
+  ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  for (const [index, mark] of marks.entries()) {
+    const x = plot.valToPos(mark.at / 1000, "x", true);
+    if (x < left || x > left + width) continue;
+    ctx.strokeStyle = ctx.fillStyle = colour(mark.kind === "incident" ? "--violation" : "--quiet");
+    ctx.setLineDash(mark.kind === "incident" ? [] : [4 * devicePixelRatio, 3 * devicePixelRatio]);
+    ctx.lineWidth = devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(x, top);
+    ctx.lineTo(x, top + height);
+    ctx.stroke();
+    const right = x + ctx.measureText(mark.text).width + 6 > left + width;
+    ctx.textAlign = right ? "right" : "left";
+    ctx.fillText(mark.text, x + (right ? -4 : 4) * devicePixelRatio, top + (mark.kind === "incident" ? 37 : 11 + (index % 2) * 13) * devicePixelRatio);
+  }
+  ctx.restore();
+};
+
+/** @param {string} metric @param {string} unit @param {Mark[]} marks @param {number} width */
+function options(metric, unit, marks, width) {
+  const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
+  const value = (/** @type {any} */ _, /** @type {number | null} */ it) => figure(it, unit);
+  return {
+    width,
+    height: HEIGHT,
+    cursor: { sync: { key: sync.key }, drag: { x: true, y: false } },
+    legend: { live: true },
+    scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high > 0 ? high * 1.12 : 1] } },
+    axes: [
+      { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((it) => clockTime(it * 1000).slice(0, ticks.length > 1 && (ticks[1] ?? 0) - (ticks[0] ?? 0) < 60 ? 8 : 5)) },
+      { ...axis, size: 58, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((it) => figure(it, unit)) },
+    ],
+    series: [
+      { label: t("col.window"), value: (/** @type {any} */ _, /** @type {number | null} */ it) => (it === null ? "–" : dayTime(it * 1000)) },
+      { label: named("metric", metric), stroke: colour("--accent"), width: 2, value, points: { size: 5 }, spanGaps: false },
+      { label: t("chart.limit"), stroke: colour("--violation"), width: 1.5, value, paths: stepped, points: { show: false } },
+      { label: t("chart.warn"), stroke: colour("--warn"), width: 1, dash: [5, 4], value, paths: stepped, points: { show: false } },
+    ],
+    hooks: { draw: [drawMarks(marks)] },
+  };
+}
+
+/**
+ * @param {{metric: string, unit: string, points: Point[], warnRatio: number, marks: Mark[], theme: string}} props
+ */
+export function Chart({ metric, unit, points, warnRatio, marks, theme }) {
+  const place = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const plot = useRef(/** @type {any} */ (null));
+  const language = useLanguage();
+  const data = [
+    points.map((it) => it.end / 1000),
+    points.map((it) => it.observed),
+    points.map((it) => it.threshold),
+    points.map((it) => (it.threshold > 0 ? it.threshold * warnRatio : null)),
+  ];
+  const shape = JSON.stringify([metric, unit, theme, language, marks, points.length === 0]);
+  useEffect(() => {
+    const element = place.current;
+    if (element === null || points.length === 0) return undefined;
+    const width = () => Math.max(240, element.clientWidth);
+    plot.current = new UPlot(/** @type {any} */ (options(metric, unit, marks, width())), /** @type {any} */ (data), element);
+    const watch = new ResizeObserver(() => plot.current?.setSize({ width: width(), height: HEIGHT }));
+    watch.observe(element);
+    return () => {
+      watch.disconnect();
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, [shape]);
+  useEffect(() => {
+    // A zoomed view stays where it is while new windows come in.
+    const drawn = plot.current;
+    if (drawn === null) return;
+    const all = drawn.data[0];
+    const zoomed = all.length > 1 && (drawn.scales.x.min > all[0] || drawn.scales.x.max < all[all.length - 1]);
+    drawn.setData(data, !zoomed);
+  }, [JSON.stringify(data)]);
+
+  if (points.length === 0) return html`<p class="quiet">${t("chart.empty")}</p>`;
+  const seen = points.map((it) => it.observed).filter((it) => it !== null);
+  const last = points[points.length - 1];
+  const summary = t("chart.summary", {
+    metric: named("metric", metric),
+    newest: figure(last?.observed, unit),
+    highest: figure(seen.length > 0 ? Math.max(...seen) : null, unit),
+    limit: figure(last?.threshold, unit),
+  });
+  return html`<figure class="chart">
+    <div ref=${place} role="img" aria-label=${summary}></div>
+    <details>
+      <summary>${t("chart.table")}</summary>
+      <div class="scroll" tabindex="0" role="region" aria-label=${named("metric", metric)}>
+        <table>
+          <thead><tr><th>${t("col.time")}</th><th>${t("col.observed")}</th><th>${t("col.threshold")}</th><th>${t("col.verdict")}</th></tr></thead>
+          <tbody>${[...points].reverse().map((it) => html`<tr key=${it.end}>
+            <td>${dayTime(it.end)}</td><td>${figure(it.observed, unit)}</td><td>${figure(it.threshold, unit)}</td><td>${named("verdict", it.verdict)}</td>
+          </tr>`)}</tbody>
+        </table>
+      </div>
+    </details>
+  </figure>`;
+}

@@ -1,0 +1,68 @@
+// Numbers, times and spans as people read them.
+import { currentLanguage, t } from "./i18n.mjs";
+
+const locale = () => (currentLanguage() === "ja" ? "ja-JP" : "en-GB");
+
+/** @param {number | null | undefined} value @param {string} unit */
+export function figure(value, unit) {
+  if (value === null || value === undefined) return "–";
+  const digits = value === 0 || Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+  const text = new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+  return unit === "" ? text : unit === "%" ? `${text} %` : `${text} ${unit}`;
+}
+
+/** @param {number | null | undefined} ratio */
+export function percent(ratio) {
+  if (ratio === null || ratio === undefined) return "–";
+  return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: ratio < 0.1 ? 1 : 0 }).format(ratio * 100)} %`;
+}
+
+/** @param {string | number | null | undefined} at */
+export function clockTime(at) {
+  if (at === null || at === undefined) return "–";
+  return new Date(at).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+}
+
+/** Day and time; the day only when it is not today. @param {string | number | null | undefined} at */
+export function dayTime(at) {
+  if (at === null || at === undefined) return "–";
+  const date = new Date(at);
+  const today = date.toDateString() === new Date().toDateString();
+  if (today) return clockTime(at);
+  return `${date.toLocaleDateString(locale(), { month: "short", day: "numeric" })} ${clockTime(at)}`;
+}
+
+/** A window, by the clock. @param {{start: string, end: string} | null | undefined} window */
+export function windowText(window) {
+  if (!window) return "–";
+  const short = Date.parse(window.end) - Date.parse(window.start) < 60_000;
+  /** @type {Intl.DateTimeFormatOptions} */
+  const options = { hour: "2-digit", minute: "2-digit", ...(short ? { second: "2-digit" } : {}) };
+  const one = (/** @type {string} */ at) => new Date(at).toLocaleTimeString(locale(), options);
+  return `${one(window.start)}–${one(window.end)}`;
+}
+
+/** `3 d 4 h`, `12 min 5 s`, `1.2 s`, `40 ms`: two units at most. @param {number} ms */
+export function span(ms) {
+  if (Math.abs(ms) < 100) return t("span.ms", { n: Math.round(Math.abs(ms)) });
+  const all = Math.abs(ms) / 1000;
+  if (all < 10 && all % 1 !== 0) return t("span.s", { n: all.toFixed(1) });
+  const whole = Math.round(all);
+  const parts = /** @type {const} */ ([["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]);
+  const shown = [];
+  let rest = whole;
+  for (const [name, size] of parts) {
+    const n = Math.floor(rest / size);
+    rest -= n * size;
+    if (n > 0 || (name === "s" && shown.length === 0)) shown.push(t(`span.${name}`, { n }));
+    else if (shown.length > 0) break;
+    if (shown.length === 2) break;
+  }
+  return shown.join(" ");
+}
+
+/** @param {string | number} at @param {number} now */
+export function ago(at, now) {
+  const ms = now - new Date(at).getTime();
+  return ms < 0 ? t("in", { span: span(-ms) }) : t("ago", { span: span(ms) });
+}

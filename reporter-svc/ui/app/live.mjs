@@ -1,0 +1,124 @@
+// What is shown follows the service: a stream says that something changed, and what is on the page is fetched again.
+// A poll is the safety net. When neither works for a while the page is stale, and says so: silence is never green.
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Problem, get } from "./api.mjs";
+
+const POLL_MS = 15_000;
+const STALE_MS = 35_000;
+const APART_MS = 800;
+
+/** @typedef {{revision: number, stream: "connecting" | "live" | "lost", heardAt: number | null, skewMs: number}} Pulse */
+
+/** @type {Pulse} */
+let pulse = { revision: 0, stream: "connecting", heardAt: null, skewMs: 0 };
+/** @type {Set<(pulse: Pulse) => void>} */
+const listeners = new Set();
+/** @type {EventSource | null} */
+let source = null;
+let failures = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let again;
+
+/** @param {Partial<Pulse>} change */
+function tell(change) {
+  pulse = { ...pulse, ...change };
+  listeners.forEach((listener) => listener(pulse));
+}
+
+/** Notes an answer of the service, and by how much this machine's clock differs from its. @param {string} [serverTime] */
+export function heard(serverTime) {
+  const skewMs = serverTime === undefined ? pulse.skewMs : Date.parse(serverTime) - Date.now();
+  tell({ heardAt: Date.now(), skewMs });
+}
+
+/** Begins to listen; called once somebody is known to be allowed to. */
+export function connect() {
+  disconnect();
+  const stream = new EventSource("/v1/stream");
+  source = stream;
+  stream.addEventListener("open", () => {
+    failures = 0;
+    tell({ stream: "live", heardAt: Date.now() });
+  });
+  stream.addEventListener("dashboard", () => tell({ revision: pulse.revision + 1, stream: "live", heardAt: Date.now() }));
+  stream.addEventListener("error", () => {
+    // The browser gives up for good on an HTTP error, so the reconnecting is done here, ever more slowly.
+    stream.close();
+    failures += 1;
+    tell({ stream: "lost" });
+    again = setTimeout(connect, Math.min(1000 * 2 ** failures, 15_000));
+  });
+}
+
+export function disconnect() {
+  clearTimeout(again);
+  source?.close();
+  source = null;
+}
+
+setInterval(() => {
+  if (source !== null || failures > 0) tell({ revision: pulse.revision + 1 });
+}, POLL_MS);
+
+/** @returns {Pulse} */
+export function usePulse() {
+  const [value, set] = useState(pulse);
+  useEffect(() => {
+    listeners.add(set);
+    return () => void listeners.delete(set);
+  }, []);
+  return value;
+}
+
+/** The time, every second; by the service's clock. */
+export function useNow() {
+  const [now, set] = useState(Date.now() + pulse.skewMs);
+  useEffect(() => {
+    const timer = setInterval(() => set(Date.now() + pulse.skewMs), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}
+
+/** Whether nothing was heard for so long that what is shown may be wrong. @param {Pulse} pulse */
+export function isStale(pulse) {
+  return pulse.heardAt !== null && Date.now() - pulse.heardAt > STALE_MS;
+}
+
+/**
+ * What a path answers, fetched again whenever the service says that something changed. The last good answer stays
+ * while a newer one is missing; `error` says that it is.
+ * @template T
+ * @param {string | null} path
+ * @param {{live?: boolean}} [options]
+ * @returns {{data: T | null, error: Error | null, loading: boolean, refresh: () => void}}
+ */
+export function useResource(path, { live = true } = {}) {
+  const { revision } = usePulse();
+  const [state, set] = useState(/** @type {{path: string | null, data: any, error: Error | null}} */ ({ path: null, data: null, error: null }));
+  const [asked, ask] = useState(0);
+  const last = useRef(0);
+  useEffect(() => {
+    if (path === null) return undefined;
+    let dropped = false;
+    const wait = state.path === path ? Math.max(0, APART_MS - (Date.now() - last.current)) : 0;
+    const timer = setTimeout(async () => {
+      last.current = Date.now();
+      try {
+        const data = await get(path);
+        heard(data?.updated_at);
+        if (!dropped) set({ path, data, error: null });
+      } catch (error) {
+        if (error instanceof Problem) heard();
+        if (!dropped) set((before) => ({ path, data: before.path === path ? before.data : null, error: /** @type {Error} */ (error) }));
+      }
+    }, wait);
+    return () => {
+      dropped = true;
+      clearTimeout(timer);
+    };
+  }, [path, live ? revision : 0, asked]);
+  const refresh = useCallback(() => ask((count) => count + 1), []);
+  const current = state.path === path;
+  return { data: current ? state.data : null, error: current ? state.error : null, loading: path !== null && !current, refresh };
+}

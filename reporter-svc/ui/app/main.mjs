@@ -1,0 +1,148 @@
+// The page: who is signed in, where one is, and whether what is shown can be trusted.
+import { render } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Problem } from "./api.mjs";
+import { ago, clockTime } from "./format.mjs";
+import { html } from "./html.mjs";
+import { setLanguage, t, useLanguage } from "./i18n.mjs";
+import { connect, disconnect, isStale, useNow, usePulse } from "./live.mjs";
+import { ErrorNote } from "./parts.mjs";
+import { signOut, whoAmI } from "./session.mjs";
+import { Audit } from "./views/audit.mjs";
+import { IncidentView } from "./views/incident.mjs";
+import { Lab } from "./views/lab.mjs";
+import { Messages } from "./views/messages.mjs";
+import { Overview } from "./views/overview.mjs";
+import { SignIn } from "./views/signin.mjs";
+import { TargetView } from "./views/target.mjs";
+
+/** @typedef {import("./session.mjs").Session} Session */
+
+const THEMES = /** @type {const} */ (["auto", "light", "dark"]);
+const THEME_KEY = "phasegate.theme";
+
+function useRoute() {
+  const here = () => location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  const [route, set] = useState(here());
+  useEffect(() => {
+    const moved = () => {
+      set(here());
+      scrollTo(0, 0);
+      document.getElementById("heading")?.focus({ preventScroll: true });
+    };
+    addEventListener("hashchange", moved);
+    return () => removeEventListener("hashchange", moved);
+  }, []);
+  return route;
+}
+
+/** @returns {[string, () => void]} */
+function useTheme() {
+  const [theme, set] = useState(/** @type {string} */ (localStorage.getItem(THEME_KEY) ?? "auto"));
+  // Before the first drawing, so that charts find their colours.
+  document.documentElement.dataset["theme"] = theme;
+  const turn = () => {
+    const next = THEMES[(THEMES.findIndex((it) => it === theme) + 1) % THEMES.length] ?? "auto";
+    localStorage.setItem(THEME_KEY, next);
+    set(next);
+  };
+  return [theme, turn];
+}
+
+function Page() {
+  useLanguage();
+  const [theme, turnTheme] = useTheme();
+  const route = useRoute();
+  const [state, set] = useState(/** @type {{session: Session | null, known: boolean, ended: boolean, error: Error | null}} */ ({ session: null, known: false, ended: false, error: null }));
+  const enter = (/** @type {Session} */ session) => {
+    set({ session, known: true, ended: false, error: null });
+    connect();
+  };
+  const ask = async () => {
+    try {
+      enter(await whoAmI());
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401) set((before) => ({ session: null, known: true, ended: before.session !== null, error: null }));
+      else {
+        set((before) => ({ ...before, known: true, error: /** @type {Error} */ (error) }));
+        setTimeout(ask, 5000);
+      }
+    }
+  };
+  useEffect(() => void ask(), []);
+  const pulse = usePulse();
+  useEffect(() => {
+    // A lost stream may mean that the session has ended.
+    if (pulse.stream === "lost" && state.session !== null) void ask();
+  }, [pulse.stream]);
+  const leave = async () => {
+    await signOut().catch(() => {});
+    disconnect();
+    set({ session: null, known: true, ended: false, error: null });
+  };
+  return html`
+    <a class="skip" href="#heading" onClick=${(/** @type {Event} */ event) => { event.preventDefault(); document.getElementById("heading")?.focus(); }}>${t("nav.skip")}</a>
+    <${Top} route=${route} session=${state.session} theme=${theme} turnTheme=${turnTheme} leave=${leave} />
+    <${Freshness} />
+    <main>
+      <${ErrorNote} error=${state.error} />
+      ${state.session ? view(route, theme, state.session) : state.known && state.error === null && html`<${SignIn} ended=${state.ended} entered=${enter} />`}
+    </main>
+  `;
+}
+
+/** @param {string[]} route @param {string} theme @param {Session} session */
+function view([place = "", name = ""], theme, session) {
+  switch (place) {
+    case "targets":
+      return html`<${TargetView} key=${name} name=${name} theme=${theme} session=${session} />`;
+    case "incidents":
+      return html`<${IncidentView} key=${name} id=${name} session=${session} />`;
+    case "lab":
+      return html`<${Lab} />`;
+    case "messages":
+      return html`<${Messages} />`;
+    case "audit":
+      return html`<${Audit} />`;
+    default:
+      return html`<${Overview} />`;
+  }
+}
+
+/** @param {{route: string[], session: Session | null, theme: string, turnTheme: () => void, leave: () => void}} props */
+function Top({ route, session, theme, turnTheme, leave }) {
+  const language = useLanguage();
+  const links = /** @type {const} */ ([["", "nav.overview"], ["lab", "nav.lab"], ["messages", "nav.notifications"], ["audit", "nav.audit"]]);
+  const here = route[0] === "targets" || route[0] === "incidents" ? "" : route[0];
+  return html`<header>
+    <a class="brand" href="#/">Phasegate</a>
+    ${session && html`<nav aria-label=${t("nav.main")}>${links.map(([path, word]) => html`<a key=${path} href=${`#/${path}`} aria-current=${here === path ? "page" : undefined}>${t(word)}</a>`)}</nav>`}
+    <div class="tools">
+      ${session && html`<${Stream} />`}
+      <button type="button" class="plain" lang=${language === "ja" ? "en" : "ja"} onClick=${() => setLanguage(language === "ja" ? "en" : "ja")}>${t("language.other")}</button>
+      <button type="button" class="plain" onClick=${turnTheme}>${t(theme === "dark" ? "theme.dark" : theme === "light" ? "theme.light" : "theme.auto")}</button>
+      ${session && html`<span class="quiet">${session.how === "local" ? t("who.local") : `${session.name} (${session.roles.join(", ")})`}</span>`}
+      ${session && session.how !== "local" && html`<button type="button" class="plain" onClick=${leave}>${t("signin.out")}</button>`}
+    </div>
+  </header>`;
+}
+
+function Stream() {
+  const pulse = usePulse();
+  useNow();
+  const heard = pulse.heardAt === null ? "" : ` · ${t("live.heard", { ago: ago(pulse.heardAt, Date.now()) })}`;
+  return html`<span class=${`stream ${pulse.stream}`}><span aria-hidden="true">●</span> ${t(`live.${pulse.stream}`)}${heard}</span>`;
+}
+
+/** Silence is never green: what is shown loses its colours, and a line says why. */
+function Freshness() {
+  const pulse = usePulse();
+  useNow();
+  const stale = isStale(pulse);
+  document.documentElement.toggleAttribute("data-stale", stale);
+  if (!stale) return null;
+  return html`<div class="banner stale" role="alert"><b>${t("stale.title")}</b> ${t("stale.detail", { at: clockTime(pulse.heardAt) })}</div>`;
+}
+
+const place = document.getElementById("page");
+if (place) render(html`<${Page} />`, place);

@@ -1,0 +1,152 @@
+// Small pieces that several views are made of.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Problem, Unreachable } from "./api.mjs";
+import { ago, dayTime, span } from "./format.mjs";
+import { html } from "./html.mjs";
+import { known, named, t } from "./i18n.mjs";
+import { useNow } from "./live.mjs";
+
+/** @typedef {import("./api.mjs").Schemas} Schemas */
+
+/** A shape for each verdict, so that colour never says it alone. @type {Record<string, string>} */
+const glyphs = { ok: "✓", warn: "▲", violation: "✕", insufficient: "◌", silent: "?", missing: "?", none: "–" };
+
+/** @param {{verdict: string}} props */
+export function Verdict({ verdict }) {
+  return html`<span class=${`verdict ${verdict}`}><span aria-hidden="true">${glyphs[verdict] ?? "?"}</span> ${named("verdict", verdict)}</span>`;
+}
+
+/** @param {{verdict: string}} props */
+export const Glyph = ({ verdict }) => html`<span aria-hidden="true">${glyphs[verdict] ?? "?"}</span>`;
+
+/** @param {string} phase */
+export const phaseName = (phase) => (phase === "off" || phase === "completed" ? t(`phase.${phase}`) : phase);
+
+/**
+ * off · A 5 % · B 30 % · C 100 % · completed
+ * @param {{phase: string, phases: Schemas["DashboardPhase"][]}} props
+ */
+export function PhaseTrack({ phase, phases }) {
+  const steps = [{ id: "off", name: "", audience_ratio: 0 }, ...phases, { id: "completed", name: "", audience_ratio: 1 }];
+  const at = steps.findIndex((step) => step.id === phase);
+  return html`<ol class="track" aria-label=${t("track", { phase: phaseName(phase) })}>
+    ${steps.map((step, index) => {
+      const stand = index < at ? "passed" : index === at ? "now" : "ahead";
+      const audience = step.name === "" ? "" : ` ${Math.round(step.audience_ratio * 1000) / 10} %`;
+      return html`<li key=${step.id} class=${stand} aria-current=${stand === "now" ? "step" : undefined} title=${step.name}>
+        <b>${phaseName(step.id)}</b>${audience}<span class="sr">, ${t(`track.${stand}`)}</span>
+      </li>`;
+    })}
+  </ol>`;
+}
+
+/** How far a gate is, as text and as a bar. @param {{gate: Schemas["GateProgress"] | null | undefined}} props */
+export function GateBar({ gate }) {
+  if (!gate) return null;
+  const byCount = gate.needed_batches !== null && gate.needed_batches !== undefined;
+  const reached = byCount ? gate.compliant_batches : gate.compliant_ms;
+  const needed = (byCount ? gate.needed_batches : gate.needed_ms) ?? 0;
+  const text = byCount
+    ? t("gate.batches", { n: Math.min(reached, needed), needed })
+    : t("gate.time", { n: span(Math.min(reached, needed)), needed: span(needed) });
+  const left = needed - reached;
+  const toGo = gate.satisfied ? t("gate.done") : byCount ? t("gate.left.batches", { n: left }) : t("gate.left.time", { span: span(left) });
+  return html`<div class="gate">
+    <progress max=${Math.max(needed, 1)} value=${Math.min(reached, needed)} aria-label=${t("gate.title")}></progress>
+    <span>${text}${gate.satisfied ? "" : ` · ${toGo}`}</span>
+  </div>`;
+}
+
+/** @param {{blockers: Schemas["Blocker"][]}} props */
+export function Blockers({ blockers }) {
+  return html`<ul class="blockers">
+    ${blockers.map((it) => html`<li key=${it.code + it.detail}>${blockerText(it)}</li>`)}
+  </ul>`;
+}
+
+/** @param {Schemas["Blocker"]} blocker */
+export function blockerText({ code, detail }) {
+  const key = `blocker.${code}`;
+  return known(key) ? t(key, { detail }) : `${code.replaceAll("_", " ")}: ${detail}`;
+}
+
+/** What went wrong, where it happened. @param {{error: Error | null}} props */
+export function ErrorNote({ error }) {
+  if (error === null) return null;
+  const text = error instanceof Unreachable ? t("error.unreachable") : error.message;
+  const blockers = error instanceof Problem ? error.blockers : [];
+  return html`<div class="note error" role="alert">
+    <b>${t("error.title")}</b> ${text}
+    ${blockers.length > 0 && html`<${Blockers} blockers=${blockers} />`}
+  </div>`;
+}
+
+/** @param {{of: {loading: boolean, error: Error | null, data: unknown}}} props */
+export function Waiting({ of }) {
+  if (of.error !== null) return html`<${ErrorNote} error=${of.error} />`;
+  return of.loading ? html`<p class="quiet" aria-live="polite">${t("loading")}…</p>` : null;
+}
+
+/** A time, with how long ago it was. @param {{at: string | null | undefined}} props */
+export function Time({ at }) {
+  const now = useNow();
+  if (!at) return html`<span>–</span>`;
+  return html`<time datetime=${at} title=${at}>${dayTime(at)} <span class="quiet">(${ago(at, now)})</span></time>`;
+}
+
+/**
+ * A button that does something at the service, and says what came of it.
+ * @param {{act: () => Promise<unknown>, label: string, done?: () => void, kind?: string, disabled?: boolean, why?: string}} props
+ */
+export function Act({ act, label, done, kind = "", disabled = false, why }) {
+  const [state, set] = useState(/** @type {{busy: boolean, error: Error | null, said: boolean}} */ ({ busy: false, error: null, said: false }));
+  const run = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    set({ busy: true, error: null, said: false });
+    try {
+      await act();
+      set({ busy: false, error: null, said: true });
+      done?.();
+    } catch (error) {
+      set({ busy: false, error: /** @type {Error} */ (error), said: false });
+    }
+  };
+  return html`<span class="act">
+    <button type="button" class=${kind} disabled=${disabled || state.busy} onClick=${run} title=${why}>${label}</button>
+    <span class="said" role="status">${state.said ? t("promotion.done") : ""}</span>
+    <${ErrorNote} error=${state.error} />
+  </span>`;
+}
+
+/** @param {{label: string, value: string, set: (value: string) => void, area?: boolean, type?: string, hint?: string}} props */
+export function Field({ label, value, set, area = false, type = "text", hint }) {
+  const id = useRef(`f${Math.random().toString(36).slice(2)}`).current;
+  const onInput = (/** @type {any} */ event) => set(event.currentTarget.value);
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    ${area ? html`<textarea id=${id} rows="3" value=${value} onInput=${onInput} />` : html`<input id=${id} type=${type} value=${value} onInput=${onInput} autocomplete="off" />`}
+    ${hint && html`<small>${hint}</small>`}
+  </div>`;
+}
+
+/**
+ * @param {{label: string, value: string, set: (value: string) => void, options: [string, string][]}} props
+ */
+export function Choice({ label, value, set, options }) {
+  const id = useRef(`c${Math.random().toString(36).slice(2)}`).current;
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    <select id=${id} value=${value} onChange=${(/** @type {any} */ event) => set(event.currentTarget.value)}>
+      ${options.map(([key, text]) => html`<option key=${key} value=${key} selected=${key === value}>${text}</option>`)}
+    </select>
+  </div>`;
+}
+
+/** The page's title follows what is shown, and the reader starts at its heading. @param {{text: string}} props */
+export function Heading({ text }) {
+  const ref = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    document.title = `${text} · Phasegate`;
+  }, [text]);
+  return html`<h1 ref=${ref} tabindex="-1" id="heading">${text}</h1>`;
+}

@@ -1,0 +1,72 @@
+// What a target's card says in one line, what the guard does next, and how urgent that is. Pure, so that the list and
+// the target's own view never differ.
+import { ago, clockTime } from "./format.mjs";
+import { t } from "./i18n.mjs";
+import { phaseName } from "./parts.mjs";
+
+/** @typedef {import("./api.mjs").Schemas["DashboardTarget"]} Target */
+/** @typedef {"incident" | "silent" | "warn" | "asked" | "ok" | "idle"} Group */
+
+/** Blockers that time alone removes. */
+const TIME = new Set(["gate_unsatisfied", "gate_stale", "not_started", "completed", "transition_running"]);
+
+/** Whether a verdict should have come by now. @param {Target} it @param {number} now */
+export function isSilent(it, now) {
+  const gated = it.state !== "off" && it.state !== "completed";
+  return gated && it.expected_by != null && Date.parse(it.expected_by) < now;
+}
+
+/** What people have to do. @param {Target} it */
+export const asked = (it) => it.blockers.filter((blocker) => !TIME.has(blocker.code));
+
+/** @param {Target} it @param {number} now @returns {Group} */
+export function group(it, now) {
+  if (it.incident != null || it.rollback_active || it.state === "incident") return "incident";
+  if (isSilent(it, now)) return "silent";
+  if (it.state === "off" || it.state === "completed") return "idle";
+  if (it.verdict === "violation") return "incident";
+  if (it.verdict === "warn") return "warn";
+  const ripe = it.gate?.satisfied === true && asked(it).length > 0;
+  return ripe || it.frozen != null ? "asked" : "ok";
+}
+
+/** @type {Group[]} The most urgent first. */
+export const groups = ["incident", "silent", "warn", "asked", "ok", "idle"];
+
+/** The verdict to show: silence is one of its own. @param {Target} it @param {number} now */
+export function shownVerdict(it, now) {
+  if (it.state === "off" || it.state === "completed") return "none";
+  return isSilent(it, now) ? "silent" : (it.verdict ?? "none");
+}
+
+/** @param {Target} it @param {number} now */
+export function headline(it, now) {
+  const phase = phaseName(it.phase);
+  if (it.incident != null) return t("headline.incident", { incident: it.incident, phase });
+  if (it.state === "off") return t("headline.off");
+  if (it.state === "completed") return t("headline.completed");
+  if (isSilent(it, now)) return t("headline.silent", { ago: ago(it.expected_by ?? now, now) });
+  return it.verdict == null ? t("headline.waiting", { phase }) : t(`headline.${it.verdict}`, { phase });
+}
+
+/** What the guard does next, if nobody does anything. @param {Target} it @param {number} now */
+export function next(it, now) {
+  const move = it.transition;
+  if (move != null && (move.state === "requested" || move.state === "running")) {
+    const up = it.phases.findIndex((phase) => phase.id === move.to) > it.phases.findIndex((phase) => phase.id === move.from) || move.to === "completed";
+    return t(up ? "next.promote" : "next.rollback", { from: phaseName(move.from), to: phaseName(move.to) });
+  }
+  if (it.rollback_waiting != null) return t("next.waits", { detail: it.rollback_waiting.detail });
+  if (it.incident != null) {
+    if (move != null && move.state === "failed") return t("next.rollback_failed", { to: phaseName(move.to) });
+    if (it.watch_until != null) return t("next.watch", { until: clockTime(it.watch_until) });
+    return t("next.incident");
+  }
+  if (it.frozen != null) return t("next.frozen");
+  if (it.state === "off" || it.state === "completed") return t("next.none");
+  if (isSilent(it, now)) return t("next.overdue");
+  if (it.expected_by == null) return t("next.none");
+  const at = it.phases.findIndex((phase) => phase.id === it.phase);
+  const prev = phaseName(it.phases[at - 1]?.id ?? "off");
+  return t("next.judge", { by: clockTime(it.expected_by), in: ago(it.expected_by, now), prev });
+}

@@ -1,0 +1,79 @@
+// Every act that changed something, newest first, and whether the chain of rows is whole.
+import { useState } from "preact/hooks";
+import { get, withQuery } from "../api.mjs";
+import { html } from "../html.mjs";
+import { t } from "../i18n.mjs";
+import { useResource } from "../live.mjs";
+import { ErrorNote, Heading, Time, Waiting } from "../parts.mjs";
+import { usePages } from "./messages.mjs";
+
+/** @typedef {import("../api.mjs").Schemas} Schemas */
+
+const PAGE = 200;
+
+export function Audit() {
+  const [search, setSearch] = useState("");
+  const path = withQuery("/v1/audit", { limit: PAGE });
+  const first = useResource(path);
+  const { items, more } = usePages(path, first.data);
+  const words = search.trim().toLowerCase();
+  /** @type {Schemas["AuditEntry"][]} */
+  const shown = items.filter((it) => JSON.stringify(it).toLowerCase().includes(words));
+  return html`
+    <${Heading} text=${t("audit.title")} />
+    <${Verification} />
+    <input class="filter" type="search" placeholder=${t("audit.search")} aria-label=${t("audit.search")} value=${search} onInput=${(/** @type {any} */ event) => setSearch(event.currentTarget.value)} />
+    <${Waiting} of=${first} />
+    ${first.data && shown.length === 0 && html`<p class="quiet">${t("audit.none")}</p>`}
+    <div class="scroll"><table class="audit">
+      <thead><tr><th>${t("col.time")}</th><th>${t("col.actor")}</th><th>${t("col.action")}</th><th>${t("col.subject")}</th><th>${t("audit.hash")}</th></tr></thead>
+      <tbody>${shown.map((it) => html`<tr key=${it.hash}>
+        <td><${Time} at=${it.at} /></td>
+        <td>${actor(it)}</td>
+        <td><details><summary>${it.action}</summary><pre>${JSON.stringify(it.detail, null, 1)}</pre></details></td>
+        <td>${it.target && html`<a href=${`#/targets/${it.target}`}>${it.target}</a>`} ${subject(it.subject)}</td>
+        <td><code title=${it.hash}>${it.stream} ${it.seq} · ${String(it.hash).slice(0, 10)}</code></td>
+      </tr>`)}</tbody>
+    </table></div>
+    ${more && html`<button type="button" onClick=${more}>${t("more")}</button>`}
+  `;
+}
+
+/** A name that no credential proved is what the caller said of itself. @param {Schemas["AuditEntry"]} it */
+const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"} (${it.actor.via})`;
+
+/** @param {string | null | undefined} id */
+const subject = (id) => (id?.startsWith("INC-") ? html`<a href=${`#/incidents/${id}`}>${id}</a>` : (id ?? ""));
+
+/** @typedef {{busy: boolean, streams: Schemas["StreamVerification"][] | null, error: Error | null}} Verifying */
+
+function Verification() {
+  const [state, set] = useState(/** @type {Verifying} */ ({ busy: false, streams: null, error: null }));
+  const verify = async () => {
+    set({ busy: true, streams: null, error: null });
+    try {
+      /** @type {Schemas["StreamVerification"][]} */
+      const streams = [];
+      let cursor = null;
+      do {
+        /** @type {Schemas["AuditVerification"]} */
+        const page = await get(withQuery("/v1/audit/verification", { cursor }));
+        streams.push(...page.items);
+        cursor = page.next ?? null;
+      } while (cursor !== null);
+      set({ busy: false, streams, error: null });
+    } catch (error) {
+      set({ busy: false, streams: null, error: /** @type {Error} */ (error) });
+    }
+  };
+  return html`<p><button type="button" disabled=${state.busy} onClick=${verify}>${t("audit.verify")}</button>
+    <span role="status">${state.streams && found(state.streams)}</span></p><${ErrorNote} error=${state.error} />`;
+}
+
+/** @param {Schemas["StreamVerification"][]} streams */
+function found(streams) {
+  const broken = streams.filter((it) => !it.ok);
+  if (broken.length === 0) return html` <span class="verdict ok">✓ ${t("audit.whole", { n: streams.reduce((sum, it) => sum + it.rows, 0) })}</span>`;
+  const detail = broken.map((it) => `${it.stream} ${it.fault?.seq ?? ""}: ${it.fault?.detail ?? ""}`).join("; ");
+  return html` <span class="verdict violation">✕ ${t("audit.broken", { detail })}</span>`;
+}

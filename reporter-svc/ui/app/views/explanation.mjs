@@ -1,0 +1,48 @@
+// Why a window got its verdict: its figures, the limits with the place they come from, and whether it comes out the
+// same when it is decided again.
+import { figure, percent, windowText } from "../format.mjs";
+import { html } from "../html.mjs";
+import { known, named, t } from "../i18n.mjs";
+import { useResource } from "../live.mjs";
+import { Time, Verdict, Waiting, phaseName } from "../parts.mjs";
+
+/** @typedef {import("../api.mjs").Schemas} Schemas */
+
+/** @param {{id: string, close: () => void}} props */
+export function Explanation({ id, close }) {
+  const decision = useResource(`/v1/decisions/${id}`, { live: false });
+  const again = useResource(`/v1/decisions/${id}/explanation`, { live: false });
+  const it = /** @type {Schemas["DecisionRecord"] | null} */ (decision.data);
+  if (it === null) return html`<${Waiting} of=${decision} />`;
+  const cause = `why.cause.${it.cause}`;
+  return html`<section class="card why" aria-labelledby="why">
+    <div class="row"><h3 id="why">${t("why.title", { window: windowText(it.window) })}</h3><${Verdict} verdict=${it.verdict} />
+      <button type="button" class="end" onClick=${close}>${t("why.close")}</button></div>
+    <p>${known(cause) ? t(cause) : it.cause} ${t("col.phase")} ${phaseName(it.phase)}${it.stale ? ` (${t("target.window.stale")})` : ""}.
+      ${it.incident && html` <a href=${`#/incidents/${it.incident}`}>${it.incident}</a>`}</p>
+    <div class="scroll"><table>
+      <thead><tr><th>${t("col.metric")}</th><th>${t("col.observed")}</th><th>${t("col.threshold")}</th><th>${t("col.ratio")}</th><th>${t("col.verdict")}</th><th>${t("why.source")}</th></tr></thead>
+      <tbody>${it.metrics.map((metric) => html`<tr key=${metric.metric}>
+        <td>${named("metric", metric.metric)}</td><td>${figure(metric.observed, metric.unit)}</td><td>${figure(metric.threshold, metric.unit)}</td>
+        <td>${percent(metric.ratio)}</td><td><${Verdict} verdict=${metric.verdict} /></td><td><code>${source(again.data, metric.metric)}</code></td>
+      </tr>`)}</tbody>
+    </table></div>
+    <p>${recomputed(again)}</p>
+    <p class="quiet">${t("why.decision")} <code>${it.decision_id}</code>, <${Time} at=${it.decided_at} /> · ${t("why.policy")} <code>${it.policy_version.slice(0, 19)}…</code></p>
+  </section>`;
+}
+
+/** @param {{data: any, error: Error | null, loading: boolean}} again */
+function recomputed(again) {
+  if (again.error !== null) return t("why.unavailable", { detail: again.error.message });
+  if (again.data === null) return `${t("loading")}…`;
+  if (again.data.recomputed.same) return html`<span class="verdict ok">✓ ${t("why.same")}</span>`;
+  return html`<span class="verdict violation">✕ ${t("why.differs")}</span> ${again.data.recomputed.differences.map((/** @type {any} */ it) => it.field).join(", ")}`;
+}
+
+/** The policy's line that a limit stands in. @param {any} explanation @param {string} metric */
+function source(explanation, metric) {
+  const found = explanation?.metrics?.find((/** @type {any} */ it) => it.metric === metric);
+  const line = found?.policy;
+  return line ? `${line.path}: ${line.text} (${line.line})` : "–";
+}

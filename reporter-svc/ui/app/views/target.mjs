@@ -1,0 +1,92 @@
+// One target: its cards with the last 24 hours behind them, its windows, its incidents, and moving up.
+import { useState } from "preact/hooks";
+import { withQuery } from "../api.mjs";
+import { Chart } from "../chart.mjs";
+import { figure, percent } from "../format.mjs";
+import { html } from "../html.mjs";
+import { named, t } from "../i18n.mjs";
+import { useNow, useResource } from "../live.mjs";
+import { Heading, PhaseTrack, Time, Verdict, Waiting, phaseName } from "../parts.mjs";
+import { headline, next, shownVerdict } from "../standing.mjs";
+import { Strip } from "../strip.mjs";
+import { Explanation } from "./explanation.mjs";
+import { Promotion } from "./promotion.mjs";
+
+/** @typedef {import("../api.mjs").Schemas} Schemas */
+
+const DAY_MS = 24 * 3600 * 1000;
+const MOST = 1000;
+
+/** @param {{name: string, theme: string, session: Schemas["Session"]}} props */
+export function TargetView({ name, theme, session }) {
+  const now = useNow();
+  const dashboard = useResource("/v1/dashboard");
+  // The minute, so that the address stays the same between two looks.
+  const from = new Date(Math.floor((now - DAY_MS) / 60_000) * 60_000).toISOString();
+  const decisions = useResource(withQuery("/v1/decisions", { target: name, from, limit: MOST }));
+  const incidents = useResource(withQuery("/v1/incidents", { target: name, limit: 50 }));
+  const [chosen, choose] = useState(/** @type {string | null} */ (null));
+  const it = dashboard.data?.targets.find((/** @type {Schemas["DashboardTarget"]} */ target) => target.target === name);
+  /** @type {Schemas["DecisionRecord"][]} */
+  const windows = [...(decisions.data?.items ?? [])].reverse();
+  /** @type {Schemas["Incident"][]} */
+  const opened = incidents.data?.items ?? [];
+  if (!it) return html`<${Heading} text=${name} /><${Waiting} of=${dashboard} />`;
+  return html`
+    <p><a href="#/">← ${t("target.back")}</a></p>
+    <${Heading} text=${it.title ?? name} />
+    <div class="row"><${Verdict} verdict=${shownVerdict(it, now)} /><span class="headline">${headline(it, now)}</span></div>
+    ${it.rollback_active && html`<div class="banner" role="alert"><b>${t("banner.rollback")}.</b> ${t("banner.rollback.detail")}
+      ${it.incident && html` <a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</div>`}
+    <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
+    <p><b>${t("next.title")}:</b> ${next(it, now)}</p>
+    <${Promotion} target=${it} session=${session} changed=${dashboard.refresh} />
+    <h2>${t("target.windows")}</h2>
+    <${Waiting} of=${decisions} />
+    <${Strip} label=${t("target.windows")} windows=${windows} chosen=${chosen} choose=${choose} />
+    ${chosen && html`<${Explanation} id=${chosen} close=${() => choose(null)} />`}
+    <h2>${t("target.charts")}</h2>
+    <p class="quiet">${t("chart.zoom")}</p>
+    <div class="cards">${it.slos.map((/** @type {Schemas["MetricVerdict"]} */ slo) => html`<${SloCard} key=${slo.metric} slo=${slo} windows=${windows} incidents=${opened} warnRatio=${it.warn_ratio ?? 0.8} theme=${theme} />`)}</div>
+    <h2>${t("target.incidents")}</h2>
+    <${Incidents} incidents=${opened} />
+  `;
+}
+
+/** @param {{slo: Schemas["MetricVerdict"], windows: Schemas["DecisionRecord"][], incidents: Schemas["Incident"][], warnRatio: number, theme: string}} props */
+function SloCard({ slo, windows, incidents, warnRatio, theme }) {
+  const points = windows.flatMap((it) => {
+    const metric = it.metrics.find((candidate) => candidate.metric === slo.metric);
+    return metric ? [{ end: Date.parse(it.window.end), observed: metric.observed ?? null, threshold: metric.threshold, verdict: metric.verdict }] : [];
+  });
+  return html`<section class=${`card slo ${slo.verdict}`} aria-label=${named("metric", slo.metric)}>
+    <div class="row"><h3>${named("metric", slo.metric)}</h3><${Verdict} verdict=${slo.verdict} /></div>
+    <p class="figures"><b>${figure(slo.observed, slo.unit)}</b> ${t("card.observed")} · <b>${figure(slo.threshold, slo.unit)}</b> ${t("card.threshold")} · ${slo.ratio == null ? t("card.zero") : t("card.of", { percent: percent(slo.ratio) })}
+      <span class="quiet"> · ${t(`card.on.${slo.on_violation}`)}</span></p>
+    <${Chart} metric=${slo.metric} unit=${slo.unit} points=${points} warnRatio=${warnRatio} marks=${marks(windows, incidents)} theme=${theme} />
+  </section>`;
+}
+
+/** Where the phase changed, and where incidents opened. @param {Schemas["DecisionRecord"][]} windows @param {Schemas["Incident"][]} incidents */
+function marks(windows, incidents) {
+  const phases = windows.flatMap((it, index) => {
+    const before = windows[index - 1];
+    const changed = before !== undefined && before.epoch !== it.epoch && before.phase !== it.phase;
+    return changed ? [{ at: Date.parse(it.window.start), text: t("chart.phase", { phase: it.phase }), kind: /** @type {const} */ ("phase") }] : [];
+  });
+  const opened = incidents.map((it) => ({ at: Date.parse(it.opened_at), text: it.id, kind: /** @type {const} */ ("incident") }));
+  return [...phases, ...opened];
+}
+
+/** @param {{incidents: Schemas["Incident"][]}} props */
+function Incidents({ incidents }) {
+  if (incidents.length === 0) return html`<p class="quiet">${t("none")}</p>`;
+  return html`<div class="scroll"><table>
+    <thead><tr><th>${t("col.id")}</th><th>${t("col.opened")}</th><th>${t("col.state")}</th><th>${t("col.phase")}</th><th>${t("col.metric")}</th><th>${t("incident.rollback")}</th></tr></thead>
+    <tbody>${incidents.map((it) => html`<tr key=${it.id}>
+      <td><a href=${`#/incidents/${it.id}`}>${it.id}</a></td><td><${Time} at=${it.opened_at} /></td><td>${named("incident", it.state)} · ${it.priority}</td>
+      <td>${phaseName(it.phase)}</td><td>${named("metric", it.metric)}</td>
+      <td>${it.rollback ? `${phaseName(it.rollback.from)} → ${phaseName(it.rollback.to)}: ${it.rollback.state}` : "–"}</td>
+    </tr>`)}</tbody>
+  </table></div>`;
+}

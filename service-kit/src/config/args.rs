@@ -1,0 +1,177 @@
+//! The flags that all services share, each with its environment variable.
+//!
+//! A value of type [`SecretString`] is never printed, by its type alone.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use reqwest::Url;
+use secrecy::SecretString;
+
+use crate::auth::{KeysAt, OidcSettings, RoleMap};
+use crate::telemetry::{LogFilter, LogFormat};
+
+/// What every service (and `phasegate up`) can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SharedArgs {
+    /// TOML file with the same names as the flags, `_` for `-`; flags and environment come first
+    #[arg(long, env = "PHASEGATE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// `postgres://…` or `sqlite:…`; without it SQLite files under the data directory
+    #[arg(long, env = "PHASEGATE_DATABASE_URL", value_name = "URL", value_parser = database_url)]
+    pub database_url: Option<SecretString>,
+    /// Directory for logs, reports and the SQLite files
+    #[arg(long, env = "PHASEGATE_DATA_DIR", value_name = "DIR", default_value = "./.phasegate")]
+    pub data_dir: PathBuf,
+    /// The policy file
+    #[arg(long, env = "PHASEGATE_POLICY", value_name = "FILE", default_value = "governance/policy.yaml")]
+    pub policy: PathBuf,
+    /// Where the collector is
+    #[arg(long, env = "PHASEGATE_COLLECTOR_URL", value_name = "URL", value_parser = http_url,
+          default_value = "http://127.0.0.1:7101")]
+    pub collector_url: Url,
+    /// Where the analyzer is
+    #[arg(long, env = "PHASEGATE_ANALYZER_URL", value_name = "URL", value_parser = http_url,
+          default_value = "http://127.0.0.1:7102")]
+    pub analyzer_url: Url,
+    /// Where the reporter is
+    #[arg(long, env = "PHASEGATE_REPORTER_URL", value_name = "URL", value_parser = http_url,
+          default_value = "http://127.0.0.1:7103")]
+    pub reporter_url: Url,
+    /// File of hashed tokens, as `phasegate token create` writes it; needed beyond loopback
+    #[arg(long, env = "PHASEGATE_TOKENS", value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
+    /// Token for calls to the other services
+    #[arg(long, env = "PHASEGATE_SERVICE_TOKEN", value_name = "TOKEN", value_parser = header_secret)]
+    pub service_token: Option<SecretString>,
+    #[command(flatten)]
+    pub oidc: OidcArgs,
+    /// Log format [default: pretty on a terminal, else json]
+    #[arg(long, env = "PHASEGATE_LOG", value_name = "FORMAT")]
+    pub log: Option<LogFormat>,
+    /// What is logged
+    #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
+    pub log_filter: LogFilter,
+    /// Base URL of an OTLP/HTTP receiver for traces; the other `OTEL_*` variables are read too
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = http_url)]
+    pub otlp_endpoint: Option<Url>,
+    /// Print the effective configuration, secrets redacted, and end
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// An OpenID Connect issuer whose JWTs are taken beside the tokens of the file.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct OidcArgs {
+    /// Issuer whose JWTs are taken, exactly as they name it (`iss`)
+    #[arg(long, env = "PHASEGATE_OIDC_ISSUER", value_name = "URL")]
+    pub oidc_issuer: Option<String>,
+    /// Audience (`aud`) that they have to be meant for
+    #[arg(long, env = "PHASEGATE_OIDC_AUDIENCE", value_name = "NAME")]
+    pub oidc_audience: Option<String>,
+    /// Where the issuer's keys are: https://…, or file:/…
+    #[arg(long, env = "PHASEGATE_OIDC_JWKS_URL", value_name = "URL", value_parser = KeysAt::parse)]
+    pub oidc_jwks_url: Option<KeysAt>,
+    /// Claim with the roles, with dots into objects [default: roles]
+    #[arg(long, env = "PHASEGATE_OIDC_ROLE_CLAIM", value_name = "CLAIM")]
+    pub oidc_role_claim: Option<String>,
+    /// What the issuer's roles are here: `their-group=sre,other=governance` [default: people's by the same names]
+    #[arg(long, env = "PHASEGATE_OIDC_ROLE_MAP", value_name = "THEIRS=OURS,…", value_parser = RoleMap::parse)]
+    pub oidc_role_map: Option<RoleMap>,
+    /// Claim with the person's name, which approvals are signed with [default: email]
+    #[arg(long, env = "PHASEGATE_OIDC_NAME_CLAIM", value_name = "CLAIM")]
+    pub oidc_name_claim: Option<String>,
+}
+
+impl OidcArgs {
+    /// What is asked of a JWT, and where the keys are; `None`: no issuer is configured.
+    ///
+    /// # Errors
+    /// Only a part is configured; names what is missing.
+    pub fn settings(&self) -> anyhow::Result<Option<(OidcSettings, KeysAt)>> {
+        let named = [
+            ("PHASEGATE_OIDC_ISSUER", self.oidc_issuer.is_some()),
+            ("PHASEGATE_OIDC_AUDIENCE", self.oidc_audience.is_some()),
+            ("PHASEGATE_OIDC_JWKS_URL", self.oidc_jwks_url.is_some()),
+        ];
+        let (Some(issuer), Some(audience), Some(keys)) =
+            (self.oidc_issuer.clone(), self.oidc_audience.clone(), self.oidc_jwks_url.clone())
+        else {
+            let missing: Vec<&str> =
+                named.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+            anyhow::ensure!(missing.len() == named.len(), "an issuer needs {} too", missing.join(" and "));
+            return Ok(None);
+        };
+        let or = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
+        let settings = OidcSettings {
+            issuer,
+            audience,
+            name_claim: or(&self.oidc_name_claim, "email"),
+            role_claim: or(&self.oidc_role_claim, "roles"),
+            roles: self.oidc_role_map.clone().unwrap_or_default(),
+        };
+        Ok(Some((settings, keys)))
+    }
+}
+
+/// What a service that is a process of its own can be told besides.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ListenArg {
+    /// Address to listen on; the port 0 takes any free one
+    // Variable and default depend on the service; `service_command` sets them.
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
+    pub listen: SocketAddr,
+    /// Ask the running service at the listen address whether it is alive, and end with 0 or 1
+    #[arg(long)]
+    pub check_health: bool,
+}
+
+/// A service without flags of its own.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct NoArgs {}
+
+fn database_url(text: &str) -> Result<SecretString, String> {
+    let known = ["postgres://", "postgresql://", "sqlite:"];
+    if known.iter().any(|scheme| text.starts_with(scheme)) {
+        Ok(text.into())
+    } else {
+        Err("expected a URL that starts with postgres:// or sqlite:".to_owned())
+    }
+}
+
+/// An `http` or `https` URL, as the addresses of neighbours and vendors are.
+///
+/// # Errors
+/// What was expected instead.
+pub fn http_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("expected a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("expected a URL that starts with http:// or https://".to_owned());
+    }
+    Ok(url)
+}
+
+/// A secret that will be sent in a header.
+///
+/// # Errors
+/// What was expected instead, without the secret.
+pub fn header_secret(text: &str) -> Result<SecretString, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.into())
+    } else {
+        Err("expected visible ASCII characters only, without spaces".to_owned())
+    }
+}
+
+/// `address:port`; `localhost` is understood.
+///
+/// # Errors
+/// What was expected instead.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    numeric
+        .as_deref()
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| "expected <IP address>:<port>, e.g. 127.0.0.1:7101 or [::1]:7101".to_owned())
+}

@@ -1,0 +1,147 @@
+//! What every service is run with, read and checked.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::Url;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::args::SharedArgs;
+use crate::ServiceName;
+use crate::auth::{Authenticator, KeysAt, Oidc, TokenFile};
+use crate::client::Neighbour;
+use crate::clock::Clock;
+use crate::db::{Db, Migration};
+use crate::policy::Policy;
+use crate::rules::RulesFiles;
+
+/// The configuration that all services share.
+#[derive(Clone)]
+pub struct CommonConfig {
+    pub service: ServiceName,
+    /// `None`: SQLite under [`Self::data_dir`].
+    pub database_url: Option<SecretString>,
+    pub data_dir: PathBuf,
+    pub policy_path: PathBuf,
+    /// As it was when the process started; [`crate::rules`] knows the one in force.
+    pub policy: Arc<Policy>,
+    pub collector_url: Url,
+    pub analyzer_url: Url,
+    pub reporter_url: Url,
+    /// Who may call. `None`: neither tokens nor an issuer are configured, so loopback only.
+    pub tokens: Option<Arc<Authenticator>>,
+    pub service_token: Option<SecretString>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for CommonConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommonConfig")
+            .field("service", &self.service)
+            .field("data_dir", &self.data_dir)
+            .field("policy_path", &self.policy_path)
+            .field("policy_version", &self.policy.version)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CommonConfig {
+    /// Reads the policy and the token file that the arguments name.
+    ///
+    /// # Errors
+    /// One line naming file, line and what was expected.
+    pub fn read(service: ServiceName, args: &SharedArgs, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let tokens = authenticator(args, &clock)?.map(Arc::new);
+        Ok(Self {
+            service,
+            database_url: args.database_url.clone(),
+            data_dir: args.data_dir.clone(),
+            policy_path: args.policy.clone(),
+            policy: Arc::new(Policy::load(&args.policy)?),
+            collector_url: args.collector_url.clone(),
+            analyzer_url: args.analyzer_url.clone(),
+            reporter_url: args.reporter_url.clone(),
+            tokens,
+            service_token: args.service_token.clone(),
+            clock,
+        })
+    }
+
+    /// The same for another service of the same process.
+    #[must_use]
+    pub fn for_service(&self, service: ServiceName) -> Self {
+        Self { service, ..self.clone() }
+    }
+
+    /// Where the policy stands, for a service that sends none of its texts.
+    #[must_use]
+    pub fn policy_file(&self) -> RulesFiles {
+        RulesFiles::policy(&self.policy_path)
+    }
+
+    /// Where the policy and the texts it names stand.
+    #[must_use]
+    pub fn policy_and_texts(&self) -> RulesFiles {
+        RulesFiles::with_texts(&self.policy_path, Path::new("."))
+    }
+
+    /// Says in the log who may call, where that is not as it would be meant.
+    pub fn say_who_may_call(&self) {
+        let Some(tokens) = &self.tokens else {
+            tracing::warn!(
+                "no PHASEGATE_TOKENS: anybody on this machine may call, and only loopback is listened on"
+            );
+            return;
+        };
+        match &self.service_token {
+            None => {
+                tracing::warn!("no PHASEGATE_SERVICE_TOKEN: the other services will refuse this one's calls");
+            }
+            Some(token) if tokens.lacks(token.expose_secret()) => {
+                tracing::warn!("PHASEGATE_SERVICE_TOKEN is not in the token file, or has expired");
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The service's database, migrated: the one that is named, or SQLite under the data directory.
+    ///
+    /// # Errors
+    /// It cannot be opened or brought up to date; never names a password.
+    pub async fn database(&self, migrations: &[Migration]) -> anyhow::Result<Db> {
+        let url = match &self.database_url {
+            Some(url) => url.clone(),
+            None => Db::embedded_url(&self.data_dir, self.service.as_str()).into(),
+        };
+        Ok(Db::connect(url.expose_secret(), self.service.as_str(), migrations).await?)
+    }
+
+    /// A client for a neighbour, with the service token; calls take at most `timeout`.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn neighbour(&self, service: ServiceName, timeout: Duration) -> anyhow::Result<Neighbour> {
+        let url = match service {
+            ServiceName::Collector => &self.collector_url,
+            ServiceName::Analyzer => &self.analyzer_url,
+            ServiceName::Reporter => &self.reporter_url,
+        };
+        Neighbour::new(url.clone(), self.service_token.clone(), timeout)
+            .with_context(|| format!("client for the {service}"))
+    }
+}
+
+/// Who may call, as far as it is configured.
+fn authenticator(args: &SharedArgs, clock: &Arc<dyn Clock>) -> anyhow::Result<Option<Authenticator>> {
+    let file = args.tokens.as_deref().map(TokenFile::open).transpose()?;
+    let oidc = args
+        .oidc
+        .settings()?
+        .map(|(settings, keys): (_, KeysAt)| Oidc::new(settings, Arc::new(keys), Arc::clone(clock)));
+    let configured = file.is_some() || oidc.is_some();
+    Ok(configured.then(|| Authenticator::new(file, oidc, Arc::clone(clock))))
+}

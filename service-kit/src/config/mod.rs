@@ -1,0 +1,12 @@
+//! Configuration: flags, then environment, then a TOML file, then defaults; checked once, at the start.
+
+mod args;
+mod common;
+mod layers;
+mod print;
+#[cfg(test)]
+mod tests;
+
+pub use args::{ListenArg, NoArgs, SharedArgs, header_secret, http_url, listen_address};
+pub use common::CommonConfig;
+pub use layers::{ConfigError, Environment, Loaded, Source, Spec, load, process_environment};

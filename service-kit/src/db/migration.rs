@@ -1,0 +1,53 @@
+//! Tables are made and changed by numbered scripts, one text per engine, embedded in the binary.
+//!
+//! Versions 1–99 are service-kit's own, services start at 100. Scripts only ever expand what an older replica still uses.
+
+use sqlx::migrate::{Migration as SqlxMigration, MigrationType, Migrator};
+use sqlx::{AnyConnection, SqlSafeStr};
+
+use super::Engine;
+
+/// One step: the same change in both engines' words. A script that was ever released is never edited.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    pub version: i64,
+    pub name: &'static str,
+    pub postgres: &'static str,
+    pub sqlite: &'static str,
+}
+
+/// What every service's database has.
+pub(super) const KIT: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "outbox",
+        postgres: include_str!("../../../migrations/postgres/kit/0001_outbox.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/kit/0001_outbox.sql"),
+    },
+    Migration {
+        version: 16,
+        name: "rules",
+        postgres: include_str!("../../../migrations/postgres/kit/0016_rules.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/kit/0016_rules.sql"),
+    },
+];
+
+/// Applies what is missing. The caller holds the lock that keeps other replicas out meanwhile.
+pub(super) async fn run(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    migrations: &[Migration],
+) -> Result<(), sqlx::migrate::MigrateError> {
+    let steps = KIT.iter().chain(migrations).map(|step| {
+        let sql = match engine {
+            Engine::Postgres => step.postgres,
+            Engine::Sqlite => step.sqlite,
+        };
+        let sql = sql.into_sql_str();
+        SqlxMigration::new(step.version, step.name.into(), MigrationType::Simple, sql, false)
+    });
+    let mut migrator = Migrator::with_migrations(steps.collect());
+    // A replica of the version before may start while a newer one has already been here.
+    migrator.set_ignore_missing(true).set_locking(false);
+    migrator.run_direct(None, connection, false).await
+}

@@ -1,0 +1,88 @@
+//! A write transaction that also keeps the outbox's lanes in step.
+
+use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::{Any, AnyConnection, Transaction};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use super::{Boundary, DbError, Probe};
+use crate::outbox;
+
+/// A write transaction on either engine: `sqlx::query(…).execute(&mut **tx)` with `tx: &mut Tx<'_>`. Dropped without
+/// [`Tx::commit`] it leaves nothing behind.
+#[derive(Debug)]
+pub struct Tx<'c> {
+    inner: Transaction<'c, Any>,
+    /// Lanes of the outbox this transaction changed. Ordered: all transactions lock lanes in the same order, and only
+    /// while they commit, so that lanes never deadlock and are never held up by a slow transaction.
+    lanes: BTreeSet<String>,
+    wake: Arc<Notify>,
+    probe: Option<Arc<dyn Probe>>,
+    // Declared last: the turn to write is given back after the transaction has ended.
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(
+        inner: Transaction<'c, Any>,
+        turn: Option<OwnedSemaphorePermit>,
+        wake: Arc<Notify>,
+        probe: Option<Arc<dyn Probe>>,
+    ) -> Self {
+        Self { inner, lanes: BTreeSet::new(), wake, probe, turn }
+    }
+
+    /// Makes it all durable, and wakes the outbox's worker if there is something for it.
+    ///
+    /// # Errors
+    /// The database's. If the connection broke while the answer was awaited it may be committed all the same.
+    pub async fn commit(mut self) -> Result<(), DbError> {
+        let lanes: Vec<&str> = self.lanes.iter().map(String::as_str).collect();
+        outbox::lane::refresh(&mut self.inner, &lanes).await?;
+        // What is named last is dropped first: the turn to write is given back after the transaction has ended.
+        let Self { turn, probe, wake, lanes, inner } = self;
+        if let Some(probe) = &probe {
+            probe.at(Boundary::Commit).await?;
+        }
+        inner.commit().await?;
+        drop(turn);
+        if !lanes.is_empty() {
+            wake.notify_one();
+        }
+        match probe {
+            Some(probe) => probe.at(Boundary::Committed).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Undoes it all now, rather than when the connection is used next.
+    ///
+    /// # Errors
+    /// The database's; it is undone in any case.
+    pub async fn rollback(self) -> Result<(), DbError> {
+        Ok(self.inner.rollback().await?)
+    }
+
+    /// Marks a lane whose rows changed.
+    pub(crate) fn touch_lane(&mut self, lane: &str) {
+        if !self.lanes.contains(lane) {
+            self.lanes.insert(lane.to_owned());
+        }
+    }
+}
+
+impl Deref for Tx<'_> {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx<'_> {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+}

@@ -1,0 +1,282 @@
+//! One line of telemetry: what an event is (TE-1) and what is not one (TE-2).
+//!
+//! Pure. A line is read by [`scan`], which knows only the plain flat object that telemetry nearly always
+//! is; whatever it does not know goes to [`strict`], which is serde_json and has the last word. Both only
+//! collect [`Fields`]; what they mean is decided here, once.
+
+mod reason;
+mod scan;
+mod specs;
+mod strict;
+mod time;
+
+use std::borrow::Cow;
+
+pub use reason::Reason;
+pub use specs::{EventSpec, EventSpecs, TooManyFields};
+
+/// A duration beyond this is no duration (TE-2): 24 h in milliseconds.
+const DURATION_MAX_MS: f64 = 86_400_000.0;
+
+/// How many different duration fields the events of one target may have.
+pub const DURATION_FIELDS_MAX: usize = 8;
+
+/// An event, borrowed from its line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event<'a> {
+    pub ts_ms: i64,
+    /// Index into the specs; `None` for a name the policy does not use.
+    pub name: Option<usize>,
+    pub event_id: Option<Cow<'a, str>>,
+    /// Of events with a duration, in milliseconds; else 0.
+    pub duration_ms: f64,
+    /// Of errors only.
+    pub error: Option<ErrorDetail<'a>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ErrorDetail<'a> {
+    pub code: Cow<'a, str>,
+    pub retryable: bool,
+}
+
+/// Reads one line, without its line break.
+///
+/// # Errors
+/// Why it is not an event.
+pub fn parse<'a>(line: &'a [u8], specs: &EventSpecs) -> Result<Event<'a>, Reason> {
+    let text = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
+    let fields = match scan::fields(text, specs) {
+        Some(fields) => fields,
+        None => strict::fields(text, specs)?,
+    };
+    interpret(fields, specs)
+}
+
+/// A field's value, as far as anything here asks.
+#[derive(Debug, Clone, PartialEq, Default)]
+enum Value<'a> {
+    /// Not there, or null.
+    #[default]
+    Absent,
+    Text(Cow<'a, str>),
+    Number(f64),
+    Bool(bool),
+    /// An array or an object.
+    Other,
+}
+
+/// The fields that anything here asks for.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Fields<'a> {
+    ts: Value<'a>,
+    name: Value<'a>,
+    event_id: Value<'a>,
+    code: Value<'a>,
+    retryable: Value<'a>,
+    /// By index in [`EventSpecs::duration_fields`].
+    durations: [Value<'a>; DURATION_FIELDS_MAX],
+}
+
+impl<'a> Fields<'a> {
+    /// Where to put the field's value; `None` for a field that nobody asks for.
+    #[inline]
+    fn slot(&mut self, key: &str, specs: &EventSpecs) -> Option<&mut Value<'a>> {
+        match key {
+            "ts" => Some(&mut self.ts),
+            "name" => Some(&mut self.name),
+            "event_id" => Some(&mut self.event_id),
+            "code" => Some(&mut self.code),
+            "retryable" => Some(&mut self.retryable),
+            _ => {
+                let at = specs.duration_fields().iter().position(|field| field == key)?;
+                self.durations.get_mut(at)
+            }
+        }
+    }
+}
+
+#[inline]
+fn interpret<'a>(fields: Fields<'a>, specs: &EventSpecs) -> Result<Event<'a>, Reason> {
+    let ts = text(fields.ts, "ts")?;
+    let ts_ms = time::parse_ms(&ts).ok_or(Reason::BadTime)?;
+    let name = text(fields.name, "name")?;
+    let event_id = match fields.event_id {
+        Value::Absent => None,
+        other => Some(text(other, "event_id")?),
+    };
+    let mut event = Event { ts_ms, name: specs.find(&name), event_id, duration_ms: 0.0, error: None };
+    let Some(spec) = event.name.and_then(|index| specs.get(index)) else { return Ok(event) };
+    if let Some(at) = spec.duration {
+        let value = fields.durations.get(at).unwrap_or(&Value::Absent);
+        event.duration_ms = duration(value, || specs.duration_field(at))?;
+    }
+    if spec.error {
+        let code = text(fields.code, "code")?;
+        let retryable = match fields.retryable {
+            Value::Bool(retryable) => retryable,
+            Value::Absent => return Err(Reason::missing("retryable")),
+            _ => return Err(Reason::wrong_type("retryable", "true or false")),
+        };
+        event.error = Some(ErrorDetail { code, retryable });
+    }
+    Ok(event)
+}
+
+#[inline]
+fn text<'a>(value: Value<'a>, field: &'static str) -> Result<Cow<'a, str>, Reason> {
+    match value {
+        Value::Text(text) => Ok(text),
+        Value::Absent => Err(Reason::missing(field)),
+        _ => Err(Reason::wrong_type(field, "a string")),
+    }
+}
+
+#[inline]
+fn duration(value: &Value<'_>, field: impl Fn() -> String) -> Result<f64, Reason> {
+    match value {
+        Value::Number(ms) if *ms >= 0.0 && *ms <= DURATION_MAX_MS => Ok(*ms),
+        Value::Number(ms) if *ms > DURATION_MAX_MS => Err(Reason::DurationTooLong { field: field() }),
+        Value::Number(_) => Err(Reason::NegativeDuration { field: field() }),
+        Value::Absent => Err(Reason::MissingField { field: field() }),
+        _ => Err(Reason::wrong_type(&field(), "a number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(super) fn specs() -> EventSpecs {
+        EventSpecs::new([
+            EventSpec::timed("autosave.save.completed", "duration_ms"),
+            EventSpec::failure("autosave.save.error"),
+            EventSpec::counted("autosave.history.drift"),
+        ])
+        .unwrap()
+    }
+
+    fn check(line: &str, expected: Result<(i64, Option<usize>, f64), &str>) {
+        let specs = specs();
+        let got = parse(line.as_bytes(), &specs);
+        match (got, expected) {
+            (Ok(event), Ok(expected)) => assert_eq!((event.ts_ms, event.name, event.duration_ms), expected),
+            (Err(reason), Err(expected)) => {
+                assert!(reason.to_string().contains(expected), "{reason} for {line}");
+            }
+            (got, expected) => panic!("{line}: {got:?}, expected {expected:?}"),
+        }
+    }
+
+    /// TE-1: the three events, optional and unknown fields, unknown names.
+    #[test]
+    fn the_events_of_a_target_are_read() {
+        let ok = r#"{"ts":"2026-11-22T10:00:00.250Z","name":"autosave.save.completed","duration_ms":640.5}"#;
+        check(ok, Ok((1_795_341_600_250, Some(0), 640.5)));
+        check(
+            r#" { "extra" : {"a":[1]}, "duration_ms" : 2e3, "name" : "autosave.save.completed", "ts" : "2026-11-22T19:00:00+09:00", "event_id":null, "phase":"A", "session":7 } "#,
+            Ok((1_795_341_600_000, Some(0), 2000.0)),
+        );
+        check(
+            r#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.history.drift"}"#,
+            Ok((1_795_341_600_000, Some(2), 0.0)),
+        );
+        check(
+            r#"{"ts":"2026-11-22T10:00:00Z","name":"editor.opened","duration_ms":"x"}"#,
+            Ok((1_795_341_600_000, None, 0.0)),
+        );
+        let line = br#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.save.error","code":"E_LOCK","retryable":true,"event_id":"7"}"#;
+        let event = parse(line, &specs()).unwrap();
+        assert_eq!(event.error, Some(ErrorDetail { code: "E_LOCK".into(), retryable: true }));
+        assert_eq!(event.event_id.as_deref(), Some("7"));
+    }
+
+    /// TE-2: each kind of line that is not an event has its reason.
+    #[test]
+    fn what_is_not_an_event_says_why() {
+        let saved =
+            |rest: &str| format!(r#"{{"ts":"2026-11-22T10:00:00Z","name":"autosave.save.completed"{rest}}}"#);
+        check("{", Err("not JSON"));
+        check("[1]", Err("not JSON"));
+        check("7", Err("not JSON"));
+        check(&format!("{} x", saved("")), Err("not JSON"));
+        check(r#"{"name":"autosave.history.drift"}"#, Err("`ts` is missing"));
+        check(r#"{"ts":"2026-11-22T10:00:00Z"}"#, Err("`name` is missing"));
+        check(r#"{"ts":1795341600,"name":"x"}"#, Err("`ts` is not a string"));
+        check(r#"{"ts":"yesterday","name":"x"}"#, Err("not an RFC 3339 time"));
+        check(r#"{"ts":"1969-12-31T23:59:59Z","name":"x"}"#, Err("not an RFC 3339 time"));
+        check(r#"{"ts":"2026-02-29T00:00:00Z","name":"x"}"#, Err("not an RFC 3339 time"));
+        check(&saved(""), Err("`duration_ms` is missing"));
+        check(&saved(r#","duration_ms":-1"#), Err("negative"));
+        check(&saved(r#","duration_ms":"640""#), Err("`duration_ms` is not a number"));
+        check(&saved(r#","duration_ms":86400000.1"#), Err("24 h"));
+        check(&saved(r#","duration_ms":1e999"#), Err("not JSON"));
+        check(&saved(r#","duration_ms":NaN"#), Err("not JSON"));
+        check(&saved(r#","duration_ms":1,"duration_ms":2"#), Err("twice"));
+        check(&saved(r#","duration_ms":1,"event_id":7"#), Err("`event_id` is not a string"));
+        let error = r#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.save.error","code":"E""#;
+        check(&format!("{error}}}"), Err("`retryable` is missing"));
+        check(&format!("{error},\"retryable\":1}}"), Err("`retryable` is not true or false"));
+        assert_eq!(parse(b"{\"ts\":\"\xff\"}", &specs()), Err(Reason::NotUtf8));
+    }
+
+    fn scalar() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            "-?[0-9]{1,4}(\\.[0-9]{0,3})?([eE][+-]?[0-9]{1,3})?",
+            "\"[ -~é\\\\\n]{0,12}\"",
+            "\"2026-1[0-3]-[0-3][0-9]T[0-2][0-9]:00:00(\\.[0-9]{1,4})?(Z|z|\\+09:00)\"",
+            Just("\"autosave.save.completed\"".to_owned()),
+            Just("[1,{}]".to_owned()),
+            "[a-z\\[{]{1,3}",
+        ]
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let key = prop_oneof![
+            Just("ts"),
+            Just("name"),
+            Just("event_id"),
+            Just("code"),
+            Just("duration_ms"),
+            Just("x\\u0061")
+        ];
+        let space = prop_oneof![Just(""), Just(" "), Just("\t\r")];
+        prop::collection::vec((key, space, scalar()), 0..6).prop_map(|fields| {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(key, space, value)| format!("\"{key}\"{space}:{space}{value}{space}"))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// TE-1, TE-2: the fast reader accepts nothing that serde_json refuses, and sees the same in it.
+        #[test]
+        fn the_fast_reader_agrees_with_serde_json(line in line(), cut in any::<prop::sample::Index>(), whole in any::<bool>()) {
+            let specs = specs();
+            let at = cut.index(line.len() + 1);
+            let line = if whole || !line.is_char_boundary(at) { &line[..] } else { &line[..at] };
+            if let Some(fast) = scan::fields(line, &specs) {
+                prop_assert_eq!(Ok(fast), strict::fields(line, &specs));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = parse(&bytes, &specs());
+        }
+    }
+
+    #[test]
+    fn the_fast_reader_knows_the_usual_line() {
+        let line = r#"{"ts":"2026-11-22T10:00:00.250Z","name":"autosave.save.completed","event_id":"01J","session":"s","duration_ms":640.5}"#;
+        assert!(scan::fields(line, &specs()).is_some());
+    }
+}

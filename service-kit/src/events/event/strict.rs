@@ -1,0 +1,132 @@
+//! The reader with the last word: serde_json, any valid JSON object, with the error in words.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::{EventSpecs, Fields, Reason, Value};
+
+/// The fields of the object that `text` is.
+pub(super) fn fields<'a>(text: &'a str, specs: &EventSpecs) -> Result<Fields<'a>, Reason> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let mut twice = None;
+    let seed = ObjectSeed { specs, twice: &mut twice };
+    let read = seed.deserialize(&mut json).and_then(|fields| json.end().map(|()| fields));
+    match (read, twice) {
+        (_, Some(field)) => Err(Reason::Twice { field }),
+        (Ok(fields), None) => Ok(fields),
+        // It is one line, and whoever shows the reason has its number in the file.
+        (Err(error), None) => {
+            Err(Reason::NotJson(error.to_string().replace(" at line 1 column", " at column")))
+        }
+    }
+}
+
+struct ObjectSeed<'s> {
+    specs: &'s EventSpecs,
+    /// The first field that stood there twice.
+    twice: &'s mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for ObjectSeed<'_> {
+    type Value = Fields<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fields<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectSeed<'_> {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        let mut seen: Vec<Cow<'de, str>> = Vec::new();
+        while let Some(Key(key)) = map.next_key()? {
+            let Some(slot) = fields.slot(&key, self.specs) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            *slot = map.next_value::<AnyValue<'de>>()?.0;
+            if seen.contains(&key) {
+                self.twice.get_or_insert_with(|| key.to_string());
+            }
+            seen.push(key);
+        }
+        Ok(fields)
+    }
+}
+
+/// A key that borrows when it can.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_str(AnyVisitor)?.0 {
+            Value::Text(text) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("a key is not a string")),
+        }
+    }
+}
+
+struct AnyValue<'a>(Value<'a>);
+
+impl<'de> serde::Deserialize<'de> for AnyValue<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyVisitor)
+    }
+}
+
+struct AnyVisitor;
+
+#[expect(clippy::cast_precision_loss, reason = "a duration beyond 2^53 ms is refused anyway")]
+impl<'de> Visitor<'de> for AnyVisitor {
+    type Value = AnyValue<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(AnyValue(Value::Text(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(AnyValue(Value::Text(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(AnyValue(Value::Number(number)))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(AnyValue(Value::Number(number as f64)))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(AnyValue(Value::Number(number as f64)))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(AnyValue(Value::Bool(value)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(AnyValue(Value::Absent))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(AnyValue(Value::Other))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(AnyValue(Value::Other))
+    }
+}

@@ -1,0 +1,138 @@
+//! What reading bodies may cost: each in time, all that are under way together in bytes.
+//!
+//! A body takes its share of the budget as it comes in, decompressed, so a client that only promises bytes holds
+//! none, and a small packet that unpacks to a large one is counted by what it became. Calls that carry data in
+//! bulk have a budget of their own: the others are never refused for want of theirs.
+
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream::{self, Stream, StreamExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::ApiError;
+use super::layers::Pools;
+
+const KIB: usize = 1024;
+
+/// The bytes that a call's body holds of the budget. Whoever keeps what was read for longer than the call keeps
+/// this with it.
+#[derive(Debug, Clone, Default)]
+pub struct BodyShare(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    bytes: usize,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl BodyShare {
+    /// Takes as much more of the budget, counted in KiB. False: there is not so much left.
+    fn grow(&self, budget: &Arc<Semaphore>, bytes: usize) -> bool {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = held.bytes + bytes;
+        let kept = held.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = bytes.div_ceil(KIB).saturating_sub(kept);
+        let Ok(more) = u32::try_from(more) else { return false };
+        if more > 0 {
+            let Ok(more) = Arc::clone(budget).try_acquire_many_owned(more) else { return false };
+            match &mut held.permit {
+                Some(permit) => permit.merge(more),
+                none => *none = Some(more),
+            }
+        }
+        held.bytes = bytes;
+        true
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for BodyShare {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("the body took too long")]
+    Slow,
+    #[error("too many bytes are under way")]
+    Full,
+}
+
+impl Refusal {
+    fn into_response(self, limit: Duration) -> Response {
+        match self {
+            Self::Slow => {
+                let detail =
+                    format!("the body did not come within {} s; nothing was done", limit.as_secs_f64());
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, "slow_body", detail).into_response()
+            }
+            Self::Full => ApiError::unavailable(
+                "too many bytes are under way at once; nothing was done",
+                Duration::from_secs(1),
+            )
+            .into_response(),
+        }
+    }
+}
+
+/// Middleware: gives every body a deadline and a share of the budget; 408 or 503 where it runs out of either.
+pub(super) async fn bound_bodies(
+    State((pools, limit)): State<(Arc<Pools>, Duration)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let budget = pools.bytes_for(request.uri().path());
+    // What is announced and would not fit need not be sent.
+    let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
+    if announced.div_ceil(KIB) > budget.available_permits() {
+        return Refusal::Full.into_response(limit);
+    }
+    let share = BodyShare::default();
+    let refusal = Arc::new(OnceLock::new());
+    request.extensions_mut().insert(share.clone());
+    let (told, reading) = (Arc::clone(&refusal), share.clone());
+    let request = request.map(|body| Body::from_stream(bounded(body, limit, reading, budget, told)));
+    let response = next.run(request).await;
+    drop(share); // a handler works with what it has read until it answers
+    refusal.get().map_or(response, |refusal| refusal.into_response(limit))
+}
+
+fn bounded(
+    body: Body,
+    limit: Duration,
+    share: BodyShare,
+    budget: Arc<Semaphore>,
+    told: Arc<OnceLock<Refusal>>,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    let deadline = Instant::now() + limit;
+    stream::try_unfold((body.into_data_stream(), share, budget, told), move |mut reading| async move {
+        let (frames, share, budget, told) = &mut reading;
+        let refuse = |refusal: Refusal| {
+            told.set(refusal).ok();
+            Err(io::Error::other(refusal))
+        };
+        match tokio::time::timeout_at(deadline, frames.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(bytes))) if share.grow(budget, bytes.len()) => Ok(Some((bytes, reading))),
+            Ok(Some(Ok(_))) => refuse(Refusal::Full),
+            Ok(Some(Err(error))) => Err(io::Error::other(error)),
+            Err(_) => refuse(Refusal::Slow),
+        }
+    })
+}

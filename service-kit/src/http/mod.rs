@@ -1,0 +1,24 @@
+//! HTTP as every service speaks it: problem+json errors, checked inputs, paging, and [`serve`], which puts
+//! the layers and the operational routes around a service's own router.
+//!
+//! A handler extracts, authorises, calls and maps; it never answers an error in a format of its own.
+
+mod bodies;
+mod connection;
+mod decompress;
+mod error;
+mod extract;
+mod health;
+mod layers;
+pub mod openapi;
+mod page;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub use bodies::BodyShare;
+pub use error::{ApiError, ErrorResponses};
+pub use extract::{Body, IdempotencyKey, Json, Path, Query};
+pub use health::{CheckReport, CheckState, Readiness, ReadinessReport, ReadinessState};
+pub use page::{Cursor, PageQuery};
+pub use serve::{Bulk, HttpOptions, ServiceParts, app, serve};

@@ -1,0 +1,175 @@
+//! Puts a service together: its own router, the operational routes, the layers in their order, and the
+//! listener.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::openapi::OpenApi;
+
+use super::bodies::bound_bodies;
+use super::decompress::decompress;
+use super::health::Readiness;
+use super::layers::{
+    Guard, Observed, Pools, authenticate, bound_in_flight, bound_time, observe, on_panic, only_problems,
+};
+use super::{Json, connection, openapi};
+use crate::auth::{Access, Authenticator, check_listen};
+use crate::{ServiceName, telemetry};
+
+/// The limits of a service's HTTP side.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpOptions {
+    /// Largest request body, in decompressed bytes.
+    pub body_limit: usize,
+    /// How long a handler may take, reading the body included. Streams are bounded until their head only.
+    pub timeout: Duration,
+    /// How long calls under way may take to finish after the stop was asked for.
+    pub drain: Duration,
+    /// How long a body may take to come in; a slower one is answered 408.
+    pub body_timeout: Duration,
+    /// `/v1` calls at once, without those in bulk; one more is answered 503.
+    pub in_flight: usize,
+    /// Decompressed bytes of their bodies at once; one more is answered 503.
+    pub body_budget: usize,
+    /// Calls that carry data in bulk: their bounds are their own, so that they never displace the others.
+    pub bulk: Bulk,
+    /// Connections at once; one more waits.
+    pub connections: usize,
+    /// Prefixes of paths without spans (an intake for spans).
+    pub untraced: &'static [&'static str],
+}
+
+/// The bounds of calls that carry data in bulk.
+#[derive(Debug, Clone, Copy)]
+pub struct Bulk {
+    /// How their paths end.
+    pub calls: &'static [&'static str],
+    /// As [`HttpOptions::in_flight`].
+    pub in_flight: usize,
+    /// As [`HttpOptions::body_budget`]; what a handler keeps of a body counts until it lets go of its share.
+    pub body_budget: usize,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            body_limit: 10 << 20,
+            timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            in_flight: 512,
+            body_budget: 32 << 20,
+            bulk: Bulk { calls: &[], in_flight: 0, body_budget: 0 },
+            connections: 4096,
+            untraced: &[],
+        }
+    }
+}
+
+/// What a service brings.
+pub struct ServiceParts {
+    pub service: ServiceName,
+    /// Its own routes, with their state applied.
+    pub router: Router,
+    /// As [`openapi::finish`] made it.
+    pub openapi: OpenApi,
+    pub readiness: Readiness,
+    /// `None`: only loopback may be listened on, and no call needs a token.
+    pub tokens: Option<Arc<Authenticator>>,
+    pub options: HttpOptions,
+}
+
+/// The whole application: what [`serve`] serves, for tests that need no socket.
+pub fn app(parts: ServiceParts) -> Router {
+    let ServiceParts { service, router, openapi, readiness, tokens, options } = parts;
+    let pools = Arc::new(Pools::new(&options));
+    let readiness = match tokens.clone() {
+        Some(tokens) => readiness.check("tokens", move || std::future::ready(tokens.state())),
+        None => readiness,
+    };
+    let guard = Guard { tokens, access: Arc::new(Access::of(&openapi)) };
+    // Innermost first: a call passes these from the last line up to the first.
+    router
+        .merge(operational_routes(&openapi, readiness))
+        .layer(DefaultBodyLimit::max(options.body_limit))
+        .layer(from_fn_with_state((Arc::clone(&pools), options.body_timeout), bound_bodies))
+        .layer(from_fn(decompress))
+        .layer(from_fn_with_state(options.timeout, bound_time))
+        .layer(from_fn_with_state(pools, bound_in_flight))
+        .layer(from_fn_with_state(guard, authenticate))
+        .layer(CatchPanicLayer::custom(on_panic))
+        .layer(from_fn(only_problems))
+        .layer(CompressionLayer::new())
+        .layer(SetResponseHeaderLayer::overriding(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(from_fn_with_state(Observed { service, untraced: options.untraced }, observe))
+}
+
+/// Serves until `shutdown`, then drains for at most [`HttpOptions::drain`].
+///
+/// # Errors
+/// The listener is not a loopback one although no tokens are configured, or has no address; or an operation
+/// of the document does not declare who may call it.
+pub async fn serve(
+    parts: ServiceParts,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr().context("the listener has no address")?;
+    check_listen(address, parts.tokens.is_some())?;
+    let undeclared = Access::of(&parts.openapi).problems();
+    anyhow::ensure!(undeclared.is_empty(), "{}", undeclared.join("; "));
+    let (service, options) = (parts.service, parts.options);
+    let upkeep = tokio::spawn(telemetry::metrics::upkeep(shutdown.clone()));
+    let tokens = parts.tokens.clone();
+    let stop = shutdown.clone();
+    let keeper = tokio::spawn(async move {
+        if let Some(tokens) = tokens {
+            tokens.keep_current(stop).await;
+        }
+    });
+    let app = app(parts);
+    tracing::info!(service = service.as_str(), url = %format!("http://{address}"), "listening");
+    connection::serve(listener, app, options, shutdown).await;
+    tracing::info!(service = service.as_str(), "stopped listening");
+    upkeep.abort();
+    keeper.abort();
+    Ok(())
+}
+
+fn operational_routes(document: &OpenApi, readiness: Readiness) -> Router {
+    let text: Arc<str> = openapi::to_text(document).into();
+    let openapi_json = move || async move { ([(CONTENT_TYPE, "application/json")], text.to_string()) };
+    let readyz = move || async move {
+        let report = readiness.report().await;
+        let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, Json(report)).into_response()
+    };
+    let metrics = || async {
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::metrics::render())
+    };
+    let docs =
+        utoipa_swagger_ui::SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(openapi_json))
+        .merge(docs)
+}

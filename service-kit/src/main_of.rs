@@ -1,0 +1,130 @@
+//! The whole `main` of a service: configuration, telemetry, listener, signals, run, flush.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Command};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::ServiceName;
+use crate::auth::check_listen;
+use crate::clock::SystemClock;
+use crate::config::{self, CommonConfig, ConfigError, ListenArg, Loaded, SharedArgs, Spec};
+use crate::shutdown;
+use crate::telemetry::{self, TelemetryOptions};
+
+/// Exit status for a configuration that cannot be used, as for a wrong command line.
+const BAD_CONFIGURATION: u8 = 2;
+const FAILED: u8 = 1;
+
+/// A service's `main`: `A` are its own flags, `run` is its library.
+///
+/// Ends with 0 after a graceful stop (and after `--help`, `--print-config`), 1 if the service failed, 2 if
+/// the configuration cannot be used; a failure is one line on standard error.
+pub fn main_of<A, F, Fut>(service: ServiceName, about: &'static str, run: F) -> ExitCode
+where
+    A: Args,
+    F: FnOnce(A, CommonConfig, TcpListener, CancellationToken) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let loaded = match load::<A>(service, about, &arguments, &config::process_environment) {
+        Ok(loaded) => loaded,
+        Err(ConfigError::Display(help)) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error @ ConfigError::Invalid(_)) => {
+            eprintln!("{}: {error}", service.binary());
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let (error, status) = match prepare::<A>(service, &loaded) {
+        Ok(None) => return ExitCode::SUCCESS,
+        Ok(Some(prepared)) => match start(service, prepared, run) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (error, FAILED),
+        },
+        Err(error) => (error, BAD_CONFIGURATION),
+    };
+    eprintln!("{}: {error:#}", service.binary());
+    ExitCode::from(status)
+}
+
+/// Reads a service's configuration from arguments, environment and file.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn load<A: Args>(
+    service: ServiceName,
+    about: &'static str,
+    arguments: &[OsString],
+    environment: config::Environment<'_>,
+) -> Result<Loaded, ConfigError> {
+    let command = Command::new(service.binary()).about(about).version(env!("CARGO_PKG_VERSION"));
+    let command = A::augment_args(SharedArgs::augment_args(ListenArg::augment_args(command)))
+        .mut_arg("listen", |arg| {
+            arg.env(service.listen_variable()).default_value(service.default_listen()).required(false)
+        });
+    let spec = Spec { subcommand: None, sections: &[service.as_str()] };
+    config::load(command, spec, arguments, environment)
+}
+
+/// What the configuration came to.
+struct Prepared<A> {
+    own: A,
+    shared: SharedArgs,
+    listen: ListenArg,
+    common: CommonConfig,
+}
+
+/// Everything that can be wrong with the configuration; `None` if it was only to be printed.
+fn prepare<A: Args>(service: ServiceName, loaded: &Loaded) -> anyhow::Result<Option<Prepared<A>>> {
+    let (shared, listen): (SharedArgs, ListenArg) = (loaded.get()?, loaded.get()?);
+    if shared.print_config {
+        print!("{}", loaded.print());
+        return Ok(None);
+    }
+    let common = CommonConfig::read(service, &shared, Arc::new(SystemClock))?;
+    check_listen(listen.listen, common.tokens.is_some())?;
+    Ok(Some(Prepared { own: loaded.get()?, shared, listen, common }))
+}
+
+fn start<A, F, Fut>(service: ServiceName, prepared: Prepared<A>, run: F) -> anyhow::Result<()>
+where
+    A: Args,
+    F: FnOnce(A, CommonConfig, TcpListener, CancellationToken) -> Fut,
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    let Prepared { own, shared, listen, common } = prepared;
+    let address = listen.listen;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("runtime")?;
+    if listen.check_health {
+        return runtime.block_on(check_health(address));
+    }
+    runtime.block_on(async {
+        telemetry::init(&TelemetryOptions::of(service.binary(), &shared))?;
+        let shutdown = shutdown::on_signals().context("signal handlers")?;
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        common.say_who_may_call();
+        // Boxed: a service's future is large, and lives as long as the process.
+        let result = Box::pin(run(own, common, listener, shutdown)).await;
+        telemetry::flush().await;
+        result
+    })
+}
+
+/// Asks `/healthz` of the service that should be running here.
+async fn check_health(listen: SocketAddr) -> anyhow::Result<()> {
+    let host =
+        if listen.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], listen.port())) } else { listen };
+    let base = config::http_url(&format!("http://{host}")).map_err(anyhow::Error::msg)?;
+    let neighbour = crate::client::Neighbour::new(base, None, Duration::from_secs(3))?;
+    neighbour.check_health().await.context("not healthy")
+}

@@ -1,0 +1,259 @@
+//! Taking the heads of lanes that are due.
+
+use std::time::Duration;
+
+use shared_types::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::{Claim, RetrySchedule, lane};
+use crate::db::{Db, DbError, Tx};
+use crate::planted::{self, Defect};
+
+const DUE_LANES: &str = "SELECT lane FROM outbox_lanes \
+     WHERE receiver = $1 AND next_at IS NOT NULL AND next_at <= $2 ORDER BY next_at LIMIT $3";
+
+/// A leased row goes first even if an older one came back (a dead row that was retried): one at a time.
+///
+/// The oldest is looked for with `lane >= $1 ORDER BY lane, seq`, and checked to be of the lane afterwards: only the
+/// index of pending rows has that order. Asked for `lane = $1 ORDER BY seq`, PostgreSQL may walk the primary key
+/// through all that was ever done in a busy lane.
+const HEAD: &str = "SELECT seq, id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, next_at, \
+         leased_by, claims, step, failures, unknowns, enqueued_at FROM outbox \
+     WHERE lane = $1 AND seq = COALESCE((SELECT seq FROM outbox WHERE lane = $1 AND state = 'leased'), \
+         (SELECT seq FROM outbox WHERE lane >= $1 AND state IN ('ready', 'leased') ORDER BY lane, seq LIMIT 1))";
+
+/// Jumps from receiver to receiver: lanes that wait (escalations by the thousand) are not read.
+const DUE_RECEIVERS: &str = "WITH RECURSIVE receivers (receiver) AS ( \
+         SELECT MIN(receiver) FROM outbox_lanes WHERE next_at IS NOT NULL \
+         UNION ALL \
+         SELECT (SELECT MIN(l.receiver) FROM outbox_lanes l WHERE l.next_at IS NOT NULL AND l.receiver > r.receiver) \
+         FROM receivers r WHERE r.receiver IS NOT NULL) \
+     SELECT r.receiver, (SELECT MIN(l.next_at) FROM outbox_lanes l \
+         WHERE l.next_at IS NOT NULL AND l.receiver = r.receiver) AS next_at \
+     FROM receivers r WHERE r.receiver IS NOT NULL";
+
+/// A receiver with work, and when its earliest lane is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueReceiver {
+    pub receiver: String,
+    pub next_at: Timestamp,
+}
+
+/// All receivers that have something to be done now or later, leased lanes included (their lease may run out).
+///
+/// # Errors
+/// The database's.
+pub async fn due_receivers(db: &Db) -> Result<Vec<DueReceiver>, DbError> {
+    let rows = sqlx::query(DUE_RECEIVERS).fetch_all(db.pool()).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(DueReceiver {
+                receiver: row.try_get("receiver")?,
+                next_at: Timestamp::from_millis(row.try_get("next_at")?),
+            })
+        })
+        .collect()
+}
+
+/// Claims the heads of up to `limit` due lanes of one receiver, each for as long as `lease` says of its kind. Replicas
+/// pass over each other's lanes.
+///
+/// # Errors
+/// The database's.
+pub async fn claim(
+    db: &Db,
+    worker: &str,
+    receiver: &str,
+    limit: u32,
+    lease: &(dyn Fn(&str) -> Duration + Send + Sync),
+    now: Timestamp,
+) -> Result<Vec<Claim>, DbError> {
+    claim_each(db, worker, &[(receiver.to_owned(), limit)], lease, now).await
+}
+
+/// As [`claim`], of several receivers with a limit each, in one transaction: what an event has caused at once is begun
+/// at once, and does not queue behind the synced commits of each other's claims.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn claim_each(
+    db: &Db,
+    worker: &str,
+    wanted: &[(String, u32)],
+    lease: &(dyn Fn(&str) -> Duration + Send + Sync),
+    now: Timestamp,
+) -> Result<Vec<Claim>, DbError> {
+    let mut tx = db.begin().await?;
+    let due = format!("{DUE_LANES}{}", db.skip_locked());
+    let head = format!("{HEAD}{}", db.skip_locked());
+    let mut claims = Vec::new();
+    for (receiver, limit) in wanted {
+        let lanes: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(due.clone()))
+            .bind(receiver.as_str())
+            .bind(now.as_millis())
+            .bind(i64::from(*limit))
+            .fetch_all(&mut *tx)
+            .await?;
+        for (name,) in lanes {
+            match claim_head(&mut tx, &head, worker, &name, lease, now).await? {
+                Some(claim) => claims.push(claim),
+                None => lane::refresh(&mut tx, &[&name]).await?,
+            }
+        }
+    }
+    tx.commit().await?;
+    Ok(claims)
+}
+
+/// Claims the lane's head; the caller holds the lane's row. None when it is not due after all, or when its former
+/// worker, whose lease has run out, is just recording the outcome: that one waits for the lane, so we do not for it.
+async fn claim_head(
+    tx: &mut Tx<'_>,
+    head: &str,
+    worker: &str,
+    lane: &str,
+    lease: &(dyn Fn(&str) -> Duration + Send + Sync),
+    now: Timestamp,
+) -> Result<Option<Claim>, DbError> {
+    let head = sqlx::query(AssertSqlSafe(head.to_owned())).bind(lane).fetch_optional(&mut **tx).await?;
+    let Some(head) = head else { return Ok(None) };
+    if head.try_get::<i64, _>("next_at")? > now.as_millis() {
+        return Ok(None);
+    }
+    let lease_until = now.plus(lease(&head.try_get::<String, _>("kind")?));
+    let claim = match read_claim(&head, lease_until) {
+        Ok(claim) => claim,
+        Err(error @ DbError::Decode { .. }) => return bury(tx, &head, &error, now).await.map(|()| None),
+        Err(error) => return Err(error),
+    };
+    take(tx, worker, &head, &claim).await?;
+    Ok(Some(claim))
+}
+
+/// Holds a claim until `until`. False if another worker has taken over.
+///
+/// # Errors
+/// The database's.
+pub async fn renew(db: &Db, claim: &Claim, until: Timestamp) -> Result<bool, DbError> {
+    let mut tx = db.begin().await?;
+    let held = sqlx::query(
+        "UPDATE outbox SET next_at = $3 WHERE id = $1 AND claims = $2 AND state = 'leased' AND next_at < $3",
+    )
+    .bind(claim.id.as_str())
+    .bind(claim.fence)
+    .bind(until.as_millis())
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    tx.touch_lane(&claim.lane);
+    tx.commit().await?;
+    Ok(held == 1)
+}
+
+async fn take(tx: &mut Tx<'_>, worker: &str, head: &AnyRow, claim: &Claim) -> Result<(), DbError> {
+    let lost: Option<String> = head.try_get("leased_by")?;
+    let lost = lost.map(|by| format!("the lease of {by} ran out: what came of it is unknown"));
+    sqlx::query(
+        "UPDATE outbox SET state = 'leased', leased_by = $2, next_at = $3, claims = $4, unknowns = $5, \
+             last_error = COALESCE($6, last_error) WHERE seq = $1",
+    )
+    .bind(head.try_get::<i64, _>("seq")?)
+    .bind(worker)
+    .bind(claim.lease_until.as_millis())
+    .bind(claim.fence)
+    .bind(i64::from(claim.unknowns))
+    .bind(lost)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("UPDATE outbox_lanes SET next_at = $2 WHERE lane = $1")
+        .bind(claim.lane.as_str())
+        .bind(claim.lease_until.as_millis())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// A row that this version cannot read is dead, so that it holds up nobody.
+async fn bury(tx: &mut Tx<'_>, head: &AnyRow, error: &DbError, now: Timestamp) -> Result<(), DbError> {
+    sqlx::query(
+        "UPDATE outbox SET state = 'dead', leased_by = NULL, finished_at = $2, last_error = $3 WHERE seq = $1",
+    )
+    .bind(head.try_get::<i64, _>("seq")?)
+    .bind(now.as_millis())
+    .bind(error.to_string())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+fn read_claim(row: &AnyRow, lease_until: Timestamp) -> Result<Claim, DbError> {
+    let payload: String = row.try_get("payload")?;
+    let retry: String = row.try_get("retry")?;
+    let retry: RetrySchedule =
+        serde_json::from_str(&retry).map_err(|error| DbError::decode("retry schedule", error))?;
+    let leased = row.try_get::<String, _>("state")? == "leased";
+    let ran_out = u32::from(leased && !planted::is(Defect::HideLostLease));
+    Ok(Claim {
+        id: row.try_get("id")?,
+        dedup_key: row.try_get("dedup_key")?,
+        lane: row.try_get("lane")?,
+        kind: row.try_get("kind")?,
+        subject: row.try_get("subject")?,
+        payload: serde_json::from_str(&payload).map_err(|error| DbError::decode("outbox payload", error))?,
+        fence: row.try_get::<i64, _>("claims")? + 1,
+        retry,
+        step: count(row, "step")?,
+        failures: count(row, "failures")?,
+        unknowns: count(row, "unknowns")? + ran_out,
+        enqueued_at: Timestamp::from_millis(row.try_get("enqueued_at")?),
+        lease_until,
+        trace_parent: row.try_get("trace_parent")?,
+    })
+}
+
+pub(super) fn count(row: &AnyRow, column: &str) -> Result<u32, DbError> {
+    Ok(u32::try_from(row.try_get::<i64, _>(column)?).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Claims cost the same however many rows are done, or wait in other lanes.
+    #[tokio::test]
+    async fn finding_work_reads_no_row_but_those_it_takes() {
+        let db = Db::connect("sqlite::memory:", "kit", &[]).await.unwrap();
+        for sql in [DUE_LANES, HEAD] {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let plan = sqlx::query(explain).fetch_all(db.pool()).await.unwrap();
+            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            let reads = |step: &&String| step.starts_with("SCAN") || step.contains("TEMP B-TREE");
+            assert_eq!(steps.iter().filter(reads).count(), 0, "{steps:#?}");
+        }
+    }
+
+    /// The same on PostgreSQL, whose planner goes by its statistics: a busy lane with a long history must not make
+    /// it walk through all that was done.
+    #[tokio::test]
+    async fn a_busy_lane_with_a_long_history_is_searched_by_what_is_pending() {
+        let database = phasegate_tests::postgres::TestDatabase::create().await;
+        let db = Db::connect(database.url(), "kit", &[]).await.unwrap();
+        for sql in [
+            "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, state, due_at, next_at, claims, \
+                 enqueued_at, finished_at) \
+             SELECT n, n, CASE WHEN n % 2 = 0 THEN 'slack/#c' ELSE 'poll/' || n END, 'k', 's', '{}', '{}', \
+                 CASE WHEN n % 20 = 1 THEN 'ready' ELSE 'done' END, n, n, 1, n, \
+                 CASE WHEN n % 20 = 1 THEN NULL ELSE n END \
+             FROM generate_series(1, 20000) AS n",
+            "ANALYZE outbox",
+        ] {
+            sqlx::query(sql).execute(db.pool()).await.unwrap();
+        }
+        let explain = AssertSqlSafe(format!("EXPLAIN {}", HEAD.replace("$1", "'slack/#c'")));
+        let plan = sqlx::query(explain).fetch_all(db.pool()).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("outbox_pending") && plan.contains("outbox_one_lease_a_lane"), "{plan}");
+    }
+}

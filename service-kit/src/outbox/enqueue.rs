@@ -1,0 +1,64 @@
+//! Putting an effect into the caller's transaction.
+
+use shared_types::Timestamp;
+use uuid::Uuid;
+
+use super::NewMessage;
+use crate::db::{DbError, Tx};
+use crate::planted::{self, Defect};
+use crate::trace_context;
+
+/// Puts a message into the transaction; false if its key was there already. The current span becomes the parent of
+/// the span it is done in.
+///
+/// # Errors
+/// The database's.
+pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<bool, DbError> {
+    if is_lost(message) {
+        return Ok(true);
+    }
+    let retry =
+        serde_json::to_string(&message.retry).map_err(|error| DbError::decode("retry schedule", error))?;
+    let inserted = sqlx::query(
+        "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, \
+             due_at, next_at, enqueued_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'ready', $9, $10, $11) ON CONFLICT (dedup_key) DO NOTHING",
+    )
+    .bind(new_id(now))
+    .bind(message.dedup_key.as_str())
+    .bind(message.lane.as_str())
+    .bind(message.kind)
+    .bind(message.subject.as_str())
+    .bind(message.payload.to_string())
+    .bind(retry)
+    .bind(trace_context::trace_parent())
+    .bind(message.due_at.as_millis())
+    .bind(message.due_at.as_millis())
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if inserted == 0 {
+        return Ok(false);
+    }
+    tx.touch_lane(&message.lane);
+    Ok(true)
+}
+
+/// A planted defect swallows it.
+fn is_lost(message: &NewMessage) -> bool {
+    match message.kind {
+        "deliver_batch" => planted::is(Defect::LoseBatchMessage),
+        "DeliverDecision" => planted::is(Defect::LoseDecisionMessage),
+        "RunTransition" if message.payload["kind"] == "rollback" => planted::is(Defect::LoseCommand),
+        "PostSlackMessage" => planted::is(Defect::LoseNotice),
+        _ => false,
+    }
+}
+
+/// Ids sort by the time of enqueueing.
+fn new_id(now: Timestamp) -> String {
+    let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+    let nanos = u32::try_from(millis % 1000).unwrap_or(0) * 1_000_000;
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, millis / 1000, nanos)).to_string()
+}

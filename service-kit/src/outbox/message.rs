@@ -1,0 +1,120 @@
+//! What goes into the outbox, what a worker gets out of it, and what it says came of it.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use shared_types::Timestamp;
+
+use super::RetrySchedule;
+
+/// What to enqueue.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The same key is enqueued once, as long as the row is kept (finished rows: [`super::WorkerOptions::keep_finished`]).
+    pub dedup_key: String,
+    /// One receiver's queue; see the module.
+    pub lane: String,
+    /// What it is: the name of the effect's verb struct, also the metric label.
+    pub kind: &'static str,
+    /// What it belongs to (incident, decision or batch id), for people who look for it.
+    pub subject: String,
+    /// JSON.
+    pub payload: serde_json::Value,
+    /// Not before. A head that is not due holds up its lane: what waits wants a lane of its own.
+    pub due_at: Timestamp,
+    pub retry: RetrySchedule,
+}
+
+/// A claimed row: the right to do it, until `lease_until`.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub id: String,
+    pub dedup_key: String,
+    pub lane: String,
+    pub kind: String,
+    pub subject: String,
+    pub payload: serde_json::Value,
+    /// The fencing token: how often the row was claimed, this claim included.
+    pub fence: i64,
+    pub retry: RetrySchedule,
+    /// Delays of the schedule that were used before this claim (a person's retry starts over at 0).
+    pub step: u32,
+    /// Failures recorded before this claim.
+    pub failures: u32,
+    /// Unknown outcomes recorded before this claim; > 0 marks a resend that may duplicate (NO-4).
+    pub unknowns: u32,
+    pub enqueued_at: Timestamp,
+    pub lease_until: Timestamp,
+    /// W3C `traceparent` of the span that enqueued it.
+    pub trace_parent: Option<String>,
+}
+
+impl Claim {
+    /// The payload as its verb struct.
+    ///
+    /// # Errors
+    /// The payload is not one (a bug, or a row of another version).
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(&self.payload)
+    }
+
+    /// Whether this outcome is the one failure after which no listed retry is left.
+    #[must_use]
+    pub fn exhausts_retries(&self, outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Failed { .. } | Outcome::Unknown { .. })
+            && self.retry.is_exhausted_by_failure_at(self.step)
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Done; what the receiver said is kept.
+    Done(serde_json::Value),
+    /// Failed without effect; tried again by the schedule.
+    Failed { reason: String },
+    /// The receiver asked for patience (429, 503 with `Retry-After`): not a failure, not counted.
+    Postponed { after: Duration, reason: String },
+    /// It may have happened (no reply after the request was written); tried again by the schedule, marked.
+    Unknown { reason: String },
+    /// Will never work (a 4xx): dead at once.
+    Never { reason: String },
+}
+
+impl Outcome {
+    /// The metric label.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::Failed { .. } => "failed",
+            Self::Postponed { .. } => "postponed",
+            Self::Unknown { .. } => "unknown",
+            Self::Never { .. } => "never",
+        }
+    }
+
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Done(_) => None,
+            Self::Failed { reason }
+            | Self::Postponed { reason, .. }
+            | Self::Unknown { reason }
+            | Self::Never { reason } => Some(reason),
+        }
+    }
+}
+
+/// What recording an outcome did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    Done,
+    /// Will be tried again then.
+    Retrying(Timestamp),
+    /// Retries are used up, or it can never work. A person can retry it.
+    Dead,
+    /// The row was claimed by another worker since; nothing was recorded.
+    Fenced,
+}

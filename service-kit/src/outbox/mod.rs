@@ -1,0 +1,32 @@
+//! The one outbox: effects are committed with the state that caused them, done by a worker, and their
+//! outcome is recorded.
+//!
+//! A row lives in a *lane* (`analyzer/autosave`, `slack/#incident`, `command/autosave`); what stands before the first
+//! `/` is its *receiver*. Lanes are strictly first-in-first-out and independent of each other, and each receiver has
+//! slots of its own, so a failing receiver holds up nobody else. A claim is a lease with a fencing token (`claims`,
+//! which grows with every claim): once a row was claimed again, the worker before can no longer record anything.
+//! Failures follow the row's own schedule exactly. A reply that never came (which follows the schedule too) and a lease
+//! that ran out (done again at once) count as *unknown* outcomes, kept apart from failures. A `dead` row no longer holds
+//! up its lane; a person can retry it.
+
+mod claim;
+mod enqueue;
+mod handler;
+mod housekeeping;
+pub(crate) mod lane;
+mod manage;
+mod message;
+mod record;
+mod retry;
+mod view;
+mod worker;
+
+pub use claim::{DueReceiver, claim, due_receivers, renew};
+pub use enqueue::enqueue;
+pub use handler::{Handler, WorkerOptions};
+pub use manage::{cancel, purge, retry_dead};
+pub use message::{Claim, NewMessage, Outcome, Recorded};
+pub use record::record;
+pub use retry::{AfterLastRetry, RetrySchedule};
+pub use view::{ListFilter, MessagePage, MessageView, OutboxStats, get, list, stats};
+pub use worker::{run_worker, work_once};

@@ -1,0 +1,87 @@
+//! Writing down what came of an attempt.
+
+use std::time::Duration;
+
+use shared_types::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use super::{Claim, Outcome, Recorded};
+use crate::db::{DbError, Tx};
+use crate::planted::{self, Defect};
+
+/// No receiver can put us off for longer than this at once.
+const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(3600);
+/// Reasons are kept for people; a receiver's whole error page is not.
+const LONGEST_REASON: usize = 2000;
+
+/// Records an attempt's outcome in the caller's transaction, so that a state change it causes commits with it. On
+/// [`Recorded::Fenced`] the caller must not commit such a change: another worker has the row now.
+///
+/// # Errors
+/// The database's.
+pub async fn record(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<Recorded, DbError> {
+    let recorded = what_follows(claim, outcome, now);
+    let (state, next_at, finished_at) = match recorded {
+        Recorded::Done => ("done", now, Some(now)),
+        Recorded::Dead => ("dead", now, Some(now)),
+        Recorded::Retrying(at) => ("ready", at, None),
+        Recorded::Fenced => return Ok(recorded),
+    };
+    let failed = matches!(outcome, Outcome::Failed { .. } | Outcome::Never { .. });
+    let unknown = matches!(outcome, Outcome::Unknown { .. });
+    let stepped = matches!(outcome, Outcome::Failed { .. } | Outcome::Unknown { .. });
+    let answer = match outcome {
+        Outcome::Done(answer) => Some(answer.to_string()),
+        _ => None,
+    };
+    let fence = if planted::is(Defect::SkipFencing) { "$2 > 0" } else { "claims = $2 AND state = 'leased'" };
+    let changed = sqlx::query(AssertSqlSafe(format!(
+        "UPDATE outbox SET state = $3, next_at = $4, finished_at = $5, failures = failures + $6, \
+             unknowns = unknowns + $7, step = step + $8, last_error = COALESCE($9, last_error), outcome = $10, \
+             leased_by = NULL \
+         WHERE id = $1 AND {fence}"
+    )))
+    .bind(claim.id.as_str())
+    .bind(claim.fence)
+    .bind(state)
+    .bind(next_at.as_millis())
+    .bind(finished_at.map(Timestamp::as_millis))
+    .bind(i64::from(failed))
+    .bind(i64::from(unknown))
+    .bind(i64::from(stepped))
+    .bind(outcome.reason().map(shorten))
+    .bind(answer)
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Ok(Recorded::Fenced);
+    }
+    tx.touch_lane(&claim.lane);
+    Ok(recorded)
+}
+
+/// The whole transition table of a claimed row.
+fn what_follows(claim: &Claim, outcome: &Outcome, now: Timestamp) -> Recorded {
+    match outcome {
+        Outcome::Done(_) => Recorded::Done,
+        Outcome::Never { .. } => Recorded::Dead,
+        Outcome::Postponed { after, .. } => Recorded::Retrying(now.plus((*after).min(LONGEST_POSTPONEMENT))),
+        Outcome::Failed { .. } | Outcome::Unknown { .. } => match claim.retry.delay_after(claim.step) {
+            Some(delay) if planted::is(Defect::RetryEarly) => Recorded::Retrying(now.plus(delay / 2)),
+            Some(delay) => Recorded::Retrying(now.plus(delay)),
+            None => Recorded::Dead,
+        },
+    }
+}
+
+fn shorten(reason: &str) -> String {
+    // PostgreSQL's TEXT takes no NUL.
+    let clean = reason.chars().filter(|character| *character != '\0');
+    clean.take(LONGEST_REASON).collect()
+}

@@ -1,0 +1,79 @@
+//! When a failed effect is tried again.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Delays after the 1st, 2nd, … failure, each counted from that failure (durable, exact).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetrySchedule {
+    pub delays_ms: Vec<u64>,
+    /// After the last delay: go on for ever with that delay (a neighbour that will come back), or `dead`.
+    pub then: AfterLastRetry,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterLastRetry {
+    Dead,
+    RepeatLast,
+}
+
+impl RetrySchedule {
+    /// These delays, then dead.
+    pub fn then_dead(delays: impl IntoIterator<Item = Duration>) -> Self {
+        Self { delays_ms: delays.into_iter().map(millis).collect(), then: AfterLastRetry::Dead }
+    }
+
+    /// These delays, then the last of them for ever.
+    pub fn then_repeat(delays: impl IntoIterator<Item = Duration>) -> Self {
+        Self { delays_ms: delays.into_iter().map(millis).collect(), then: AfterLastRetry::RepeatLast }
+    }
+
+    /// The delay after a failure when `step` delays were used before; none: no retry is left.
+    #[must_use]
+    pub fn delay_after(&self, step: u32) -> Option<Duration> {
+        let at = usize::try_from(step).unwrap_or(usize::MAX);
+        let delay = match (self.delays_ms.get(at), self.then) {
+            (Some(delay), _) => Some(*delay),
+            (None, AfterLastRetry::Dead) => None,
+            // Without any delay to repeat, a second keeps the worker from spinning.
+            (None, AfterLastRetry::RepeatLast) => Some(self.delays_ms.last().copied().unwrap_or(1000)),
+        };
+        delay.map(Duration::from_millis)
+    }
+
+    /// Whether a failure uses up the last listed delay's retry, when `step` delays were used before: true for exactly
+    /// one failure of a row, whatever comes `then`.
+    #[must_use]
+    pub fn is_exhausted_by_failure_at(&self, step: u32) -> bool {
+        usize::try_from(step).is_ok_and(|step| step == self.delays_ms.len())
+    }
+}
+
+fn millis(delay: Duration) -> u64 {
+    u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_retries_follow_the_first_attempt_and_then_it_is_dead() {
+        let schedule = RetrySchedule::then_dead([30, 60, 120, 240].map(Duration::from_secs));
+        let delays: Vec<_> =
+            (0..5).map(|step| schedule.delay_after(step).map(|delay| delay.as_secs())).collect();
+        assert_eq!(delays, [Some(30), Some(60), Some(120), Some(240), None]);
+        let exhausted: Vec<_> = (0..6).filter(|step| schedule.is_exhausted_by_failure_at(*step)).collect();
+        assert_eq!(exhausted, [4]);
+    }
+
+    #[test]
+    fn a_neighbour_is_tried_for_ever_with_the_last_delay() {
+        let schedule = RetrySchedule::then_repeat([1, 2].map(Duration::from_secs));
+        assert_eq!(schedule.delay_after(7), Some(Duration::from_secs(2)));
+        let empty = RetrySchedule::then_repeat([]);
+        assert_eq!(empty.delay_after(0), Some(Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,280 @@
+//! The life of a policy in a running service: found in its file, checked, taken over, in force, kept (PO-2).
+//!
+//! Level-triggered: each turn reads the files and the log and does what is missing, so a lost event, a restart and
+//! another replica change nothing. A file is believed when two reads in a row found the same in it: one that is being
+//! written is waited for, and one that is wrong is refused while the old version stays in force.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared_types::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{Rulebook, Rules, RulesError, RulesFiles, RulesId, store};
+use crate::ServiceName;
+use crate::clock::Clock;
+use crate::db::{Db, DbError};
+use crate::policy::Policy;
+
+const FASTEST_POLL: Duration = Duration::from_millis(100);
+const SLOWEST_POLL: Duration = Duration::from_secs(1);
+
+/// What a service has to say of a version, and to do for it.
+#[async_trait]
+pub trait Steward: Send + Sync {
+    /// Why these rules cannot follow now; `None`: they can. Asked again until they can, or the file holds others.
+    async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError>;
+
+    /// Makes ready what these rules need, right before they are in force here. May be called again for the same.
+    async fn prepare(&self, next: &Arc<Rules>) -> Result<(), DbError>;
+}
+
+/// Says yes to everything.
+#[derive(Debug, Clone, Copy)]
+pub struct NoSteward;
+
+#[async_trait]
+impl Steward for NoSteward {
+    async fn objection(&self, _next: &Rules) -> Result<Option<String>, DbError> {
+        Ok(None)
+    }
+
+    async fn prepare(&self, _next: &Arc<Rules>) -> Result<(), DbError> {
+        Ok(())
+    }
+}
+
+/// What the files held at one look.
+type Found = Result<Arc<Rules>, String>;
+
+/// See the module.
+pub struct Life {
+    service: ServiceName,
+    book: Rulebook,
+    files: RulesFiles,
+    db: Db,
+    clock: Arc<dyn Clock>,
+    steward: Arc<dyn Steward>,
+    /// What the look before found: an id, or why it is wrong.
+    last_look: Option<Result<RulesId, String>>,
+    /// What this replica's files held last that is, or was, in force. Another replica's files may be ahead.
+    settled: Option<RulesId>,
+    prepared: Option<RulesId>,
+    /// The policy that was read last, so that it is parsed once.
+    parsed: Arc<Policy>,
+    told: Option<String>,
+}
+
+impl Rulebook {
+    /// The rules that a service goes by when it starts: those in force when it stopped, or the file's if there are
+    /// none. What the file holds besides is looked at by [`Life::begin`].
+    ///
+    /// # Errors
+    /// A text is missing or wrong; the database's.
+    pub async fn open(
+        db: &Db,
+        files: &RulesFiles,
+        policy: &Arc<Policy>,
+        clock: &dyn Clock,
+    ) -> anyhow::Result<Self> {
+        let found = files.rules_of(policy).map_err(|error| anyhow::anyhow!(one_line(&error)))?;
+        loop {
+            let Some(newest) = store::newest(db).await? else {
+                // The first version was always in force: there is no other to go by.
+                store::take_over(db, &found, 0, Timestamp::from_millis(0), clock.now()).await?;
+                continue;
+            };
+            if newest.id == found.id() {
+                return Ok(Self::over(found, Some(db.clone())));
+            }
+            let kept = store::kept(db, &newest.id).await?;
+            match kept.map(|kept| super::files::checked(&kept.body, &kept.texts)) {
+                Some(Ok(rules)) => return Ok(Self::over(rules, Some(db.clone()))),
+                Some(Err(error)) => {
+                    let version = &newest.id.version;
+                    tracing::error!(version, %error, "the policy in force last cannot be read any more");
+                }
+                None => {}
+            }
+            store::take_over(db, &found, newest.seq, clock.now().max(newest.from), clock.now()).await?;
+        }
+    }
+}
+
+impl Life {
+    /// Of the rules in `book`, which was opened on `db`.
+    #[must_use]
+    pub fn new(
+        service: ServiceName,
+        book: Rulebook,
+        files: RulesFiles,
+        db: &Db,
+        clock: &Arc<dyn Clock>,
+        steward: Arc<dyn Steward>,
+    ) -> Self {
+        metrics::gauge!("phasegate_policy_refused", "service" => service.as_str()).set(0.0);
+        let parsed = Arc::clone(&book.current().policy);
+        Self {
+            service,
+            book,
+            files,
+            db: db.clone(),
+            clock: Arc::clone(clock),
+            steward,
+            last_look: None,
+            settled: None,
+            prepared: None,
+            parsed,
+            told: None,
+        }
+    }
+
+    /// Before a service begins: prepares the rules in force, and takes over what its file holds, if it can.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(&mut self, policy: &Arc<Policy>) -> Result<(), DbError> {
+        self.follow().await?;
+        self.parsed = Arc::clone(policy);
+        let found = self.files.rules_of(policy).map(Arc::new).map_err(|error| one_line(&error));
+        self.last_look = Some(key(&found));
+        self.consider(found).await
+    }
+
+    /// Turns until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        loop {
+            let poll = poll(&self.book.current().policy);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(poll) => {}
+            }
+            let db = self.db.clone();
+            if let Err(error) = db.answered(self.turn()).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "the policy's file was not looked at; trying on");
+            }
+        }
+    }
+
+    /// Looks once at the log and at the files, and does what is missing.
+    ///
+    /// # Errors
+    /// The database's; the next turn does it again.
+    pub async fn turn(&mut self) -> Result<(), DbError> {
+        self.follow().await?;
+        let (files, known) = (self.files.clone(), Arc::clone(&self.parsed));
+        let read = tokio::task::spawn_blocking(move || files.read(&known)).await;
+        let found: Found = match read {
+            Ok(read) => read.map(Arc::new).map_err(|error| one_line(&error)),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Ok(rules) = &found {
+            self.parsed = Arc::clone(&rules.policy);
+        }
+        let key = key(&found);
+        if self.last_look.replace(key.clone()) != Some(key) {
+            return Ok(());
+        }
+        self.consider(found).await
+    }
+
+    /// Takes over what another replica, or this one, has put into force.
+    async fn follow(&mut self) -> Result<(), DbError> {
+        let Some(newest) = store::newest(&self.db).await? else { return Ok(()) };
+        if self.prepared.as_ref() == Some(&newest.id) {
+            return Ok(());
+        }
+        let rules = self.book.of(&self.db, newest.id.clone()).await?;
+        self.steward.prepare(&rules).await?;
+        if rules.id() != self.book.current().id() {
+            tracing::info!(service = %self.service, version = newest.id.version, from = %newest.from,
+                "another policy is in force, for windows that begin from then on");
+            self.book.put(rules);
+        }
+        self.prepared = Some(newest.id);
+        Ok(())
+    }
+
+    async fn consider(&mut self, found: Found) -> Result<(), DbError> {
+        let rules = match found {
+            Ok(rules) => rules,
+            Err(reason) => {
+                self.refuse(&reason);
+                return Ok(());
+            }
+        };
+        let (id, in_force) = (rules.id(), self.book.current().id());
+        if id == in_force {
+            self.settled = Some(id);
+            self.content();
+        } else if self.settled.as_ref() == Some(&id) {
+            // It was in force, and another replica has moved on: its file is newer than ours.
+            let reason =
+                format!("the file here still holds {}, another replica has moved on", short(&id.version));
+            self.book.refuse(Some(reason));
+        } else if let Some(reason) = self.steward.objection(&rules).await? {
+            self.refuse(&reason);
+        } else {
+            let Some(newest) = store::newest(&self.db).await? else { return Ok(()) };
+            let now = self.clock.now();
+            // Every replica has looked before a window goes by it.
+            let from = now.plus(poll(&self.book.current().policy) * 2).max(newest.from);
+            if store::take_over(&self.db, &rules, newest.seq, from, now).await? {
+                metrics::counter!("phasegate_policy_changes_total", "service" => self.service.as_str(),
+                    "outcome" => "taken_over")
+                .increment(1);
+                self.settled = Some(id);
+                self.content();
+            }
+            self.follow().await?;
+        }
+        Ok(())
+    }
+
+    /// One line for each thing that is wrong, however often it is found.
+    fn refuse(&mut self, reason: &str) {
+        let in_force = self.book.current().id().version;
+        self.book.refuse(Some(format!("refused: {reason}; {} stays in force", short(&in_force))));
+        if self.told.as_deref() != Some(reason) {
+            self.told = Some(reason.to_owned());
+            tracing::error!(service = %self.service, in_force, "the changed policy is refused, the old one stays in force: {reason}");
+            metrics::counter!("phasegate_policy_changes_total", "service" => self.service.as_str(),
+                "outcome" => "refused")
+            .increment(1);
+        }
+        metrics::gauge!("phasegate_policy_refused", "service" => self.service.as_str()).set(1.0);
+    }
+
+    fn content(&mut self) {
+        self.told = None;
+        self.book.refuse(None);
+        metrics::gauge!("phasegate_policy_refused", "service" => self.service.as_str()).set(0.0);
+    }
+}
+
+fn key(found: &Found) -> Result<RulesId, String> {
+    found.as_ref().map(|rules| rules.id()).map_err(Clone::clone)
+}
+
+/// Enough of a hash to be told from others.
+fn short(version: &str) -> &str {
+    version.get(..19).unwrap_or(version)
+}
+
+/// A tenth of the shortest window, so that a policy in seconds is served in seconds.
+fn poll(policy: &Policy) -> Duration {
+    let windows = policy.targets.values().map(|target| target.collection.window);
+    windows.min().map_or(SLOWEST_POLL, |shortest| (shortest / 10).clamp(FASTEST_POLL, SLOWEST_POLL))
+}
+
+fn one_line(error: &RulesError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

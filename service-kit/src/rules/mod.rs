@@ -1,0 +1,199 @@
+//! The policy in force, and the texts that belong to it: one version at a time, taken over without a restart (PO-2).
+//!
+//! Whoever needs the policy asks a [`Rulebook`] once and works with the [`Rules`] it was given, so that nothing sees
+//! half of one version and half of another. A window goes by the version that was in force when it began; what a
+//! service has taken over, and when, is kept in its store, so that a restart and another replica say the same.
+//! [`Life`] is the loop that looks at the files.
+
+mod files;
+mod life;
+mod store;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shared_types::{TargetName, Timestamp};
+use tokio::sync::watch;
+
+use crate::db::{Db, DbError};
+use crate::http::CheckState;
+use crate::policy::Policy;
+use crate::template::Templates;
+
+pub use files::{RulesError, RulesFiles};
+pub use life::{Life, NoSteward, Steward};
+pub use store::{body_of, keep};
+pub use view::{InForce, PolicyText, PolicyVersion};
+
+/// Which rules: the hash of the policy's bytes, and that of the texts beside it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RulesId {
+    /// `sha256:<hex>`; what decisions and approvals name.
+    pub version: String,
+    /// `sha256:<hex>`; empty where a service sends no texts.
+    pub texts_version: String,
+}
+
+/// One version of the policy with the texts of its messages, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    pub policy: Arc<Policy>,
+    /// Of each target; empty where a service sends no texts.
+    pub templates: BTreeMap<TargetName, Templates>,
+    texts_version: String,
+    /// As they were read, by file name.
+    texts: BTreeMap<String, String>,
+}
+
+impl Rules {
+    /// For a service that sends no texts.
+    #[must_use]
+    pub fn without_texts(policy: Arc<Policy>) -> Self {
+        Self { policy, templates: BTreeMap::new(), texts_version: String::new(), texts: BTreeMap::new() }
+    }
+
+    /// With texts that were checked elsewhere; such rules are never kept.
+    #[must_use]
+    pub fn with_templates(policy: Arc<Policy>, templates: BTreeMap<TargetName, Templates>) -> Self {
+        Self { templates, ..Self::without_texts(policy) }
+    }
+
+    #[must_use]
+    pub fn id(&self) -> RulesId {
+        RulesId { version: self.policy.version.clone(), texts_version: self.texts_version.clone() }
+    }
+}
+
+/// The rules in force, and those that were. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Rulebook(Arc<Book>);
+
+struct Book {
+    current: watch::Sender<Arc<Rules>>,
+    /// `None`: these rules and no others, ever.
+    log: Option<Db>,
+    /// Earlier versions that were asked for.
+    known: Mutex<BTreeMap<RulesId, Arc<Rules>>>,
+    /// What the file holds and is not in force.
+    refused: Mutex<Option<String>>,
+}
+
+/// Earlier versions kept in memory.
+const KNOWN_MAX: usize = 16;
+
+impl std::fmt::Debug for Rulebook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Rulebook").field(&self.current().policy.version).finish()
+    }
+}
+
+impl Rulebook {
+    /// These rules for ever, for tests and for runs without a service.
+    #[must_use]
+    pub fn fixed(rules: Rules) -> Self {
+        Self::over(rules, None)
+    }
+
+    fn over(rules: Rules, log: Option<Db>) -> Self {
+        Self(Arc::new(Book {
+            current: watch::Sender::new(Arc::new(rules)),
+            log,
+            known: Mutex::default(),
+            refused: Mutex::default(),
+        }))
+    }
+
+    /// The newest rules. Ask once for one piece of work.
+    #[must_use]
+    pub fn current(&self) -> Arc<Rules> {
+        Arc::clone(&self.0.current.borrow())
+    }
+
+    /// Wakes when other rules come into force.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Rules>> {
+        self.0.current.subscribe()
+    }
+
+    /// The rules that were in force at a moment: those of the window that began then. The same answer for ever, from
+    /// every replica.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn at(&self, moment: Timestamp) -> Result<Arc<Rules>, DbError> {
+        match &self.0.log {
+            None => Ok(self.current()),
+            Some(db) => match store::id_at(db, moment).await? {
+                None => Ok(self.current()),
+                Some(id) => self.of(db, id).await,
+            },
+        }
+    }
+
+    /// The rules in force at a moment and all that came after, each with the moment from which on windows go by it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn since(&self, moment: Timestamp) -> Result<Vec<(Timestamp, Arc<Rules>)>, DbError> {
+        let Some(db) = &self.0.log else {
+            return Ok(vec![(Timestamp::from_millis(0), self.current())]);
+        };
+        let mut rules = Vec::new();
+        for (from, id) in store::since(db, moment).await? {
+            rules.push((from, self.of(db, id).await?));
+        }
+        if rules.is_empty() {
+            rules.push((Timestamp::from_millis(0), self.current()));
+        }
+        Ok(rules)
+    }
+
+    /// What is refused, for `/readyz`: the old version works on, and somebody should look.
+    #[must_use]
+    pub fn state(&self) -> CheckState {
+        match &*self.0.refused.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => CheckState::Ok,
+            Some(reason) => CheckState::Degraded(reason.clone()),
+        }
+    }
+
+    async fn of(&self, db: &Db, id: RulesId) -> Result<Arc<Rules>, DbError> {
+        let current = self.current();
+        if current.id() == id {
+            return Ok(current);
+        }
+        if let Some(known) = self.known().get(&id) {
+            return Ok(Arc::clone(known));
+        }
+        let Some(kept) = store::kept(db, &id).await? else { return Ok(current) };
+        match files::checked(&kept.body, &kept.texts) {
+            Ok(rules) => {
+                let rules = Arc::new(rules);
+                let mut known = self.known();
+                if known.len() >= KNOWN_MAX {
+                    known.clear();
+                }
+                known.insert(id, Arc::clone(&rules));
+                Ok(rules)
+            }
+            Err(error) => {
+                // Only another version of the program can have kept it.
+                tracing::error!(version = id.version, %error, "a kept policy cannot be read; going by the newest");
+                Ok(current)
+            }
+        }
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<RulesId, Arc<Rules>>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, rules: Arc<Rules>) {
+        self.0.current.send_replace(rules);
+    }
+
+    fn refuse(&self, reason: Option<String>) {
+        *self.0.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+}

@@ -1,0 +1,36 @@
+//! SIGTERM and SIGINT ask for a graceful stop; the second one ends the process at once.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Exit status after a second signal, as a shell reports a death by SIGINT.
+const AT_ONCE: i32 = 130;
+
+/// A token that the first signal cancels. Call it once a process, inside the runtime.
+///
+/// # Errors
+/// The operating system refused the signal handlers.
+pub fn on_signals() -> io::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = CancellationToken::new();
+    let stop = token.clone();
+    tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                received = terminate.recv() => received.map(|()| "SIGTERM"),
+                received = interrupt.recv() => received.map(|()| "SIGINT"),
+            };
+            let Some(name) = name else { return };
+            if stop.is_cancelled() {
+                tracing::warn!(signal = name, "second signal: ending at once");
+                std::process::exit(AT_ONCE);
+            }
+            tracing::info!(signal = name, "stopping; a second signal ends at once");
+            stop.cancel();
+        }
+    });
+    Ok(token)
+}

@@ -1,0 +1,12 @@
+//! The outbox's conformance suite: each rule on SQLite in memory, SQLite in a file and PostgreSQL.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking too")]
+
+mod claims;
+mod enqueueing;
+mod harness;
+mod outage;
+mod people;
+mod schedules;
+mod traces;
+mod workers;

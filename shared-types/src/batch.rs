@@ -1,0 +1,71 @@
+//! One window's telemetry, counted: what the collector sends and the analyzer judges.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Epoch, PhaseId, TargetName, Timestamp, Window};
+
+/// The value of [`Batch::schema`] written by this version.
+pub const SCHEMA: &str = "phasegate.batch/1";
+
+/// One window of one target. The gate's metrics are made from it by the policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Batch {
+    /// `phasegate.batch/1`.
+    pub schema: String,
+    pub target: TargetName,
+    /// The phase that was in force when the window began.
+    pub phase: PhaseId,
+    pub epoch: Epoch,
+    pub window: Window,
+    /// Events of the window by event name; every name the policy asks for is there, with 0 if none came.
+    pub counters: BTreeMap<String, u64>,
+    /// By event name, for events that carry a duration and occurred at least once.
+    pub distributions: BTreeMap<String, Distribution>,
+    /// By event name, then by field (`retryable`, `code`), then by value.
+    pub breakdowns: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
+    pub intake: Intake,
+    /// The time the batch was complete − window end, in milliseconds.
+    pub collector_latency_ms: u64,
+    /// How often the sources were read for this window until it succeeded; 1 = at once.
+    pub attempts: u32,
+    /// Which source it came from: `jsonl`, `http`.
+    pub source: String,
+    /// When the batch was complete.
+    pub collected_at: Timestamp,
+    /// The window the collector will send after this one; it may still be cut shorter, never longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_window: Option<Window>,
+    /// The version of the policy that said what was to be counted: the one in force when the window began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_version: Option<String>,
+}
+
+/// Durations of one event name. Quantiles are nearest-rank from the histogram (SLO-2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Distribution {
+    /// `ms`.
+    pub unit: String,
+    pub count: u64,
+    pub p50: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub max: f64,
+    /// The mergeable histogram, base64; see `histogram`.
+    pub histogram: String,
+}
+
+/// What was not, or not simply, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Intake {
+    /// Lines that were not events.
+    pub malformed: u64,
+    /// Events of windows already closed.
+    pub late: u64,
+    /// Events whose `event_id` was already seen in their window.
+    pub duplicates: u64,
+    /// Events of names the policy does not use.
+    pub unknown: u64,
+}

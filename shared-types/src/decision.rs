@@ -1,0 +1,210 @@
+//! What the gate says of a batch, with its evidence.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{Epoch, PhaseId, TargetName, Timestamp, Window};
+
+/// The value of [`Decision::schema`] written by this version.
+pub const SCHEMA: &str = "phasegate.decision/1";
+
+/// A verdict with its evidence, as sent to the reporter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Decision {
+    /// `phasegate.decision/1`.
+    pub schema: String,
+    /// The same for the same (target, window, cause), however often it is made.
+    pub decision_id: Uuid,
+    pub target: TargetName,
+    pub phase: PhaseId,
+    pub epoch: Epoch,
+    pub window: Window,
+    pub verdict: Verdict,
+    /// True exactly when a violated metric's policy says `on_violation: rollback` (SLO-4).
+    pub rollback_required: bool,
+    /// The strongest `on_violation` of the violated metrics; absent if none is violated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<ViolationAction>,
+    pub cause: Cause,
+    /// Every metric that was judged, in the policy's order.
+    pub metrics: Vec<MetricVerdict>,
+    /// Names of the violated metrics, worst first (SLO-3).
+    pub violated: Vec<String>,
+    /// Content hash of the policy that judged, `sha256:<hex>`.
+    pub policy_version: String,
+    pub decided_at: Timestamp,
+    /// How far the success condition of the epoch is, this decision included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateProgress>,
+    /// What the metrics were computed from, so that the decision can be recomputed (SLO-10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// Worst of a decision's metrics; ordered from best to worst (SLO-3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Ok,
+    /// Too few samples to say (SLO-6).
+    Insufficient,
+    /// Over the warn ratio of a threshold, not over it.
+    Warn,
+    /// Over a threshold.
+    Violation,
+}
+
+impl Verdict {
+    /// PH-7: compliant = `ok` or `warn`.
+    #[must_use]
+    pub fn is_compliant(self) -> bool {
+        matches!(self, Self::Ok | Self::Warn)
+    }
+
+    /// As on the wire; also the metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Insufficient => "insufficient",
+            Self::Warn => "warn",
+            Self::Violation => "violation",
+        }
+    }
+}
+
+/// What a violated metric asks for; ordered from mildest to strongest.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ViolationAction {
+    /// Blocks promotion and warns.
+    Hold,
+    /// Opens an incident, no rollback.
+    Page,
+    /// Opens an incident and rolls back one phase.
+    Rollback,
+}
+
+/// Why a decision was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A batch was held against the SLOs.
+    Slo,
+    /// A batch did not arrive in time (CO-4, SLO-7).
+    CollectionDelayed,
+    /// The collector gave up for now (CO-5, SLO-8).
+    RetryExhausted,
+}
+
+impl Cause {
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slo => "slo",
+            Self::CollectionDelayed => "collection_delayed",
+            Self::RetryExhausted => "retry_exhausted",
+        }
+    }
+}
+
+/// One metric held against its threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricVerdict {
+    /// The policy's name for it, e.g. `save_latency_p95`.
+    pub metric: String,
+    /// In `unit`; null when there was nothing to compute it from.
+    pub observed: Option<f64>,
+    /// In `unit`.
+    pub threshold: f64,
+    /// `s`, `ms`, `%` or empty for a plain number.
+    pub unit: String,
+    /// observed ÷ threshold; null when the threshold is 0 or nothing was observed.
+    pub ratio: Option<f64>,
+    pub verdict: Verdict,
+    pub on_violation: ViolationAction,
+}
+
+/// How far the success condition of the current epoch is (PH-2 to PH-4, PH-7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GateProgress {
+    pub epoch: Epoch,
+    /// Compliant batches in a row up to now.
+    pub compliant_batches: u64,
+    /// Covered, compliant window time in a row up to now, in milliseconds.
+    pub compliant_ms: u64,
+    /// What the policy asks for; the other one is null.
+    pub needed_batches: Option<u64>,
+    pub needed_ms: Option<u64>,
+    /// Whether the condition holds now.
+    pub satisfied: bool,
+    /// The window that broke the run last in this epoch, and how.
+    pub broken_by: Option<BrokenBy>,
+    /// The newest window that was judged.
+    pub through: Option<Window>,
+}
+
+/// What ended a compliant run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BrokenBy {
+    pub window: Window,
+    pub cause: Cause,
+    /// The worst metric, if there was a violated one.
+    pub metric: Option<String>,
+}
+
+/// What a decision was computed from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// `sha256:<hex>` of the batch as received; null when no batch was (delay, exhausted retries).
+    pub batch_hash: Option<String>,
+    /// Saves counted against `min_samples`.
+    pub samples: u64,
+    /// Earlier values that a mean over time looked at, oldest first.
+    pub history: Vec<HistoryValue>,
+    /// For a window whose batch is missing: the time since its end that was judged, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
+    /// The compliant run that the decision went on from; absent when it began one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunBefore>,
+    /// Grows from decision to decision of a target: a decision could look at what has a smaller one.
+    #[serde(default)]
+    pub sequence: u64,
+}
+
+/// A compliant run as it stood before a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunBefore {
+    pub compliant_batches: u64,
+    pub compliant_ms: u64,
+    /// Where the run began.
+    pub from: Option<Timestamp>,
+    /// Up to where every window was judged, or broke the run.
+    pub covered_to: Option<Timestamp>,
+    pub broken_by: Option<BrokenBy>,
+    pub through: Option<Window>,
+}
+
+/// One earlier batch's value of one metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryValue {
+    pub metric: String,
+    pub window: Window,
+    pub value: f64,
+}

@@ -1,0 +1,91 @@
+//! The audit log against what it tells of: the chain by its hashes, the rows by what the tables say has happened (GO-4).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use service_kit::audit::{GENESIS, hash_of};
+use shared_types::AuditEntry;
+
+use super::Findings;
+use crate::facts::Facts;
+
+/// Hops that only a step of the machine leaves, and what a row says of it.
+const HOPS: [&str; 5] = ["escalated", "acknowledged", "recovered", "closed", "phase_changed"];
+
+/// No gap, no row that was changed, none that stands elsewhere than it was put.
+pub(super) fn chain_is_whole(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let mut last: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+    for row in &facts.audit {
+        let place = format!("row {} of {}", row.seq, row.stream);
+        let (seq, hash) = last.get(row.stream.as_str()).copied().unwrap_or((0, GENESIS));
+        if row.seq != seq + 1 {
+            found.push(format!("{place} follows row {seq}"));
+        }
+        if row.prev_hash != hash {
+            found.push(format!("{place} is not chained to the row before"));
+        }
+        if row.hash != hash_of(row) {
+            found.push(format!("{place} is not what its hash says"));
+        }
+        last.insert(&row.stream, (row.seq, &row.hash));
+    }
+    found
+}
+
+/// What changed the state stands in the log, once.
+pub(super) fn acts_are_recorded(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let about = |action: &str, subject: &str| {
+        facts.audit.iter().filter(|it| it.action == action && it.subject.as_deref() == Some(subject)).count()
+    };
+    for received in &facts.received {
+        let id = received.decision.decision_id.to_string();
+        let rows = about("decision.received", &id);
+        if rows != 1 {
+            found.push(format!("the decision on {} has {rows} rows", received.decision.window));
+        }
+    }
+    let mut epoch = 0;
+    for row in &facts.audit {
+        let Some(Value::Array(change)) = row.detail.pointer("/changed/epoch") else { continue };
+        let change: Vec<u64> = change.iter().filter_map(Value::as_u64).collect();
+        if change != [epoch, epoch + 1] {
+            found.push(format!("row {} goes from epoch {change:?} where {epoch} was", row.seq));
+        }
+        epoch = change.last().copied().unwrap_or(epoch);
+    }
+    let now = facts.target.as_ref().map_or(0, |it| it.epoch);
+    if epoch != now {
+        found.push(format!("the rows lead to epoch {epoch}, the target is in {now}"));
+    }
+    found.extend(hops_are_recorded(facts));
+    found
+}
+
+/// What an incident's log tells of its steps, the audit log tells as well.
+fn hops_are_recorded(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    for (incident, timeline) in &facts.incidents {
+        let id = incident.id.as_str();
+        for kind in HOPS {
+            let told = timeline.iter().filter(|hop| hop.kind == kind).count();
+            let rows: usize =
+                facts.audit.iter().filter(|row| is_about(row, id)).map(|row| hops(row, kind)).sum();
+            if told != rows {
+                found.push(format!("{id} was {kind} {told} times, the audit log says {rows}"));
+            }
+        }
+    }
+    found
+}
+
+fn is_about(row: &AuditEntry, incident: &str) -> bool {
+    let named = row.detail.get("incident").and_then(Value::as_str);
+    named.or(row.subject.as_deref()) == Some(incident)
+}
+
+fn hops(row: &AuditEntry, kind: &str) -> usize {
+    let hops = row.detail.get("hops").and_then(Value::as_array);
+    hops.map_or(0, |hops| hops.iter().filter(|hop| hop.as_str() == Some(kind)).count())
+}

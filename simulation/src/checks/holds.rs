@@ -1,0 +1,69 @@
+//! What keeps a rollback from starting by itself, against the rows of the audit log: a freeze, and the budget.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use shared_types::{AuditEntry, Timestamp};
+
+use super::Findings;
+use super::approvals::changed_to;
+use crate::facts::Facts;
+
+/// Acts of people that start a rollback whatever holds others back.
+const BY_HAND: [&str; 3] = ["rollout.rollback", "review.decided", "command.retried"];
+
+/// Transitions that people asked for by hand.
+fn by_hand(facts: &Facts) -> BTreeSet<&str> {
+    let rows = facts.audit.iter().filter(|row| BY_HAND.contains(&row.action.as_str()));
+    rows.flat_map(|row| [changed_to(row, "transition").and_then(Value::as_str), row.subject.as_deref()])
+        .flatten()
+        .collect()
+}
+
+fn started(row: &AuditEntry) -> Option<&str> {
+    row.subject.as_deref().filter(|_| row.action == "command.started")
+}
+
+/// While a target is frozen no command is started for it but by hand.
+pub(super) fn frozen_stands_still(facts: &Facts) -> Findings {
+    let (mut found, mut frozen, by_hand) = (Vec::new(), false, by_hand(facts));
+    for row in &facts.audit {
+        match row.action.as_str() {
+            "rollout.freeze" => frozen = true,
+            "rollout.unfreeze" => frozen = false,
+            _ if frozen && started(row).is_some_and(|id| !by_hand.contains(id)) => {
+                found.push(format!("row {} starts a command of a frozen target", row.seq));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// No more rollbacks start by themselves than the budget has, wherever one looks. Only where the clocks agree.
+pub(super) fn budget_is_kept(facts: &Facts) -> Findings {
+    if !facts.spec.spread().is_zero() {
+        return Vec::new();
+    }
+    let budget = facts.policy.transitions.budget;
+    let rollbacks: BTreeSet<String> = facts
+        .effects
+        .iter()
+        .filter(|(_, it)| it.kind == "RunTransition" && it.payload["kind"] == "rollback")
+        .filter_map(|(_, it)| it.payload["transition"].as_str().map(str::to_owned))
+        .collect();
+    let (by_hand, mut seen) = (by_hand(facts), BTreeSet::new());
+    let mut times: Vec<Timestamp> = Vec::new();
+    for row in &facts.audit {
+        let Some(id) = started(row).filter(|id| rollbacks.contains(*id) && !by_hand.contains(id)) else {
+            continue;
+        };
+        if seen.insert(id) {
+            times.push(row.at);
+        }
+    }
+    let most = usize::try_from(budget.automatic_rollbacks).unwrap_or(usize::MAX);
+    let within = |at: &Timestamp| times.iter().filter(|it| **it <= *at && it.plus(budget.per) > *at).count();
+    let spent = times.iter().filter(|at| within(at) > most);
+    spent.map(|at| format!("at {at} {} rollbacks have started by themselves", within(at))).collect()
+}

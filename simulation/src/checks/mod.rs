@@ -1,0 +1,456 @@
+//! The promises, each checked after every run. What each means to users stands in `docs/reliability.md`.
+
+mod approvals;
+mod audit;
+mod holds;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use reporter_svc::effect::TransitionKind;
+use reporter_svc::lower::PAGERDUTY;
+use reporter_svc::machine::state::Stage;
+use reporter_svc::notification::NotificationState;
+use service_kit::outbox::Recorded;
+use shared_types::decision::Cause;
+use shared_types::incident::IncidentState;
+use shared_types::{Decision, Timestamp, Verdict};
+
+use crate::facts::Facts;
+use crate::replica::Service;
+use crate::spec::Script;
+use crate::world::{BEGIN, VIOLATION};
+
+/// What a check finds.
+type Findings = Vec<String>;
+type Check = fn(&Facts) -> Findings;
+
+/// All of them, by name.
+pub const CHECKS: &[(&str, Check)] = &[
+    ("no task panics, and none goes in circles", sound),
+    ("every accepted event is counted once", counted_once),
+    ("every batch has exactly one decision", one_decision_a_batch),
+    ("silence is heard in time", silence_is_heard),
+    ("absent data never counts as compliance", absence_is_not_compliance),
+    ("every decision reaches the reporter", decisions_arrive),
+    ("every violation of the current epoch belongs to one incident", one_incident_a_violation),
+    ("a required rollback is carried out or visibly failed", rollbacks_happen),
+    ("at most one effective rollback an incident and phase, one phase down", rollbacks_are_single),
+    ("nothing moves up while an incident is open", no_move_up_in_an_incident),
+    ("every message is accepted at least once or visibly dead", messages_arrive),
+    ("duplicates only where an outcome was unknown", duplicates_are_explained),
+    ("one dedup key an incident, no page after its resolution", pages_keep_their_key),
+    ("escalated once, if and only if nobody acknowledged in time", escalates_once),
+    ("retries follow their schedule, and their exhaustion is told once", retries_on_schedule),
+    ("who lost the lease records nothing", fenced),
+    ("no text has an unfilled place", texts_are_filled),
+    ("only listed transitions", transitions_are_listed),
+    ("all queues drain once the trouble is over", queues_drain),
+    ("nothing moves up without the approvals it asks for", approvals::moves_are_approved),
+    ("nothing starts by itself while it is frozen", holds::frozen_stands_still),
+    ("no more rollbacks start by themselves than the budget has", holds::budget_is_kept),
+    ("the audit log is one unbroken chain", audit::chain_is_whole),
+    ("what changes the state stands in the audit log, once", audit::acts_are_recorded),
+];
+
+/// What every check found.
+#[must_use]
+pub fn check(facts: &Facts) -> BTreeMap<&'static str, Findings> {
+    let all = CHECKS.iter().map(|(name, check)| (*name, check(facts)));
+    all.filter(|(_, findings)| !findings.is_empty()).collect()
+}
+
+fn sound(facts: &Facts) -> Findings {
+    let mut found: Findings = facts.panics.iter().map(|task| format!("{task} panicked")).collect();
+    if facts.livelock {
+        found.push("things go on without the time moving".to_owned());
+    }
+    found
+}
+
+/// Saves, errors and drifts of all batches, against what the application was told and what it has sent.
+fn counted_once(facts: &Facts) -> Findings {
+    let closed: u64 = facts.collected.iter().flat_map(|it| it.batch.counters.values()).sum();
+    let counted = closed + facts.open;
+    let mut found = Vec::new();
+    let accepted = facts.sent.accepted;
+    if counted != accepted {
+        found.push(format!("{accepted} events were accepted, {counted} are in batches"));
+    }
+    let sent = u64::try_from(facts.sent.stored.len()).unwrap_or(u64::MAX);
+    if counted > sent {
+        found.push(format!("{sent} events were sent, {counted} are in batches"));
+    }
+    if counted + facts.sent.late + facts.sent.duplicates < sent {
+        found.push(format!("of {sent} events only {counted} are counted and {} late", facts.sent.late));
+    }
+    found
+}
+
+fn one_decision_a_batch(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let judged: BTreeMap<_, _> = facts.judged.iter().map(|(start, id)| (*start, id)).collect();
+    let slo = facts.decided.iter().filter(|it| it.cause == Cause::Slo);
+    let mut by_window: BTreeMap<_, u32> = BTreeMap::new();
+    slo.for_each(|decision| *by_window.entry(decision.window.start).or_default() += 1);
+    for it in facts.collected.iter().filter(|it| it.sent) {
+        let start = it.batch.window.start;
+        // What closed at the very end may be on its way.
+        let recent = it.batch.collected_at.plus(Duration::from_secs(600)) > facts.end;
+        let refused = facts.effects.iter().any(|(_, effect)| {
+            effect.kind == "deliver_batch"
+                && effect.state == "dead"
+                && effect.subject.ends_with(&start.basic_format())
+        });
+        if !recent && !refused && (!judged.contains_key(&start) || !it.delivered) {
+            found.push(format!("the batch of {} was never judged", it.batch.window));
+        }
+        if by_window.get(&start).is_some_and(|count| *count != 1) {
+            found.push(format!("the batch of {} has several decisions", it.batch.window));
+        }
+    }
+    found
+}
+
+/// In the script that takes the collector away: the window it leaves open is decided on when it is overdue.
+fn silence_is_heard(facts: &Facts) -> Findings {
+    if facts.spec.script != Script::Silence {
+        return Vec::new();
+    }
+    let start = Timestamp::from_millis(BEGIN).plus(Duration::from_secs(60 * VIOLATION));
+    let limit = start.plus(facts.policy.collection.window + facts.policy.collection.delayed_after);
+    let heard =
+        |it: &&Decision| it.window.start == start && it.decided_at <= limit.plus(Duration::from_secs(60));
+    match facts.decided.iter().find(heard) {
+        Some(_) => Vec::new(),
+        None => vec![format!("nothing was decided on the window from {start} by {limit}")],
+    }
+}
+
+fn absence_is_not_compliance(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let mut compliant: BTreeMap<u64, BTreeSet<_>> = BTreeMap::new();
+    let mut before: BTreeMap<u64, u64> = BTreeMap::new();
+    for decision in &facts.decided {
+        let windows = compliant.entry(decision.epoch).or_default();
+        if decision.cause == Cause::Slo && decision.verdict.is_compliant() {
+            windows.insert(decision.window.start);
+        }
+        let Some(gate) = decision.gate.as_ref() else { continue };
+        if gate.compliant_batches > u64::try_from(windows.len()).unwrap_or(u64::MAX) {
+            found.push(format!(
+                "{} compliant windows are claimed in {}",
+                gate.compliant_batches, decision.window
+            ));
+        }
+        let earlier = before.insert(decision.epoch, gate.compliant_batches).unwrap_or(0);
+        if decision.cause != Cause::Slo && gate.compliant_batches > earlier {
+            found.push(format!("the absence of {} counts as compliance", decision.window));
+        }
+    }
+    found
+}
+
+fn decisions_arrive(facts: &Facts) -> Findings {
+    let arrived: BTreeSet<_> = facts.received.iter().map(|it| it.decision.decision_id).collect();
+    let outbox: BTreeSet<_> = facts.decided.iter().map(|it| it.decision_id.to_string()).collect();
+    let mut found: Findings = facts
+        .decided
+        .iter()
+        .filter(|it| {
+            !arrived.contains(&it.decision_id) && it.decided_at.plus(Duration::from_secs(600)) < facts.end
+        })
+        .map(|it| format!("the decision on {} ({}) never arrived", it.window, it.cause.as_str()))
+        .collect();
+    let unsent = facts.judged.iter().filter(|(_, id)| !outbox.contains(id));
+    found.extend(unsent.map(|(start, _)| format!("the decision on the window from {start} was never sent")));
+    found
+}
+
+fn one_incident_a_violation(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    for it in facts.received.iter().filter(|it| !it.stale) {
+        let decision = &it.decision;
+        if decision.verdict == Verdict::Violation && it.incident.is_none() {
+            found.push(format!("the violation of {} has no incident", decision.window));
+        }
+    }
+    // The truth about epochs is the order of the moves, not what the reporter says is stale.
+    let mut open = BTreeMap::new();
+    for (incident, _) in
+        facts.incidents.iter().filter(|(incident, _)| incident.state() == IncidentState::Open)
+    {
+        *open.entry(incident.target.clone()).or_insert(0) += 1;
+    }
+    found.extend(
+        open.iter()
+            .filter(|(_, count)| **count > 1)
+            .map(|(target, _)| format!("{target} has several open incidents")),
+    );
+    for (incident, _) in &facts.incidents {
+        let subject = &incident.subject;
+        if subject.epoch != incident.epoch && incident.rollbacks <= 1 && !subject.decision_id.is_nil() {
+            found.push(format!("{} stands on a decision of epoch {}", incident.id, subject.epoch));
+        }
+    }
+    found
+}
+
+fn rollbacks_happen(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let succeeded = |id: &str| {
+        facts
+            .books
+            .moved
+            .iter()
+            .any(|it| it.kind == TransitionKind::Rollback && it.incident.as_deref() == Some(id))
+    };
+    for it in facts.received.iter().filter(|it| !it.stale && it.decision.rollback_required) {
+        let Some(id) = &it.incident else { continue };
+        let incident = facts.incidents.iter().find(|(incident, _)| incident.id.as_str() == id);
+        let Some((incident, _)) = incident else {
+            found.push(format!("{id} is not there"));
+            continue;
+        };
+        let recent = incident.opened_at.plus(Duration::from_secs(900)) > facts.end;
+        let failed = facts
+            .target
+            .as_ref()
+            .is_some_and(|it| matches!(it.stage, Stage::RollbackFailed(_) | Stage::Waiting(_)));
+        if !recent && !failed && !succeeded(id) && !succeeded_by_hand(facts, id) {
+            found.push(format!("{id} asks for a rollback that never was"));
+        }
+    }
+    if let Some(target) = &facts.target
+        && matches!(target.stage, Stage::Idle)
+        && facts.books.flag.as_ref().is_some_and(|flag| *flag != target.phase)
+    {
+        found.push(format!("the flag serves {:?}, the rollout stands in {}", facts.books.flag, target.phase));
+    }
+    found
+}
+
+/// An incident that was opened while a rollback was under way has adopted it.
+fn succeeded_by_hand(facts: &Facts, id: &str) -> bool {
+    let incident = facts.incidents.iter().find(|(incident, _)| incident.id.as_str() == id);
+    incident.and_then(|(it, _)| it.rollback.as_ref()).is_some_and(|it| it.finished_at.is_some())
+}
+
+fn rollbacks_are_single(facts: &Facts) -> Findings {
+    let (mut found, mut done) = (Vec::new(), BTreeMap::new());
+    for it in facts.books.moved.iter().filter(|it| it.kind == TransitionKind::Rollback) {
+        let (before, after) = (facts.policy.position(&it.before), facts.policy.position(&it.after));
+        if it.before == it.after {
+            continue;
+        }
+        let count = done.entry((it.incident.clone(), it.from.clone())).or_insert(0);
+        *count += 1;
+        if *count > 1 {
+            found.push(format!("{:?} left {} {count} times", it.incident, it.from));
+        }
+        if before.zip(after).is_none_or(|(before, after)| after + 1 != before) {
+            found.push(format!("a rollback went from {} to {}", it.before, it.after));
+        }
+    }
+    found
+}
+
+fn no_move_up_in_an_incident(facts: &Facts) -> Findings {
+    let against = facts.books.moved.iter().filter(|it| it.against_an_incident && it.before != it.after);
+    against.map(|it| format!("from {} to {} while an incident was open", it.before, it.after)).collect()
+}
+
+fn messages_arrive(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let posted: BTreeSet<&str> = facts.books.posted.iter().map(|it| it.notification.as_str()).collect();
+    let paged: BTreeSet<&str> =
+        facts.books.paged.iter().filter_map(|it| it.notification.as_deref()).collect();
+    for it in facts.notifications.iter().filter(|it| it.channel != "runbook") {
+        let id = it.id.to_string();
+        let there = posted.contains(id.as_str()) || paged.contains(id.as_str());
+        let old = it.created_at.plus(Duration::from_secs(600)) < facts.end;
+        match it.state {
+            NotificationState::Sent if !there => {
+                found.push(format!("{} `{}` is told to be sent", it.kind, it.text));
+            }
+            NotificationState::Pending if old => {
+                found.push(format!("{} of {} is still on its way", it.kind, it.created_at));
+            }
+            _ => {}
+        }
+    }
+    for (incident, _) in &facts.incidents {
+        let id = incident.id.to_string();
+        let ways = [("Slack", "#"), ("PagerDuty", PAGERDUTY)];
+        for (way, channel) in ways {
+            let of_it = facts.notifications.iter().filter(|it| it.incident.as_ref() == Some(&incident.id));
+            if !of_it.into_iter().any(|it| it.channel.starts_with(channel)) {
+                found.push(format!("nobody was told of {id} by {way}"));
+            }
+        }
+    }
+    found
+}
+
+fn duplicates_are_explained(facts: &Facts) -> Findings {
+    let mut accepted: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    for it in &facts.books.posted {
+        let (times, marked) = accepted.entry(it.notification.as_str()).or_default();
+        *times += 1;
+        *marked += u32::from(it.resend);
+    }
+    accepted
+        .into_iter()
+        .filter(|(_, (times, marked))| *times > 1 && *marked == 0)
+        .map(|(_, (times, _))| format!("a text was accepted {times} times, and no resend was marked"))
+        .collect()
+}
+
+fn pages_keep_their_key(facts: &Facts) -> Findings {
+    let (mut found, mut resolved) = (Vec::new(), BTreeSet::new());
+    for it in &facts.books.paged {
+        if !it.dedup_key.ends_with(&it.incident) {
+            found.push(format!("the key of {} is {}", it.incident, it.dedup_key));
+        }
+        match it.notification {
+            None => {
+                resolved.insert(it.incident.clone());
+            }
+            Some(_) if resolved.contains(&it.incident) => {
+                found.push(format!("{} is paged after its resolution", it.incident));
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}
+
+fn escalates_once(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let slack = facts.spec.spread() + Duration::from_secs(300);
+    for (incident, timeline) in &facts.incidents {
+        let place = |kind: &str| timeline.iter().position(|hop| hop.kind == kind);
+        let times = timeline.iter().filter(|hop| hop.kind == "escalated").count();
+        let notices = facts
+            .notifications
+            .iter()
+            .filter(|it| it.kind == "escalation" && it.incident.as_ref() == Some(&incident.id))
+            .count();
+        if times > 1 || notices > 1 {
+            found.push(format!("{} was escalated {times} times, told {notices} times", incident.id));
+        }
+        let by_silence = timeline.iter().any(|hop| hop.kind == "escalated" && hop.detail.contains("nobody"));
+        if let (Some(acknowledged), Some(escalated)) = (place("acknowledged"), place("escalated"))
+            && acknowledged < escalated
+            && by_silence
+        {
+            found.push(format!("{} was escalated after it was acknowledged", incident.id));
+        }
+        let due = incident.opened_at.plus(facts.policy.paging.escalate_after + slack);
+        if times == 0 && incident.acknowledged.is_none() && incident.closed_at.is_none() && due < facts.end {
+            found.push(format!("{} was never escalated", incident.id));
+        }
+    }
+    found
+}
+
+fn retries_on_schedule(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let mut exhausted: BTreeMap<&str, usize> = BTreeMap::new();
+    for it in facts.books.settled.iter().filter(|it| it.kind == "deliver_batch" || it.kind == "RunTransition")
+    {
+        let Recorded::Retrying(next) = it.recorded else { continue };
+        let schedule = &facts.policy.collection.retry;
+        let step = usize::try_from(it.step).unwrap_or(usize::MAX);
+        let wanted = schedule.get(step).or(schedule.last()).copied().unwrap_or_default();
+        if it.failed && next.since(it.at) != wanted {
+            found.push(format!(
+                "{} waits {} s after failure {}",
+                it.kind,
+                next.since(it.at).as_secs(),
+                step + 1
+            ));
+        }
+        if it.failed && it.kind == "deliver_batch" && step == schedule.len() {
+            *exhausted.entry(it.effect.as_str()).or_default() += 1;
+        }
+    }
+    for (id, times) in exhausted {
+        let batch = facts.effects.iter().find(|(_, effect)| effect.id == id);
+        let Some((_, batch)) = batch else { continue };
+        let told = facts.effects.iter().filter(|(service, effect)| {
+            *service == Service::Collector
+                && effect.kind == "deliver_event"
+                && effect.subject == batch.subject
+                && effect.payload.to_string().contains("retry_exhausted")
+        });
+        let told = told.count();
+        if told != 1 {
+            found.push(format!(
+                "retries of {} were exhausted {times} times and told {told} times",
+                batch.subject
+            ));
+        }
+    }
+    found
+}
+
+/// A claim that finds the row leased counts one unknown outcome more; then the claim before has recorded nothing.
+fn fenced(facts: &Facts) -> Findings {
+    let claims = &facts.books.claims;
+    let settled = facts.books.settled.iter().filter(|it| it.recorded != Recorded::Fenced && !it.unknown);
+    settled
+        .filter(|it| claims.get(&(it.effect.clone(), it.fence + 1)).is_some_and(|next| *next > it.unknowns))
+        .map(|it| format!("{} recorded {:?} although its lease was lost", it.kind, it.recorded))
+        .collect()
+}
+
+fn texts_are_filled(facts: &Facts) -> Findings {
+    let posted = facts.books.posted.iter().map(|it| &it.text);
+    let paged = facts.books.paged.iter().map(|it| &it.text);
+    let holes = ["{", "}", "null", "NaN"];
+    let holed = posted.chain(paged).filter(|text| holes.iter().any(|hole| text.contains(hole)));
+    holed.map(|text| format!("`{text}`")).collect()
+}
+
+fn transitions_are_listed(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    for it in
+        facts.books.moved.iter().filter(|it| it.kind == TransitionKind::Promote && it.before != it.after)
+    {
+        let (before, after) = (facts.policy.position(&it.before), facts.policy.position(&it.after));
+        if before.zip(after).is_none_or(|(before, after)| before + 1 != after) {
+            found.push(format!("a promotion went from {} to {}", it.before, it.after));
+        }
+    }
+    let states = |incident: &reporter_svc::machine::Incident| {
+        (incident.state(), incident.recovered_at.is_some(), incident.closed_at.is_some())
+    };
+    for (incident, _) in &facts.incidents {
+        let listed = matches!(
+            states(incident),
+            (IncidentState::Open, false, false)
+                | (IncidentState::Recovered, true, false)
+                | (IncidentState::Closed, true, true)
+        );
+        if !listed {
+            found.push(format!("{} stands in {:?}", incident.id, states(incident)));
+        }
+    }
+    found
+}
+
+fn queues_drain(facts: &Facts) -> Findings {
+    let patience = Duration::from_secs(600);
+    let stuck = facts.effects.iter().filter(|(_, it)| {
+        let waits = it.state == "ready" || it.state == "leased";
+        let by_design = it.kind == "CheckPageAcknowledged" && it.due_at > facts.end;
+        waits && !by_design && it.enqueued_at.plus(patience + facts.spec.spread()) < facts.end
+    });
+    stuck
+        .map(|(service, it)| {
+            let why = it.last_error.as_deref().unwrap_or("nobody tried");
+            format!("{} {} of {} still waits: {why}", service.name(), it.kind, it.enqueued_at)
+        })
+        .collect()
+}

@@ -1,0 +1,248 @@
+//! What the services act on: Slack, PagerDuty and the flag. Everything accepted is written down for the checks; what the
+//! service is told of it is another matter.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reporter_svc::effect::{
+    CheckPageAcknowledged, CommandReport, Executor, Messenger, PageAcknowledgement, Pager, PostSlackMessage,
+    ResolvePage, RunTransition, SetPagePriority, TellSlackUser, TransitionKind, TriggerPage,
+};
+use reporter_svc::machine::state::Stage;
+use reporter_svc::store::SharedStore;
+use serde_json::json;
+use service_kit::outbox::{Outcome, Recorded};
+use service_kit::policy::TargetPolicy;
+use shared_types::{PhaseId, Timestamp};
+
+use crate::boundary::Kind;
+use crate::faults::{CommandFate, VendorFate};
+use crate::scheduler::Scheduler;
+
+/// A text that Slack accepted.
+#[derive(Debug, Clone)]
+pub struct Posted {
+    pub notification: String,
+    pub text: String,
+    /// Whether the service knew that it may be there already.
+    pub resend: bool,
+}
+
+/// An event that PagerDuty accepted.
+#[derive(Debug, Clone)]
+pub struct Paged {
+    /// None: it resolves.
+    pub notification: Option<String>,
+    pub incident: String,
+    pub dedup_key: String,
+    pub text: String,
+}
+
+/// A command that moved the flag, or could have.
+#[derive(Debug, Clone)]
+pub struct Moved {
+    pub kind: TransitionKind,
+    pub incident: Option<String>,
+    pub from: PhaseId,
+    /// What the flag served before and after.
+    pub before: PhaseId,
+    pub after: PhaseId,
+    /// An incident was open, and no rollback stood ready behind this command.
+    pub against_an_incident: bool,
+}
+
+/// An outcome that a worker wrote down.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    pub effect: String,
+    pub kind: String,
+    pub fence: i64,
+    /// Unknown outcomes before this claim.
+    pub unknowns: u32,
+    /// Whether this outcome is one more.
+    pub unknown: bool,
+    pub failed: bool,
+    pub step: u32,
+    pub at: Timestamp,
+    pub recorded: Recorded,
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub posted: Vec<Posted>,
+    pub paged: Vec<Paged>,
+    pub moved: Vec<Moved>,
+    pub settled: Vec<Settlement>,
+    /// Unknown outcomes before each claim, by effect and fencing token.
+    pub claims: BTreeMap<(String, i64), u32>,
+    /// By dedup key, as PagerDuty knows them.
+    pub acknowledged: BTreeMap<String, PageAcknowledgement>,
+    pub flag: Option<PhaseId>,
+}
+
+/// Shared by all replicas.
+#[derive(Clone, Default)]
+pub struct Outside(Arc<Mutex<Ledger>>);
+
+impl Outside {
+    /// The books.
+    pub fn books(&self) -> MutexGuard<'_, Ledger> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the flag serves.
+    #[must_use]
+    pub fn flag(&self) -> PhaseId {
+        self.books().flag.clone().unwrap_or_else(PhaseId::off)
+    }
+}
+
+/// One reporter's ways to the outside.
+pub struct Ports {
+    pub scheduler: Scheduler,
+    pub outside: Outside,
+    pub policy: Arc<TargetPolicy>,
+    pub store: SharedStore,
+}
+
+impl Ports {
+    /// Asks a vendor: `accept` is its effect.
+    async fn ask(&self, what: &str, accept: impl FnOnce(&mut Ledger) + Send) -> Outcome {
+        self.scheduler.boundary(Kind::Ask, what).await.ok();
+        let fate = self.scheduler.draw(|faults, rng, now| faults.vendor(now, rng));
+        let effect =
+            matches!(fate, VendorFate::Accepts | VendorFate::AcceptsSilently | VendorFate::AcceptsAndFails);
+        if effect {
+            accept(&mut self.outside.books());
+        }
+        if fate != VendorFate::Accepts {
+            self.scheduler.met("vendor failures");
+            self.scheduler.note(&format!("{what}: {fate:?}"));
+        }
+        self.scheduler.boundary(Kind::Effect, what).await.ok();
+        let reason = || format!("{fate:?}");
+        let outcome = match fate {
+            VendorFate::Accepts => Outcome::Done(json!({ "ts": "1.0", "channel": "C1" })),
+            VendorFate::AcceptsSilently | VendorFate::AcceptsAndFails | VendorFate::IsSilent => {
+                Outcome::Unknown { reason: reason() }
+            }
+            VendorFate::Refuses | VendorFate::Throttles => Outcome::Failed { reason: reason() },
+            VendorFate::AsksForPatience => {
+                Outcome::Postponed { after: Duration::from_secs(30), reason: reason() }
+            }
+            VendorFate::RefusesForEver => Outcome::Never { reason: reason() },
+        };
+        self.scheduler.boundary(Kind::Told, what).await.ok();
+        outcome
+    }
+
+    /// Where a command line leads: it is obeyed, whatever it says.
+    fn led_to(&self, command: &[String], before: &PhaseId) -> Option<PhaseId> {
+        let named = command.iter().position(|word| word == "--phase").and_then(|at| command.get(at + 1));
+        match named {
+            Some(name) => PhaseId::parse(name).ok(),
+            None => self.policy.below(before),
+        }
+    }
+
+    /// A move up that has begun may end under an incident, if the rollback stands ready behind it (`Superseded`).
+    async fn is_against_an_incident(&self, it: &RunTransition) -> bool {
+        if it.kind == TransitionKind::Rollback {
+            return false;
+        }
+        let stored = self.store.target(&it.target).await.ok().flatten();
+        stored.is_some_and(|stored| {
+            stored.state.incident.is_some() && !matches!(stored.state.stage, Stage::Superseded { .. })
+        })
+    }
+}
+
+#[async_trait]
+impl Messenger for Ports {
+    async fn post(&self, message: &PostSlackMessage, _thread: Option<&str>, resend: bool) -> Outcome {
+        let posted =
+            Posted { notification: message.notification.to_string(), text: message.text.clone(), resend };
+        self.ask("slack", |books| books.posted.push(posted)).await
+    }
+
+    async fn tell(&self, _it: &TellSlackUser) -> Outcome {
+        self.ask("slack answer", |_| {}).await
+    }
+}
+
+#[async_trait]
+impl Pager for Ports {
+    async fn trigger(&self, page: &TriggerPage) -> Outcome {
+        let paged = Paged {
+            notification: Some(page.notification.to_string()),
+            incident: page.incident.to_string(),
+            dedup_key: page.dedup_key.clone(),
+            text: page.text.clone(),
+        };
+        self.ask("pagerduty trigger", |books| books.paged.push(paged)).await
+    }
+
+    async fn set_priority(&self, _priority: &SetPagePriority) -> Outcome {
+        self.ask("pagerduty priority", |_| {}).await
+    }
+
+    async fn resolve(&self, page: &ResolvePage) -> Outcome {
+        let paged = Paged {
+            notification: None,
+            incident: page.incident.to_string(),
+            dedup_key: page.dedup_key.clone(),
+            text: String::new(),
+        };
+        self.ask("pagerduty resolve", |books| books.paged.push(paged)).await
+    }
+
+    async fn acknowledged(&self, page: &CheckPageAcknowledged) -> Outcome {
+        let found = self.outside.books().acknowledged.get(&page.dedup_key).cloned();
+        match self.ask("pagerduty poll", |_| {}).await {
+            Outcome::Done(_) => Outcome::Done(json!(found)),
+            other => other,
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for Ports {
+    async fn run(&self, it: &RunTransition) -> Outcome {
+        let what = format!("command {} {} to {}", it.kind.as_str(), it.from, it.to);
+        self.scheduler.boundary(Kind::Ask, &what).await.ok();
+        let fate = self.scheduler.draw(|faults, rng, now| faults.command(now, rng));
+        let against_an_incident = self.is_against_an_incident(it).await;
+        if fate != CommandFate::Fails {
+            let before = self.outside.flag();
+            let Some(after) = self.led_to(&it.command, &before) else {
+                return Outcome::Failed { reason: "usage".to_owned() };
+            };
+            self.scheduler.note(&format!("the flag goes from {before} to {after}"));
+            if it.kind == TransitionKind::Rollback && before != after {
+                self.scheduler.met("rollbacks");
+            }
+            let (kind, from) = (it.kind, it.from.clone());
+            let incident = it.incident.as_ref().map(ToString::to_string);
+            let mut books = self.outside.books();
+            books.flag = Some(after.clone());
+            books.moved.push(Moved { kind, incident, from, before, after, against_an_incident });
+        }
+        if fate != CommandFate::Works {
+            self.scheduler.met("command failures");
+            self.scheduler.note(&format!("{what}: {fate:?}"));
+        }
+        self.scheduler.boundary(Kind::Effect, &what).await.ok();
+        let report =
+            CommandReport { exit_status: Some(0), duration_ms: 7, output: "done".into(), verified: None };
+        let outcome = match fate {
+            CommandFate::Works => Outcome::Done(json!(report)),
+            CommandFate::Fails => Outcome::Failed { reason: "exit status 1".to_owned() },
+            CommandFate::IsCutOff => Outcome::Unknown { reason: "ended from outside".to_owned() },
+        };
+        self.scheduler.boundary(Kind::Told, &what).await.ok();
+        outcome
+    }
+}

@@ -1,0 +1,66 @@
+//! Which run catches which planted defect, and by which check.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use service_kit::planted::{Defect, plant};
+
+use crate::run::Simulation;
+use crate::spec::{Script, Spec};
+
+/// A run that may catch a defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trap {
+    Script(Script),
+    Seed(u64),
+}
+
+impl Trap {
+    /// Scripts first, then seeds.
+    pub fn all(seeds: u64) -> impl Iterator<Item = Self> {
+        Script::ALL.into_iter().map(Self::Script).chain((0..seeds).map(Self::Seed))
+    }
+
+    /// As a run.
+    #[must_use]
+    pub fn spec(self) -> Spec {
+        match self {
+            Self::Script(script) => Spec::scripted(script, None),
+            Self::Seed(seed) => Spec::seeded(seed, Duration::from_secs(7200)),
+        }
+    }
+}
+
+/// The checks that fail in this run with this defect.
+#[must_use]
+pub fn caught(simulation: &Simulation, defect: Defect, trap: Trap) -> BTreeSet<&'static str> {
+    plant(Some(defect));
+    let report = simulation.run(trap.spec());
+    plant(None);
+    report.findings.into_keys().collect()
+}
+
+/// The script that is known to catch it; none: only a draw of the seeds does.
+#[must_use]
+pub fn known(defect: Defect) -> Option<Trap> {
+    let script = match defect {
+        Defect::SilenceFeeds | Defect::DeafWatch => Script::Silence,
+        Defect::RetryEarly | Defect::ForgetExhaustion => Script::Deafness,
+        Defect::GateStale => Script::Straggler,
+        Defect::EscalateAcknowledged | Defect::SkipAuditRow => Script::Escalation,
+        Defect::KeepApprovals | Defect::OnePersonTwoRoles => Script::Sloppiness,
+        Defect::RollBackFrozen => Script::Frost,
+        Defect::EscalateAgain
+        | Defect::IgnoreBudget
+        | Defect::KeepApprovalsOverPolicy
+        | Defect::ForgetEventIds
+        | Defect::ForgetDecisions
+        | Defect::SkipFencing
+        | Defect::HideLostLease
+        | Defect::RelativeRollback
+        | Defect::AnswerBeforeCommit
+        | Defect::ForgetReceipts => return None,
+        _ => Script::Violation,
+    };
+    Some(Trap::Script(script))
+}

@@ -1,0 +1,147 @@
+//! One run after the other in one thread, and what came of each.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use service_kit::outbox::Recorded;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::checks::check;
+use crate::databases::Databases;
+use crate::facts::Facts;
+use crate::spec::Spec;
+use crate::trace::Trace;
+use crate::world::{Setting, World};
+
+/// Lines of a failing run's timeline that are shown.
+const SHOWN: usize = 60;
+
+/// What came of a run.
+pub struct Report {
+    pub seed: u64,
+    /// By the name of the check.
+    pub findings: BTreeMap<&'static str, Vec<String>>,
+    pub trace: Trace,
+    /// Boundaries passed.
+    pub boundaries: u64,
+}
+
+/// A thread's runs.
+pub struct Simulation {
+    runtime: Runtime,
+    setting: Setting,
+}
+
+impl Simulation {
+    /// Reads policies and templates once.
+    ///
+    /// # Panics
+    /// Without a runtime there is nothing to run.
+    #[must_use]
+    pub fn new() -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
+        Self { runtime, setting: Setting::new() }
+    }
+
+    /// One run.
+    ///
+    /// # Panics
+    /// SQLite in memory fails.
+    #[must_use]
+    pub fn run(&self, spec: Spec) -> Report {
+        let seed = spec.seed;
+        self.runtime.block_on(async {
+            let databases = Databases::open().await.unwrap_or_else(|error| panic!("{error}"));
+            let mut world = World::new(&self.setting, databases, spec);
+            world.run().await;
+            let facts = Facts::of(&world).await.unwrap_or_else(|error| panic!("{error}"));
+            let exhausted = facts.effects.iter().filter(|(_, it)| it.kind == "deliver_event");
+            exhausted.for_each(|_| world.scheduler.met("collector events"));
+            let fenced = facts.books.settled.iter().filter(|it| it.recorded == Recorded::Fenced);
+            fenced.for_each(|_| world.scheduler.met("takeovers"));
+            for row in &facts.audit {
+                match row.action.as_str() {
+                    "rollout.promote" => world.scheduler.met("promotions"),
+                    "rollout.approve" => world.scheduler.met("approvals"),
+                    "rollout.withdraw" => world.scheduler.met("withdrawn approvals"),
+                    "rollout.freeze" => world.scheduler.met("freezes"),
+                    _ => {}
+                }
+            }
+            for (incident, _) in &facts.incidents {
+                world.scheduler.met("incidents");
+                if incident.escalated_at.is_some() {
+                    world.scheduler.met("escalations");
+                }
+            }
+            let report = Report {
+                seed,
+                findings: check(&facts),
+                trace: world.scheduler.trace(),
+                boundaries: world.scheduler.boundaries(),
+            };
+            world.close().await;
+            report
+        })
+    }
+}
+
+impl Default for Simulation {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Does something with each, in so many threads, each with a simulation of its own; in the order given.
+///
+/// # Panics
+/// When the work does.
+pub fn each<I: Sync, T: Send>(
+    items: &[I],
+    threads: usize,
+    work: impl Fn(&Simulation, &I) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let mut done: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let begin = || {
+            let simulation = Simulation::new();
+            let mut mine = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::SeqCst);
+                let Some(item) = items.get(at) else { return mine };
+                mine.push((at, work(&simulation, item)));
+            }
+        };
+        let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(begin)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, it)| it).collect()
+}
+
+impl Report {
+    /// Whether every promise held.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}:", self.seed)?;
+        for (check, findings) in &self.findings {
+            writeln!(f, "  broken: {check}")?;
+            findings.iter().take(5).try_for_each(|finding| writeln!(f, "    {finding}"))?;
+        }
+        let lines: Vec<&str> = self.trace.text().lines().collect();
+        let from = lines.len().saturating_sub(SHOWN);
+        lines[from..].iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}

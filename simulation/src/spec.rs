@@ -1,0 +1,116 @@
+//! What a run is: drawn whole from its seed, or written out.
+
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::faults::{Crash, Rates};
+
+/// A run.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    pub seed: u64,
+    /// How long things go wrong; then it goes on until all is quiet.
+    pub trouble: Duration,
+    /// Replicas of collector, analyzer, reporter.
+    pub replicas: [u8; 3],
+    /// Clock errors, by service and replica, in milliseconds.
+    pub skews: [[i64; 2]; 3],
+    pub rates: Rates,
+    /// Windows in a thousand that are not good.
+    pub ill: u32,
+    /// Tasks take turns, people and telemetry do the same each time.
+    pub calm: bool,
+    pub crash: Option<Crash>,
+    pub script: Script,
+    /// A line for each boundary.
+    pub verbose: bool,
+}
+
+/// What happens by plan, not by draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    None,
+    /// One window in phase B is too slow.
+    Violation,
+    /// As before, and nobody acknowledges.
+    Escalation,
+    /// As before, and people try to move up while it is open.
+    Impatience,
+    /// The window that spans the move from A to B is too slow: its batch is of an epoch that is over.
+    Straggler,
+    /// The collector is away for three quarters of an hour.
+    Silence,
+    /// The analyzer is away for that long: retries are exhausted.
+    Deafness,
+    /// In each phase one person approves everything, or approves what they ask for; the right ones do so later.
+    Sloppiness,
+    /// One window in phase B is too slow while the target is frozen.
+    Frost,
+}
+
+impl Script {
+    /// All but none.
+    pub const ALL: [Self; 8] = [
+        Self::Violation,
+        Self::Escalation,
+        Self::Impatience,
+        Self::Straggler,
+        Self::Silence,
+        Self::Deafness,
+        Self::Sloppiness,
+        Self::Frost,
+    ];
+}
+
+/// The longest clock error, in minutes.
+const SKEW_MAX: i64 = 31;
+
+impl Spec {
+    /// Drawn from the seed.
+    #[must_use]
+    pub fn seeded(seed: u64, trouble: Duration) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let replicas = [0; 3].map(|_| if rng.random_bool(0.5) { 2 } else { 1 });
+        let skewed = rng.random_bool(0.3);
+        let skews = [[0; 2]; 3].map(|of_service| {
+            of_service.map(|_| {
+                let minutes = rng.random_range(-SKEW_MAX..=SKEW_MAX);
+                if skewed && rng.random_bool(0.5) { minutes * 60_000 } else { 0 }
+            })
+        });
+        let rates = if rng.random_bool(0.1) { Rates::default() } else { Rates::draw(&mut rng) };
+        let ill = rng.random_range(20..250);
+        Self { skews, replicas, rates, ill, ..Self::calm(seed, trouble, Script::None, false) }
+    }
+
+    /// Without draws.
+    #[must_use]
+    pub fn scripted(script: Script, crash: Option<Crash>) -> Self {
+        Self { crash, ..Self::calm(1, Duration::from_secs(75 * 60), script, true) }
+    }
+
+    fn calm(seed: u64, trouble: Duration, script: Script, calm: bool) -> Self {
+        Self {
+            seed,
+            trouble,
+            replicas: [1; 3],
+            skews: [[0; 2]; 3],
+            rates: Rates::default(),
+            ill: 0,
+            calm,
+            crash: None,
+            script,
+            verbose: false,
+        }
+    }
+
+    /// The largest difference between two clocks.
+    #[must_use]
+    pub fn spread(&self) -> Duration {
+        let all = self.skews.iter().flatten().copied();
+        let (low, high) = all.fold((0, 0), |(low, high), skew: i64| (low.min(skew), high.max(skew)));
+        Duration::from_millis(u64::try_from(high - low).unwrap_or(0))
+    }
+}

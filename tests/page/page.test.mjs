@@ -1,0 +1,178 @@
+// The page as people use it, on a running Phasegate: a rollout is started, approved and moved up, violates, is rolled
+// back and recovers, and what is asked of people is done. DA-4.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Person, openBrowser } from "./browser.mjs";
+import { Running, until } from "./running.mjs";
+
+/** @type {import("./running.mjs").Running} */
+let running;
+/** @type {import("playwright-core").Browser} */
+let browser;
+
+before(async () => {
+  // Phase A asks for the two approvals of the shipped policy.
+  running = await Running.start((policy) => policy.replace("advance: { compliant_batches: 2, approvals: [] }", "advance: { compliant_batches: 2, approvals: [sre, dev-lead] }"));
+  browser = await openBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await running?.stop();
+});
+
+const dashboard = () => running.call("vi", "GET", "/v1/dashboard").then((it) => it.targets[0]);
+
+test("without a session there is only the way in", async () => {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`${running.url}/`);
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await page.getByLabel("Access token").fill("pg_wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").waitFor();
+  assert.equal(await page.locator(".targets").count(), 0);
+  await page.context().close();
+});
+
+test("a rollout is started, approved by two people and moved up, all on the page", async () => {
+  const ana = await Person.arrive(browser, running, "ana");
+  await ana.page.getByRole("link", { name: "AutoSave" }).click();
+  await ana.page.getByRole("button", { name: "Start: A" }).click();
+  await ana.page.getByRole("listitem").filter({ hasText: "A 5 %" }).and(ana.page.locator("[aria-current=step]")).waitFor();
+  await until("the gate's success", async () => (await dashboard()).gate?.satisfied);
+  await ana.page.getByRole("button", { name: "Approve as sre" }).click();
+  const bo = await Person.arrive(browser, running, "bo");
+  await bo.visit("targets/autosave");
+  assert.equal(await bo.page.getByRole("button", { name: "Approve as sre" }).count(), 0, "it is given already");
+  await bo.page.getByRole("button", { name: "Approve as dev-lead" }).click();
+  // What one does the other sees, without a reload.
+  await ana.page.getByText("given by bo").waitFor();
+  await ana.page.getByText("Nothing is in the way.").waitFor();
+  await ana.inspect("target");
+  running.latency.B = 5000;
+  await ana.page.getByRole("button", { name: "Move up to B" }).click();
+  await until("phase B", () => running.phase() === "B");
+  await bo.leave();
+  await ana.leave();
+});
+
+test("a violation and the recovery are watched without touching the page", async () => {
+  const ana = await Person.arrive(browser, running, "ana");
+  await ana.page.getByText("Rollback active").first().waitFor({ timeout: 60_000 });
+  await ana.page.locator(".card.target.incident").waitFor();
+  await ana.inspect("overview");
+  const { incident } = await dashboard();
+  await ana.visit(`incidents/${incident}`);
+  await ana.page.getByRole("button", { name: "Acknowledge" }).click();
+  await ana.page.getByText(/by ana, after/).waitFor();
+  await ana.page.getByText("Rollback invoked").first().waitFor();
+  await ana.page.locator(".chip", { hasText: "Recovered" }).first().waitFor({ timeout: 60_000 });
+  assert.equal(running.phase(), "A", "exactly one phase down");
+  await ana.inspect("incident");
+  await ana.visit("");
+  await ana.page.getByText("Rollback active").waitFor({ state: "detached", timeout: 60_000 });
+  await ana.leave();
+});
+
+test("the analysis is submitted by one person and confirmed by another", async () => {
+  const [{ id }] = (await running.call("vi", "GET", "/v1/incidents")).items;
+  const ana = await Person.arrive(browser, running, "ana");
+  await ana.visit(`incidents/${id}`);
+  await ana.page.getByLabel("Cause").fill("The merge holds its lock while it aligns all drafts.");
+  await ana.page.getByLabel("Prevention").fill("Align outside of the lock; alert on its wait.");
+  await ana.page.getByRole("button", { name: "Submit" }).click();
+  await ana.page.getByText("Submitted, waiting for confirmation").waitFor();
+  assert.ok(await ana.page.getByRole("button", { name: "Confirm the analysis" }).isDisabled(), "it takes governance");
+  const gov = await Person.arrive(browser, running, "gov");
+  await gov.visit(`incidents/${id}`);
+  await gov.page.getByLabel("Comment").first().fill("RCA confirmed");
+  await gov.page.getByRole("button", { name: "Confirm the analysis" }).click();
+  await ana.page.getByText("Confirmed by gov: RCA confirmed").waitFor();
+  await gov.leave();
+  await ana.leave();
+});
+
+test("a window says why, by keyboard alone", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  await vi.visit("targets/autosave");
+  const strip = vi.page.getByRole("toolbar", { name: "Windows of the last 24 h" });
+  await strip.getByRole("button").last().focus();
+  await vi.page.keyboard.press("ArrowLeft");
+  await vi.page.keyboard.press("Enter");
+  await vi.page.getByRole("heading", { name: /^Why: window/ }).waitFor();
+  await vi.page.getByText("Recomputed: comes out the same.").waitFor();
+  assert.ok(await vi.page.getByRole("button", { name: /Approve as/ }).first().isDisabled(), "a viewer approves nothing");
+  await vi.inspect("explanation");
+  await vi.leave();
+});
+
+test("the lab shows what other limits would have decided, and the diff to propose", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  await vi.visit("lab");
+  const limit = vi.page.getByRole("spinbutton", { name: /Save latency/ });
+  await limit.fill("0.3");
+  await limit.press("Enter");
+  await vi.page.getByText(/[1-9]\d* verdicts change/).waitFor();
+  const diff = await vi.page.locator("pre.diff").innerText();
+  assert.match(diff, /^-.*save_latency_p95: 2\.5s/m);
+  assert.match(diff, /^\+.*save_latency_p95: 0\.3s/m);
+  await vi.inspect("lab");
+  await vi.leave();
+});
+
+test("messages and acts can be searched, and the chain of acts verifies", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  await vi.visit("messages");
+  await vi.page.getByLabel("Search the texts").fill("violation");
+  await vi.page.getByText("🚨 AutoSave B violation").first().waitFor();
+  await vi.inspect("messages");
+  await vi.visit("audit");
+  await vi.page.getByRole("button", { name: "Verify the chain" }).click();
+  await vi.page.getByText(/The chain is whole/).waitFor();
+  await vi.page.getByLabel("Search the acts").fill("gov");
+  await vi.page.getByRole("cell", { name: "gov (api)", exact: true }).first().waitFor();
+  await vi.inspect("audit");
+  await vi.leave();
+});
+
+test("it fits a phone, and speaks Japanese", async () => {
+  const vi = await Person.arrive(browser, running, "vi", { viewport: { width: 360, height: 740 } });
+  await vi.page.getByRole("button", { name: "日本語" }).click();
+  await vi.page.getByRole("heading", { name: "ロールアウト" }).waitFor();
+  assert.equal(await vi.page.locator("html").getAttribute("lang"), "ja");
+  for (const route of ["", "targets/autosave", "lab", "messages", "audit"]) {
+    await vi.visit(route);
+    const wide = await vi.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(wide <= 0, `${route} is ${wide} px too wide`);
+  }
+  await vi.inspect("phone-ja");
+  await vi.leave();
+});
+
+test("a change by cookie alone, from elsewhere, is refused", async () => {
+  const ana = await Person.arrive(browser, running, "ana");
+  const cookies = await ana.context.cookies();
+  const session = cookies.find((it) => it.name === "phasegate_session");
+  assert.ok(session?.httpOnly && session.sameSite === "Strict", "no script reads it, and no other site sends it");
+  const stored = await ana.page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+  assert.ok(!stored.includes(running.tokens.ana ?? "?"), "the token is kept nowhere");
+  const forged = await fetch(`${running.url}/v1/rollouts/autosave/freeze`, {
+    method: "POST",
+    headers: { cookie: `phasegate_session=${session?.value}`, "content-type": "application/json", origin: "https://elsewhere.example" },
+    body: JSON.stringify({ reason: "forged" }),
+  });
+  assert.equal(forged.status, 403);
+  await ana.leave();
+});
+
+test("when the service is gone the page says so and comes back by itself", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  process.kill(/** @type {number} */ (running.child?.pid), "SIGSTOP");
+  try {
+    await vi.page.getByText("This page may be wrong.").waitFor({ timeout: 90_000 });
+  } finally {
+    process.kill(/** @type {number} */ (running.child?.pid), "SIGCONT");
+  }
+  await vi.page.getByText("This page may be wrong.").waitFor({ state: "detached", timeout: 60_000 });
+  await vi.context.close();
+});

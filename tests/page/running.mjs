@@ -1,0 +1,160 @@
+// A running `phasegate up` on SQLite with the scaled-down policy, people with tokens, and telemetry that goes on.
+import { execFileSync, spawn } from "node:child_process";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+export const root = join(here, "..", "..");
+const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "phasegate");
+
+/** People and the roles they hold. */
+const PEOPLE = {
+  ana: ["sre", "release-ops"],
+  bo: ["dev-lead"],
+  gov: ["governance"],
+  vi: ["viewer"],
+  all: ["service:collector", "service:analyzer", "service:reporter", "service:telemetry"],
+};
+
+/** @returns {Promise<number>} */
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Waits until a condition holds. @template T @param {string} what @param {() => Promise<T> | T} look @param {number} [seconds] */
+export async function until(what, look, seconds = 60) {
+  const end = Date.now() + seconds * 1000;
+  let last;
+  while (Date.now() < end) {
+    try {
+      const found = await look();
+      if (found) return found;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${what} did not happen within ${seconds} s${last ? `: ${last}` : ""}`);
+}
+
+/** Phasegate in a process of its own. */
+export class Running {
+  /** @param {(policy: string) => string} [adapt] */
+  static async start(adapt = (policy) => policy) {
+    const running = new Running();
+    running.directory = mkdtempSync(join(tmpdir(), "phasegate-page-"));
+    const inside = (/** @type {string} */ name) => join(running.directory, name);
+    mkdirSync(inside("telemetry"));
+    writeFileSync(inside("flag"), "off");
+    const policy = readFileSync(join(root, "tests/fixtures/policy.fast.yaml"), "utf8")
+      .replaceAll("@FLAGS@", join(root, "tests/fixtures/bin/flags"))
+      .replaceAll("@FLAG_FILE@", inside("flag"))
+      .replaceAll("@TEMPLATES@", join(root, "templates/alerts"))
+      .replaceAll("@TELEMETRY@", inside("telemetry"));
+    writeFileSync(inside("policy.yaml"), adapt(policy));
+    running.tokens = running.makeTokens(inside("tokens"));
+    const [collector, analyzer, reporter] = await Promise.all([freePort(), freePort(), freePort()]);
+    running.url = `http://127.0.0.1:${reporter}`;
+    const log = inside("log");
+    writeFileSync(log, "");
+    running.child = spawn(binary, ["up"], {
+      cwd: running.directory,
+      env: {
+        PATH: process.env.PATH,
+        PHASEGATE_POLICY: inside("policy.yaml"),
+        PHASEGATE_DATA_DIR: inside("data"),
+        PHASEGATE_TOKENS: inside("tokens"),
+        PHASEGATE_SERVICE_TOKEN: running.tokens.all,
+        PHASEGATE_LOG: "json",
+        PHASEGATE_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
+        PHASEGATE_ANALYZER_LISTEN: `127.0.0.1:${analyzer}`,
+        PHASEGATE_REPORTER_LISTEN: `127.0.0.1:${reporter}`,
+        PHASEGATE_COLLECTOR_URL: `http://127.0.0.1:${collector}`,
+        PHASEGATE_ANALYZER_URL: `http://127.0.0.1:${analyzer}`,
+        PHASEGATE_REPORTER_URL: `http://127.0.0.1:${reporter}`,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [running.child.stdout, running.child.stderr]) stream?.on("data", (text) => appendFileSync(log, text));
+    await until("the reporter's start", async () => {
+      if (running.child?.exitCode !== null) throw new Error(`phasegate up ended: ${readFileSync(log, "utf8").slice(-2000)}`);
+      return (await fetch(`${running.url}/readyz`)).ok;
+    });
+    running.feed();
+    return running;
+  }
+
+  directory = "";
+  url = "";
+  /** @type {Record<string, string>} */
+  tokens = {};
+  /** @type {import("node:child_process").ChildProcess | null} */
+  child = null;
+  /** How long the saves of each phase take, in milliseconds. @type {Record<string, number>} */
+  latency = { A: 400, B: 400, C: 400 };
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  feeding;
+
+  /** @param {string} file */
+  makeTokens(file) {
+    const tokens = Object.entries(PEOPLE).map(([name, roles]) => {
+      const flags = roles.flatMap((role) => ["--role", role]);
+      const token = execFileSync(binary, ["token", "create", "--name", name, ...flags, "--file", file], { encoding: "utf8" });
+      return [name, token.trim().split("\n").pop() ?? ""];
+    });
+    return Object.fromEntries(tokens);
+  }
+
+  phase() {
+    return readFileSync(join(this.directory, "flag"), "utf8").trim();
+  }
+
+  /** Twenty saves a second, as slow as the phase that is served makes them. */
+  feed() {
+    const file = join(this.directory, "telemetry", "autosave.jsonl");
+    let count = 0;
+    this.feeding = setInterval(() => {
+      const phase = this.phase();
+      if (phase === "off") return;
+      const lines = Array.from({ length: 4 }, () => {
+        count += 1;
+        return `{"ts":"${new Date().toISOString()}","name":"autosave.save.completed","duration_ms":${this.latency[phase] ?? 400},"event_id":"e${count}"}\n`;
+      });
+      appendFileSync(file, lines.join(""));
+    }, 200);
+  }
+
+  /** A call of the API as somebody. @param {string} who @param {string} method @param {string} path @param {unknown} [body] */
+  async call(who, method, path, body) {
+    const response = await fetch(this.url + path, {
+      method,
+      headers: { authorization: `Bearer ${this.tokens[who]}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await response.text();
+    const answer = text === "" ? null : JSON.parse(text);
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return answer;
+  }
+
+  async stop() {
+    clearInterval(this.feeding);
+    const child = this.child;
+    if (child && child.exitCode === null) {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGTERM");
+      await ended;
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,16 @@
+//! What the tests of every crate share: databases, doubles of vendors, running services.
+
+pub mod archive;
+pub mod binaries;
+pub mod cli;
+pub mod feeder;
+pub mod history;
+pub mod otlp;
+pub mod postgres;
+pub mod proxy;
+pub mod stack;
+pub mod stores;
+pub mod vendors;
+pub mod wait;
+
+pub use vendor_doubles as doubles;

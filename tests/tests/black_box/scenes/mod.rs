@@ -1,0 +1,32 @@
+//! One situation each: what a person would try by hand to see whether the guard keeps its promises.
+
+mod bad_input;
+mod dashboard;
+mod dry_run;
+mod evidence;
+mod exhausted;
+mod failing_rollback;
+mod incident;
+mod latency;
+mod policy;
+mod shutdown;
+mod tokens;
+mod trace;
+mod vendors;
+
+use phasegate_tests::stack::Stack;
+use phasegate_tests::wait;
+use serde_json::json;
+
+/// Starts the rollout of `autosave` and waits until a batch of its first phase was judged, so that telemetry from
+/// now on belongs to that phase. Gives its epoch.
+async fn begin(stack: &Stack) -> u64 {
+    stack.act("/v1/rollouts/autosave/start", &json!({"by": "release engineer"})).await;
+    let epoch = stack.until_phase("A", "running").await["epoch"].clone();
+    wait::until("the first batch of the phase", || async {
+        let decisions = stack.get("analyzer", "/v1/decisions?target=autosave&limit=1").await?;
+        if decisions["items"][0]["epoch"] == epoch { Ok(()) } else { Err(decisions.to_string()) }
+    })
+    .await;
+    epoch.as_u64().expect("an epoch")
+}

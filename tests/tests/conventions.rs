@@ -1,0 +1,239 @@
+//! Conventions that hold the tree in shape, as tests: what decides does no I/O, SQL stands in stores only,
+//! every rule has its proof, and the project's text stays free of one machine's paths.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace root").to_path_buf()
+}
+
+/// Every file below `directory` with one of `endings`, without build output and hidden folders.
+fn files(directory: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "target" && !name.starts_with('.') {
+                files(&path, endings, found);
+            }
+        } else if endings.iter().any(|ending| name.ends_with(ending)) {
+            found.push(path);
+        }
+    }
+}
+
+fn sources_below(relative: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    files(&root().join(relative), &[".rs"], &mut found);
+    assert!(!found.is_empty(), "no sources below {relative}: has the folder moved?");
+    found
+}
+
+/// Whether the whole file is a test: `tests.rs`, `…_tests.rs`, or below a folder `tests`.
+fn is_test(source: &Path) -> bool {
+    let named_so = source.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
+    let inside = source.strip_prefix(root()).unwrap_or(source);
+    named_so || inside.components().any(|part| part.as_os_str() == "tests")
+}
+
+/// The lines of a source file before the tests in it, with their numbers. A test module that is a file of its own is only
+/// declared here, and what follows the declaration counts.
+fn production_part(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins_tests = |at: usize| {
+        let mut rest = lines[at..].iter().skip_while(|line| line.starts_with("#["));
+        lines[at] == "#[cfg(test)]" && rest.next().is_some_and(|item| item.ends_with('{'))
+    };
+    let end = (0..lines.len()).find(|at| begins_tests(*at)).unwrap_or(lines.len());
+    lines.into_iter().take(end).enumerate()
+}
+
+#[test]
+fn what_follows_the_declaration_of_a_test_module_is_looked_at() {
+    let text = "#[cfg(test)]\n#[path = \"x.rs\"]\nmod other;\nuse a;\n#[cfg(test)]\nmod tests {\nuse b;\n}\n";
+    assert_eq!(production_part(text).last(), Some((3, "use a;")));
+}
+
+#[test]
+fn files_that_decide_import_no_io_and_read_no_clock() {
+    let pure = [
+        "shared-types/src",
+        "policy/src/policy",
+        "policy/src/placeholder.rs",
+        "service-kit/src/events",
+        "collector-svc/src/intake.rs",
+        "collector-svc/src/schedule.rs",
+        "collector-svc/src/state.rs",
+        "analyzer-svc/src/gate",
+        "reporter-svc/src/machine",
+    ];
+    let forbidden = [
+        "axum",
+        "sqlx",
+        "reqwest",
+        "tokio",
+        "std::fs",
+        "std::net",
+        "std::process",
+        "Timestamp::now",
+        "SystemTime",
+        "Instant::now",
+    ];
+    let mut offences = Vec::new();
+    for place in pure {
+        let path = root().join(place);
+        let sources = if path.is_file() { vec![path] } else { sources_below(place) };
+        for source in sources.into_iter().filter(|source| !is_test(source)) {
+            let text = fs::read_to_string(&source).expect("readable source");
+            for (number, line) in production_part(&text) {
+                let code = line.trim_start();
+                if code.starts_with("//") {
+                    continue;
+                }
+                if let Some(word) = forbidden.iter().find(|word| code.contains(*word)) {
+                    offences.push(format!("{}:{}: {word}", source.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(offences.is_empty(), "pure files must not do I/O:\n{}", offences.join("\n"));
+}
+
+#[test]
+fn sql_stands_only_in_stores_and_migrations() {
+    let verbs = ["SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM", "CREATE TABLE"];
+    let mut offences = Vec::new();
+    for member in [
+        "shared-types/src",
+        "policy/src",
+        "service-kit/src",
+        "collector-svc/src",
+        "analyzer-svc/src",
+        "reporter-svc/src",
+        "phasegate/src",
+    ] {
+        for source in sources_below(member).into_iter().filter(|source| !is_test(source)) {
+            let inside = source.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+            let is_store = inside.contains("/store")
+                || inside.starts_with("service-kit/src/db")
+                || inside.starts_with("service-kit/src/outbox");
+            if is_store {
+                continue;
+            }
+            let text = fs::read_to_string(&source).expect("readable source");
+            for (number, line) in production_part(&text) {
+                let code = line.trim_start();
+                if !code.starts_with("//") && verbs.iter().any(|verb| code.contains(verb)) {
+                    offences.push(format!("{inside}:{}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(offences.is_empty(), "SQL outside the stores:\n{}", offences.join("\n"));
+}
+
+/// Each costs every first build its time.
+#[test]
+fn every_dependency_of_a_member_is_used_in_its_code() {
+    let mut manifests = Vec::new();
+    files(&root(), &["Cargo.toml"], &mut manifests);
+    let mut unused = Vec::new();
+    for manifest in manifests.iter().filter(|manifest| manifest.parent() != Some(root().as_path())) {
+        let member = manifest.parent().expect("a folder");
+        if member.ends_with("fuzz") {
+            continue; // a workspace of its own, around a module of these tests
+        }
+        let mut sources = Vec::new();
+        files(member, &[".rs"], &mut sources);
+        let code: String =
+            sources.iter().map(|source| fs::read_to_string(source).expect("readable source")).collect();
+        let text = fs::read_to_string(manifest).expect("readable manifest");
+        let tables =
+            text.split("\n[").filter(|table| table.split(']').next().is_some_and(is_of_dependencies));
+        for line in tables.flat_map(str::lines).filter(|line| line.contains(" = ")) {
+            let name = line.split(['.', ' ']).next().unwrap_or_default();
+            let in_code = name.replace('-', "_");
+            let named = |c: &str| code.contains(&format!("{in_code}{c}"));
+            if !named("::") && !named("!") && !named(";") {
+                unused.push(format!("{}: {name}", member.display()));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "remove from the manifests:\n{}", unused.join("\n"));
+}
+
+fn is_of_dependencies(table: &str) -> bool {
+    table == "dependencies" || table == "dev-dependencies"
+}
+
+/// The rules this version keeps. One that loses its proof fails here; a new one is added with its proof.
+const PROVEN_RULES: &str = "
+    PH-1 PH-2 PH-3 PH-4 PH-6 PH-7 PH-8
+    TE-1 TE-2 TE-3 TE-4 TE-5
+    CO-1 CO-2 CO-3 CO-4 CO-5 CO-6 CO-7 CO-8
+    SLO-1 SLO-2 SLO-3 SLO-4 SLO-5 SLO-6 SLO-7 SLO-8 SLO-9 SLO-10 SLO-11
+    DE-1 DE-2 DE-3 DE-4 DE-5
+    NO-1 NO-2 NO-3 NO-4 NO-5 NO-6
+    RB-1 RB-2 RB-3 RB-4 RB-5 RB-6 RB-7 RB-8
+    ES-1 ES-2 ES-3 ES-4
+    GO-1 GO-2 GO-3
+    DA-1 DA-2 DA-3
+    GO-4
+    PO-1";
+
+#[test]
+fn every_rule_of_this_version_is_named_by_a_test() {
+    let mut sources = Vec::new();
+    files(&root(), &[".rs"], &mut sources);
+    let mut proven = BTreeSet::new();
+    for source in sources.iter().filter(|path| !path.ends_with("tests/tests/conventions.rs")) {
+        let text = fs::read_to_string(source).expect("readable source");
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            if !line.trim_start().starts_with("///") {
+                continue;
+            }
+            // A proof is a doc comment whose item is a test: `#[test]` or its like follows before the body.
+            let is_test = lines[number..]
+                .iter()
+                .take(12)
+                .take_while(|next| !next.contains('{'))
+                .any(|next| next.contains("test]") || next.contains("test("));
+            if is_test {
+                proven.extend(
+                    line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+                        .filter(|word| word.contains('-'))
+                        .map(str::to_owned),
+                );
+            }
+        }
+    }
+    let missing: Vec<&str> = PROVEN_RULES.split_whitespace().filter(|rule| !proven.contains(*rule)).collect();
+    assert!(missing.is_empty(), "rules without a test that names them: {}", missing.join(" "));
+}
+
+#[test]
+fn the_text_names_no_machine_of_ours() {
+    let mut texts = Vec::new();
+    files(
+        &root(),
+        &[".rs", ".md", ".toml", ".yaml", ".yml", ".json", ".sql", ".txt", "Dockerfile", "run"],
+        &mut texts,
+    );
+    // Put together here, so that this file does not name them itself.
+    let forbidden = [format!("/{}/main", "work"), format!("/{}/.cargo", "root"), format!("/tmp/{}/", "wt")];
+    let mut offences = Vec::new();
+    for path in texts {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        offences.extend(
+            forbidden
+                .iter()
+                .filter(|word| text.contains(*word))
+                .map(|word| format!("{}: {word}", path.display())),
+        );
+    }
+    assert!(offences.is_empty(), "paths of one machine:\n{}", offences.join("\n"));
+}
