@@ -2,9 +2,7 @@
 
 use shared_types::{PhaseId, TargetName};
 
-use super::at::At;
-use super::parse::read_shape;
-use super::raw::{RawPolicy, Threshold};
+use super::place::Places;
 use super::{DisplayUnit, Policy, PolicyError};
 
 /// One limit to change.
@@ -45,27 +43,22 @@ impl Policy {
         if !change.threshold.is_finite() || change.threshold < 0.0 {
             return Err(DraftError::NotALimit);
         }
-        let raw = read_shape(text).map_err(|wrong| wrong.in_file("draft"))?;
+        let places = Places::of(text);
+        let place =
+            places.and_then(|it| it.threshold(change.target.as_str(), change.phase.as_str(), &change.metric));
         let unit = self.targets.get(&change.target).and_then(|target| {
             target.metrics.iter().find(|metric| metric.name == change.metric).map(|metric| metric.display)
         });
-        let place = threshold(&raw, change).zip(unit).and_then(|(place, unit)| {
+        let change_of = place.zip(unit).and_then(|(place, unit)| {
             let start = offset(text, place.line, place.column)?;
             Some((start, start + scalar_length(&text[start..]), written(change.threshold, unit)))
         });
-        let Some((start, end, value)) = place else {
+        let Some((start, end, value)) = change_of else {
             let LimitChange { target, phase, metric, .. } = change.clone();
             return Err(DraftError::NoSuchLimit { target, phase, metric });
         };
         Ok(format!("{}{value}{}", &text[..start], &text[end..]))
     }
-}
-
-fn threshold<'a>(raw: &'a RawPolicy, change: &LimitChange) -> Option<&'a At<Threshold>> {
-    let (_, target) = raw.targets.value.0.iter().find(|(name, _)| name == change.target.as_str())?;
-    let phase = target.value.phases.value.iter().find(|it| it.value.id.value == change.phase.as_str())?;
-    let (_, limit) = phase.value.thresholds.value.0.iter().find(|(name, _)| *name == change.metric)?;
-    Some(limit)
 }
 
 /// Where a line and column, both counted from 1 and in characters, stand in the text.

@@ -166,8 +166,11 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
     for message in &plan.messages {
         outbox::enqueue(tx, message, now).await?;
     }
-    if let Some(act) = change.act {
-        save_act(tx, act, &plan.answer, now).await?;
+    if let Some(act) = change.act
+        && !save_act(tx, act, &plan.answer, now).await?
+    {
+        // Another target took the key since we looked. Nothing of this is kept: who asks again is told that it is used.
+        return Err(DbError::Busy);
     }
     if let Some(act) = &plan.audit {
         audit::append(tx, Some(change.target), act.clone(), now).await?;
@@ -316,26 +319,21 @@ pub(super) async fn remember(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
-    let known: Option<(String,)> = sqlx::query_as("SELECT fingerprint FROM acts WHERE request_id = $1")
-        .bind(act.request_id.as_str())
-        .fetch_optional(&mut *tx)
-        .await?;
-    if known.is_none() {
-        save_act(&mut tx, act, answer, now).await?;
-    }
+    save_act(&mut tx, act, answer, now).await?;
     if let Some(message) = message {
         outbox::enqueue(&mut tx, message, now).await?;
     }
     tx.commit().await
 }
 
+/// Whether it was not there yet.
 async fn save_act(
     tx: &mut Tx<'_>,
     act: &Act,
     answer: &serde_json::Value,
     now: Timestamp,
-) -> Result<(), DbError> {
-    sqlx::query(
+) -> Result<bool, DbError> {
+    let saved = sqlx::query(
         "INSERT INTO acts (request_id, fingerprint, answer, at) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (request_id) DO NOTHING",
     )
@@ -345,5 +343,5 @@ async fn save_act(
     .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(saved.rows_affected() == 1)
 }

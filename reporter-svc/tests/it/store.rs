@@ -1,7 +1,7 @@
 //! The conformance suite: every method of the store, on every engine.
 
 use phasegate_tests::stores::both_engines;
-use reporter_svc::machine::{Event, Reason};
+use reporter_svc::machine::{Aggregate, Event, Reason, Step};
 use reporter_svc::reporter::Cause;
 use reporter_svc::store::*;
 use service_kit::audit::AuditDraft;
@@ -50,6 +50,41 @@ async fn an_act_is_answered_as_the_first_time() {
         let Changed::Repeated { answer } = start(&act).await else { panic!("not known") };
         assert_eq!(answer, first);
         assert!(matches!(start(&other).await, Changed::KeyReused));
+    })
+    .await;
+}
+
+/// Two targets are two rows, so their locks do not keep them from acting under one key; its row does.
+#[tokio::test]
+async fn two_targets_never_act_under_one_key() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let names = ["alpha", "zeta"].map(|it| TargetName::parse(it).unwrap());
+        rig.reporter.store.ensure_targets(&names, rig.clock.now()).await.unwrap();
+        let plan = |before: &Aggregate, _: &Given| {
+            let (step, answer) = (Step::from(before), serde_json::json!("done"));
+            Ok(Plan { step, answer, messages: vec![], notifications: vec![], cancels: vec![], audit: None })
+        };
+        for round in 0..8 {
+            let act = Act { request_id: format!("r{round}"), fingerprint: "freeze".into() };
+            let freeze = |target| {
+                rig.reporter.store.change(Change {
+                    target,
+                    incident: None,
+                    of_transition: false,
+                    decision: None,
+                    act: Some(&act),
+                    settle: None,
+                    retry: None,
+                    now: rig.clock.now(),
+                    plan: &plan,
+                })
+            };
+            let both = tokio::join!(freeze(&names[0]), freeze(&names[1]));
+            let applied =
+                [&both.0, &both.1].into_iter().filter(|it| matches!(it, Ok(Changed::Applied { .. })));
+            assert_eq!(applied.count(), 1, "{both:?}");
+        }
     })
     .await;
 }

@@ -144,9 +144,8 @@ export function Choice({ label, value, set, options }) {
 
 /** The page's title follows what is shown, and the reader starts at its heading. @param {{text: string}} props */
 export function Heading({ text }) {
-  const ref = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
     document.title = `${text} · Phasegate`;
   }, [text]);
-  return html`<h1 ref=${ref} tabindex="-1" id="heading">${text}</h1>`;
+  return html`<h1 tabindex="-1" id="heading">${text}</h1>`;
 }

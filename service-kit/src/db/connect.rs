@@ -23,9 +23,13 @@ const POSTGRES_SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864";
 
-pub(super) async fn connect(url: &str, service: &str, migrations: &[Migration]) -> Result<Db, DbError> {
-    // A simulation may have been here before with drivers of its own.
+/// What `sqlx::Any` needs once a process; a simulation may have been here before with drivers of its own.
+pub fn install_drivers() {
     sqlx::any::install_drivers(&[sqlx::postgres::any::DRIVER, sqlx::sqlite::any::DRIVER]).ok();
+}
+
+pub(super) async fn connect(url: &str, service: &str, migrations: &[Migration]) -> Result<Db, DbError> {
+    install_drivers();
     if url.starts_with("postgres:") || url.starts_with("postgresql:") {
         connect_postgres(url, service, migrations).await
     } else if let Some(path) = url.strip_prefix("sqlite:") {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use sqlx::{Any, AnyPool, Transaction};
 use tokio::sync::{Notify, Semaphore};
 
+pub use connect::install_drivers;
 pub use error::DbError;
 pub use migration::Migration;
 pub use probe::{Boundary, Probe};

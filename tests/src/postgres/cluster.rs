@@ -18,8 +18,13 @@ const MISSING: &str = "the tests need PostgreSQL: install its server (Debian: ap
 /// No test survives its machine, so nothing is synced; but what was committed survives the server.
 const NOT_SYNCED: &str = "-c fsync=off -c full_page_writes=off";
 
+/// Little write-ahead log is kept: nobody follows this server, and a machine's disk may be small.
 const SETTINGS: &str = "-c max_connections=400 -c unix_socket_directories= -c listen_addresses=127.0.0.1 \
-                        -c shared_buffers=64MB";
+                        -c shared_buffers=64MB -c wal_level=minimal -c max_wal_senders=0 \
+                        -c min_wal_size=8MB -c max_wal_size=64MB";
+
+const INIT: [&str; 9] =
+    ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=4"];
 
 const RESTART_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -134,7 +139,8 @@ impl Cluster {
         let output = self
             .run_as
             .command(&self.programs.join("initdb"))
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
+            .args(INIT)
+            .arg("-D")
             .arg(self.folder.join("data"))
             .current_dir(&self.folder)
             .output();

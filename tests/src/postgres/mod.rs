@@ -20,7 +20,7 @@ const SERVER_VARIABLE: &str = "PHASEGATE_TEST_DATABASE_URL";
 pub struct TestDatabase {
     url: String,
     name: String,
-    /// Where to drop it; none on the private cluster, which goes as a whole.
+    /// Where to drop it; none on a test's own cluster, which goes as a whole.
     server: Option<String>,
 }
 
@@ -30,14 +30,14 @@ impl TestDatabase {
     /// # Panics
     /// With one line that says what to install or set, where there is no server to be had.
     pub async fn create() -> Self {
-        if let Ok(server) = std::env::var(SERVER_VARIABLE) {
-            let (name, url) = create_on(&server).await;
-            return Self { url, name, server: Some(server) };
-        }
-        let server = tokio::task::spawn_blocking(shared_server_url).await;
-        let server = server.unwrap_or_else(|_| panic!("no PostgreSQL server for the tests (see above)"));
+        let server = match std::env::var(SERVER_VARIABLE) {
+            Ok(server) => server,
+            Err(_) => tokio::task::spawn_blocking(shared_server_url)
+                .await
+                .unwrap_or_else(|_| panic!("no PostgreSQL server for the tests (see above)")),
+        };
         let (name, url) = create_on(&server).await;
-        Self { url, name, server: None }
+        Self { url, name, server: Some(server) }
     }
 
     /// Makes one on a cluster that the test may stop and start.
@@ -82,8 +82,7 @@ fn shared_server_url() -> String {
 
 async fn create_on(server: &str) -> (String, String) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    // Whoever was first in this process has installed them.
-    sqlx::any::install_drivers(&[sqlx::postgres::any::DRIVER, sqlx::sqlite::any::DRIVER]).ok();
+    service_kit::db::install_drivers();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("phasegate_test_{}_{number}", std::process::id());
     let mut connection = AnyConnection::connect(server).await.unwrap_or_else(|error| {

@@ -4,8 +4,8 @@ import { get, withQuery } from "../api.mjs";
 import { html } from "../html.mjs";
 import { t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
+import { usePages } from "../pages.mjs";
 import { ErrorNote, Heading, Time, Waiting } from "../parts.mjs";
-import { usePages } from "./messages.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 

@@ -1,9 +1,10 @@
 // What was told to people, with what came of it; and effects that are stuck.
 import { useState } from "preact/hooks";
-import { get, post, withQuery } from "../api.mjs";
+import { post, withQuery } from "../api.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
+import { usePages } from "../pages.mjs";
 import { Act, Heading, Time, Waiting } from "../parts.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
@@ -27,23 +28,6 @@ export function Messages() {
     <ol class="messages">${shown.map((/** @type {Schemas["NotificationView"]} */ it) => html`<${Message} key=${it.id} it=${it} />`)}</ol>
     ${more && html`<button type="button" onClick=${more}>${t("more")}</button>`}
   `;
-}
-
-/**
- * Further pages behind the first, which alone is live.
- * @param {string} path @param {any} first
- */
-export function usePages(path, first) {
-  const [older, set] = useState(/** @type {{path: string, items: any[], next: string | null} | null} */ (null));
-  const own = older !== null && older.path === path ? older : null;
-  const seen = new Set((first?.items ?? []).map((/** @type {any} */ it) => it.id ?? it.hash));
-  const items = [...(first?.items ?? []), ...(own?.items ?? []).filter((it) => !seen.has(it.id ?? it.hash))];
-  const next = own ? own.next : (first?.next ?? null);
-  const more = async () => {
-    const page = await get(withQuery(path, { cursor: next }));
-    set({ path, items: [...(own?.items ?? []), ...page.items], next: page.next });
-  };
-  return { items, more: next === null ? null : more };
 }
 
 /** @param {{it: Schemas["NotificationView"]}} props */
