@@ -121,6 +121,30 @@ fn collect_writes_a_file_and_says_when_there_is_no_source() {
     ends_with(2, &["policy", "check", directory], "directory");
 }
 
+/// PO-4: an archive holds the windows before a rollout's start too; nobody judged them, so nobody replays them.
+#[test]
+fn a_backtest_passes_over_windows_outside_a_rollout() {
+    let directory = tempfile::tempdir().unwrap();
+    let (events, batch) = (directory.path().join("events.jsonl"), directory.path().join("b.jsonl"));
+    let (events, batch) = (events.to_str().unwrap(), batch.to_str().unwrap());
+    assert_eq!(run(&["generate", "--events", "500", "--span", "1m", "--output", events]).0, 0);
+    let collect = ["collect", "--phase", "A", "--window", "15m", "--source", events, "--output", batch];
+    assert_eq!(run(&collect).0, 0);
+    let mut before: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(batch).unwrap()).unwrap();
+    before["phase"] = "off".into();
+    before["window"] = serde_json::json!({"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:15:00Z"});
+    let off = directory.path().join("a.jsonl");
+    std::fs::write(&off, format!("{before}\n")).unwrap();
+    let policy = "governance/policy.yaml";
+    let backtest = |jsonl: &str| run(&["backtest", "--policy", policy, "--jsonl", jsonl, "--output", "json"]);
+    let alone = backtest(batch);
+    assert_eq!(alone.0, 0, "{}", alone.2);
+    assert_eq!(backtest(directory.path().join("?.jsonl").to_str().unwrap()), alone);
+    let (status, _, err) = backtest(off.to_str().unwrap());
+    assert!(status == 3 && err.contains("those of `off` and `completed` do not count"), "{status} {err}");
+}
+
 #[test]
 fn completions_come_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

@@ -28,7 +28,8 @@ pub(crate) fn archived(patterns: &[String]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The batches of a target in those files whose windows begin in a time, as they are read.
+/// The batches of a target in those files whose windows begin in a time, as they are read; without those before a
+/// rollout's start and after its end, which nobody judges.
 pub(crate) fn parsed(
     files: Vec<PathBuf>,
     target: TargetName,
@@ -39,6 +40,7 @@ pub(crate) fn parsed(
     std::thread::spawn(move || {
         let wanted = |batch: &Batch| {
             batch.target == target
+                && batch.phase.is_gated()
                 && from.is_none_or(|from| batch.window.start >= from)
                 && to.is_none_or(|to| batch.window.start < to)
         };

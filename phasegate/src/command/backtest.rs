@@ -127,7 +127,14 @@ impl Args {
             progress.step();
         }
         progress.end();
-        let nothing = || error(Exit::NotFound, format!("the files hold no batch of `{target}` in that time"));
+        let nothing = || {
+            error(
+                Exit::NotFound,
+                format!(
+                    "the files hold no batch of `{target}` in that time; those of `off` and `completed` do not count"
+                ),
+            )
+        };
         Ok(Compared::new(archive.finish().ok_or_else(nothing)?, rollouts.map(courses)))
     }
 

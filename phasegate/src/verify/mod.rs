@@ -54,8 +54,8 @@ impl Item {
     fn remedy(self) -> &'static str {
         match self {
             Self::Jsonl => {
-                "see the collector's /readyz and log (a full or read-only disk?); the line of a batch that it still \
-                 keeps is written again by `POST /v1/effects/{id}/retry` at the collector's outbox"
+                "see the collector's /readyz and log (a full or read-only disk?): it tries on until the line is written; \
+                 one that was changed or taken away afterwards is not written again"
             }
             Self::Recompute => {
                 "`phasegate explain DECISION` names each field; do not promote until it is understood"

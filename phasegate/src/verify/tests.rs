@@ -216,6 +216,21 @@ fn an_incomplete_archive_is_found() {
     fails(Item::Jsonl, "the analyzer has no such batch", |it| _ = it.batches.remove(0));
 }
 
+/// VE-1: a rollout's start lies in the time: the windows before it are archived, and nobody judges them.
+#[test]
+fn windows_outside_a_rollout_need_no_judgement() {
+    let mut facts = in_order();
+    let off = Batch { phase: PhaseId::off(), epoch: 0, ..batch(0) };
+    facts.lines.as_mut().unwrap().insert(at(0), Line::Whole(Box::new(off)));
+    facts.batches.remove(0);
+    facts.decisions.remove(0);
+    facts.notifications.clear();
+    facts.explanations.retain(|id, _| facts.decisions.iter().any(|it| it.decision_id == *id));
+    let report = check(&facts, &[]);
+    assert!(report.ok, "{}", text(&report));
+    assert!(report.items[0].figure.starts_with("3 windows, 3 whole lines, 0 wrong"), "{}", text(&report));
+}
+
 /// VE-1, SLO-10
 #[test]
 fn a_decision_that_comes_out_otherwise_is_found() {
@@ -335,4 +350,7 @@ fn the_archive_is_read_from_its_files() {
     assert!(matches!(&lines[&at(0)], Line::Whole(it) if it.window == batch(0).window));
     assert!(lines.values().skip(1).all(|line| matches!(line, Line::Torn(_))), "{lines:?}");
     assert_eq!(Line::read_all(&folder.path().join("nothing"), at(0), at(1)), None);
+    // The newest window began less than a second ago.
+    let just_now = at(15).plus(Duration::from_millis(250));
+    assert!(Line::read_all(folder.path(), at(0), just_now).unwrap().contains_key(&at(15)));
 }
