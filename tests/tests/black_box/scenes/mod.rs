@@ -13,6 +13,7 @@ mod shutdown;
 mod tokens;
 mod trace;
 mod vendors;
+mod verify;
 
 use phasegate_tests::stack::Stack;
 use phasegate_tests::wait;
