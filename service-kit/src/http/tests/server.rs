@@ -77,3 +77,36 @@ async fn a_call_that_never_ends_is_cut_off() {
     tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
     assert!(client.read_u8().await.is_err());
 }
+
+async fn until_said(client: &mut TcpStream, what: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(what) {
+        text.push(char::from(client.read_u8().await.unwrap_or_else(|error| panic!("{error} after {text}"))));
+    }
+    text
+}
+
+/// A client that is refused in the middle of its body gets its answer, and the next one on the same connection.
+#[tokio::test]
+async fn what_a_refusal_leaves_unread_is_passed_over() {
+    let (listener, shutdown) = (listener().await, CancellationToken::new());
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(serve(parts(), listener, shutdown.clone()));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    for path in ["/v1/raw", "/v1/nowhere"] {
+        let body = vec![b' '; 8 << 20];
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(&body).await.unwrap();
+        let answer = until_said(&mut client, "\r\n\r\n{").await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+        until_said(&mut client, "}").await;
+    }
+    client.write_all(b"POST /v1/nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n").await.unwrap();
+    let answer = until_said(&mut client, "\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "nobody asks for that body: {answer}");
+    shutdown.cancel();
+    drop(client);
+    server.await.unwrap().unwrap();
+}
