@@ -1,6 +1,6 @@
-//! Does the collector's effects: batches and events to the analyzer, files. All may be done twice without
-//! harm: the analyzer knows batches and events by their ids, files are replaced whole or checked before a line
-//! is added.
+//! Does the collector's effects: batches and events to the analyzer, acts to the reporter, files. All may be done
+//! twice without harm: the receivers know what they were told by its id, files are replaced whole or checked before a
+//! line is added.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,9 @@ use service_kit::outbox::{self, Claim, Handler, Outcome, Recorded};
 use service_kit::planted::{self, Defect};
 use shared_types::{Batch, TargetName, Timestamp};
 
-use crate::messages::{self, AppendRetryFailure, DeliverBatch, DeliverEvent, RetryFailure, WriteArchive};
+use crate::messages::{
+    self, AppendRetryFailure, DeliverBatch, DeliverEvent, RetryFailure, TellAct, WriteArchive,
+};
 use crate::schedule::Planned;
 use crate::store::{CollectorStore, Delivery, record_delivery};
 
@@ -25,6 +27,7 @@ pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Effects {
     pub store: Arc<dyn CollectorStore>,
     pub analyzer: Neighbour,
+    pub reporter: Neighbour,
     pub data_dir: PathBuf,
 }
 
@@ -34,6 +37,7 @@ impl Handler for Effects {
         let done = match claim.kind.as_str() {
             DeliverBatch::KIND => self.deliver_batch(claim).await,
             DeliverEvent::KIND => self.deliver_event(claim).await,
+            TellAct::KIND => self.tell_act(claim).await,
             WriteArchive::KIND => self.write_archive(claim).await,
             AppendRetryFailure::KIND => self.append_retry_failure(claim).await,
             kind => Err(Outcome::Never { reason: format!("`{kind}` is not known") }),
@@ -88,6 +92,11 @@ impl Effects {
     async fn deliver_event(&self, claim: &Claim) -> Result<Outcome, Outcome> {
         let delivery: DeliverEvent = decode(claim)?;
         Ok(self.analyzer.deliver("/v1/collector-events", &delivery.event).await)
+    }
+
+    async fn tell_act(&self, claim: &Claim) -> Result<Outcome, Outcome> {
+        let told: TellAct = decode(claim)?;
+        Ok(self.reporter.deliver("/v1/audit/acts", &told.act).await)
     }
 
     async fn write_archive(&self, claim: &Claim) -> Result<Outcome, Outcome> {

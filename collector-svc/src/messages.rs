@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use service_kit::outbox::{NewMessage, RetrySchedule};
+use shared_types::audit::{CollectorAct, CollectorActKind};
 use shared_types::collector_event::CollectorEventKind;
-use shared_types::{CollectorEvent, Epoch, PhaseId, TargetName, Timestamp, Window};
+use shared_types::{Actor, CollectorEvent, Epoch, PhaseId, TargetName, Timestamp, Window};
 
 use crate::schedule::Planned;
 use crate::state::event_id;
@@ -34,6 +35,12 @@ pub struct WriteArchive {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppendRetryFailure {
     pub line: RetryFailure,
+}
+
+/// Tells the reporter, which keeps the audit log, of an act done here (GO-4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TellAct {
+    pub act: CollectorAct,
 }
 
 /// A line of `retry_failures.jsonl`.
@@ -124,6 +131,32 @@ impl AppendRetryFailure {
             retry: patient(),
         }
     }
+}
+
+impl TellAct {
+    pub const KIND: &'static str = "tell_act";
+
+    #[must_use]
+    pub fn message(self, now: Timestamp) -> NewMessage {
+        NewMessage {
+            dedup_key: format!("act/{}", self.act.id),
+            lane: format!("reporter/{}", self.act.target),
+            kind: Self::KIND,
+            subject: format!("{}/{}", self.act.target, self.act.kind.as_str()),
+            payload: payload(&self),
+            due_at: now,
+            retry: patient(),
+        }
+    }
+}
+
+/// A pause, or its end, as an act of somebody (CO-7).
+#[must_use]
+pub fn act(target: &TargetName, paused_until: Option<Timestamp>, actor: Actor, now: Timestamp) -> NewMessage {
+    let kind = if paused_until.is_some() { CollectorActKind::Pause } else { CollectorActKind::Resume };
+    let act =
+        CollectorAct { id: uuid::Uuid::now_v7(), target: target.clone(), kind, at: now, paused_until, actor };
+    TellAct { act }.message(now)
 }
 
 /// `collector.delayed` for a window (CO-4).

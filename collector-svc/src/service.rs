@@ -60,7 +60,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let book = Rulebook::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
     let reporter = common.neighbour(ServiceName::Reporter, FETCH_TIMEOUT)?;
     let (kept, clock) = (Arc::clone(&store), Arc::clone(&common.clock));
-    let crew = Arc::new(Crew::new(book.clone(), kept, clock, reporter, config.parse_threads));
+    let crew = Arc::new(Crew::new(book.clone(), kept, clock, reporter.clone(), config.parse_threads));
     let steward = Arc::clone(&crew) as Arc<dyn Steward>;
     let mut life = Life::new(common.service, book.clone(), files, &db, &common.clock, steward);
     life.begin(&common.policy).await.context("policy")?;
@@ -68,6 +68,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let effects = Effects {
         store: Arc::clone(&store),
         analyzer: common.neighbour(ServiceName::Analyzer, DELIVERY_TIMEOUT)?,
+        reporter,
         data_dir: common.data_dir.clone(),
     };
     let outbox_stop = CancellationToken::new();

@@ -129,26 +129,22 @@ impl TargetState {
         self.directive.as_ref().is_some_and(|directive| !directive.collect && directive.phase.is_gated())
     }
 
-    /// Pauses until `until`, at most [`PAUSE_MAX`] from now (CO-7).
+    /// Pauses for so many seconds, at most [`PAUSE_MAX`] (CO-7); 0 resumes. Says until when.
     pub fn pause(&mut self, seconds: u64, now: Timestamp) -> Timestamp {
         let until = now.plus(Duration::from_secs(seconds).min(PAUSE_MAX));
-        self.paused_until = (until > now).then_some(until);
-        if self.paused_until.is_none() {
+        let was = std::mem::replace(&mut self.paused_until, (until > now).then_some(until));
+        // Only the end of a pause counts as one: else whoever resumes again and again puts off what is overdue.
+        if was.is_some() && self.paused_until.is_none() {
             self.resumed_at = Some(now);
         }
         until
     }
 
-    /// Lifts a pause that is over. True if there was one.
-    pub fn resume_if_due(&mut self, now: Timestamp) -> bool {
-        match self.paused_until {
-            Some(until) if now >= until => {
-                self.paused_until = None;
-                self.resumed_at = Some(until);
-                true
-            }
-            _ => false,
-        }
+    /// Lifts a pause that is over; says until when it was.
+    pub fn resume_if_due(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let until = self.paused_until.take_if(|until| now >= *until)?;
+        self.resumed_at = Some(until);
+        Some(until)
     }
 
     /// The earliest window that ended without having been delivered `delayed_after` later, of those not closed
@@ -268,9 +264,11 @@ mod tests {
     fn a_pause_ends_by_itself_after_five_minutes() {
         let mut state = TargetState::initial(QUARTER);
         assert_eq!(state.pause(3600, at(0)), at(5));
-        assert!(state.is_held(at(4)) && !state.resume_if_due(at(4)));
-        assert!(!state.is_held(at(5)) && state.resume_if_due(at(5)));
+        assert!(state.is_held(at(4)) && state.resume_if_due(at(4)).is_none());
+        assert!(!state.is_held(at(5)) && state.resume_if_due(at(6)) == Some(at(5)));
         assert_eq!(state.resumed_at, Some(at(5)));
+        state.pause(0, at(9));
+        assert_eq!(state.resumed_at, Some(at(5)), "nothing was paused");
     }
 
     /// CO-5: retries 30, 60, 120, 240 s after the failure before; exhausted when the fourth has failed.

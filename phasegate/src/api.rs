@@ -109,6 +109,11 @@ impl ServicesArgs {
     pub(crate) fn reporter(&self) -> anyhow::Result<Api> {
         self.history.reporter()
     }
+
+    /// See [`ReporterArgs::act`].
+    pub(crate) fn act(&self, more: serde_json::Value) -> serde_json::Value {
+        self.history.reporter.act(more)
+    }
 }
 
 impl ReporterArgs {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{TargetName, Timestamp};
 
@@ -102,6 +103,43 @@ pub struct AuditEntry {
     /// `hash` of the row before; of the first one 64 zeros.
     pub prev_hash: String,
     pub hash: String,
+}
+
+/// An act at a collector, told to the reporter, which keeps the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CollectorAct {
+    /// New for each act; the same each time it is told.
+    pub id: Uuid,
+    pub target: TargetName,
+    pub kind: CollectorActKind,
+    /// When it was done.
+    pub at: Timestamp,
+    /// Until when no windows are closed; null where closing goes on.
+    pub paused_until: Option<Timestamp>,
+    /// Who did it, as the collector knows them; the collector itself at the end of a pause.
+    pub actor: Actor,
+}
+
+/// The kinds of [`CollectorAct`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub enum CollectorActKind {
+    /// No windows are closed for a while.
+    #[serde(rename = "collector.pause")]
+    Pause,
+    /// Windows are closed again: somebody asked for it, or the pause was over.
+    #[serde(rename = "collector.resume")]
+    Resume,
+}
+
+impl CollectorActKind {
+    /// As on the wire and in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "collector.pause",
+            Self::Resume => "collector.resume",
+        }
+    }
 }
 
 /// What is wrong with a row.

@@ -236,6 +236,7 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
     let handler = collector_svc::effects::Effects {
         store,
         analyzer: ground.neighbour(Service::Analyzer),
+        reporter: ground.neighbour(Service::Reporter),
         data_dir: ground.data_dir.clone(),
     };
     let part = Collector {

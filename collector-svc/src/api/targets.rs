@@ -2,10 +2,12 @@
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use service_kit::auth::Identity;
+use service_kit::http::acts::actor;
 use service_kit::http::{ApiError, Json, Path};
 use service_kit::policy::TargetPolicy;
 use service_kit::rules::Rules;
-use shared_types::{Directive, Epoch, PhaseId, TargetName, Timestamp, Window};
+use shared_types::{Directive, Epoch, PhaseId, TargetName, Timestamp, Via, Window};
 use utoipa::ToSchema;
 
 use super::{Api, unknown};
@@ -73,11 +75,14 @@ pub struct SourceView {
 }
 
 /// Body of a pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PauseRequest {
     /// 1 to 300; 0 resumes.
     #[schema(maximum = 300)]
     pub seconds: u64,
+    /// Who asks, where no token says it.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// A pause that is in force.
@@ -132,6 +137,8 @@ pub(super) async fn put_directive(
 }
 
 /// Closes no windows for a while; events are taken in all the same. It ends by itself.
+///
+/// The reporter is told who asked, for the audit log; and of the end.
 #[utoipa::path(
     post, path = "/v1/targets/{target}/pause", tag = "targets", operation_id = "pause_target",
     security(("bearer" = ["service:reporter", "sre"])),
@@ -141,14 +148,16 @@ pub(super) async fn put_directive(
 )]
 pub(super) async fn pause(
     State(api): State<Api>,
+    identity: Identity,
     Path(target): Path<TargetName>,
     Json(request): Json<PauseRequest>,
 ) -> Result<Json<Paused>, ApiError> {
     let entry = api.target(&target)?;
+    let actor = actor(&identity, request.by, Via::Collector)?;
     if request.seconds > PAUSE_MAX.as_secs() {
         return Err(ApiError::unprocessable("pause_too_long", "`seconds` must be 300 or less"));
     }
-    let paused_until = entry.worker.pause(request.seconds).await.map_err(stopping)??;
+    let paused_until = entry.worker.pause(request.seconds, actor).await.map_err(stopping)??;
     Ok(Json(Paused { paused_until }))
 }
 

@@ -36,9 +36,14 @@ pub(super) struct Extra {
 }
 
 impl Worker {
-    /// Reads what is there, counts it and commits. True: there is more.
-    pub(super) async fn take_in(&mut self, now: Timestamp, mut changed: bool) -> Result<bool, DbError> {
-        let mut extra = Extra::default();
+    /// Reads what is there, counts it and commits, with a pause's end if there was one. True: there is more.
+    pub(super) async fn take_in(
+        &mut self,
+        now: Timestamp,
+        resumed: Option<NewMessage>,
+    ) -> Result<bool, DbError> {
+        let mut changed = resumed.is_some();
+        let mut extra = Extra { messages: Vec::from_iter(resumed), ..Extra::default() };
         let (pulled, began) = self.read_pull(now).await;
         let pulled = match pulled {
             None => Input { caught_up: true, ..Input::default() },
@@ -228,11 +233,15 @@ impl Worker {
         Ok(None)
     }
 
-    /// Writes the worker's state and nothing else. False: somebody else was there first.
-    pub(super) async fn write_state(&mut self, now: Timestamp) -> Result<bool, DbError> {
+    /// Writes the worker's state and what there is to tell of it. False: somebody else was there first.
+    pub(super) async fn write_state(
+        &mut self,
+        messages: Vec<NewMessage>,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
         self.in_flight = Some(InFlight::default());
         self.stale = true;
-        self.commit(Extra::default(), now).await
+        self.commit(Extra { messages, ..Extra::default() }, now).await
     }
 
     /// Commits what the worker holds. False: a conflict; load again.

@@ -15,12 +15,14 @@ use std::time::Duration;
 
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
+use service_kit::outbox::NewMessage;
 use service_kit::rules::{Rulebook, Rules};
-use shared_types::{Directive, TargetName, Timestamp};
+use shared_types::{Actor, Directive, TargetName, Timestamp, Via};
 use tokio::sync::watch;
 
 use crate::event::EventSpecs;
 use crate::intake::Intake;
+use crate::messages;
 use crate::source::{Positions, PushSource, Source};
 use crate::state::TargetState;
 use crate::store::CollectorStore;
@@ -133,7 +135,7 @@ impl Worker {
         if self.stale || now.since(self.loaded_at) >= REFRESH {
             self.reload().await?;
         }
-        let resumed = self.state.resume_if_due(now);
+        let resumed = self.resume_if_due(now);
         let more_input = self.take_in(now, resumed).await?;
         if self.stale {
             return Ok(Turn { more: true });
@@ -156,7 +158,7 @@ impl Worker {
             }
             let now = self.clock.now();
             if !self.state.direct(directive, self.versions.newest().policy.collection.window, now)
-                || self.write_state(now).await?
+                || self.write_state(Vec::new(), now).await?
             {
                 self.tell_intake(&self.intake.open_windows());
                 return Ok(self.state.directive.clone().unwrap_or_else(|| directive.clone()));
@@ -164,21 +166,34 @@ impl Worker {
         }
     }
 
-    /// Closes no windows for so many seconds, 300 at most (CO-7); 0 resumes. Says until when.
+    /// Closes no windows for so many seconds, 300 at most (CO-7); 0 resumes. Says until when. What that changes is
+    /// told as an act of `actor`, in the same commit (GO-4).
     ///
     /// # Errors
     /// The store's.
-    pub async fn pause(&mut self, seconds: u64) -> Result<Timestamp, DbError> {
+    pub async fn pause(&mut self, seconds: u64, actor: &Actor) -> Result<Timestamp, DbError> {
         loop {
             if self.stale {
                 self.reload().await?;
             }
             let now = self.clock.now();
+            let mut told = Vec::from_iter(self.resume_if_due(now));
+            let before = self.state.paused_until;
             let until = self.state.pause(seconds, now);
-            if self.write_state(now).await? {
+            if self.state.paused_until != before {
+                told.push(messages::act(&self.target, self.state.paused_until, actor.clone(), now));
+            }
+            if self.write_state(told, now).await? {
                 return Ok(until);
             }
         }
+    }
+
+    /// Lifts a pause that is over; the act to be told.
+    fn resume_if_due(&mut self, now: Timestamp) -> Option<NewMessage> {
+        self.state.resume_if_due(now)?;
+        let collector = Actor::service("collector", Via::Collector);
+        Some(messages::act(&self.target, None, collector, now))
     }
 
     /// What went wrong with the source last, while it does.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use service_kit::db::DbError;
-use shared_types::{Directive, Timestamp};
+use shared_types::{Actor, Directive, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ const COMMANDS_MAX: usize = 64;
 #[derive(Debug)]
 pub enum Command {
     Direct(Box<Directive>, oneshot::Sender<Result<Directive, DbError>>),
-    Pause(u64, oneshot::Sender<Result<Timestamp, DbError>>),
+    Pause(u64, Actor, oneshot::Sender<Result<Timestamp, DbError>>),
 }
 
 /// How requests reach a worker that runs.
@@ -47,13 +47,13 @@ impl WorkerHandle {
         answer.await.map_err(|_| Stopped)
     }
 
-    /// Pauses; says until when.
+    /// Pauses, as `actor` asks; says until when.
     ///
     /// # Errors
     /// [`Stopped`], or inside: the store's.
-    pub async fn pause(&self, seconds: u64) -> Result<Result<Timestamp, DbError>, Stopped> {
+    pub async fn pause(&self, seconds: u64, actor: Actor) -> Result<Result<Timestamp, DbError>, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Pause(seconds, reply)).await.map_err(|_| Stopped)?;
+        self.commands.send(Command::Pause(seconds, actor, reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -103,8 +103,8 @@ impl Worker {
             Command::Direct(directive, reply) => {
                 reply.send(self.direct(&directive).await).ok();
             }
-            Command::Pause(seconds, reply) => {
-                reply.send(self.pause(seconds).await).ok();
+            Command::Pause(seconds, actor, reply) => {
+                reply.send(self.pause(seconds, &actor).await).ok();
             }
         }
     }

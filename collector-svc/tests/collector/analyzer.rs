@@ -1,4 +1,4 @@
-//! An analyzer that remembers what it was sent and answers as it is told.
+//! An analyzer that remembers what it was sent and answers as it is told; it takes what is for the reporter too.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
+use shared_types::audit::CollectorAct;
 use shared_types::{Batch, CollectorEvent};
 
 #[derive(Clone, Default)]
@@ -16,6 +17,7 @@ pub(crate) struct Analyzer(Arc<Mutex<Inner>>);
 struct Inner {
     batches: Vec<Batch>,
     events: Vec<CollectorEvent>,
+    acts: Vec<CollectorAct>,
     failing: bool,
     attempts: usize,
 }
@@ -26,6 +28,7 @@ impl Analyzer {
         let app = Router::new()
             .route("/v1/batches", post(take_batch))
             .route("/v1/collector-events", post(take_event))
+            .route("/v1/audit/acts", post(take_act))
             .with_state(analyzer.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -44,6 +47,11 @@ impl Analyzer {
 
     pub(crate) fn events(&self) -> Vec<CollectorEvent> {
         self.0.lock().unwrap().events.clone()
+    }
+
+    /// Acts that the audit log was told of.
+    pub(crate) fn acts(&self) -> Vec<CollectorAct> {
+        self.0.lock().unwrap().acts.clone()
     }
 
     /// Batches sent, the refused ones included.
@@ -65,4 +73,9 @@ async fn take_batch(State(analyzer): State<Analyzer>, Json(batch): Json<Batch>) 
 async fn take_event(State(analyzer): State<Analyzer>, Json(event): Json<CollectorEvent>) -> StatusCode {
     analyzer.0.lock().unwrap().events.push(event);
     StatusCode::CREATED
+}
+
+async fn take_act(State(analyzer): State<Analyzer>, Json(act): Json<CollectorAct>) -> StatusCode {
+    analyzer.0.lock().unwrap().acts.push(act);
+    StatusCode::NO_CONTENT
 }

@@ -106,9 +106,11 @@ impl Rig {
         let clock = Arc::new(ManualClock::at(Timestamp::parse(TEN).unwrap()));
         let (analyzer, address) = Analyzer::start().await;
         let url = format!("http://{address}").parse().unwrap();
+        let neighbour = Neighbour::new(url, None, Duration::from_secs(5)).unwrap();
         let effects = Arc::new(Effects {
             store: Arc::clone(&store) as Arc<dyn CollectorStore>,
-            analyzer: Neighbour::new(url, None, Duration::from_secs(5)).unwrap(),
+            analyzer: neighbour.clone(),
+            reporter: neighbour,
             data_dir: directory.path().to_owned(),
         });
         let (worker, queue) = worker(&policy, &store, &clock);

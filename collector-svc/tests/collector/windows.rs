@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared_types::{Batch, Timestamp, Window};
+use shared_types::{Actor, Batch, Timestamp, Via, Window};
 
-use crate::rig::{Rig, at, autosave, directive, saved, saves};
+use crate::rig::{Fault, Rig, at, autosave, directive, saved, saves};
 
 /// CO-1, CO-2, CO-3: one batch a window, complete, delivered and archived as one line.
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_pause_holds_windows_back_and_ends_by_itself() {
     let mut rig = Rig::new().await;
     rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
     rig.clock.set(at("10:14:00"));
-    assert_eq!(rig.worker.pause(9999).await.unwrap(), at("10:19:00"));
+    assert_eq!(rig.worker.pause(9999, &Actor::default()).await.unwrap(), at("10:19:00"));
     rig.append(&saved("10:14:30", "a"));
     rig.kill();
     rig.turn_at("10:18:59").await;
@@ -125,6 +125,50 @@ async fn a_pause_holds_windows_back_and_ends_by_itself() {
     rig.turn_at("10:19:00").await;
     assert_eq!(rig.delivered_saves(), 1);
     assert_eq!(rig.analyzer.events(), []);
+}
+
+/// CO-7, GO-4: each pause and its end are told once, by whom, in the commit that makes them; what changes nothing is not.
+#[tokio::test]
+async fn pauses_and_their_ends_are_told_as_acts() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    let ana = Actor { name: "ana".to_owned(), ..Actor::service("", Via::Collector) };
+    rig.clock.set(at("10:01:00"));
+    rig.worker.pause(0, &ana).await.unwrap();
+    rig.worker.pause(120, &ana).await.unwrap();
+    rig.worker.pause(120, &ana).await.unwrap();
+    rig.kill();
+    // Another replica sees the pause end too: one of the two commits it.
+    let (mut other, _) = rig.replica();
+    other.turn().await.unwrap();
+    rig.turn_at("10:02:59").await;
+    rig.clock.set(at("10:03:00"));
+    other.turn().await.unwrap();
+    rig.turn_at("10:03:01").await;
+    rig.worker.pause(60, &ana).await.unwrap();
+    rig.store.fail_next_commit(Fault::Refused);
+    rig.worker.pause(0, &ana).await.unwrap_err();
+    rig.kill();
+    rig.turn_at("10:03:20").await;
+    assert_eq!(rig.analyzer.acts().len(), 3, "what was not committed is not told");
+    rig.worker.pause(0, &ana).await.unwrap();
+    rig.work().await;
+    let acts = rig.analyzer.acts();
+    let told: Vec<_> =
+        acts.iter().map(|it| (it.kind.as_str(), it.actor.name.as_str(), it.paused_until)).collect();
+    assert_eq!(
+        told,
+        [
+            ("collector.pause", "ana", Some(at("10:03:00"))),
+            ("collector.resume", "collector", None),
+            ("collector.pause", "ana", Some(at("10:04:01"))),
+            ("collector.resume", "ana", None),
+        ]
+    );
+    assert_eq!((acts[0].at, acts[1].at), (at("10:01:00"), at("10:03:00")));
+    let ids: std::collections::BTreeSet<_> = acts.iter().map(|it| it.id).collect();
+    assert_eq!(ids.len(), 4);
+    rig.assert_outbox_empty().await;
 }
 
 /// RB-5: while the reporter says stop, events are counted and windows wait.

@@ -36,7 +36,7 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         super::block_on(async {
             let path = format!("/v1/targets/{}/pause", self.target);
-            let body = json!({ "seconds": self.seconds });
+            let body = self.services.act(json!({ "seconds": self.seconds }));
             let paused: collector_svc::api::Paused =
                 self.services.api(ServiceName::Collector)?.post(&path, &body).await?;
             let answer = json!({ "target": self.target, "paused_until": paused.paused_until });

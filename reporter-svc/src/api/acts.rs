@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::http::acts::text;
 use service_kit::http::{ApiError, IdempotencyKey, Json, Path};
 use shared_types::incident::Incident;
 use shared_types::rollout::Rollout;
@@ -16,8 +17,6 @@ use crate::evidence;
 use crate::machine::Event;
 use crate::reporter::Cause;
 use crate::store::{Act, Changed};
-
-const LONGEST: usize = 2000;
 
 /// Starts a rollout.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -60,25 +59,9 @@ pub struct Acknowledgement {
     pub at: Option<Timestamp>,
 }
 
-/// Who acts: whom the token names, or else whom the body's `by` does.
+/// Who acts over the API.
 pub(super) fn actor(identity: &Identity, by: Option<String>) -> Result<Actor, ApiError> {
-    let verified = identity.is_verified();
-    let name = match by {
-        Some(by) if !verified => text("by", &by)?,
-        _ => identity.name.clone(),
-    };
-    Ok(Actor { name, roles: identity.roles.clone(), via: Via::Api, verified })
-}
-
-pub(super) fn text(field: &'static str, value: &str) -> Result<String, ApiError> {
-    let length = value.trim().chars().count();
-    let plain = !value.contains(|c: char| c.is_control() && c != '\n' && c != '\t');
-    if (1..=LONGEST).contains(&length) && plain {
-        return Ok(value.trim().to_owned());
-    }
-    let detail =
-        format!("field `{field}`: expected 1 to {LONGEST} characters, none of them control characters");
-    Err(ApiError::unprocessable("invalid_body", detail))
+    service_kit::http::acts::actor(identity, by, Via::Api)
 }
 
 pub(super) async fn act(

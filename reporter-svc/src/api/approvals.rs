@@ -5,12 +5,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::http::acts::text;
 use service_kit::http::{ApiError, IdempotencyKey, Json, Path, Query};
 use shared_types::rollout::Rollout;
 use shared_types::{Epoch, PhaseId, TargetName};
 use utoipa::{IntoParams, ToSchema};
 
-use super::acts::{act, actor, text};
+use super::acts::{act, actor};
 use super::{App, changed};
 use crate::machine::Event;
 use crate::machine::event::Expected;

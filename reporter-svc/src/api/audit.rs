@@ -1,10 +1,14 @@
 //! The audit log, and whether it is whole (GO-4).
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Deserialize;
+use serde_json::json;
+use service_kit::audit::AuditDraft;
+use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Query};
-use shared_types::audit::AuditVerification;
-use shared_types::{AuditEntry, Page, TargetName, Timestamp};
+use shared_types::audit::{AuditVerification, CollectorAct};
+use shared_types::{Actor, AuditEntry, Page, TargetName, Timestamp, Via};
 use utoipa::IntoParams;
 
 use super::App;
@@ -55,6 +59,29 @@ pub(super) async fn list(
     let found = app.reporter.store.audit(&filter, after.as_ref(), limit + 1).await?;
     let key = |it: &AuditEntry| (it.at.as_millis(), it.stream.clone(), it.seq);
     Ok(Json(Cursor::page(found, limit, key)))
+}
+
+/// Take an act at a collector into the log (CO-7, GO-4). Told again, it is one row all the same.
+#[utoipa::path(
+    post, path = "/v1/audit/acts", tag = "audit", operation_id = "tell_act",
+    security(("bearer" = ["service:collector"])),
+    request_body = CollectorAct,
+    responses((status = 204, description = "It is in the log"))
+)]
+pub(super) async fn tell(
+    State(app): State<App>,
+    Json(act): Json<CollectorAct>,
+) -> Result<StatusCode, ApiError> {
+    // The collector vouches for who it was, not for another way than its own.
+    let name = text("actor.name", &act.actor.name)?;
+    let draft = AuditDraft {
+        actor: Actor { name, via: Via::Collector, ..act.actor },
+        action: act.kind.as_str(),
+        subject: Some(act.id.to_string()),
+        detail: json!({ "at": act.at, "paused_until": act.paused_until }),
+    };
+    app.reporter.store.note_once(Some(&act.target), draft, app.reporter.clock.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Which streams to verify.

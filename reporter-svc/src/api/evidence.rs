@@ -6,13 +6,14 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path, Query};
 use shared_types::IncidentId;
 use shared_types::incident::{EvidenceBundle, Incident};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::acts::{actor, on_incident, text};
+use super::acts::{actor, on_incident};
 use crate::evidence::{self, document};
 use crate::machine;
 use crate::machine::Event;

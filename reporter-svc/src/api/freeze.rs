@@ -4,12 +4,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::http::acts::text;
 use service_kit::http::{ApiError, IdempotencyKey, Json, Path};
 use shared_types::rollout::Rollout;
 use shared_types::{Actor, TargetName};
 use utoipa::ToSchema;
 
-use super::acts::{act, actor, text};
+use super::acts::{act, actor};
 use super::{App, changed};
 use crate::machine::Event;
 

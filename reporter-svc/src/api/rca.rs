@@ -5,6 +5,7 @@ use std::path::Path as FilePath;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path};
 use service_kit::template::sections::Section;
 use shared_types::IncidentId;
@@ -12,7 +13,7 @@ use shared_types::incident::{Incident, Rca};
 use utoipa::ToSchema;
 
 use super::App;
-use super::acts::{actor, on_incident, text};
+use super::acts::{actor, on_incident};
 use crate::handler::rca as file;
 use crate::machine::rca::Finding;
 use crate::machine::{self, Event};

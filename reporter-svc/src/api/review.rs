@@ -3,13 +3,14 @@
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path};
 use shared_types::IncidentId;
 use shared_types::incident::Incident;
 use utoipa::ToSchema;
 
 use super::App;
-use super::acts::{actor, on_incident, text};
+use super::acts::{actor, on_incident};
 use super::rca::may_rule;
 use crate::machine::Event;
 

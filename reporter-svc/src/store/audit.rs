@@ -74,6 +74,22 @@ pub(super) async fn append(
     Ok(entry)
 }
 
+/// Whether a stream, whose lock the caller holds, has a row of that action and subject that says the same.
+pub(super) async fn holds(
+    tx: &mut Tx<'_>,
+    target: Option<&TargetName>,
+    act: &AuditDraft,
+) -> Result<bool, DbError> {
+    let rows: Vec<(String,)> =
+        sqlx::query_as("SELECT detail FROM audit WHERE action = $1 AND stream = $2 AND subject = $3")
+            .bind(act.action)
+            .bind(stream_of(target))
+            .bind(act.subject.as_deref())
+            .fetch_all(&mut **tx)
+            .await?;
+    Ok(rows.iter().any(|(detail,)| serde_json::from_str(detail).is_ok_and(|it: Value| it == act.detail)))
+}
+
 /// Names from outside must not be what a transaction fails for: PostgreSQL's TEXT takes no NUL, the table no empty one.
 /// The rest of a row is made of checked names and of JSON, which escapes it.
 fn storable_name(name: &str) -> String {

@@ -348,6 +348,14 @@ pub trait ReporterStore: Send + Sync {
         act: AuditDraft,
         now: Timestamp,
     ) -> Result<AuditEntry, DbError>;
+    /// As [`Self::note`], unless the stream holds a row of that action and subject that says the same: what may be told
+    /// more than once. Whether it was written.
+    async fn note_once(
+        &self,
+        target: Option<&TargetName>,
+        act: AuditDraft,
+        now: Timestamp,
+    ) -> Result<bool, DbError>;
     /// Rows, newest first.
     async fn audit(
         &self,

@@ -227,6 +227,22 @@ impl ReporterStore for SqlStore {
         Ok(entry)
     }
 
+    async fn note_once(
+        &self,
+        target: Option<&TargetName>,
+        act: AuditDraft,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        let mut tx = self.db.begin().await?;
+        let stream = audit::lock(&self.db, &mut tx, target).await?;
+        if audit::holds(&mut tx, stream, &act).await? {
+            return Ok(false);
+        }
+        audit::append(&mut tx, stream, act, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     async fn audit(
         &self,
         filter: &AuditFilter,

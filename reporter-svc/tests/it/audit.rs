@@ -203,6 +203,41 @@ async fn the_archive_catches_up_after_a_crash() {
     .await;
 }
 
+/// CO-7, GO-4: what a collector tells is one row, however often it is told; by the collector's way, whatever it says.
+#[tokio::test]
+async fn acts_at_a_collector_are_rows_once() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let app = rig.router();
+        let act = |id: u128, target: &str, kind: &str, name: &str| {
+            let actor = json!({ "name": name, "roles": ["sre"], "via": "slack", "verified": true });
+            json!({ "id": uuid::Uuid::from_u128(id), "target": target, "kind": kind, "at": rig.clock.now(),
+                    "paused_until": rig.clock.now().plus(minutes(5)), "actor": actor })
+        };
+        let pause = act(1, "autosave", "collector.pause", "ana");
+        let resume = act(2, "autosave", "collector.resume", "ana");
+        for told in [&pause, &pause, &resume, &pause, &act(3, "nobody", "collector.pause", "ana")] {
+            assert_eq!(call(&app, "POST", "/v1/audit/acts", Some(told.clone())).await.0, 204);
+        }
+        let rows = rows(&rig).await;
+        assert_eq!(actions(&rows), ["collector.pause", "collector.resume"]);
+        assert_eq!((rows[0].actor.name.as_str(), rows[0].actor.via), ("ana", Via::Collector));
+        assert_eq!(rows[0].subject, Some(uuid::Uuid::from_u128(1).to_string()));
+        assert_eq!(rows[0].detail["paused_until"], pause["paused_until"]);
+        assert_eq!(
+            rig.reporter.store.audit_head(SERVICE_STREAM).await.unwrap(),
+            1,
+            "of no target known here"
+        );
+        for wrong in
+            [act(4, "autosave", "rollout.promote", "ana"), act(4, "autosave", "collector.pause", " ")]
+        {
+            assert_eq!(call(&app, "POST", "/v1/audit/acts", Some(wrong)).await.0, 422);
+        }
+    })
+    .await;
+}
+
 /// GO-4: SQL that changes a row is refused on either engine, by whatever statement.
 #[tokio::test]
 async fn rows_cannot_be_changed_or_deleted() {

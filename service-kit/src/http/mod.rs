@@ -3,6 +3,7 @@
 //!
 //! A handler extracts, authorises, calls and maps; it never answers an error in a format of its own.
 
+pub mod acts;
 mod bodies;
 mod connection;
 mod decompress;

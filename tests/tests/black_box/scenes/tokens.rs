@@ -77,8 +77,33 @@ async fn roles_hold_from_telemetry_to_browser_and_a_revoked_token_ends() {
     assert_eq!(look.send().await.expect("an answer").status(), StatusCode::FORBIDDEN);
     stack.until_dashboard("a judged window", |target| target["window"].is_object()).await;
 
+    pauses_are_audited(&stack).await;
+
     let cookie = signed_in(&stack, &sre).await;
     revoked(&mut stack, &file, &sre, &cookie).await;
+}
+
+/// CO-7, GO-4: a pause at the collector, whoever it says it is by, becomes a row of the reporter's log by whom the token
+/// names, and so does its end.
+async fn pauses_are_audited(stack: &Stack) {
+    for seconds in [60, 0] {
+        let body = json!({ "seconds": seconds, "by": "mallory" });
+        let (status, answer) = stack.post("collector", "/v1/targets/autosave/pause", &body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let rows = wait::until("the rows of the pause", || async {
+        let page = stack.get("reporter", "/v1/audit?target=autosave&actor=alice&limit=2").await?;
+        if page["items"][0]["action"] == "collector.resume" { Ok(page) } else { Err(page.to_string()) }
+    })
+    .await;
+    let pause = &rows["items"][1];
+    assert_eq!((&pause["action"], &pause["actor"]["via"]), (&json!("collector.pause"), &json!("collector")));
+    assert_eq!(pause["actor"]["verified"], true);
+    let forged = json!({
+        "id": uuid::Uuid::nil(), "target": "autosave", "kind": "collector.pause", "at": pause["at"],
+        "paused_until": null, "actor": { "name": "alice", "roles": [], "via": "collector", "verified": true },
+    });
+    assert_eq!(stack.post("reporter", "/v1/audit/acts", &forged).await.0, 403, "only a collector tells");
 }
 
 /// A session reads by its cookie alone, and changes nothing without proof that our own page asks.
