@@ -58,7 +58,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let store: SharedStore = Arc::new(SqlStore::new(db.clone()));
     let files = common.policy_and_texts();
     let book = Rulebook::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
-    let steward = RolloutSteward { store: Arc::clone(&store), clock: Arc::clone(&common.clock) };
+    let steward =
+        RolloutSteward { store: Arc::clone(&store), book: book.clone(), clock: Arc::clone(&common.clock) };
     let mut life = Life::new(common.service, book.clone(), files, &db, &common.clock, Arc::new(steward));
     life.begin(&common.policy).await.context("policy")?;
     let reporter = Arc::new(Reporter::new(store, book, Arc::clone(&common.clock)));

@@ -1,23 +1,30 @@
-//! What the reporter has to say of a new policy: a rollout's ground may not vanish below it (PO-2).
+//! What the reporter has to say of a new policy, and does for it: a rollout's ground may not vanish below it, and the
+//! audit log tells of each version (PO-2, GO-4).
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::json;
+use service_kit::audit::AuditDraft;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::policy::Standing;
-use service_kit::rules::{Rules, Steward};
+use service_kit::rules::{Adoption, Rulebook, Rules, RulesId, Steward};
+use shared_types::audit::SERVICE_STREAM;
 use shared_types::incident::IncidentState;
-use shared_types::{PhaseId, TargetName};
+use shared_types::{Actor, PhaseId, TargetName};
 
 use crate::machine::{Stage, TargetState, Transition};
-use crate::store::{IncidentFilter, SharedStore};
+use crate::store::{AuditFilter, IncidentFilter, SharedStore};
 
 const PAGE: u32 = 500;
+/// The action of a version taken over.
+const ADOPTED: &str = "policy.adopted";
 
 /// See the module.
 pub struct RolloutSteward {
     pub store: SharedStore,
+    pub book: Rulebook,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -41,19 +48,53 @@ impl Steward for RolloutSteward {
         }
     }
 
-    /// The rows of targets that are new.
+    /// The rows of targets that are new, and what the audit log says of the versions.
     async fn prepare(&self, next: &Arc<Rules>) -> Result<(), DbError> {
         let targets: Vec<TargetName> = next.policy.targets.keys().cloned().collect();
-        self.store.ensure_targets(&targets, self.clock.now()).await
+        self.store.ensure_targets(&targets, self.clock.now()).await?;
+        self.note_adoptions().await
     }
 }
 
 impl RolloutSteward {
+    /// GO-4: each version taken over is one row, whichever replica sees it first and however often it is looked at. The
+    /// row is there before this replica goes by the version; one that was left out, by a crash say, is made up for.
+    async fn note_adoptions(&self) -> Result<(), DbError> {
+        let filter = AuditFilter {
+            stream: Some(SERVICE_STREAM.to_owned()),
+            action: Some(ADOPTED.to_owned()),
+            ..AuditFilter::default()
+        };
+        let newest = self.store.audit(&filter, None, 1).await?.pop();
+        let noted = newest.and_then(|row| row.detail["number"].as_i64()).unwrap_or(0);
+        for adoption in self.book.adoptions(noted).await? {
+            self.store.note_once(None, adopted(&adoption), self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
     /// A recovered incident still has its root cause analysis before it.
     async fn unfinished(&self, target: &TargetName) -> Result<Option<Standing>, DbError> {
         let filter = IncidentFilter { target: Some(target.clone()), state: Some(IncidentState::Recovered) };
         let found = self.store.incidents(&filter, None, 1).await?;
         Ok(found.first().map(|it| asks_for_the_target(target, format!("{} is not closed", it.id))))
+    }
+}
+
+/// What the audit log says of a version taken over: the hashes of the policy and of its texts, from and to.
+fn adopted(adoption: &Adoption) -> AuditDraft {
+    let Adoption { number, in_force_from, before, id } = adoption;
+    let texts = |id: &RulesId| Some(id.texts_version.clone()).filter(|it| !it.is_empty());
+    AuditDraft {
+        actor: Actor::phasegate(),
+        action: ADOPTED,
+        subject: Some(id.version.clone()),
+        detail: json!({
+            "number": number,
+            "in_force_from": in_force_from,
+            "version": [before.as_ref().map(|it| &it.version), id.version],
+            "texts_version": [before.as_ref().and_then(texts), texts(id)],
+        }),
     }
 }
 

@@ -1,21 +1,30 @@
 //! PO-2: what the reporter has to say of a new policy, and what it does for one.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use phasegate_tests::stores::both_engines;
 use reporter_svc::steward::RolloutSteward;
+use reporter_svc::store::MIGRATIONS;
+use service_kit::ServiceName;
 use service_kit::clock::Clock;
 use service_kit::policy::Policy;
-use service_kit::rules::{Rules, Steward as _};
+use service_kit::rules::{Life, Rulebook, Rules, RulesFiles, Steward as _};
+use shared_types::audit::SERVICE_STREAM;
 use shared_types::{PhaseId, TargetName};
 
 use crate::rig::{Rig, autosave, minutes, policy};
 
+fn steward(rig: &Rig, book: Rulebook) -> RolloutSteward {
+    let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
+    RolloutSteward { store: Arc::clone(&rig.reporter.store), book, clock }
+}
+
 async fn objection(rig: &Rig, change: impl FnOnce(&mut Policy)) -> Option<String> {
     let mut next = policy();
     change(&mut next);
-    let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
-    let steward = RolloutSteward { store: Arc::clone(&rig.reporter.store), clock };
+    let steward = steward(rig, rig.reporter.book.clone());
     steward.objection(&Rules::without_texts(Arc::new(next))).await.unwrap()
 }
 
@@ -61,8 +70,7 @@ async fn targets_that_are_new_have_a_rollout() {
     let mut next = policy();
     let search = TargetName::parse("search").unwrap();
     next.targets.insert(search.clone(), next.targets[&autosave()].clone());
-    let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
-    let steward = RolloutSteward { store: Arc::clone(&rig.reporter.store), clock };
+    let steward = steward(&rig, rig.reporter.book.clone());
     steward.prepare(&Arc::new(Rules::without_texts(Arc::new(next)))).await.unwrap();
     assert!(rig.reporter.store.target(&search).await.unwrap().unwrap().state.phase.is_off());
 }
@@ -88,4 +96,52 @@ async fn the_collector_is_told_of_windows_of_another_length() {
         (before.sequence + 1, before.epoch, &before.phase)
     );
     assert_eq!(changed.world.directives.lock().unwrap().last(), Some(&after));
+}
+
+/// A replica that starts now, over the policy's file; its look at what has changed since.
+async fn replica(rig: &Rig, file: &Path) -> Life {
+    let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
+    let files = RulesFiles::policy(file);
+    let policy = Arc::new(Policy::load(file).unwrap());
+    let book = Rulebook::open(&rig.db, &files, &policy, clock.as_ref()).await.unwrap();
+    let steward = Arc::new(steward(rig, book.clone()));
+    let mut life = Life::new(ServiceName::Reporter, book, files, &rig.db, &clock, steward);
+    life.begin(&policy).await.unwrap();
+    life
+}
+
+/// PO-2, GO-4: each version taken over is one row, from which hash to which, whatever replicas and restarts there are; one
+/// that comes back is another row.
+#[tokio::test]
+async fn a_version_taken_over_is_one_row_of_the_audit_log() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("policy.yaml");
+        let shipped =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../governance/policy.yaml"));
+        let shipped = shipped.unwrap();
+        let stricter = shipped.replace("warn_ratio: 80%", "warn_ratio: 70%");
+        std::fs::write(&file, &shipped).unwrap();
+        let mut replicas = [replica(&rig, &file).await, replica(&rig, &file).await];
+        for text in [&stricter, &shipped] {
+            std::fs::write(&file, text).unwrap();
+            rig.clock.advance(minutes(1));
+            for _ in 0..3 {
+                for replica in &mut replicas {
+                    replica.turn().await.unwrap();
+                }
+            }
+            replica(&rig, &file).await;
+        }
+        let (old, new) = (Policy::version_of(shipped.as_bytes()), Policy::version_of(stricter.as_bytes()));
+        let rows = rig.reporter.store.audit_piece(SERVICE_STREAM, 1, 100).await.unwrap();
+        let told: Vec<_> =
+            rows.iter().map(|row| (row.action.as_str(), row.detail["version"].clone())).collect();
+        let adopted = |from: Option<&String>, to: &String| ("policy.adopted", serde_json::json!([from, to]));
+        assert_eq!(told, [adopted(None, &old), adopted(Some(&old), &new), adopted(Some(&new), &old)]);
+        assert_eq!(rows[1].subject, Some(new));
+        assert_eq!((rows[1].actor.name.as_str(), rows[1].detail["number"].as_i64()), ("phasegate", Some(2)));
+    })
+    .await;
 }

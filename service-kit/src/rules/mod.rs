@@ -65,6 +65,18 @@ impl Rules {
     }
 }
 
+/// A version taken over, in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// 1, 2, 3 …: the same from every replica.
+    pub number: i64,
+    /// Windows that begin from then on go by it.
+    pub in_force_from: Timestamp,
+    /// None: it was the first.
+    pub before: Option<RulesId>,
+    pub id: RulesId,
+}
+
 /// The rules in force, and those that were. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Rulebook(Arc<Book>);
@@ -147,6 +159,23 @@ impl Rulebook {
             rules.push((Timestamp::from_millis(0), self.current()));
         }
         Ok(rules)
+    }
+
+    /// The versions taken over after the one with this number, oldest first; all of them after 0.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn adoptions(&self, after: i64) -> Result<Vec<Adoption>, DbError> {
+        let Some(db) = &self.0.log else { return Ok(Vec::new()) };
+        let mut before: Option<RulesId> = None;
+        let mut adoptions = Vec::new();
+        for store::Entry { seq, from, id } in store::entries_from(db, after).await? {
+            let replaced = before.replace(id.clone());
+            if seq > after {
+                adoptions.push(Adoption { number: seq, in_force_from: from, before: replaced, id });
+            }
+        }
+        Ok(adoptions)
     }
 
     /// What is refused, for `/readyz`: the old version works on, and somebody should look.

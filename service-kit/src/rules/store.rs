@@ -67,6 +67,17 @@ pub(super) async fn since(db: &Db, moment: Timestamp) -> Result<Vec<(Timestamp, 
     rows.iter().map(|row| entry(row).map(|entry| (entry.from, entry.id))).collect()
 }
 
+/// Entries from `seq` on, oldest first.
+pub(super) async fn entries_from(db: &Db, seq: i64) -> Result<Vec<Entry>, DbError> {
+    let rows = sqlx::query(
+        "SELECT seq, in_force_from, version, texts_version FROM rules_log WHERE seq >= $1 ORDER BY seq",
+    )
+    .bind(seq)
+    .fetch_all(db.pool())
+    .await?;
+    rows.iter().map(entry).collect()
+}
+
 /// What rules said.
 pub(super) async fn kept(db: &Db, id: &RulesId) -> Result<Option<Kept>, DbError> {
     let row =
