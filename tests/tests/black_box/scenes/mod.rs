@@ -1,5 +1,6 @@
 //! One situation each: what a person would try by hand to see whether the guard keeps its promises.
 
+mod audit;
 mod bad_input;
 mod dashboard;
 mod dry_run;
