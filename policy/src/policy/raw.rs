@@ -288,7 +288,7 @@ pub(super) struct RawRecovery {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawNotifications {
-    /// Directory of the texts, relative to the working directory: `<id>.txt` each, and `rollback.md`.
+    /// Directory of the texts, relative to the working directory: `<id>.txt` each, `rollback.md` and `rca.md`.
     pub(super) templates: At<String>,
     /// Placeholders that stand for a metric's observed value, and the metric.
     #[serde(default)]
