@@ -122,6 +122,16 @@ fn audited(up: &Up, data: &Path) {
     assert!(status == 1 && out.contains("autosave: row 1 archive_edited"), "{status} {out}");
     std::fs::write(&file, whole).unwrap();
     assert_eq!(run(&["audit", "verify", "--archive", "/nowhere"]).0, 3);
+    let bundle = data.join("bundle");
+    let export = |target| {
+        let analyzer = up.url("analyzer");
+        let output = bundle.to_str().unwrap();
+        up.ask(&["audit", "export", "--target", target, "--output", output, "--analyzer-url", &analyzer])
+    };
+    let (status, _, err) = export("nope");
+    assert!(status == 3 && err.contains("no row of `nope`") && !bundle.exists(), "{status} {err}");
+    assert_eq!(export("autosave").0, 0);
+    assert_eq!(run(&["audit", "verify", "--bundle", bundle.to_str().unwrap()]).0, 0);
 }
 
 /// PH-5, RB-7, and the exit statuses of `docs/cli.md`.

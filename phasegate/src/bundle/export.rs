@@ -17,6 +17,7 @@ use shared_types::{AuditEntry, Decision, Page, TargetName, Timestamp};
 
 use super::{Header, Line, Part, SCHEMA, Span};
 use crate::api::{Api, encoded};
+use crate::exit::{Exit, error};
 
 /// Clocks of replicas differ: rows of a stream are in the order of their numbers, and only nearly in that of their times.
 const SKEW: Duration = Duration::from_secs(600);
@@ -83,6 +84,10 @@ fn write(file: &Path, lines: impl Iterator<Item = Line>) -> anyhow::Result<()> {
 
 async fn streams(reporter: &Api, target: Option<&TargetName>) -> anyhow::Result<Vec<String>> {
     if let Some(target) = target {
+        let any: Page<AuditEntry> = reporter.get(&format!("/v1/audit?limit=1&stream={target}")).await?;
+        if any.items.is_empty() {
+            return Err(error(Exit::NotFound, format!("the audit log has no row of `{target}`")));
+        }
         return Ok(vec![SERVICE_STREAM.to_owned(), target.to_string()]);
     }
     let mut streams = Vec::new();

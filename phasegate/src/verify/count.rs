@@ -84,7 +84,14 @@ impl Counted {
 pub(super) fn agrees(facts: &Facts) -> Finding {
     let nothing = |why: &str| Finding::not_checked(Item::Dashboard, why);
     let Some(card) = &facts.card else { return nothing("the dashboard does not show this target") };
-    let Some(window) = card.window else { return nothing("the dashboard shows no judged window yet") };
+    let Some(window) = card.window else {
+        let phase = &facts.rollout.phase;
+        if phase.is_gated() {
+            return nothing("the dashboard shows no judged window yet");
+        }
+        let figure = format!("0 figures: the target is in phase {phase}, where nothing is judged or shown");
+        return Finding::of(Item::Dashboard, figure, Vec::new());
+    };
     let Some(policy) = &facts.policy else {
         return nothing("the policy that says how its figures are made cannot be read here");
     };

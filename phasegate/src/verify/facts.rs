@@ -14,7 +14,7 @@ use service_kit::template::Templates;
 use shared_types::decision::MetricVerdict;
 use shared_types::incident::TimelineEntry;
 use shared_types::rollout::TransitionState;
-use shared_types::{Decision, Epoch, IncidentId, Page, TargetName, Timestamp, Window};
+use shared_types::{Decision, Epoch, IncidentId, Page, PhaseId, TargetName, Timestamp, Window};
 use uuid::Uuid;
 
 use super::Item;
@@ -67,6 +67,7 @@ pub(crate) struct Facts {
 /// What is looked at of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Standing {
+    pub(crate) phase: PhaseId,
     pub(crate) epoch: Epoch,
     pub(crate) since: Option<Timestamp>,
 }

@@ -127,7 +127,9 @@ impl Finding {
             outcome: Outcome::NotChecked,
             figure: why.into(),
             problems: Vec::new(),
-            remedy: Some("run it where this can be read, or leave it out by name with --skip"),
+            remedy: Some(
+                "run it where this can be read and over a time that has it, or leave it out by name with --skip",
+            ),
         }
     }
 

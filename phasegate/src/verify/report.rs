@@ -48,9 +48,9 @@ pub(crate) fn markdown(report: &Report) -> String {
         let _ = writeln!(text, "| {number} | {title} | {} | {figure} |", mark(finding.outcome));
     }
     for finding in report.items.iter().filter(|it| !it.problems.is_empty() || it.remedy.is_some()) {
-        let _ = writeln!(text, "\n### {}\n", finding.item.title());
-        for problem in &finding.problems {
-            let _ = writeln!(text, "- {problem}");
+        let _ = writeln!(text, "\n### {}", finding.item.title());
+        for (number, problem) in finding.problems.iter().enumerate() {
+            let _ = writeln!(text, "{}- {problem}", if number == 0 { "\n" } else { "" });
         }
         if let Some(remedy) = finding.remedy {
             let _ = writeln!(text, "\nWhat to do: {remedy}.");

@@ -103,7 +103,7 @@ fn in_order() -> Facts {
         telemetry: None,
         notifications: vec![notice],
         incidents: vec![serde_json::from_value(incident(&decisions[3], "succeeded", true)).unwrap()],
-        rollout: Standing { epoch: 3, since: Some(at(62)) },
+        rollout: Standing { phase: PhaseId::parse("A").unwrap(), epoch: 3, since: Some(at(62)) },
         decisions,
     }
 }
@@ -254,6 +254,21 @@ fn a_dashboard_that_is_off_is_found() {
     *p95(&mut near) = Some(0.98);
     let report = check(&near, &[]);
     assert!(report.ok && text(&report).contains("beyond the goal"), "{}", text(&report));
+}
+
+/// VE-1: after a rollback to `off` nothing is shown, and nothing can be off; while a phase is judged, that is not passed.
+#[test]
+fn a_dashboard_without_a_window_is_in_order_only_where_nothing_is_judged() {
+    let mut facts = in_order();
+    facts.card.as_mut().unwrap().window = None;
+    assert_eq!(check(&facts, &[]).items[2].outcome, Outcome::NotChecked);
+    facts.rollout.phase = PhaseId::off();
+    let report = check(&facts, &[]);
+    assert!(
+        report.ok && text(&report).contains("0 figures: the target is in phase off"),
+        "{}",
+        text(&report)
+    );
 }
 
 /// VE-1

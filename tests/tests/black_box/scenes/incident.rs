@@ -119,15 +119,43 @@ async fn an_acknowledgement_races_the_escalation() {
     feeder.stop().await;
 }
 
-/// GO-1, GO-2, GO-3, RB-1 and source §6.1: A → B, a violation, the rollback, the recovery; nobody finds the cause in time,
-/// so the review opens, governance approves, and the target goes back one phase though the incident has recovered.
+/// Two people approve the move from A to B, and no other approval counts; without them it is refused, by name.
+async fn approved_by_two(stack: &Stack) {
+    wait::until("the gate to be satisfied, and both approvals to be missing", || async {
+        let ask = json!({ "by": "release engineer" });
+        let (status, problem) = stack.post("reporter", "/v1/rollouts/autosave/promotions", &ask).await;
+        let blockers = problem["blockers"].as_array().cloned().unwrap_or_default();
+        let missing = blockers.iter().filter(|it| it["code"] == "approval_missing").count();
+        if (status, missing, blockers.len()) == (409, 2, 2) { Ok(()) } else { Err(problem.to_string()) }
+    })
+    .await;
+    let path = "/v1/rollouts/autosave/approvals";
+    let approve = async |by: &str, role: &str, phase: &str| {
+        stack.post("reporter", path, &json!({ "by": by, "role": role, "phase": phase })).await
+    };
+    assert_eq!(approve("ana", "sre", "B").await.0, 409, "not the phase to leave");
+    stack.act(path, &json!({ "by": "ana", "role": "sre", "phase": "A" })).await;
+    let (status, refused) = approve("ana", "dev-lead", "A").await;
+    assert_eq!(
+        (status, &refused["blockers"][0]["code"]),
+        (409, &json!("approval_by_same_person")),
+        "{refused}"
+    );
+    stack.act(path, &json!({ "by": "ben", "role": "dev-lead", "phase": "A" })).await;
+}
+
+/// PH-2, PH-5, GO-1, GO-2, GO-3, RB-1 and source §6.1: a compliant A, the approvals, B, a violation, the rollback, the
+/// recovery; nobody finds the cause in time, so the review opens, governance approves, and the target goes back one phase
+/// though the incident has recovered.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overdue_analysis_takes_the_target_back_one_phase() {
     let vendors = Vendors::start().await;
-    let policy = policy("acknowledge_within: 15s, escalate_after: 30m", "14s");
+    let policy = policy("acknowledge_within: 15s, escalate_after: 30m", "14s")
+        .replace("compliant_batches: 2, approvals: []", "compliant_batches: 2, approvals: [sre, dev-lead]");
     let stack = Stack::start(Layout::OneOnSqlite, &policy, &vendors.environment()).await;
     let feeder = Feeder::start(&stack.url("collector", ""));
     super::begin(&stack).await;
+    approved_by_two(&stack).await;
     stack.promote_when_ripe().await;
     stack.until_phase("B", "running").await;
     feeder.violate(true);
