@@ -197,7 +197,7 @@ pub(super) const SHARED_ERRORS: [(&str, &str, bool); 12] = [
     ("408", "The request took too long", false),
     ("413", "The body is larger than the limit, which counts decompressed bytes", true),
     ("415", "The body's type or encoding is not supported", true),
-    ("422", "The body is JSON, but not what is expected here", true),
+    ("422", "The request can be read, but says something that cannot be", false),
     ("429", "Too many wrong tokens from this address; try again after `Retry-After`", false),
     ("500", "A bug of the service", false),
     ("503", "Try again after `Retry-After`; nothing was done", false),
