@@ -29,13 +29,15 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Any status; `code` becomes the problem's stable `type`, `detail` says what is wrong this time.
+    /// Any status; `code` becomes the problem's stable `type`, `detail` says in one line what is wrong this time: what
+    /// it quotes of a request cannot break it.
     #[must_use]
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
         Self {
             status,
             code: code.into(),
-            detail: detail.into(),
+            detail: detail.into().chars().map(visible).collect(),
             blockers: Vec::new(),
             retry_after: None,
             source: None,
