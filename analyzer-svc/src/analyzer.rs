@@ -330,7 +330,9 @@ impl Analyzer {
     ) -> Result<IntakeError, DbError> {
         let may_be_new =
             matches!(error, IntakeError::UnknownTarget(_) | IntakeError::Batch(BatchError::Phase(_)));
-        let Some(version) = counted_by.filter(|_| may_be_new) else { return Ok(error) };
+        let Some(version) = counted_by.filter(|it| may_be_new && Policy::is_version(it)) else {
+            return Ok(error);
+        };
         let seen = version == self.policy().version || self.store.policy_text(&version).await?.is_some();
         Ok(if seen { error } else { IntakeError::TooEarly(version) })
     }

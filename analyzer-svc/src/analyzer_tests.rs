@@ -271,10 +271,14 @@ async fn targets_and_phases_of_a_version_not_seen_here_yet_are_not_wrong() {
     let world = World::in_memory().await;
     world.clock.set(window(0).end);
     let mut batch = Batch { phase: PhaseId::parse("D").unwrap(), ..healthy(0).batch() };
-    batch.policy_version = Some("sha256:newer".to_owned());
+    batch.policy_version = Some("newer".to_owned());
+    let none = world.analyzer.accept_batch(batch.clone()).await.unwrap_err();
+    assert!(matches!(none, IntakeError::Batch(BatchError::Phase(_))), "no policy has such a version: {none}");
+    let newer = Policy::version_of(b"newer");
+    batch.policy_version = Some(newer.clone());
     let early = world.analyzer.accept_batch(batch.clone()).await.unwrap_err();
     assert!(matches!(early, IntakeError::TooEarly(_)), "{early}");
-    world.store.keep_policy("sha256:newer", &whole_policy().text, world.analyzer.now()).await.unwrap();
+    world.store.keep_policy(&newer, &whole_policy().text, world.analyzer.now()).await.unwrap();
     let wrong = world.analyzer.accept_batch(batch).await.unwrap_err();
     assert!(matches!(wrong, IntakeError::Batch(BatchError::Phase(_))), "{wrong}");
 }

@@ -17,7 +17,7 @@ use crate::machine::{Incident, Stage, TargetState, Terms, approval, evidence, ho
 pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
     let approvals = approval::swept(state, terms);
     let mut blockers: Vec<Blocker> = promotion::blockers(state, terms);
-    if state.phase.is_off() {
+    if state.phase.is_off() && state.stage == Stage::Idle {
         blockers.push(Blocker { code: "not_started".to_owned(), detail: "start it first".to_owned() });
     }
     let newest = state.stage.transition().or(state.ended.as_ref());

@@ -19,7 +19,7 @@ fn build() -> PathBuf {
     let directory =
         test.parent().and_then(|deps| deps.parent()).expect("a cargo target folder").to_path_buf();
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.args(["binaries", "--quiet"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     command.env("CARGO_TARGET_DIR", directory.parent().expect("a cargo target folder"));
     if directory.ends_with("release") {
         command.arg("--release");
@@ -29,7 +29,7 @@ fn build() -> PathBuf {
         command.env_remove(name);
     }
     let built = command.output().expect("cargo runs");
-    assert!(built.status.success(), "cargo build --bins: {}", String::from_utf8_lossy(&built.stderr));
+    assert!(built.status.success(), "cargo binaries: {}", String::from_utf8_lossy(&built.stderr));
     directory
 }
 

@@ -28,6 +28,13 @@ impl Policy {
         content_hash(bytes)
     }
 
+    /// Whether a text can be a version at all.
+    #[must_use]
+    pub fn is_version(text: &str) -> bool {
+        let digits = text.strip_prefix("sha256:").unwrap_or_default();
+        digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    }
+
     /// As [`Self::parse`], for bytes that may not be UTF-8.
     ///
     /// # Errors

@@ -68,7 +68,13 @@ async fn a_refused_promotion_lists_what_is_missing() {
     let (status, problem) = call(&app, "POST", promotions, Some(json!({}))).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert_eq!(problem["blockers"][0]["code"], "not_started");
-    rig.bring_to("A").await;
+    let (_, rollout) = call(&app, "GET", "/v1/rollouts/autosave", None).await;
+    assert_eq!(rollout["blockers"], problem["blockers"]);
+    rig.event(Event::Start { by: "ana".into() }).await;
+    let (_, rollout) = call(&app, "GET", "/v1/rollouts/autosave", None).await;
+    let codes: Vec<_> = rollout["blockers"].as_array().unwrap().iter().map(|it| &it["code"]).collect();
+    assert_eq!(codes, ["transition_running"], "it was started");
+    rig.work().await;
     let (status, problem) = call(&app, "POST", promotions, Some(json!({ "by": "ana" }))).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert_eq!(problem["type"], "urn:phasegate:problem:blocked");

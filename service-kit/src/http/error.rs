@@ -29,13 +29,15 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Any status; `code` becomes the problem's stable `type`, `detail` says what is wrong this time.
+    /// Any status; `code` becomes the problem's stable `type`, `detail` says in one line what is wrong this time: what
+    /// it quotes of a request cannot break it.
     #[must_use]
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
         Self {
             status,
             code: code.into(),
-            detail: detail.into(),
+            detail: detail.into().chars().map(visible).collect(),
             blockers: Vec::new(),
             retry_after: None,
             source: None,
@@ -197,7 +199,7 @@ pub(super) const SHARED_ERRORS: [(&str, &str, bool); 12] = [
     ("408", "The request took too long", false),
     ("413", "The body is larger than the limit, which counts decompressed bytes", true),
     ("415", "The body's type or encoding is not supported", true),
-    ("422", "The body is JSON, but not what is expected here", true),
+    ("422", "The request can be read, but says something that cannot be", false),
     ("429", "Too many wrong tokens from this address; try again after `Retry-After`", false),
     ("500", "A bug of the service", false),
     ("503", "Try again after `Retry-After`; nothing was done", false),

@@ -9,6 +9,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
+use reporter_svc::vendors::pagerduty::webhook;
+use reporter_svc::vendors::slack::inbound::{Forged, pressed};
+use reporter_svc::vendors::{SlackInbound, SlackUsers};
 use service_kit::ServiceName;
 use service_kit::events::event::EventSpecs;
 use service_kit::events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, Records};
@@ -16,7 +19,7 @@ use service_kit::http::{self, HttpOptions, Json, Readiness, ServiceParts};
 use service_kit::placeholder::Values;
 use service_kit::policy::{Policy, TargetPolicy};
 use service_kit::template::{Template, TemplateKind};
-use shared_types::{Batch, Decision, Directive};
+use shared_types::{Batch, Decision, Directive, Timestamp};
 use tower::ServiceExt as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, PathsBuilder};
 
@@ -25,8 +28,8 @@ const BODY_LIMIT: usize = 64 << 10;
 /// What a target is called, and what it does with an input.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
-/// The targets by name. Signatures of webhooks join them with the webhooks.
-pub(crate) const TARGETS: [Target; 7] = [
+/// The targets by name.
+pub(crate) const TARGETS: [Target; 9] = [
     ("telemetry", telemetry),
     ("push", push),
     ("batch", |bytes| request("/v1/batch", bytes)),
@@ -34,6 +37,8 @@ pub(crate) const TARGETS: [Target; 7] = [
     ("directive", |bytes| request("/v1/directive", bytes)),
     ("policy", policy),
     ("template", template),
+    ("pagerduty", pagerduty),
+    ("slack", slack),
 ];
 
 fn shipped() -> &'static TargetPolicy {
@@ -206,4 +211,61 @@ pub(crate) fn template(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// A webhook of PagerDuty's: the first line is the header, the rest the body. Nothing passes but what was signed with
+/// the secret, and what passes is read to words that may stand in a log (ES-3).
+pub(crate) fn pagerduty(bytes: &[u8]) {
+    let Some((Ok(header), body)) = first_line(bytes) else { return };
+    let secret = "fuzz".into();
+    if let Ok(text) = std::str::from_utf8(body) {
+        let right = vendor_doubles::signature("fuzz", text);
+        assert_eq!(webhook::is_genuine(&secret, header, body), names(header, &right), "{header}");
+        assert!(webhook::is_genuine(&secret, &format!("v1={right}"), body));
+        let mut longer = body.to_vec();
+        longer.push(b' ');
+        assert!(!webhook::is_genuine(&secret, &format!("v1={right}"), &longer));
+    }
+    match webhook::read(body) {
+        Err(why) => assert_eq!(why.lines().count(), 1, "{why}"),
+        Ok(event) => {
+            let page = event.page.iter().flat_map(|it| [Some(&it.id), it.incident_key.as_ref()]).flatten();
+            for word in [&event.id, &event.kind, &event.by].into_iter().chain(page) {
+                assert!(!word.chars().any(char::is_control) && word.chars().count() <= 255, "{word:?}");
+            }
+        }
+    }
+}
+
+/// A press of a button in Slack: the first line is the time, the second the signature, the rest the body.
+pub(crate) fn slack(bytes: &[u8]) {
+    let Some((Ok(time), rest)) = first_line(bytes) else { return };
+    let Some((Ok(signature), body)) = first_line(rest) else { return };
+    let inbound = SlackInbound { signing_secret: "fuzz".into(), users: SlackUsers::default() };
+    let now = Timestamp::from_millis(1_531_420_618_000);
+    if let Ok(text) = std::str::from_utf8(body) {
+        let right = format!("v0={}", vendor_doubles::signature("fuzz", &format!("v0:{time}:{text}")));
+        let taken = inbound.check(Some(time), Some(&right), body, now);
+        let seconds = time.parse::<i64>().ok();
+        let fresh = seconds.is_some_and(|it| (1_531_420_318..=1_531_420_918).contains(&it));
+        assert_eq!(taken, if fresh { Ok(()) } else { Err(Forged::NotFresh) }, "{time}");
+        if !right.eq_ignore_ascii_case(signature) {
+            let forged = inbound.check(Some(time), Some(signature), body, now);
+            assert_eq!(forged, Err(Forged::WrongSignature), "{signature}");
+        }
+    }
+    if let Err(why) = pressed(body) {
+        assert_eq!(why.lines().count(), 1, "{why}");
+    }
+}
+
+fn first_line(bytes: &[u8]) -> Option<(Result<&str, std::str::Utf8Error>, &[u8])> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some((std::str::from_utf8(&bytes[..end]), &bytes[end + 1..]))
+}
+
+/// Whether the header names this signature, in either case of its digits.
+fn names(header: &str, hex: &str) -> bool {
+    let mut named = header.split(',').take(16).filter_map(|it| it.trim().strip_prefix("v1="));
+    named.any(|it| it.eq_ignore_ascii_case(hex))
 }

@@ -56,9 +56,9 @@ fn the_document_is_complete_and_deterministic() {
     get /healthz: 200
     get /metrics: 200
     get /readyz: 200 503
-    get /v1/things ["viewer"]: 200 400 401 403 408 429 500 503
+    get /v1/things ["viewer"]: 200 400 401 403 408 422 429 500 503
     put /v1/things/{target} ["sre","dev-lead"]: 200 400 401 403 404 408 409 413 415 422 429 500 503
-    post /v1/webhooks/pager: 202 400 401 408 500 503
+    post /v1/webhooks/pager: 202 400 401 408 422 500 503
     "#);
     insta::assert_snapshot!(document["info"], @r#"{"title":"Phasegate collector","license":{"name":"Apache-2.0","identifier":"Apache-2.0"},"version":"0.1.0"}"#);
 }

@@ -40,6 +40,13 @@ async fn a_wrong_value_is_named_by_its_field() {
     insta::assert_snapshot!(problem, @"422 invalid_body: line 1, column 15, field `target`: `-x` is not a name: expected 1 to 64 of a-z A-Z 0-9 _ -, not starting with -");
 }
 
+/// It is logged as well, and shown on terminals.
+#[tokio::test]
+async fn what_a_problem_quotes_cannot_break_its_line() {
+    let problem = post_json("{\"target\": \"auto\\n\\u001b[31msave\"}").await.problem();
+    assert!(problem.contains("`auto\\n\\u{1b}[31msave` is not a name"), "{problem}");
+}
+
 #[tokio::test]
 async fn a_missing_field_is_named() {
     let problem = post_json("{\"target\": \"autosave\"}").await.problem();
