@@ -1,14 +1,11 @@
 // Chromium, and what every view is held to: no error on the console, no call to another host, no serious finding of axe.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { PATIENCE_MS } from "./running.mjs";
 
-const here = dirname(fileURLToPath(import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const shots = join(here, "shots");
 
 export const openBrowser = () =>
   chromium.launch({
@@ -26,6 +23,7 @@ export class Person {
    */
   static async arrive(browser, running, name, options = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
+    context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     const person = new Person(context, page, running);
     page.on("console", (message) => {
@@ -65,12 +63,10 @@ export class Person {
     await this.page.locator("h1").waitFor();
   }
 
-  /** Holds what is on the screen to WCAG 2.2 AA, light and dark, and keeps a picture of each. @param {string} name */
+  /** Holds what is on the screen to WCAG 2.2 AA, light and dark. @param {string} name */
   async inspect(name) {
-    mkdirSync(shots, { recursive: true });
     for (const scheme of /** @type {const} */ (["light", "dark"])) {
       await this.page.emulateMedia({ colorScheme: scheme });
-      await this.page.screenshot({ path: join(shots, `${name}-${scheme}.png`), fullPage: true });
       // Evaluated by the debugger's way in, which the page's own policy does not bind.
       await this.page.evaluate(axe);
       const found = await this.page.evaluate(async () => {

@@ -43,13 +43,14 @@ test("a rollout is started, approved by two people and moved up, all on the page
   await ana.page.getByRole("button", { name: "Approve as sre" }).click();
   const bo = await Person.arrive(browser, running, "bo");
   await bo.visit("targets/autosave");
+  const approve = bo.page.getByRole("button", { name: "Approve as dev-lead" });
+  await approve.waitFor();
   assert.equal(await bo.page.getByRole("button", { name: "Approve as sre" }).count(), 0, "it is given already");
-  await bo.page.getByRole("button", { name: "Approve as dev-lead" }).click();
+  await approve.click();
   // What one does the other sees, without a reload.
   await ana.page.getByText("given by bo").waitFor();
   await ana.page.getByText("Nothing is in the way.").waitFor();
   await ana.inspect("target");
-  running.latency.B = 5000;
   await ana.page.getByRole("button", { name: "Move up to B" }).click();
   await until("phase B", () => running.phase() === "B");
   await bo.leave();
@@ -58,19 +59,19 @@ test("a rollout is started, approved by two people and moved up, all on the page
 
 test("a violation and the recovery are watched without touching the page", async () => {
   const ana = await Person.arrive(browser, running, "ana");
-  await ana.page.getByText("Rollback active").first().waitFor({ timeout: 60_000 });
-  await ana.page.locator(".card.target.incident").waitFor();
+  running.latency.B = 5000;
+  await ana.page.locator(".card.target.incident").getByText("Rollback active").waitFor();
   await ana.inspect("overview");
-  const { incident } = await dashboard();
-  await ana.visit(`incidents/${incident}`);
+  const [{ id }] = (await running.call("vi", "GET", "/v1/incidents")).items;
+  await ana.visit(`incidents/${id}`);
   await ana.page.getByRole("button", { name: "Acknowledge" }).click();
   await ana.page.getByText(/by ana, after/).waitFor();
   await ana.page.getByText("Rollback invoked").first().waitFor();
-  await ana.page.locator(".chip", { hasText: "Recovered" }).first().waitFor({ timeout: 60_000 });
+  await ana.page.locator(".chip", { hasText: "Recovered" }).first().waitFor();
   assert.equal(running.phase(), "A", "exactly one phase down");
   await ana.inspect("incident");
   await ana.visit("");
-  await ana.page.getByText("Rollback active").waitFor({ state: "detached", timeout: 60_000 });
+  await ana.page.getByText("Rollback active").waitFor({ state: "detached" });
   await ana.leave();
 });
 
@@ -169,10 +170,10 @@ test("when the service is gone the page says so and comes back by itself", async
   const vi = await Person.arrive(browser, running, "vi");
   process.kill(/** @type {number} */ (running.child?.pid), "SIGSTOP");
   try {
-    await vi.page.getByText("This page may be wrong.").waitFor({ timeout: 90_000 });
+    await vi.page.getByText("This page may be wrong.").waitFor();
   } finally {
     process.kill(/** @type {number} */ (running.child?.pid), "SIGCONT");
   }
-  await vi.page.getByText("This page may be wrong.").waitFor({ state: "detached", timeout: 60_000 });
+  await vi.page.getByText("This page may be wrong.").waitFor({ state: "detached" });
   await vi.context.close();
 });

@@ -8,7 +8,11 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const root = join(here, "..", "..");
-const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "phasegate");
+/** The debug build, as the tests have just made it; for figures another one. */
+const binary = process.env.PHASEGATE ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "phasegate");
+
+/** How long a condition is waited for: far beyond what a busy machine takes, so that only what never comes fails. */
+export const PATIENCE_MS = 90_000;
 
 /** People and the roles they hold. */
 const PEOPLE = {
@@ -31,9 +35,9 @@ function freePort() {
   });
 }
 
-/** Waits until a condition holds. @template T @param {string} what @param {() => Promise<T> | T} look @param {number} [seconds] */
-export async function until(what, look, seconds = 60) {
-  const end = Date.now() + seconds * 1000;
+/** Waits until a condition holds. @template T @param {string} what @param {() => Promise<T> | T} look */
+export async function until(what, look) {
+  const end = Date.now() + PATIENCE_MS;
   let last;
   while (Date.now() < end) {
     try {
@@ -44,7 +48,7 @@ export async function until(what, look, seconds = 60) {
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`${what} did not happen within ${seconds} s${last ? `: ${last}` : ""}`);
+  throw new Error(`${what} did not happen within ${PATIENCE_MS / 1000} s${last ? `: ${last}` : ""}`);
 }
 
 /** Phasegate in a process of its own. */
@@ -109,7 +113,7 @@ export class Running {
   makeTokens(file) {
     const tokens = Object.entries(PEOPLE).map(([name, roles]) => {
       const flags = roles.flatMap((role) => ["--role", role]);
-      const token = execFileSync(binary, ["token", "create", "--name", name, ...flags, "--file", file], { encoding: "utf8" });
+      const token = execFileSync(binary, ["token", "create", "--name", name, ...flags, "--file", file], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
       return [name, token.trim().split("\n").pop() ?? ""];
     });
     return Object.fromEntries(tokens);
