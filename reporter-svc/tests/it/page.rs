@@ -103,6 +103,7 @@ async fn other_limits_are_drafted_and_wrong_ones_refused() {
     assert_eq!(status, StatusCode::OK);
     let diff = draft["diff"].as_str().unwrap();
     assert!(diff.contains("-") && diff.contains("+        thresholds: { save_latency_p95: 1.5s"), "{diff}");
+    assert_eq!(draft["changes"], json!(["autosave phase B: save_latency_p95 ≤ 2 s → ≤ 1.5 s (stricter)"]));
     assert_ne!(draft["version"], limits["version"]);
     assert_eq!(call(&app, "GET", "/v1/limits", None).await.1, limits);
 
