@@ -32,7 +32,8 @@ export class Person {
     });
     page.on("pageerror", (error) => person.errors.push(String(error)));
     page.on("request", (request) => {
-      if (!request.url().startsWith(`${running.url}/`) && !request.url().startsWith("blob:")) person.strangers.push(request.url());
+      const tells = Object.values(running.tokens).some((token) => request.url().includes(token));
+      if (tells || !request.url().startsWith(`${running.url}/`)) person.strangers.push(request.url());
     });
     await page.goto(`${running.url}/`);
     await page.getByLabel("Access token").fill(running.tokens[name] ?? "");
@@ -61,6 +62,12 @@ export class Person {
   async visit(route) {
     await this.page.goto(`${this.running.url}/#/${route}`);
     await this.page.locator("h1").waitFor();
+    await this.page.locator(".loading").first().waitFor({ state: "detached" });
+  }
+
+  /** An attribute of what has the focus. @param {string} name */
+  focused(name) {
+    return this.page.evaluate((attribute) => document.activeElement?.getAttribute(attribute), name);
   }
 
   /** Holds what is on the screen to WCAG 2.2 AA, light and dark. @param {string} name */
@@ -82,7 +89,7 @@ export class Person {
 
   async leave() {
     assert.deepEqual(this.errors, [], "errors on the console");
-    assert.deepEqual(this.strangers, [], "calls to other hosts");
+    assert.deepEqual(this.strangers, [], "calls to other hosts, or that tell a token in their address");
     await this.context.close();
   }
 }

@@ -69,36 +69,40 @@ export class Running {
     running.tokens = running.makeTokens(inside("tokens"));
     const [collector, analyzer, reporter] = await Promise.all([freePort(), freePort(), freePort()]);
     running.url = `http://127.0.0.1:${reporter}`;
-    const log = inside("log");
-    writeFileSync(log, "");
-    running.child = spawn(binary, ["up"], {
-      cwd: running.directory,
-      env: {
-        PATH: process.env.PATH,
-        PHASEGATE_POLICY: inside("policy.yaml"),
-        PHASEGATE_DATA_DIR: inside("data"),
-        PHASEGATE_TOKENS: inside("tokens"),
-        PHASEGATE_SERVICE_TOKEN: running.tokens.all,
-        PHASEGATE_LOG: "json",
-        PHASEGATE_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
-        PHASEGATE_ANALYZER_LISTEN: `127.0.0.1:${analyzer}`,
-        PHASEGATE_REPORTER_LISTEN: `127.0.0.1:${reporter}`,
-        PHASEGATE_COLLECTOR_URL: `http://127.0.0.1:${collector}`,
-        PHASEGATE_ANALYZER_URL: `http://127.0.0.1:${analyzer}`,
-        PHASEGATE_REPORTER_URL: `http://127.0.0.1:${reporter}`,
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [running.child.stdout, running.child.stderr]) stream?.on("data", (text) => appendFileSync(log, text));
-    await until("the reporter's start", async () => {
-      if (running.child?.exitCode !== null) throw new Error(`phasegate up ended: ${readFileSync(log, "utf8").slice(-2000)}`);
-      return (await fetch(`${running.url}/readyz`)).ok;
-    });
+    running.environment = {
+      PATH: process.env.PATH,
+      PHASEGATE_POLICY: inside("policy.yaml"),
+      PHASEGATE_DATA_DIR: inside("data"),
+      PHASEGATE_TOKENS: inside("tokens"),
+      PHASEGATE_SERVICE_TOKEN: running.tokens.all,
+      PHASEGATE_LOG: "json",
+      PHASEGATE_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
+      PHASEGATE_ANALYZER_LISTEN: `127.0.0.1:${analyzer}`,
+      PHASEGATE_REPORTER_LISTEN: `127.0.0.1:${reporter}`,
+      PHASEGATE_COLLECTOR_URL: `http://127.0.0.1:${collector}`,
+      PHASEGATE_ANALYZER_URL: `http://127.0.0.1:${analyzer}`,
+      PHASEGATE_REPORTER_URL: `http://127.0.0.1:${reporter}`,
+    };
+    await running.launch();
     running.feed();
     return running;
   }
 
+  /** Starts the process, and waits until it serves. */
+  async launch() {
+    const log = join(this.directory, "log");
+    const child = spawn(binary, ["up"], { cwd: this.directory, env: this.environment, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = child;
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => appendFileSync(log, text));
+    await until("the reporter's start", async () => {
+      if (child.exitCode !== null) throw new Error(`phasegate up ended: ${readFileSync(log, "utf8").slice(-2000)}`);
+      return (await fetch(`${this.url}/readyz`)).ok;
+    });
+  }
+
   directory = "";
+  /** @type {NodeJS.ProcessEnv} */
+  environment = {};
   url = "";
   /** @type {Record<string, string>} */
   tokens = {};
@@ -151,14 +155,19 @@ export class Running {
     return answer;
   }
 
-  async stop() {
-    clearInterval(this.feeding);
+  /** Ends the process as a service manager would. */
+  async halt() {
     const child = this.child;
     if (child && child.exitCode === null) {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGTERM");
       await ended;
     }
+  }
+
+  async stop() {
+    clearInterval(this.feeding);
+    await this.halt();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -9,7 +9,9 @@ import { named, t, useLanguage } from "./i18n.mjs";
 /** @typedef {{at: number, text: string, kind: "phase" | "incident"}} Mark */
 /** @typedef {{end: number, observed: number | null, threshold: number, verdict: string}} Point */
 
-const HEIGHT = 190;
+const HEIGHT = 210;
+/** Above the plot, for the names of marks; on its right, for the last time's text. */
+const PADDING = [30, 28, 0, 0];
 /** A limit holds for the whole window that ends where it is drawn. */
 const stepped = UPlot.paths.stepped?.({ align: -1 });
 const sync = UPlot.sync("phasegate");
@@ -26,7 +28,7 @@ const drawMarks = (marks) => (plot) => {
   const { left, top, width, height } = plot.bbox;
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-  for (const [index, mark] of marks.entries()) {
+  for (const mark of marks) {
     const x = plot.valToPos(mark.at / 1000, "x", true);
     if (x < left || x > left + width) continue;
     ctx.strokeStyle = ctx.fillStyle = colour(mark.kind === "incident" ? "--violation" : "--quiet");
@@ -36,9 +38,9 @@ const drawMarks = (marks) => (plot) => {
     ctx.moveTo(x, top);
     ctx.lineTo(x, top + height);
     ctx.stroke();
-    const right = x + ctx.measureText(mark.text).width + 6 > left + width;
+    const right = x + ctx.measureText(mark.text).width > left + width;
     ctx.textAlign = right ? "right" : "left";
-    ctx.fillText(mark.text, x + (right ? -4 : 4) * devicePixelRatio, top + (mark.kind === "incident" ? 37 : 11 + (index % 2) * 13) * devicePixelRatio);
+    ctx.fillText(mark.text, x, top - (mark.kind === "incident" ? 18 : 5) * devicePixelRatio);
   }
   ctx.restore();
 };
@@ -50,6 +52,7 @@ function options(metric, unit, marks, width) {
   return {
     width,
     height: HEIGHT,
+    padding: PADDING,
     cursor: { sync: { key: sync.key }, drag: { x: true, y: false } },
     legend: { live: true },
     scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high > 0 ? high * 1.12 : 1] } },
@@ -68,11 +71,14 @@ function options(metric, unit, marks, width) {
 }
 
 /**
- * @param {{metric: string, unit: string, points: Point[], warnRatio: number, marks: Mark[], theme: string}} props
+ * `span` is the time up to the newest point that is shown; a new object each time it is chosen, so that choosing it
+ * again undoes a zoom.
+ * @param {{metric: string, unit: string, points: Point[], warnRatio: number, marks: Mark[], scheme: string, span: {ms: number}}} props
  */
-export function Chart({ metric, unit, points, warnRatio, marks, theme }) {
+export function Chart({ metric, unit, points, warnRatio, marks, scheme, span }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
+  const shown = useRef(/** @type {{span: unknown, min: number, max: number} | null} */ (null));
   const language = useLanguage();
   const data = [
     points.map((it) => it.end / 1000),
@@ -80,7 +86,7 @@ export function Chart({ metric, unit, points, warnRatio, marks, theme }) {
     points.map((it) => it.threshold),
     points.map((it) => (it.threshold > 0 ? it.threshold * warnRatio : null)),
   ];
-  const shape = JSON.stringify([metric, unit, theme, language, marks, points.length === 0]);
+  const shape = JSON.stringify([metric, unit, scheme, language, marks, points.length === 0]);
   useEffect(() => {
     const element = place.current;
     if (element === null || points.length === 0) return undefined;
@@ -92,16 +98,23 @@ export function Chart({ metric, unit, points, warnRatio, marks, theme }) {
       watch.disconnect();
       plot.current?.destroy();
       plot.current = null;
+      shown.current = null;
     };
   }, [shape]);
   useEffect(() => {
     // A zoomed view stays where it is while new windows come in.
     const drawn = plot.current;
     if (drawn === null) return;
-    const all = drawn.data[0];
-    const zoomed = all.length > 1 && (drawn.scales.x.min > all[0] || drawn.scales.x.max < all[all.length - 1]);
-    drawn.setData(data, !zoomed);
-  }, [JSON.stringify(data)]);
+    const { min, max } = drawn.scales.x;
+    const before = shown.current;
+    const zoomed = before !== null && before.span === span && (min !== before.min || max !== before.max);
+    drawn.setData(data, false);
+    if (zoomed) return void drawn.setScale("x", { min, max });
+    const newest = (points[points.length - 1]?.end ?? 0) / 1000;
+    const oldest = (points[0]?.end ?? 0) / 1000;
+    drawn.setScale("x", { min: Math.max(Math.min(oldest, newest - 1), newest - span.ms / 1000), max: newest });
+    shown.current = { span, min: drawn.scales.x.min, max: drawn.scales.x.max };
+  }, [shape, JSON.stringify(data), span]);
 
   if (points.length === 0) return html`<p class="quiet">${t("chart.empty")}</p>`;
   const seen = points.map((it) => it.observed).filter((it) => it !== null);

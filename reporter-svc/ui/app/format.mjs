@@ -42,9 +42,16 @@ export function windowText(window) {
   return `${one(window.start)}–${one(window.end)}`;
 }
 
+/** A text of the service, with its windows and times by the clock. @param {string} text */
+export function readable(text) {
+  return text
+    .replace(/(\d{4}-\d\d-\d\dT[\d:.]+Z)\/(\d{4}-\d\d-\d\dT[\d:.]+Z)/g, (_, start, end) => windowText({ start, end }))
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (at) => dayTime(at));
+}
+
 /** `3 d 4 h`, `12 min 5 s`, `1.2 s`, `40 ms`: two units at most. @param {number} ms */
 export function span(ms) {
-  if (Math.abs(ms) < 100) return t("span.ms", { n: Math.round(Math.abs(ms)) });
+  if (ms !== 0 && Math.abs(ms) < 100) return t("span.ms", { n: Math.round(Math.abs(ms)) });
   const all = Math.abs(ms) / 1000;
   if (all < 10 && all % 1 !== 0) return t("span.s", { n: all.toFixed(1) });
   const whole = Math.round(all);

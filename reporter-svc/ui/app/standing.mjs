@@ -1,6 +1,6 @@
 // What a target's card says in one line, what the guard does next, and how urgent that is. Pure, so that the list and
 // the target's own view never differ.
-import { ago, clockTime } from "./format.mjs";
+import { ago, clockTime, readable } from "./format.mjs";
 import { t } from "./i18n.mjs";
 import { phaseName } from "./parts.mjs";
 
@@ -56,7 +56,7 @@ export function next(it, now) {
     const up = it.phases.findIndex((phase) => phase.id === move.to) > it.phases.findIndex((phase) => phase.id === move.from) || move.to === "completed";
     return t(up ? "next.promote" : "next.rollback", { from: phaseName(move.from), to: phaseName(move.to) });
   }
-  if (it.rollback_waiting != null) return t("next.waits", { detail: it.rollback_waiting.detail });
+  if (it.rollback_waiting != null) return t("next.waits", { detail: readable(it.rollback_waiting.detail) });
   if (it.incident != null) {
     if (move != null && move.state === "failed") return t("next.rollback_failed", { to: phaseName(move.to) });
     if (it.watch_until != null) return t("next.watch", { until: clockTime(it.watch_until) });

@@ -5,7 +5,6 @@ import { dayTime } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { Act, Field } from "../parts.mjs";
-import { holds } from "../session.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 
@@ -34,7 +33,7 @@ function Item({ incident, item, session, changed }) {
       <${Field} label=${t("promotion.comment")} value=${comment} set=${setComment} />
       ${item.item === "retry_log" && html`<${Field} label=${t("incident.checklist.task")} value=${task} set=${setTask} />`}
       <${Field} label=${t("incident.checklist.link")} value=${link} set=${setLink} />
-      <${Act} kind="primary" label=${t("incident.checklist.sign")} disabled=${!holds(session, [item.owner])} why=${t("promotion.needs", { roles: item.owner })}
+      <${Act} kind="primary" label=${t("incident.checklist.sign")} session=${session} roles=${[item.owner]}
         act=${() => put(`/v1/incidents/${incident}/evidence/${item.item}`, body)} done=${changed} />
     </details>`}
   </li>`;

@@ -142,6 +142,7 @@ function Diff({ draft }) {
   const kind = (/** @type {string} */ line) => (line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "");
   return html`<section class="card"><div class="row"><h2>${t("lab.diff")}</h2>
     <button type="button" class="end" onClick=${copy}>${copied ? t("lab.copied") : t("lab.copy")}</button></div>
+    <ul>${draft.changes.map((line) => html`<li key=${line}>${line}</li>`)}</ul>
     <pre class="diff" tabindex="0">${draft.diff.split("\n").map((line, index) => html`<span key=${index} class=${kind(line)}>${line}${"\n"}</span>`)}</pre>
   </section>`;
 }

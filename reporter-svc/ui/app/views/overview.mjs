@@ -4,7 +4,7 @@ import { figure, percent, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useNow, useResource } from "../live.mjs";
-import { Blockers, GateBar, Heading, PhaseTrack, Verdict, Waiting } from "../parts.mjs";
+import { Blockers, GateBar, Glyph, Heading, PhaseTrack, Verdict, Waiting } from "../parts.mjs";
 import { asked, group, groups, headline, next, shownVerdict } from "../standing.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
@@ -49,11 +49,11 @@ function Card({ it, group, now }) {
     <div class="row">
       <h2><a href=${`#/targets/${it.target}`}>${it.title ?? it.target}</a></h2>
       <${Verdict} verdict=${shownVerdict(it, now)} />
-      ${it.rollback_active && html`<span class="chip incident">${t("banner.rollback")}</span>`}
       ${it.frozen != null && html`<span class="chip asked">${t("state.frozen")}</span>`}
       <span class="quiet end">${it.window ? windowText(it.window) : ""}</span>
     </div>
     <p class="headline">${headline(it, now)}</p>
+    ${it.rollback_active && html`<p class="banner"><b>${t("banner.rollback")}.</b> ${it.incident && html`<a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</p>`}
     <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
     <${Slos} slos=${it.slos} />
     ${it.state !== "off" && it.state !== "completed" && html`<${GateBar} gate=${it.gate} />`}
@@ -67,7 +67,7 @@ function Slos({ slos }) {
   if (slos.length === 0) return null;
   return html`<ul class="slos">${slos.map((slo) => html`<li key=${slo.metric} class=${slo.verdict}>
     <span class="quiet">${named("metric", slo.metric)}</span>
-    <b>${figure(slo.observed, slo.unit)}</b> <span class="quiet">≤ ${figure(slo.threshold, slo.unit)}${slo.ratio == null ? "" : ` · ${percent(slo.ratio)}`}</span>
+    <${Glyph} verdict=${slo.verdict} /> <b>${figure(slo.observed, slo.unit)}</b> <span class="quiet">≤ ${figure(slo.threshold, slo.unit)}${slo.ratio == null ? "" : ` · ${percent(slo.ratio)}`}</span>
     <span class="sr">${named("verdict", slo.verdict)}</span>
   </li>`)}</ul>`;
 }
