@@ -123,6 +123,7 @@ test("a window says why, by keyboard alone", async () => {
   await vi.page.keyboard.press("ArrowLeft");
   await vi.page.keyboard.press("Enter");
   await vi.page.getByRole("heading", { name: /^Why: window/ }).waitFor();
+  await vi.page.locator(".chart canvas").nth(3).waitFor();
   await vi.page.getByText("Recomputed: comes out the same.").waitFor();
   assert.ok(await vi.page.getByRole("button", { name: /Approve as/ }).first().isDisabled(), "a viewer approves nothing");
   await vi.page.getByText("Needs the role sre.").first().waitFor();
@@ -158,7 +159,7 @@ test("the lab shows what other limits would have decided, and the diff to propos
   const limit = vi.page.getByRole("spinbutton", { name: /Save latency/ });
   await limit.fill("0.3");
   await limit.press("Enter");
-  await vi.page.getByText(/[1-9]\d* verdicts change/).waitFor();
+  await vi.page.getByText(/Verdicts changed: [1-9]/).waitFor();
   await vi.page.getByText("autosave phase A: save_latency_p95 ≤ 2.5 s → ≤ 0.3 s (stricter)").waitFor();
   const diff = await vi.page.locator("pre.diff").innerText();
   assert.match(diff, /^-.*save_latency_p95: 2\.5s/m);

@@ -3,13 +3,13 @@ import { execFileSync, spawn } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const root = join(here, "..", "..");
 /** The debug build, as the tests have just made it; for figures another one. */
-const binary = process.env.PHASEGATE ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "phasegate");
+const binary = resolve(process.env.PHASEGATE ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "phasegate"));
 
 /** How long a condition is waited for: far beyond what a busy machine takes, so that only what never comes fails. */
 export const PATIENCE_MS = 90_000;
@@ -54,10 +54,18 @@ export async function until(what, look) {
 /** Phasegate in a process of its own. */
 export class Running {
   /** @param {(policy: string) => string} [adapt] */
-  static async start(adapt = (policy) => policy) {
+  static async start(adapt) {
     const running = new Running();
-    running.directory = mkdtempSync(join(tmpdir(), "phasegate-page-"));
-    const inside = (/** @type {string} */ name) => join(running.directory, name);
+    await running.prepare(adapt);
+    await running.launch();
+    running.feed();
+    return running;
+  }
+
+  /** @param {(policy: string) => string} [adapt] */
+  async prepare(adapt = (policy) => policy) {
+    this.directory = mkdtempSync(join(tmpdir(), "phasegate-page-"));
+    const inside = (/** @type {string} */ name) => join(this.directory, name);
     mkdirSync(inside("telemetry"));
     writeFileSync(inside("flag"), "off");
     const policy = readFileSync(join(root, "tests/fixtures/policy.fast.yaml"), "utf8")
@@ -66,15 +74,16 @@ export class Running {
       .replaceAll("@TEMPLATES@", join(root, "templates/alerts"))
       .replaceAll("@TELEMETRY@", inside("telemetry"));
     writeFileSync(inside("policy.yaml"), adapt(policy));
-    running.tokens = running.makeTokens(inside("tokens"));
+    this.tokens = this.makeTokens(inside("tokens"));
     const [collector, analyzer, reporter] = await Promise.all([freePort(), freePort(), freePort()]);
-    running.url = `http://127.0.0.1:${reporter}`;
-    running.environment = {
+    this.url = `http://127.0.0.1:${reporter}`;
+    this.analyzerUrl = `http://127.0.0.1:${analyzer}`;
+    this.environment = {
       PATH: process.env.PATH,
       PHASEGATE_POLICY: inside("policy.yaml"),
       PHASEGATE_DATA_DIR: inside("data"),
       PHASEGATE_TOKENS: inside("tokens"),
-      PHASEGATE_SERVICE_TOKEN: running.tokens.all,
+      PHASEGATE_SERVICE_TOKEN: this.tokens.all,
       PHASEGATE_LOG: "json",
       PHASEGATE_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
       PHASEGATE_ANALYZER_LISTEN: `127.0.0.1:${analyzer}`,
@@ -83,9 +92,6 @@ export class Running {
       PHASEGATE_ANALYZER_URL: `http://127.0.0.1:${analyzer}`,
       PHASEGATE_REPORTER_URL: `http://127.0.0.1:${reporter}`,
     };
-    await running.launch();
-    running.feed();
-    return running;
   }
 
   /** Starts the process, and waits until it serves. */
@@ -94,16 +100,17 @@ export class Running {
     const child = spawn(binary, ["up"], { cwd: this.directory, env: this.environment, stdio: ["ignore", "pipe", "pipe"] });
     this.child = child;
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => appendFileSync(log, text));
-    await until("the reporter's start", async () => {
-      if (child.exitCode !== null) throw new Error(`phasegate up ended: ${readFileSync(log, "utf8").slice(-2000)}`);
-      return (await fetch(`${this.url}/readyz`)).ok;
-    });
+    const ended = new Promise((_, reject) => child.once("exit", () => reject(new Error(`phasegate up ended: ${readFileSync(log, "utf8").slice(-2000)}`))));
+    // Later it may end as it likes.
+    ended.catch(() => {});
+    await Promise.race([ended, until("the reporter's start", async () => (await fetch(`${this.url}/readyz`)).ok)]);
   }
 
   directory = "";
   /** @type {NodeJS.ProcessEnv} */
   environment = {};
   url = "";
+  analyzerUrl = "";
   /** @type {Record<string, string>} */
   tokens = {};
   /** @type {import("node:child_process").ChildProcess | null} */
@@ -142,9 +149,9 @@ export class Running {
     }, 200);
   }
 
-  /** A call of the API as somebody. @param {string} who @param {string} method @param {string} path @param {unknown} [body] */
-  async call(who, method, path, body) {
-    const response = await fetch(this.url + path, {
+  /** A call of the API as somebody. @param {string} who @param {string} method @param {string} path @param {unknown} [body] @param {string} [base] */
+  async call(who, method, path, body, base = this.url) {
+    const response = await fetch(base + path, {
       method,
       headers: { authorization: `Bearer ${this.tokens[who]}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),

@@ -1,6 +1,5 @@
 // One metric over time: what was observed, its limit, its warning line, and what happened to the rollout meanwhile.
-import { useEffect, useRef } from "preact/hooks";
-import UPlot from "uplot";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { clockTime, dayTime, figure } from "./format.mjs";
 import { html } from "./html.mjs";
 import { named, t, useLanguage } from "./i18n.mjs";
@@ -12,9 +11,27 @@ import { named, t, useLanguage } from "./i18n.mjs";
 const HEIGHT = 210;
 /** Above the plot, for the names of marks; on its right, for the last time's text. */
 const PADDING = [30, 28, 0, 0];
-/** A limit holds for the whole window that ends where it is drawn. */
-const stepped = UPlot.paths.stepped?.({ align: -1 });
-const sync = UPlot.sync("phasegate");
+/** Charts of one page move their cursors together. */
+const SYNC = "phasegate";
+
+/** The library, once a first chart is drawn: to load it takes as long as all else, and most views have no chart. @type {typeof import("uplot") | null} */
+let library = null;
+
+function useLibrary() {
+  const [UPlot, set] = useState(() => library);
+  useEffect(() => {
+    if (UPlot !== null) return undefined;
+    let left = false;
+    void import("uplot").then((module) => {
+      library = module.default;
+      if (!left) set(() => library);
+    });
+    return () => {
+      left = true;
+    };
+  }, []);
+  return UPlot;
+}
 
 /** @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -45,15 +62,17 @@ const drawMarks = (marks) => (plot) => {
   ctx.restore();
 };
 
-/** @param {string} metric @param {string} unit @param {Mark[]} marks @param {number} width */
-function options(metric, unit, marks, width) {
+/** @param {typeof import("uplot")} UPlot @param {string} metric @param {string} unit @param {Mark[]} marks @param {number} width */
+function options(UPlot, metric, unit, marks, width) {
+  // A limit holds for the whole window that ends where it is drawn.
+  const stepped = UPlot.paths.stepped?.({ align: -1 });
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
   const value = (/** @type {any} */ _, /** @type {number | null} */ it) => figure(it, unit);
   return {
     width,
     height: HEIGHT,
     padding: PADDING,
-    cursor: { sync: { key: sync.key }, drag: { x: true, y: false } },
+    cursor: { sync: { key: SYNC }, drag: { x: true, y: false } },
     legend: { live: true },
     scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high > 0 ? high * 1.12 : 1] } },
     axes: [
@@ -79,6 +98,7 @@ export function Chart({ metric, unit, points, warnRatio, marks, scheme, span }) 
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const shown = useRef(/** @type {{span: unknown, min: number, max: number} | null} */ (null));
+  const UPlot = useLibrary();
   const language = useLanguage();
   const data = [
     points.map((it) => it.end / 1000),
@@ -86,12 +106,12 @@ export function Chart({ metric, unit, points, warnRatio, marks, scheme, span }) 
     points.map((it) => it.threshold),
     points.map((it) => (it.threshold > 0 ? it.threshold * warnRatio : null)),
   ];
-  const shape = JSON.stringify([metric, unit, scheme, language, marks, points.length === 0]);
+  const shape = JSON.stringify([metric, unit, scheme, language, marks, points.length === 0, UPlot === null]);
   useEffect(() => {
     const element = place.current;
-    if (element === null || points.length === 0) return undefined;
+    if (element === null || points.length === 0 || UPlot === null) return undefined;
     const width = () => Math.max(240, element.clientWidth);
-    plot.current = new UPlot(/** @type {any} */ (options(metric, unit, marks, width())), /** @type {any} */ (data), element);
+    plot.current = new UPlot(/** @type {any} */ (options(UPlot, metric, unit, marks, width())), /** @type {any} */ (data), element);
     const watch = new ResizeObserver(() => plot.current?.setSize({ width: width(), height: HEIGHT }));
     watch.observe(element);
     return () => {

@@ -1,6 +1,6 @@
 // The page: who is signed in, where one is, and whether what is shown can be trusted.
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { Problem } from "./api.mjs";
 import { ago, clockTime } from "./format.mjs";
 import { html } from "./html.mjs";
@@ -78,7 +78,7 @@ function Page() {
       }
     }
   };
-  useEffect(() => void ask(), []);
+  useLayoutEffect(() => void ask(), []);
   const pulse = usePulse();
   useEffect(() => {
     // A lost stream may mean that the session has ended.

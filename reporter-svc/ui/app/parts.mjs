@@ -10,7 +10,7 @@ import { holds } from "./session.mjs";
 /** @typedef {import("./api.mjs").Schemas} Schemas */
 
 /** A shape for each verdict, so that colour never says it alone. @type {Record<string, string>} */
-const glyphs = { ok: "✓", warn: "▲", violation: "✕", insufficient: "◌", silent: "?", missing: "?", none: "–" };
+const glyphs = { ok: "✓", warn: "▲", violation: "✕", insufficient: "◌", silent: "?", missing: "?", none: "–", idle: "–" };
 
 /** @param {{verdict: string}} props */
 export function Verdict({ verdict }) {

@@ -1,10 +1,10 @@
 // Who is signed in, and what they may do. The token is exchanged for a cookie at once and kept nowhere.
-import { call } from "./api.mjs";
+import { call, get } from "./api.mjs";
 
 /** @typedef {import("./api.mjs").Schemas["Session"]} Session */
 
 /** @returns {Promise<Session>} */
-export const whoAmI = () => call("GET", "/v1/session");
+export const whoAmI = () => get("/v1/session");
 
 /** @param {string} token @returns {Promise<Session>} */
 export const signIn = (token) => call("POST", "/v1/session", undefined, { authorization: `Bearer ${token.trim()}` });

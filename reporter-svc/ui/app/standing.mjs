@@ -16,8 +16,8 @@ export function isSilent(it, now) {
   return gated && it.expected_by != null && Date.parse(it.expected_by) < now;
 }
 
-/** What people have to do. @param {Target} it */
-export const asked = (it) => it.blockers.filter((blocker) => !TIME.has(blocker.code));
+/** What people have to do now; an approval is asked for once the rest is there. @param {Target} it */
+export const asked = (it) => it.blockers.filter(({ code }) => !TIME.has(code) && (code !== "approval_missing" || it.gate?.satisfied === true));
 
 /** @param {Target} it @param {number} now @returns {Group} */
 export function group(it, now) {
@@ -35,7 +35,7 @@ export const groups = ["incident", "silent", "warn", "asked", "ok", "idle"];
 
 /** The verdict to show: silence is one of its own. @param {Target} it @param {number} now */
 export function shownVerdict(it, now) {
-  if (it.state === "off" || it.state === "completed") return "none";
+  if (it.state === "off" || it.state === "completed") return "idle";
   return isSilent(it, now) ? "silent" : (it.verdict ?? "none");
 }
 

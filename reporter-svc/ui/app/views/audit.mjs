@@ -33,7 +33,7 @@ export function Audit() {
         <td>${actor(it)}</td>
         <td><details><summary>${it.action}</summary><pre>${JSON.stringify(it.detail, null, 1)}</pre></details></td>
         <td>${it.target && html`<a href=${`#/targets/${it.target}`}>${it.target}</a>`} ${subject(it)}</td>
-        <td><code title=${it.hash}>${it.stream} ${it.seq} · ${String(it.hash).slice(0, 10)}</code></td>
+        <td><code title=${it.hash}>${it.stream} ${it.seq} · ${String(it.hash).replace("sha256:", "").slice(0, 10)}</code></td>
       </tr>`)}</tbody>
     </table></div>
     ${more && html`<button type="button" onClick=${more}>${t("more")}</button>`}
@@ -41,7 +41,7 @@ export function Audit() {
 }
 
 /** A name that no credential proved is what the caller said of itself. @param {Schemas["AuditEntry"]} it */
-const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"} (${it.actor.via})`;
+const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"}${it.actor.name === it.actor.via ? "" : ` (${it.actor.via})`}`;
 
 /** What it was about, with its own place where it has one. @param {Schemas["AuditEntry"]} it */
 function subject({ action, target, subject: id }) {

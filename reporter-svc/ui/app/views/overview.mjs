@@ -1,5 +1,5 @@
 // All rollouts, the most urgent first: healthy or not, what comes next, what is asked of whom.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { figure, percent, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
@@ -10,8 +10,14 @@ import { asked, group, groups, headline, next, shownVerdict } from "../standing.
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 /** @typedef {import("../standing.mjs").Target} Target */
 
+/** More than fill a screen: drawn first, so that one need not wait for what one does not see yet. */
+const FIRST = 24;
+
 export function Overview() {
   const dashboard = useResource("/v1/dashboard");
+  const [first, setFirst] = useState(true);
+  // After they are painted.
+  useEffect(() => setFirst(dashboard.data === null), [dashboard.data === null]);
   const now = useNow();
   const [filter, setFilter] = useState("");
   /** @type {Target[]} */
@@ -27,7 +33,7 @@ export function Overview() {
       <${Summary} all=${all} now=${now} />
       ${all.length > 8 && html`<input class="filter" type="search" placeholder=${t("overview.filter")} aria-label=${t("overview.filter")}
         value=${filter} onInput=${(/** @type {any} */ event) => setFilter(event.currentTarget.value)} />`}
-      <ul class="targets">${sorted.map(({ it, group }) => html`<${Card} key=${it.target} it=${it} group=${group} now=${now} />`)}</ul>
+      <ul class="targets">${sorted.slice(0, first ? FIRST : sorted.length).map(({ it, group }) => html`<${Card} key=${it.target} it=${it} group=${group} now=${now} />`)}</ul>
       ${sorted.length === 0 && html`<p class="quiet">${t("overview.empty")}</p>`}
     `}
   `;
@@ -53,7 +59,7 @@ function Card({ it, group, now }) {
       <span class="quiet end">${it.window ? windowText(it.window) : ""}</span>
     </div>
     <p class="headline">${headline(it, now)}</p>
-    ${it.rollback_active && html`<p class="banner"><b>${t("banner.rollback")}.</b> ${it.incident && html`<a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</p>`}
+    ${it.rollback_active && html`<p class="banner"><b>${t("banner.rollback")}</b> · ${it.incident && html`<a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</p>`}
     <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
     <${Slos} slos=${it.slos} />
     ${it.state !== "off" && it.state !== "completed" && html`<${GateBar} gate=${it.gate} />`}

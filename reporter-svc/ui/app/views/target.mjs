@@ -39,12 +39,14 @@ export function TargetView({ name, window, scheme, session }) {
   const windows = [...(decisions.data?.items ?? [])].reverse();
   /** @type {Schemas["Incident"][]} */
   const opened = incidents.data?.items ?? [];
+  // Right after a move nothing is judged yet, but what was is still there to be looked at.
+  const slos = it === undefined || it.slos.length > 0 ? it?.slos : windows[windows.length - 1]?.metrics;
   if (!it) return html`<${Heading} text=${name} /><${Waiting} of=${dashboard} />`;
   return html`
     <p><a href="#/">← ${t("target.back")}</a></p>
     <${Heading} text=${it.title ?? name} />
     <div class="row"><${Verdict} verdict=${shownVerdict(it, now)} /><span class="headline">${headline(it, now)}</span></div>
-    ${it.rollback_active && html`<div class="banner" role="alert"><b>${t("banner.rollback")}.</b> ${t("banner.rollback.detail")}
+    ${it.rollback_active && html`<div class="banner" role="alert"><b>${t("banner.rollback")}</b> · ${t("banner.rollback.detail")}
       ${it.incident && html` <a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</div>`}
     <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
     <p><b>${t("next.title")}:</b> ${next(it, now)}</p>
@@ -58,7 +60,7 @@ export function TargetView({ name, window, scheme, session }) {
       ${HOURS.map((hours) => html`<button key=${hours} type="button" aria-pressed=${String(span.ms === hours * HOUR_MS)} onClick=${() => setSpan({ ms: hours * HOUR_MS })}>${t("span.h", { n: hours })}</button>`)}
       <span class="quiet">${t("chart.zoom")}</span>
     </div>
-    <div class="cards">${it.slos.map((/** @type {Schemas["MetricVerdict"]} */ slo) => html`<${SloCard} key=${slo.metric} slo=${slo} windows=${windows} incidents=${opened} warnRatio=${it.warn_ratio ?? 0.8} scheme=${scheme} span=${span} />`)}</div>
+    <div class="cards">${(slos ?? []).map((/** @type {Schemas["MetricVerdict"]} */ slo) => html`<${SloCard} key=${slo.metric} slo=${slo} windows=${windows} incidents=${opened} warnRatio=${it.warn_ratio ?? 0.8} scheme=${scheme} span=${span} />`)}</div>
     <h2>${t("target.incidents")}</h2>
     <${Incidents} incidents=${opened} />
   `;
@@ -78,14 +80,14 @@ function SloCard({ slo, windows, incidents, warnRatio, scheme, span }) {
   </section>`;
 }
 
-/** Where the phase changed, and where incidents opened. @param {Schemas["DecisionRecord"][]} windows @param {Schemas["Incident"][]} incidents */
+/** Where the phase changed, and the windows that opened incidents. @param {Schemas["DecisionRecord"][]} windows @param {Schemas["Incident"][]} incidents */
 function marks(windows, incidents) {
   const phases = windows.flatMap((it, index) => {
     const before = windows[index - 1];
     const changed = before !== undefined && before.epoch !== it.epoch && before.phase !== it.phase;
     return changed ? [{ at: Date.parse(it.window.start), text: t("chart.phase", { phase: it.phase }), kind: /** @type {const} */ ("phase") }] : [];
   });
-  const opened = incidents.map((it) => ({ at: Date.parse(it.opened_at), text: it.id, kind: /** @type {const} */ ("incident") }));
+  const opened = incidents.map((it) => ({ at: Date.parse(it.window.end), text: it.id, kind: /** @type {const} */ ("incident") }));
   return [...phases, ...opened];
 }
 
