@@ -1,6 +1,6 @@
 // How long the first view takes with 100 gated targets and a year of history behind them, on loopback: from the start of
-// the navigation until the screen is full of cards, and until the last of them is there; each time with an empty cache.
-// Prints times of this machine, and asserts none:
+// the navigation until the screen is full of cards, and until the last of them is there; with the profile of a browser that was
+// never here, and loaded again. Prints times of this machine, and asserts none:
 //   PHASEGATE=target/release/phasegate node tests/page/first-view.mjs [targets] [days of history of each]
 // python3 seeds the SQLite file.
 import { execFileSync } from "node:child_process";
@@ -63,8 +63,10 @@ try {
   const times = [];
   for (let round = 0; round < ROUNDS; round += 1) times.push(await view());
   console.log(`${targets} targets, ${rows} decisions, ${ROUNDS} views`);
-  console.log(`first screen: ${figures(times.map((it) => it.first))}`);
-  console.log(`all cards: ${figures(times.map((it) => it.all))}`);
+  for (const [name, pick] of /** @type {const} */ ([["new profile", 0], ["loaded again", 1]])) {
+    const painted = times.map((it) => it[pick]);
+    console.log(`${name}: first screen ${figures(painted.map((it) => it.first))}; all cards ${figures(painted.map((it) => it.all))}`);
+  }
 } finally {
   await browser.close();
   await running.stop();
@@ -77,7 +79,9 @@ function figures(times) {
   return `median ${at(0.5)} ms, p95 ${at(0.95)} ms`;
 }
 
-/** @returns {Promise<{first: number, all: number}>} */
+/** @typedef {{first: number, all: number}} Painted */
+
+/** @returns {Promise<[Painted, Painted]>} */
 async function view() {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   await context.request.post(`${running.url}/v1/session`, { headers: { authorization: `Bearer ${running.tokens.vi}`, "x-phasegate-request": "1" } });
@@ -96,9 +100,14 @@ async function view() {
     }).observe(document, { childList: true, subtree: true });
     Object.assign(globalThis, { painted });
   }, targets);
+  const painted = async () => {
+    await page.waitForFunction(() => ["first", "all"].every((it) => it in /** @type {any} */ (globalThis).painted));
+    return page.evaluate(() => /** @type {any} */ (globalThis).painted);
+  };
   await page.goto(`${running.url}/`);
-  await page.waitForFunction(() => ["first", "all"].every((it) => it in /** @type {any} */ (globalThis).painted));
-  const painted = await page.evaluate(() => /** @type {any} */ (globalThis).painted);
+  const first = await painted();
+  await page.reload();
+  const again = await painted();
   await context.close();
-  return painted;
+  return [first, again];
 }

@@ -11,7 +11,7 @@ import { asked, group, groups, headline, next, shownVerdict } from "../standing.
 /** @typedef {import("../standing.mjs").Target} Target */
 
 /** More than fill a screen: drawn first, so that one need not wait for what one does not see yet. */
-const FIRST = 24;
+const FIRST = 12;
 
 export function Overview() {
   const dashboard = useResource("/v1/dashboard");
