@@ -109,8 +109,18 @@ mod tests {
         assert!(!policy.contains("unsafe"), "{policy}");
         let page = String::from_utf8(Files::get(INDEX).unwrap().data.into_owned()).unwrap();
         assert!(import_map(&page).is_some_and(|map| map.contains("preact")));
-        assert_eq!(page.matches("<script").count(), 2, "the import map and the one module");
+        assert_eq!(page.matches("<script").count(), 3, "the import map and the two modules");
         assert_eq!(page.matches("style=").count(), 0);
+    }
+
+    #[test]
+    fn every_module_of_the_first_view_is_asked_for_at_once() {
+        let page = String::from_utf8(Files::get(INDEX).unwrap().data.into_owned()).unwrap();
+        let others = ["app/ahead.mjs", "app/main.mjs", "vendor/uplot.mjs"];
+        for path in Files::iter().filter(|path| path.ends_with(".mjs") && !others.contains(&path.as_ref())) {
+            let link = format!("<link rel=\"modulepreload\" href=\"/ui/{path}\">");
+            assert!(page.contains(&link), "{link} is missing");
+        }
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub fn incident(
         rollback: it.rollback.as_ref().map(crate::machine::Transition::view),
         decisions,
         rca: it.rca.view(&it.id, it.opened_at),
+        approver: policy.map(|policy| policy.rca.approver.clone()),
         review: it.review.as_ref().map(crate::machine::review::Review::view),
         runbook: it.runbook.clone(),
         evidence: policy.map(|policy| evidence::view(it, policy)).unwrap_or_default(),

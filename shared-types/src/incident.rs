@@ -39,6 +39,9 @@ pub struct Incident {
     pub decisions: Vec<Uuid>,
     /// The root cause analysis that is asked for (GO-1).
     pub rca: Rca,
+    /// The role that confirms it and decides a review, as the policy names it; absent when the target has left the
+    /// policy.
+    pub approver: Option<String>,
     /// The governance review that opened because the RCA was overdue (GO-2).
     pub review: Option<Review>,
     /// The runbook text rendered for its rollbacks, Markdown.

@@ -10,9 +10,14 @@ let running;
 /** @type {import("playwright-core").Browser} */
 let browser;
 
+/** Phase A asks for the two approvals of the shipped policy, an incident for evidence, and `dev-lead` confirms analyses. @param {string} policy */
+const adapted = (policy) =>
+  policy
+    .replace("advance: { compliant_batches: 2, approvals: [] }", "advance: { compliant_batches: 2, approvals: [sre, dev-lead] }")
+    .replace("approver: governance, overdue: { propose: rollback } }", "approver: dev-lead, overdue: { propose: rollback } }\n    evidence: [{ item: retry_log, owner: sre }]");
+
 before(async () => {
-  // Phase A asks for the two approvals of the shipped policy.
-  running = await Running.start((policy) => policy.replace("advance: { compliant_batches: 2, approvals: [] }", "advance: { compliant_batches: 2, approvals: [sre, dev-lead] }"));
+  running = await Running.start(adapted);
   browser = await openBrowser();
 });
 
@@ -43,13 +48,14 @@ test("a rollout is started, approved by two people and moved up, all on the page
   await ana.page.getByRole("button", { name: "Approve as sre" }).click();
   const bo = await Person.arrive(browser, running, "bo");
   await bo.visit("targets/autosave");
+  const approve = bo.page.getByRole("button", { name: "Approve as dev-lead" });
+  await approve.waitFor();
   assert.equal(await bo.page.getByRole("button", { name: "Approve as sre" }).count(), 0, "it is given already");
-  await bo.page.getByRole("button", { name: "Approve as dev-lead" }).click();
+  await approve.click();
   // What one does the other sees, without a reload.
   await ana.page.getByText("given by bo").waitFor();
   await ana.page.getByText("Nothing is in the way.").waitFor();
   await ana.inspect("target");
-  running.latency.B = 5000;
   await ana.page.getByRole("button", { name: "Move up to B" }).click();
   await until("phase B", () => running.phase() === "B");
   await bo.leave();
@@ -58,19 +64,19 @@ test("a rollout is started, approved by two people and moved up, all on the page
 
 test("a violation and the recovery are watched without touching the page", async () => {
   const ana = await Person.arrive(browser, running, "ana");
-  await ana.page.getByText("Rollback active").first().waitFor({ timeout: 60_000 });
-  await ana.page.locator(".card.target.incident").waitFor();
+  running.latency.B = 5000;
+  await ana.page.locator(".card.target.incident").getByText("Rollback active").waitFor();
   await ana.inspect("overview");
-  const { incident } = await dashboard();
-  await ana.visit(`incidents/${incident}`);
+  const [{ id }] = (await running.call("vi", "GET", "/v1/incidents")).items;
+  await ana.visit(`incidents/${id}`);
   await ana.page.getByRole("button", { name: "Acknowledge" }).click();
   await ana.page.getByText(/by ana, after/).waitFor();
   await ana.page.getByText("Rollback invoked").first().waitFor();
-  await ana.page.locator(".chip", { hasText: "Recovered" }).first().waitFor({ timeout: 60_000 });
+  await ana.page.locator(".chip", { hasText: "Recovered" }).first().waitFor();
   assert.equal(running.phase(), "A", "exactly one phase down");
   await ana.inspect("incident");
   await ana.visit("");
-  await ana.page.getByText("Rollback active").waitFor({ state: "detached", timeout: 60_000 });
+  await ana.page.getByText("Rollback active").waitFor({ state: "detached" });
   await ana.leave();
 });
 
@@ -82,13 +88,30 @@ test("the analysis is submitted by one person and confirmed by another", async (
   await ana.page.getByLabel("Prevention").fill("Align outside of the lock; alert on its wait.");
   await ana.page.getByRole("button", { name: "Submit" }).click();
   await ana.page.getByText("Submitted, waiting for confirmation").waitFor();
-  assert.ok(await ana.page.getByRole("button", { name: "Confirm the analysis" }).isDisabled(), "it takes governance");
   const gov = await Person.arrive(browser, running, "gov");
-  await gov.visit(`incidents/${id}`);
-  await gov.page.getByLabel("Comment").first().fill("RCA confirmed");
-  await gov.page.getByRole("button", { name: "Confirm the analysis" }).click();
-  await ana.page.getByText("Confirmed by gov: RCA confirmed").waitFor();
-  await gov.leave();
+  for (const other of [ana, gov]) {
+    await other.visit(`incidents/${id}`);
+    assert.ok(await other.page.getByRole("button", { name: "Confirm the analysis" }).isDisabled(), "the policy names another role");
+    await other.page.getByText("Needs the role dev-lead.").first().waitFor();
+  }
+  const bo = await Person.arrive(browser, running, "bo");
+  await bo.visit(`incidents/${id}`);
+  await bo.page.getByLabel("Comment").first().fill("RCA confirmed");
+  await bo.page.getByRole("button", { name: "Confirm the analysis" }).click();
+  await ana.page.getByText("Confirmed by bo: RCA confirmed").waitFor();
+  for (const person of [gov, bo, ana]) await person.leave();
+});
+
+test("evidence is signed by the role that owns it", async () => {
+  const [{ id }] = (await running.call("vi", "GET", "/v1/incidents")).items;
+  const ana = await Person.arrive(browser, running, "ana");
+  await ana.visit(`incidents/${id}`);
+  const item = ana.page.locator("[data-item=retry_log]");
+  await item.getByText("Sign", { exact: true }).first().click();
+  await item.getByLabel("Comment").fill("Read it all");
+  await item.getByLabel("Follow-up task").fill("Alert on the lock's wait");
+  await item.getByRole("button", { name: "Sign" }).click();
+  await item.getByText("by ana").waitFor();
   await ana.leave();
 });
 
@@ -100,9 +123,33 @@ test("a window says why, by keyboard alone", async () => {
   await vi.page.keyboard.press("ArrowLeft");
   await vi.page.keyboard.press("Enter");
   await vi.page.getByRole("heading", { name: /^Why: window/ }).waitFor();
+  await vi.page.locator(".chart canvas").nth(3).waitFor();
   await vi.page.getByText("Recomputed: comes out the same.").waitFor();
   assert.ok(await vi.page.getByRole("button", { name: /Approve as/ }).first().isDisabled(), "a viewer approves nothing");
+  await vi.page.getByText("Needs the role sre.").first().waitFor();
   await vi.inspect("explanation");
+  await vi.page.getByRole("button", { name: "Close" }).press("Enter");
+  assert.match((await vi.focused("class")) ?? "", /^cell/, "back on the window that was explained");
+  await vi.leave();
+});
+
+test("the Tab key finds its way: to the content, along the page, through a chart's time", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  await vi.page.reload();
+  await vi.page.getByRole("heading", { name: "Rollouts", level: 1 }).waitFor();
+  await vi.page.keyboard.press("Tab");
+  await vi.page.keyboard.press("Enter");
+  assert.equal(await vi.focused("id"), "heading", "past the navigation");
+  await vi.page.getByRole("link", { name: "AutoSave" }).press("Enter");
+  await vi.page.getByRole("heading", { name: "AutoSave", level: 1 }).waitFor();
+  await until("a view that begins at its heading", async () => (await vi.focused("id")) === "heading");
+  const hour = vi.page.getByRole("button", { name: "1 h", exact: true });
+  await hour.press("Enter");
+  assert.equal(await hour.getAttribute("aria-pressed"), "true");
+  assert.match((await vi.page.getByRole("img", { name: /^Save latency, p95: newest/ }).getAttribute("aria-label")) ?? "", /limit 2\.5 s/, "a chart says in words what it shows");
+  const table = vi.page.getByRole("region", { name: "Save latency, p95" }).first();
+  await table.getByText("As a table").press("Enter");
+  await table.getByRole("columnheader", { name: "Observed" }).waitFor();
   await vi.leave();
 });
 
@@ -112,11 +159,14 @@ test("the lab shows what other limits would have decided, and the diff to propos
   const limit = vi.page.getByRole("spinbutton", { name: /Save latency/ });
   await limit.fill("0.3");
   await limit.press("Enter");
-  await vi.page.getByText(/[1-9]\d* verdicts change/).waitFor();
+  await vi.page.getByText(/Verdicts changed: [1-9]/).waitFor();
+  await vi.page.getByText("autosave phase A: save_latency_p95 ≤ 2.5 s → ≤ 0.3 s (stricter)").waitFor();
   const diff = await vi.page.locator("pre.diff").innerText();
   assert.match(diff, /^-.*save_latency_p95: 2\.5s/m);
   assert.match(diff, /^\+.*save_latency_p95: 0\.3s/m);
   await vi.inspect("lab");
+  await vi.page.getByRole("slider", { name: /Error rate/ }).press("ArrowRight");
+  await vi.page.getByText(/autosave phase A: error_rate ≤ 1 % →/).waitFor();
   await vi.leave();
 });
 
@@ -129,9 +179,16 @@ test("messages and acts can be searched, and the chain of acts verifies", async 
   await vi.visit("audit");
   await vi.page.getByRole("button", { name: "Verify the chain" }).click();
   await vi.page.getByText(/The chain is whole/).waitFor();
-  await vi.page.getByLabel("Search the acts").fill("gov");
-  await vi.page.getByRole("cell", { name: "gov (api)", exact: true }).first().waitFor();
+  await vi.page.getByLabel("Search the acts").fill("rca.confirmed");
+  const act = vi.page.getByRole("cell", { name: "bo (api)", exact: true });
+  const more = vi.page.getByRole("button", { name: "Show more" });
+  await act.or(more).first().waitFor();
+  while (!(await act.isVisible())) await more.click();
   await vi.inspect("audit");
+  // A decision's row leads to why it was decided so.
+  await vi.page.getByLabel("Search the acts").fill("decision.received");
+  await vi.page.getByRole("row").nth(1).getByRole("link").last().click();
+  await vi.page.getByRole("heading", { name: /^Why: window/ }).waitFor();
   await vi.leave();
 });
 
@@ -165,14 +222,53 @@ test("a change by cookie alone, from elsewhere, is refused", async () => {
   await ana.leave();
 });
 
+test("the page runs no script but its own", async () => {
+  const page = await (await browser.newContext()).newPage();
+  const answer = await page.goto(`${running.url}/`);
+  assert.match(answer?.headers()["content-security-policy"] ?? "", /^default-src 'none'/);
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  const injected = page.evaluate(() => {
+    document.body.innerHTML = "<img src=x onerror=alert(1)>";
+  });
+  await assert.rejects(injected, /TrustedHTML/);
+  await page.context().close();
+});
+
+test("a target whose verdict is overdue is silent, whatever its last verdict was", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  await vi.page.route("**/v1/dashboard", async (route) => {
+    const response = await route.fetch();
+    const dashboard = await response.json();
+    for (const it of dashboard.targets) Object.assign(it, { verdict: "ok", incident: null, rollback_active: false, state: "gated", phase: "A", expected_by: "2020-01-01T00:00:00.000Z" });
+    await route.fulfill({ response, json: dashboard });
+  });
+  await vi.page.locator(".card.target.silent").getByText("Silent: a verdict was due").waitFor();
+  assert.equal(await vi.page.locator(".card.target .verdict.ok").count(), 0);
+  await vi.inspect("silent");
+  await vi.page.unrouteAll({ behavior: "ignoreErrors" });
+  await vi.leave();
+});
+
+test("after a restart of the service the page listens again, by itself", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  await vi.page.locator(".stream.live").waitFor();
+  await running.halt();
+  await vi.page.getByText("Reconnecting").waitFor();
+  await running.launch();
+  await vi.page.locator(".stream.live").waitFor();
+  await vi.page.getByRole("heading", { name: "Rollouts", level: 1 }).waitFor();
+  await vi.context.close();
+});
+
 test("when the service is gone the page says so and comes back by itself", async () => {
   const vi = await Person.arrive(browser, running, "vi");
   process.kill(/** @type {number} */ (running.child?.pid), "SIGSTOP");
   try {
-    await vi.page.getByText("This page may be wrong.").waitFor({ timeout: 90_000 });
+    await vi.page.getByText("This page may be wrong.").waitFor();
+    await vi.inspect("stale");
   } finally {
     process.kill(/** @type {number} */ (running.child?.pid), "SIGCONT");
   }
-  await vi.page.getByText("This page may be wrong.").waitFor({ state: "detached", timeout: 60_000 });
+  await vi.page.getByText("This page may be wrong.").waitFor({ state: "detached" });
   await vi.context.close();
 });

@@ -3,12 +3,16 @@ import { execFileSync, spawn } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const root = join(here, "..", "..");
-const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "phasegate");
+/** The debug build, as the tests have just made it; for figures another one. */
+const binary = resolve(process.env.PHASEGATE ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "phasegate"));
+
+/** How long a condition is waited for: far beyond what a busy machine takes, so that only what never comes fails. */
+export const PATIENCE_MS = 90_000;
 
 /** People and the roles they hold. */
 const PEOPLE = {
@@ -31,9 +35,9 @@ function freePort() {
   });
 }
 
-/** Waits until a condition holds. @template T @param {string} what @param {() => Promise<T> | T} look @param {number} [seconds] */
-export async function until(what, look, seconds = 60) {
-  const end = Date.now() + seconds * 1000;
+/** Waits until a condition holds. @template T @param {string} what @param {() => Promise<T> | T} look */
+export async function until(what, look) {
+  const end = Date.now() + PATIENCE_MS;
   let last;
   while (Date.now() < end) {
     try {
@@ -44,16 +48,24 @@ export async function until(what, look, seconds = 60) {
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`${what} did not happen within ${seconds} s${last ? `: ${last}` : ""}`);
+  throw new Error(`${what} did not happen within ${PATIENCE_MS / 1000} s${last ? `: ${last}` : ""}`);
 }
 
 /** Phasegate in a process of its own. */
 export class Running {
   /** @param {(policy: string) => string} [adapt] */
-  static async start(adapt = (policy) => policy) {
+  static async start(adapt) {
     const running = new Running();
-    running.directory = mkdtempSync(join(tmpdir(), "phasegate-page-"));
-    const inside = (/** @type {string} */ name) => join(running.directory, name);
+    await running.prepare(adapt);
+    await running.launch();
+    running.feed();
+    return running;
+  }
+
+  /** @param {(policy: string) => string} [adapt] */
+  async prepare(adapt = (policy) => policy) {
+    this.directory = mkdtempSync(join(tmpdir(), "phasegate-page-"));
+    const inside = (/** @type {string} */ name) => join(this.directory, name);
     mkdirSync(inside("telemetry"));
     writeFileSync(inside("flag"), "off");
     const policy = readFileSync(join(root, "tests/fixtures/policy.fast.yaml"), "utf8")
@@ -62,40 +74,43 @@ export class Running {
       .replaceAll("@TEMPLATES@", join(root, "templates/alerts"))
       .replaceAll("@TELEMETRY@", inside("telemetry"));
     writeFileSync(inside("policy.yaml"), adapt(policy));
-    running.tokens = running.makeTokens(inside("tokens"));
+    this.tokens = this.makeTokens(inside("tokens"));
     const [collector, analyzer, reporter] = await Promise.all([freePort(), freePort(), freePort()]);
-    running.url = `http://127.0.0.1:${reporter}`;
-    const log = inside("log");
-    writeFileSync(log, "");
-    running.child = spawn(binary, ["up"], {
-      cwd: running.directory,
-      env: {
-        PATH: process.env.PATH,
-        PHASEGATE_POLICY: inside("policy.yaml"),
-        PHASEGATE_DATA_DIR: inside("data"),
-        PHASEGATE_TOKENS: inside("tokens"),
-        PHASEGATE_SERVICE_TOKEN: running.tokens.all,
-        PHASEGATE_LOG: "json",
-        PHASEGATE_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
-        PHASEGATE_ANALYZER_LISTEN: `127.0.0.1:${analyzer}`,
-        PHASEGATE_REPORTER_LISTEN: `127.0.0.1:${reporter}`,
-        PHASEGATE_COLLECTOR_URL: `http://127.0.0.1:${collector}`,
-        PHASEGATE_ANALYZER_URL: `http://127.0.0.1:${analyzer}`,
-        PHASEGATE_REPORTER_URL: `http://127.0.0.1:${reporter}`,
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [running.child.stdout, running.child.stderr]) stream?.on("data", (text) => appendFileSync(log, text));
-    await until("the reporter's start", async () => {
-      if (running.child?.exitCode !== null) throw new Error(`phasegate up ended: ${readFileSync(log, "utf8").slice(-2000)}`);
-      return (await fetch(`${running.url}/readyz`)).ok;
-    });
-    running.feed();
-    return running;
+    this.url = `http://127.0.0.1:${reporter}`;
+    this.analyzerUrl = `http://127.0.0.1:${analyzer}`;
+    this.environment = {
+      PATH: process.env.PATH,
+      PHASEGATE_POLICY: inside("policy.yaml"),
+      PHASEGATE_DATA_DIR: inside("data"),
+      PHASEGATE_TOKENS: inside("tokens"),
+      PHASEGATE_SERVICE_TOKEN: this.tokens.all,
+      PHASEGATE_LOG: "json",
+      PHASEGATE_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
+      PHASEGATE_ANALYZER_LISTEN: `127.0.0.1:${analyzer}`,
+      PHASEGATE_REPORTER_LISTEN: `127.0.0.1:${reporter}`,
+      PHASEGATE_COLLECTOR_URL: `http://127.0.0.1:${collector}`,
+      PHASEGATE_ANALYZER_URL: `http://127.0.0.1:${analyzer}`,
+      PHASEGATE_REPORTER_URL: `http://127.0.0.1:${reporter}`,
+    };
+  }
+
+  /** Starts the process, and waits until it serves. */
+  async launch() {
+    const log = join(this.directory, "log");
+    const child = spawn(binary, ["up"], { cwd: this.directory, env: this.environment, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = child;
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => appendFileSync(log, text));
+    const ended = new Promise((_, reject) => child.once("exit", () => reject(new Error(`phasegate up ended: ${readFileSync(log, "utf8").slice(-2000)}`))));
+    // Later it may end as it likes.
+    ended.catch(() => {});
+    await Promise.race([ended, until("the reporter's start", async () => (await fetch(`${this.url}/readyz`)).ok)]);
   }
 
   directory = "";
+  /** @type {NodeJS.ProcessEnv} */
+  environment = {};
   url = "";
+  analyzerUrl = "";
   /** @type {Record<string, string>} */
   tokens = {};
   /** @type {import("node:child_process").ChildProcess | null} */
@@ -109,7 +124,7 @@ export class Running {
   makeTokens(file) {
     const tokens = Object.entries(PEOPLE).map(([name, roles]) => {
       const flags = roles.flatMap((role) => ["--role", role]);
-      const token = execFileSync(binary, ["token", "create", "--name", name, ...flags, "--file", file], { encoding: "utf8" });
+      const token = execFileSync(binary, ["token", "create", "--name", name, ...flags, "--file", file], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
       return [name, token.trim().split("\n").pop() ?? ""];
     });
     return Object.fromEntries(tokens);
@@ -134,9 +149,9 @@ export class Running {
     }, 200);
   }
 
-  /** A call of the API as somebody. @param {string} who @param {string} method @param {string} path @param {unknown} [body] */
-  async call(who, method, path, body) {
-    const response = await fetch(this.url + path, {
+  /** A call of the API as somebody. @param {string} who @param {string} method @param {string} path @param {unknown} [body] @param {string} [base] */
+  async call(who, method, path, body, base = this.url) {
+    const response = await fetch(base + path, {
       method,
       headers: { authorization: `Bearer ${this.tokens[who]}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -147,14 +162,19 @@ export class Running {
     return answer;
   }
 
-  async stop() {
-    clearInterval(this.feeding);
+  /** Ends the process as a service manager would. */
+  async halt() {
     const child = this.child;
     if (child && child.exitCode === null) {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGTERM");
       await ended;
     }
+  }
+
+  async stop() {
+    clearInterval(this.feeding);
+    await this.halt();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

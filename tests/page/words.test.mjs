@@ -1,4 +1,4 @@
-// Texts: both languages have the same keys and the same places, and none is left over.
+// What the page says of itself: both languages have the same texts, none is left over, and roles are those of the API.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +14,18 @@ test("both languages say the same things", () => {
   for (const [key, text] of Object.entries(en)) {
     const other = places(/** @type {Record<string, string>} */ (ja)[key] ?? "");
     assert.ok(other.every((place) => places(text).includes(place)), `${key}: ${other} are not all in “${text}”`);
+  }
+});
+
+test("the page asks for the roles that the API declares", () => {
+  const source = readFileSync(join(app, "session.mjs"), "utf8");
+  const api = JSON.parse(readFileSync(join(app, "../../../openapi/reporter.json"), "utf8"));
+  const calls = Object.values(api.paths).flatMap((path) => Object.values(/** @type {Record<string, any>} */ (path)));
+  const said = [...source.matchAll(/^  (\w+): (\[".*"\]),$/gm)];
+  assert.ok(said.length > 0);
+  for (const [, name, roles] of said) {
+    const call = calls.find((it) => it.operationId === name);
+    assert.deepEqual(JSON.parse(roles ?? ""), call?.security[0].bearer, name);
   }
 });
 

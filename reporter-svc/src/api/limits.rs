@@ -78,6 +78,8 @@ pub(super) struct Draft {
     pub(super) version: String,
     /// Unified, against the policy in force; empty when nothing differs.
     pub(super) diff: String,
+    /// The same in words, and whether it makes protection stricter or looser.
+    pub(super) changes: Vec<String>,
 }
 
 /// The limits in force, by target and phase.
@@ -116,7 +118,9 @@ pub(super) async fn draft(
     }
     let changes: Vec<LimitChange> = request.changes.into_iter().map(Into::into).collect();
     let draft = policy.with_limits(&changes).map_err(|error| refused(&error))?;
-    Ok(Json(Draft { diff: diff(policy, &draft), text: draft.text.to_string(), version: draft.version }))
+    let changes = policy.diff(&draft).changes.iter().map(ToString::to_string).collect();
+    let (diff, text) = (diff(policy, &draft), draft.text.to_string());
+    Ok(Json(Draft { text, version: draft.version, diff, changes }))
 }
 
 impl From<DraftChange> for LimitChange {

@@ -407,6 +407,9 @@ async fn only_the_approver_of_the_policy_rules() {
         let (status, answer) = crate::api::call_with(&app, "POST", &path, body, &headers).await;
         assert_eq!(status, expected, "{answer}");
     }
+    let (_, shown) =
+        crate::api::call_with(&app, "GET", INCIDENT, None, &[("authorization", "Bearer gov")]).await;
+    assert_eq!(shown["approver"], "governance", "so that a page can tell who is asked");
     assert_eq!(
         rig.incident().await.rca.confirmed_by.as_deref(),
         Some("gov"),

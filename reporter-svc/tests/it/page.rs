@@ -103,6 +103,9 @@ async fn other_limits_are_drafted_and_wrong_ones_refused() {
     assert_eq!(status, StatusCode::OK);
     let diff = draft["diff"].as_str().unwrap();
     assert!(diff.contains("-") && diff.contains("+        thresholds: { save_latency_p95: 1.5s"), "{diff}");
+    // The rig asks for fewer approvals than its policy's text, which is thus told too.
+    let words = json!("autosave phase B: save_latency_p95 ≤ 2 s → ≤ 1.5 s (stricter)");
+    assert!(draft["changes"].as_array().unwrap().contains(&words), "{}", draft["changes"]);
     assert_ne!(draft["version"], limits["version"]);
     assert_eq!(call(&app, "GET", "/v1/limits", None).await.1, limits);
 

@@ -55,8 +55,23 @@ export async function call(method, path, body, headers = {}) {
   return value;
 }
 
+/** What was asked for ahead, each answer for its first taker. @type {Map<string, Promise<any>>} */
+const early = new Map();
+
+/** Asks for what will be shown, before there is a view that shows it. @param {string} path */
+export function ahead(path) {
+  const answer = call("GET", path);
+  // Whoever takes it is told.
+  answer.catch(() => {});
+  early.set(path, answer);
+}
+
 /** @param {string} path */
-export const get = (path) => call("GET", path);
+export function get(path) {
+  const answer = early.get(path) ?? call("GET", path);
+  early.delete(path);
+  return answer;
+}
 /** @param {string} path @param {unknown} body */
 export const post = (path, body) => call("POST", path, body);
 /** @param {string} path @param {unknown} body */

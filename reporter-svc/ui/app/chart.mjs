@@ -1,6 +1,5 @@
 // One metric over time: what was observed, its limit, its warning line, and what happened to the rollout meanwhile.
-import { useEffect, useRef } from "preact/hooks";
-import UPlot from "uplot";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { clockTime, dayTime, figure } from "./format.mjs";
 import { html } from "./html.mjs";
 import { named, t, useLanguage } from "./i18n.mjs";
@@ -9,10 +8,30 @@ import { named, t, useLanguage } from "./i18n.mjs";
 /** @typedef {{at: number, text: string, kind: "phase" | "incident"}} Mark */
 /** @typedef {{end: number, observed: number | null, threshold: number, verdict: string}} Point */
 
-const HEIGHT = 190;
-/** A limit holds for the whole window that ends where it is drawn. */
-const stepped = UPlot.paths.stepped?.({ align: -1 });
-const sync = UPlot.sync("phasegate");
+const HEIGHT = 210;
+/** Above the plot, for the names of marks; on its right, for the last time's text. */
+const PADDING = [30, 28, 0, 0];
+/** Charts of one page move their cursors together. */
+const SYNC = "phasegate";
+
+/** The library, once a first chart is drawn: to load it takes as long as all else, and most views have no chart. @type {typeof import("uplot") | null} */
+let library = null;
+
+function useLibrary() {
+  const [UPlot, set] = useState(() => library);
+  useEffect(() => {
+    if (UPlot !== null) return undefined;
+    let left = false;
+    void import("uplot").then((module) => {
+      library = module.default;
+      if (!left) set(() => library);
+    });
+    return () => {
+      left = true;
+    };
+  }, []);
+  return UPlot;
+}
 
 /** @param {string} name */
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -26,7 +45,7 @@ const drawMarks = (marks) => (plot) => {
   const { left, top, width, height } = plot.bbox;
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-  for (const [index, mark] of marks.entries()) {
+  for (const mark of marks) {
     const x = plot.valToPos(mark.at / 1000, "x", true);
     if (x < left || x > left + width) continue;
     ctx.strokeStyle = ctx.fillStyle = colour(mark.kind === "incident" ? "--violation" : "--quiet");
@@ -36,21 +55,24 @@ const drawMarks = (marks) => (plot) => {
     ctx.moveTo(x, top);
     ctx.lineTo(x, top + height);
     ctx.stroke();
-    const right = x + ctx.measureText(mark.text).width + 6 > left + width;
+    const right = x + ctx.measureText(mark.text).width > left + width;
     ctx.textAlign = right ? "right" : "left";
-    ctx.fillText(mark.text, x + (right ? -4 : 4) * devicePixelRatio, top + (mark.kind === "incident" ? 37 : 11 + (index % 2) * 13) * devicePixelRatio);
+    ctx.fillText(mark.text, x, top - (mark.kind === "incident" ? 18 : 5) * devicePixelRatio);
   }
   ctx.restore();
 };
 
-/** @param {string} metric @param {string} unit @param {Mark[]} marks @param {number} width */
-function options(metric, unit, marks, width) {
+/** @param {typeof import("uplot")} UPlot @param {string} metric @param {string} unit @param {Mark[]} marks @param {number} width */
+function options(UPlot, metric, unit, marks, width) {
+  // A limit holds for the whole window that ends where it is drawn.
+  const stepped = UPlot.paths.stepped?.({ align: -1 });
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
   const value = (/** @type {any} */ _, /** @type {number | null} */ it) => figure(it, unit);
   return {
     width,
     height: HEIGHT,
-    cursor: { sync: { key: sync.key }, drag: { x: true, y: false } },
+    padding: PADDING,
+    cursor: { sync: { key: SYNC }, drag: { x: true, y: false } },
     legend: { live: true },
     scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high > 0 ? high * 1.12 : 1] } },
     axes: [
@@ -68,11 +90,15 @@ function options(metric, unit, marks, width) {
 }
 
 /**
- * @param {{metric: string, unit: string, points: Point[], warnRatio: number, marks: Mark[], theme: string}} props
+ * `span` is the time up to the newest point that is shown; a new object each time it is chosen, so that choosing it
+ * again undoes a zoom.
+ * @param {{metric: string, unit: string, points: Point[], warnRatio: number, marks: Mark[], scheme: string, span: {ms: number}}} props
  */
-export function Chart({ metric, unit, points, warnRatio, marks, theme }) {
+export function Chart({ metric, unit, points, warnRatio, marks, scheme, span }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
+  const shown = useRef(/** @type {{span: unknown, min: number, max: number} | null} */ (null));
+  const UPlot = useLibrary();
   const language = useLanguage();
   const data = [
     points.map((it) => it.end / 1000),
@@ -80,28 +106,35 @@ export function Chart({ metric, unit, points, warnRatio, marks, theme }) {
     points.map((it) => it.threshold),
     points.map((it) => (it.threshold > 0 ? it.threshold * warnRatio : null)),
   ];
-  const shape = JSON.stringify([metric, unit, theme, language, marks, points.length === 0]);
+  const shape = JSON.stringify([metric, unit, scheme, language, marks, points.length === 0, UPlot === null]);
   useEffect(() => {
     const element = place.current;
-    if (element === null || points.length === 0) return undefined;
+    if (element === null || points.length === 0 || UPlot === null) return undefined;
     const width = () => Math.max(240, element.clientWidth);
-    plot.current = new UPlot(/** @type {any} */ (options(metric, unit, marks, width())), /** @type {any} */ (data), element);
+    plot.current = new UPlot(/** @type {any} */ (options(UPlot, metric, unit, marks, width())), /** @type {any} */ (data), element);
     const watch = new ResizeObserver(() => plot.current?.setSize({ width: width(), height: HEIGHT }));
     watch.observe(element);
     return () => {
       watch.disconnect();
       plot.current?.destroy();
       plot.current = null;
+      shown.current = null;
     };
   }, [shape]);
   useEffect(() => {
     // A zoomed view stays where it is while new windows come in.
     const drawn = plot.current;
     if (drawn === null) return;
-    const all = drawn.data[0];
-    const zoomed = all.length > 1 && (drawn.scales.x.min > all[0] || drawn.scales.x.max < all[all.length - 1]);
-    drawn.setData(data, !zoomed);
-  }, [JSON.stringify(data)]);
+    const { min, max } = drawn.scales.x;
+    const before = shown.current;
+    const zoomed = before !== null && before.span === span && (min !== before.min || max !== before.max);
+    drawn.setData(data, false);
+    if (zoomed) return void drawn.setScale("x", { min, max });
+    const newest = (points[points.length - 1]?.end ?? 0) / 1000;
+    const oldest = (points[0]?.end ?? 0) / 1000;
+    drawn.setScale("x", { min: Math.max(Math.min(oldest, newest - 1), newest - span.ms / 1000), max: newest });
+    shown.current = { span, min: drawn.scales.x.min, max: drawn.scales.x.max };
+  }, [shape, JSON.stringify(data), span]);
 
   if (points.length === 0) return html`<p class="quiet">${t("chart.empty")}</p>`;
   const seen = points.map((it) => it.observed).filter((it) => it !== null);

@@ -3,24 +3,41 @@ import { currentLanguage, t } from "./i18n.mjs";
 
 const locale = () => (currentLanguage() === "ja" ? "ja-JP" : "en-GB");
 
+/** Formats cost far more to make than to use, and a page of many targets uses thousands a second. @type {Map<string, any>} */
+const formats = new Map();
+
+/** @template T @param {string} kind @param {(locale: string) => T} make @returns {T} */
+function format(kind, make) {
+  const key = `${locale()} ${kind}`;
+  if (!formats.has(key)) formats.set(key, make(locale()));
+  return formats.get(key);
+}
+
+/** @param {number} value @param {number} maximumFractionDigits */
+const number = (value, maximumFractionDigits) => format(`number ${maximumFractionDigits}`, (locale) => new Intl.NumberFormat(locale, { maximumFractionDigits })).format(value);
+
+const clock = () => format("clock", (locale) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" }));
+const clockMinutes = () => format("minutes", (locale) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }));
+const day = () => format("day", (locale) => new Intl.DateTimeFormat(locale, { month: "short", day: "numeric" }));
+
 /** @param {number | null | undefined} value @param {string} unit */
 export function figure(value, unit) {
   if (value === null || value === undefined) return "–";
   const digits = value === 0 || Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-  const text = new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
+  const text = number(value, digits);
   return unit === "" ? text : unit === "%" ? `${text} %` : `${text} ${unit}`;
 }
 
 /** @param {number | null | undefined} ratio */
 export function percent(ratio) {
   if (ratio === null || ratio === undefined) return "–";
-  return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: ratio < 0.1 ? 1 : 0 }).format(ratio * 100)} %`;
+  return `${number(ratio * 100, ratio < 0.1 ? 1 : 0)} %`;
 }
 
 /** @param {string | number | null | undefined} at */
 export function clockTime(at) {
   if (at === null || at === undefined) return "–";
-  return new Date(at).toLocaleTimeString(locale(), { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return clock().format(new Date(at));
 }
 
 /** Day and time; the day only when it is not today. @param {string | number | null | undefined} at */
@@ -29,22 +46,27 @@ export function dayTime(at) {
   const date = new Date(at);
   const today = date.toDateString() === new Date().toDateString();
   if (today) return clockTime(at);
-  return `${date.toLocaleDateString(locale(), { month: "short", day: "numeric" })} ${clockTime(at)}`;
+  return `${day().format(date)} ${clockTime(at)}`;
 }
 
 /** A window, by the clock. @param {{start: string, end: string} | null | undefined} window */
 export function windowText(window) {
   if (!window) return "–";
   const short = Date.parse(window.end) - Date.parse(window.start) < 60_000;
-  /** @type {Intl.DateTimeFormatOptions} */
-  const options = { hour: "2-digit", minute: "2-digit", ...(short ? { second: "2-digit" } : {}) };
-  const one = (/** @type {string} */ at) => new Date(at).toLocaleTimeString(locale(), options);
+  const one = (/** @type {string} */ at) => (short ? clock() : clockMinutes()).format(new Date(at));
   return `${one(window.start)}–${one(window.end)}`;
+}
+
+/** A text of the service, with its windows and times by the clock. @param {string} text */
+export function readable(text) {
+  return text
+    .replace(/(\d{4}-\d\d-\d\dT)([\d:.]+Z)\/(\d{4}-\d\d-\d\dT)?([\d:.]+Z)/g, (_, day, start, otherDay, end) => windowText({ start: day + start, end: (otherDay ?? day) + end }))
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (at) => dayTime(at));
 }
 
 /** `3 d 4 h`, `12 min 5 s`, `1.2 s`, `40 ms`: two units at most. @param {number} ms */
 export function span(ms) {
-  if (Math.abs(ms) < 100) return t("span.ms", { n: Math.round(Math.abs(ms)) });
+  if (ms !== 0 && Math.abs(ms) < 100) return t("span.ms", { n: Math.round(Math.abs(ms)) });
   const all = Math.abs(ms) / 1000;
   if (all < 10 && all % 1 !== 0) return t("span.s", { n: all.toFixed(1) });
   const whole = Math.round(all);

@@ -1,6 +1,6 @@
 // What is shown follows the service: a stream says that something changed, and what is on the page is fetched again.
 // A poll is the safety net. When neither works for a while the page is stale, and says so: silence is never green.
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem, get } from "./api.mjs";
 
 const POLL_MS = 15_000;
@@ -97,24 +97,27 @@ export function useResource(path, { live = true } = {}) {
   const { revision } = usePulse();
   const [state, set] = useState(/** @type {{path: string | null, data: any, error: Error | null}} */ ({ path: null, data: null, error: null }));
   const [asked, ask] = useState(0);
-  const last = useRef(0);
-  useEffect(() => {
+  const last = useRef({ path: /** @type {string | null} */ (null), at: 0 });
+  // Before the paint: a first view does not wait for a frame that shows nothing.
+  useLayoutEffect(() => {
     if (path === null) return undefined;
-    let dropped = false;
-    const wait = state.path === path ? Math.max(0, APART_MS - (Date.now() - last.current)) : 0;
-    const timer = setTimeout(async () => {
-      last.current = Date.now();
+    let left = false;
+    const look = async () => {
+      last.current = { path, at: Date.now() };
       try {
         const data = await get(path);
         heard(data?.updated_at);
-        if (!dropped) set({ path, data, error: null });
+        // An answer counts even if news came meanwhile: the next look is on its way.
+        if (last.current.path === path) set({ path, data, error: null });
       } catch (error) {
         if (error instanceof Problem) heard();
-        if (!dropped) set((before) => ({ path, data: before.path === path ? before.data : null, error: /** @type {Error} */ (error) }));
+        if (!left) set((before) => ({ path, data: before.path === path ? before.data : null, error: /** @type {Error} */ (error) }));
       }
-    }, wait);
+    };
+    const wait = last.current.path === path ? Math.max(0, APART_MS - (Date.now() - last.current.at)) : 0;
+    const timer = wait > 0 ? setTimeout(look, wait) : void look();
     return () => {
-      dropped = true;
+      left = true;
       clearTimeout(timer);
     };
   }, [path, live ? revision : 0, asked]);

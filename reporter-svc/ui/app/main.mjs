@@ -1,12 +1,12 @@
 // The page: who is signed in, where one is, and whether what is shown can be trusted.
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { Problem } from "./api.mjs";
 import { ago, clockTime } from "./format.mjs";
 import { html } from "./html.mjs";
 import { setLanguage, t, useLanguage } from "./i18n.mjs";
 import { connect, disconnect, isStale, useNow, usePulse } from "./live.mjs";
-import { ErrorNote } from "./parts.mjs";
+import { ErrorNote, leaveFocus } from "./parts.mjs";
 import { signOut, whoAmI } from "./session.mjs";
 import { Audit } from "./views/audit.mjs";
 import { IncidentView } from "./views/incident.mjs";
@@ -26,9 +26,9 @@ function useRoute() {
   const [route, set] = useState(here());
   useEffect(() => {
     const moved = () => {
+      leaveFocus();
       set(here());
       scrollTo(0, 0);
-      document.getElementById("heading")?.focus({ preventScroll: true });
     };
     addEventListener("hashchange", moved);
     return () => removeEventListener("hashchange", moved);
@@ -36,22 +36,31 @@ function useRoute() {
   return route;
 }
 
-/** @returns {[string, () => void]} */
+const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
+
+/** What was chosen, and what that means now. @returns {{theme: string, scheme: "light" | "dark", turn: () => void}} */
 function useTheme() {
   const [theme, set] = useState(/** @type {string} */ (localStorage.getItem(THEME_KEY) ?? "auto"));
+  const [dark, setDark] = useState(systemIsDark.matches);
+  useEffect(() => {
+    const changed = () => setDark(systemIsDark.matches);
+    systemIsDark.addEventListener("change", changed);
+    return () => systemIsDark.removeEventListener("change", changed);
+  }, []);
+  const scheme = theme === "dark" || (theme !== "light" && dark) ? "dark" : "light";
   // Before the first drawing, so that charts find their colours.
-  document.documentElement.dataset["theme"] = theme;
+  document.documentElement.dataset["theme"] = scheme;
   const turn = () => {
     const next = THEMES[(THEMES.findIndex((it) => it === theme) + 1) % THEMES.length] ?? "auto";
     localStorage.setItem(THEME_KEY, next);
     set(next);
   };
-  return [theme, turn];
+  return { theme, scheme, turn };
 }
 
 function Page() {
   useLanguage();
-  const [theme, turnTheme] = useTheme();
+  const { theme, scheme, turn } = useTheme();
   const route = useRoute();
   const [state, set] = useState(/** @type {{session: Session | null, known: boolean, ended: boolean, error: Error | null}} */ ({ session: null, known: false, ended: false, error: null }));
   const enter = (/** @type {Session} */ session) => {
@@ -69,7 +78,7 @@ function Page() {
       }
     }
   };
-  useEffect(() => void ask(), []);
+  useLayoutEffect(() => void ask(), []);
   const pulse = usePulse();
   useEffect(() => {
     // A lost stream may mean that the session has ended.
@@ -82,26 +91,26 @@ function Page() {
   };
   return html`
     <a class="skip" href="#heading" onClick=${(/** @type {Event} */ event) => { event.preventDefault(); document.getElementById("heading")?.focus(); }}>${t("nav.skip")}</a>
-    <${Top} route=${route} session=${state.session} theme=${theme} turnTheme=${turnTheme} leave=${leave} />
+    <${Top} route=${route} session=${state.session} theme=${theme} turnTheme=${turn} leave=${leave} />
     <${Freshness} />
     <main>
       <${ErrorNote} error=${state.error} />
-      ${state.session ? view(route, theme, state.session) : state.known && state.error === null && html`<${SignIn} ended=${state.ended} entered=${enter} />`}
+      ${state.session ? view(route, scheme, state.session) : state.known && state.error === null && html`<${SignIn} ended=${state.ended} entered=${enter} />`}
     </main>
   `;
 }
 
-/** @param {string[]} route @param {string} theme @param {Session} session */
-function view([place = "", name = ""], theme, session) {
+/** @param {string[]} route @param {string} scheme @param {Session} session */
+function view([place = "", name = "", part = ""], scheme, session) {
   switch (place) {
     case "targets":
-      return html`<${TargetView} key=${name} name=${name} theme=${theme} session=${session} />`;
+      return html`<${TargetView} key=${`${name}/${part}`} name=${name} window=${part} scheme=${scheme} session=${session} />`;
     case "incidents":
       return html`<${IncidentView} key=${name} id=${name} session=${session} />`;
     case "lab":
       return html`<${Lab} />`;
     case "messages":
-      return html`<${Messages} />`;
+      return html`<${Messages} session=${session} />`;
     case "audit":
       return html`<${Audit} />`;
     default:
@@ -121,16 +130,26 @@ function Top({ route, session, theme, turnTheme, leave }) {
       ${session && html`<${Stream} />`}
       <button type="button" class="plain" lang=${language === "ja" ? "en" : "ja"} onClick=${() => setLanguage(language === "ja" ? "en" : "ja")}>${t("language.other")}</button>
       <button type="button" class="plain" onClick=${turnTheme}>${t(theme === "dark" ? "theme.dark" : theme === "light" ? "theme.light" : "theme.auto")}</button>
-      ${session && html`<span class="quiet">${session.how === "local" ? t("who.local") : `${session.name} (${session.roles.join(", ")})`}</span>`}
+      ${session && html`<span class="quiet">${session.how === "local" ? t("who.local") : `${session.name} (${people(session.roles)})`}</span>`}
       ${session && session.how !== "local" && html`<button type="button" class="plain" onClick=${leave}>${t("signin.out")}</button>`}
     </div>
   </header>`;
 }
 
+/** Every role reads, so that goes without saying beside another. @param {string[]} roles */
+function people(roles) {
+  const others = roles.filter((role) => role !== "viewer");
+  return (others.length > 0 ? others : roles).join(", ");
+}
+
+/** Shorter silences are as live as it gets, and would only flicker. */
+const QUIET_MS = 3000;
+
 function Stream() {
   const pulse = usePulse();
   useNow();
-  const heard = pulse.heardAt === null ? "" : ` · ${t("live.heard", { ago: ago(pulse.heardAt, Date.now()) })}`;
+  const quiet = pulse.heardAt !== null && Date.now() - pulse.heardAt > QUIET_MS;
+  const heard = quiet ? ` · ${t("live.heard", { ago: ago(pulse.heardAt ?? 0, Date.now()) })}` : "";
   return html`<span class=${`stream ${pulse.stream}`}><span aria-hidden="true">●</span> ${t(`live.${pulse.stream}`)}${heard}</span>`;
 }
 

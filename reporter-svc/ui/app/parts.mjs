@@ -1,15 +1,16 @@
 // Small pieces that several views are made of.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Problem, Unreachable } from "./api.mjs";
-import { ago, dayTime, span } from "./format.mjs";
+import { ago, dayTime, readable, span } from "./format.mjs";
 import { html } from "./html.mjs";
 import { known, named, t } from "./i18n.mjs";
 import { useNow } from "./live.mjs";
+import { holds } from "./session.mjs";
 
 /** @typedef {import("./api.mjs").Schemas} Schemas */
 
 /** A shape for each verdict, so that colour never says it alone. @type {Record<string, string>} */
-const glyphs = { ok: "✓", warn: "▲", violation: "✕", insufficient: "◌", silent: "?", missing: "?", none: "–" };
+const glyphs = { ok: "✓", warn: "▲", violation: "✕", insufficient: "◌", silent: "?", missing: "?", none: "–", idle: "–" };
 
 /** @param {{verdict: string}} props */
 export function Verdict({ verdict }) {
@@ -67,7 +68,8 @@ export function Blockers({ blockers }) {
 /** @param {Schemas["Blocker"]} blocker */
 export function blockerText({ code, detail }) {
   const key = `blocker.${code}`;
-  return known(key) ? t(key, { detail }) : `${code.replaceAll("_", " ")}: ${detail}`;
+  const text = readable(detail);
+  return known(key) ? t(key, { detail: text }) : `${code.replaceAll("_", " ")}: ${text}`;
 }
 
 /** What went wrong, where it happened. @param {{error: Error | null}} props */
@@ -84,7 +86,7 @@ export function ErrorNote({ error }) {
 /** @param {{of: {loading: boolean, error: Error | null, data: unknown}}} props */
 export function Waiting({ of }) {
   if (of.error !== null) return html`<${ErrorNote} error=${of.error} />`;
-  return of.loading ? html`<p class="quiet" aria-live="polite">${t("loading")}…</p>` : null;
+  return of.loading ? html`<p class="quiet loading" aria-live="polite">${t("loading")}…</p>` : null;
 }
 
 /** A time, with how long ago it was. @param {{at: string | null | undefined}} props */
@@ -95,10 +97,11 @@ export function Time({ at }) {
 }
 
 /**
- * A button that does something at the service, and says what came of it.
- * @param {{act: () => Promise<unknown>, label: string, done?: () => void, kind?: string, disabled?: boolean, why?: string}} props
+ * A button that does something at the service, and says what came of it, or which role it takes.
+ * @param {{act: () => Promise<unknown>, label: string, session: Schemas["Session"], roles: string[], done?: () => void, kind?: string, disabled?: boolean}} props
  */
-export function Act({ act, label, done, kind = "", disabled = false, why }) {
+export function Act({ act, label, session, roles, done, kind = "", disabled = false }) {
+  const allowed = holds(session, roles);
   const [state, set] = useState(/** @type {{busy: boolean, error: Error | null, said: boolean}} */ ({ busy: false, error: null, said: false }));
   const run = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -112,8 +115,9 @@ export function Act({ act, label, done, kind = "", disabled = false, why }) {
     }
   };
   return html`<span class="act">
-    <button type="button" class=${kind} disabled=${disabled || state.busy} onClick=${run} title=${why}>${label}</button>
-    <span class="said" role="status">${state.said ? t("promotion.done") : ""}</span>
+    <button type="button" class=${kind} disabled=${disabled || !allowed || state.busy} onClick=${run}>${label}</button>
+    ${!allowed && html`<small>${t("act.needs", { roles: roles.join(" / ") })}</small>`}
+    <span class="said" role="status">${state.said ? t("act.done") : ""}</span>
     <${ErrorNote} error=${state.error} />
   </span>`;
 }
@@ -142,8 +146,20 @@ export function Choice({ label, value, set, options }) {
   </div>`;
 }
 
-/** The page's title follows what is shown, and the reader starts at its heading. @param {{text: string}} props */
+let moved = false;
+
+/** Called when another view is about to be shown: its heading takes the focus over. */
+export function leaveFocus() {
+  moved = true;
+  /** @type {HTMLElement | null} */ (document.activeElement)?.blur();
+}
+
+/** The page's title follows what is shown, and the reader of a view that was moved to starts at its heading. @param {{text: string}} props */
 export function Heading({ text }) {
+  useEffect(() => {
+    // Also after a view was drawn anew because its data came: focus on what is gone falls back to the body.
+    if (moved && document.activeElement === document.body) document.getElementById("heading")?.focus({ preventScroll: true });
+  }, []);
   useEffect(() => {
     document.title = `${text} · Phasegate`;
   }, [text]);

@@ -1,6 +1,6 @@
 // What a target's card says in one line, what the guard does next, and how urgent that is. Pure, so that the list and
 // the target's own view never differ.
-import { ago, clockTime } from "./format.mjs";
+import { ago, clockTime, readable } from "./format.mjs";
 import { t } from "./i18n.mjs";
 import { phaseName } from "./parts.mjs";
 
@@ -16,8 +16,8 @@ export function isSilent(it, now) {
   return gated && it.expected_by != null && Date.parse(it.expected_by) < now;
 }
 
-/** What people have to do. @param {Target} it */
-export const asked = (it) => it.blockers.filter((blocker) => !TIME.has(blocker.code));
+/** What people have to do now; an approval is asked for once the rest is there. @param {Target} it */
+export const asked = (it) => it.blockers.filter(({ code }) => !TIME.has(code) && (code !== "approval_missing" || it.gate?.satisfied === true));
 
 /** @param {Target} it @param {number} now @returns {Group} */
 export function group(it, now) {
@@ -35,7 +35,7 @@ export const groups = ["incident", "silent", "warn", "asked", "ok", "idle"];
 
 /** The verdict to show: silence is one of its own. @param {Target} it @param {number} now */
 export function shownVerdict(it, now) {
-  if (it.state === "off" || it.state === "completed") return "none";
+  if (it.state === "off" || it.state === "completed") return "idle";
   return isSilent(it, now) ? "silent" : (it.verdict ?? "none");
 }
 
@@ -56,7 +56,7 @@ export function next(it, now) {
     const up = it.phases.findIndex((phase) => phase.id === move.to) > it.phases.findIndex((phase) => phase.id === move.from) || move.to === "completed";
     return t(up ? "next.promote" : "next.rollback", { from: phaseName(move.from), to: phaseName(move.to) });
   }
-  if (it.rollback_waiting != null) return t("next.waits", { detail: it.rollback_waiting.detail });
+  if (it.rollback_waiting != null) return t("next.waits", { detail: readable(it.rollback_waiting.detail) });
   if (it.incident != null) {
     if (move != null && move.state === "failed") return t("next.rollback_failed", { to: phaseName(move.to) });
     if (it.watch_until != null) return t("next.watch", { until: clockTime(it.watch_until) });

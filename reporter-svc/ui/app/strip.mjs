@@ -1,6 +1,6 @@
 // Windows as a strip, oldest first: one shape and colour each. One stop for the Tab key; arrows move inside.
 import { useRef, useState } from "preact/hooks";
-import { windowText } from "./format.mjs";
+import { dayTime, windowText } from "./format.mjs";
 import { html } from "./html.mjs";
 import { named, t } from "./i18n.mjs";
 import { Glyph, phaseName } from "./parts.mjs";
@@ -24,6 +24,7 @@ export function Strip({ label, windows, chosen = null, choose }) {
     /** @type {HTMLElement | undefined} */ (place.current?.querySelectorAll("button")[to])?.focus();
   };
   if (windows.length === 0) return html`<p class="quiet">${t("chart.empty")}</p>`;
+  const seen = [...new Set(windows.map((it) => it.verdict))];
   return html`<div class="strip" role="toolbar" aria-label=${label} ref=${place} onKeyDown=${move}>
     ${windows.map((it, index) => {
       const places = { window: windowText(it.window), verdict: named("verdict", it.verdict) };
@@ -33,5 +34,9 @@ export function Strip({ label, windows, chosen = null, choose }) {
         tabindex=${index === current ? 0 : -1} aria-pressed=${choose ? String(chosen === it.decision_id) : undefined} aria-label=${full} title=${full}
         onFocus=${() => setAt(index)} onClick=${() => choose?.(it.decision_id)}><${Glyph} verdict=${it.verdict} /></button>`;
     })}
-  </div>`;
+  </div>
+  <p class="legend quiet">${t("strip.ends", { from: dayTime(windows[0]?.window.start), to: dayTime(windows[windows.length - 1]?.window.end) })}
+    ${seen.map((verdict) => html`<span key=${verdict}><${Glyph} verdict=${verdict} /> ${named("verdict", verdict)}</span>`)}
+    ${windows.some((it) => it.stale) && html`<span>${t("strip.stale")}</span>`}
+    ${windows.some((it) => it.changed) && html`<span>${t("strip.changed")}</span>`}</p>`;
 }

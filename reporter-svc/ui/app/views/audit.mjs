@@ -24,15 +24,16 @@ export function Audit() {
     <${Verification} />
     <input class="filter" type="search" placeholder=${t("audit.search")} aria-label=${t("audit.search")} value=${search} onInput=${(/** @type {any} */ event) => setSearch(event.currentTarget.value)} />
     <${Waiting} of=${first} />
+    ${first.data && more && words !== "" && html`<p class="quiet">${t("search.within", { n: items.length })}</p>`}
     ${first.data && shown.length === 0 && html`<p class="quiet">${t("audit.none")}</p>`}
-    <div class="scroll"><table class="audit">
+    <div class="scroll" tabindex="0" role="region" aria-label=${t("audit.title")}><table class="audit">
       <thead><tr><th>${t("col.time")}</th><th>${t("col.actor")}</th><th>${t("col.action")}</th><th>${t("col.subject")}</th><th>${t("audit.hash")}</th></tr></thead>
       <tbody>${shown.map((it) => html`<tr key=${it.hash}>
         <td><${Time} at=${it.at} /></td>
         <td>${actor(it)}</td>
         <td><details><summary>${it.action}</summary><pre>${JSON.stringify(it.detail, null, 1)}</pre></details></td>
-        <td>${it.target && html`<a href=${`#/targets/${it.target}`}>${it.target}</a>`} ${subject(it.subject)}</td>
-        <td><code title=${it.hash}>${it.stream} ${it.seq} · ${String(it.hash).slice(0, 10)}</code></td>
+        <td>${it.target && html`<a href=${`#/targets/${it.target}`}>${it.target}</a>`} ${subject(it)}</td>
+        <td><code title=${it.hash}>${it.stream} ${it.seq} · ${String(it.hash).replace("sha256:", "").slice(0, 10)}</code></td>
       </tr>`)}</tbody>
     </table></div>
     ${more && html`<button type="button" onClick=${more}>${t("more")}</button>`}
@@ -40,10 +41,14 @@ export function Audit() {
 }
 
 /** A name that no credential proved is what the caller said of itself. @param {Schemas["AuditEntry"]} it */
-const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"} (${it.actor.via})`;
+const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"}${it.actor.name === it.actor.via ? "" : ` (${it.actor.via})`}`;
 
-/** @param {string | null | undefined} id */
-const subject = (id) => (id?.startsWith("INC-") ? html`<a href=${`#/incidents/${id}`}>${id}</a>` : (id ?? ""));
+/** What it was about, with its own place where it has one. @param {Schemas["AuditEntry"]} it */
+function subject({ action, target, subject: id }) {
+  if (id?.startsWith("INC-")) return html`<a href=${`#/incidents/${id}`}>${id}</a>`;
+  if (id && target && action.startsWith("decision.")) return html`<a href=${`#/targets/${target}/${id}`}>${id}</a>`;
+  return id ?? "";
+}
 
 /** @typedef {{busy: boolean, streams: Schemas["StreamVerification"][] | null, error: Error | null}} Verifying */
 

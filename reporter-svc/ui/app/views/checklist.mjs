@@ -1,11 +1,10 @@
 // The evidence that an incident was understood: what the system has checked itself, and what people sign.
 import { useState } from "preact/hooks";
 import { put } from "../api.mjs";
-import { dayTime } from "../format.mjs";
+import { dayTime, readable } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { Act, Field } from "../parts.mjs";
-import { holds } from "../session.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 
@@ -29,12 +28,12 @@ function Item({ incident, item, session, changed }) {
     ${item.figures && html`<p class="quiet">${item.figures}</p>`}
     ${item.signer && html`<p class="quiet">${t("by", { name: item.signer })}, ${dayTime(item.at)}${item.comment ? `: ${item.comment}` : ""}</p>`}
     ${item.link && html`<p class="quiet">${t("incident.checklist.link")}: <code>${item.link}</code></p>`}
-    ${!done && waits && html`<p class="quiet">${item.missing.join("; ")}</p>`}
+    ${!done && waits && html`<p class="quiet">${readable(item.missing.join("; "))}</p>`}
     ${!done && html`<details><summary>${t("incident.checklist.sign")}</summary>
       <${Field} label=${t("promotion.comment")} value=${comment} set=${setComment} />
       ${item.item === "retry_log" && html`<${Field} label=${t("incident.checklist.task")} value=${task} set=${setTask} />`}
       <${Field} label=${t("incident.checklist.link")} value=${link} set=${setLink} />
-      <${Act} kind="primary" label=${t("incident.checklist.sign")} disabled=${!holds(session, [item.owner])} why=${t("promotion.needs", { roles: item.owner })}
+      <${Act} kind="primary" label=${t("incident.checklist.sign")} session=${session} roles=${[item.owner]}
         act=${() => put(`/v1/incidents/${incident}/evidence/${item.item}`, body)} done=${changed} />
     </details>`}
   </li>`;

@@ -1,12 +1,12 @@
 // One incident from the violating window to its recovery, and what people still have to do about it.
 import { useState } from "preact/hooks";
 import { post, put } from "../api.mjs";
-import { ago, clockTime, dayTime, span, windowText } from "../format.mjs";
+import { ago, clockTime, dayTime, readable, span, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useNow, useResource } from "../live.mjs";
 import { Act, Field, Heading, Time, Waiting, phaseName } from "../parts.mjs";
-import { holds } from "../session.mjs";
+import { may } from "../session.mjs";
 import { Checklist } from "./checklist.mjs";
 import { Message } from "./messages.mjs";
 
@@ -49,7 +49,7 @@ function Facts({ it, session, changed }) {
       <dt>${t("incident.metric")}</dt><dd>${named("metric", it.metric)}</dd>
       <dt>${t("incident.opened")}</dt><dd><${Time} at=${it.opened_at} /></dd>
       <dt>${t("incident.acknowledged")}</dt><dd>${acknowledged(it, now)}
-        ${it.acknowledged_at == null && it.state !== "closed" && html` <${Act} kind="primary" label=${t("incident.acknowledge")} disabled=${!holds(session, ["sre", "dev-lead", "release-ops", "governance"])}
+        ${it.acknowledged_at == null && it.state !== "closed" && html` <${Act} kind="primary" label=${t("incident.acknowledge")} session=${session} roles=${may.acknowledge_incident}
           act=${() => post(`/v1/incidents/${it.id}/acknowledgement`, {})} done=${changed} />`}</dd>
       <dt>${t("incident.recovered")}</dt><dd><${Time} at=${it.recovered_at} /></dd>
       <dt>${t("incident.closed")}</dt><dd><${Time} at=${it.closed_at} /></dd>
@@ -99,27 +99,30 @@ function Rca({ it, session, changed }) {
       <${Field} label=${t("incident.rca.cause")} area value=${cause} set=${setCause} />
       <${Field} label=${t("incident.rca.prevention")} area value=${prevention} set=${setPrevention} />
       <${Field} label=${t("incident.rca.link")} value=${link} set=${setLink} />
-      <${Act} kind="primary" label=${t("incident.rca.submit")} disabled=${cause.trim() === "" || prevention.trim() === ""}
+      <${Act} kind="primary" label=${t("incident.rca.submit")} session=${session} roles=${may.submit_rca} disabled=${cause.trim() === "" || prevention.trim() === ""}
         act=${() => put(`/v1/incidents/${it.id}/rca`, { cause, prevention, ...(link.trim() === "" ? {} : { link }) })} done=${changed} />`}
     ${rca.state === "submitted" && html`
       <${Field} label=${t("promotion.comment")} value=${comment} set=${setComment} />
-      <${Act} label=${t("incident.rca.confirm")} disabled=${!holds(session, ["governance"]) || comment.trim() === ""} why=${t("promotion.needs", { roles: "governance" })}
+      <${Act} kind="primary" label=${t("incident.rca.confirm")} session=${session} roles=${rulers(it)} disabled=${comment.trim() === ""}
         act=${() => post(`/v1/incidents/${it.id}/rca/confirmation`, { comment })} done=${changed} />`}
   </section>`;
 }
+
+/** Who confirms the analysis and decides the review: the role that the policy names. @param {Schemas["IncidentDetail"]} it */
+const rulers = (it) => (it.approver == null ? may.submit_rca : [it.approver]);
 
 /** @param {Part} props */
 function Review({ it, session, changed }) {
   const [comment, setComment] = useState("");
   const review = it.review;
   const decide = (/** @type {boolean} */ approve) => () => post(`/v1/incidents/${it.id}/review`, { approve, comment });
-  const ready = holds(session, ["governance"]) && comment.trim() !== "";
+  const ready = comment.trim() !== "";
   return html`<section class="card"><h2>${t("incident.review")}</h2>
     ${review ? html`<p>${t(review.state === "open" && review.recommendation === "stay" ? "incident.review.open.stay" : `incident.review.${review.state}`, { at: dayTime(review.opened_at), by: review.decided_by ?? "", comment: review.comment ?? "" })}</p>` : html`<p class="quiet">${t("incident.review.none")}</p>`}
     ${review?.state === "open" && html`
       <${Field} label=${t("promotion.comment")} value=${comment} set=${setComment} />
-      <div class="row"><${Act} kind="danger" label=${t("incident.review.approve")} disabled=${!ready} why=${t("promotion.needs", { roles: "governance" })} act=${decide(true)} done=${changed} />
-      <${Act} label=${t("incident.review.decline")} disabled=${!ready} act=${decide(false)} done=${changed} /></div>`}
+      <div class="row"><${Act} kind="danger" label=${t("incident.review.approve")} session=${session} roles=${rulers(it)} disabled=${!ready} act=${decide(true)} done=${changed} />
+      <${Act} label=${t("incident.review.decline")} session=${session} roles=${rulers(it)} disabled=${!ready} act=${decide(false)} done=${changed} /></div>`}
   </section>`;
 }
 
@@ -130,7 +133,7 @@ function Timeline({ it }) {
       const before = it.timeline[index - 1];
       const after = before ? Date.parse(hop.at) - Date.parse(before.at) : 0;
       return html`<li key=${index}><time datetime=${hop.at} title=${hop.at}>${clockTime(hop.at)}</time><span class="quiet">${before ? `${after < 0 ? "−" : "+"}${span(after)}` : ""}</span>
-        <span><b>${hop.kind.replaceAll("_", " ")}</b> ${hop.detail}</span></li>`;
+        <span><b>${hop.kind.replaceAll("_", " ")}</b> ${readable(hop.detail)}</span></li>`;
     })}</ol>
   </section>`;
 }

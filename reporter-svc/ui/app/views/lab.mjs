@@ -93,12 +93,14 @@ function Slider({ limit, value, set }) {
   const top = limit.threshold > 0 ? limit.threshold * 2 : 5;
   const step = limit.threshold > 0 ? limit.threshold / 100 : 1;
   const id = `limit-${limit.metric}`;
+  const metric = named("metric", limit.metric);
+  const label = limit.unit === "" ? t("lab.limit.bare", { metric }) : t("lab.limit", { metric, unit: limit.unit });
   const change = (/** @type {any} */ event) => set(Math.round(Number(event.currentTarget.value) * 10_000) / 10_000);
   return html`<div class="field">
-    <label for=${id}>${t("lab.limit", { metric: named("metric", limit.metric), unit: limit.unit || "1" })}</label>
+    <label for=${id}>${label}</label>
     <div class="row">
       <input id=${id} type="range" min="0" max=${top} step=${step} value=${value} onInput=${change} aria-valuetext=${figure(value, limit.unit)} />
-      <input type="number" min="0" step="any" value=${value} onChange=${change} aria-label=${t("lab.limit", { metric: named("metric", limit.metric), unit: limit.unit || "1" })} />
+      <input type="number" min="0" step="any" value=${value} onChange=${change} aria-label=${label} />
     </div>
     <small>${t("lab.limit.now", { value: figure(limit.threshold, limit.unit) })}</small>
   </div>`;
@@ -142,6 +144,7 @@ function Diff({ draft }) {
   const kind = (/** @type {string} */ line) => (line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "");
   return html`<section class="card"><div class="row"><h2>${t("lab.diff")}</h2>
     <button type="button" class="end" onClick=${copy}>${copied ? t("lab.copied") : t("lab.copy")}</button></div>
+    <ul>${draft.changes.map((line) => html`<li key=${line}>${line}</li>`)}</ul>
     <pre class="diff" tabindex="0">${draft.diff.split("\n").map((line, index) => html`<span key=${index} class=${kind(line)}>${line}${"\n"}</span>`)}</pre>
   </section>`;
 }

@@ -6,12 +6,14 @@ import { named, t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
 import { usePages } from "../pages.mjs";
 import { Act, Heading, Time, Waiting } from "../parts.mjs";
+import { may } from "../session.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 
 const PAGE = 100;
 
-export function Messages() {
+/** @param {{session: Schemas["Session"]}} props */
+export function Messages({ session }) {
   const [search, setSearch] = useState("");
   const path = withQuery("/v1/notifications", { limit: PAGE });
   const first = useResource(path);
@@ -21,9 +23,10 @@ export function Messages() {
   const shown = items.filter((/** @type {Schemas["NotificationView"]} */ it) => `${it.text} ${it.channel} ${it.incident ?? ""} ${it.target} ${it.kind}`.toLowerCase().includes(words));
   return html`
     <${Heading} text=${t("messages.title")} />
-    <${Stuck} effects=${stuck.data?.items ?? []} refresh=${stuck.refresh} />
+    <${Stuck} effects=${stuck.data?.items ?? []} session=${session} refresh=${stuck.refresh} />
     <input class="filter" type="search" placeholder=${t("messages.search")} aria-label=${t("messages.search")} value=${search} onInput=${(/** @type {any} */ event) => setSearch(event.currentTarget.value)} />
     <${Waiting} of=${first} />
+    ${first.data && more && words !== "" && html`<p class="quiet">${t("search.within", { n: items.length })}</p>`}
     ${first.data && shown.length === 0 && html`<p class="quiet">${t("messages.none")}</p>`}
     <ol class="messages">${shown.map((/** @type {Schemas["NotificationView"]} */ it) => html`<${Message} key=${it.id} it=${it} />`)}</ol>
     ${more && html`<button type="button" onClick=${more}>${t("more")}</button>`}
@@ -41,10 +44,10 @@ export function Message({ it }) {
   </li>`;
 }
 
-/** @param {{effects: Schemas["MessageView"][], refresh: () => void}} props */
-function Stuck({ effects, refresh }) {
+/** @param {{effects: Schemas["MessageView"][], session: Schemas["Session"], refresh: () => void}} props */
+function Stuck({ effects, session, refresh }) {
   if (effects.length === 0) return null;
   return html`<section class="note error"><h2>${t("messages.stuck")}</h2>
-    <ul>${effects.map((it) => html`<li key=${it.id}><b>${it.kind}</b> ${it.subject}: ${it.last_error} <${Act} label=${t("messages.retry")} act=${() => post(`/v1/effects/${it.id}/retry`, {})} done=${refresh} /></li>`)}</ul>
+    <ul>${effects.map((it) => html`<li key=${it.id}><b>${it.kind}</b> ${it.subject}: ${it.last_error} <${Act} label=${t("messages.retry")} session=${session} roles=${may.retry_effect} act=${() => post(`/v1/effects/${it.id}/retry`, {})} done=${refresh} /></li>`)}</ul>
   </section>`;
 }

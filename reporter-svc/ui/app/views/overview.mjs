@@ -1,17 +1,23 @@
 // All rollouts, the most urgent first: healthy or not, what comes next, what is asked of whom.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { figure, percent, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useNow, useResource } from "../live.mjs";
-import { Blockers, GateBar, Heading, PhaseTrack, Verdict, Waiting } from "../parts.mjs";
+import { Blockers, GateBar, Glyph, Heading, PhaseTrack, Verdict, Waiting } from "../parts.mjs";
 import { asked, group, groups, headline, next, shownVerdict } from "../standing.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 /** @typedef {import("../standing.mjs").Target} Target */
 
+/** More than fill a screen: drawn first, so that one need not wait for what one does not see yet. */
+const FIRST = 12;
+
 export function Overview() {
   const dashboard = useResource("/v1/dashboard");
+  const [first, setFirst] = useState(true);
+  // After they are painted.
+  useEffect(() => setFirst(dashboard.data === null), [dashboard.data === null]);
   const now = useNow();
   const [filter, setFilter] = useState("");
   /** @type {Target[]} */
@@ -27,7 +33,7 @@ export function Overview() {
       <${Summary} all=${all} now=${now} />
       ${all.length > 8 && html`<input class="filter" type="search" placeholder=${t("overview.filter")} aria-label=${t("overview.filter")}
         value=${filter} onInput=${(/** @type {any} */ event) => setFilter(event.currentTarget.value)} />`}
-      <ul class="targets">${sorted.map(({ it, group }) => html`<${Card} key=${it.target} it=${it} group=${group} now=${now} />`)}</ul>
+      <ul class="targets">${sorted.slice(0, first ? FIRST : sorted.length).map(({ it, group }) => html`<${Card} key=${it.target} it=${it} group=${group} now=${now} />`)}</ul>
       ${sorted.length === 0 && html`<p class="quiet">${t("overview.empty")}</p>`}
     `}
   `;
@@ -49,11 +55,11 @@ function Card({ it, group, now }) {
     <div class="row">
       <h2><a href=${`#/targets/${it.target}`}>${it.title ?? it.target}</a></h2>
       <${Verdict} verdict=${shownVerdict(it, now)} />
-      ${it.rollback_active && html`<span class="chip incident">${t("banner.rollback")}</span>`}
       ${it.frozen != null && html`<span class="chip asked">${t("state.frozen")}</span>`}
       <span class="quiet end">${it.window ? windowText(it.window) : ""}</span>
     </div>
     <p class="headline">${headline(it, now)}</p>
+    ${it.rollback_active && html`<p class="banner"><b>${t("banner.rollback")}</b> · ${it.incident && html`<a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</p>`}
     <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
     <${Slos} slos=${it.slos} />
     ${it.state !== "off" && it.state !== "completed" && html`<${GateBar} gate=${it.gate} />`}
@@ -67,7 +73,7 @@ function Slos({ slos }) {
   if (slos.length === 0) return null;
   return html`<ul class="slos">${slos.map((slo) => html`<li key=${slo.metric} class=${slo.verdict}>
     <span class="quiet">${named("metric", slo.metric)}</span>
-    <b>${figure(slo.observed, slo.unit)}</b> <span class="quiet">≤ ${figure(slo.threshold, slo.unit)}${slo.ratio == null ? "" : ` · ${percent(slo.ratio)}`}</span>
+    <${Glyph} verdict=${slo.verdict} /> <b>${figure(slo.observed, slo.unit)}</b> <span class="quiet">≤ ${figure(slo.threshold, slo.unit)}${slo.ratio == null ? "" : ` · ${percent(slo.ratio)}`}</span>
     <span class="sr">${named("verdict", slo.verdict)}</span>
   </li>`)}</ul>`;
 }

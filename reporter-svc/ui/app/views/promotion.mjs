@@ -6,7 +6,7 @@ import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
 import { Act, Blockers, Field, GateBar, Waiting, phaseName } from "../parts.mjs";
-import { holds } from "../session.mjs";
+import { may } from "../session.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 
@@ -32,8 +32,9 @@ export function Promotion({ target, session, changed }) {
     <${Approvals} it=${it} path=${path} session=${session} after=${after} />
     ${it.blockers.length > 0 ? html`<h3>${t("promotion.blockers")}</h3><${Blockers} blockers=${it.blockers} />` : html`<p>${t("promotion.free")}</p>`}
     <div class="row">
-      ${it.phase === "off" && above !== null && html`<${Act} kind="primary" label=${t("promotion.start", { phase: above })} act=${() => post(`${path}/start`, {})} done=${after} />`}
-      ${it.phase !== "off" && above !== null && html`<${Act} kind="primary" label=${t("promotion.promote", { phase: phaseName(above) })} disabled=${it.blockers.length > 0}
+      ${it.phase === "off" && above !== null && html`<${Act} kind="primary" label=${t("promotion.start", { phase: above })} session=${session} roles=${may.start_rollout}
+        act=${() => post(`${path}/start`, {})} done=${after} />`}
+      ${it.phase !== "off" && above !== null && html`<${Act} kind="primary" label=${t("promotion.promote", { phase: phaseName(above) })} session=${session} roles=${may.promote_rollout} disabled=${it.blockers.length > 0}
         act=${() => post(`${path}/promotions`, { from: it.phase })} done=${after} />`}
     </div>
     <${Emergency} it=${it} below=${below} path=${path} session=${session} after=${after} />
@@ -47,11 +48,11 @@ function Approvals({ it, path, session, after }) {
     <ul class="approvals">
       ${it.approvals.map((approval) => html`<li key=${approval.role + approval.by}>
         <b>${approval.role}</b>: ${t("promotion.given", { by: approval.by, at: dayTime(approval.at) })}
-        ${approval.by === session.name && html` <${Act} label=${t("promotion.withdraw")} act=${() => call("DELETE", `${path}/approvals/${approval.role}`)} done=${after} />`}
+        ${approval.by === session.name && html` <${Act} label=${t("promotion.withdraw")} session=${session} roles=${[approval.role]} act=${() => call("DELETE", `${path}/approvals/${approval.role}`)} done=${after} />`}
       </li>`)}
       ${it.approvals_missing.map((role) => html`<li key=${role}>
         <b>${role}</b>: ${t("promotion.missing")}
-        ${" "}<${Act} label=${t("promotion.approve", { role })} disabled=${!holds(session, [role])} why=${t("promotion.needs", { roles: role })}
+        ${" "}<${Act} label=${t("promotion.approve", { role })} session=${session} roles=${[role]}
           act=${() => post(`${path}/approvals`, { role, phase: it.phase })} done=${after} />
       </li>`)}
     </ul>`;
@@ -60,21 +61,18 @@ function Approvals({ it, path, session, after }) {
 /** @param {{it: Schemas["Rollout"], below: string | null, path: string, session: Schemas["Session"], after: () => void}} props */
 function Emergency({ it, below, path, session, after }) {
   const [reason, setReason] = useState("");
-  const roles = ["sre", "release-ops", "governance"];
-  const may = holds(session, roles);
-  const why = t("promotion.needs", { roles: roles.join(", ") });
   const frozen = it.frozen != null;
-  const ready = may && reason.trim() !== "";
+  const ready = reason.trim() !== "";
   return html`<details class="emergency">
     <summary>${t("promotion.emergency")}</summary>
     ${it.frozen && html`<p>${t("promotion.frozen", { by: it.frozen.by, at: dayTime(it.frozen.at), reason: it.frozen.reason })}</p>`}
-    <${Field} label=${t("promotion.reason")} value=${reason} set=${setReason} hint=${may ? undefined : why} />
+    <${Field} label=${t("promotion.reason")} value=${reason} set=${setReason} />
     <div class="row">
-      ${below !== null && html`<${Act} kind="danger" label=${t("promotion.rollback.go", { from: phaseName(it.phase), to: phaseName(below) })} disabled=${!ready} why=${why}
+      ${below !== null && html`<${Act} kind="danger" label=${t("promotion.rollback.go", { from: phaseName(it.phase), to: phaseName(below) })} session=${session} roles=${may.roll_back} disabled=${!ready}
         act=${() => post(`${path}/rollbacks`, { phase: it.phase, reason })} done=${after} />`}
       ${frozen
-        ? html`<${Act} label=${t("promotion.unfreeze")} disabled=${!ready} why=${why} act=${() => post(`${path}/unfreeze`, { reason })} done=${after} />`
-        : html`<${Act} label=${t("promotion.freeze")} disabled=${!ready} why=${why} act=${() => post(`${path}/freeze`, { reason })} done=${after} />`}
+        ? html`<${Act} label=${t("promotion.unfreeze")} session=${session} roles=${may.unfreeze_rollout} disabled=${!ready} act=${() => post(`${path}/unfreeze`, { reason })} done=${after} />`
+        : html`<${Act} label=${t("promotion.freeze")} session=${session} roles=${may.freeze_rollout} disabled=${!ready} act=${() => post(`${path}/freeze`, { reason })} done=${after} />`}
     </div>
   </details>`;
 }
