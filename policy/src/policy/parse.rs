@@ -56,9 +56,9 @@ impl Policy {
 impl Wrong {
     pub(super) fn in_file(self, file: &str) -> PolicyError {
         let Self { line, column, path, message } = self;
-        // What the file says is quoted in the message; it must stay one line.
+        // What the file says is quoted in the message, and its keys are the path; it must stay one line.
         let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        let message = message.chars().map(visible).collect();
+        let [path, message] = [path, message].map(|it| it.chars().map(visible).collect());
         PolicyError::Wrong(WrongPolicy { file: file.to_owned(), line, column, path, message })
     }
 }
