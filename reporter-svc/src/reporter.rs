@@ -209,7 +209,9 @@ fn audit(actor: &Actor, told: Told, policy: &str, before: &Aggregate, step: &Ste
     if planted::is(Defect::SkipAuditRow) && told.action == "timer.due" {
         return None;
     }
-    let followed = machine::audit::followed(before, step)?;
+    // A decision is kept even where it changes nothing: one of an older window that could not be judged, and came late.
+    let kept = told.action == "decision.received";
+    let followed = machine::audit::followed(before, step, kept)?;
     let Told { action, subject, mut detail } = told;
     if let (Some(detail), Value::Object(followed)) = (detail.as_object_mut(), followed) {
         detail.extend(followed);

@@ -125,12 +125,12 @@ fn short(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
 
-/// What followed: `changed`, from and to, and the `hops` it left in the incident's log. None if nothing did: then
-/// there is no row, for nothing was changed.
+/// What followed: `changed`, from and to, and the `hops` it left in the incident's log. None if nothing did and the event
+/// itself is not kept: then there is no row, for nothing was changed.
 #[must_use]
-pub fn followed(before: &Aggregate, step: &Step) -> Option<Value> {
+pub fn followed(before: &Aggregate, step: &Step, kept: bool) -> Option<Value> {
     let same = before.target == step.target && before.incident == step.incident && step.effects.is_empty();
-    if same && !step.stale {
+    if same && !kept {
         return None;
     }
     let (old, new) = (&before.target, &step.target);

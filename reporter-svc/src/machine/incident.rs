@@ -213,7 +213,7 @@ fn acknowledge(
     at: Timestamp,
     context: &Context<'_>,
 ) -> Step {
-    let at = at.clamp(incident.opened_at, context.now);
+    let at = happened(at, &incident, context);
     let known = incident.acknowledged.as_ref().map(|it| it.at);
     if known.is_none_or(|known| at < known) {
         incident.acknowledged = Some(Acknowledgement { at, by: by.to_owned() });
@@ -232,9 +232,14 @@ fn acknowledge(
     step
 }
 
+/// What others say of the time, within reason. The replica that opened the incident may be ahead of this one.
+fn happened(at: Timestamp, incident: &Incident, context: &Context<'_>) -> Timestamp {
+    at.min(context.now).max(incident.opened_at)
+}
+
 /// A person closed the page; that neither recovers anything nor finds a cause.
 fn page_resolved(mut step: Step, incident: Incident, by: &str, at: Timestamp, context: &Context<'_>) -> Step {
-    let at = at.clamp(incident.opened_at, context.now);
+    let at = happened(at, &incident, context);
     step.incident = Some(incident);
     step.hop(at, "page_resolved_by_person", format!("{by} resolved the page; the incident goes on"));
     step

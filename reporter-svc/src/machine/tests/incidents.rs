@@ -47,6 +47,18 @@ fn an_acknowledged_incident_does_not_escalate() {
     assert_eq!(world.incident().priority, "P2");
 }
 
+/// ES-3: a replica whose clock is behind that of the one that opened the incident takes it all the same.
+#[test]
+fn what_happens_by_a_clock_that_is_behind_counts_from_the_opening() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    let opened = world.now;
+    world.now = opened.minus(minutes(10));
+    world.apply(ack(&world)).unwrap();
+    world.apply(Event::PageResolved { by: "ana".into(), at: world.now }).unwrap();
+    assert_eq!(world.incident().acknowledged.as_ref().unwrap().at, opened);
+}
+
 /// ES-3: one that comes second is recorded, with its own time; the escalation stays.
 #[test]
 fn a_late_acknowledgement_is_recorded_and_the_escalation_stays() {
