@@ -12,6 +12,8 @@ pub enum Defect {
     LoseCommand,
     /// A text for people is kept and never enqueued.
     LoseNotice,
+    /// A page is kept and never enqueued.
+    LosePage,
     /// A worker whose lease was taken over records its outcome all the same.
     SkipFencing,
     /// A lease that ran out does not count as an unknown outcome.
@@ -54,6 +56,8 @@ pub enum Defect {
     KeepApprovalsOverPolicy,
     /// One person may approve in every role.
     OnePersonTwoRoles,
+    /// A person may move up what only they have approved.
+    ApproveAlone,
     /// A frozen target is rolled back by itself.
     RollBackFrozen,
     /// Rollbacks start by themselves beyond their budget.
@@ -62,6 +66,18 @@ pub enum Defect {
     SkipAuditRow,
     /// The hash of a row of the audit log does not cover the row before.
     UnchainedAudit,
+    /// No governance review opens.
+    ForgetReview,
+    /// A governance review opens although one is open.
+    OpenReviewAgain,
+    /// A governance review can be decided again.
+    DecideAgain,
+    /// A checklist that is not complete does not hinder a move up.
+    IgnoreEvidence,
+    /// What was done at PagerDuty is answered and never applied.
+    LosePageEvent,
+    /// The signature of a webhook is not checked.
+    TrustAnybody,
 }
 
 impl Defect {
@@ -74,6 +90,7 @@ impl Defect {
         ),
         (Self::LoseCommand, "A rollback is requested and its command never enqueued."),
         (Self::LoseNotice, "A text for people is kept and never enqueued."),
+        (Self::LosePage, "A page is kept and never enqueued."),
         (Self::SkipFencing, "A worker whose lease was taken over records its outcome all the same."),
         (Self::HideLostLease, "A lease that ran out does not count as an unknown outcome."),
         (Self::RetryEarly, "A failed effect is tried again after half of its delay."),
@@ -95,10 +112,17 @@ impl Defect {
         (Self::KeepApprovals, "An approval counts in the epochs after it as well."),
         (Self::KeepApprovalsOverPolicy, "An approval counts under another policy as well."),
         (Self::OnePersonTwoRoles, "One person may approve in every role."),
+        (Self::ApproveAlone, "A person may move up what only they have approved."),
         (Self::RollBackFrozen, "A frozen target is rolled back by itself."),
         (Self::IgnoreBudget, "Rollbacks start by themselves beyond their budget."),
         (Self::SkipAuditRow, "What time does by itself leaves no row in the audit log."),
         (Self::UnchainedAudit, "The hash of a row of the audit log does not cover the row before."),
+        (Self::ForgetReview, "No governance review opens."),
+        (Self::OpenReviewAgain, "A governance review opens although one is open."),
+        (Self::DecideAgain, "A governance review can be decided again."),
+        (Self::IgnoreEvidence, "A checklist that is not complete does not hinder a move up."),
+        (Self::LosePageEvent, "What was done at PagerDuty is answered and never applied."),
+        (Self::TrustAnybody, "The signature of a webhook is not checked."),
     ];
 }
 

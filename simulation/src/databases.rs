@@ -1,4 +1,4 @@
-//! The three databases of a run, in memory.
+//! The three databases of a thread's runs, in memory.
 
 use reporter_svc::store::MIGRATIONS as REPORTER;
 use service_kit::db::{Db, DbError};
@@ -14,18 +14,23 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// Migrated and empty.
+    /// Migrated and empty. All that is written later goes into one transaction, which [`Self::empty`] takes back: tables
+    /// and prepared statements serve the next run as well.
     ///
     /// # Errors
     /// SQLite's.
     pub async fn open() -> Result<Self, DbError> {
         sqlite::install();
         let url = "sqlite::memory:";
-        Ok(Self {
+        let databases = Self {
             collector: Db::connect(url, "collector", collector_svc::store::MIGRATIONS).await?,
             analyzer: Db::connect(url, "analyzer", analyzer_svc::store::migrations()).await?,
             reporter: Db::connect(url, "reporter", REPORTER).await?,
-        })
+        };
+        for service in Service::ALL {
+            sqlx::query("SAVEPOINT untouched").execute(databases.of(service).pool()).await?;
+        }
+        Ok(databases)
     }
 
     /// That of a service.
@@ -38,10 +43,14 @@ impl Databases {
         }
     }
 
-    /// Closes them.
-    pub async fn close(&self) {
+    /// Takes back whatever was written since they were opened.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub async fn empty(&self) -> Result<(), DbError> {
         for service in Service::ALL {
-            self.of(service).close().await;
+            sqlx::query("ROLLBACK TO untouched").execute(self.of(service).pool()).await?;
         }
+        Ok(())
     }
 }

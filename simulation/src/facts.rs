@@ -13,7 +13,6 @@ use shared_types::audit::{SERVICE_STREAM, stream_of};
 use shared_types::incident::TimelineEntry;
 use shared_types::{AuditEntry, Batch, Decision, TargetName, Timestamp};
 
-use crate::databases::Databases;
 use crate::outside::Ledger;
 use crate::replica::Service;
 use crate::spec::Spec;
@@ -65,7 +64,7 @@ impl Facts {
     /// # Errors
     /// The databases'.
     pub async fn of(world: &World<'_>) -> Result<Self, DbError> {
-        let databases: &Databases = &world.databases;
+        let databases = world.databases;
         let store = SqlStore::new(databases.of(Service::Reporter).clone());
         let mut incidents = Vec::new();
         for incident in store.incidents(&IncidentFilter::default(), None, 1000).await? {

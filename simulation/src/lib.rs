@@ -9,6 +9,7 @@ pub mod facts;
 pub mod faults;
 pub mod network;
 pub mod outside;
+pub mod pagerduty;
 pub mod people;
 pub mod planted;
 pub mod probe;

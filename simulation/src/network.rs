@@ -49,6 +49,7 @@ impl Routes {
 }
 
 /// One end of the network.
+#[derive(Clone)]
 pub struct Wire {
     pub scheduler: Scheduler,
     pub routes: Routes,

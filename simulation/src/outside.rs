@@ -15,10 +15,11 @@ use reporter_svc::store::SharedStore;
 use serde_json::json;
 use service_kit::outbox::{Outcome, Recorded};
 use service_kit::policy::TargetPolicy;
-use shared_types::{PhaseId, Timestamp};
+use shared_types::{Epoch, PhaseId, Timestamp};
 
 use crate::boundary::Kind;
 use crate::faults::{CommandFate, VendorFate};
+use crate::pagerduty::PageEvent;
 use crate::scheduler::Scheduler;
 
 /// A text that Slack accepted.
@@ -43,7 +44,9 @@ pub struct Paged {
 /// A command that moved the flag, or could have.
 #[derive(Debug, Clone)]
 pub struct Moved {
+    pub transition: String,
     pub kind: TransitionKind,
+    pub epoch: Epoch,
     pub incident: Option<String>,
     pub from: PhaseId,
     /// What the flag served before and after.
@@ -69,6 +72,15 @@ pub struct Settlement {
     pub recorded: Recorded,
 }
 
+/// An event of PagerDuty's that the reporter has answered.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub event: PageEvent,
+    pub status: u16,
+    /// When the answer came.
+    pub at: Timestamp,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -80,6 +92,7 @@ pub struct Ledger {
     pub claims: BTreeMap<(String, i64), u32>,
     /// By dedup key, as PagerDuty knows them.
     pub acknowledged: BTreeMap<String, PageAcknowledgement>,
+    pub told: Vec<Told>,
     pub flag: Option<PhaseId>,
 }
 
@@ -224,11 +237,21 @@ impl Executor for Ports {
             if it.kind == TransitionKind::Rollback && before != after {
                 self.scheduler.met("rollbacks");
             }
-            let (kind, from) = (it.kind, it.from.clone());
+            let (kind, from, epoch, transition) =
+                (it.kind, it.from.clone(), it.epoch, it.transition.to_string());
             let incident = it.incident.as_ref().map(ToString::to_string);
             let mut books = self.outside.books();
             books.flag = Some(after.clone());
-            books.moved.push(Moved { kind, incident, from, before, after, against_an_incident });
+            books.moved.push(Moved {
+                transition,
+                kind,
+                epoch,
+                incident,
+                from,
+                before,
+                after,
+                against_an_incident,
+            });
         }
         if fate != CommandFate::Works {
             self.scheduler.met("command failures");

@@ -40,27 +40,28 @@ pub fn caught(simulation: &Simulation, defect: Defect, trap: Trap) -> BTreeSet<&
     report.findings.into_keys().collect()
 }
 
-/// The script that is known to catch it; none: only a draw of the seeds does.
+/// The run that is known to catch it.
 #[must_use]
-pub fn known(defect: Defect) -> Option<Trap> {
+pub fn known(defect: Defect) -> Trap {
     let script = match defect {
         Defect::SilenceFeeds | Defect::DeafWatch => Script::Silence,
         Defect::RetryEarly | Defect::ForgetExhaustion => Script::Deafness,
         Defect::GateStale => Script::Straggler,
-        Defect::EscalateAcknowledged | Defect::SkipAuditRow => Script::Escalation,
-        Defect::KeepApprovals | Defect::OnePersonTwoRoles => Script::Sloppiness,
+        Defect::SkipAuditRow | Defect::EscalateAgain => Script::Escalation,
+        Defect::PromoteInIncident => Script::Impatience,
+        Defect::KeepApprovals | Defect::OnePersonTwoRoles | Defect::ApproveAlone => Script::Sloppiness,
+        Defect::KeepApprovalsOverPolicy => Script::Amendment,
+        Defect::IgnoreBudget => Script::Persistence,
+        Defect::ForgetReview | Defect::LosePageEvent | Defect::TrustAnybody => Script::Negligence,
         Defect::RollBackFrozen => Script::Frost,
-        Defect::EscalateAgain
-        | Defect::IgnoreBudget
-        | Defect::KeepApprovalsOverPolicy
-        | Defect::ForgetEventIds
-        | Defect::ForgetDecisions
-        | Defect::SkipFencing
-        | Defect::HideLostLease
-        | Defect::RelativeRollback
-        | Defect::AnswerBeforeCommit
-        | Defect::ForgetReceipts => return None,
+        Defect::SkipFencing | Defect::HideLostLease | Defect::OpenReviewAgain => return Trap::Seed(0),
+        Defect::RelativeRollback => return Trap::Seed(2),
+        Defect::ForgetDecisions => return Trap::Seed(4),
+        Defect::ForgetReceipts => return Trap::Seed(10),
+        Defect::AnswerBeforeCommit => return Trap::Seed(22),
+        Defect::DecideAgain => return Trap::Seed(33),
+        Defect::ForgetEventIds => return Trap::Seed(56),
         _ => Script::Violation,
     };
-    Some(Trap::Script(script))
+    Trap::Script(script)
 }

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use service_kit::outbox::Recorded;
+use shared_types::incident::ReviewState;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::checks::check;
@@ -32,18 +33,20 @@ pub struct Report {
 pub struct Simulation {
     runtime: Runtime,
     setting: Setting,
+    databases: Databases,
 }
 
 impl Simulation {
-    /// Reads policies and templates once.
+    /// Reads policies and templates, and opens the databases, once.
     ///
     /// # Panics
-    /// Without a runtime there is nothing to run.
+    /// Without a runtime there is nothing to run; SQLite in memory fails.
     #[must_use]
     pub fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
-        Self { runtime, setting: Setting::new() }
+        let databases = runtime.block_on(Databases::open()).unwrap_or_else(|error| panic!("{error}"));
+        Self { runtime, setting: Setting::new(), databases }
     }
 
     /// One run.
@@ -54,29 +57,10 @@ impl Simulation {
     pub fn run(&self, spec: Spec) -> Report {
         let seed = spec.seed;
         self.runtime.block_on(async {
-            let databases = Databases::open().await.unwrap_or_else(|error| panic!("{error}"));
-            let mut world = World::new(&self.setting, databases, spec);
+            let mut world = World::new(&self.setting, &self.databases, spec);
             world.run().await;
             let facts = Facts::of(&world).await.unwrap_or_else(|error| panic!("{error}"));
-            let exhausted = facts.effects.iter().filter(|(_, it)| it.kind == "deliver_event");
-            exhausted.for_each(|_| world.scheduler.met("collector events"));
-            let fenced = facts.books.settled.iter().filter(|it| it.recorded == Recorded::Fenced);
-            fenced.for_each(|_| world.scheduler.met("takeovers"));
-            for row in &facts.audit {
-                match row.action.as_str() {
-                    "rollout.promote" => world.scheduler.met("promotions"),
-                    "rollout.approve" => world.scheduler.met("approvals"),
-                    "rollout.withdraw" => world.scheduler.met("withdrawn approvals"),
-                    "rollout.freeze" => world.scheduler.met("freezes"),
-                    _ => {}
-                }
-            }
-            for (incident, _) in &facts.incidents {
-                world.scheduler.met("incidents");
-                if incident.escalated_at.is_some() {
-                    world.scheduler.met("escalations");
-                }
-            }
+            met(&facts).for_each(|what| world.scheduler.met(what));
             let report = Report {
                 seed,
                 findings: check(&facts),
@@ -84,9 +68,51 @@ impl Simulation {
                 boundaries: world.scheduler.boundaries(),
             };
             world.close().await;
+            self.databases.empty().await.unwrap_or_else(|error| panic!("{error}"));
             report
         })
     }
+}
+
+/// What a proof over nothing would not have met, as the facts tell it.
+fn met(facts: &Facts) -> impl Iterator<Item = &'static str> {
+    let acts = facts.audit.iter().filter_map(|row| {
+        Some(match row.action.as_str() {
+            "rollout.promote" => "promotions",
+            "rollout.approve" => "approvals",
+            "rollout.withdraw" => "withdrawn approvals",
+            "rollout.freeze" => "freezes",
+            "rollout.rollback" => "rollbacks by hand",
+            "rca.submitted" => "root causes",
+            "evidence.signed" => "signatures",
+            _ => return None,
+        })
+    });
+    let hops = facts.incidents.iter().flat_map(|(_, timeline)| timeline).filter_map(|hop| {
+        Some(match hop.kind.as_str() {
+            "incident_opened" => "incidents",
+            "escalated" => "escalations",
+            "rollback_waiting" => "rollbacks that wait",
+            "rca_reminded" => "reminders",
+            "review_opened" => "reviews",
+            "closed" => "closed incidents",
+            "page_resolved_by_person" => "pages resolved by a person",
+            _ => return None,
+        })
+    });
+    let rulings = facts.incidents.iter().filter_map(|(incident, _)| {
+        let review = incident.review.as_ref()?;
+        Some(match review.state {
+            ReviewState::Open => "undecided reviews",
+            ReviewState::Approved => "forced rollbacks",
+            ReviewState::Declined => "declined reviews",
+            ReviewState::Void => "void reviews",
+        })
+    });
+    let exhausted = facts.effects.iter().filter(|(_, it)| it.kind == "deliver_event");
+    let fenced = facts.books.settled.iter().filter(|it| it.recorded == Recorded::Fenced);
+    let effects = exhausted.map(|_| "collector events").chain(fenced.map(|_| "takeovers"));
+    acts.chain(hops).chain(rulings).chain(effects)
 }
 
 impl Default for Simulation {

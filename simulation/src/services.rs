@@ -20,11 +20,13 @@ use collector_svc::source::{PushQueue, PushSource};
 use collector_svc::store::CollectorStore;
 use collector_svc::versions::Version;
 use collector_svc::worker::{Attended, Worker, WorkerHandle, WorkerParts};
+use reporter_svc::api::{App, WebhookSecrets};
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::handler::Effects as ReporterEffects;
 use reporter_svc::reporter::Reporter;
 use reporter_svc::store::SharedStore;
-use service_kit::auth::Identity;
+use secrecy::SecretString;
+use service_kit::auth::{Access, Identity};
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::Db;
@@ -41,6 +43,7 @@ use crate::boundary::Kind;
 use crate::clock::SkewedClock;
 use crate::network::{Routes, Serve, Slot, Wire};
 use crate::outside::{Outside, Ports, Settlement};
+use crate::pagerduty::SECRET;
 use crate::probe::Stops;
 use crate::replica::{ReplicaId, Service};
 use crate::scheduler::Scheduler;
@@ -59,6 +62,7 @@ pub struct Ground {
     pub target: TargetName,
     pub policy: Arc<Policy>,
     pub templates: Arc<std::collections::BTreeMap<TargetName, Templates>>,
+    pub access: Arc<Access>,
     pub data_dir: PathBuf,
     /// Set with every commit of any service.
     pub changed: Arc<AtomicBool>,
@@ -77,10 +81,15 @@ impl Ground {
     /// A client of a service.
     #[must_use]
     pub fn neighbour(&self, service: Service) -> Neighbour {
-        let wire = Wire { scheduler: self.scheduler.clone(), routes: self.routes.clone() };
         let base = format!("http://{}/", service.name());
         let base = base.parse().unwrap_or_else(|error| panic!("{base}: {error}"));
-        Neighbour::over(Arc::new(wire), base, None)
+        Neighbour::over(Arc::new(self.wire()), base, None)
+    }
+
+    /// The network as one finds it.
+    #[must_use]
+    pub fn wire(&self) -> Wire {
+        Wire { scheduler: self.scheduler.clone(), routes: self.routes.clone() }
     }
 }
 
@@ -162,7 +171,15 @@ impl Replica {
                 let analyzer = ground.neighbour(Service::Analyzer);
                 let archive = reporter_svc::audit::Archive::below(&ground.data_dir);
                 let keeper = Arc::new(reporter_svc::audit::Keeper::new(Arc::clone(reporter), archive));
-                let app = reporter_svc::api::App::new(Arc::clone(reporter), publisher, analyzer, keeper);
+                let app = App {
+                    reporter: Arc::clone(reporter),
+                    publisher,
+                    analyzer,
+                    slack: None,
+                    webhooks: WebhookSecrets { pagerduty: Some(SecretString::from(SECRET)) },
+                    access: Arc::clone(&ground.access),
+                    keeper,
+                };
                 Arc::new(Plain {
                     router: reporter_svc::api::router(app).0,
                     scheduler: ground.scheduler.clone(),

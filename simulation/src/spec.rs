@@ -6,6 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::faults::{Crash, Rates};
+use crate::people::Manner;
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -48,11 +49,17 @@ pub enum Script {
     Sloppiness,
     /// One window in phase B is too slow while the target is frozen.
     Frost,
+    /// The reporter gets another policy between the approvals and the move.
+    Amendment,
+    /// From one window in phase B on all are too slow, however often the rollout is begun anew.
+    Persistence,
+    /// One window in phase B is too slow, the incident is taken on late and at PagerDuty, and nobody finds its cause.
+    Negligence,
 }
 
 impl Script {
     /// All but none.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Violation,
         Self::Escalation,
         Self::Impatience,
@@ -61,7 +68,21 @@ impl Script {
         Self::Deafness,
         Self::Sloppiness,
         Self::Frost,
+        Self::Amendment,
+        Self::Persistence,
+        Self::Negligence,
     ];
+
+    /// Until what it is about has happened.
+    fn length(self) -> Duration {
+        let minutes = match self {
+            Self::Escalation => 90,
+            Self::Sloppiness | Self::Persistence => 160,
+            Self::Negligence => 120,
+            _ => 75,
+        };
+        Duration::from_secs(60 * minutes)
+    }
 }
 
 /// The longest clock error, in minutes.
@@ -88,7 +109,7 @@ impl Spec {
     /// Without draws.
     #[must_use]
     pub fn scripted(script: Script, crash: Option<Crash>) -> Self {
-        Self { crash, ..Self::calm(1, Duration::from_secs(75 * 60), script, true) }
+        Self { crash, ..Self::calm(1, script.length(), script, true) }
     }
 
     fn calm(seed: u64, trouble: Duration, script: Script, calm: bool) -> Self {
@@ -103,6 +124,19 @@ impl Spec {
             crash: None,
             script,
             verbose: false,
+        }
+    }
+
+    /// How people go about it.
+    #[must_use]
+    pub fn manner(&self) -> Manner {
+        match self.script {
+            Script::Escalation => Manner::Absent,
+            Script::Impatience => Manner::Hasty,
+            Script::Sloppiness => Manner::Sloppy,
+            Script::Negligence => Manner::Negligent,
+            _ if self.calm => Manner::Calm,
+            _ => Manner::Drawn,
         }
     }
 

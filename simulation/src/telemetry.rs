@@ -64,6 +64,8 @@ pub struct Sent {
     pub accepted: u64,
     pub late: u64,
     pub duplicates: u64,
+    /// Too far in the future of a clock that is wrong.
+    pub malformed: u64,
     pub unanswered: u64,
 }
 
@@ -71,7 +73,8 @@ pub struct Sent {
 #[derive(Clone, Default)]
 pub struct Application(Arc<Mutex<Sent>>);
 
-const EVENTS: u64 = 60;
+/// In five minutes.
+const EVENTS: u64 = 20;
 
 impl Application {
     /// What it knows.
@@ -84,14 +87,14 @@ impl Application {
     pub fn slot(&self, start: Timestamp, mood: Mood, rng: &mut SmallRng, calm: bool) -> Vec<Push> {
         let events = match mood {
             Mood::Silent => return Vec::new(),
-            Mood::Quiet => 10,
+            Mood::Quiet => 3,
             _ => EVENTS,
         };
         let named = calm || rng.random_bool(0.7);
         let name = start.as_millis() / 1000;
         let (mut body, mut ids) = (String::new(), Vec::new());
         for number in 0..events {
-            let at = start.plus(Duration::from_millis(4_500 * number + 100));
+            let at = start.plus(Duration::from_millis(13_500 * number + 100));
             let (what, rest) = match mood {
                 Mood::Slow => ("save.completed", "\"duration_ms\":4000.0"),
                 Mood::Failing if number % 5 == 0 => ("save.error", "\"code\":\"E_IO\",\"retryable\":false"),
@@ -124,7 +127,7 @@ impl Application {
     }
 
     /// Pushes until it is stored; each attempt under the same key.
-    pub async fn push(self, wire: Wire, push: Push) -> bool {
+    pub async fn push(self, wire: &Wire, push: Push) -> bool {
         let mut request = Request::new(
             Method::POST,
             "http://collector/v1/targets/autosave/events".parse().unwrap_or_else(|error| panic!("{error}")),
@@ -149,6 +152,7 @@ impl Application {
         sent.accepted += count("accepted");
         sent.late += count("late");
         sent.duplicates += count("duplicates");
+        sent.malformed += count("malformed");
         sent.stored.extend(push.ids);
         true
     }

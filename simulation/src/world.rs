@@ -10,6 +10,7 @@ use analyzer_svc::store::AnalyzerStore as _;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use reporter_svc::store::{SharedStore, SqlStore};
+use service_kit::auth::Access;
 use service_kit::clock::Clock as _;
 use service_kit::outbox;
 use service_kit::policy::{AdvanceCondition, Policy, SourcePolicy};
@@ -20,7 +21,7 @@ use crate::databases::Databases;
 use crate::faults::Faults;
 use crate::network::{Routes, Wire};
 use crate::outside::Outside;
-use crate::people::{Manner, People};
+use crate::people::People;
 use crate::replica::{ReplicaId, Service};
 use crate::scheduler::{Grants, Scheduler};
 use crate::services::{Ground, Part, Replica};
@@ -32,6 +33,8 @@ use crate::trace::Trace;
 pub const BEGIN: i64 = 1_795_341_600_000;
 /// Scripts: the minute at which the window begins that everything turns on.
 pub const VIOLATION: u64 = 60;
+/// The same: approvals are given, and the gate is not open yet.
+const AMENDED: u64 = 20;
 const SLOT: Duration = Duration::from_secs(300);
 const WINDOW: Duration = Duration::from_secs(900);
 /// How long it goes on after the trouble: escalations and watches come to their ends.
@@ -45,19 +48,22 @@ const ROUNDS_MAX: u32 = 2_000;
 pub struct Setting {
     pub policies: [Arc<Policy>; 2],
     pub templates: Arc<BTreeMap<TargetName, Templates>>,
+    pub access: Arc<Access>,
     pub directory: tempfile::TempDir,
     pub target: TargetName,
 }
 
-/// The shipped policy, pushed to, without evidence, with short phases; and the same a little stricter.
+/// The shipped policy, pushed to, with short phases and a short time for causes; and the same a little stricter.
 fn policies(root: &Path) -> [Arc<Policy>; 2] {
     let policy = Policy::load(&root.join("governance/policy.yaml"));
     let mut policy = policy.unwrap_or_else(|error| panic!("{error}"));
     for target in policy.targets.values_mut() {
-        target.evidence.clear();
         target.collection.source = SourcePolicy::Http;
         // Small enough to be spent within a run.
-        target.transitions.budget.automatic_rollbacks = 3;
+        target.transitions.budget.automatic_rollbacks = 2;
+        target.rca.due = Duration::from_secs(3600);
+        // What the application sends in five minutes is enough.
+        target.gate.min_samples = 15;
         let conditions = [
             AdvanceCondition::CompliantBatches(1),
             AdvanceCondition::CompliantFor(Duration::from_secs(2700)),
@@ -72,7 +78,7 @@ fn policies(root: &Path) -> [Arc<Policy>; 2] {
     let mut stricter = policy.clone();
     stricter.version = format!("{}-stricter", policy.version);
     for target in stricter.targets.values_mut() {
-        target.gate.min_samples = 20;
+        target.gate.min_samples = 10;
     }
     [Arc::new(policy), Arc::new(stricter)]
 }
@@ -98,6 +104,7 @@ impl Setting {
         Self {
             policies,
             templates: Arc::new(templates.unwrap_or_else(|error| panic!("{error}"))),
+            access: Arc::new(Access::of(&reporter_svc::openapi())),
             directory: directory.unwrap_or_else(|error| panic!("{error}")),
             target: TargetName::parse("autosave").unwrap_or_else(|error| panic!("{error}")),
         }
@@ -123,7 +130,7 @@ struct Due {
 /// See the module.
 pub struct World<'s> {
     pub setting: &'s Setting,
-    pub databases: Databases,
+    pub databases: &'s Databases,
     pub spec: Spec,
     pub scheduler: Scheduler,
     pub outside: Outside,
@@ -153,7 +160,7 @@ impl<'s> World<'s> {
     /// # Panics
     /// No folder can be made.
     #[must_use]
-    pub fn new(setting: &'s Setting, databases: Databases, spec: Spec) -> Self {
+    pub fn new(setting: &'s Setting, databases: &'s Databases, spec: Spec) -> Self {
         let begin = Timestamp::from_millis(BEGIN);
         let trouble_ends = begin.plus(spec.trouble);
         let faults =
@@ -167,25 +174,18 @@ impl<'s> World<'s> {
             target: setting.target.clone(),
             policy: Arc::clone(&setting.policies[0]),
             templates: Arc::clone(&setting.templates),
+            access: Arc::clone(&setting.access),
             data_dir: folder.path().to_owned(),
             changed: Arc::new(AtomicBool::new(true)),
         };
         let store: SharedStore = Arc::new(SqlStore::new(databases.of(Service::Reporter).clone()));
-        let calm = spec.calm && spec.script != Script::Escalation;
-        let people = People::new(
-            scheduler.clone(),
-            ground.outside.clone(),
-            store,
-            ground.neighbour(Service::Reporter),
-            setting.target.clone(),
-            Arc::new(setting.policies[0].targets[&setting.target].clone()),
-            if spec.script == Script::Sloppiness { Manner::Sloppy } else { Manner::of(calm) },
-        );
+        let policy = Arc::new(setting.policies[0].targets[&setting.target].clone());
+        let people = People::new(&ground, store, policy, spec.manner());
         let mut world = Self {
             rng: SmallRng::seed_from_u64(spec.seed ^ 0xa99),
             outside: ground.outside.clone(),
             application: Application::default(),
-            end: trouble_ends.plus(if calm && spec.calm { SCRIPT_AFTERMATH } else { AFTERMATH }),
+            end: trouble_ends.plus(if spec.calm { SCRIPT_AFTERMATH } else { AFTERMATH }),
             trouble_ends,
             livelock: false,
             grants,
@@ -221,7 +221,6 @@ impl<'s> World<'s> {
             self.ground.routes.remove(id);
         }
         self.scheduler.end().await;
-        self.databases.close().await;
     }
 
     fn start(&mut self, id: ReplicaId) {
@@ -296,8 +295,17 @@ impl<'s> World<'s> {
         due.into_iter().for_each(|(_, id)| self.start(id));
     }
 
-    /// The plan of scripts that take a service away.
+    /// The plan of scripts that take a service away, or start one anew with another policy.
     fn script(&mut self) {
+        if self.spec.script == Script::Amendment
+            && !self.strict
+            && self.scheduler.now() >= self.minute(AMENDED)
+        {
+            let id = ReplicaId { service: Service::Reporter, index: 0 };
+            self.strict = true;
+            self.ground.routes.remove(id);
+            self.start(id);
+        }
         let away = match self.spec.script {
             Script::Silence => Service::Collector,
             Script::Deafness => Service::Analyzer,
@@ -417,29 +425,34 @@ impl<'s> World<'s> {
             self.pushes.drain(..).partition(|push| push.send_at <= now);
         self.pushes = later.into();
         for push in due {
-            let wire = || Wire { scheduler: self.scheduler.clone(), routes: self.ground.routes.clone() };
-            let (application, wire, scheduler) = (self.application.clone(), wire(), self.scheduler.clone());
-            let again = wire_again(&self.scheduler, &self.ground.routes);
+            let (application, wire, scheduler) =
+                (self.application.clone(), self.ground.wire(), self.scheduler.clone());
             self.scheduler.spawn(None, &push.key.clone(), None, false, async move {
                 let mut next = push.clone();
-                if !application.clone().push(wire, push).await {
+                if !application.clone().push(&wire, push).await {
                     scheduler.met("unanswered pushes");
                     next.send_at = scheduler.now().plus(Duration::from_secs(5));
-                    retry_push(application, again, next);
+                    retry_push(application, wire, next);
                 }
             });
         }
     }
 
     fn draw_mood(&mut self, slot: Timestamp) -> Mood {
+        let violation = self.minute(VIOLATION);
         let slow = match self.spec.script {
-            Script::Violation | Script::Escalation | Script::Impatience | Script::Frost => {
-                Some(self.minute(VIOLATION))
+            Script::Violation
+            | Script::Escalation
+            | Script::Impatience
+            | Script::Frost
+            | Script::Negligence => slot == violation,
+            Script::Straggler => slot == self.minute(30),
+            Script::Persistence => slot >= violation,
+            Script::None | Script::Silence | Script::Deafness | Script::Sloppiness | Script::Amendment => {
+                false
             }
-            Script::Straggler => Some(self.minute(30)),
-            Script::None | Script::Silence | Script::Deafness | Script::Sloppiness => None,
         };
-        if slow == Some(slot) {
+        if slow {
             Mood::Slow
         } else if self.spec.calm || slot >= self.trouble_ends {
             Mood::Good
@@ -474,20 +487,15 @@ impl<'s> World<'s> {
     }
 }
 
-fn wire_again(scheduler: &Scheduler, routes: &Routes) -> Wire {
-    Wire { scheduler: scheduler.clone(), routes: routes.clone() }
-}
-
 /// Tries again at its time, as a task that waits for it.
 fn retry_push(application: Application, wire: Wire, push: Push) {
     let scheduler = wire.scheduler.clone();
-    let again = wire_again(&wire.scheduler, &wire.routes);
     let (key, at) = (push.key.clone(), push.send_at);
     scheduler.clone().spawn(None, &key, Some(at), false, async move {
         let mut next = push.clone();
-        if !application.clone().push(wire, push).await {
+        if !application.clone().push(&wire, push).await {
             next.send_at = scheduler.now().plus(Duration::from_secs(20));
-            retry_push(application, again, next);
+            retry_push(application, wire, next);
         }
     });
 }

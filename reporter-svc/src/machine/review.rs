@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use service_kit::planted::{self, Defect};
 use shared_types::Timestamp;
 use shared_types::incident::{ForcedRollback, Recommendation, Review as ReviewView, ReviewState};
 
@@ -53,7 +54,9 @@ pub(super) fn open_if_due(step: &mut Step, context: &Context<'_>) {
     let to = context.policy.below(&step.target.phase);
     let Some(incident) = step.incident.as_mut() else { return };
     let due_at = incident.rca.due_at;
-    if incident.rca.submission.is_some() || incident.review.is_some() || due_at > context.now {
+    let open = incident.review.is_some() && !planted::is(Defect::OpenReviewAgain);
+    let needless = incident.rca.submission.is_some() || open || planted::is(Defect::ForgetReview);
+    if needless || due_at > context.now {
         return;
     }
     let back = to.is_some() && context.policy.rca.overdue_proposes_rollback;
@@ -101,6 +104,7 @@ pub(super) fn decide(
             return Err(Rejection::new(Reason::IncidentState, detail));
         }
         Some(ReviewState::Open) => {}
+        Some(_) if planted::is(Defect::DecideAgain) => {}
         Some(decided) => return settled(step, incident, decided, (by, approve, comment)),
     }
     let id = incident.id.clone();

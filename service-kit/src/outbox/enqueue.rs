@@ -52,6 +52,8 @@ fn is_lost(message: &NewMessage) -> bool {
         "DeliverDecision" => planted::is(Defect::LoseDecisionMessage),
         "RunTransition" if message.payload["kind"] == "rollback" => planted::is(Defect::LoseCommand),
         "PostSlackMessage" => planted::is(Defect::LoseNotice),
+        "TriggerPage" => planted::is(Defect::LosePage),
+        "ApplyPageEvent" => planted::is(Defect::LosePageEvent),
         _ => false,
     }
 }

@@ -43,7 +43,9 @@ pub(super) fn acts_are_recorded(facts: &Facts) -> Findings {
         let id = received.decision.decision_id.to_string();
         let rows = about("decision.received", &id);
         if rows != 1 {
-            found.push(format!("the decision on {} has {rows} rows", received.decision.window));
+            let it = &received.decision;
+            let what = format!("{} of epoch {}, stale: {}", it.verdict.as_str(), it.epoch, received.stale);
+            found.push(format!("the decision on {} ({what}) has {rows} rows", it.window));
         }
     }
     let mut epoch = 0;
@@ -80,12 +82,17 @@ fn hops_are_recorded(facts: &Facts) -> Findings {
     found
 }
 
-fn is_about(row: &AuditEntry, incident: &str) -> bool {
+/// Where the audit log first tells of such a step of an incident: the order of commits, whatever the clocks say.
+pub(super) fn first(facts: &Facts, incident: &str, kind: &str) -> Option<usize> {
+    facts.audit.iter().position(|row| is_about(row, incident) && hops(row, kind) > 0)
+}
+
+pub(super) fn is_about(row: &AuditEntry, incident: &str) -> bool {
     let named = row.detail.get("incident").and_then(Value::as_str);
     named.or(row.subject.as_deref()) == Some(incident)
 }
 
-fn hops(row: &AuditEntry, kind: &str) -> usize {
+pub(super) fn hops(row: &AuditEntry, kind: &str) -> usize {
     let hops = row.detail.get("hops").and_then(Value::as_array);
     hops.map_or(0, |hops| hops.iter().filter(|hop| hop.as_str() == Some(kind)).count())
 }

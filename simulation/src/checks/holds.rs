@@ -1,6 +1,6 @@
 //! What keeps a rollback from starting by itself, against the rows of the audit log: a freeze, and the budget.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use shared_types::{AuditEntry, Timestamp};
@@ -24,15 +24,23 @@ fn started(row: &AuditEntry) -> Option<&str> {
     row.subject.as_deref().filter(|_| row.action == "command.started")
 }
 
-/// While a target is frozen no command is started for it but by hand.
+/// While a target is frozen no command is started for it but by hand. One that had started goes to its end, also where its
+/// worker was killed and another starts it anew.
 pub(super) fn frozen_stands_still(facts: &Facts) -> Findings {
     let (mut found, mut frozen, by_hand) = (Vec::new(), false, by_hand(facts));
+    let mut running = BTreeSet::new();
     for row in &facts.audit {
-        match row.action.as_str() {
-            "rollout.freeze" => frozen = true,
-            "rollout.unfreeze" => frozen = false,
-            _ if frozen && started(row).is_some_and(|id| !by_hand.contains(id)) => {
-                found.push(format!("row {} starts a command of a frozen target", row.seq));
+        match (row.action.as_str(), row.subject.as_deref()) {
+            ("rollout.freeze", _) => frozen = true,
+            ("rollout.unfreeze", _) => frozen = false,
+            ("command.attempt_failed", Some(id)) => {
+                running.remove(id);
+            }
+            ("command.started", Some(id)) => {
+                if frozen && !by_hand.contains(id) && !running.contains(id) {
+                    found.push(format!("row {} starts {id} for a frozen target at {}", row.seq, row.at));
+                }
+                running.insert(id);
             }
             _ => {}
         }
@@ -46,19 +54,17 @@ pub(super) fn budget_is_kept(facts: &Facts) -> Findings {
         return Vec::new();
     }
     let budget = facts.policy.transitions.budget;
-    let rollbacks: BTreeSet<String> = facts
-        .effects
-        .iter()
-        .filter(|(_, it)| it.kind == "RunTransition" && it.payload["kind"] == "rollback")
-        .filter_map(|(_, it)| it.payload["transition"].as_str().map(str::to_owned))
+    let commands = facts.effects.iter().filter(|(_, it)| it.kind == "RunTransition");
+    let rollbacks = commands.filter(|(_, it)| it.payload["kind"] == "rollback");
+    let epochs: BTreeMap<&str, Option<u64>> = rollbacks
+        .filter_map(|(_, it)| Some((it.payload["transition"].as_str()?, it.payload["epoch"].as_u64())))
         .collect();
     let (by_hand, mut seen) = (by_hand(facts), BTreeSet::new());
     let mut times: Vec<Timestamp> = Vec::new();
     for row in &facts.audit {
-        let Some(id) = started(row).filter(|id| rollbacks.contains(*id) && !by_hand.contains(id)) else {
-            continue;
-        };
-        if seen.insert(id) {
+        // One that a freeze took back and that starts again has another id, and the same epoch.
+        let epoch = started(row).filter(|id| !by_hand.contains(id)).and_then(|id| epochs.get(id));
+        if epoch.is_some_and(|epoch| seen.insert(epoch)) {
             times.push(row.at);
         }
     }

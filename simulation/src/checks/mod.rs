@@ -2,13 +2,15 @@
 
 mod approvals;
 mod audit;
+mod evidence;
 mod holds;
+mod people;
+mod reviews;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reporter_svc::effect::TransitionKind;
-use reporter_svc::lower::PAGERDUTY;
 use reporter_svc::machine::state::Stage;
 use reporter_svc::notification::NotificationState;
 use service_kit::outbox::Recorded;
@@ -19,6 +21,7 @@ use shared_types::{Decision, Timestamp, Verdict};
 use crate::facts::Facts;
 use crate::replica::Service;
 use crate::spec::Script;
+use crate::telemetry::Sent;
 use crate::world::{BEGIN, VIOLATION};
 
 /// What a check finds.
@@ -38,15 +41,20 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("at most one effective rollback an incident and phase, one phase down", rollbacks_are_single),
     ("nothing moves up while an incident is open", no_move_up_in_an_incident),
     ("every message is accepted at least once or visibly dead", messages_arrive),
+    ("every incident reaches people by Slack and by PagerDuty", people::hear_of_each_incident),
     ("duplicates only where an outcome was unknown", duplicates_are_explained),
     ("one dedup key an incident, no page after its resolution", pages_keep_their_key),
     ("escalated once, if and only if nobody acknowledged in time", escalates_once),
+    ("what is done at PagerDuty counts once, what is forged never", people::acts_at_pagerduty_count),
     ("retries follow their schedule, and their exhaustion is told once", retries_on_schedule),
     ("who lost the lease records nothing", fenced),
     ("no text has an unfilled place", texts_are_filled),
     ("only listed transitions", transitions_are_listed),
     ("all queues drain once the trouble is over", queues_drain),
     ("nothing moves up without the approvals it asks for", approvals::moves_are_approved),
+    ("nothing moves up before every checklist is complete", evidence::moves_are_proven),
+    ("a review opens once, if and only if the cause is overdue", reviews::open_once),
+    ("an approved review forces one rollback", reviews::approvals_force_one_rollback),
     ("nothing starts by itself while it is frozen", holds::frozen_stands_still),
     ("no more rollbacks start by themselves than the budget has", holds::budget_is_kept),
     ("the audit log is one unbroken chain", audit::chain_is_whole),
@@ -81,8 +89,13 @@ fn counted_once(facts: &Facts) -> Findings {
     if counted > sent {
         found.push(format!("{sent} events were sent, {counted} are in batches"));
     }
-    if counted + facts.sent.late + facts.sent.duplicates < sent {
-        found.push(format!("of {sent} events only {counted} are counted and {} late", facts.sent.late));
+    let Sent { late, duplicates, malformed, .. } = facts.sent;
+    if counted + late + duplicates + malformed < sent {
+        found
+            .push(format!("of {sent} events only {counted} are counted, {late} late, {malformed} malformed"));
+    }
+    if malformed > 0 && facts.spec.spread().is_zero() {
+        found.push(format!("{malformed} good events were called malformed"));
     }
     found
 }
@@ -238,18 +251,22 @@ fn succeeded_by_hand(facts: &Facts, id: &str) -> bool {
 
 fn rollbacks_are_single(facts: &Facts) -> Findings {
     let (mut found, mut done) = (Vec::new(), BTreeMap::new());
-    for it in facts.books.moved.iter().filter(|it| it.kind == TransitionKind::Rollback) {
-        let (before, after) = (facts.policy.position(&it.before), facts.policy.position(&it.after));
-        if it.before == it.after {
+    let mut promoted = None;
+    for it in facts.books.moved.iter().filter(|it| it.before != it.after) {
+        if it.kind == TransitionKind::Promote {
+            promoted = Some((it.epoch, &it.after));
             continue;
         }
-        let count = done.entry((it.incident.clone(), it.from.clone())).or_insert(0);
+        // An epoch is one stay in one phase: no incident leaves it twice, nor do two incidents.
+        let count = done.entry(it.epoch).or_insert(0);
         *count += 1;
         if *count > 1 {
-            found.push(format!("{:?} left {} {count} times", it.incident, it.from));
+            found.push(format!("{} was left {count} times in epoch {}", it.from, it.epoch));
         }
-        if before.zip(after).is_none_or(|(before, after)| after + 1 != before) {
-            found.push(format!("a rollback went from {} to {}", it.before, it.after));
+        // A move up that the rollback has overtaken may have had its effect: the rollout never got there.
+        let overtaken = promoted == Some((it.epoch, &it.before));
+        if facts.policy.below(&it.from).as_ref() != Some(&it.after) || (it.before != it.from && !overtaken) {
+            found.push(format!("a rollback from {} went from {} to {}", it.from, it.before, it.after));
         }
     }
     found
@@ -277,16 +294,6 @@ fn messages_arrive(facts: &Facts) -> Findings {
                 found.push(format!("{} of {} is still on its way", it.kind, it.created_at));
             }
             _ => {}
-        }
-    }
-    for (incident, _) in &facts.incidents {
-        let id = incident.id.to_string();
-        let ways = [("Slack", "#"), ("PagerDuty", PAGERDUTY)];
-        for (way, channel) in ways {
-            let of_it = facts.notifications.iter().filter(|it| it.incident.as_ref() == Some(&incident.id));
-            if !of_it.into_iter().any(|it| it.channel.starts_with(channel)) {
-                found.push(format!("nobody was told of {id} by {way}"));
-            }
         }
     }
     found
@@ -329,7 +336,6 @@ fn escalates_once(facts: &Facts) -> Findings {
     let mut found = Vec::new();
     let slack = facts.spec.spread() + Duration::from_secs(300);
     for (incident, timeline) in &facts.incidents {
-        let place = |kind: &str| timeline.iter().position(|hop| hop.kind == kind);
         let times = timeline.iter().filter(|hop| hop.kind == "escalated").count();
         let notices = facts
             .notifications
@@ -340,6 +346,7 @@ fn escalates_once(facts: &Facts) -> Findings {
             found.push(format!("{} was escalated {times} times, told {notices} times", incident.id));
         }
         let by_silence = timeline.iter().any(|hop| hop.kind == "escalated" && hop.detail.contains("nobody"));
+        let place = |kind: &str| audit::first(facts, incident.id.as_str(), kind);
         if let (Some(acknowledged), Some(escalated)) = (place("acknowledged"), place("escalated"))
             && acknowledged < escalated
             && by_silence

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection as Sqlite, Rows, Statement};
 use sqlx_core::any::{
@@ -55,6 +56,8 @@ impl Inline {
     pub(super) fn open() -> Result<Self> {
         let sqlite = Sqlite::open_in_memory().map_err(told)?;
         sqlite.set_prepared_statement_cache_capacity(PREPARED);
+        // Else a statement is prepared anew whenever an argument differs that a partial index could go by.
+        sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(told)?;
         Ok(Self { sqlite, depth: 0, shapes: HashMap::new() })
     }
 
@@ -62,30 +65,35 @@ impl Inline {
         self.depth
     }
 
-    pub(super) fn begin_now(&mut self, statement: Option<SqlStr>) -> Result<()> {
-        if statement.is_some() && self.depth > 0 {
+    /// Always a savepoint, whatever statement it is asked for by: nobody else has the database, and a transaction may be
+    /// open around all of them, so that a run can be taken back whole. `outermost`: it must not be within another.
+    pub(super) fn begin_now(&mut self, outermost: bool) -> Result<()> {
+        if outermost && self.depth > 0 {
             return Err(Error::InvalidSavePointStatement);
         }
-        let statement = statement.unwrap_or_else(|| begin_ansi_transaction_sql(self.depth));
-        self.batch(statement.as_str())?;
         self.depth += 1;
-        Ok(())
+        self.control(&begin_ansi_transaction_sql(self.depth))
     }
 
     pub(super) fn commit_now(&mut self) -> Result<()> {
-        self.end(commit_ansi_transaction_sql)
-    }
-
-    pub(super) fn rollback_now(&mut self) -> Result<()> {
-        self.end(rollback_ansi_transaction_sql)
-    }
-
-    fn end(&mut self, how: fn(usize) -> SqlStr) -> Result<()> {
         if self.depth == 0 {
             return Ok(());
         }
-        self.batch(how(self.depth).as_str())?;
+        self.control(&commit_ansi_transaction_sql(self.depth + 1))?;
         self.depth -= 1;
+        Ok(())
+    }
+
+    pub(super) fn rollback_now(&mut self) -> Result<()> {
+        if self.depth == 0 {
+            return Ok(());
+        }
+        self.control(&rollback_ansi_transaction_sql(self.depth + 1))?;
+        self.commit_now()
+    }
+
+    fn control(&self, sql: &SqlStr) -> Result<()> {
+        self.sqlite.prepare_cached(sql.as_str()).and_then(|mut it| it.raw_execute()).map_err(told)?;
         Ok(())
     }
 
@@ -237,7 +245,7 @@ impl AnyConnectionBackend for Inline {
     }
 
     fn begin(&mut self, statement: Option<SqlStr>) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { self.begin_now(statement) })
+        Box::pin(async move { self.begin_now(statement.is_some()) })
     }
 
     fn commit(&mut self) -> BoxFuture<'_, Result<()>> {

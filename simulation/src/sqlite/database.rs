@@ -90,7 +90,7 @@ impl TransactionManager for Transactions {
     type Database = InThread;
 
     async fn begin(connection: &mut Inline, statement: Option<SqlStr>) -> Result<(), Error> {
-        connection.begin_now(statement)
+        connection.begin_now(statement.is_some())
     }
 
     async fn commit(connection: &mut Inline) -> Result<(), Error> {
