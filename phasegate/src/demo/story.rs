@@ -44,6 +44,7 @@ pub(super) fn where_to_look(screen: &Screen, root: &Path, urls: Option<&Running>
     };
     let Running { collector, analyzer, reporter } = urls;
     for (url, what) in [
+        (format!("{reporter}/"), "the live page"),
         (format!("{reporter}/v1/dashboard"), "the dashboard"),
         (format!("{reporter}/v1/incidents?target={TARGET}"), "incidents"),
         (format!("{analyzer}/v1/decisions?target={TARGET}"), "decisions with their evidence"),
