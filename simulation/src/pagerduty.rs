@@ -1,16 +1,13 @@
 //! What PagerDuty tells the reporter of people's acts: signed events, sent until they are taken and at times once more.
 //! And events that somebody else has made up.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::Rng as _;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Request};
 use serde_json::{Value, json};
 use service_kit::client::Transport as _;
-use sha2::Sha256;
 use shared_types::Timestamp;
 
 use crate::network::Wire;
@@ -62,14 +59,7 @@ impl PageEvent {
     /// A forger does not know the secret.
     fn signature(&self, body: &str) -> String {
         let secret = if self.by == FORGER { "another secret" } else { SECRET };
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-        mac.update(body.as_bytes());
-        let mut signature = "v1=".to_owned();
-        for byte in mac.finalize().into_bytes() {
-            write!(signature, "{byte:02x}").ok();
-        }
-        signature
+        format!("v1={}", vendor_doubles::signature(secret, body))
     }
 
     /// Sends it from `at` on until it is answered, and once more by the draw.
