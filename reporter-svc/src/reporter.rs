@@ -125,7 +125,10 @@ impl Reporter {
             let event = event(given.recorded);
             let told = machine::audit::told(&event);
             let step = machine::apply(before, event, &context)?;
-            let audit = audit(&cause.actor, told, policy_version, before, &step);
+            // A decision is kept even where it changes nothing: one of an older window that could not be judged, and came
+            // late.
+            let kept = decision.is_some();
+            let audit = audit(&cause.actor, told, policy_version, before, &step, kept);
             let answer = answer(&step, decision, &context.terms());
             let plan = lower(&workshop, step, given, answer).map_err(|error| {
                 // A template that passed its check cannot fail; were it to, nothing half-rendered is sent.
@@ -203,14 +206,19 @@ impl Reporter {
     }
 }
 
-/// GO-4: one row a step that changed anything, whatever the event was, with the version of the policy it was measured
+/// GO-4: one row a step that changed anything, or whose cause is kept, whatever the event was, with the version of the policy it was measured
 /// against.
-fn audit(actor: &Actor, told: Told, policy: &str, before: &Aggregate, step: &Step) -> Option<AuditDraft> {
+fn audit(
+    actor: &Actor,
+    told: Told,
+    policy: &str,
+    before: &Aggregate,
+    step: &Step,
+    kept: bool,
+) -> Option<AuditDraft> {
     if planted::is(Defect::SkipAuditRow) && told.action == "timer.due" {
         return None;
     }
-    // A decision is kept even where it changes nothing: one of an older window that could not be judged, and came late.
-    let kept = told.action == "decision.received";
     let followed = machine::audit::followed(before, step, kept)?;
     let Told { action, subject, mut detail } = told;
     if let (Some(detail), Value::Object(followed)) = (detail.as_object_mut(), followed) {
