@@ -26,5 +26,5 @@ pub use directive::Directive;
 pub use histogram::Histogram;
 pub use ids::{Epoch, IncidentId, PhaseId, TargetName};
 pub use page::Page;
-pub use problem::Problem;
+pub use problem::{Problem, one_line};
 pub use time::{Timestamp, Window};

@@ -28,3 +28,13 @@ pub struct Blocker {
     pub code: String,
     pub detail: String,
 }
+
+/// A text that quotes what somebody sent, with what could break its line or paint a terminal escaped.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_path_to_error::Segment;
 use serde_saphyr::{Error as YamlError, MessageFormatter as _};
 use sha2::{Digest, Sha256};
+use shared_types::one_line;
 
 use super::check::{self, Wrong};
 use super::raw::RawPolicy;
@@ -57,8 +58,7 @@ impl Wrong {
     pub(super) fn in_file(self, file: &str) -> PolicyError {
         let Self { line, column, path, message } = self;
         // What the file says is quoted in the message, and its keys are the path; it must stay one line.
-        let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        let [path, message] = [path, message].map(|it| it.chars().map(visible).collect());
+        let [path, message] = [path, message].map(|it| one_line(&it));
         PolicyError::Wrong(WrongPolicy { file: file.to_owned(), line, column, path, message })
     }
 }

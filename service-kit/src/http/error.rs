@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use shared_types::Problem;
 use shared_types::problem::Blocker;
+use shared_types::{Problem, one_line};
 use utoipa::openapi::{Content, RefOr, ResponseBuilder};
 
 use crate::db::DbError;
@@ -33,11 +33,10 @@ impl ApiError {
     /// it quotes of a request cannot break it.
     #[must_use]
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
-        let visible = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
         Self {
             status,
             code: code.into(),
-            detail: detail.into().chars().map(visible).collect(),
+            detail: one_line(&detail.into()),
             blockers: Vec::new(),
             retry_after: None,
             source: None,
