@@ -158,10 +158,7 @@ async fn an_overdue_analysis_takes_the_target_back_one_phase() {
     approved_by_two(&stack).await;
     stack.promote_when_ripe().await;
     stack.until_phase("B", "running").await;
-    feeder.violate(true);
-    stack.until_phase("A", "incident").await;
-    feeder.violate(false);
-    stack.until_phase("A", "running").await;
+    super::back_from_b(&stack, &feeder).await;
 
     let incident = until_incident(&stack, "the review", |it| it["review"]["state"] == "open").await;
     assert_eq!(

@@ -16,6 +16,7 @@ mod trace;
 mod vendors;
 mod verify;
 
+use phasegate_tests::feeder::Feeder;
 use phasegate_tests::stack::Stack;
 use phasegate_tests::wait;
 use serde_json::json;
@@ -31,4 +32,12 @@ async fn begin(stack: &Stack) -> u64 {
     })
     .await;
     epoch.as_u64().expect("an epoch")
+}
+
+/// Violates phase B until the rollout is back in A, and lets it recover there.
+async fn back_from_b(stack: &Stack, feeder: &Feeder) {
+    feeder.violate(true);
+    stack.until_phase("A", "incident").await;
+    feeder.violate(false);
+    stack.until_phase("A", "running").await;
 }

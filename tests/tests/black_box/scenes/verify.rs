@@ -10,7 +10,7 @@ use phasegate_tests::stack::{Layout, Stack};
 use serde_json::Value;
 use shared_types::Window;
 
-use super::begin;
+use super::{back_from_b, begin};
 use crate::story::POLICY;
 
 /// What each item counted, in the order of the checklist: a part of its figure that is not there when nothing was looked at.
@@ -32,10 +32,7 @@ async fn the_checklist_holds_after_a_rollback_until_the_archive_is_damaged() {
     begin(&stack).await;
     stack.promote_when_ripe().await;
     stack.until_phase("B", "running").await;
-    feeder.violate(true);
-    stack.until_phase("A", "incident").await;
-    feeder.violate(false);
-    stack.until_phase("A", "running").await;
+    back_from_b(&stack, &feeder).await;
     feeder.stop().await;
     assert!(
         phases_archived(&stack).contains(&"off".to_owned()),
