@@ -15,6 +15,7 @@ use service_kit::{CommonConfig, ServiceName};
 use shared_types::rollout::Rollout;
 use shared_types::{TargetName, Timestamp};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
@@ -32,7 +33,7 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Config {
     pub common: CommonConfig,
-    /// Threads that parse one large piece of input together.
+    /// Threads that parse one large piece of input together, and large bodies of pushes at once.
     pub parse_threads: usize,
 }
 
@@ -85,7 +86,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 
     let directory = crew.directory.clone();
     let targets = directory.clone();
-    let api = Api { targets, book: book.clone(), store, clock: Arc::clone(&common.clock) };
+    let parsers = Arc::new(Semaphore::new(config.parse_threads));
+    let api = Api { targets, book: book.clone(), store, clock: Arc::clone(&common.clock), parsers };
     let parts = ServiceParts {
         service: ServiceName::Collector,
         router: api::router(api),

@@ -35,7 +35,7 @@ use service_kit::policy::{Policy, TargetPolicy};
 use service_kit::rules::{Rulebook, Rules};
 use service_kit::template::Templates;
 use shared_types::TargetName;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -249,7 +249,13 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
     let (handle, attended) = worker.attended();
     let targets = Directory::default();
     targets.insert(ground.target.clone(), TargetEntry { queue, worker: handle.clone() });
-    let router = collector_svc::api::router(Api { targets, book, store: Arc::clone(&store), clock });
+    let router = collector_svc::api::router(Api {
+        targets,
+        book,
+        store: Arc::clone(&store),
+        clock,
+        parsers: Arc::new(Semaphore::new(1)),
+    });
     let handler = collector_svc::effects::Effects {
         store,
         analyzer: ground.neighbour(Service::Analyzer),

@@ -136,6 +136,15 @@ impl Stack {
         }
     }
 
+    /// The id of a running process.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn pid(&self, name: &str) -> u32 {
+        self.processes[name].id()
+    }
+
     /// SIGTERM; the exit status once it has ended.
     pub fn terminate(&mut self, name: &str) -> Option<i32> {
         let mut child = self.processes.remove(name)?;

@@ -48,6 +48,8 @@ pub(super) async fn push_events(
     let specs = entry.worker.specs();
     let read_with = Arc::clone(&specs);
     let records = if body.len() > PARSE_INLINE_MAX {
+        // Never closed.
+        let _turn = api.parsers.acquire().await.map_err(ApiError::internal)?;
         tokio::task::spawn_blocking(move || parse(&body, &specs)).await.map_err(ApiError::internal)?
     } else {
         parse(&body, &specs)

@@ -13,6 +13,7 @@ use service_kit::clock::Clock;
 use service_kit::http::{ApiError, Bulk, openapi as document};
 use service_kit::rules::{Rulebook, Rules};
 use shared_types::TargetName;
+use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,6 +37,8 @@ pub struct Api {
     pub book: Rulebook,
     pub store: Arc<dyn CollectorStore>,
     pub clock: Arc<dyn Clock>,
+    /// A turn for each thread that may parse large bodies: more of them would take the cores from what decides and directs.
+    pub parsers: Arc<Semaphore>,
 }
 
 /// One target.

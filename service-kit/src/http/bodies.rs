@@ -3,9 +3,6 @@
 //! A body takes its share of the budget as it comes in, decompressed, so a client that only promises bytes holds
 //! none, and a small packet that unpacks to a large one is counted by what it became. Calls that carry data in
 //! bulk have a budget of their own: the others are never refused for want of theirs.
-//!
-//! What an answer leaves unread is read and thrown away, within bounds. Else the connection would be closed under a client
-//! that is still sending: its answer can get lost by that, and so can its next call, which it sends on the same one.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,21 +11,17 @@ use std::time::Duration;
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::EXPECT;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream, StreamExt as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::ApiError;
 use super::layers::Pools;
 
 const KIB: usize = 1024;
-/// So much of a body is thrown away after the answer is known, and so long.
-const PASSED_OVER_MAX: usize = 16 << 20;
-const PASSING_OVER_MAX: Duration = Duration::from_secs(2);
 
 /// The bytes that a call's body holds of the budget. Whoever keeps what was read for longer than the call keeps
 /// this with it.
@@ -113,64 +106,26 @@ pub(super) async fn bound_bodies(
     let share = BodyShare::default();
     let refusal = Arc::new(OnceLock::new());
     request.extensions_mut().insert(share.clone());
-    // Such a client sends only what it was asked for, and reading would ask for it.
-    let waits_to_be_asked = request.headers().contains_key(EXPECT);
     let (told, reading) = (Arc::clone(&refusal), share.clone());
-    let (back, mut unread) = oneshot::channel();
-    let request = request.map(|body| {
-        let lent = Lent { frames: Some(body.into_data_stream()), back: Some(back) };
-        Body::from_stream(bounded(lent, limit, reading, budget, told))
-    });
+    let request =
+        request.map(|body| Body::from_stream(bounded(body.into_data_stream(), limit, reading, budget, told)));
     let response = next.run(request).await;
     drop(share); // a handler works with what it has read until it answers
-    if let Some(refusal) = refusal.get() {
-        return refusal.into_response(limit);
-    }
-    if let (false, Ok(frames)) = (waits_to_be_asked, unread.try_recv()) {
-        tokio::time::timeout(PASSING_OVER_MAX, pass_over(frames)).await.ok();
-    }
-    response
-}
-
-/// A body's frames; they come back when whoever reads them has seen enough.
-struct Lent {
-    frames: Option<BodyDataStream>,
-    back: Option<oneshot::Sender<BodyDataStream>>,
-}
-
-impl Lent {
-    async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
-        self.frames.as_mut()?.next().await
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if let (Some(frames), Some(back)) = (self.frames.take(), self.back.take()) {
-            back.send(frames).ok();
-        }
-    }
-}
-
-async fn pass_over(mut frames: BodyDataStream) {
-    let mut left = PASSED_OVER_MAX;
-    while let Some(Ok(bytes)) = frames.next().await {
-        match left.checked_sub(bytes.len()) {
-            Some(less) => left = less,
-            None => return,
-        }
+    match refusal.get() {
+        Some(refusal) => refusal.into_response(limit),
+        None => response,
     }
 }
 
 fn bounded(
-    lent: Lent,
+    frames: BodyDataStream,
     limit: Duration,
     share: BodyShare,
     budget: Arc<Semaphore>,
     told: Arc<OnceLock<Refusal>>,
 ) -> impl Stream<Item = io::Result<Bytes>> {
     let deadline = Instant::now() + limit;
-    stream::try_unfold((lent, share, budget, told), move |mut reading| async move {
+    stream::try_unfold((frames, share, budget, told), move |mut reading| async move {
         let (frames, share, budget, told) = &mut reading;
         let refuse = |refusal: Refusal| {
             told.set(refusal).ok();

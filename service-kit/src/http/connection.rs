@@ -26,6 +26,9 @@ use super::HttpOptions;
 /// Longer than clients keep an idle connection (15 s in ours), so that it is they who close it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Read ahead of what is asked for, and the longest head: what each connection may hold beside its share of the bodies' budget.
+const BUFFER_MAX: usize = 64 << 10;
+
 pub(super) async fn serve(
     listener: TcpListener,
     app: Router,
@@ -51,6 +54,7 @@ pub(super) async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(BUFFER_MAX)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         connections.spawn(async move {

@@ -16,6 +16,7 @@ mod page;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use bodies::BodyShare;
 pub use error::{ApiError, ErrorResponses};

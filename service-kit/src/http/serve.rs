@@ -26,6 +26,7 @@ use super::health::Readiness;
 use super::layers::{
     Guard, Observed, Pools, authenticate, bound_in_flight, bound_time, observe, on_panic, only_problems,
 };
+use super::unread::pass_over_unread;
 use super::{Json, connection, openapi};
 use crate::auth::{Access, Authenticator, check_listen};
 use crate::{ServiceName, telemetry};
@@ -111,6 +112,7 @@ pub fn app(parts: ServiceParts) -> Router {
         .layer(from_fn_with_state(options.timeout, bound_time))
         .layer(from_fn_with_state(pools, bound_in_flight))
         .layer(from_fn_with_state(guard, authenticate))
+        .layer(from_fn(pass_over_unread))
         .layer(CatchPanicLayer::custom(on_panic))
         .layer(from_fn(only_problems))
         // Made anew for each answer: what a slower level saves on the way it costs here.

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::super::serve;
+use super::super::{Bulk, serve};
 use super::*;
 
 async fn listener() -> TcpListener {
@@ -86,21 +86,30 @@ async fn until_said(client: &mut TcpStream, what: &str) -> String {
     text
 }
 
-/// A client that is refused in the middle of its body gets its answer, and the next one on the same connection.
+/// A client that is refused before or in the middle of its body gets its answer, and the next one on the same connection.
 #[tokio::test]
 async fn what_a_refusal_leaves_unread_is_passed_over() {
+    let mut parts = parts();
+    // Too few bytes for one, too few slots for the other.
+    parts.options.body_budget = 4 << 20;
+    parts.options.bulk = Bulk { calls: &["/events"], in_flight: 0, body_budget: 0 };
     let (listener, shutdown) = (listener().await, CancellationToken::new());
     let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(serve(parts(), listener, shutdown.clone()));
+    let server = tokio::spawn(serve(parts, listener, shutdown.clone()));
     let mut client = TcpStream::connect(address).await.unwrap();
-    for path in ["/v1/raw", "/v1/nowhere"] {
-        let body = vec![b' '; 8 << 20];
+    for (path, bytes, status) in [
+        ("/v1/raw", 2 << 20, 413),
+        ("/v1/nowhere", 2 << 20, 404),
+        ("/v1/raw", 8 << 20, 503),
+        ("/v1/x/events", 8 << 20, 503),
+    ] {
+        let body = vec![b' '; bytes];
         let head =
             format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
         client.write_all(head.as_bytes()).await.unwrap();
         client.write_all(&body).await.unwrap();
         let answer = until_said(&mut client, "\r\n\r\n{").await;
-        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
         until_said(&mut client, "}").await;
     }
     client.write_all(b"POST /v1/nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n").await.unwrap();

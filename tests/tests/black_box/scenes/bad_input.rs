@@ -35,6 +35,7 @@ fn wrong(
 fn table() -> Vec<Wrong> {
     let too_large = vec![b' '; (8 << 20) + 1];
     let deep = "[".repeat(100_000);
+    let repeated = format!("{{{}}}", vec!["\"schema\":\"x\""; 10_000].join(","));
     vec![
         wrong("collector", "POST", "/v1/targets/nope/events", push_body(1, 1), 404),
         wrong("collector", "POST", "/v1/targets/No%20Name/events", push_body(1, 1), 400),
@@ -48,6 +49,7 @@ fn table() -> Vec<Wrong> {
         wrong("collector", "GET", "/v1/nowhere", "", 404),
         wrong("analyzer", "POST", "/v1/batches", "not json", 400),
         wrong("analyzer", "POST", "/v1/batches", deep, 422),
+        wrong("analyzer", "POST", "/v1/batches", repeated.clone(), 422),
         wrong("analyzer", "POST", "/v1/batches", "{\"schema\":\"phasegate.batch/1\"}", 422),
         wrong("analyzer", "POST", "/v1/collector-events", "{\"kind\":\"collector.bored\"}", 422),
         wrong("analyzer", "GET", "/v1/decisions?limit=0", "", 400),
@@ -57,6 +59,7 @@ fn table() -> Vec<Wrong> {
         wrong("analyzer", "GET", "/v1/decisions/not-an-id", "", 400),
         wrong("analyzer", "GET", "/v1/decisions/00000000-0000-0000-0000-000000000000", "", 404),
         wrong("reporter", "POST", "/v1/decisions", "{}", 422),
+        wrong("reporter", "POST", "/v1/decisions", repeated, 422),
         wrong("reporter", "POST", "/v1/rollouts/nope/start", "{}", 404),
         wrong("reporter", "POST", "/v1/rollouts/autosave/start", "{}", 409),
         wrong("reporter", "POST", "/v1/rollouts/autosave/start", "{\"by\":\"\\u0000\"}", 422),
@@ -91,10 +94,11 @@ async fn wrong_requests_are_refused_by_name_and_lose_nothing() {
     }
     broken_batches_are_refused(&stack).await;
     let push = stack.url("collector", "/v1/targets/autosave/events");
-    let mixed = format!("{}nonsense\n{{\"ts\":\"yesterday\"}}\n", push_body(300, 3));
+    let times = vec!["\"ts\":1"; 9_000].join(",");
+    let mixed = format!("{}nonsense\n{{\"ts\":\"yesterday\"}}\n{{{times}}}\n", push_body(300, 3));
     let answer = stack.http.post(&push).body(mixed).send().await.expect("an answer");
     let answer: Value = answer.json().await.expect("JSON");
-    assert_eq!((&answer["accepted"], &answer["malformed"]), (&json!(3), &json!(2)), "{answer}");
+    assert_eq!((&answer["accepted"], &answer["malformed"]), (&json!(3), &json!(3)), "{answer}");
     assert_eq!(
         (&answer["errors"][0]["line"], &answer["errors"][1]["line"]),
         (&json!(4), &json!(5)),

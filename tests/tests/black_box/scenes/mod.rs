@@ -9,6 +9,7 @@ mod exhausted;
 mod failing_rollback;
 mod incident;
 mod latency;
+mod overload;
 mod policy;
 mod shutdown;
 mod tokens;
