@@ -5,16 +5,12 @@ import { Problem } from "./api.mjs";
 import { ago, clockTime } from "./format.mjs";
 import { html } from "./html.mjs";
 import { setLanguage, t, useLanguage } from "./i18n.mjs";
+import { Later, fetchAll } from "./later.mjs";
 import { connect, disconnect, isStale, useNow, usePulse } from "./live.mjs";
 import { ErrorNote, leaveFocus } from "./parts.mjs";
 import { signOut, whoAmI } from "./session.mjs";
-import { Audit } from "./views/audit.mjs";
-import { IncidentView } from "./views/incident.mjs";
-import { Lab } from "./views/lab.mjs";
-import { Messages } from "./views/messages.mjs";
 import { Overview } from "./views/overview.mjs";
 import { SignIn } from "./views/signin.mjs";
-import { TargetView } from "./views/target.mjs";
 
 /** @typedef {import("./session.mjs").Session} Session */
 
@@ -79,6 +75,9 @@ function Page() {
     }
   };
   useLayoutEffect(() => void ask(), []);
+  useEffect(() => {
+    if (state.session !== null) fetchAll();
+  }, [state.session !== null]);
   const pulse = usePulse();
   useEffect(() => {
     // A lost stream may mean that the session has ended.
@@ -104,15 +103,15 @@ function Page() {
 function view([place = "", name = "", part = ""], scheme, session) {
   switch (place) {
     case "targets":
-      return html`<${TargetView} key=${`${name}/${part}`} name=${name} window=${part} scheme=${scheme} session=${session} />`;
+      return html`<${Later} key=${`${name}/${part}`} view="TargetView" name=${name} window=${part} scheme=${scheme} session=${session} />`;
     case "incidents":
-      return html`<${IncidentView} key=${name} id=${name} session=${session} />`;
+      return html`<${Later} key=${name} view="IncidentView" id=${name} session=${session} />`;
     case "lab":
-      return html`<${Lab} />`;
+      return html`<${Later} key=${place} view="Lab" />`;
     case "messages":
-      return html`<${Messages} session=${session} />`;
+      return html`<${Later} key=${place} view="Messages" session=${session} />`;
     case "audit":
-      return html`<${Audit} />`;
+      return html`<${Later} key=${place} view="Audit" />`;
     default:
       return html`<${Overview} />`;
   }
