@@ -7,24 +7,14 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { openBrowser } from "./browser.mjs";
-import { WINDOW_MS, begin, judge, quarterly } from "./history.mjs";
+import { begin, judge, multiplied, names, quarterly } from "./history.mjs";
 import { Running, until } from "./running.mjs";
 
 const targets = Number(process.argv[2] ?? 100);
 const days = Number(process.argv[3] ?? 365);
 const ROUNDS = 50;
 
-const names = Array.from({ length: targets }, (_, index) => `feature-${String(index).padStart(3, "0")}`);
-
-/** The one target of the policy, so many times. @param {string} text */
-function multiplied(text) {
-  const policy = quarterly(text);
-  const start = policy.indexOf("  autosave:\n");
-  const end = policy.indexOf("\nretention:");
-  const block = policy.slice(start, end);
-  const copies = names.map((name, index) => block.replace("  autosave:\n", `  ${name}:\n`).replace("title: AutoSave", `title: Feature ${index}`));
-  return policy.slice(0, start) + copies.join("\n") + policy.slice(end);
-}
+const all = names(targets);
 
 const SEED = `
 import datetime, json, sqlite3, sys
@@ -49,17 +39,17 @@ for index, target in enumerate(names):
 print(db.execute("SELECT COUNT(*) FROM decisions").fetchone()[0])
 `;
 
-const running = await Running.start(multiplied);
+const running = await Running.start((policy) => multiplied(quarterly(policy), all));
 const browser = await openBrowser();
 try {
-  for (const name of names) {
+  for (const name of all) {
     const stay = await begin(running, name);
     await judge(running, name, stay, Date.now() - 60_000, { p95Ms: 1500, saves: 1000, errors: 2, latencyMs: 31_000 });
   }
   await until("a verdict on all targets", async () => (await running.call("vi", "GET", "/v1/dashboard")).targets.filter((/** @type {any} */ it) => it.verdict === "ok").length === targets);
   const data = join(running.directory, "data");
   const file = readdirSync(data).find((it) => it.startsWith("reporter") && !it.endsWith("-wal") && !it.endsWith("-shm"));
-  const rows = execFileSync("python3", ["-c", SEED, join(data, file ?? ""), String(days), ...names], { encoding: "utf8" }).trim();
+  const rows = execFileSync("python3", ["-c", SEED, join(data, file ?? ""), String(days), ...all], { encoding: "utf8" }).trim();
   const times = [];
   for (let round = 0; round < ROUNDS; round += 1) times.push(await view());
   console.log(`${targets} targets, ${rows} decisions, ${ROUNDS} views`);

@@ -13,6 +13,18 @@ export const quarterly = (policy) =>
     .replace("delayed_after: 20s", "delayed_after: 5m")
     .replace("watch: 6s, cadence: 1s", "watch: 30m, cadence: 5m");
 
+/** As many names of targets. @param {number} count */
+export const names = (count) => Array.from({ length: count }, (_, index) => `feature-${String(index).padStart(3, "0")}`);
+
+/** The one target of the policy, under each of the names. @param {string} policy @param {string[]} targets */
+export function multiplied(policy, targets) {
+  const start = policy.indexOf("  autosave:\n");
+  const end = policy.indexOf("\nretention:");
+  const block = policy.slice(start, end);
+  const copies = targets.map((name, index) => block.replace("  autosave:\n", `  ${name}:\n`).replace("title: AutoSave", `title: Feature ${index}`));
+  return policy.slice(0, start) + copies.join("\n") + policy.slice(end);
+}
+
 /** A histogram of one value: version, maximum, its bucket and its count (shared-types/src/histogram.rs). @param {number} value @param {number} count */
 function histogram(value, count) {
   const maximum = Buffer.alloc(8);
