@@ -195,7 +195,7 @@ fn text(running: &Running, common: &CommonConfig, log_only: &[&str]) -> String {
         "Phasegate is up.\n  \
          collector  {collector}   events: POST {collector}/v1/targets/{{target}}/events\n  \
          analyzer   {analyzer}   decisions: {analyzer}/v1/decisions\n  \
-         reporter   {reporter}   dashboard: {reporter}/v1/dashboard\n  \
+         reporter   {reporter}   the live page: {reporter}/\n  \
          each with  /docs  /openapi.json  /metrics  /healthz  /readyz\n  \
          policy     {} ({}), targets: {}\n  \
          data       {} ({database})\n\
