@@ -11,7 +11,7 @@ pub struct Notification {
     pub id: Uuid,
     pub target: TargetName,
     /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
-    /// `approval_asked`, `frozen`, `unfrozen`, `daily`.
+    /// `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
     pub kind: String,
     /// `#…`, `pagerduty`, `runbook`.
     pub channel: String,
@@ -26,7 +26,7 @@ pub struct NotificationView {
     pub id: Uuid,
     pub target: TargetName,
     /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
-    /// `approval_asked`, `frozen`, `unfrozen`, `daily`.
+    /// `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
     pub kind: String,
     /// `#…`, `pagerduty`, `runbook`.
     pub channel: String,

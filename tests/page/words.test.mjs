@@ -6,7 +6,8 @@ import { test } from "node:test";
 import { en } from "../../reporter-svc/ui/app/words/en.mjs";
 import { ja } from "../../reporter-svc/ui/app/words/ja.mjs";
 
-const app = new URL("../../reporter-svc/ui/app/", import.meta.url).pathname;
+const root = new URL("../../", import.meta.url).pathname;
+const app = join(root, "reporter-svc/ui/app/");
 const places = (/** @type {string} */ text) => [...text.matchAll(/\{(\w+)\}/g)].map((it) => it[1]).sort();
 
 test("both languages say the same things", () => {
@@ -36,4 +37,37 @@ test("no text is left over", () => {
   const prefixes = [...source.matchAll(/named\("([\w.]+)"|[`"]([\w.]+)\.\$\{/g)].map((it) => `${it[1] ?? it[2]}.`);
   const unused = Object.keys(en).filter((key) => !source.includes(`"${key}"`) && !prefixes.some((it) => key.startsWith(it)));
   assert.deepEqual(unused, []);
+});
+
+/** A crate's source, without its tests. @param {string} crate */
+function rust(crate) {
+  const folder = join(root, crate, "src");
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((it) => it.endsWith(".rs") && !it.includes("tests"));
+  return files.map((it) => readFileSync(join(folder, it), "utf8").split("#[cfg(test)]")[0]).join("\n");
+}
+
+/** @param {string} text @param {RegExp} pattern */
+const all = (text, pattern) => [...text.matchAll(pattern)].map((it) => it[1] ?? "");
+/** @param {string} prefix */
+const worded = (prefix) => Object.keys(en).filter((it) => it.startsWith(`${prefix}.`)).map((it) => it.slice(prefix.length + 1)).sort();
+/** @param {string[]} kinds */
+const sorted = (kinds) => [...new Set(kinds)].sort();
+
+test("every kind of hop, notice and act has its words, and no other", () => {
+  const reporter = rust("reporter-svc");
+  const handler = readFileSync(join(root, "reporter-svc/src/handler.rs"), "utf8");
+  const hops = [
+    ...all(reporter, /hop(?:_with)?\(\s*(?:(?:&mut )?[\w.&]+(?:\([^()]*\))?,\s*)*"(\w+)"/g),
+    ...all(all(handler, /(let \(?kind\b[^;]*;)/g).join("\n"), /"([a-z]+(?:_[a-z]+)+)"/g),
+  ];
+  assert.deepEqual(worded("hop"), sorted(hops));
+  const names = readFileSync(join(root, "reporter-svc/src/machine/effect.rs"), "utf8");
+  const kept = [...reporter.matchAll(/\bkind: "(\w+)"\.to_owned\(\)|keep\(notice, "(\w+)"/g)].map((it) => it[1] ?? it[2] ?? "");
+  assert.deepEqual(worded("notice"), sorted([...all(names, /=> "(\w+)",/g), ...kept]));
+  const acts = [
+    ...all(reporter, /\b(?:act|of)\(\s*"(\w+\.\w+)"/g),
+    ...all(reporter, /(?:action: |const ADOPTED: &str = )"(\w+\.\w+)"/g),
+    ...all(rust("shared-types"), /Self::(?:Pause|Resume) => "(\w+\.\w+)"/g),
+  ];
+  assert.deepEqual(worded("deed"), sorted(acts));
 });

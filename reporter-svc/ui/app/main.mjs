@@ -109,9 +109,9 @@ function view([place = "", name = "", part = ""], scheme, session) {
     case "lab":
       return html`<${Later} key=${place} view="Lab" />`;
     case "messages":
-      return html`<${Later} key=${place} view="Messages" session=${session} />`;
+      return html`<${Later} key=${`${place}/${name}`} view="Messages" about=${name} session=${session} />`;
     case "audit":
-      return html`<${Later} key=${place} view="Audit" />`;
+      return html`<${Later} key=${`${place}/${name}`} view="Audit" about=${name} />`;
     default:
       return html`<${Overview} />`;
   }

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, withQuery } from "../api.mjs";
 import { html } from "../html.mjs";
-import { t } from "../i18n.mjs";
+import { named, t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
 import { usePages } from "../pages.mjs";
 import { ErrorNote, Heading, Time, Waiting } from "../parts.mjs";
@@ -11,14 +11,15 @@ import { ErrorNote, Heading, Time, Waiting } from "../parts.mjs";
 
 const PAGE = 200;
 
-export function Audit() {
-  const [search, setSearch] = useState("");
+/** `about` is searched for at first: the id of a command, say. @param {{about: string}} props */
+export function Audit({ about }) {
+  const [search, setSearch] = useState(about);
   const path = withQuery("/v1/audit", { limit: PAGE });
   const first = useResource(path);
   const { items, more } = usePages(path, first.data);
   const words = search.trim().toLowerCase();
   /** @type {Schemas["AuditEntry"][]} */
-  const shown = items.filter((it) => JSON.stringify(it).toLowerCase().includes(words));
+  const shown = items.filter((it) => `${JSON.stringify(it)} ${named("deed", it.action)}`.toLowerCase().includes(words));
   return html`
     <${Heading} text=${t("audit.title")} />
     <${Verification} />
@@ -31,7 +32,7 @@ export function Audit() {
       <tbody>${shown.map((it) => html`<tr key=${it.hash}>
         <td><${Time} at=${it.at} /></td>
         <td>${actor(it)}</td>
-        <td><details><summary>${it.action}</summary><pre>${JSON.stringify(it.detail, null, 1)}</pre></details></td>
+        <td><details><summary>${named("deed", it.action)}</summary><code>${it.action}</code><pre>${JSON.stringify(it.detail, null, 1)}</pre></details></td>
         <td>${it.target && html`<a href=${`#/targets/${it.target}`}>${it.target}</a>`} ${subject(it)}</td>
         <td><code title=${it.hash}>${it.stream} ${it.seq} · ${String(it.hash).replace("sha256:", "").slice(0, 10)}</code></td>
       </tr>`)}</tbody>
@@ -43,11 +44,11 @@ export function Audit() {
 /** A name that no credential proved is what the caller said of itself. @param {Schemas["AuditEntry"]} it */
 const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"}${it.actor.name === it.actor.via ? "" : ` (${it.actor.via})`}`;
 
-/** What it was about, with its own place where it has one. @param {Schemas["AuditEntry"]} it */
-function subject({ action, target, subject: id }) {
-  if (id?.startsWith("INC-")) return html`<a href=${`#/incidents/${id}`}>${id}</a>`;
-  if (id && target && action.startsWith("decision.")) return html`<a href=${`#/targets/${target}/${id}`}>${id}</a>`;
-  return id ?? "";
+/** What it was about, with its own place where it has one; an act that belongs to an incident leads there. @param {Schemas["AuditEntry"]} it */
+function subject({ action, target, subject: id, detail }) {
+  const place = id?.startsWith("INC-") ? `incidents/${id}` : target && action.startsWith("decision.") ? `targets/${target}/${id}` : action.startsWith("command.") ? `audit/${id}` : null;
+  const incident = detail?.incident;
+  return html`${id && place ? html`<a href=${`#/${place}`}>${id}</a>` : (id ?? "")} ${incident && html`<a href=${`#/incidents/${incident}`}>${incident}</a>`}`;
 }
 
 /** @typedef {{busy: boolean, streams: Schemas["StreamVerification"][] | null, error: Error | null}} Verifying */

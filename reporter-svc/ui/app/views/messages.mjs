@@ -12,15 +12,15 @@ import { may } from "../session.mjs";
 
 const PAGE = 100;
 
-/** @param {{session: Schemas["Session"]}} props */
-export function Messages({ session }) {
-  const [search, setSearch] = useState("");
+/** `about` is searched for at first: the id of a message, a decision or an incident. @param {{about: string, session: Schemas["Session"]}} props */
+export function Messages({ about, session }) {
+  const [search, setSearch] = useState(about);
   const path = withQuery("/v1/notifications", { limit: PAGE });
   const first = useResource(path);
   const stuck = useResource(withQuery("/v1/effects", { state: "dead", limit: 50 }));
   const { items, more } = usePages(path, first.data);
   const words = search.trim().toLowerCase();
-  const shown = items.filter((/** @type {Schemas["NotificationView"]} */ it) => `${it.text} ${it.channel} ${it.incident ?? ""} ${it.target} ${it.kind}`.toLowerCase().includes(words));
+  const shown = items.filter((/** @type {Schemas["NotificationView"]} */ it) => searchable(it).includes(words));
   return html`
     <${Heading} text=${t("messages.title")} />
     <${Stuck} effects=${stuck.data?.items ?? []} session=${session} refresh=${stuck.refresh} />
@@ -33,11 +33,15 @@ export function Messages({ session }) {
   `;
 }
 
+/** @param {Schemas["NotificationView"]} it */
+const searchable = (it) => [it.text, it.channel, it.target, it.kind, named("notice", it.kind), it.id, it.incident, it.decision].join(" ").toLowerCase();
+
 /** @param {{it: Schemas["NotificationView"]}} props */
 export function Message({ it }) {
   return html`<li class=${`message ${it.state}`}>
-    <div class="row"><b>${it.channel}</b> <span class=${`chip ${it.state === "failed" ? "incident" : ""}`}>${named("message", it.state)}</span> <span class="quiet">${it.kind}</span>
+    <div class="row"><b>${it.channel}</b> <span class=${`chip ${it.state === "failed" ? "incident" : ""}`}>${named("message", it.state)}</span> <span class="quiet">${named("notice", it.kind)}</span>
       <a href=${`#/targets/${it.target}`}>${it.target}</a> ${it.incident && html`<a href=${`#/incidents/${it.incident}`}>${it.incident}</a>`}
+      ${it.decision && html`<a href=${`#/targets/${it.target}/${it.decision}`}>${t("messages.decision")}</a>`}
       <span class="end quiet"><${Time} at=${it.sent_at ?? it.created_at} /></span></div>
     <p class="text">${it.text}</p>
     ${(it.attempts > 1 || it.unknowns > 0 || it.last_error) && html`<p class="quiet">${t("messages.attempts", { n: it.attempts })}${it.unknowns > 0 ? `; ${t("messages.resent", { n: it.unknowns })}` : ""}${it.last_error ? `; ${it.last_error}` : ""}</p>`}

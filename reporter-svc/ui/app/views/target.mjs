@@ -99,7 +99,7 @@ function Incidents({ incidents }) {
     <tbody>${incidents.map((it) => html`<tr key=${it.id}>
       <td><a href=${`#/incidents/${it.id}`}>${it.id}</a></td><td><${Time} at=${it.opened_at} /></td><td>${named("incident", it.state)} · ${it.priority}</td>
       <td>${phaseName(it.phase)}</td><td>${named("metric", it.metric)}</td>
-      <td>${it.rollback ? `${phaseName(it.rollback.from)} → ${phaseName(it.rollback.to)}: ${it.rollback.state}` : "–"}</td>
+      <td>${it.rollback ? `${phaseName(it.rollback.from)} → ${phaseName(it.rollback.to)}: ${named("move", it.rollback.state)}` : "–"}</td>
     </tr>`)}</tbody>
   </table></div>`;
 }
