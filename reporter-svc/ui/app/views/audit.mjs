@@ -47,7 +47,7 @@ const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"}${it.acto
 /** What it was about, with its own place where it has one; an act that belongs to an incident leads there. @param {Schemas["AuditEntry"]} it */
 function subject({ action, target, subject: id, detail }) {
   const place = id?.startsWith("INC-") ? `incidents/${id}` : target && action.startsWith("decision.") ? `targets/${target}/${id}` : action.startsWith("command.") ? `audit/${id}` : null;
-  const incident = detail?.incident;
+  const { incident } = /** @type {{incident?: string}} */ (detail ?? {});
   return html`${id && place ? html`<a href=${`#/${place}`}>${id}</a>` : (id ?? "")} ${incident && html`<a href=${`#/incidents/${incident}`}>${incident}</a>`}`;
 }
 

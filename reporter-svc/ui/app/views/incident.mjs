@@ -74,7 +74,7 @@ function Rollback({ it }) {
     <p>${phaseName(move.from)} → ${phaseName(move.to)} <span class=${`chip ${move.state === "failed" ? "incident" : ""}`}>${named("move", move.state)}</span>
       ${move.attempts ? html` <span class="quiet">${t("incident.attempts", { n: move.attempts })}</span>` : ""}</p>
     <p><b>${t("incident.command")}</b></p><pre>${move.command}</pre>
-    <p><a href=${`#/audit/${move.id}`}>${t("incident.command.acts")}</a></p>
+    <p><a href=${`#/audit/${it.id}`}>${t("incident.command.acts")}</a></p>
     ${move.output && html`<p><b>${t("incident.output")}</b></p><pre>${move.output}</pre>`}
     ${move.verified && html`<p><b>${t("incident.verified")}:</b> <code>${move.verified}</code></p>`}
     ${it.runbook && html`<details><summary>${t("incident.runbook")}</summary><pre class="text">${it.runbook}</pre></details>`}
@@ -142,7 +142,7 @@ function Timeline({ it }) {
 /** What a hop says of itself, leading to what it was about. @param {{hop: Schemas["TimelineEntry"], target: string}} props */
 function Detail({ hop, target }) {
   const text = readable(hop.detail);
-  const { decision, notification, transition } = hop.data ?? {};
+  const { decision, notification, transition } = /** @type {Record<string, string | undefined>} */ (hop.data ?? {});
   if (decision) return html`<a href=${`#/targets/${target}/${decision}`}>${text}</a>`;
   if (notification) return html`<a href=${`#/messages/${notification}`}>${text}</a>`;
   return transition ? html`<a href=${`#/audit/${transition}`}>${text}</a>` : text;

@@ -183,6 +183,7 @@ export const ja = {
   "act.needs": "ロール {roles} が必要です。",
   "act.done": "記録しました。",
   "move.requested": "依頼済み",
+  "move.waiting": "待機中",
   "move.running": "実行中",
   "move.succeeded": "完了",
   "move.failed": "失敗",
