@@ -111,7 +111,7 @@ mod tests {
         assert!(!policy.contains("unsafe"), "{policy}");
         let page = String::from_utf8(Files::get(INDEX).unwrap().data.into_owned()).unwrap();
         assert!(import_map(&page).is_some_and(|map| map.contains("preact")));
-        assert_eq!(page.matches("<script").count(), 3, "the import map and the two modules");
+        assert_eq!(page.matches("<script").count(), 2, "the import map and the module");
         assert_eq!(page.matches("style=").count(), 0);
     }
 

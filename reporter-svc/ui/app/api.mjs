@@ -57,13 +57,15 @@ export async function call(method, path, body, headers = {}) {
 
 /** What was asked for ahead, each answer for its first taker. @type {Map<string, Promise<any>>} */
 const early = new Map();
+/** Later it may be out of date, and is asked for again. */
+const EARLY_MS = 5000;
 
-/** Asks for what will be shown, before there is a view that shows it. @param {string} path */
+/** Asks for what will be shown, before there is a view that shows it; resolves once it was answered, with whatever. @param {string} path */
 export function ahead(path) {
   const answer = call("GET", path);
-  // Whoever takes it is told.
-  answer.catch(() => {});
   early.set(path, answer);
+  setTimeout(() => early.delete(path), EARLY_MS);
+  return answer.then(() => {}, () => {});
 }
 
 /** @param {string} path */

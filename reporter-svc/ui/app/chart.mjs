@@ -16,16 +16,28 @@ const SYNC = "phasegate";
 
 /** The library, once a first chart is drawn: to load it takes as long as all else, and most views have no chart. @type {typeof import("uplot") | null} */
 let library = null;
+/** @type {Promise<typeof import("uplot")> | undefined} */
+let loading;
+
+/** The library and its style sheet, which stands before the page's own. */
+async function load() {
+  const sheet = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/ui/vendor/uplot.css" });
+  const dressed = new Promise((done) => (sheet.onload = sheet.onerror = done));
+  document.head.prepend(sheet);
+  const [module] = await Promise.all([import("uplot"), dressed]);
+  return module.default;
+}
 
 function useLibrary() {
   const [UPlot, set] = useState(() => library);
   useEffect(() => {
     if (UPlot !== null) return undefined;
     let left = false;
-    void import("uplot").then((module) => {
-      library = module.default;
+    loading ??= load();
+    loading.then((found) => {
+      library = found;
       if (!left) set(() => library);
-    });
+    }, () => (loading = undefined));
     return () => {
       left = true;
     };

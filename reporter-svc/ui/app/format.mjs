@@ -1,24 +1,29 @@
 // Numbers, times and spans as people read them.
 import { currentLanguage, t } from "./i18n.mjs";
 
-const locale = () => (currentLanguage() === "ja" ? "ja-JP" : "en-GB");
+// English and Japanese write numbers and times of day alike. The browser's own formats would keep the first screen waiting.
 
-/** Formats cost far more to make than to use, and a page of many targets uses thousands a second. @type {Map<string, any>} */
-const formats = new Map();
-
-/** @template T @param {string} kind @param {(locale: string) => T} make @returns {T} */
-function format(kind, make) {
-  const key = `${locale()} ${kind}`;
-  if (!formats.has(key)) formats.set(key, make(locale()));
-  return formats.get(key);
+/** `1,234.5`. @param {number} value @param {number} digits behind the point at most */
+function number(value, digits) {
+  const [whole = "", part] = String(Number(value.toFixed(digits))).split(".");
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
+  return part === undefined ? grouped : `${grouped}.${part}`;
 }
 
-/** @param {number} value @param {number} maximumFractionDigits */
-const number = (value, maximumFractionDigits) => format(`number ${maximumFractionDigits}`, (locale) => new Intl.NumberFormat(locale, { maximumFractionDigits })).format(value);
+const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
+/** @param {Date} date */
+const minutes = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
+/** @param {Date} date */
+const seconds = (date) => `${minutes(date)}:${two(date.getSeconds())}`;
+/** Made once a language: that takes far longer than to use it. @type {Map<string, Intl.DateTimeFormat>} */
+const days = new Map();
 
-const clock = () => format("clock", (locale) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" }));
-const clockMinutes = () => format("minutes", (locale) => new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }));
-const day = () => format("day", (locale) => new Intl.DateTimeFormat(locale, { month: "short", day: "numeric" }));
+function day() {
+  const locale = currentLanguage() === "ja" ? "ja-JP" : "en-GB";
+  const known = days.get(locale) ?? new Intl.DateTimeFormat(locale, { month: "short", day: "numeric" });
+  days.set(locale, known);
+  return known;
+}
 
 /** @param {number | null | undefined} value @param {string} unit */
 export function figure(value, unit) {
@@ -37,7 +42,7 @@ export function percent(ratio) {
 /** @param {string | number | null | undefined} at */
 export function clockTime(at) {
   if (at === null || at === undefined) return "–";
-  return clock().format(new Date(at));
+  return seconds(new Date(at));
 }
 
 /** Day and time; the day only when it is not today. @param {string | number | null | undefined} at */
@@ -53,7 +58,7 @@ export function dayTime(at) {
 export function windowText(window) {
   if (!window) return "–";
   const short = Date.parse(window.end) - Date.parse(window.start) < 60_000;
-  const one = (/** @type {string} */ at) => (short ? clock() : clockMinutes()).format(new Date(at));
+  const one = (/** @type {string} */ at) => (short ? seconds : minutes)(new Date(at));
   return `${one(window.start)}–${one(window.end)}`;
 }
 

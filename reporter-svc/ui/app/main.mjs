@@ -1,7 +1,7 @@
 // The page: who is signed in, where one is, and whether what is shown can be trusted.
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { Problem } from "./api.mjs";
+import { Problem, ahead } from "./api.mjs";
 import { ago, clockTime } from "./format.mjs";
 import { html } from "./html.mjs";
 import { setLanguage, t, useLanguage } from "./i18n.mjs";
@@ -162,5 +162,10 @@ function Freshness() {
   return html`<div class="banner stale" role="alert"><b>${t("stale.title")}</b> ${t("stale.detail", { at: clockTime(pulse.heardAt) })}</div>`;
 }
 
+/** How long the first drawing waits for what it draws, rather than show an empty page first. */
+const PATIENCE_MS = 300;
+
 const place = document.getElementById("page");
+const answers = Promise.all([ahead("/v1/session"), ahead("/v1/dashboard")]);
+await Promise.race([answers, new Promise((done) => setTimeout(done, PATIENCE_MS))]);
 if (place) render(html`<${Page} />`, place);

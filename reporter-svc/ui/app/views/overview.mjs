@@ -11,13 +11,12 @@ import { asked, group, groups, headline, next, shownVerdict } from "../standing.
 /** @typedef {import("../standing.mjs").Target} Target */
 
 /** More than fill a screen: drawn first, so that one need not wait for what one does not see yet. */
-const FIRST = 12;
+const FIRST = 6;
 
 export function Overview() {
   const dashboard = useResource("/v1/dashboard");
   const [first, setFirst] = useState(true);
-  // After they are painted.
-  useEffect(() => setFirst(dashboard.data === null), [dashboard.data === null]);
+  useEffect(() => (dashboard.data === null ? undefined : afterPaint(() => setFirst(false))), [dashboard.data === null]);
   const now = useNow();
   const [filter, setFilter] = useState("");
   /** @type {Target[]} */
@@ -25,7 +24,7 @@ export function Overview() {
   const wanted = all.filter((it) => `${it.target} ${it.title ?? ""}`.toLowerCase().includes(filter.trim().toLowerCase()));
   const sorted = wanted
     .map((it) => ({ it, group: group(it, now) }))
-    .sort((a, b) => groups.indexOf(a.group) - groups.indexOf(b.group) || a.it.target.localeCompare(b.it.target));
+    .sort((a, b) => groups.indexOf(a.group) - groups.indexOf(b.group) || (a.it.target < b.it.target ? -1 : 1));
   return html`
     <${Heading} text=${t("overview.title")} />
     <${Waiting} of=${dashboard} />
@@ -37,6 +36,12 @@ export function Overview() {
       ${sorted.length === 0 && html`<p class="quiet">${t("overview.empty")}</p>`}
     `}
   `;
+}
+
+/** @param {() => void} then @returns {() => void} what calls it off */
+function afterPaint(then) {
+  let frame = requestAnimationFrame(() => (frame = requestAnimationFrame(then)));
+  return () => cancelAnimationFrame(frame);
 }
 
 /** @param {{all: Target[], now: number}} props */
