@@ -12,6 +12,7 @@ const VIEWS = {
   IncidentView: async () => (await import("./views/incident.mjs")).IncidentView,
   Lab: async () => (await import("./views/lab.mjs")).Lab,
   Messages: async () => (await import("./views/messages.mjs")).Messages,
+  SignIn: async () => (await import("./views/signin.mjs")).SignIn,
   TargetView: async () => (await import("./views/target.mjs")).TargetView,
 };
 
@@ -26,7 +27,7 @@ export function fetchAll() {
 /** One of them, and its properties. @param {{view: keyof typeof VIEWS} & Record<string, unknown>} props */
 export function Later({ view, ...props }) {
   const [{ View, error }, set] = useState(/** @type {{View: View | null, error: Error | null}} */ ({ View: null, error: null }));
-  const { revision } = usePulse();
+  const revision = usePulse((it) => it.revision);
   // Before the paint: what is there already shows at once. What is not is tried again with every sign of life.
   useLayoutEffect(() => {
     if (View === null) VIEWS[view]().then((found) => set({ View: found, error: null }), () => set({ View: null, error: new Unreachable() }));

@@ -11,7 +11,7 @@ const APART_MS = 800;
 
 /** @type {Pulse} */
 let pulse = { revision: 0, stream: "connecting", heardAt: null, skewMs: 0 };
-/** @type {Set<(pulse: Pulse) => void>} */
+/** @type {Set<() => void>} */
 const listeners = new Set();
 /** @type {EventSource | null} */
 let source = null;
@@ -22,7 +22,7 @@ let again;
 /** @param {Partial<Pulse>} change */
 function tell(change) {
   pulse = { ...pulse, ...change };
-  listeners.forEach((listener) => listener(pulse));
+  listeners.forEach((listener) => listener());
 }
 
 /** Notes an answer of the service, and by how much this machine's clock differs from its. @param {string} [serverTime] */
@@ -30,6 +30,12 @@ export function heard(serverTime) {
   const skewMs = serverTime === undefined ? pulse.skewMs : Date.parse(serverTime) - Date.now();
   tell({ heardAt: Date.now(), skewMs });
 }
+
+/** Once the first screen can be seen. What comes later would keep it waiting, and waits instead. @type {Promise<void>} */
+export const painted = new Promise((done) => {
+  const look = (/** @type {PerformanceObserverEntryList} */ list) => list.getEntriesByName("first-contentful-paint").length > 0 && done();
+  new PerformanceObserver(look).observe({ type: "paint", buffered: true });
+});
 
 /** Begins to listen; called once somebody is known to be allowed to. */
 export function connect() {
@@ -60,12 +66,14 @@ setInterval(() => {
   if (source !== null || failures > 0) tell({ revision: pulse.revision + 1 });
 }, POLL_MS);
 
-/** @returns {Pulse} */
-export function usePulse() {
-  const [value, set] = useState(pulse);
+/** What is picked of the pulse; the caller is drawn again when that changes. @template T @param {(pulse: Pulse) => T} pick @returns {T} */
+export function usePulse(pick) {
+  const [value, set] = useState(() => pick(pulse));
   useEffect(() => {
-    listeners.add(set);
-    return () => void listeners.delete(set);
+    const listener = () => set(() => pick(pulse));
+    listener();
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }, []);
   return value;
 }
@@ -94,7 +102,7 @@ export function isStale(pulse) {
  * @returns {{data: T | null, error: Error | null, loading: boolean, refresh: () => void}}
  */
 export function useResource(path, { live = true } = {}) {
-  const { revision } = usePulse();
+  const revision = usePulse((it) => it.revision);
   const [state, set] = useState(/** @type {{path: string | null, data: any, error: Error | null}} */ ({ path: null, data: null, error: null }));
   const [asked, ask] = useState(0);
   const last = useRef({ path: /** @type {string | null} */ (null), at: 0 });

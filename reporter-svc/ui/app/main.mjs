@@ -6,11 +6,10 @@ import { ago, clockTime } from "./format.mjs";
 import { html } from "./html.mjs";
 import { setLanguage, t, useLanguage } from "./i18n.mjs";
 import { Later, fetchAll } from "./later.mjs";
-import { connect, disconnect, isStale, useNow, usePulse } from "./live.mjs";
+import { connect, disconnect, isStale, painted, useNow, usePulse } from "./live.mjs";
 import { ErrorNote, leaveFocus } from "./parts.mjs";
 import { signOut, whoAmI } from "./session.mjs";
 import { Overview } from "./views/overview.mjs";
-import { SignIn } from "./views/signin.mjs";
 
 /** @typedef {import("./session.mjs").Session} Session */
 
@@ -61,7 +60,7 @@ function Page() {
   const [state, set] = useState(/** @type {{session: Session | null, known: boolean, ended: boolean, error: Error | null}} */ ({ session: null, known: false, ended: false, error: null }));
   const enter = (/** @type {Session} */ session) => {
     set({ session, known: true, ended: false, error: null });
-    connect();
+    void painted.then(connect);
   };
   const ask = async () => {
     try {
@@ -78,11 +77,6 @@ function Page() {
   useEffect(() => {
     if (state.session !== null) fetchAll();
   }, [state.session !== null]);
-  const pulse = usePulse();
-  useEffect(() => {
-    // A lost stream may mean that the session has ended.
-    if (pulse.stream === "lost" && state.session !== null) void ask();
-  }, [pulse.stream]);
   const leave = async () => {
     await signOut().catch(() => {});
     disconnect();
@@ -92,9 +86,10 @@ function Page() {
     <a class="skip" href="#heading" onClick=${(/** @type {Event} */ event) => { event.preventDefault(); document.getElementById("heading")?.focus(); }}>${t("nav.skip")}</a>
     <${Top} route=${route} session=${state.session} theme=${theme} turnTheme=${turn} leave=${leave} />
     <${Freshness} />
+    ${state.session && html`<${Lost} ask=${ask} />`}
     <main>
       <${ErrorNote} error=${state.error} />
-      ${state.session ? view(route, scheme, state.session) : state.known && state.error === null && html`<${SignIn} ended=${state.ended} entered=${enter} />`}
+      ${state.session ? view(route, scheme, state.session) : state.known && state.error === null && html`<${Later} view="SignIn" ended=${state.ended} entered=${enter} />`}
     </main>
   `;
 }
@@ -145,16 +140,25 @@ function people(roles) {
 const QUIET_MS = 3000;
 
 function Stream() {
-  const pulse = usePulse();
+  const pulse = usePulse((it) => it);
   useNow();
   const quiet = pulse.heardAt !== null && Date.now() - pulse.heardAt > QUIET_MS;
   const heard = quiet ? ` · ${t("live.heard", { ago: ago(pulse.heardAt ?? 0, Date.now()) })}` : "";
   return html`<span class=${`stream ${pulse.stream}`}><span aria-hidden="true">●</span> ${t(`live.${pulse.stream}`)}${heard}</span>`;
 }
 
+/** A lost stream may mean that the session has ended. @param {{ask: () => void}} props */
+function Lost({ ask }) {
+  const stream = usePulse((it) => it.stream);
+  useEffect(() => {
+    if (stream === "lost") ask();
+  }, [stream]);
+  return null;
+}
+
 /** Silence is never green: what is shown loses its colours, and a line says why. */
 function Freshness() {
-  const pulse = usePulse();
+  const pulse = usePulse((it) => it);
   useNow();
   const stale = isStale(pulse);
   document.documentElement.toggleAttribute("data-stale", stale);

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { figure, percent, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
-import { useNow, useResource } from "../live.mjs";
+import { painted, useNow, useResource } from "../live.mjs";
 import { Blockers, GateBar, Glyph, Heading, PhaseTrack, Verdict, Waiting } from "../parts.mjs";
 import { asked, group, groups, headline, next, shownVerdict } from "../standing.mjs";
 
@@ -16,7 +16,7 @@ const FIRST = 6;
 export function Overview() {
   const dashboard = useResource("/v1/dashboard");
   const [first, setFirst] = useState(true);
-  useEffect(() => (dashboard.data === null ? undefined : afterPaint(() => setFirst(false))), [dashboard.data === null]);
+  useEffect(() => void painted.then(() => setFirst(false)), []);
   const now = useNow();
   const [filter, setFilter] = useState("");
   /** @type {Target[]} */
@@ -36,12 +36,6 @@ export function Overview() {
       ${sorted.length === 0 && html`<p class="quiet">${t("overview.empty")}</p>`}
     `}
   `;
-}
-
-/** @param {() => void} then @returns {() => void} what calls it off */
-function afterPaint(then) {
-  let frame = requestAnimationFrame(() => (frame = requestAnimationFrame(then)));
-  return () => cancelAnimationFrame(frame);
 }
 
 /** @param {{all: Target[], now: number}} props */
