@@ -115,6 +115,26 @@ test("evidence is signed by the role that owns it", async () => {
   await ana.leave();
 });
 
+test("each hop of an incident leads to what it was about", async () => {
+  const [{ id }] = (await running.call("vi", "GET", "/v1/incidents")).items;
+  const vi = await Person.arrive(browser, running, "vi");
+  const hop = (/** @type {string} */ kind) => vi.page.locator(".timeline li", { has: vi.page.getByText(kind, { exact: true }) }).first().getByRole("link");
+  await vi.visit(`incidents/${id}`);
+  await hop("Told").click();
+  await until("the message in focus", async () => (await vi.focused("class"))?.startsWith("message"));
+  await vi.page.locator(".message:focus").getByRole("link", { name: "why", exact: true }).click();
+  await vi.page.getByRole("heading", { name: /^Why: window/ }).waitFor();
+  await vi.page.locator(".why").getByRole("link", { name: id }).click();
+  await hop("Decision received").click();
+  await vi.page.getByRole("heading", { name: /^Why: window/ }).waitFor();
+  await vi.visit(`incidents/${id}`);
+  await hop("Command started").click();
+  await vi.page.locator("table.audit").getByText("Command succeeded").waitFor();
+  await vi.page.locator("table.audit").getByRole("link", { name: id }).first().click();
+  await vi.page.getByRole("heading", { name: `Incident ${id}`, level: 1 }).waitFor();
+  await vi.leave();
+});
+
 test("a window says why, by keyboard alone", async () => {
   const vi = await Person.arrive(browser, running, "vi");
   await vi.visit("targets/autosave");

@@ -166,7 +166,7 @@ try {
   await ana.visit(`incidents/${id}`);
   await ana.page.getByRole("button", { name: "Acknowledge" }).click();
   await ana.page.getByText(/by ana, after/).waitFor();
-  await ana.page.getByText("watch started").waitFor();
+  await ana.page.getByText("Recovery watch started").waitFor();
   await picture(ana, "incident");
   await ana.visit("targets/autosave");
   await ana.page.locator(".chart canvas").nth(3).waitFor();

@@ -100,13 +100,13 @@ function view([place = "", name = "", part = ""], scheme, session) {
     case "targets":
       return html`<${Later} key=${`${name}/${part}`} view="TargetView" name=${name} window=${part} scheme=${scheme} session=${session} />`;
     case "incidents":
-      return html`<${Later} key=${name} view="IncidentView" id=${name} session=${session} />`;
+      return html`<${Later} key=${name} view="IncidentView" id=${name} message=${part} session=${session} />`;
     case "lab":
       return html`<${Later} key=${place} view="Lab" />`;
     case "messages":
-      return html`<${Later} key=${`${place}/${name}`} view="Messages" about=${name} session=${session} />`;
+      return html`<${Later} key=${place} view="Messages" session=${session} />`;
     case "audit":
-      return html`<${Later} key=${`${place}/${name}`} view="Audit" about=${name} />`;
+      return html`<${Later} key=${`${name}/${part}`} view="Audit" target=${name} about=${part} />`;
     default:
       return html`<${Overview} />`;
   }

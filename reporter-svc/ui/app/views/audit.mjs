@@ -11,10 +11,10 @@ import { ErrorNote, Heading, Time, Waiting } from "../parts.mjs";
 
 const PAGE = 200;
 
-/** `about` is searched for at first: the id of a command, say. @param {{about: string}} props */
-export function Audit({ about }) {
-  const [search, setSearch] = useState(about);
-  const path = withQuery("/v1/audit", { limit: PAGE });
+/** All of them, or those of a target about one thing: an incident, a command. @param {{target: string, about: string}} props */
+export function Audit({ target, about }) {
+  const [search, setSearch] = useState("");
+  const path = withQuery("/v1/audit", { limit: PAGE, target, subject: about });
   const first = useResource(path);
   const { items, more } = usePages(path, first.data);
   const words = search.trim().toLowerCase();
@@ -23,6 +23,7 @@ export function Audit({ about }) {
   return html`
     <${Heading} text=${t("audit.title")} />
     <${Verification} />
+    ${about !== "" && html`<p>${t("audit.about", { about })} <a href="#/audit">${t("audit.all")}</a></p>`}
     <input class="filter" type="search" placeholder=${t("audit.search")} aria-label=${t("audit.search")} value=${search} onInput=${(/** @type {any} */ event) => setSearch(event.currentTarget.value)} />
     <${Waiting} of=${first} />
     ${first.data && more && words !== "" && html`<p class="quiet">${t("search.within", { n: items.length })}</p>`}
@@ -46,7 +47,7 @@ const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"}${it.acto
 
 /** What it was about, with its own place where it has one; an act that belongs to an incident leads there. @param {Schemas["AuditEntry"]} it */
 function subject({ action, target, subject: id, detail }) {
-  const place = id?.startsWith("INC-") ? `incidents/${id}` : target && action.startsWith("decision.") ? `targets/${target}/${id}` : action.startsWith("command.") ? `audit/${id}` : null;
+  const place = id?.startsWith("INC-") ? `incidents/${id}` : target && action.startsWith("decision.") ? `targets/${target}/${id}` : target && action.startsWith("command.") ? `audit/${target}/${id}` : null;
   const { incident } = /** @type {{incident?: string}} */ (detail ?? {});
   return html`${id && place ? html`<a href=${`#/${place}`}>${id}</a>` : (id ?? "")} ${incident && html`<a href=${`#/incidents/${incident}`}>${incident}</a>`}`;
 }

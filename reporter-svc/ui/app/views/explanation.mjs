@@ -19,7 +19,7 @@ export function Explanation({ id, close }) {
     <div class="row"><h3 id="why">${t("why.title", { window: windowText(it.window) })}</h3><${Verdict} verdict=${it.verdict} />
       <button type="button" class="end" onClick=${close}>${t("why.close")}</button></div>
     <p>${known(cause) ? t(cause) : it.cause} ${t("col.phase")} ${phaseName(it.phase)}${it.stale ? ` (${t("target.window.stale")})` : ""}.
-      ${it.incident && html` <a href=${`#/incidents/${it.incident}`}>${it.incident}</a>`} <a href=${`#/messages/${it.decision_id}`}>${t("why.told")}</a></p>
+      ${it.incident && html` <a href=${`#/incidents/${it.incident}`}>${it.incident}</a>`}</p>
     <div class="scroll"><table>
       <thead><tr><th>${t("col.metric")}</th><th>${t("col.observed")}</th><th>${t("col.threshold")}</th><th>${t("col.ratio")}</th><th>${t("col.verdict")}</th><th>${t("why.source")}</th></tr></thead>
       <tbody>${it.metrics.map((metric) => html`<tr key=${metric.metric}>

@@ -1,5 +1,5 @@
 // One incident from the violating window to its recovery, and what people still have to do about it.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { post, put } from "../api.mjs";
 import { ago, clockTime, dayTime, readable, span, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
@@ -13,10 +13,11 @@ import { Message } from "./messages.mjs";
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 /** @typedef {{it: Schemas["IncidentDetail"], session: Schemas["Session"], changed: () => void}} Part */
 
-/** @param {{id: string, session: Schemas["Session"]}} props */
-export function IncidentView({ id, session }) {
+/** `message` is the one that is shown at first, if any. @param {{id: string, message: string, session: Schemas["Session"]}} props */
+export function IncidentView({ id, message, session }) {
   const found = useResource(`/v1/incidents/${id}`);
   const it = /** @type {Schemas["IncidentDetail"] | null} */ (found.data);
+  useEffect(() => document.getElementById(message)?.focus(), [message, it === null]);
   if (it === null) return html`<${Heading} text=${t("incident.title", { id })} /><${Waiting} of=${found} />`;
   const part = { it, session, changed: found.refresh };
   return html`
@@ -74,7 +75,7 @@ function Rollback({ it }) {
     <p>${phaseName(move.from)} → ${phaseName(move.to)} <span class=${`chip ${move.state === "failed" ? "incident" : ""}`}>${named("move", move.state)}</span>
       ${move.attempts ? html` <span class="quiet">${t("incident.attempts", { n: move.attempts })}</span>` : ""}</p>
     <p><b>${t("incident.command")}</b></p><pre>${move.command}</pre>
-    <p><a href=${`#/audit/${it.id}`}>${t("incident.command.acts")}</a></p>
+    <p><a href=${`#/audit/${it.target}/${it.id}`}>${t("incident.command.acts")}</a></p>
     ${move.output && html`<p><b>${t("incident.output")}</b></p><pre>${move.output}</pre>`}
     ${move.verified && html`<p><b>${t("incident.verified")}:</b> <code>${move.verified}</code></p>`}
     ${it.runbook && html`<details><summary>${t("incident.runbook")}</summary><pre class="text">${it.runbook}</pre></details>`}
@@ -134,16 +135,16 @@ function Timeline({ it }) {
       const before = it.timeline[index - 1];
       const after = before ? Date.parse(hop.at) - Date.parse(before.at) : 0;
       return html`<li key=${index}><time datetime=${hop.at} title=${hop.at}>${clockTime(hop.at)}</time><span class="quiet">${before ? `${after < 0 ? "−" : "+"}${span(after)}` : ""}</span>
-        <span><b>${named("hop", hop.kind)}</b> <${Detail} hop=${hop} target=${it.target} /></span></li>`;
+        <span><b>${named("hop", hop.kind)}</b> <${Detail} hop=${hop} of=${it} /></span></li>`;
     })}</ol>
   </section>`;
 }
 
-/** What a hop says of itself, leading to what it was about. @param {{hop: Schemas["TimelineEntry"], target: string}} props */
-function Detail({ hop, target }) {
+/** What a hop says of itself, leading to what it was about. @param {{hop: Schemas["TimelineEntry"], of: Schemas["IncidentDetail"]}} props */
+function Detail({ hop, of: { id, target } }) {
   const text = readable(hop.detail);
   const { decision, notification, transition } = /** @type {Record<string, string | undefined>} */ (hop.data ?? {});
   if (decision) return html`<a href=${`#/targets/${target}/${decision}`}>${text}</a>`;
-  if (notification) return html`<a href=${`#/messages/${notification}`}>${text}</a>`;
-  return transition ? html`<a href=${`#/audit/${transition}`}>${text}</a>` : text;
+  if (notification) return html`<a href=${`#/incidents/${id}/${notification}`}>${text}</a>`;
+  return transition ? html`<a href=${`#/audit/${target}/${transition}`}>${text}</a>` : text;
 }

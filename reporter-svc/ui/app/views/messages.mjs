@@ -12,9 +12,9 @@ import { may } from "../session.mjs";
 
 const PAGE = 100;
 
-/** `about` is searched for at first: the id of a message, a decision or an incident. @param {{about: string, session: Schemas["Session"]}} props */
-export function Messages({ about, session }) {
-  const [search, setSearch] = useState(about);
+/** @param {{session: Schemas["Session"]}} props */
+export function Messages({ session }) {
+  const [search, setSearch] = useState("");
   const path = withQuery("/v1/notifications", { limit: PAGE });
   const first = useResource(path);
   const stuck = useResource(withQuery("/v1/effects", { state: "dead", limit: 50 }));
@@ -34,11 +34,11 @@ export function Messages({ about, session }) {
 }
 
 /** @param {Schemas["NotificationView"]} it */
-const searchable = (it) => [it.text, it.channel, it.target, it.kind, named("notice", it.kind), it.id, it.incident, it.decision].join(" ").toLowerCase();
+const searchable = (it) => [it.text, it.channel, it.target, it.kind, named("notice", it.kind), it.incident].join(" ").toLowerCase();
 
 /** @param {{it: Schemas["NotificationView"]}} props */
 export function Message({ it }) {
-  return html`<li class=${`message ${it.state}`}>
+  return html`<li id=${it.id} tabindex="-1" class=${`message ${it.state}`}>
     <div class="row"><b>${it.channel}</b> <span class=${`chip ${it.state === "failed" ? "incident" : ""}`}>${named("message", it.state)}</span> <span class="quiet">${named("notice", it.kind)}</span>
       <a href=${`#/targets/${it.target}`}>${it.target}</a> ${it.incident && html`<a href=${`#/incidents/${it.incident}`}>${it.incident}</a>`}
       ${it.decision && html`<a href=${`#/targets/${it.target}/${it.decision}`}>${t("messages.decision")}</a>`}
