@@ -35,6 +35,8 @@ export function heard(serverTime) {
 export const painted = new Promise((done) => {
   const look = (/** @type {PerformanceObserverEntryList} */ list) => list.getEntriesByName("first-contentful-paint").length > 0 && done();
   new PerformanceObserver(look).observe({ type: "paint", buffered: true });
+  // Not every browser tells.
+  setTimeout(done, 1000);
 });
 
 /** Begins to listen; called once somebody is known to be allowed to. */
