@@ -98,15 +98,15 @@ function Page() {
 function view([place = "", name = "", part = ""], scheme, session) {
   switch (place) {
     case "targets":
-      return html`<${Later} key=${`${name}/${part}`} view="TargetView" name=${name} window=${part} scheme=${scheme} session=${session} />`;
+      return html`<${Later} key=${`${place}/${name}/${part}`} view="TargetView" name=${name} window=${part} scheme=${scheme} session=${session} />`;
     case "incidents":
-      return html`<${Later} key=${name} view="IncidentView" id=${name} message=${part} session=${session} />`;
+      return html`<${Later} key=${`${place}/${name}`} view="IncidentView" id=${name} message=${part} session=${session} />`;
     case "lab":
       return html`<${Later} key=${place} view="Lab" />`;
     case "messages":
       return html`<${Later} key=${place} view="Messages" session=${session} />`;
     case "audit":
-      return html`<${Later} key=${`${name}/${part}`} view="Audit" target=${name} about=${part} />`;
+      return html`<${Later} key=${`${place}/${name}/${part}`} view="Audit" target=${name} about=${part} />`;
     default:
       return html`<${Overview} />`;
   }
