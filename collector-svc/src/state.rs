@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use service_kit::planted::{self, Defect};
 use shared_types::{Directive, PhaseId, TargetName, Timestamp};
 
 use crate::schedule::{Change, Planned, Schedule};
@@ -122,7 +123,7 @@ impl TargetState {
     /// Whether windows must not be closed now: a pause, or the reporter's stop in a gated phase.
     #[must_use]
     pub fn is_held(&self, now: Timestamp) -> bool {
-        self.paused_until.is_some_and(|until| now < until) || self.is_stopped()
+        self.paused_until.is_some_and(|until| !is_over(until, now)) || self.is_stopped()
     }
 
     fn is_stopped(&self) -> bool {
@@ -142,7 +143,7 @@ impl TargetState {
 
     /// Lifts a pause that is over; says until when it was.
     pub fn resume_if_due(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let until = self.paused_until.take_if(|until| now >= *until)?;
+        let until = self.paused_until.take_if(|until| is_over(*until, now))?;
         self.resumed_at = Some(until);
         Some(until)
     }
@@ -219,6 +220,11 @@ pub fn event_id(target: &TargetName, window_start: Timestamp, kind: &str) -> uui
     const NAMESPACE: uuid::Uuid = uuid::uuid!("6f1c2f0e-6a0b-4b51-9a55-6a4d1c1e7a10");
     let name = format!("{target}|{}|{kind}", window_start.as_millis());
     uuid::Uuid::new_v5(&NAMESPACE, name.as_bytes())
+}
+
+/// Whether a pause has ended by itself.
+fn is_over(until: Timestamp, now: Timestamp) -> bool {
+    now >= until && !planted::is(Defect::EndlessPause)
 }
 
 #[cfg(test)]

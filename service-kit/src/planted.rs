@@ -78,6 +78,8 @@ pub enum Defect {
     LosePageEvent,
     /// The signature of a webhook is not checked.
     TrustAnybody,
+    /// A pause of the collector does not end by itself.
+    EndlessPause,
 }
 
 impl Defect {
@@ -123,6 +125,7 @@ impl Defect {
         (Self::IgnoreEvidence, "A checklist that is not complete does not hinder a move up."),
         (Self::LosePageEvent, "What was done at PagerDuty is answered and never applied."),
         (Self::TrustAnybody, "The signature of a webhook is not checked."),
+        (Self::EndlessPause, "A pause of the collector does not end by itself."),
     ];
 }
 

@@ -1,10 +1,11 @@
 //! What people do: start, approve rightly and wrongly, freeze, promote whenever they can, roll back by hand, acknowledge or
-//! not, look for causes in time, late or never, decide reviews, sign checklists, retry what was given up.
+//! not, look for causes in time, late or never, decide reviews, sign checklists, retry what was given up, pause the collector.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use collector_svc::state::PAUSE_MAX;
 use rand::Rng as _;
 use reporter_svc::effect::PageAcknowledgement;
 use reporter_svc::machine::evidence::is_complete;
@@ -23,6 +24,7 @@ use crate::pagerduty::{Act, FORGER, PageEvent};
 use crate::replica::Service;
 use crate::scheduler::Scheduler;
 use crate::services::Ground;
+use crate::spec::Spec;
 
 /// What somebody means to do about an incident.
 #[derive(Debug, Clone, Copy)]
@@ -43,12 +45,14 @@ pub struct People {
     pub scheduler: Scheduler,
     pub outside: Outside,
     pub store: SharedStore,
-    pub reporter: Neighbour,
+    reporter: Neighbour,
+    collector: Neighbour,
     wire: Wire,
     pub target: TargetName,
     policy: Arc<TargetPolicy>,
     intents: BTreeMap<String, Intent>,
     manner: Manner,
+    pauses: bool,
     /// When they freeze the target by plan, and when they let it go.
     pub frost: Option<(Timestamp, Timestamp)>,
     /// The epoch that was seen last, and when it was first.
@@ -84,8 +88,9 @@ const PROMPT: Duration = Duration::from_secs(600);
 /// Negligent people are late for the escalation.
 const LATE: Duration = Duration::from_secs(2700);
 
-/// A call that a person makes.
+/// A call that a person makes, of the reporter if nothing else is said.
 pub struct Call {
+    pub of: Service,
     pub path: String,
     pub body: Value,
     pub verb: Verb,
@@ -109,17 +114,19 @@ impl Manner {
 impl People {
     /// A team that knows of nothing yet.
     #[must_use]
-    pub fn new(ground: &Ground, store: SharedStore, policy: Arc<TargetPolicy>, manner: Manner) -> Self {
+    pub fn new(ground: &Ground, store: SharedStore, policy: Arc<TargetPolicy>, spec: &Spec) -> Self {
         Self {
             scheduler: ground.scheduler.clone(),
             outside: ground.outside.clone(),
             store,
             reporter: ground.neighbour(Service::Reporter),
+            collector: ground.neighbour(Service::Collector),
             wire: ground.wire(),
             target: ground.target.clone(),
             policy,
             intents: BTreeMap::new(),
-            manner,
+            manner: spec.manner(),
+            pauses: spec.pauses,
             frost: None,
             entered: (0, ground.scheduler.now()),
         }
@@ -130,6 +137,7 @@ impl People {
         let Ok(Some(stored)) = self.store.target(&self.target).await else { return Vec::new() };
         let mut calls = self.moves(&stored.state, now);
         calls.extend(self.freeze(&stored.state, now));
+        calls.extend(self.pause());
         let filter = IncidentFilter::default();
         for incident in self.store.incidents(&filter, None, 100).await.unwrap_or_default() {
             calls.extend(self.attend(&incident, now));
@@ -141,6 +149,12 @@ impl People {
             calls.extend(given_up.map(|it| retry(&it.id)));
         }
         calls
+    }
+
+    /// The client for a call.
+    #[must_use]
+    pub fn neighbour(&self, of: Service) -> Neighbour {
+        if of == Service::Collector { self.collector.clone() } else { self.reporter.clone() }
     }
 
     fn chance(&self, of_a_hundred: u32) -> bool {
@@ -204,7 +218,7 @@ impl People {
         match (&incident.rca.submission, &incident.rca.confirmation) {
             (None, _) if found && !closed => {
                 let body = json!({ "cause": "the lock", "prevention": "shard it", "by": "bo" });
-                calls.push(Call { path: path("rca"), body, verb: Verb::Put });
+                calls.push(Call { verb: Verb::Put, ..Call::post(path("rca"), body) });
             }
             (Some(_), None) if !closed => {
                 let body = json!({ "comment": "seen", "by": "gov" });
@@ -278,7 +292,7 @@ impl People {
                 .then_some("look at the network");
             let body = json!({ "by": it.owner, "comment": "looked at", "task": task });
             let path = format!("/v1/incidents/{}/evidence/{}", incident.id, it.item);
-            Call { path, body, verb: Verb::Put }
+            Call { verb: Verb::Put, ..Call::post(path, body) }
         });
         sign.collect()
     }
@@ -303,6 +317,19 @@ impl People {
         Some(Call::post(format!("/v1/rollouts/{}/{act}", self.target), body))
     }
 
+    /// Keeps windows from being closed for a while, or no longer.
+    fn pause(&self) -> Option<Call> {
+        if !self.pauses || !self.chance(15) {
+            return None;
+        }
+        let longest = PAUSE_MAX.as_secs();
+        let seconds = self.scheduler.draw(|_, rng, _| rng.random_range(0..=longest * 4 / 3));
+        let seconds = if seconds > longest { 0 } else { seconds };
+        let body = json!({ "seconds": seconds, "by": "dan" });
+        let path = format!("/v1/targets/{}/pause", self.target);
+        Some(Call { of: Service::Collector, ..Call::post(path, body) })
+    }
+
     /// Approvals of the next move, for each role that has not given one: by whom it should be, or by whom it should not.
     fn approvals(&mut self, state: &TargetState, now: Timestamp) -> Vec<Call> {
         if self.entered.0 != state.epoch {
@@ -318,7 +345,7 @@ impl People {
         for wrong in state.approvals.iter().filter(|it| it.by != it.role) {
             if self.manner == Manner::Drawn && self.scheduler.draw(|_, rng, _| rng.random_bool(0.3)) {
                 let path = format!("{path}/{}?by={}", wrong.role, wrong.by);
-                calls.push(Call { path, body: Value::Null, verb: Verb::Delete });
+                calls.push(Call { verb: Verb::Delete, ..Call::post(path, Value::Null) });
             }
         }
         for role in missing {
@@ -346,15 +373,15 @@ impl People {
 
 impl Call {
     fn post(path: String, body: Value) -> Self {
-        Self { path, body, verb: Verb::Post }
+        Self { path, body, verb: Verb::Post, of: Service::Reporter }
     }
 
     /// Makes it; what comes of it is seen at the next look.
-    pub async fn make(self, reporter: Neighbour) {
+    pub async fn make(self, service: Neighbour) {
         let answered = match self.verb {
-            Verb::Post => reporter.post_json::<_, Value>(&self.path, &self.body).await,
-            Verb::Put => reporter.put_json::<_, Value>(&self.path, &self.body).await,
-            Verb::Delete => reporter.delete_json::<Value>(&self.path).await,
+            Verb::Post => service.post_json::<_, Value>(&self.path, &self.body).await,
+            Verb::Put => service.put_json::<_, Value>(&self.path, &self.body).await,
+            Verb::Delete => service.delete_json::<Value>(&self.path).await,
         };
         answered.ok();
     }

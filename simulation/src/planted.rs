@@ -58,6 +58,7 @@ pub fn known(defect: Defect) -> Trap {
         Defect::RelativeRollback => return Trap::Seed(2),
         Defect::ForgetDecisions => return Trap::Seed(4),
         Defect::ForgetReceipts => return Trap::Seed(10),
+        Defect::EndlessPause => return Trap::Seed(11),
         Defect::AnswerBeforeCommit => return Trap::Seed(22),
         Defect::DecideAgain => return Trap::Seed(33),
         Defect::ForgetEventIds => return Trap::Seed(56),

@@ -85,6 +85,8 @@ fn met(facts: &Facts) -> impl Iterator<Item = &'static str> {
             "rollout.rollback" => "rollbacks by hand",
             "rca.submitted" => "root causes",
             "evidence.signed" => "signatures",
+            "collector.pause" => "collector pauses",
+            "collector.resume" => "collector resumptions",
             _ => return None,
         })
     });

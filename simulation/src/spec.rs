@@ -21,6 +21,8 @@ pub struct Spec {
     pub rates: Rates,
     /// Windows in a thousand that are not good.
     pub ill: u32,
+    /// People pause the collector now and then.
+    pub pauses: bool,
     /// Tasks take turns, people and telemetry do the same each time.
     pub calm: bool,
     pub crash: Option<Crash>,
@@ -103,7 +105,9 @@ impl Spec {
         });
         let rates = if rng.random_bool(0.1) { Rates::default() } else { Rates::draw(&mut rng) };
         let ill = rng.random_range(20..250);
-        Self { skews, replicas, rates, ill, ..Self::calm(seed, trouble, Script::None, false) }
+        // The others draw as they did before there were pauses: what they are known to catch they catch still.
+        let pauses = seed % 6 == 5;
+        Self { skews, replicas, rates, ill, pauses, ..Self::calm(seed, trouble, Script::None, false) }
     }
 
     /// Without draws.
@@ -120,6 +124,7 @@ impl Spec {
             skews: [[0; 2]; 3],
             rates: Rates::default(),
             ill: 0,
+            pauses: false,
             calm,
             crash: None,
             script,

@@ -180,7 +180,7 @@ impl<'s> World<'s> {
         };
         let store: SharedStore = Arc::new(SqlStore::new(databases.of(Service::Reporter).clone()));
         let policy = Arc::new(setting.policies[0].targets[&setting.target].clone());
-        let people = People::new(&ground, store, policy, spec.manner());
+        let people = People::new(&ground, store, policy, &spec);
         let mut world = Self {
             rng: SmallRng::seed_from_u64(spec.seed ^ 0xa99),
             outside: ground.outside.clone(),
@@ -333,8 +333,8 @@ impl<'s> World<'s> {
             for call in self.people.look(now).await {
                 let label = format!("person {}", call.path);
                 let label = if label.contains("/effects/") { "person retries" } else { &label };
-                let reporter = self.people.reporter.clone();
-                self.scheduler.spawn(None, label, None, false, call.make(reporter));
+                let service = self.people.neighbour(call.of);
+                self.scheduler.spawn(None, label, None, false, call.make(service));
             }
         }
         let Due { outboxes, watch, tick } = self.due().await;

@@ -1,7 +1,10 @@
 //! The audit log against what it tells of: the chain by its hashes, the rows by what the tables say has happened (GO-4).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use collector_svc::messages::TellAct;
+use collector_svc::state::PAUSE_MAX;
 use serde_json::Value;
 use service_kit::audit::{GENESIS, hash_of};
 use shared_types::AuditEntry;
@@ -62,6 +65,37 @@ pub(super) fn acts_are_recorded(facts: &Facts) -> Findings {
         found.push(format!("the rows lead to epoch {epoch}, the target is in {now}"));
     }
     found.extend(hops_are_recorded(facts));
+    found
+}
+
+/// What was done at the collector stands in the log once; no pause is longer than the longest, and none goes on (CO-7).
+pub(super) fn pauses_end(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let mut paused = None;
+    for (_, effect) in facts.effects.iter().filter(|(_, it)| it.kind == TellAct::KIND) {
+        let Ok(TellAct { act }) = serde_json::from_value(effect.payload.clone()) else {
+            found.push(format!("{} is no act", effect.payload));
+            continue;
+        };
+        let id = act.id.to_string();
+        let rows = facts.audit.iter().filter(|row| row.subject.as_deref() == Some(&id)).count();
+        if rows > 1 || (rows == 0 && effect.state == "done") {
+            found.push(format!(
+                "{} at {} is {} and has {rows} rows",
+                act.kind.as_str(),
+                act.at,
+                effect.state
+            ));
+        }
+        paused = act.paused_until;
+        if paused.is_some_and(|until| until > act.at.plus(PAUSE_MAX)) {
+            found.push(format!("a pause at {} lasts until {paused:?}", act.at));
+        }
+    }
+    let patience = Duration::from_secs(600) + facts.spec.spread();
+    if let Some(until) = paused.filter(|until| until.plus(patience) < facts.end) {
+        found.push(format!("the pause until {until} goes on"));
+    }
     found
 }
 

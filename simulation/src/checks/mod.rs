@@ -59,6 +59,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("no more rollbacks start by themselves than the budget has", holds::budget_is_kept),
     ("the audit log is one unbroken chain", audit::chain_is_whole),
     ("what changes the state stands in the audit log, once", audit::acts_are_recorded),
+    ("a pause of the collector ends by itself and is in the audit log, once", audit::pauses_end),
 ];
 
 /// What every check found.
