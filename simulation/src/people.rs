@@ -45,8 +45,6 @@ pub struct People {
     pub scheduler: Scheduler,
     pub outside: Outside,
     pub store: SharedStore,
-    reporter: Neighbour,
-    collector: Neighbour,
     wire: Wire,
     pub target: TargetName,
     policy: Arc<TargetPolicy>,
@@ -119,8 +117,6 @@ impl People {
             scheduler: ground.scheduler.clone(),
             outside: ground.outside.clone(),
             store,
-            reporter: ground.neighbour(Service::Reporter),
-            collector: ground.neighbour(Service::Collector),
             wire: ground.wire(),
             target: ground.target.clone(),
             policy,
@@ -149,12 +145,6 @@ impl People {
             calls.extend(given_up.map(|it| retry(&it.id)));
         }
         calls
-    }
-
-    /// The client for a call.
-    #[must_use]
-    pub fn neighbour(&self, of: Service) -> Neighbour {
-        if of == Service::Collector { self.collector.clone() } else { self.reporter.clone() }
     }
 
     fn chance(&self, of_a_hundred: u32) -> bool {

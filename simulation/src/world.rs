@@ -333,7 +333,7 @@ impl<'s> World<'s> {
             for call in self.people.look(now).await {
                 let label = format!("person {}", call.path);
                 let label = if label.contains("/effects/") { "person retries" } else { &label };
-                let service = self.people.neighbour(call.of);
+                let service = self.ground.neighbour(call.of);
                 self.scheduler.spawn(None, label, None, false, call.make(service));
             }
         }

@@ -46,10 +46,18 @@ export function Audit({ target, about }) {
 const actor = (it) => `${it.actor.name}${it.actor.verified ? "" : " *"}${it.actor.name === it.actor.via ? "" : ` (${it.actor.via})`}`;
 
 /** What it was about, with its own place where it has one; an act that belongs to an incident leads there. @param {Schemas["AuditEntry"]} it */
-function subject({ action, target, subject: id, detail }) {
-  const place = id?.startsWith("INC-") ? `incidents/${id}` : target && action.startsWith("decision.") ? `targets/${target}/${id}` : target && action.startsWith("command.") ? `audit/${target}/${id}` : null;
-  const { incident } = /** @type {{incident?: string}} */ (detail ?? {});
-  return html`${id && place ? html`<a href=${`#/${place}`}>${id}</a>` : (id ?? "")} ${incident && html`<a href=${`#/incidents/${incident}`}>${incident}</a>`}`;
+function subject(it) {
+  const place = placeOf(it);
+  const { incident } = /** @type {{incident?: string}} */ (it.detail ?? {});
+  return html`${place ? html`<a href=${place}>${it.subject}</a>` : (it.subject ?? "")} ${incident && html`<a href=${`#/incidents/${incident}`}>${incident}</a>`}`;
+}
+
+/** @param {Schemas["AuditEntry"]} it */
+function placeOf({ action, target, subject: id }) {
+  if (id?.startsWith("INC-")) return `#/incidents/${id}`;
+  if (!id || !target) return null;
+  if (action.startsWith("decision.")) return `#/targets/${target}/${id}`;
+  return action.startsWith("command.") ? `#/audit/${target}/${id}` : null;
 }
 
 /** @typedef {{busy: boolean, streams: Schemas["StreamVerification"][] | null, error: Error | null}} Verifying */
