@@ -7,23 +7,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::policy::{PhasePolicy, Policy, TargetPolicy};
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::planted::{self, Defect};
-use service_kit::policy::{PhasePolicy, Policy, TargetPolicy};
 use service_kit::rules::Rulebook;
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::decision::Cause;
+use shared_types::planted::{self, Defect};
 use shared_types::{Batch, CollectorEvent, Decision, PhaseId, TargetName, Timestamp, Window};
 
 use crate::delivery;
-use crate::gate::{
+use crate::store::{AnalyzerStore, Commit, Committed};
+use domain::gate::GateState;
+use domain::gate::ledger::{self, Judged, Rules};
+use domain::gate::watch::Watch;
+use domain::gate::{
     BatchError, CheckedBatch, Judgement, Subject, batch_hash, decision_id, judge_batch, judge_missing,
     longest_look_back,
 };
-use crate::ledger::{self, Judged, Rules};
-use crate::store::{AnalyzerStore, Commit, Committed, TargetState};
-use crate::watch::Watch;
 
 /// How often a use case starts over before it says "try again".
 const ATTEMPTS: u32 = 8;
@@ -286,7 +287,7 @@ impl Analyzer {
     }
 
     /// `None`: the target changed meanwhile.
-    async fn commit(&self, mut state: TargetState, draft: Draft<'_>) -> Result<Option<Decision>, DbError> {
+    async fn commit(&self, mut state: GateState, draft: Draft<'_>) -> Result<Option<Decision>, DbError> {
         let Draft { version, policy, phase, subject, judgement, batch, event, elapsed_ms, now } = draft;
         let batch_hash = batch.as_ref().map(|(_, hash)| hash.clone());
         // The version that this commit gives to the target.

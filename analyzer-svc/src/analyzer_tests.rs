@@ -5,10 +5,10 @@ use shared_types::collector_event::CollectorEventKind::{Delayed, RetryExhausted}
 use shared_types::decision::{Cause, GateProgress};
 
 use super::*;
-use crate::gate::EarlierBatch;
-use crate::gate::fixture::{Counts, DRIFT, autosave, whole_policy, window};
 use crate::store::Filter;
 use crate::testing::{World, on_each_engine};
+use domain::gate::EarlierBatch;
+use domain::gate::fixture::{Counts, DRIFT, autosave, whole_policy, window};
 
 fn healthy(n: u32) -> Counts {
     Counts { window: window(n), ..Counts::default() }
@@ -252,7 +252,7 @@ async fn history_can_be_asked_for_violations() {
 async fn a_batch_counted_by_another_version_lacks_evidence_only() {
     let world = World::in_memory().await;
     let mut batch = healthy(0).batch();
-    batch.counters.remove(crate::gate::fixture::ERROR);
+    batch.counters.remove(domain::gate::fixture::ERROR);
     world.clock.set(window(0).end);
     let refused = world.analyzer.accept_batch(batch.clone()).await.unwrap_err();
     assert!(refused.to_string().starts_with("counters.autosave.save.error"), "{refused}");

@@ -1,8 +1,9 @@
 //! Decisions on their way to the reporter.
 
 use async_trait::async_trait;
+use domain::effects::{AfterLastRetry, NewMessage, RetrySchedule};
 use service_kit::client::Neighbour;
-use service_kit::outbox::{AfterLastRetry, Claim, Handler, NewMessage, Outcome, RetrySchedule};
+use service_kit::outbox::{Claim, Handler, Outcome};
 use shared_types::{Decision, Timestamp};
 
 /// The kind of the messages in the outbox; also their metric label.

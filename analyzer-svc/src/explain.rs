@@ -3,20 +3,20 @@
 //! Reads what the decision names (its batch, the batches before it, its policy's text) and lets `recompute`
 //! decide. What is told of thresholds points at the line of the policy that was in force then.
 
+use domain::policy::Policy;
+use domain::policy::place::Places;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use service_kit::db::DbError;
-use service_kit::policy::Policy;
-use service_kit::policy::place::Places;
 use shared_types::batch::Intake;
 use shared_types::decision::{HistoryValue, MetricVerdict, RunBefore};
 use shared_types::{CollectorEvent, Decision, Timestamp};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::gate::longest_look_back;
-use crate::recompute::{Difference, Recomputed, recompute};
 use crate::store::{AnalyzerStore, StoredBatch};
+use domain::gate::longest_look_back;
+use domain::gate::recompute::{Difference, Recomputed, recompute};
 
 /// A decision with everything it was made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

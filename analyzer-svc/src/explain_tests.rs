@@ -5,8 +5,8 @@ use shared_types::collector_event::CollectorEventKind;
 use std::time::Duration;
 
 use super::*;
-use crate::gate::fixture::{Counts, whole_policy, window};
 use crate::testing::{World, on_each_engine};
+use domain::gate::fixture::{Counts, whole_policy, window};
 
 async fn of(world: &World, decision: &Decision) -> Explanation {
     explain(world.store.as_ref(), decision.decision_id).await.unwrap().unwrap()

@@ -1,9 +1,12 @@
 //! A decision and what it stands on, changed piece by piece: each change is found.
 
-use super::*;
-use crate::gate::fixture::{Counts, DRIFT, window};
-use crate::store::Recorded;
+use domain::gate::EarlierBatch;
+use domain::gate::recompute::{Recomputed, history_before, recompute};
+use shared_types::Decision;
+
 use crate::testing::{World, recorded};
+use domain::gate::fixture::{Counts, DRIFT, window};
+use domain::whatif::Recorded;
 
 /// Four batches of phase A, the third with a drift, and all decisions on them.
 async fn history() -> (World, Vec<Recorded>) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::policy::Standing;
 use service_kit::db::DbError;
-use service_kit::policy::Standing;
 use service_kit::rules::{Rulebook, Rules, Steward};
 
 use crate::store::AnalyzerStore;

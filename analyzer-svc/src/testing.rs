@@ -13,9 +13,11 @@ use shared_types::{CollectorEvent, Decision, Directive, PhaseId, TargetName, Tim
 use uuid::Uuid;
 
 use crate::analyzer::{Analyzer, Answer, IntakeError};
-use crate::gate::fixture::{Counts, autosave, ten_o_clock, whole_policy};
-use crate::store::{AnalyzerStore, Filter, Recorded, RecordedKey, SqlStore, TargetState, migrations};
+use crate::store::{AnalyzerStore, Filter, RecordedKey, SqlStore, migrations};
 use crate::watch_loop::{Directives, WatchLoop};
+use domain::gate::GateState;
+use domain::gate::fixture::{Counts, autosave, ten_o_clock, whole_policy};
+use domain::whatif::Recorded;
 
 /// How long after a window's end its batch usually comes.
 pub(crate) const USUAL: Duration = Duration::from_secs(31);
@@ -104,7 +106,7 @@ impl World {
         });
     }
 
-    pub(crate) async fn state(&self) -> TargetState {
+    pub(crate) async fn state(&self) -> GateState {
         self.store.target(&autosave()).await.unwrap()
     }
 

@@ -9,17 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::policy::{Policy, TargetPolicy};
 use futures_util::{StreamExt as _, stream};
 use service_kit::db::Db;
-use service_kit::planted::{self, Defect};
-use service_kit::policy::{Policy, TargetPolicy};
+use shared_types::planted::{self, Defect};
 use shared_types::{Decision, Directive, TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::{Analyzer, IntakeError};
 use crate::metrics;
-use crate::store::{AnalyzerStore, Committed, TargetState};
-use crate::watch::{Overdue, Watch};
+use crate::store::{AnalyzerStore, Committed};
+use domain::gate::GateState;
+use domain::gate::watch::{Overdue, Watch};
 
 /// How long the analyzer listens after its start before it calls anything missing, at most.
 const LISTEN_FIRST: Duration = Duration::from_secs(60);
@@ -87,7 +88,7 @@ impl WatchLoop {
             if planted::is(Defect::DeafWatch) {
                 break;
             }
-            let due: Vec<TargetState> = self.analyzer.store().overdue(now, AT_ONCE).await?;
+            let due: Vec<GateState> = self.analyzer.store().overdue(now, AT_ONCE).await?;
             let looks = due.into_iter().map(|state| self.look(state, now));
             let looked: Vec<Option<Look>> =
                 stream::iter(looks).buffer_unordered(SIDE_BY_SIDE).collect().await;
@@ -101,7 +102,7 @@ impl WatchLoop {
     }
 
     /// One overdue target. `None`: nothing changed, so looking again at once is no use.
-    async fn look(&self, state: TargetState, now: Timestamp) -> Option<Look> {
+    async fn look(&self, state: GateState, now: Timestamp) -> Option<Look> {
         let target = state.target.clone();
         match self.act(state, now).await {
             Ok(look) => look,
@@ -113,7 +114,7 @@ impl WatchLoop {
         }
     }
 
-    async fn act(&self, mut state: TargetState, now: Timestamp) -> Result<Option<Look>, IntakeError> {
+    async fn act(&self, mut state: GateState, now: Timestamp) -> Result<Option<Look>, IntakeError> {
         let Some(watch) = state.watch.clone() else { return Ok(None) };
         let gated = |policy: &&TargetPolicy| policy.phase(&watch.phase).is_some();
         let in_force = self.analyzer.policy_of(watch.window).await?;
@@ -168,7 +169,7 @@ impl WatchLoop {
         Ok(())
     }
 
-    async fn save(&self, state: &mut TargetState, watch: Option<Watch>) -> Result<Option<Look>, IntakeError> {
+    async fn save(&self, state: &mut GateState, watch: Option<Watch>) -> Result<Option<Look>, IntakeError> {
         state.watch = watch;
         // Outdated: a batch came meanwhile, and moved the watch itself.
         let committed: Committed = AnalyzerStore::save_target(self.analyzer.store(), state).await?;

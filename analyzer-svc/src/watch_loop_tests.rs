@@ -4,8 +4,8 @@ use shared_types::Verdict;
 use shared_types::decision::Cause;
 
 use super::*;
-use crate::gate::fixture::{Counts, window};
 use crate::testing::{World, on_each_engine};
+use domain::gate::fixture::{Counts, window};
 
 const DELAYED_AFTER: Duration = Duration::from_secs(300);
 
@@ -133,7 +133,7 @@ async fn collector_that_dies_at_a_transition_is_heard_in_the_new_epoch() {
 /// PO-1: a policy of short windows is looked after at their pace.
 #[test]
 fn pace_follows_the_shortest_window() {
-    let mut policy = crate::gate::fixture::whole_policy();
+    let mut policy = domain::gate::fixture::whole_policy();
     assert_eq!(pace(&policy), (LONGEST_POLL, LONGEST_ADOPTION));
     for target in policy.targets.values_mut() {
         target.collection.window = Duration::from_secs(2);

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use service_kit::policy::TargetPolicy;
+use domain::policy::TargetPolicy;
 use shared_types::{Batch, Epoch, PhaseId, TargetName, Timestamp, Window};
 
 use crate::event::{EventSpecs, TooManyFields};

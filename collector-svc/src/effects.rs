@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::effects::NewMessage;
 use service_kit::client::Neighbour;
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{self, Claim, Handler, Outcome, Recorded};
-use service_kit::planted::{self, Defect};
+use shared_types::planted::{self, Defect};
 use shared_types::{Batch, TargetName, Timestamp};
 
 use crate::messages::{
@@ -130,7 +131,7 @@ impl Effects {
         delivery: &DeliverBatch,
         outcome: &Outcome,
         now: Timestamp,
-    ) -> Result<Option<[outbox::NewMessage; 2]>, DbError> {
+    ) -> Result<Option<[NewMessage; 2]>, DbError> {
         let Some(row) = self.store.batch(&delivery.target, delivery.window_start).await? else {
             return Ok(None);
         };

@@ -23,4 +23,4 @@ pub use api::openapi;
 pub use service::{Config, run};
 
 // The reading and counting that the dry run needs too.
-pub use service_kit::events::{event, records, totals};
+pub use domain::telemetry::{event, records, totals};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use domain::effects::{NewMessage, RetrySchedule};
 use serde::{Deserialize, Serialize};
-use service_kit::outbox::{NewMessage, RetrySchedule};
 use shared_types::audit::{CollectorAct, CollectorActKind};
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::{Actor, CollectorEvent, Epoch, PhaseId, TargetName, Timestamp, Window};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use domain::policy::{SourcePolicy, TargetPolicy};
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
-use service_kit::policy::{SourcePolicy, TargetPolicy};
 use service_kit::rules::{Life, Rulebook, Steward};
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::rollout::Rollout;

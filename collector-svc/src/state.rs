@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use service_kit::planted::{self, Defect};
+use shared_types::planted::{self, Defect};
 use shared_types::{Directive, PhaseId, TargetName, Timestamp};
 
 use crate::schedule::{Change, Planned, Schedule};

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::policy::Standing;
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::policy::Standing;
 use service_kit::rules::{Rulebook, Rules, Steward};
 use shared_types::TargetName;
 use tokio::sync::Notify;

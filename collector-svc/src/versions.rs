@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use service_kit::policy::TargetPolicy;
+use domain::policy::TargetPolicy;
 use service_kit::rules::Rules;
 use shared_types::{TargetName, Timestamp};
 
@@ -114,7 +114,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use service_kit::policy::Policy;
+    use domain::policy::Policy;
     use shared_types::{PhaseId, Window};
 
     use super::*;

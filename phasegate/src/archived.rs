@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use domain::audit::verify::Walk;
 use reporter_svc::audit::Archive;
-use service_kit::audit::verify::Walk;
 use shared_types::audit::StreamVerification;
 use shared_types::{AuditEntry, Timestamp};
 

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use analyzer_svc::explain::{Explanation, MetricExplanation};
-use analyzer_svc::recompute::Recomputed;
-use service_kit::policy::units::format_duration;
-use service_kit::template::values::format_number;
+use domain::gate::recompute::Recomputed;
+use domain::policy::units::format_duration;
+use domain::template::values::format_number;
 use shared_types::decision::{Cause, GateProgress};
 
 /// The whole of it: what was decided, by what, and whether it comes out the same.

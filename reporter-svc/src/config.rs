@@ -11,7 +11,7 @@ use service_kit::auth::{Authenticator, Sessions};
 use service_kit::config::{header_secret, http_url};
 
 use crate::api::WebhookSecrets;
-use crate::effect::{Executor, Messenger, Pager};
+use crate::ports::{Executor, Messenger, Pager};
 use crate::vendors::{
     LogOnly, PagerDuty, PagerDutyRestSettings, PagerDutySettings, Slack, SlackAccess, SlackInbound,
     SlackSettings, SlackUsers, pagerduty, slack,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::files;
 use crate::reporter::Reporter;
 use crate::store::StoredTarget;
-use crate::views;
+use domain::story::views;
 
 /// Why the file is not up to date.
 #[derive(Debug, thiserror::Error)]

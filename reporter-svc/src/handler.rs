@@ -24,15 +24,16 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::dashboard::Publisher;
-use crate::effect::{
-    ApplyPageEvent, CheckPageAcknowledged, Executor, Messenger, PageAcknowledgement, Pager, PostSlackMessage,
-    PushDirective, ResolvePage, RunTransition, SetPagePriority, TellSlackUser, TriggerPage, Verb,
-    WriteChecklist, WriteDailyReport, WriteRca, WriteRunbookEntry,
-};
 use crate::evidence;
-use crate::machine::Event;
+use crate::ports::{Executor, Messenger, Pager};
 use crate::reporter::{Cause, Reporter};
 use crate::store::{Changed, Settled};
+use domain::effects::{
+    ApplyPageEvent, CheckPageAcknowledged, PageAcknowledgement, PostSlackMessage, PushDirective, ResolvePage,
+    RunTransition, SetPagePriority, TellSlackUser, TriggerPage, Verb, WriteChecklist, WriteDailyReport,
+    WriteRca, WriteRunbookEntry,
+};
+use domain::rollout::Event;
 
 /// Says in an outcome that a newer directive made this one needless.
 const SUPERSEDED: &str = "superseded";
@@ -137,11 +138,11 @@ impl Handler for Effects {
             Ok(Work::Check(it)) => return self.settle_check(claim, it, outcome, now).await,
             Ok(Work::Post(it)) => told(&it.channel, it.notification, it.incident.as_ref(), outcome, now),
             Ok(Work::Trigger(it)) => {
-                let detail = format!("{} at priority {}", crate::lower::PAGERDUTY, it.priority);
+                let detail = format!("{} at priority {}", domain::effects::lower::PAGERDUTY, it.priority);
                 told(&detail, it.notification, Some(&it.incident), outcome, now)
             }
             Ok(Work::Write(it)) => {
-                told(crate::lower::RUNBOOK, it.notification, it.incident.as_ref(), outcome, now)
+                told(domain::effects::lower::RUNBOOK, it.notification, it.incident.as_ref(), outcome, now)
             }
             Ok(Work::Resolve(it)) => {
                 let (kind, detail) = match logged(outcome) {

@@ -5,23 +5,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::audit::AuditDraft;
 use serde_json::Value;
-use service_kit::audit::AuditDraft;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
-use service_kit::planted::{self, Defect};
 use service_kit::rules::{Rulebook, Rules};
+use shared_types::planted::{self, Defect};
 use shared_types::{Actor, Decision, IncidentId, TargetName, Timestamp, Via};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::daily::Made;
-use crate::lower::{Workshop, lower};
-use crate::machine::audit::Told;
-use crate::machine::{self, Aggregate, Context, Event, Reason, Rejection, Step, Terms};
-use crate::store::{Act, Change, Changed, Due, Given, Plan, SharedStore, StoredTarget, decision_answer};
-use crate::views;
+use crate::store::{Act, Change, Changed, Due, Given, SharedStore, StoredTarget, decision_answer};
+use domain::effects::lower::Plan;
+use domain::effects::lower::{Workshop, lower};
+use domain::rollout::audit::Told;
+use domain::rollout::{self, Aggregate, Context, Event, Reason, Rejection, Step, Terms};
+use domain::story::views;
 
 /// Targets that are looked at together.
 const PAGE: u32 = 500;
@@ -123,14 +124,14 @@ impl Reporter {
             let new_incident = given.new_incident.clone();
             let context = Context { now, policy, policy_version, new_incident, new_transition };
             let event = event(given.recorded);
-            let told = machine::audit::told(&event);
-            let step = machine::apply(before, event, &context)?;
+            let told = rollout::audit::told(&event);
+            let step = rollout::apply(before, event, &context)?;
             // A decision is kept even where it changes nothing: one of an older window that could not be judged, and came
             // late.
             let kept = decision.is_some();
             let audit = audit(&cause.actor, told, policy_version, before, &step, kept);
             let answer = answer(&step, decision, &context.terms());
-            let plan = lower(&workshop, step, given, answer).map_err(|error| {
+            let plan = lower(&workshop, step, given.version, answer).map_err(|error| {
                 // A template that passed its check cannot fail; were it to, nothing half-rendered is sent.
                 Rejection::new(Reason::Unrenderable, format!("a text could not be rendered: {error}"))
             })?;
@@ -219,7 +220,7 @@ fn audit(
     if planted::is(Defect::SkipAuditRow) && told.action == "timer.due" {
         return None;
     }
-    let followed = machine::audit::followed(before, step, kept)?;
+    let followed = rollout::audit::followed(before, step, kept)?;
     let Told { action, subject, mut detail } = told;
     if let (Some(detail), Value::Object(followed)) = (detail.as_object_mut(), followed) {
         detail.extend(followed);

@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::audit::AuditDraft;
+use domain::policy::Standing;
 use serde_json::json;
-use service_kit::audit::AuditDraft;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::policy::Standing;
 use service_kit::rules::{Adoption, Rulebook, Rules, RulesId, Steward};
 use shared_types::audit::SERVICE_STREAM;
 use shared_types::incident::IncidentState;
 use shared_types::{Actor, PhaseId, TargetName};
 
-use crate::machine::{Stage, TargetState, Transition};
 use crate::store::{AuditFilter, IncidentFilter, SharedStore};
+use domain::rollout::{Stage, TargetState, Transition};
 
 const PAGE: u32 = 500;
 /// The action of a version taken over.

@@ -1,16 +1,13 @@
 //! What every Phasegate service has, once.
 
-pub mod audit;
 pub mod auth;
 pub mod client;
 pub mod clock;
 pub mod config;
 pub mod db;
-pub mod events;
 pub mod http;
 pub mod main_of;
 pub mod outbox;
-pub mod planted;
 pub mod rules;
 pub mod service_name;
 pub mod shutdown;
@@ -19,5 +16,4 @@ pub mod trace_context;
 
 pub use config::{CommonConfig, NoArgs};
 pub use main_of::main_of;
-pub use phasegate_policy::{placeholder, policy, template};
 pub use service_name::ServiceName;

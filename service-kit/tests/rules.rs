@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::policy::Policy;
 use phasegate_tests::stores::both_engines;
 use service_kit::ServiceName;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::{Db, DbError};
 use service_kit::http::{CheckState, PageQuery};
-use service_kit::policy::Policy;
 use service_kit::rules::{Life, Rulebook, Rules, RulesFiles, Steward};
 use shared_types::Timestamp;
 

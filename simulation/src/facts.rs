@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use collector_svc::store::CollectorStore as _;
-use reporter_svc::machine::Incident;
-use reporter_svc::machine::state::TargetState;
-use reporter_svc::notification::NotificationView;
+use domain::effects::notification::NotificationView;
+use domain::rollout::Incident;
+use domain::rollout::state::TargetState;
 use reporter_svc::store::{IncidentFilter, NotificationFilter, ReporterStore as _, SqlStore};
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{ListFilter, MessageView, list};
@@ -39,7 +39,7 @@ pub struct Facts {
     pub end: Timestamp,
     pub livelock: bool,
     pub panics: Vec<String>,
-    pub policy: std::sync::Arc<service_kit::policy::TargetPolicy>,
+    pub policy: std::sync::Arc<domain::policy::TargetPolicy>,
     pub collected: Vec<Collected>,
     /// Judged batches, by window start.
     pub judged: Vec<(Timestamp, String)>,

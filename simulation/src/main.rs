@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use phasegate_simulation::planted::{Trap, caught};
 use phasegate_simulation::{Simulation, Spec};
-use service_kit::planted::Defect;
+use shared_types::planted::Defect;
 
 /// Runs seeds, and prints the timeline of those that break a promise
 #[derive(Parser)]

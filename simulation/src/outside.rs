@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reporter_svc::effect::{
-    CheckPageAcknowledged, CommandReport, Executor, Messenger, PageAcknowledgement, Pager, PostSlackMessage,
-    ResolvePage, RunTransition, SetPagePriority, TellSlackUser, TransitionKind, TriggerPage,
+use domain::effects::{
+    CheckPageAcknowledged, CommandReport, PageAcknowledgement, PostSlackMessage, ResolvePage, RunTransition,
+    SetPagePriority, TellSlackUser, TransitionKind, TriggerPage,
 };
-use reporter_svc::machine::state::Stage;
+use domain::policy::TargetPolicy;
+use domain::rollout::state::Stage;
+use reporter_svc::ports::{Executor, Messenger, Pager};
 use reporter_svc::store::SharedStore;
 use serde_json::json;
 use service_kit::outbox::{Outcome, Recorded};
-use service_kit::policy::TargetPolicy;
 use shared_types::{Epoch, PhaseId, Timestamp};
 
 use crate::boundary::Kind;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector_svc::state::PAUSE_MAX;
+use domain::effects::PageAcknowledgement;
+use domain::policy::TargetPolicy;
+use domain::rollout::evidence::is_complete;
+use domain::rollout::{Incident, Stage, TargetState};
 use rand::Rng as _;
-use reporter_svc::effect::PageAcknowledgement;
-use reporter_svc::machine::evidence::is_complete;
-use reporter_svc::machine::{Incident, Stage, TargetState};
 use reporter_svc::store::{IncidentFilter, SharedStore};
 use serde_json::{Value, json};
 use service_kit::client::Neighbour;
 use service_kit::outbox::ListFilter;
-use service_kit::policy::TargetPolicy;
 use shared_types::incident::{IncidentState, ReviewState};
 use shared_types::{Epoch, TargetName, Timestamp};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use service_kit::planted::{Defect, plant};
+use shared_types::planted::{Defect, plant};
 
 use crate::run::Simulation;
 use crate::spec::{Script, Spec};

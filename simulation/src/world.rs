@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use analyzer_svc::store::AnalyzerStore as _;
+use domain::policy::{AdvanceCondition, Policy, SourcePolicy};
+use domain::template::Templates;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use reporter_svc::store::{SharedStore, SqlStore};
 use service_kit::auth::Access;
 use service_kit::clock::Clock as _;
 use service_kit::outbox;
-use service_kit::policy::{AdvanceCondition, Policy, SourcePolicy};
-use service_kit::template::Templates;
 use shared_types::{TargetName, Timestamp};
 
 use crate::databases::Databases;

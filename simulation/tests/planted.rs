@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use phasegate_simulation::planted::{Trap, caught, known};
 use phasegate_simulation::spec::{Script, Spec};
 use phasegate_simulation::{Simulation, each};
-use service_kit::planted::Defect;
+use shared_types::planted::Defect;
 
 /// Where the known run does not catch it any more, so many others are tried.
 const SEEDS: u64 = 100;

@@ -54,14 +54,14 @@ const worded = (prefix) => Object.keys(en).filter((it) => it.startsWith(`${prefi
 const sorted = (kinds) => [...new Set(kinds)].sort();
 
 test("every kind of hop, notice and act has its words, and no other", () => {
-  const reporter = rust("reporter-svc");
+  const reporter = rust("reporter-svc") + rust("domain");
   const handler = readFileSync(join(root, "reporter-svc/src/handler.rs"), "utf8");
   const hops = [
     ...all(reporter, /hop(?:_with)?\(\s*(?:(?:&mut )?[\w.&]+(?:\([^()]*\))?,\s*)*"(\w+)"/g),
     ...all(all(handler, /(let \(?kind\b[^;]*;)/g).join("\n"), /"([a-z]+(?:_[a-z]+)+)"/g),
   ];
   assert.deepEqual(worded("hop"), sorted(hops));
-  const names = readFileSync(join(root, "reporter-svc/src/machine/effect.rs"), "utf8");
+  const names = readFileSync(join(root, "domain/src/rollout/effect.rs"), "utf8");
   const kept = [...reporter.matchAll(/\bkind: "(\w+)"\.to_owned\(\)|keep\(notice, "(\w+)"/g)].map((it) => it[1] ?? it[2] ?? "");
   assert.deepEqual(worded("notice"), sorted([...all(names, /=> "(\w+)",/g), ...kept]));
   const acts = [

@@ -1,10 +1,10 @@
 //! Backtests over a store, on both engines, and of an archive.
 
-use super::archive::Archive;
-use super::replay::tests::{changed, eventful, in_memory};
+use super::replay_tests::{changed, eventful, in_memory};
 use super::*;
-use crate::gate::fixture::{autosave, ten_o_clock, whole_policy, window};
 use crate::testing::{World, recorded};
+use domain::gate::fixture::{autosave, ten_o_clock, whole_policy, window};
+use domain::whatif::archive::Archive;
 
 const LIMITS: Limits = Limits { changes: 100, strip: 1_000 };
 
@@ -142,10 +142,11 @@ async fn a_year_of_history_is_tried_in_seconds() {
 }
 
 async fn a_year(world: &World, windows: u32) {
-    use crate::gate::fixture::{COMPLETED, Counts};
-    use crate::gate::{CheckedBatch, Subject, batch_hash, judge_batch};
-    use crate::ledger::{self, Judged, Rules};
-    use crate::store::{Commit, Committed, TargetState};
+    use crate::store::{Commit, Committed};
+    use domain::gate::GateState;
+    use domain::gate::fixture::{COMPLETED, Counts};
+    use domain::gate::ledger::{self, Judged, Rules};
+    use domain::gate::{CheckedBatch, Subject, batch_hash, judge_batch};
 
     let kept = whole_policy();
     world.store.keep_policy(&kept.version, &kept.text, ten_o_clock()).await.unwrap();
@@ -153,7 +154,7 @@ async fn a_year(world: &World, windows: u32) {
     let rules = Rules { version: &kept.version, policy: rules, phase: &rules.phases[0] };
     let mut histogram = shared_types::Histogram::default();
     (0..2_000).for_each(|n| histogram.record(100.0 * 1.001_f64.powi(n)));
-    let mut state = TargetState::unheard(autosave());
+    let mut state = GateState::unheard(autosave());
     for n in 0..windows {
         let mut batch = Counts { window: window(n), completed: 2_000, ..Counts::default() }.batch();
         let saves = batch.distributions.get_mut(COMPLETED).unwrap();

@@ -6,21 +6,21 @@
 //! What follows from decisions (incidents, moves) is the reporter's to decide, and services never import each other:
 //! this comparison is of the gate. `phasegate backtest` adds the reporter's machine to it.
 
-pub mod archive;
-pub mod compare;
-pub mod replay;
+#[cfg(test)]
+pub(crate) mod replay_tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::policy::Policy;
 use service_kit::db::DbError;
-use service_kit::policy::Policy;
 use shared_types::{TargetName, Timestamp};
 
-use crate::gate::longest_look_back;
-use crate::store::{AnalyzerStore, Recorded, RecordedKey, Span};
-use compare::{About, Backtest, Comparison, Limits};
-use replay::{Replay, needs_batch};
+use crate::store::{AnalyzerStore, RecordedKey, Span};
+use domain::gate::longest_look_back;
+use domain::whatif::Recorded;
+use domain::whatif::compare::{About, Backtest, Comparison, Limits};
+use domain::whatif::replay::{Replay, needs_batch};
 
 /// Decisions that one backtest looks at: years of a target's 15 min windows.
 pub const MOST_DECISIONS: u64 = 250_000;

@@ -4,10 +4,16 @@ use serde_json::to_string;
 use service_kit::db::Db;
 use shared_types::collector_event::CollectorEventKind;
 
-use super::*;
-use crate::gate::fixture::{Counts, autosave, policy, ten_o_clock, whole_policy, window};
+use std::time::Duration;
+
 use crate::store::AnalyzerStore as _;
 use crate::testing::{World, event, on_each_engine, recorded};
+use domain::gate::fixture::{Counts, autosave, policy, ten_o_clock, whole_policy, window};
+use domain::policy::Policy;
+use domain::whatif::Recorded;
+use domain::whatif::replay::{Replay, Replayed, needs_batch};
+use shared_types::Timestamp;
+use shared_types::decision::Cause;
 
 /// Numbers that look like chance and are the same each time.
 pub(crate) struct Dice(u64);
@@ -188,5 +194,5 @@ pub(crate) fn changed(change: impl FnOnce(&str) -> String) -> Policy {
 
 fn longest(by: &Policy) -> Duration {
     let target = by.targets.get(&autosave()).cloned().unwrap_or_else(policy);
-    crate::gate::longest_look_back(&target)
+    domain::gate::longest_look_back(&target)
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use domain::policy::Policy;
 use serde::{Deserialize, Serialize};
 use service_kit::http::{ApiError, Json};
-use service_kit::policy::Policy;
 use shared_types::{TargetName, Timestamp};
 use utoipa::ToSchema;
 
 use crate::analyzer::Analyzer;
-use crate::backtest::compare::{Backtest, Limits};
 use crate::backtest::{BacktestError, Question, backtest};
+use domain::whatif::compare::{Backtest, Limits};
 
 const CHANGES: u32 = 1_000;
 const CHANGES_MAX: u32 = 10_000;
@@ -90,7 +90,7 @@ async fn question(analyzer: &Analyzer, request: BacktestRequest) -> Result<Quest
         // Reading a policy takes milliseconds that the threads which answer batches should have.
         Some(text) => {
             let parsed = tokio::task::spawn_blocking(move || Policy::parse(&text, "policy")).await;
-            let wrong = |error: service_kit::policy::PolicyError| {
+            let wrong = |error: domain::policy::PolicyError| {
                 ApiError::unprocessable("invalid_policy", error.to_string())
             };
             Some(Arc::new(parsed.map_err(ApiError::internal)?.map_err(wrong)?))

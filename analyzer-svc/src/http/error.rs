@@ -5,7 +5,7 @@ use std::time::Duration;
 use service_kit::http::ApiError;
 
 use crate::analyzer::IntakeError;
-use crate::dry_run::DryRunError;
+use domain::whatif::dry_run::DryRunError;
 
 impl From<IntakeError> for ApiError {
     fn from(error: IntakeError) -> Self {
@@ -22,14 +22,13 @@ impl From<IntakeError> for ApiError {
     }
 }
 
-impl From<DryRunError> for ApiError {
-    fn from(error: DryRunError) -> Self {
-        let detail = chain(&error);
-        match error {
-            DryRunError::UnknownTarget(_) => Self::unprocessable("unknown_target", detail),
-            DryRunError::UnknownPhase { .. } => Self::unprocessable("unknown_phase", detail),
-            _ => Self::unprocessable("invalid_fixture", detail),
-        }
+/// The answer to what cannot be tried.
+pub(super) fn not_tried(error: DryRunError) -> ApiError {
+    let detail = chain(&error);
+    match error {
+        DryRunError::UnknownTarget(_) => ApiError::unprocessable("unknown_target", detail),
+        DryRunError::UnknownPhase { .. } => ApiError::unprocessable("unknown_phase", detail),
+        _ => ApiError::unprocessable("invalid_fixture", detail),
     }
 }
 

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use domain::policy::{Policy, PolicyError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use service_kit::http::{ApiError, Json};
-use service_kit::policy::{Policy, PolicyError};
 use shared_types::{Batch, Decision, PhaseId, TargetName, Verdict};
 use utoipa::ToSchema;
 
 use crate::analyzer::Analyzer;
-use crate::dry_run;
+use domain::whatif::dry_run;
+
+use super::error::not_tried;
 
 /// What to judge, and by what. Exactly one of `batch`, `batches`, `events` and `ndjson` is given.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -79,19 +81,19 @@ fn evaluate(policy: &Policy, request: EvaluationRequest) -> Result<Vec<Decision>
     let judge = |fixture: &[u8]| dry_run::dry_run(policy, &target, &phase, fixture);
     match (batch, batches, events, ndjson) {
         (Some(batch), None, None, None) => {
-            Ok(dry_run::judge_all(policy, &target, &phase, vec![(1, *batch)])?)
+            dry_run::judge_all(policy, &target, &phase, vec![(1, *batch)]).map_err(not_tried)
         }
         (None, Some(batches), None, None) => {
             let numbered = std::iter::zip(1.., batches).collect();
-            Ok(dry_run::judge_all(policy, &target, &phase, numbered)?)
+            dry_run::judge_all(policy, &target, &phase, numbered).map_err(not_tried)
         }
         (None, None, Some(events), None) if events.get().starts_with('[') => {
-            Ok(judge(events.get().as_bytes())?)
+            judge(events.get().as_bytes()).map_err(not_tried)
         }
         (None, None, Some(_), None) => {
             Err(ApiError::unprocessable("invalid_body", "field `events`: expected an array"))
         }
-        (None, None, None, Some(text)) => Ok(judge(text.as_bytes())?),
+        (None, None, None, Some(text)) => judge(text.as_bytes()).map_err(not_tried),
         _ => Err(ApiError::unprocessable(
             "invalid_fixture",
             "expected exactly one of `batch`, `batches`, `events` and `ndjson`",

@@ -8,7 +8,7 @@ use shared_types::{PhaseId, TargetName};
 use utoipa::ToSchema;
 
 use crate::analyzer::Analyzer;
-use crate::watch::Watch;
+use domain::gate::watch::Watch;
 
 /// A target's gate, as the newest epoch has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

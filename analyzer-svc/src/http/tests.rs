@@ -9,8 +9,8 @@ use std::time::Duration;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::gate::fixture::{Counts, window};
 use crate::testing::{World, event};
+use domain::gate::fixture::{Counts, window};
 
 fn service(world: &World) -> axum::Router {
     app(ServiceParts {

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::delivery;
-use crate::gate::fixture::{COMPLETED, Counts, DRIFT, autosave, policy, ten_o_clock, window};
-use crate::gate::{Basis, Subject, batch_hash, judge_batch, judge_missing};
 use crate::testing::on_each_engine;
-use crate::watch::Watch;
+use domain::gate::fixture::{COMPLETED, Counts, DRIFT, autosave, policy, ten_o_clock, window};
+use domain::gate::watch::Watch;
+use domain::gate::{Basis, Subject, batch_hash, judge_batch, judge_missing};
 
 fn name(text: &str) -> TargetName {
     TargetName::parse(text).unwrap()
@@ -25,7 +25,7 @@ fn commit_of(target: &TargetName, counts: &Counts) -> Commit {
     let policy = policy();
     let mut batch = counts.batch();
     batch.target = target.clone();
-    let checked = crate::gate::CheckedBatch::check(batch.clone(), &policy).unwrap();
+    let checked = domain::gate::CheckedBatch::check(batch.clone(), &policy).unwrap();
     let judgement = judge_batch(&checked, &[], &policy, policy.phase(&batch.phase).unwrap());
     let (hash, now) = (batch_hash(&batch), batch.collected_at);
     let decision = judgement.into_decision(
@@ -36,7 +36,7 @@ fn commit_of(target: &TargetName, counts: &Counts) -> Commit {
         now,
     );
     Commit {
-        state: TargetState::unheard(target.clone()),
+        state: GateState::unheard(target.clone()),
         message: delivery::message(&decision, now),
         decision,
         batch: Some((batch, hash)),
@@ -68,7 +68,7 @@ fn delay_of(target: &TargetName, n: u32) -> Commit {
         occurred_at: now,
     };
     Commit {
-        state: TargetState::unheard(target.clone()),
+        state: GateState::unheard(target.clone()),
         message: delivery::message(&decision, now),
         decision,
         batch: None,
@@ -100,10 +100,10 @@ async fn target_is_changed_only_by_who_saw_its_last_version() {
     on_each_engine(|db| async move {
         let store = SqlStore::new(db);
         let mut state = store.target(&autosave()).await.unwrap();
-        assert_eq!(state, TargetState::unheard(autosave()));
+        assert_eq!(state, GateState::unheard(autosave()));
 
-        let mut run = Run::fresh(3);
-        run.take(window(0), crate::gate::Contribution::Feeds);
+        let mut run = domain::gate::Run::fresh(3);
+        run.take(window(0), domain::gate::Contribution::Feeds);
         state.run = Some((PhaseId::parse("B").unwrap(), run));
         state.watch = Watch::after_batch(None, &Counts::default().batch(), Duration::from_secs(300));
         assert_eq!(store.save_target(&state).await.unwrap(), Committed::Done);
@@ -114,7 +114,7 @@ async fn target_is_changed_only_by_who_saw_its_last_version() {
         stored.watch = None;
         assert_eq!(store.save_target(&stored).await.unwrap(), Committed::Done);
         assert_eq!(store.save_target(&stored).await.unwrap(), Committed::Outdated);
-        assert_eq!(store.target(&autosave()).await.unwrap(), TargetState { version: 2, ..stored });
+        assert_eq!(store.target(&autosave()).await.unwrap(), GateState { version: 2, ..stored });
     })
     .await;
 }
@@ -286,9 +286,9 @@ async fn overdue_targets_come_longest_overdue_first() {
         for (target, n) in [("late", 2), ("later", 1), ("fine", 7)] {
             let batch = Counts { window: window(n), ..Counts::default() }.batch();
             let watch = Watch::after_batch(None, &batch, Duration::from_secs(300));
-            store.save_target(&TargetState { watch, ..TargetState::unheard(name(target)) }).await.unwrap();
+            store.save_target(&GateState { watch, ..GateState::unheard(name(target)) }).await.unwrap();
         }
-        store.save_target(&TargetState::unheard(name("unwatched"))).await.unwrap();
+        store.save_target(&GateState::unheard(name("unwatched"))).await.unwrap();
         let due = async |now, limit| {
             let due = store.overdue(now, limit).await.unwrap();
             due.into_iter().map(|state| state.target.to_string()).collect::<Vec<_>>()

@@ -1,28 +1,15 @@
 //! What a decision was made from, read again: for its explanation, and in the order in which a target's
 //! decisions were made, for a replay.
 
-use std::collections::BTreeMap;
-
 use service_kit::db::{Db, DbError};
-use shared_types::{Batch, CollectorEvent, Decision, TargetName, Timestamp};
+use shared_types::{CollectorEvent, Decision, TargetName, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::{StoredBatch, rows};
-use crate::gate::EarlierBatch;
-
-/// A decision with what it was made from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recorded {
-    pub decision: Decision,
-    /// When the batch of its window was received, if it ever was.
-    pub arrived: Option<Timestamp>,
-    /// What that batch counted.
-    pub counters: Option<BTreeMap<String, u64>>,
-    /// That batch itself, if it was asked for.
-    pub batch: Option<Batch>,
-}
+use domain::gate::EarlierBatch;
+use domain::whatif::Recorded;
 
 /// Which decisions a replay reads, and how far they reach.
 #[derive(Debug, Clone, PartialEq, Eq)]

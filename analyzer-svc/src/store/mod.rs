@@ -13,27 +13,28 @@ mod sql;
 mod conformance;
 
 use async_trait::async_trait;
+use domain::effects::NewMessage;
 use serde::{Deserialize, Serialize};
 use service_kit::db::DbError;
-use service_kit::outbox::{NewMessage, OutboxStats};
+use service_kit::outbox::OutboxStats;
 use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, Timestamp, Verdict, Window};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::gate::{EarlierBatch, Run};
-use crate::watch::Watch;
+use domain::gate::{EarlierBatch, GateState};
+use domain::whatif::Recorded;
 
-pub use history::{Recorded, RecordedKey, Span};
+pub use history::{RecordedKey, Span};
 pub use sql::{SqlStore, migrations};
 
 /// The narrow seam between the analyzer and its database.
 #[async_trait]
 pub trait AnalyzerStore: Send + Sync {
     /// A target as it stands; a fresh one if nothing was heard of it yet.
-    async fn target(&self, target: &TargetName) -> Result<TargetState, DbError>;
+    async fn target(&self, target: &TargetName) -> Result<GateState, DbError>;
 
     /// Targets whose watch's deadline is not after `now`, the longest overdue first.
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<TargetState>, DbError>;
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<GateState>, DbError>;
 
     /// What came under a batch's key, if anything.
     async fn receipt(&self, target: &TargetName, window_start: Timestamp)
@@ -52,7 +53,7 @@ pub trait AnalyzerStore: Send + Sync {
     async fn commit(&self, commit: &Commit) -> Result<Committed, DbError>;
 
     /// Commits a target's state alone.
-    async fn save_target(&self, state: &TargetState) -> Result<Committed, DbError>;
+    async fn save_target(&self, state: &GateState) -> Result<Committed, DbError>;
 
     /// Keeps a batch that came under the key of another one; once, however often it comes.
     async fn refuse(&self, batch: &Batch, hash: &str, now: Timestamp) -> Result<(), DbError>;
@@ -133,32 +134,6 @@ pub trait AnalyzerStore: Send + Sync {
     async fn ping(&self) -> Result<(), DbError>;
 }
 
-/// A target's run and watch, with the version they were read at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TargetState {
-    pub target: TargetName,
-    /// 0: not stored yet.
-    pub version: i64,
-    /// The phase and run of the newest epoch a batch or event came from.
-    pub run: Option<(PhaseId, Run)>,
-    pub watch: Option<Watch>,
-}
-
-impl TargetState {
-    /// Nothing heard yet.
-    #[must_use]
-    pub fn unheard(target: TargetName) -> Self {
-        Self { target, version: 0, run: None, watch: None }
-    }
-
-    /// The newest epoch known, from batches or from the watch.
-    #[must_use]
-    pub fn newest_epoch(&self) -> Option<Epoch> {
-        let run = self.run.as_ref().map(|(_, run)| run.epoch);
-        run.max(self.watch.as_ref().map(|watch| watch.epoch))
-    }
-}
-
 /// That a batch was received, without the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -172,7 +147,7 @@ pub struct Receipt {
 #[derive(Debug, Clone)]
 pub struct Commit {
     /// As it shall be; `version` is the one it was computed from.
-    pub state: TargetState,
+    pub state: GateState,
     pub decision: Decision,
     /// The batch that was judged, with its hash.
     pub batch: Option<(Batch, String)>,

@@ -7,8 +7,9 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::{Receipt, StoredBatch, TargetState};
-use crate::gate::{EarlierBatch, Run};
+use super::{Receipt, StoredBatch};
+use domain::gate::GateState;
+use domain::gate::{EarlierBatch, Run};
 
 pub(super) fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, DbError> {
     serde_json::from_str(text).map_err(|error| DbError::decode(what, error))
@@ -34,7 +35,7 @@ fn window(row: &AnyRow) -> Result<Window, DbError> {
     Ok(Window { start: time(row, "window_start_ms")?, end: time(row, "window_end_ms")? })
 }
 
-pub(super) fn target_state(row: &AnyRow) -> Result<TargetState, DbError> {
+pub(super) fn target_state(row: &AnyRow) -> Result<GateState, DbError> {
     let phase: Option<String> = row.try_get("phase")?;
     let run: Option<String> = row.try_get("run")?;
     let watch: Option<String> = row.try_get("watch")?;
@@ -45,7 +46,7 @@ pub(super) fn target_state(row: &AnyRow) -> Result<TargetState, DbError> {
         }
         _ => None,
     };
-    Ok(TargetState {
+    Ok(GateState {
         target: TargetName::parse(&text(row, "target")?).map_err(|error| DbError::decode("target", error))?,
         version: number(row, "version")?,
         run,

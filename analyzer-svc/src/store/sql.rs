@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use super::list::ListQuery;
 use super::{
-    AnalyzerStore, BatchKey, Commit, Committed, DecisionKey, Filter, Receipt, Recorded, RecordedKey, Span,
-    StoredBatch, TargetState,
+    AnalyzerStore, BatchKey, Commit, Committed, DecisionKey, Filter, Receipt, RecordedKey, Span, StoredBatch,
 };
 use super::{history, rows};
-use crate::gate::EarlierBatch;
+use domain::gate::EarlierBatch;
+use domain::gate::GateState;
+use domain::whatif::Recorded;
 
 /// A mean over time never reads more batches than this.
 const MOST_EARLIER: i64 = 10_000;
@@ -75,15 +76,15 @@ impl SqlStore {
 
 #[async_trait]
 impl AnalyzerStore for SqlStore {
-    async fn target(&self, target: &TargetName) -> Result<TargetState, DbError> {
+    async fn target(&self, target: &TargetName) -> Result<GateState, DbError> {
         let row = sqlx::query("SELECT target, version, phase, run, watch FROM targets WHERE target = $1")
             .bind(target.as_str().to_owned())
             .fetch_optional(self.db.pool())
             .await?;
-        row.as_ref().map_or_else(|| Ok(TargetState::unheard(target.clone())), rows::target_state)
+        row.as_ref().map_or_else(|| Ok(GateState::unheard(target.clone())), rows::target_state)
     }
 
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<TargetState>, DbError> {
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<GateState>, DbError> {
         let sql =
             format!("{TARGET} WHERE watch_deadline_ms <= $1 ORDER BY watch_deadline_ms, target LIMIT $2");
         let rows = sqlx::query(AssertSqlSafe(sql))
@@ -152,7 +153,7 @@ impl AnalyzerStore for SqlStore {
         Ok(Committed::Done)
     }
 
-    async fn save_target(&self, state: &TargetState) -> Result<Committed, DbError> {
+    async fn save_target(&self, state: &GateState) -> Result<Committed, DbError> {
         let mut tx = self.db.begin().await?;
         let committed = write_target(&mut tx, state).await?;
         match committed {
@@ -301,7 +302,7 @@ async fn delete_some(db: &Db, sql: &'static str, before: Timestamp, limit: u32) 
 }
 
 /// Writes a target's row if it is still the one that was read.
-async fn write_target(tx: &mut Tx<'_>, state: &TargetState) -> Result<Committed, DbError> {
+async fn write_target(tx: &mut Tx<'_>, state: &GateState) -> Result<Committed, DbError> {
     let sql = if state.version == 0 {
         "INSERT INTO targets (version, phase, run, watch, watch_deadline_ms, target) \
          VALUES ($1 + 1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reporter_svc::effect::{RunTransition, Verb as _};
+use domain::effects::{RunTransition, Verb as _};
 use tracing::Event;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};

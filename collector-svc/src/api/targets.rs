@@ -1,11 +1,11 @@
 //! A target as the collector sees it, and what the reporter tells about it.
 
 use axum::extract::State;
+use domain::policy::TargetPolicy;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
 use service_kit::http::acts::actor;
 use service_kit::http::{ApiError, Json, Path};
-use service_kit::policy::TargetPolicy;
 use service_kit::rules::Rules;
 use shared_types::{Directive, Epoch, PhaseId, TargetName, Timestamp, Via, Window};
 use utoipa::ToSchema;

@@ -10,9 +10,9 @@ mod sql;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::effects::NewMessage;
 use serde::{Deserialize, Serialize};
 use service_kit::db::DbError;
-use service_kit::outbox::NewMessage;
 use shared_types::{Batch, TargetName, Timestamp};
 
 use crate::intake::WindowChange;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use domain::effects::NewMessage;
 use futures_util::future::join;
 use service_kit::db::DbError;
-use service_kit::outbox::NewMessage;
-use service_kit::planted::{self, Defect};
 use shared_types::Timestamp;
+use shared_types::planted::{self, Defect};
 
 use super::Worker;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};

@@ -13,9 +13,9 @@ mod run;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::effects::NewMessage;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::outbox::NewMessage;
 use service_kit::rules::{Rulebook, Rules};
 use shared_types::{Actor, Directive, TargetName, Timestamp, Via};
 use tokio::sync::watch;

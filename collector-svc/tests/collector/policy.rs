@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use service_kit::policy::Policy;
+use domain::policy::Policy;
 use service_kit::rules::PolicyVersion;
 use shared_types::{Page, Timestamp};
 

@@ -19,12 +19,12 @@ use collector_svc::store::{
 use collector_svc::totals::Totals;
 use collector_svc::versions::Version;
 use collector_svc::worker::{Worker, WorkerParts};
+use domain::policy::{Policy, SourcePolicy, TargetPolicy};
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::{Db, DbError};
 use service_kit::http::BodyShare;
 use service_kit::outbox::{ListFilter, list, work_once};
-use service_kit::policy::{Policy, SourcePolicy, TargetPolicy};
 use service_kit::rules::{Rulebook, Rules};
 use shared_types::{Batch, Directive, PhaseId, TargetName, Timestamp};
 use tokio::sync::{Notify, oneshot};

@@ -10,9 +10,9 @@ use collector_svc::store::{
     record_delivery,
 };
 use collector_svc::totals::{BatchHead, Totals};
+use domain::policy::TargetPolicy;
 use phasegate_tests::stores::both_engines;
 use service_kit::db::Db;
-use service_kit::policy::TargetPolicy;
 use shared_types::{PhaseId, Timestamp, Window};
 
 use crate::rig::{at, autosave, policy};

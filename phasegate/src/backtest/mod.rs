@@ -3,14 +3,13 @@
 //! The gate's side is the analyzer's own; what follows from its decisions is the reporter's machine. This crate is the
 //! one that may use both.
 
-mod course;
 mod source;
 mod text;
 
-use analyzer_svc::backtest::compare::Backtest;
+use domain::whatif::compare::Backtest;
 use serde::Serialize;
 
-pub(crate) use course::{Course, Rollout};
+pub(crate) use domain::whatif::course::{Course, Rollout};
 pub(crate) use source::{archived, parsed};
 pub(crate) use text::text;
 

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use analyzer_svc::backtest::compare::{Backtest, Change, Detected, Required, Said, VerdictCounts};
-use service_kit::policy::units::format_duration;
-use service_kit::template::values::format_number;
+use domain::policy::units::format_duration;
+use domain::template::values::format_number;
+use domain::whatif::compare::{Backtest, Change, Detected, Required, Said, VerdictCounts};
 
 use super::{Compared, Course, Courses};
 

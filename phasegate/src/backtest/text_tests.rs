@@ -26,7 +26,7 @@ fn compared() -> Compared {
     });
     let (a, b) = (shared_types::PhaseId::parse("A").unwrap(), shared_types::PhaseId::parse("B").unwrap());
     let at = |text: &str| shared_types::Timestamp::parse(text).unwrap();
-    let entered = |phase: &shared_types::PhaseId, text: &str| super::super::course::Entered {
+    let entered = |phase: &shared_types::PhaseId, text: &str| domain::whatif::course::Entered {
         phase: phase.clone(),
         at: at(text),
     };
@@ -34,7 +34,7 @@ fn compared() -> Compared {
         Course { phases: vec![entered(&b, "2026-11-22T10:00:00Z")], completed_at: None, ..Course::default() };
     let new = Course {
         phases: vec![entered(&b, "2026-11-22T10:00:00Z"), entered(&a, "2026-11-22T11:15:31Z")],
-        rollbacks: vec![super::super::course::RolledBack {
+        rollbacks: vec![domain::whatif::course::RolledBack {
             from: b.clone(),
             to: a.clone(),
             at: at("2026-11-22T11:15:31Z"),

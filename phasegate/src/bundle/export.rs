@@ -6,12 +6,12 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use analyzer_svc::gate::longest_look_back;
 use analyzer_svc::store::StoredBatch;
 use anyhow::Context as _;
+use domain::gate::longest_look_back;
+use domain::policy::Policy;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use service_kit::policy::Policy;
 use shared_types::audit::{AuditVerification, SERVICE_STREAM};
 use shared_types::{AuditEntry, Decision, Page, TargetName, Timestamp};
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use analyzer_svc::gate::{CheckedBatch, EarlierBatch, Subject, batch_hash, judge_batch};
-use analyzer_svc::ledger::{Judged, Rules, decide};
-use analyzer_svc::store::TargetState;
+use domain::audit::{AuditDraft, digest};
+use domain::gate::GateState;
+use domain::gate::ledger::{Judged, Rules, decide};
+use domain::gate::{CheckedBatch, EarlierBatch, Subject, batch_hash, judge_batch};
+use domain::policy::Policy;
 use serde_json::json;
-use service_kit::audit::{AuditDraft, digest};
-use service_kit::policy::Policy;
 use shared_types::audit::FaultKind;
 use shared_types::batch::{Distribution, Intake, SCHEMA as BATCH_SCHEMA};
 use shared_types::{
@@ -73,7 +73,7 @@ fn batch(number: u32, drift: u64) -> Batch {
 fn history() -> Vec<(Batch, Decision)> {
     let policy = policy();
     let terms = &policy.targets[&target()];
-    let mut state = TargetState::unheard(target());
+    let mut state = GateState::unheard(target());
     let mut made: Vec<(Batch, Decision)> = Vec::new();
     for number in 0..COUNT {
         let batch = batch(number, u64::from(number == 3));

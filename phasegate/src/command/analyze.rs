@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use analyzer_svc::dry_run::{DryRunError, dry_run, plan_all, render, worst};
+use domain::policy::Policy;
+use domain::template::Templates;
+use domain::whatif::dry_run::{DryRunError, dry_run, plan_all, render, worst};
 use serde_json::json;
-use service_kit::policy::Policy;
-use service_kit::template::Templates;
 use shared_types::{PhaseId, TargetName};
 
 use crate::exit::{Exit, error};
@@ -66,7 +66,7 @@ fn plans(
     policy: &Policy,
     target: &TargetName,
     decisions: &[shared_types::Decision],
-) -> anyhow::Result<Vec<analyzer_svc::dry_run::Plan>> {
+) -> anyhow::Result<Vec<domain::whatif::dry_run::Plan>> {
     let target_policy = &policy.targets[target];
     let templates = Templates::load(Path::new("."), target_policy)
         .map_err(|cause| error(Exit::Refused, format!("{:#}", chain(cause))))?;

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use analyzer_svc::backtest::archive::Archive;
-use analyzer_svc::backtest::compare::{Backtest, Limits};
 use analyzer_svc::http::BacktestRequest;
 use analyzer_svc::store::StoredBatch;
+use domain::policy::Policy;
+use domain::policy::units::parse_duration;
+use domain::whatif::archive::Archive;
+use domain::whatif::compare::{Backtest, Limits};
 use service_kit::clock::{Clock, SystemClock};
-use service_kit::policy::Policy;
-use service_kit::policy::units::parse_duration;
 use shared_types::{Batch, Decision, Page, TargetName, Timestamp};
 
 use crate::api::{AnalyzerArgs, Api};
@@ -164,10 +164,10 @@ impl Args {
             return Ok(Compared::new(gate, None));
         };
         let mut progress = Progress::new();
-        let mut measure = analyzer_svc::backtest::archive::Judge::new(Arc::clone(old), target.clone(), None);
+        let mut measure = domain::whatif::archive::Judge::new(Arc::clone(old), target.clone(), None);
         for stored in batches(&api, target, from, to).await? {
             let (batch, arrived) = (&stored.batch, stored.received_at);
-            let of = analyzer_svc::backtest::archive::Archived::as_recorded(batch, arrived);
+            let of = domain::whatif::archive::Archived::as_recorded(batch, arrived);
             let observed: Option<Decision> = measure.as_mut().and_then(|judge| judge.judge(of, None).ok());
             for rollout in &mut rollouts {
                 rollout.add(batch, arrived, observed.as_ref());

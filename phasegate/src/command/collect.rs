@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector_svc::collect::{CollectError, Collected, OneShot, OneShotSource, Span, collect_windows};
+use domain::policy::units::parse_duration;
+use domain::policy::{SourcePolicy, TargetPolicy};
 use service_kit::clock::{Clock, SystemClock};
-use service_kit::policy::units::parse_duration;
-use service_kit::policy::{SourcePolicy, TargetPolicy};
 use shared_types::{PhaseId, TargetName, Timestamp};
 
 use crate::exit::{Exit, error};

@@ -1,6 +1,7 @@
 //! `phasegate daily`.
 
-use reporter_svc::daily::{day::Zone, markdown};
+use domain::story::daily::markdown;
+use domain::story::day::Zone;
 use shared_types::TargetName;
 use shared_types::daily::DailyReport;
 

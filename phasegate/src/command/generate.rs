@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use collector_svc::generate::Generator;
-use service_kit::policy::units::{parse_duration, parse_ratio};
+use domain::policy::units::{parse_duration, parse_ratio};
 use shared_types::{TargetName, Timestamp};
 
 use crate::exit::{Exit, error};

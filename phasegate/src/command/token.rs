@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Subcommand;
+use domain::policy::units::parse_duration;
 use serde_json::json;
 use service_kit::auth::role;
 use service_kit::auth::tokens::{self, Entry, Tokens};
 use service_kit::clock::{Clock as _, SystemClock};
-use service_kit::policy::units::parse_duration;
 
 use crate::exit::{Exit, error};
 use crate::output::{Format, OutputArgs};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::policy::units::parse_duration;
 use service_kit::clock::{Clock, SystemClock};
-use service_kit::policy::units::parse_duration;
 use shared_types::TargetName;
 
 use crate::api::HistoryArgs;

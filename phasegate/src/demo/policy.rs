@@ -80,8 +80,8 @@ fn text(templates: &Path, dirs: &EditorDirs, tuning: &Tuning, program: &Path) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service_kit::policy::Policy;
-    use service_kit::template::Templates;
+    use domain::policy::Policy;
+    use domain::template::Templates;
     use shared_types::TargetName;
 
     #[test]

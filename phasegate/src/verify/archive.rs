@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use analyzer_svc::gate::batch_hash;
-use service_kit::policy::MetricKind;
+use domain::gate::batch_hash;
+use domain::policy::MetricKind;
 use shared_types::decision::Cause;
 use shared_types::{Batch, Epoch, Timestamp, Window};
 

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use collector_svc::source::expand_patterns;
+use domain::policy::{DisplayUnit, MetricKind, MetricPolicy, SourcePolicy, TargetPolicy};
 use serde_json::Value;
-use service_kit::policy::{DisplayUnit, MetricKind, MetricPolicy, SourcePolicy, TargetPolicy};
 use shared_types::decision::MetricVerdict;
 use shared_types::{Batch, Histogram, Timestamp, Window};
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use analyzer_svc::explain::Explanation;
 use analyzer_svc::store::StoredBatch;
+use domain::policy::{Policy, TargetPolicy};
+use domain::template::Templates;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use service_kit::policy::{Policy, TargetPolicy};
-use service_kit::template::Templates;
 use shared_types::decision::MetricVerdict;
 use shared_types::incident::TimelineEntry;
 use shared_types::rollout::TransitionState;

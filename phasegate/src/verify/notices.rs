@@ -1,7 +1,7 @@
 //! Item 5: no notification of the time has an unfilled place, and each says what its template says it should (NO-2).
 
-use service_kit::placeholder::Values;
-use service_kit::template::values::decision_values;
+use domain::placeholder::Values;
+use domain::template::values::decision_values;
 use shared_types::Decision;
 
 use super::facts::{Facts, Notice};

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use analyzer_svc::gate::batch_hash;
 use analyzer_svc::store::StoredBatch;
+use domain::gate::batch_hash;
+use domain::policy::Policy;
+use domain::template::Templates;
+use domain::template::values::decision_values;
 use serde_json::{Value, json};
-use service_kit::policy::Policy;
-use service_kit::template::Templates;
-use service_kit::template::values::decision_values;
 use shared_types::batch::{Distribution, Intake, SCHEMA};
 use shared_types::{Batch, Decision, Histogram, PhaseId, Window};
 

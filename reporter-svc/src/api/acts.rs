@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use super::changed;
 use super::{App, incidents};
 use crate::evidence;
-use crate::machine::Event;
 use crate::reporter::Cause;
 use crate::store::{Act, Changed};
+use domain::rollout::Event;
 
 /// Starts a rollout.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]

@@ -13,9 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::acts::{act, actor};
 use super::{App, changed};
-use crate::machine::Event;
-use crate::machine::event::Expected;
 use crate::store::Changed;
+use domain::rollout::Event;
+use domain::rollout::event::Expected;
 
 /// Approves the next move up.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::audit::AuditDraft;
 use serde::Deserialize;
 use serde_json::json;
-use service_kit::audit::AuditDraft;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Query};
 use shared_types::audit::{AuditVerification, CollectorAct};

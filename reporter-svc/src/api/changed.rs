@@ -6,8 +6,8 @@ use serde_json::Value;
 use service_kit::http::{ApiError, Json};
 use shared_types::TargetName;
 
-use crate::machine::{Reason, Rejection};
 use crate::store::Changed;
+use domain::rollout::{Reason, Rejection};
 
 /// The first time 202 (it is committed, the effects follow), a repeat 200 with the first answer.
 pub(super) fn answer(target: &TargetName, changed: Changed) -> Result<Response, ApiError> {

@@ -11,7 +11,9 @@ use shared_types::daily::DailyReport;
 use utoipa::IntoParams;
 
 use super::App;
-use crate::daily::{Told, markdown};
+use domain::story::daily::markdown;
+
+use crate::daily::Told;
 
 /// Which day.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -1,9 +1,9 @@
 //! The outbox: what is on its way, what is stuck, and another try by a person.
 
 use axum::extract::State;
+use domain::audit::AuditDraft;
 use serde::Deserialize;
 use serde_json::json;
-use service_kit::audit::AuditDraft;
 use service_kit::auth::Identity;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
 use service_kit::outbox::{ListFilter, MessageView};
@@ -13,9 +13,9 @@ use utoipa::IntoParams;
 use super::App;
 use super::acts::actor;
 use super::changed;
-use crate::effect::{RunTransition, Verb};
-use crate::machine::Event;
 use crate::reporter::Cause;
+use domain::effects::{RunTransition, Verb};
+use domain::rollout::Event;
 
 /// Which effects.
 #[derive(Debug, Default, Deserialize, IntoParams)]

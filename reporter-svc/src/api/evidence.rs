@@ -15,9 +15,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::acts::{actor, on_incident};
 use crate::evidence::{self, document};
-use crate::machine;
-use crate::machine::Event;
-use crate::machine::evidence::Signing;
+use domain::rollout;
+use domain::rollout::Event;
+use domain::rollout::evidence::Signing;
 
 const MARKDOWN: &str = "text/markdown";
 
@@ -130,7 +130,7 @@ pub(super) async fn sign(
 fn may_sign(
     app: &App,
     identity: &Identity,
-    incident: &machine::Incident,
+    incident: &rollout::Incident,
     item: &str,
 ) -> Result<(), ApiError> {
     let rules = app.reporter.rules();
@@ -150,7 +150,7 @@ fn may_sign(
     )))
 }
 
-async fn stored(app: &App, id: &IncidentId) -> Result<machine::Incident, ApiError> {
+async fn stored(app: &App, id: &IncidentId) -> Result<rollout::Incident, ApiError> {
     let found = app.reporter.store.incident(id).await?;
     found.ok_or_else(|| ApiError::not_found(format!("no incident {id}")))
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::acts::{act, actor};
 use super::{App, changed};
-use crate::machine::Event;
+use domain::rollout::Event;
 
 /// Freezes a target.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

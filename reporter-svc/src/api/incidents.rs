@@ -10,10 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use crate::evidence;
-use crate::machine::Incident;
-use crate::notification::NotificationView;
 use crate::store::{After, IncidentFilter, NotificationFilter};
-use crate::views;
+use domain::effects::notification::NotificationView;
+use domain::rollout::Incident;
+use domain::story::views;
 
 const SHOWN_AT_MOST: u32 = 200;
 

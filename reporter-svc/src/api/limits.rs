@@ -1,10 +1,10 @@
 //! The limits in force, and other ones to try: what the policy lab works with. Nothing is changed here.
 
 use axum::extract::State;
+use domain::policy::draft::{DraftError, LimitChange};
+use domain::policy::{PhasePolicy, Policy, TargetPolicy};
 use serde::{Deserialize, Serialize};
 use service_kit::http::{ApiError, Json};
-use service_kit::policy::draft::{DraftError, LimitChange};
-use service_kit::policy::{PhasePolicy, Policy, TargetPolicy};
 use shared_types::{PhaseId, TargetName};
 use similar::TextDiff;
 use utoipa::ToSchema;

@@ -7,8 +7,8 @@ use shared_types::{IncidentId, Page, TargetName};
 use utoipa::IntoParams;
 
 use super::App;
-use crate::notification::{NotificationState, NotificationView};
 use crate::store::{After, NotificationFilter};
+use domain::effects::notification::{NotificationState, NotificationView};
 
 /// Which notifications.
 #[derive(Debug, Default, Deserialize, IntoParams)]

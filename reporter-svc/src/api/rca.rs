@@ -3,11 +3,11 @@
 use std::path::Path as FilePath;
 
 use axum::extract::State;
+use domain::template::sections::Section;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path};
-use service_kit::template::sections::Section;
 use shared_types::IncidentId;
 use shared_types::incident::{Incident, Rca};
 use utoipa::ToSchema;
@@ -15,9 +15,9 @@ use utoipa::ToSchema;
 use super::App;
 use super::acts::{actor, on_incident};
 use crate::handler::rca as file;
-use crate::machine::rca::Finding;
-use crate::machine::{self, Event};
-use crate::rca::{checked, compose};
+use domain::rollout::rca::Finding;
+use domain::rollout::{self, Event};
+use domain::story::rca::{checked, compose};
 
 /// Larger than any analysis, small enough to be read at once.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -145,12 +145,12 @@ pub(super) async fn may_rule(app: &App, identity: &Identity, id: &IncidentId) ->
     )))
 }
 
-async fn stored(app: &App, id: &IncidentId) -> Result<machine::Incident, ApiError> {
+async fn stored(app: &App, id: &IncidentId) -> Result<rollout::Incident, ApiError> {
     let found = app.reporter.store.incident(id).await?;
     found.ok_or_else(|| ApiError::not_found(format!("no incident {id}")))
 }
 
-async fn finding(app: &App, incident: &machine::Incident, body: RcaSubmission) -> Result<Finding, ApiError> {
+async fn finding(app: &App, incident: &rollout::Incident, body: RcaSubmission) -> Result<Finding, ApiError> {
     let template = file::rendered(&app.reporter, incident).await.map_err(ApiError::internal)?;
     let link = body.link.map(|link| text("link", &link)).transpose()?;
     let document = match (&body.cause, &body.prevention, body.document) {
@@ -160,7 +160,7 @@ async fn finding(app: &App, incident: &machine::Incident, body: RcaSubmission) -
     };
     let part = |field: Option<String>, section: Section| match field {
         Some(text) => checked(&text, section, &template),
-        None => crate::rca::part(document.as_deref().unwrap_or(&template), section, &template),
+        None => domain::story::rca::part(document.as_deref().unwrap_or(&template), section, &template),
     };
     let cause = part(body.cause, Section::Cause);
     let prevention = part(body.prevention, Section::Prevention);
@@ -178,7 +178,7 @@ async fn finding(app: &App, incident: &machine::Incident, body: RcaSubmission) -
 }
 
 /// The file as it is; none where this reporter has not written it.
-async fn on_disk(data_dir: &FilePath, incident: &machine::Incident) -> Result<Option<String>, ApiError> {
+async fn on_disk(data_dir: &FilePath, incident: &rollout::Incident) -> Result<Option<String>, ApiError> {
     let path = file::path(data_dir, incident);
     let read = move || -> std::io::Result<Option<String>> {
         match std::fs::metadata(&path) {

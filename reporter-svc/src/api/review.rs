@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::acts::{actor, on_incident};
 use super::rca::may_rule;
-use crate::machine::Event;
+use domain::rollout::Event;
 
 /// Decides the review.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

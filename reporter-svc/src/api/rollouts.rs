@@ -8,7 +8,7 @@ use shared_types::{Page, TargetName};
 
 use super::App;
 use crate::store::StoredTarget;
-use crate::views;
+use domain::story::views;
 
 /// All rollouts, in the order of their targets' names.
 #[utoipa::path(

@@ -5,24 +5,26 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use domain::effects::{NewMessage, RetrySchedule};
 use serde::Serialize;
 use serde_json::json;
 use service_kit::auth::{Access, Identity, Lookup};
 use service_kit::http::{ApiError, Body, Json};
-use service_kit::outbox::{NewMessage, RetrySchedule};
 use shared_types::{Actor, IncidentId, TargetName, Via};
 use utoipa::ToSchema;
 
 use super::App;
 use super::approvals::held;
-use crate::buttons::ButtonAct;
-use crate::effect::{TellSlackUser, Verb};
-use crate::machine::Event;
-use crate::machine::event::Expected;
 use crate::reporter::Cause;
 use crate::store::{Act, Changed};
 use crate::vendors::SlackInbound;
-use crate::vendors::slack::{escape, inbound};
+use domain::effects::buttons::ButtonAct;
+use domain::effects::{TellSlackUser, Verb};
+use domain::rollout::Event;
+use domain::rollout::event::Expected;
+use domain::story::escape::escape;
+
+use crate::vendors::slack::inbound;
 
 /// What came of a pressed button.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -4,17 +4,17 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use domain::effects::{NewMessage, RetrySchedule};
 use secrecy::SecretString;
 use serde::Serialize;
 use service_kit::http::{ApiError, Json};
-use service_kit::outbox::{NewMessage, RetrySchedule};
-use service_kit::planted::{self, Defect};
+use shared_types::planted::{self, Defect};
 use std::time::Duration;
 use utoipa::ToSchema;
 
 use super::App;
-use crate::effect::{ApplyPageEvent, PageAct, Verb as _};
 use crate::vendors::pagerduty::webhook::{self, PageEvent};
+use domain::effects::{ApplyPageEvent, PageAct, Verb as _};
 
 /// Enough for any event; a body is read whole before its signature can be checked.
 const LARGEST_BODY: usize = 512 * 1024;

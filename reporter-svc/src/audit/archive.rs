@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take, Write};
 use std::path::{Path, PathBuf};
 
-use service_kit::audit::GENESIS;
-use service_kit::audit::verify::ArchivedRows;
+use domain::audit::GENESIS;
+use domain::audit::verify::ArchivedRows;
 use shared_types::AuditEntry;
 
 /// Where the copies are.
@@ -204,8 +204,8 @@ fn last_row(file: &mut File) -> io::Result<Option<AuditEntry>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::audit::AuditDraft;
     use serde_json::json;
-    use service_kit::audit::AuditDraft;
     use shared_types::{Actor, TargetName, Timestamp};
 
     fn rows(count: u64) -> Vec<AuditEntry> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service_kit::audit::verify::Walk;
+use domain::audit::verify::Walk;
 use shared_types::Timestamp;
 use shared_types::audit::StreamVerification;
 

@@ -5,33 +5,28 @@
 //! number of replicas and restarts. A service that slept over the hour makes it when it wakes; of several days slept
 //! through only the newest.
 
-pub mod day;
-mod tally;
-mod text;
-
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::effects::{NewMessage, RetrySchedule};
 use jiff::civil::Date;
 use service_kit::db::DbError;
-use service_kit::outbox::{NewMessage, RetrySchedule};
 use shared_types::daily::{DailyIncident, DailyReport};
 use shared_types::{PhaseId, TargetName, Timestamp};
 use uuid::Uuid;
 
-use crate::effect::{PostSlackMessage, Verb, WriteDailyReport};
-use crate::lower::vendor_retry;
-use crate::machine::{Incident, TargetState, Terms};
-use crate::notification::Notification;
 use crate::reporter::Reporter;
 use crate::store::{After, DailyMade, IncidentFilter};
-use crate::views;
+use domain::effects::lower::vendor_retry;
+use domain::effects::notification::Notification;
+use domain::effects::{PostSlackMessage, Verb, WriteDailyReport};
+use domain::rollout::{Incident, TargetState, Terms};
+use domain::story::views;
 
-use day::{Day, DueReport, Zone, time_of};
-use tally::Tally;
-
-pub use text::{markdown, message};
+use domain::story::Tally;
+use domain::story::daily::{markdown, message};
+use domain::story::day::{Day, DueReport, Zone, time_of};
 
 /// Rows read at once.
 const PAGE: u32 = 500;

@@ -4,21 +4,20 @@
 //! they make a difference. It runs after a page was accepted and after every act on an incident, and before a move up.
 
 pub mod document;
-pub mod markdown;
 
+use domain::policy::TargetPolicy;
+use domain::template::{Template, Templates};
 use service_kit::db::DbError;
 use service_kit::outbox::ListFilter;
-use service_kit::policy::TargetPolicy;
-use service_kit::template::{Template, Templates};
 use shared_types::incident::EvidenceBundle;
 use shared_types::{Decision, IncidentId, TargetName};
 
-use crate::effect::{TriggerPage, Verb};
-use crate::machine::evidence::{self, Facts, FiguresFact, PageFact};
-use crate::machine::{Event, Incident};
-use crate::notification::{NotificationState, NotificationView};
 use crate::reporter::{Cause, Reporter};
 use crate::store::NotificationFilter;
+use domain::effects::notification::{NotificationState, NotificationView};
+use domain::effects::{TriggerPage, Verb};
+use domain::rollout::evidence::{self, Facts, FiguresFact, PageFact};
+use domain::rollout::{Event, Incident};
 
 /// More pages than an incident ever has.
 const PAGES: u32 = 50;

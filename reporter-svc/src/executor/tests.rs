@@ -9,7 +9,8 @@ use shared_types::{IncidentId, PhaseId, TargetName};
 use tokio_util::sync::CancellationToken;
 
 use super::{Command, CommandExecutor, Ending, Environment, Report, Verification, run, verify};
-use crate::effect::{CommandReport, Executor, RunTransition, TransitionKind};
+use crate::ports::Executor;
+use domain::effects::{CommandReport, RunTransition, TransitionKind};
 
 const LONG: Duration = Duration::from_secs(60);
 

@@ -12,7 +12,8 @@ use super::command::{Command, run};
 use super::environment::Environment;
 use super::report::{Ending, Report};
 use super::verify::verify;
-use crate::effect::{CommandReport, Executor, RunTransition};
+use crate::ports::Executor;
+use domain::effects::{CommandReport, RunTransition};
 
 /// How much output stands in a finished command's report, and in a failed one's reason.
 const REPORTED_BYTES: usize = 8 * 1024;

@@ -4,9 +4,9 @@ use serde_json::json;
 use service_kit::outbox::Outcome;
 
 use super::Effects;
-use crate::evidence::markdown::code;
 use crate::files;
-use crate::machine::evidence::OpenTask;
+use domain::rollout::evidence::OpenTask;
+use domain::story::markdown::code;
 
 const TARGETS_AT_ONCE: u32 = 200;
 /// The longest text the API takes.

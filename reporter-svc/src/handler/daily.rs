@@ -4,8 +4,8 @@ use serde_json::json;
 use service_kit::outbox::Outcome;
 
 use super::Effects;
-use crate::effect::WriteDailyReport;
 use crate::files;
+use domain::effects::WriteDailyReport;
 
 pub(super) async fn write(effects: &Effects, it: WriteDailyReport) -> Outcome {
     let path = files::daily(&effects.data_dir, &it.target, &it.date);

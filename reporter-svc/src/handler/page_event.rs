@@ -6,10 +6,10 @@ use service_kit::outbox::{Claim, Outcome, Recorded};
 use shared_types::{Actor, IncidentId, TargetName, Timestamp, Via};
 
 use super::{Effects, plain};
-use crate::effect::{ApplyPageEvent, PageAct};
-use crate::machine::Event;
 use crate::reporter::Cause;
 use crate::vendors::pagerduty::webhook;
+use domain::effects::{ApplyPageEvent, PageAct};
+use domain::rollout::Event;
 
 /// Nothing is asked of the outside; all happens when it is settled.
 pub(super) fn handle(it: &ApplyPageEvent) -> Outcome {

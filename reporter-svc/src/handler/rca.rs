@@ -4,18 +4,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use domain::template::rca::{RcaFacts, rca_values};
 use serde_json::json;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
-use service_kit::template::rca::{RcaFacts, rca_values};
 use shared_types::{Decision, IncidentId, Timestamp};
 
 use super::Effects;
-use crate::effect::WriteRca;
 use crate::files;
-use crate::machine::{Event, Incident, rca::Finding};
 use crate::reporter::{Cause, Reporter};
-use crate::{rca, views};
+use domain::effects::WriteRca;
+use domain::rollout::{Event, Incident, rca::Finding};
+use domain::story::{rca, views};
 
 /// Joined decisions whose figures are shown beside the opening one's.
 const DECISIONS_SHOWN: usize = 20;
@@ -55,7 +55,7 @@ pub async fn rendered(reporter: &Reporter, incident: &Incident) -> Result<String
 /// Where the file of an incident is.
 #[must_use]
 pub fn path(data_dir: &Path, incident: &Incident) -> PathBuf {
-    data_dir.join(crate::machine::rca::file(&incident.id, incident.opened_at))
+    data_dir.join(domain::rollout::rca::file(&incident.id, incident.opened_at))
 }
 
 /// What is there; none: nothing yet.

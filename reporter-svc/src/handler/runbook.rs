@@ -4,8 +4,8 @@ use serde_json::json;
 use service_kit::outbox::{Claim, Outcome};
 
 use super::Effects;
-use crate::effect::WriteRunbookEntry;
 use crate::files;
+use domain::effects::WriteRunbookEntry;
 
 pub(super) async fn write(effects: &Effects, claim: &Claim, it: &WriteRunbookEntry) -> Outcome {
     let path = files::runbook(&effects.data_dir);

@@ -5,15 +5,15 @@ use std::time::Duration;
 use serde_json::json;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
-use service_kit::planted::{self, Defect};
+use shared_types::planted::{self, Defect};
 use shared_types::{Directive, Timestamp};
 
 use super::Effects;
-use crate::effect::{CommandReport, RunTransition, TransitionKind};
-use crate::machine::event::StopOutcome;
-use crate::machine::{Event, TargetState};
 use crate::reporter::Cause;
 use crate::store::Changed;
+use domain::effects::{CommandReport, RunTransition, TransitionKind};
+use domain::rollout::event::StopOutcome;
+use domain::rollout::{Event, TargetState};
 
 /// Says in an outcome that the command was not started, because the transition is not wanted any more.
 const SKIPPED: &str = "skipped";

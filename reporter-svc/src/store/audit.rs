@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use domain::audit::AuditDraft;
 use serde_json::Value;
-use service_kit::audit::AuditDraft;
 use service_kit::db::{Db, DbError, Tx};
 use shared_types::audit::{SERVICE_STREAM, stream_of};
 use shared_types::{Actor, AuditEntry, IncidentId, TargetName, Timestamp, Via};

@@ -3,17 +3,19 @@
 //! Locks are always taken in this order: the target's row, the outcome's outbox row, the incident's row, the
 //! day's counter. Two replicas therefore wait for each other and never deadlock.
 
+use domain::effects::NewMessage;
 use service_kit::db::{Db, DbError, Tx};
-use service_kit::outbox::{self, NewMessage, Recorded};
-use service_kit::planted::{self, Defect};
+use service_kit::outbox::{self, Recorded};
 use shared_types::incident::TimelineEntry;
+use shared_types::planted::{self, Defect};
 use shared_types::{Decision, IncidentId, Timestamp, Verdict};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{count, incident_state, json, text};
-use super::{Act, Change, Changed, Given, Plan, audit};
-use crate::machine::{Aggregate, Incident, Rejection, TargetState};
-use crate::notification::Notification;
+use super::{Act, Change, Changed, Given, audit};
+use domain::effects::lower::Plan;
+use domain::effects::notification::Notification;
+use domain::rollout::{Aggregate, Incident, Rejection, TargetState};
 
 pub(super) async fn change(db: &Db, change: Change<'_>) -> Result<Changed, DbError> {
     let mut tx = db.begin().await?;

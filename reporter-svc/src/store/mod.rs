@@ -16,18 +16,18 @@ mod webhooks;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::audit::AuditDraft;
+use domain::effects::NewMessage;
 use serde_json::Value;
-use service_kit::audit::AuditDraft;
 use service_kit::db::{DbError, Migration};
-use service_kit::outbox::{
-    Claim, ListFilter, MessagePage, MessageView, NewMessage, OutboxStats, Outcome, Recorded,
-};
+use service_kit::outbox::{Claim, ListFilter, MessagePage, MessageView, OutboxStats, Outcome, Recorded};
 use shared_types::incident::{IncidentState, TimelineEntry};
 use shared_types::{AuditEntry, Decision, IncidentId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
-use crate::machine::{Aggregate, Incident, Rejection, Step, TargetState};
-use crate::notification::{Notification, NotificationView};
+use domain::effects::lower::Plan;
+use domain::effects::notification::{Notification, NotificationView};
+use domain::rollout::{Aggregate, Incident, Rejection, Step, TargetState};
 
 pub use sql::SqlStore;
 
@@ -73,20 +73,6 @@ pub struct Given {
     pub version: u64,
     /// Set when an outcome is settled.
     pub recorded: Option<Recorded>,
-}
-
-/// Everything that is committed together.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    pub step: Step,
-    pub messages: Vec<NewMessage>,
-    pub notifications: Vec<Notification>,
-    /// Dedup keys of effects to take back.
-    pub cancels: Vec<String>,
-    /// What the caller is answered; kept for a repeat.
-    pub answer: Value,
-    /// The row of the audit log (GO-4); none: nothing changed.
-    pub audit: Option<AuditDraft>,
 }
 
 /// Decides, under the target's lock. Called again with the real id when it opened an incident; no side effects.

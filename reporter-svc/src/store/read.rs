@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::rows::{self, incident_state, json};
 use super::{After, DecisionFilter, Due, IncidentFilter, NotificationFilter, StoredDecision, StoredTarget};
-use crate::machine::Incident;
-use crate::notification::NotificationView;
+use domain::effects::notification::NotificationView;
+use domain::rollout::Incident;
 
 pub(super) async fn target(db: &Db, target: &TargetName) -> Result<Option<StoredTarget>, DbError> {
     let row = sqlx::query("SELECT version, state FROM targets WHERE target = $1")

@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::{StoredDecision, StoredTarget};
-use crate::notification::{NotificationState, NotificationView};
+use domain::effects::notification::{NotificationState, NotificationView};
 
 pub(super) fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, DbError> {
     serde_json::from_str(text).map_err(|error| DbError::decode(what, error))

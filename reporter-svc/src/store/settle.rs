@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Settled;
 use super::change::append_hops;
-use crate::notification::NotificationState;
+use domain::effects::notification::NotificationState;
 
 pub(super) async fn settle(
     db: &Db,

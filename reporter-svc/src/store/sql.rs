@@ -1,10 +1,11 @@
 //! The store over either engine.
 
 use async_trait::async_trait;
-use service_kit::audit::AuditDraft;
+use domain::audit::AuditDraft;
+use domain::effects::NewMessage;
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{
-    self, Claim, ListFilter, MessagePage, MessageView, NewMessage, OutboxStats, Outcome, Recorded,
+    self, Claim, ListFilter, MessagePage, MessageView, OutboxStats, Outcome, Recorded,
 };
 use shared_types::incident::TimelineEntry;
 use shared_types::{AuditEntry, Decision, IncidentId, PhaseId, TargetName, Timestamp, Window};
@@ -16,8 +17,8 @@ use super::{
     NotificationFilter, ReporterStore, Settled, StoredDecision, StoredTarget, audit, change, daily, read,
     settle, webhooks,
 };
-use crate::machine::{Incident, TargetState};
-use crate::notification::NotificationView;
+use domain::effects::notification::NotificationView;
+use domain::rollout::{Incident, TargetState};
 
 /// The only implementation in production: PostgreSQL and SQLite through one SQL text.
 #[derive(Debug, Clone)]

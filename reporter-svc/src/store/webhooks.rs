@@ -1,7 +1,8 @@
 //! Events that vendors told us of, each taken once, and how they call our pages (ES-3).
 
+use domain::effects::NewMessage;
 use service_kit::db::{Db, DbError, Tx};
-use service_kit::outbox::{self, NewMessage};
+use service_kit::outbox::{self};
 use shared_types::Timestamp;
 
 /// Writes the event down with the work it makes; false if it is known, then nothing is written.

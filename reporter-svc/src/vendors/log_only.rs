@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use serde_json::json;
 use service_kit::outbox::Outcome;
 
-use crate::effect::{
-    CheckPageAcknowledged, Messenger, Pager, PostSlackMessage, ResolvePage, SetPagePriority, TellSlackUser,
-    TriggerPage,
+use crate::ports::{Messenger, Pager};
+use domain::effects::{
+    CheckPageAcknowledged, PostSlackMessage, ResolvePage, SetPagePriority, TellSlackUser, TriggerPage,
 };
 
 /// Neither Slack nor PagerDuty, but the log.

@@ -1,4 +1,4 @@
-//! The vendors that effects go to, one module each, behind the ports of [`crate::effect`].
+//! The vendors that effects go to, one module each, behind the ports of [`domain::effects`].
 //!
 //! A vendor module holds what its vendor promises and nothing else: the request, and one table from the
 //! answer to the outbox's outcome (done, retry after, never, unknown) with the link to the page it was read

@@ -29,7 +29,8 @@ use super::http;
 use super::pace::Pace;
 use super::secrets::Secrets;
 use super::{Vendor, VendorSettingsError};
-use crate::effect::{Messenger, PostSlackMessage, TellSlackUser};
+use crate::ports::Messenger;
+use domain::effects::{PostSlackMessage, TellSlackUser};
 
 pub use inbound::SlackInbound;
 pub use users::SlackUsers;
@@ -236,16 +237,6 @@ impl Vendor for Slack {
     const TABLE: &'static [Row] = TABLE;
 }
 
-/// A value made safe to stand in a message: `&`, `<`, `>` and nothing else, as Slack asks. For values
-/// only; the template's own text may hold links.
-#[must_use]
-pub fn escape(value: &str) -> Cow<'_, str> {
-    if !value.contains(['&', '<', '>']) {
-        return Cow::Borrowed(value);
-    }
-    Cow::Owned(value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"))
-}
-
 const fn code(code: &'static str, means: Means) -> Row {
     Row { status: Status::Is(200), code: Code::Is(code), means }
 }
@@ -369,14 +360,6 @@ fn webhook_secrets(url: &SecretString) -> Vec<SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// NO-3
-    #[test]
-    fn a_value_cannot_hold_control_sequences_and_is_escaped_once() {
-        assert_eq!(escape("<!channel> a & b > c"), "&lt;!channel&gt; a &amp; b &gt; c");
-        assert_eq!(escape("&amp;"), "&amp;amp;");
-        assert!(matches!(escape("p95=2.81s \"*_~`"), Cow::Borrowed(_)));
-    }
 
     #[test]
     fn webhooks_are_read_by_channel_with_or_without_its_hash() {

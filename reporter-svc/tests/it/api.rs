@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use reporter_svc::machine::Event;
+use domain::rollout::Event;
 use serde_json::{Value, json};
 use shared_types::Verdict;
 use shared_types::decision::ViolationAction;

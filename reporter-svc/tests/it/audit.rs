@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
+use domain::audit::verify::Walk;
+use domain::audit::{AuditDraft, digest};
+use domain::rollout::Event;
 use phasegate_tests::postgres::TestDatabase;
 use phasegate_tests::stores::both_engines;
 use reporter_svc::audit;
-use reporter_svc::machine::Event;
 use reporter_svc::store::{AuditFilter, MIGRATIONS};
 use serde_json::{Value, json};
-use service_kit::audit::verify::Walk;
-use service_kit::audit::{AuditDraft, digest};
 use service_kit::clock::Clock as _;
 use service_kit::db::Db;
 use service_kit::outbox::Outcome;

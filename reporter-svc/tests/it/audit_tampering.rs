@@ -1,10 +1,10 @@
 //! GO-4: each kind of change behind the service's back is found, at the row where it begins.
 
+use domain::audit::hash_of;
 use phasegate_tests::stores::both_engines;
 use reporter_svc::audit;
 use reporter_svc::store::MIGRATIONS;
 use serde_json::Value;
-use service_kit::audit::hash_of;
 use service_kit::clock::Clock as _;
 use service_kit::db::Engine;
 use shared_types::AuditEntry;

@@ -3,13 +3,13 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use domain::policy::Policy;
+use domain::rollout::Event;
+use domain::story::document;
 use phasegate_tests::stores::both_engines;
-use reporter_svc::evidence::document;
-use reporter_svc::machine::Event;
 use reporter_svc::store::MIGRATIONS;
 use serde_json::{Value, json};
 use service_kit::db::Db;
-use service_kit::policy::Policy;
 use shared_types::Verdict;
 use shared_types::decision::{Cause, ViolationAction};
 

@@ -1,7 +1,7 @@
 //! A violation from its decision to the resolved page, on both engines.
 
+use domain::rollout::Event;
 use phasegate_tests::stores::both_engines;
-use reporter_svc::machine::Event;
 use reporter_svc::store::MIGRATIONS;
 use shared_types::Verdict;
 use shared_types::incident::IncidentState;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::effects::{PageAcknowledgement, RunTransition, Verb};
+use domain::rollout::{Event, Stage};
 use phasegate_tests::stores::both_engines;
-use reporter_svc::effect::{PageAcknowledgement, RunTransition, Verb};
-use reporter_svc::machine::{Event, Stage};
 use reporter_svc::reporter::Cause;
 use reporter_svc::store::{Changed, MIGRATIONS};
 use service_kit::clock::Clock;

@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use domain::rollout::Event;
 use phasegate_tests::doubles::signature;
 use phasegate_tests::stores::both_engines;
-use reporter_svc::machine::Event;
 use reporter_svc::store::MIGRATIONS;
 use serde_json::{Value, json};
 use service_kit::clock::Clock;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use axum::Router;
 use axum::http::StatusCode;
-use reporter_svc::machine::Event;
+use domain::rollout::Event;
 use serde_json::{Value, json};
 use service_kit::auth::{Tokens, hash_of};
 

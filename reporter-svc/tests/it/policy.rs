@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::policy::Policy;
 use phasegate_tests::stores::both_engines;
 use reporter_svc::steward::RolloutSteward;
 use reporter_svc::store::MIGRATIONS;
 use service_kit::ServiceName;
 use service_kit::clock::Clock;
-use service_kit::policy::Policy;
 use service_kit::rules::{Life, Rulebook, Rules, RulesFiles, Steward as _};
 use shared_types::audit::SERVICE_STREAM;
 use shared_types::{PhaseId, TargetName};

@@ -9,14 +9,16 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::put;
+use domain::effects::*;
+use domain::policy::Policy;
+use domain::rollout::event::Expected;
+use domain::rollout::rca::Finding;
+use domain::rollout::{Event, approval};
 use reporter_svc::api::{self, App, WebhookSecrets};
 use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::dashboard::Publisher;
-use reporter_svc::effect::*;
 use reporter_svc::handler::Effects;
-use reporter_svc::machine::event::Expected;
-use reporter_svc::machine::rca::Finding;
-use reporter_svc::machine::{Event, approval};
+use reporter_svc::ports::{Executor, Messenger, Pager};
 use reporter_svc::reporter::{Cause, Reporter};
 use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, SqlStore};
 use reporter_svc::vendors::SlackInbound;
@@ -26,7 +28,6 @@ use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
 use service_kit::outbox::{ListFilter, Outcome, work_once};
-use service_kit::policy::Policy;
 use service_kit::rules::{Rulebook, Rules};
 use sha2::{Digest as _, Sha256};
 use shared_types::decision::{Cause as DecisionCause, GateProgress, MetricVerdict, ViolationAction};
@@ -340,7 +341,7 @@ impl Rig {
         self.world.directives.lock().unwrap().clear();
     }
 
-    pub(crate) async fn state(&self) -> reporter_svc::machine::TargetState {
+    pub(crate) async fn state(&self) -> domain::rollout::TargetState {
         self.reporter.store.target(&autosave()).await.unwrap().unwrap().state
     }
 
@@ -432,7 +433,7 @@ impl Rig {
         let timeline = store.timeline(&newest.id).await.unwrap();
         let rules = self.reporter.rules();
         let policy = rules.policy.targets.get(&newest.target);
-        reporter_svc::views::incident(newest, policy, decisions, timeline)
+        domain::story::views::incident(newest, policy, decisions, timeline)
     }
 
     pub(crate) async fn incidents(&self) -> usize {

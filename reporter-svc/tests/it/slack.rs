@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use reporter_svc::effect::PostSlackMessage;
-use reporter_svc::machine::Event;
+use domain::effects::PostSlackMessage;
+use domain::rollout::Event;
 use reporter_svc::vendors::{SlackInbound, SlackUsers};
 use serde_json::{Value, json};
 use service_kit::clock::Clock;
@@ -42,7 +42,7 @@ async fn shown(rig: &Rig, double: &SlackDouble, action_id: &str) -> SlackMessage
     let settings = reporter_svc::vendors::SlackSettings { access, buttons: true, timeout };
     let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
     let slack = reporter_svc::vendors::Slack::new(settings, clock).unwrap();
-    let sent = reporter_svc::effect::Messenger::post(&slack, &message, None, false).await;
+    let sent = reporter_svc::ports::Messenger::post(&slack, &message, None, false).await;
     assert!(matches!(sent, service_kit::outbox::Outcome::Done(_)), "{sent:?}");
     double.messages().pop().unwrap()
 }

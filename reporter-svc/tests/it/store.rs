@@ -1,10 +1,11 @@
 //! The conformance suite: every method of the store, on every engine.
 
+use domain::audit::AuditDraft;
+use domain::effects::lower::Plan;
+use domain::rollout::{Aggregate, Event, Reason, Step};
 use phasegate_tests::stores::both_engines;
-use reporter_svc::machine::{Aggregate, Event, Reason, Step};
 use reporter_svc::reporter::Cause;
 use reporter_svc::store::*;
-use service_kit::audit::AuditDraft;
 use service_kit::clock::Clock;
 use service_kit::outbox::{ListFilter, Outcome, Recorded};
 use shared_types::incident::IncidentState;
@@ -96,14 +97,14 @@ async fn an_answer_is_remembered_once() {
         let rig = Rig::new(db).await;
         let store = &rig.reporter.store;
         let act = Act { request_id: "slack:1".into(), fingerprint: "start".into() };
-        let message = service_kit::outbox::NewMessage {
+        let message = domain::effects::NewMessage {
             dedup_key: "tell:1".into(),
             lane: "slack-answer/U1".into(),
             kind: "TellSlackUser",
             subject: "U1".into(),
             payload: serde_json::json!({ "channel": "C1", "user": "U1", "text": "Not done." }),
             due_at: rig.clock.now(),
-            retry: service_kit::outbox::RetrySchedule::then_dead([]),
+            retry: domain::effects::RetrySchedule::then_dead([]),
         };
         for text in ["first", "second"] {
             let answer = serde_json::json!(text);
@@ -263,7 +264,7 @@ async fn a_fenced_outcome_changes_nothing() {
         let lost = claim().await;
         rig.clock.advance(minutes(2));
         let held = claim().await;
-        let notification = held.decode::<reporter_svc::effect::PostSlackMessage>().unwrap().notification;
+        let notification = held.decode::<domain::effects::PostSlackMessage>().unwrap().notification;
         let settled = || Settled { notification: Some(notification), incident: None, hop: None };
         let done = Outcome::Done(serde_json::Value::Null);
         let now = rig.clock.now();

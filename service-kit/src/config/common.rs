@@ -15,8 +15,8 @@ use crate::auth::{Authenticator, KeysAt, Oidc, TokenFile};
 use crate::client::Neighbour;
 use crate::clock::Clock;
 use crate::db::{Db, Migration};
-use crate::policy::Policy;
 use crate::rules::RulesFiles;
+use domain::policy::Policy;
 
 /// The configuration that all services share.
 #[derive(Clone)]

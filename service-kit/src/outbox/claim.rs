@@ -6,9 +6,10 @@ use shared_types::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Claim, RetrySchedule, lane};
+use super::{Claim, lane};
 use crate::db::{Db, DbError, Tx};
-use crate::planted::{self, Defect};
+use domain::effects::RetrySchedule;
+use shared_types::planted::{self, Defect};
 
 const DUE_LANES: &str = "SELECT lane FROM outbox_lanes \
      WHERE receiver = $1 AND next_at IS NOT NULL AND next_at <= $2 ORDER BY next_at LIMIT $3";

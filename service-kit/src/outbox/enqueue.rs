@@ -3,10 +3,10 @@
 use shared_types::Timestamp;
 use uuid::Uuid;
 
-use super::NewMessage;
 use crate::db::{DbError, Tx};
-use crate::planted::{self, Defect};
 use crate::trace_context;
+use domain::effects::NewMessage;
+use shared_types::planted::{self, Defect};
 
 /// Puts a message into the transaction; false if its key was there already. The current span becomes the parent of
 /// the span it is done in.

@@ -1,29 +1,11 @@
-//! What goes into the outbox, what a worker gets out of it, and what it says came of it.
+//! What a worker gets out of the outbox, and what it says came of it.
 
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use shared_types::Timestamp;
 
-use super::RetrySchedule;
-
-/// What to enqueue.
-#[derive(Debug, Clone)]
-pub struct NewMessage {
-    /// The same key is enqueued once, as long as the row is kept (finished rows: [`super::WorkerOptions::keep_finished`]).
-    pub dedup_key: String,
-    /// One receiver's queue; see the module.
-    pub lane: String,
-    /// What it is: the name of the effect's verb struct, also the metric label.
-    pub kind: &'static str,
-    /// What it belongs to (incident, decision or batch id), for people who look for it.
-    pub subject: String,
-    /// JSON.
-    pub payload: serde_json::Value,
-    /// Not before. A head that is not due holds up its lane: what waits wants a lane of its own.
-    pub due_at: Timestamp,
-    pub retry: RetrySchedule,
-}
+use domain::effects::RetrySchedule;
 
 /// A claimed row: the right to do it, until `lease_until`.
 #[derive(Debug, Clone)]

@@ -17,7 +17,6 @@ pub(crate) mod lane;
 mod manage;
 mod message;
 mod record;
-mod retry;
 mod view;
 mod worker;
 
@@ -25,8 +24,7 @@ pub use claim::{DueReceiver, claim, due_receivers, renew};
 pub use enqueue::enqueue;
 pub use handler::{Handler, WorkerOptions};
 pub use manage::{cancel, purge, retry_dead};
-pub use message::{Claim, NewMessage, Outcome, Recorded};
+pub use message::{Claim, Outcome, Recorded};
 pub use record::record;
-pub use retry::{AfterLastRetry, RetrySchedule};
 pub use view::{ListFilter, MessagePage, MessageView, OutboxStats, get, list, stats};
 pub use worker::{run_worker, work_once};

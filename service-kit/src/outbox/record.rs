@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{Claim, Outcome, Recorded};
 use crate::db::{DbError, Tx};
-use crate::planted::{self, Defect};
+use shared_types::planted::{self, Defect};
 
 /// No receiver can put us off for longer than this at once.
 const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(3600);

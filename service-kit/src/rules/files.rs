@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use shared_types::TargetName;
 
 use super::Rules;
-use crate::policy::{Policy, PolicyError};
-use crate::template::{TemplateError, Templates};
+use domain::policy::{Policy, PolicyError};
+use domain::template::{TemplateError, Templates};
 
 /// Why what stands in the files cannot be used; one line.
 #[derive(Debug, thiserror::Error)]

@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 use crate::db::{Db, DbError};
 use crate::http::CheckState;
-use crate::policy::Policy;
-use crate::template::Templates;
+use domain::policy::Policy;
+use domain::template::Templates;
 
 pub use files::{RulesError, RulesFiles};
 pub use life::{Life, NoSteward, Steward};

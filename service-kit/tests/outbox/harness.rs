@@ -3,12 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
+use domain::effects::{NewMessage, RetrySchedule};
 use phasegate_tests::stores;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
-use service_kit::outbox::{
-    self, Claim, MessageView, NewMessage, Outcome, Recorded, RetrySchedule, claim, enqueue, record,
-};
+use service_kit::outbox::{self, Claim, MessageView, Outcome, Recorded, claim, enqueue, record};
 use shared_types::Timestamp;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(60);

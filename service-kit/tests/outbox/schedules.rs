@@ -1,7 +1,8 @@
 //! Exact retries, on a clock moved by hand.
 
+use domain::effects::RetrySchedule;
 use service_kit::clock::Clock;
-use service_kit::outbox::{Outcome, Recorded, RetrySchedule};
+use service_kit::outbox::{Outcome, Recorded};
 
 use crate::harness::*;
 

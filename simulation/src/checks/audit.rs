@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use collector_svc::messages::TellAct;
 use collector_svc::state::PAUSE_MAX;
+use domain::audit::{GENESIS, hash_of};
 use serde_json::Value;
-use service_kit::audit::{GENESIS, hash_of};
 use shared_types::AuditEntry;
 
 use super::Findings;

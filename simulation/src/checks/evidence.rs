@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::policy::EvidenceItem;
 use serde_json::Value;
-use service_kit::policy::EvidenceItem;
 
 use super::Findings;
 use super::approvals::changed_to;

@@ -10,9 +10,9 @@ mod reviews;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reporter_svc::effect::TransitionKind;
-use reporter_svc::machine::state::Stage;
-use reporter_svc::notification::NotificationState;
+use domain::effects::TransitionKind;
+use domain::effects::notification::NotificationState;
+use domain::rollout::state::Stage;
 use service_kit::outbox::Recorded;
 use shared_types::decision::Cause;
 use shared_types::incident::IncidentState;
@@ -431,7 +431,7 @@ fn transitions_are_listed(facts: &Facts) -> Findings {
             found.push(format!("a promotion went from {} to {}", it.before, it.after));
         }
     }
-    let states = |incident: &reporter_svc::machine::Incident| {
+    let states = |incident: &domain::rollout::Incident| {
         (incident.state(), incident.recovered_at.is_some(), incident.closed_at.is_some())
     };
     for (incident, _) in &facts.incidents {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reporter_svc::lower::PAGERDUTY;
-use reporter_svc::machine::Incident;
+use domain::effects::lower::PAGERDUTY;
+use domain::rollout::Incident;
 
 use super::Findings;
 use crate::facts::Facts;

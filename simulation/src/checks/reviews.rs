@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reporter_svc::machine::Incident;
-use reporter_svc::machine::review::Ruling;
+use domain::rollout::Incident;
+use domain::rollout::review::Ruling;
 use shared_types::Timestamp;
 use shared_types::incident::{ReviewState, TimelineEntry};
 

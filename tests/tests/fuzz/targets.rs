@@ -4,21 +4,21 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use analyzer_svc::gate::{CheckedBatch, judge_batch};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
+use domain::gate::{CheckedBatch, judge_batch};
+use domain::placeholder::Values;
+use domain::policy::{Policy, TargetPolicy};
+use domain::telemetry::event::EventSpecs;
+use domain::telemetry::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, Records};
+use domain::template::{Template, TemplateKind};
 use reporter_svc::vendors::pagerduty::webhook;
 use reporter_svc::vendors::slack::inbound::{Forged, pressed};
 use reporter_svc::vendors::{SlackInbound, SlackUsers};
 use service_kit::ServiceName;
-use service_kit::events::event::EventSpecs;
-use service_kit::events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, Records};
 use service_kit::http::{self, HttpOptions, Json, Readiness, ServiceParts};
-use service_kit::placeholder::Values;
-use service_kit::policy::{Policy, TargetPolicy};
-use service_kit::template::{Template, TemplateKind};
 use shared_types::{Batch, Decision, Directive, Timestamp};
 use tower::ServiceExt as _;
 use utoipa::openapi::{InfoBuilder, OpenApi, PathsBuilder};

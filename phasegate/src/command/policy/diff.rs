@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use domain::policy::Policy;
 use serde_json::json;
-use service_kit::policy::Policy;
 use service_kit::rules::PolicyText;
 
 use crate::api::ServicesArgs;

@@ -6,9 +6,9 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use domain::policy::{Policy, PolicyError};
+use domain::template::Templates;
 use serde_json::json;
-use service_kit::policy::{Policy, PolicyError};
-use service_kit::template::Templates;
 use shared_types::TargetName;
 
 use crate::api::ServicesArgs;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::effect::TriggerPage;
+use domain::effects::TriggerPage;
 
 /// PagerDuty counts characters; bytes are never fewer.
 const SUMMARY_BYTES: usize = 1024;
@@ -63,8 +63,8 @@ fn cut(text: &str, bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effect::Severity;
     use crate::vendors::tests::page;
+    use domain::effects::Severity;
 
     /// ES-1
     #[test]

@@ -25,7 +25,8 @@ use super::answer::{self, Answer, Code, Means, Row, Status};
 use super::http;
 use super::secrets::Secrets;
 use super::{Vendor, VendorSettingsError};
-use crate::effect::{CheckPageAcknowledged, Pager, ResolvePage, SetPagePriority, TriggerPage};
+use crate::ports::Pager;
+use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TriggerPage};
 
 /// PagerDuty's own base URLs (US service region).
 pub const DEFAULT_EVENTS_URL: &str = "https://events.pagerduty.com";

@@ -13,8 +13,8 @@ use service_kit::outbox::Outcome;
 use shared_types::Timestamp;
 
 use super::PagerDuty;
-use crate::effect::PageAcknowledgement;
 use crate::vendors::answer::Answer;
+use domain::effects::PageAcknowledgement;
 
 #[derive(Deserialize)]
 struct Incidents {

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::buttons::ButtonAct;
+use domain::effects::buttons::ButtonAct;
 
 /// Slack's limits, in characters.
 const LONGEST_TEXT: usize = 3000;

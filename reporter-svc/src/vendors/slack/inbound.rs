@@ -9,8 +9,8 @@ use serde::Deserialize;
 use shared_types::Timestamp;
 
 use super::users::SlackUsers;
-use crate::buttons::ButtonAct;
 use crate::vendors::signature;
+use domain::effects::buttons::ButtonAct;
 
 /// A request that is older, or younger, is refused: it may be a replay.
 const FRESH_S: i64 = 300;

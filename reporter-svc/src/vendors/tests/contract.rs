@@ -10,7 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::canned::{Says, nobody, serve};
 use super::{TIMEOUT, kind, message, page, pagerduty_at, question, slack_by_token, slack_by_webhook};
-use crate::effect::{Messenger, Pager};
+use crate::ports::{Messenger, Pager};
 use crate::vendors::{Code, Means, PagerDuty, Row, Slack, Status, Vendor};
 
 type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::pagerduty::{PagerDuty, PagerDutyRestSettings, PagerDutySettings};
 use super::slack::{Slack, SlackAccess, SlackSettings};
-use crate::effect::{CheckPageAcknowledged, PostSlackMessage, ResolvePage, Severity, TriggerPage};
+use domain::effects::{CheckPageAcknowledged, PostSlackMessage, ResolvePage, Severity, TriggerPage};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -7,8 +7,9 @@ use service_kit::outbox::Outcome;
 use vendor_doubles::{Mode, PagerDutyDouble, PagerDutyOptions, PagerDutyStatus};
 
 use super::{KEY, TIMEOUT, clock, incident, kind, page, pagerduty_at, question, resolution, target};
-use crate::effect::{Pager, SetPagePriority, Severity, TriggerPage};
+use crate::ports::Pager;
 use crate::vendors::pagerduty::{PagerDuty, PagerDutySettings};
+use domain::effects::{SetPagePriority, Severity, TriggerPage};
 
 fn client(double: &PagerDutyDouble, timeout: Duration) -> PagerDuty {
     pagerduty_at(&double.url(), &double.routing_key(), &double.api_token(), timeout)

@@ -9,9 +9,12 @@ use service_kit::outbox::Outcome;
 use vendor_doubles::{Mode, SlackDouble, SlackOptions};
 
 use super::{TIMEOUT, clock, kind, message, slack_by_token, slack_by_webhook};
-use crate::buttons::ButtonAct;
-use crate::effect::{Messenger, PostSlackMessage, TellSlackUser};
-use crate::vendors::slack::{Slack, SlackAccess, SlackSettings, escape};
+use crate::ports::Messenger;
+use domain::story::escape::escape;
+
+use crate::vendors::slack::{Slack, SlackAccess, SlackSettings};
+use domain::effects::buttons::ButtonAct;
+use domain::effects::{PostSlackMessage, TellSlackUser};
 
 /// NO-3
 #[tokio::test]

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use domain::audit::hash_of;
 use phasegate_tests::cli::{self, Ran};
 use phasegate_tests::feeder::Feeder;
 use phasegate_tests::stack::{Layout, Stack};
 use phasegate_tests::wait;
 use serde_json::{Value, json};
-use service_kit::audit::hash_of;
 use shared_types::AuditEntry;
 
 use super::begin;

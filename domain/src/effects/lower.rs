@@ -1,0 +1,352 @@
+//! Turns a step's effects into outbox rows and notifications. Pure, but for fresh ids.
+//!
+//! What to do was decided by the machine; here it becomes complete: texts rendered, channels and retry
+//! schedules filled in from the policy. Executing makes no choices.
+
+use std::time::Duration;
+
+use crate::audit::AuditDraft;
+use crate::placeholder::PlaceholderError;
+use crate::policy::TargetPolicy;
+use crate::template::Templates;
+use serde_json::{Value, json};
+use shared_types::planted::{self, Defect};
+use shared_types::{IncidentId, TargetName, Timestamp};
+use uuid::Uuid;
+
+use super::notification::Notification;
+use super::{
+    CheckPageAcknowledged, NewMessage, PostSlackMessage, PushDirective, ResolvePage, RetrySchedule,
+    RunTransition, SetPagePriority, Severity, TriggerPage, Verb, WriteChecklist, WriteRca, WriteRunbookEntry,
+    buttons,
+};
+use crate::rollout::watch::millis;
+use crate::rollout::{Effect, Notice, NoticeKind, Step, Transition};
+use crate::story::texts::{self, Text};
+
+/// The channel names that are not Slack's.
+pub const RUNBOOK: &str = "runbook";
+pub const PAGERDUTY: &str = "pagerduty";
+
+/// Everything that is committed together.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub step: Step,
+    pub messages: Vec<NewMessage>,
+    pub notifications: Vec<Notification>,
+    /// Dedup keys of effects to take back.
+    pub cancels: Vec<String>,
+    /// What the caller is answered; kept for a repeat.
+    pub answer: Value,
+    /// The row of the audit log (GO-4); none: nothing changed.
+    pub audit: Option<AuditDraft>,
+}
+
+/// What a target's effects are made with.
+#[derive(Debug, Clone, Copy)]
+pub struct Workshop<'a> {
+    pub target: &'a TargetName,
+    pub policy: &'a TargetPolicy,
+    pub templates: &'a Templates,
+    pub now: Timestamp,
+}
+
+/// The dedup key of a transition's command, by which it can be taken back.
+#[must_use]
+pub fn transition_key(id: Uuid) -> String {
+    format!("transition:{id}")
+}
+
+/// Lowers all effects of a step, in their order.
+///
+/// # Errors
+/// A text with an unfilled placeholder, which a loaded template does not have.
+pub fn lower(
+    workshop: &Workshop<'_>,
+    mut step: Step,
+    version: u64,
+    answer: Value,
+) -> Result<Plan, PlaceholderError> {
+    let mut bench =
+        Bench { shop: *workshop, version, messages: vec![], notifications: vec![], cancels: vec![] };
+    for effect in std::mem::take(&mut step.effects) {
+        bench.make(&mut step, effect)?;
+    }
+    let Bench { messages, notifications, cancels, .. } = bench;
+    Ok(Plan { step, messages, notifications, cancels, answer, audit: None })
+}
+
+struct Bench<'a> {
+    shop: Workshop<'a>,
+    version: u64,
+    messages: Vec<NewMessage>,
+    notifications: Vec<Notification>,
+    cancels: Vec<String>,
+}
+
+impl Bench<'_> {
+    fn make(&mut self, step: &mut Step, effect: Effect) -> Result<(), PlaceholderError> {
+        match effect {
+            Effect::Notify(notice) => self.notify(step, &notice)?,
+            Effect::Page { notice, severity, priority } => self.page(step, &notice, severity, priority)?,
+            Effect::SetPagePriority { incident, priority } => {
+                let (target, dedup_key) = self.page_of(&incident);
+                let key = format!("priority:{incident}:{priority}");
+                let verb = SetPagePriority { incident: incident.clone(), target, dedup_key, priority };
+                self.enqueue(&verb, key, incident.to_string(), self.shop.now, vendor_retry());
+            }
+            Effect::CheckPage { incident, at } => {
+                let (target, dedup_key) = self.page_of(&incident);
+                let key = format!("check-page:{incident}");
+                let verb = CheckPageAcknowledged { incident: incident.clone(), target, dedup_key };
+                // One answer before the escalation is enough; a failed question is not worth a person's time.
+                let once = RetrySchedule::then_dead([Duration::from_secs(2), Duration::from_secs(5)]);
+                self.enqueue(&verb, key, incident.to_string(), at, once);
+            }
+            Effect::ResolvePage { incident } => {
+                let (target, dedup_key) = self.page_of(&incident);
+                let key = format!("resolve:{incident}");
+                let verb = ResolvePage { incident: incident.clone(), target, dedup_key };
+                self.enqueue(&verb, key, incident.to_string(), self.shop.now, page_retry());
+            }
+            Effect::WriteRca { incident, prepare } => {
+                let key = format!("rca:{incident}:{}", self.version);
+                let verb = WriteRca { incident: incident.clone(), target: self.shop.target.clone(), prepare };
+                let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
+                self.enqueue(&verb, key, incident.to_string(), self.shop.now, retry);
+            }
+            Effect::WriteChecklist => {
+                let key = format!("checklist:{}:{}", self.shop.target, self.version);
+                let verb = WriteChecklist { target: self.shop.target.clone() };
+                let subject = subject(step.incident.as_ref().map(|it| &it.id), self.shop.target);
+                let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
+                self.enqueue(&verb, key, subject, self.shop.now, retry);
+            }
+            Effect::Run(transition) => self.run(&transition),
+            Effect::CancelRun(id) => self.cancels.push(transition_key(id)),
+            Effect::Direct(directive) => {
+                let incident = step.target.incident.clone();
+                let subject = subject(incident.as_ref(), self.shop.target);
+                let key = format!("directive:{}:{}", directive.target, directive.sequence);
+                let retry = RetrySchedule::then_repeat([1, 2, 4, 8, 16, 30].map(Duration::from_secs));
+                self.enqueue(&PushDirective { directive, incident }, key, subject, self.shop.now, retry);
+            }
+        }
+        Ok(())
+    }
+
+    fn page_of(&self, incident: &IncidentId) -> (TargetName, String) {
+        (self.shop.target.clone(), format!("phasegate/{}/{incident}", self.shop.target))
+    }
+
+    fn text(&self, notice: &Notice) -> Result<Text, PlaceholderError> {
+        texts::text(self.shop.target, self.shop.policy, self.shop.templates, notice)
+    }
+
+    fn notify(&mut self, step: &mut Step, notice: &Notice) -> Result<(), PlaceholderError> {
+        if let NoticeKind::Rollback(transition) = &notice.kind {
+            return self.write_runbook(step, notice, transition);
+        }
+        let Some(channel) = channel(self.shop.policy, notice) else { return Ok(()) };
+        let text = self.text(notice)?.escaped;
+        // DE-1: an ok text follows the dashboard.
+        let after_dashboard = (notice.kind == NoticeKind::Ok).then_some(self.version);
+        self.post(notice, channel, text, after_dashboard);
+        Ok(())
+    }
+
+    fn post(&mut self, notice: &Notice, channel: String, text: String, after_dashboard: Option<u64>) {
+        let text = if planted::is(Defect::UnfilledText) { format!("{text} {{p95}}") } else { text };
+        let id = self.keep(notice, notice.kind.name(), &channel, &text);
+        let verb = PostSlackMessage {
+            notification: id,
+            target: self.shop.target.clone(),
+            channel,
+            text,
+            buttons: buttons::of(self.shop.target, notice),
+            incident: notice.incident.clone(),
+            after_dashboard,
+        };
+        let subject = notice_subject(notice, self.shop.target);
+        self.enqueue(&verb, format!("slack:{id}"), subject, self.shop.now, vendor_retry());
+    }
+
+    fn keep(&mut self, notice: &Notice, kind: &str, channel: &str, text: &str) -> Uuid {
+        let id = Uuid::now_v7();
+        self.notifications.push(Notification {
+            id,
+            target: self.shop.target.clone(),
+            kind: kind.to_owned(),
+            channel: channel.to_owned(),
+            text: text.to_owned(),
+            incident: notice.incident.clone(),
+            decision: notice.decision.as_ref().map(|it| it.decision_id).filter(|id| !id.is_nil()),
+        });
+        id
+    }
+
+    /// RB-5, RB-8: the text and the runbook go into the log; the runbook is kept with the incident.
+    fn write_runbook(
+        &mut self,
+        step: &mut Step,
+        notice: &Notice,
+        transition: &Transition,
+    ) -> Result<(), PlaceholderError> {
+        let shop = self.shop;
+        let text = self.text(notice)?;
+        let runbook = texts::runbook(shop.target, shop.policy, shop.templates, notice, transition)?;
+        if let Some(incident) = step.incident.as_mut() {
+            incident.runbook = Some(runbook.clone());
+        }
+        step.transition_hop(shop.now, "autosave-rollback", text.plain.clone(), transition.id);
+        if let Some(hop) = step.timeline.last_mut().filter(|_| notice.incident.is_some()) {
+            hop.kind.clone_from(&text.template);
+        }
+        let id = self.keep(notice, notice.kind.name(), RUNBOOK, &text.plain);
+        let verb = WriteRunbookEntry {
+            notification: id,
+            target: shop.target.clone(),
+            incident: notice.incident.clone(),
+            at: shop.now,
+            text: text.plain,
+            runbook,
+        };
+        let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
+        let subject = notice_subject(notice, shop.target);
+        self.enqueue(&verb, format!("runbook:{id}"), subject, shop.now, retry);
+        let policy = &shop.policy.notifications.rollback;
+        if policy.channel.starts_with('#') && policy.phases.contains(&notice.phase) {
+            self.post(notice, policy.channel.clone(), text.escaped, None);
+        }
+        Ok(())
+    }
+
+    fn page(
+        &mut self,
+        step: &Step,
+        notice: &Notice,
+        severity: Severity,
+        priority: String,
+    ) -> Result<(), PlaceholderError> {
+        let (Some(incident), Some(about)) = (&notice.incident, step.incident.as_ref()) else { return Ok(()) };
+        let text = self.text(notice)?;
+        let id = self.keep(notice, "page", PAGERDUTY, &text.plain);
+        let decision = notice.decision.as_ref();
+        let verb = TriggerPage {
+            notification: id,
+            incident: incident.clone(),
+            target: self.shop.target.clone(),
+            dedup_key: match planted::is(Defect::ChangingDedupKey) {
+                true => format!("{}/{priority}", about.dedup_key()),
+                false => about.dedup_key(),
+            },
+            summary: text.plain.lines().next().unwrap_or_default().to_owned(),
+            source: format!("phasegate/{}", self.shop.target),
+            service: self.shop.policy.paging.service.clone(),
+            severity,
+            priority,
+            template: text.template,
+            text: text.plain,
+            rollback_command: notice.command.clone(),
+            details: json!({
+                "phase": notice.phase,
+                "epoch": about.epoch,
+                "metric": about.metric,
+                "window": about.window,
+                "decision": decision.map(|it| it.decision_id),
+                "cause": decision.map(|it| it.cause),
+            }),
+            opened_at: about.opened_at,
+        };
+        self.enqueue(&verb, format!("page:{id}"), incident.to_string(), self.shop.now, page_retry());
+        Ok(())
+    }
+
+    fn run(&mut self, it: &Transition) {
+        let transitions = &self.shop.policy.transitions;
+        let verb = RunTransition {
+            transition: it.id,
+            target: self.shop.target.clone(),
+            kind: it.kind,
+            from: it.from.clone(),
+            to: it.to.clone(),
+            epoch: it.epoch,
+            incident: it.incident.clone(),
+            command: it.command.clone(),
+            verify: it.verify.clone(),
+            timeout_ms: millis(transitions.timeout),
+        };
+        let retry = RetrySchedule::then_dead(transitions.retry.iter().copied());
+        let subject = subject(it.incident.as_ref(), self.shop.target);
+        self.enqueue(&verb, transition_key(it.id), subject, self.shop.now, retry);
+    }
+
+    fn enqueue<V: Verb>(
+        &mut self,
+        verb: &V,
+        dedup_key: String,
+        subject: String,
+        due_at: Timestamp,
+        retry: RetrySchedule,
+    ) {
+        self.messages.push(NewMessage {
+            dedup_key,
+            lane: verb.lane(),
+            kind: V::KIND,
+            subject,
+            payload: serde_json::to_value(verb).unwrap_or_default(),
+            due_at,
+            retry,
+        });
+    }
+}
+
+/// Where a notice goes; none: the policy does not send it in this phase.
+fn channel(policy: &TargetPolicy, notice: &Notice) -> Option<String> {
+    let notifications = &policy.notifications;
+    let by_phase = |it: &crate::policy::NotificationPolicy| {
+        it.phases.contains(&notice.phase).then(|| it.channel.clone())
+    };
+    match notice.kind {
+        NoticeKind::Ok => by_phase(&notifications.ok),
+        NoticeKind::Warn => by_phase(&notifications.warn),
+        NoticeKind::Hold => Some(notifications.warn.channel.clone()),
+        NoticeKind::Incident => by_phase(&notifications.incident),
+        NoticeKind::RcaReminder { .. } => Some(notifications.incident.channel.clone()),
+        NoticeKind::Escalation
+        | NoticeKind::RollbackFailed { .. }
+        | NoticeKind::RollbackWaiting
+        | NoticeKind::ReviewOpened { .. }
+        | NoticeKind::ReviewDecided { .. } => Some(notifications.escalation_channel.clone()),
+        // The rollout channel, where it is one of Slack's.
+        NoticeKind::ApprovalAsked(_) | NoticeKind::Frozen { .. } | NoticeKind::Unfrozen { .. } => {
+            Some(notifications.ok.channel.clone()).filter(|channel| channel.starts_with('#'))
+        }
+        NoticeKind::Rollback(_) => None,
+    }
+}
+
+fn subject(incident: Option<&IncidentId>, target: &TargetName) -> String {
+    incident.map_or_else(|| target.to_string(), ToString::to_string)
+}
+
+fn notice_subject(notice: &Notice, target: &TargetName) -> String {
+    match (&notice.incident, &notice.decision) {
+        (Some(incident), _) => incident.to_string(),
+        (None, Some(decision)) => decision.decision_id.to_string(),
+        (None, None) => target.to_string(),
+    }
+}
+
+/// Slack is tried for about two hours, then a person is asked. Once a minute, so that what waits behind goes out soon
+/// after an outage.
+#[must_use]
+pub fn vendor_retry() -> RetrySchedule {
+    let delays = [1, 2, 5, 10, 30].into_iter().chain(std::iter::repeat_n(60, 115));
+    RetrySchedule::then_dead(delays.map(Duration::from_secs))
+}
+
+/// A page is never given up for an outage.
+fn page_retry() -> RetrySchedule {
+    RetrySchedule::then_repeat([1, 2, 5, 10, 30, 60].map(Duration::from_secs))
+}

@@ -1,0 +1,23 @@
+//! What goes into an outbox.
+
+use shared_types::Timestamp;
+
+use super::RetrySchedule;
+
+/// What to enqueue.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The same key is enqueued once, as long as the row is kept (finished rows: for some days).
+    pub dedup_key: String,
+    /// One receiver's queue; one line, first in, first out.
+    pub lane: String,
+    /// What it is: the name of the effect's verb struct, also the metric label.
+    pub kind: &'static str,
+    /// What it belongs to (incident, decision or batch id), for people who look for it.
+    pub subject: String,
+    /// JSON.
+    pub payload: serde_json::Value,
+    /// Not before. A head that is not due holds up its lane: what waits wants a lane of its own.
+    pub due_at: Timestamp,
+    pub retry: RetrySchedule,
+}

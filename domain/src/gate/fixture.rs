@@ -1,0 +1,124 @@
+//! Policies and batches for the gate's tests.
+#![allow(clippy::unwrap_used, missing_docs, clippy::must_use_candidate, reason = "only tests use it")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::policy::{Policy, TargetPolicy};
+use shared_types::batch::{Distribution, Intake, SCHEMA};
+use shared_types::{Batch, Histogram, PhaseId, TargetName, Timestamp, Window};
+
+use super::{CheckedBatch, EarlierBatch};
+
+pub const COMPLETED: &str = "autosave.save.completed";
+pub const ERROR: &str = "autosave.save.error";
+pub const DRIFT: &str = "autosave.history.drift";
+pub const WINDOW: Duration = Duration::from_secs(900);
+
+/// 2026-11-22T10:00Z.
+pub fn ten_o_clock() -> Timestamp {
+    Timestamp::parse("2026-11-22T10:00:00Z").unwrap()
+}
+
+/// The `n`th 15 min window from ten o'clock.
+pub fn window(n: u32) -> Window {
+    let start = ten_o_clock().plus(WINDOW * n);
+    Window { start, end: start.plus(WINDOW) }
+}
+
+/// The shipped policy.
+pub fn whole_policy() -> Policy {
+    static SHIPPED: LazyLock<Policy> = LazyLock::new(|| {
+        Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml")).unwrap()
+    });
+    SHIPPED.clone()
+}
+
+/// The shipped policy's only target.
+pub fn policy() -> TargetPolicy {
+    whole_policy().targets.into_values().next().unwrap()
+}
+
+pub fn autosave() -> TargetName {
+    TargetName::parse("autosave").unwrap()
+}
+
+/// What a batch of the tests holds; the default is a healthy window.
+#[derive(Debug, Clone)]
+pub struct Counts {
+    pub phase: &'static str,
+    pub epoch: u64,
+    pub window: Window,
+    /// Every save takes this long.
+    pub save_ms: f64,
+    pub completed: u64,
+    pub errors: u64,
+    pub drift: u64,
+    pub latency_ms: u64,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            phase: "A",
+            epoch: 1,
+            window: window(0),
+            save_ms: 500.0,
+            completed: 1000,
+            errors: 0,
+            drift: 0,
+            latency_ms: 31_250,
+        }
+    }
+}
+
+impl Counts {
+    pub fn batch(&self) -> Batch {
+        let mut histogram = Histogram::default();
+        for _ in 0..self.completed {
+            histogram.record(self.save_ms);
+        }
+        let quantile = |q| histogram.quantile(q).unwrap();
+        let distribution = || Distribution {
+            unit: "ms".into(),
+            count: self.completed,
+            p50: quantile(0.5),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            max: self.save_ms,
+            histogram: histogram.encode(),
+        };
+        let distributions = (self.completed > 0).then(|| (COMPLETED.to_owned(), distribution()));
+        Batch {
+            schema: SCHEMA.into(),
+            target: autosave(),
+            phase: PhaseId::parse(self.phase).unwrap(),
+            epoch: self.epoch,
+            window: self.window,
+            counters: BTreeMap::from([
+                (COMPLETED.into(), self.completed),
+                (ERROR.into(), self.errors),
+                (DRIFT.into(), self.drift),
+            ]),
+            distributions: distributions.into_iter().collect(),
+            breakdowns: BTreeMap::new(),
+            intake: Intake::default(),
+            collector_latency_ms: self.latency_ms,
+            attempts: 1,
+            source: "http".into(),
+            collected_at: self.window.end.plus(Duration::from_millis(self.latency_ms)),
+            next_window: Some(Window { start: self.window.end, end: self.window.end.plus(WINDOW) }),
+            policy_version: None,
+        }
+    }
+
+    pub fn checked(&self) -> CheckedBatch {
+        CheckedBatch::check(self.batch(), &policy()).unwrap()
+    }
+}
+
+pub fn earlier(epoch: u64, window: Window, drift: u64) -> EarlierBatch {
+    EarlierBatch { epoch, window, counters: BTreeMap::from([(DRIFT.into(), drift)]) }
+}

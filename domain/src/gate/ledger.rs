@@ -1,0 +1,145 @@
+//! What a judged window changes at its target: the compliant run of its epoch, and what is expected next.
+//!
+//! Plain functions over the state that the store keeps; see `gate::run` and `watch` for the rules themselves.
+
+use shared_types::decision::{Cause, GateProgress, RunBefore};
+use shared_types::{Decision, Timestamp, Verdict, Window};
+use std::time::Duration;
+
+use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
+use shared_types::planted::{self, Defect};
+
+use crate::gate::GateState;
+use crate::gate::{Basis, Contribution, Judgement, Run, Subject};
+
+/// Whether a batch received then was there before it counted as missing (CO-4).
+#[must_use]
+pub fn in_time(window: Window, received_at: Timestamp, delayed_after: Duration) -> bool {
+    received_at <= window.end.plus(delayed_after)
+}
+
+/// What a judgement means for the compliant run. A batch that came after it was given up counts as missing,
+/// whatever it says: otherwise the order in which batch and alarm are heard would decide.
+#[must_use]
+pub fn contribution(judgement: &Judgement, in_time: bool) -> Contribution {
+    let breaks = |cause| Contribution::Breaks { cause, metric: judgement.violated.first().cloned() };
+    match (judgement.cause, judgement.verdict) {
+        (Cause::CollectionDelayed, _) if planted::is(Defect::SilenceFeeds) => Contribution::Feeds,
+        (Cause::CollectionDelayed | Cause::RetryExhausted, _) => breaks(judgement.cause),
+        (Cause::Slo, Verdict::Violation) => breaks(Cause::Slo),
+        (Cause::Slo, _) if !in_time => breaks(Cause::CollectionDelayed),
+        (Cause::Slo, Verdict::Insufficient) => Contribution::Passes,
+        (Cause::Slo, Verdict::Ok | Verdict::Warn) => Contribution::Feeds,
+    }
+}
+
+/// A judged window with what its decision names besides.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    pub subject: Subject,
+    pub judgement: Judgement,
+    /// Of the batch, if there was one.
+    pub batch_hash: Option<String>,
+    /// Since the window's end, if there was none.
+    pub elapsed_ms: Option<u64>,
+    pub sequence: u64,
+    pub at: Timestamp,
+}
+
+/// By what a window is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'p> {
+    pub version: &'p str,
+    pub policy: &'p TargetPolicy,
+    pub phase: &'p PhasePolicy,
+}
+
+/// The decision on a judged window, taken into the run of its epoch. Whoever decides, replays or recomputes
+/// comes through here.
+pub fn decide(state: &mut GateState, rules: Rules<'_>, judged: Judged) -> Decision {
+    let Judged { subject, judgement, batch_hash, elapsed_ms, sequence, at } = judged;
+    let in_time = in_time(subject.window, at, rules.policy.collection.delayed_after);
+    let run = run_before(state, &subject);
+    let contribution = contribution(&judgement, in_time);
+    let gate = advance(state, &subject, contribution, rules.phase.advance.condition);
+    let basis = Basis { batch_hash, elapsed_ms, run, sequence };
+    judgement.into_decision(subject, basis, rules.version, gate, at)
+}
+
+/// The run of the same epoch that a decision goes on from.
+fn run_before(state: &GateState, subject: &Subject) -> Option<RunBefore> {
+    let (_, run) = state.run.as_ref().filter(|(_, run)| run.epoch == subject.epoch)?;
+    Some(run.before())
+}
+
+/// Takes a judged window into the run of its epoch; a newer epoch begins a fresh run. `None` for a window of
+/// an epoch that is over: it is judged and kept, but says nothing of the present one (PH-8).
+pub fn advance(
+    state: &mut GateState,
+    subject: &Subject,
+    contribution: Contribution,
+    condition: AdvanceCondition,
+) -> Option<GateProgress> {
+    if state.run.as_ref().is_none_or(|(_, run)| run.epoch < subject.epoch) {
+        state.run = Some((subject.phase.clone(), Run::fresh(subject.epoch)));
+    }
+    let (_, run) = state.run.as_mut().filter(|(_, run)| run.epoch == subject.epoch)?;
+    run.take(subject.window, contribution);
+    Some(run.progress(condition))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared_types::{PhaseId, TargetName};
+
+    use super::*;
+    use crate::gate::fixture::window;
+
+    fn subject(epoch: u64, n: u32) -> Subject {
+        Subject {
+            target: TargetName::parse("autosave").unwrap(),
+            phase: PhaseId::parse("A").unwrap(),
+            epoch,
+            window: window(n),
+        }
+    }
+
+    fn feed(state: &mut GateState, epoch: u64, n: u32) -> Option<GateProgress> {
+        advance(state, &subject(epoch, n), Contribution::Feeds, AdvanceCondition::CompliantBatches(8))
+    }
+
+    /// PH-8: a new epoch starts a fresh run, and windows of the old one do not touch it.
+    #[test]
+    fn epochs_do_not_share_runs() {
+        let mut state = GateState::unheard(TargetName::parse("autosave").unwrap());
+        assert_eq!(feed(&mut state, 1, 0).unwrap().compliant_batches, 1);
+        assert_eq!(feed(&mut state, 1, 1).unwrap().compliant_batches, 2);
+        let fresh = feed(&mut state, 2, 2).unwrap();
+        assert_eq!((fresh.epoch, fresh.compliant_batches), (2, 1));
+        let before = state.clone();
+        assert_eq!(feed(&mut state, 1, 3), None);
+        assert_eq!(state, before);
+    }
+
+    /// PH-7: a batch that came only after it was given up is a missing batch.
+    #[test]
+    fn late_batch_counts_as_missing() {
+        let judgement = |verdict| Judgement {
+            cause: Cause::Slo,
+            verdict,
+            metrics: vec![],
+            violated: vec![],
+            action: None,
+            samples: 0,
+            history: vec![],
+        };
+        let broken = |cause| Contribution::Breaks { cause, metric: None };
+        assert_eq!(contribution(&judgement(Verdict::Warn), true), Contribution::Feeds);
+        assert_eq!(contribution(&judgement(Verdict::Insufficient), true), Contribution::Passes);
+        for verdict in [Verdict::Ok, Verdict::Warn, Verdict::Insufficient] {
+            assert_eq!(contribution(&judgement(verdict), false), broken(Cause::CollectionDelayed));
+        }
+        assert_eq!(contribution(&judgement(Verdict::Violation), false), broken(Cause::Slo));
+        assert!(in_time(window(0), window(0).end.plus(Duration::from_secs(300)), Duration::from_secs(300)));
+    }
+}

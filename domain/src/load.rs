@@ -1,0 +1,29 @@
+//! The files that people write, read: the one place of this crate that opens any.
+#![allow(clippy::disallowed_methods, reason = "see above")]
+
+use std::path::Path;
+
+use crate::policy::{Policy, PolicyError, TargetPolicy};
+use crate::template::{TemplateError, Templates};
+
+impl Policy {
+    /// Reads and checks a policy file.
+    ///
+    /// # Errors
+    /// [`PolicyError`]: it cannot be read, or it is wrong; then with line, path and what was expected.
+    pub fn load(path: &Path) -> Result<Self, PolicyError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| PolicyError::Read { file: path.to_owned(), source })?;
+        Self::parse_bytes(&bytes, &path.display().to_string())
+    }
+}
+
+impl Templates {
+    /// Reads the texts that a target's policy names, from its directory below `base` (the working directory: `.`).
+    ///
+    /// # Errors
+    /// [`TemplateError`] with the first file that is missing or refused.
+    pub fn load(base: &Path, target: &TargetPolicy) -> Result<Self, TemplateError> {
+        Self::load_with(target, |file| std::fs::read_to_string(base.join(file)))
+    }
+}

@@ -1,0 +1,179 @@
+//! Approvals of the next move up (PH-2 to PH-5): who gave which, and when they stop counting.
+//!
+//! An approval is bound to target, phase, epoch and policy version; where one of these is another now, it is
+//! void. Two roles asked for are two people: who has approved in one role cannot approve in another as well.
+//! Nobody approves alone what they asked for.
+
+use shared_types::Timestamp;
+use shared_types::planted::{self, Defect};
+use shared_types::problem::Blocker;
+use shared_types::rollout::{Approval, VoidApproval, VoidReason};
+
+use super::event::Expected;
+use super::moves::check_phase;
+use super::state::TargetState;
+use super::step::{Reason, Rejection, Step, Terms, blocker};
+
+/// How many void approvals are remembered.
+const VOID_KEPT: usize = 16;
+
+/// An approval as it is given.
+#[derive(Debug, Clone)]
+pub struct Given {
+    pub by: String,
+    pub role: String,
+    pub comment: Option<String>,
+}
+
+/// Roles that the current phase asks approvals of.
+#[must_use]
+pub fn asked<'a>(state: &TargetState, terms: &Terms<'a>) -> &'a [String] {
+    terms.policy.phase(&state.phase).map_or(&[], |phase| phase.advance.approvals.as_slice())
+}
+
+/// The approvals that count now.
+fn standing<'a>(state: &'a TargetState, terms: &'a Terms<'_>) -> impl Iterator<Item = &'a Approval> {
+    let bound = |it: &&Approval| {
+        let here = it.epoch == state.epoch && it.phase == state.phase;
+        (here || planted::is(Defect::KeepApprovals)) && under(it, terms)
+    };
+    state.approvals.iter().filter(bound)
+}
+
+/// Whether it was given under the policy that is in force.
+fn under(approval: &Approval, terms: &Terms<'_>) -> bool {
+    approval.policy_version == terms.policy_version || planted::is(Defect::KeepApprovalsOverPolicy)
+}
+
+/// Roles whose approval the next move needs and has not got.
+#[must_use]
+pub fn missing(state: &TargetState, terms: &Terms<'_>) -> Vec<String> {
+    let given = |role: &&String| standing(state, terms).any(|it| it.role == **role);
+    asked(state, terms).iter().filter(|role| !given(role)).cloned().collect()
+}
+
+/// What hinders whoever asks for the move, and nobody else: that they alone have approved it.
+#[must_use]
+pub fn alone(state: &TargetState, requester: &str, terms: &Terms<'_>) -> Option<Blocker> {
+    let roles = asked(state, terms);
+    let by_others = standing(state, terms).any(|it| it.by != requester || planted::is(Defect::ApproveAlone));
+    if roles.is_empty() || by_others || !missing(state, terms).is_empty() {
+        return None;
+    }
+    let detail = format!(
+        "{requester} asks for the move and is the only one who approved it: somebody else must ask for it, or \
+         somebody else must approve it as {}",
+        roles.join(" or ")
+    );
+    Some(blocker("approval_by_requester", detail))
+}
+
+/// Takes an approval. The same again changes nothing.
+pub(super) fn approve(
+    mut step: Step,
+    given: Given,
+    expected: &Expected,
+    terms: &Terms<'_>,
+) -> Result<Step, Rejection> {
+    check(&step, &given, expected, terms)?;
+    let Given { by, role, comment } = given;
+    let state = &step.target;
+    let same = |it: &&Approval| it.by == by && (it.role == role || !planted::is(Defect::OnePersonTwoRoles));
+    let earlier = standing(state, terms).find(same).cloned();
+    if let Some(earlier) = earlier {
+        if earlier.role == role {
+            step.repeated = true;
+            return Ok(step);
+        }
+        let detail = format!(
+            "{by} has approved as {}: {role} has to be somebody else, or {by} withdraws that one first",
+            earlier.role
+        );
+        let blockers = vec![blocker("approval_by_same_person", detail.clone())];
+        return Err(Rejection::blocked(detail, blockers));
+    }
+    let (phase, epoch) = (state.phase.clone(), state.epoch);
+    let policy_version = terms.policy_version.to_owned();
+    step.target.approvals.push(Approval { role, by, at: terms.now, phase, epoch, policy_version, comment });
+    Ok(step)
+}
+
+fn check(step: &Step, given: &Given, expected: &Expected, terms: &Terms<'_>) -> Result<(), Rejection> {
+    let state = &step.target;
+    if let Some(phase) = &expected.phase {
+        check_phase(step, phase)?;
+    }
+    if let Some(epoch) = expected.epoch.filter(|it| *it != state.epoch) {
+        let detail =
+            format!("it was asked for in epoch {epoch}; {} is in epoch {}", state.target, state.epoch);
+        return Err(Rejection::new(Reason::Outdated, detail));
+    }
+    if expected.policy_version.as_ref().is_some_and(|it| it != terms.policy_version) {
+        let detail = format!("it was asked for under another policy than {}", terms.policy_version);
+        return Err(Rejection::new(Reason::Outdated, detail));
+    }
+    let roles = asked(state, terms);
+    if !roles.contains(&given.role) {
+        let wanted = if roles.is_empty() { "nobody".to_owned() } else { roles.join(", ") };
+        let detail =
+            format!("phase {} asks for the approval of {wanted}, not of {}", state.phase, given.role);
+        return Err(Rejection::blocked(detail.clone(), vec![blocker("approval_not_asked", detail)]));
+    }
+    Ok(())
+}
+
+/// Takes back one's own.
+pub(super) fn withdraw(mut step: Step, by: &str, role: &str, now: Timestamp) -> Result<Step, Rejection> {
+    let target = &mut step.target;
+    let Some(at) = target.approvals.iter().position(|it| it.by == by && it.role == role) else {
+        let detail = format!("there is no approval by {by} as {role} to take back");
+        return Err(Rejection::new(Reason::NoApproval, detail));
+    };
+    let approval = target.approvals.remove(at);
+    void(target, approval, now, VoidReason::Withdrawn);
+    Ok(step)
+}
+
+/// Another epoch has begun.
+pub(super) fn moved(target: &mut TargetState, now: Timestamp) {
+    if planted::is(Defect::KeepApprovals) {
+        return;
+    }
+    for approval in std::mem::take(&mut target.approvals) {
+        void(target, approval, now, VoidReason::Moved);
+    }
+}
+
+/// Sets aside what another policy version has made void.
+pub(super) fn sweep(target: &mut TargetState, terms: &Terms<'_>) {
+    let same = |it: &Approval| under(it, terms);
+    let (standing, old): (Vec<_>, Vec<_>) = std::mem::take(&mut target.approvals).into_iter().partition(same);
+    target.approvals = standing;
+    for approval in old {
+        void(target, approval, terms.now, VoidReason::PolicyChanged);
+    }
+}
+
+fn void(target: &mut TargetState, approval: Approval, void_since: Timestamp, why: VoidReason) {
+    target.approvals_void.push(VoidApproval { approval, void_since, why });
+    let surplus = target.approvals_void.len().saturating_sub(VOID_KEPT);
+    target.approvals_void.drain(..surplus);
+}
+
+/// What counts and what counts no more, as it is to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swept {
+    /// In the order in which they were given.
+    pub standing: Vec<Approval>,
+    /// Newest first.
+    pub void: Vec<VoidApproval>,
+}
+
+/// As [`sweep`] would leave it.
+#[must_use]
+pub fn swept(state: &TargetState, terms: &Terms<'_>) -> Swept {
+    let mut state = state.clone();
+    sweep(&mut state, terms);
+    state.approvals_void.reverse();
+    Swept { standing: state.approvals, void: state.approvals_void }
+}

@@ -1,0 +1,155 @@
+//! What the audit log says of a step (GO-4). Derived here for every event alike: who asked stands in the actor,
+//! what was asked in [`told`], what followed from it in [`followed`].
+
+use crate::audit::digest;
+use serde_json::{Map, Value, json};
+
+use super::event::{Event, StopOutcome};
+use super::state::Aggregate;
+use super::step::Step;
+
+/// Longer words of a command that failed are in the incident's log.
+const LONGEST: usize = 2000;
+
+/// An event's own part of its audit row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    pub action: &'static str,
+    /// A decision, a transition; none: the incident it is about, if any.
+    pub subject: Option<String>,
+    pub detail: Value,
+}
+
+/// The audit form of every event: what was asked for or happened, whole. The `match` names each one, so that a
+/// new event cannot go unaudited.
+#[must_use]
+pub fn told(event: &Event) -> Told {
+    let act = |action, detail| Told { action, subject: None, detail };
+    let of =
+        |action, subject: &dyn ToString, detail| Told { action, subject: Some(subject.to_string()), detail };
+    match event {
+        Event::Decided(it) => {
+            let detail = json!({
+                "decision_id": it.decision_id,
+                "phase": it.phase,
+                "epoch": it.epoch,
+                "window": it.window,
+                "verdict": it.verdict,
+                "cause": it.cause,
+                "violated": it.violated,
+                "rollback_required": it.rollback_required,
+                "policy_version": it.policy_version,
+                // The decision cannot be altered afterwards without its digest telling.
+                "digest": digest(&serde_json::to_value(it).unwrap_or_default()),
+            });
+            of("decision.received", &it.decision_id, detail)
+        }
+        Event::Start { by } => act("rollout.start", json!({ "by": by })),
+        Event::Promote { by, from } => act("rollout.promote", json!({ "by": by, "from": from })),
+        Event::Approve { by, role, comment, expected } => {
+            let expected = json!({
+                "phase": expected.phase,
+                "epoch": expected.epoch,
+                "policy_version": expected.policy_version,
+            });
+            act(
+                "rollout.approve",
+                json!({ "by": by, "role": role, "comment": comment, "expected": expected }),
+            )
+        }
+        Event::Freeze { by, reason } => act("rollout.freeze", json!({ "by": by, "reason": reason })),
+        Event::Unfreeze { by, reason } => act("rollout.unfreeze", json!({ "by": by, "reason": reason })),
+        Event::Withdraw { by, role } => act("rollout.withdraw", json!({ "by": by, "role": role })),
+        Event::Rollback { by, from, reason } => {
+            act("rollout.rollback", json!({ "by": by, "from": from, "reason": reason }))
+        }
+        Event::TransitionStarted { transition, attempt, stop } => {
+            let detail = json!({ "attempt": attempt, "collection_stop": stop_name(stop) });
+            of("command.started", transition, detail)
+        }
+        Event::TransitionAttemptFailed { transition, reason, next } => {
+            let detail = json!({ "reason": short(reason), "next_attempt_at": next });
+            of("command.attempt_failed", transition, detail)
+        }
+        Event::TransitionSucceeded { transition, report } => {
+            let detail = json!({
+                "exit_status": report.exit_status,
+                "duration_ms": report.duration_ms,
+                "verified": report.verified,
+            });
+            of("command.succeeded", transition, detail)
+        }
+        Event::TransitionFailed { transition, reason } => {
+            of("command.failed", transition, json!({ "reason": short(reason) }))
+        }
+        Event::TransitionSkipped { transition } => of("command.skipped", transition, json!({})),
+        Event::TransitionRetried { transition, by } => of("command.retried", transition, json!({ "by": by })),
+        Event::Acknowledged { by, at } => act("incident.acknowledged", json!({ "by": by, "at": at })),
+        Event::PageResolved { by, at } => act("page.resolved_by_person", json!({ "by": by, "at": at })),
+        Event::RcaPrepared => act("rca.prepared", json!({})),
+        Event::RcaSubmitted { by, finding } => {
+            // What was found cannot be altered afterwards without its digest telling.
+            let digest = digest(&serde_json::to_value(finding).unwrap_or_default());
+            act("rca.submitted", json!({ "by": by, "link": finding.link, "digest": digest }))
+        }
+        Event::RcaConfirmed { by, comment } => act("rca.confirmed", json!({ "by": by, "comment": comment })),
+        Event::ReviewDecided { by, approve, comment } => {
+            act("review.decided", json!({ "by": by, "approve": approve, "comment": comment }))
+        }
+        Event::PolicyChanged => act("policy.window_changed", json!({})),
+        Event::EvidenceChecked { facts } => act("evidence.checked", json!({ "facts": facts })),
+        Event::EvidenceSigned(it) => {
+            let detail = json!({
+                "by": it.by,
+                "item": it.item,
+                "comment": it.comment,
+                "link": it.link,
+                "task": it.task,
+            });
+            act("evidence.signed", detail)
+        }
+        Event::EvidenceTaskDone { by, item } => act("evidence.task_done", json!({ "by": by, "item": item })),
+        Event::Tick => act("timer.due", json!({})),
+    }
+}
+
+fn stop_name(stop: &StopOutcome) -> &str {
+    match stop {
+        StopOutcome::NotNeeded => "not_needed",
+        StopOutcome::Delivered => "delivered",
+        StopOutcome::NotDelivered(_) => "not_delivered",
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+/// What followed: `changed`, from and to, and the `hops` it left in the incident's log. None if nothing did and the event
+/// itself is not kept: then there is no row, for nothing was changed.
+#[must_use]
+pub fn followed(before: &Aggregate, step: &Step, kept: bool) -> Option<Value> {
+    let same = before.target == step.target && before.incident == step.incident && step.effects.is_empty();
+    if same && !kept {
+        return None;
+    }
+    let (old, new) = (&before.target, &step.target);
+    let mut changed = Map::new();
+    let mut differs = |name: &str, from: Value, to: Value| {
+        if from != to {
+            changed.insert(name.to_owned(), json!([from, to]));
+        }
+    };
+    differs("phase", json!(old.phase), json!(new.phase));
+    differs("epoch", json!(old.epoch), json!(new.epoch));
+    differs("stage", json!(old.stage.name()), json!(new.stage.name()));
+    let transition = |stage: &super::state::Stage| json!(stage.transition().map(|it| it.id));
+    differs("transition", transition(&old.stage), transition(&new.stage));
+    differs("open_incident", json!(old.incident), json!(new.incident));
+    differs("frozen", json!(old.frozen), json!(new.frozen));
+    differs("approvals", json!(old.approvals), json!(new.approvals));
+    let state = |it: Option<&super::incident::Incident>| json!(it.map(super::incident::Incident::state));
+    differs("incident_state", state(before.incident.as_ref()), state(step.incident.as_ref()));
+    let hops: Vec<&str> = step.timeline.iter().map(|hop| hop.kind.as_str()).collect();
+    Some(json!({ "changed": changed, "hops": hops, "stale": step.stale }))
+}

@@ -1,0 +1,73 @@
+//! The one constructor of transitions: fills in the policy's argument vectors (RB-2).
+
+use crate::placeholder::render_arguments;
+use crate::policy::command::{CommandFacts, command_values};
+use crate::template::values::rollback_command_text;
+use shared_types::rollout::TransitionState;
+use shared_types::{IncidentId, PhaseId};
+
+use super::state::{TargetState, Transition};
+use super::step::Context;
+use crate::effects::TransitionKind;
+
+/// Who asks for a transition, and why.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    pub kind: TransitionKind,
+    pub to: PhaseId,
+    pub initiator: &'a str,
+    /// `save_latency_p95 violation`, or a person's words.
+    pub reason: &'a str,
+    pub incident: Option<&'a IncidentId>,
+}
+
+/// Writes the transition down whole.
+#[must_use]
+pub fn transition(state: &TargetState, request: &Request<'_>, context: &Context<'_>) -> Transition {
+    let (policy, from) = (context.policy, &state.phase);
+    let facts = CommandFacts {
+        target: &state.target,
+        from,
+        to: &request.to,
+        incident: request.incident,
+        reason: request.reason,
+    };
+    let values = command_values(policy, &facts);
+    // A checked policy has no placeholder that `command_values` leaves open; were there one, the vector would
+    // be empty, which no executor starts.
+    let fill = |vector: &Vec<String>| render_arguments(vector, &values).unwrap_or_default();
+    let vector = match request.kind {
+        TransitionKind::Promote => &policy.transitions.promote,
+        TransitionKind::Rollback => &policy.transitions.rollback,
+    };
+    Transition {
+        id: context.new_transition,
+        kind: request.kind,
+        from: from.clone(),
+        to: request.to.clone(),
+        epoch: state.epoch,
+        state: TransitionState::Requested,
+        command: fill(vector),
+        verify: policy.transitions.verify.as_ref().map(fill),
+        human: human(state, request),
+        initiator: request.initiator.to_owned(),
+        reason: request.reason.to_owned(),
+        incident: request.incident.cloned(),
+        requested_at: context.now,
+        started_at: None,
+        finished_at: None,
+        attempts: 0,
+        output: None,
+        verified: None,
+    }
+}
+
+/// What a person would type.
+fn human(state: &TargetState, request: &Request<'_>) -> String {
+    let (target, phase) = (&state.target, &state.phase);
+    match request.kind {
+        TransitionKind::Promote if phase.is_off() => format!("phasegate start --target {target}"),
+        TransitionKind::Promote => format!("phasegate promote --target {target}"),
+        TransitionKind::Rollback => rollback_command_text(target, phase, request.reason),
+    }
+}

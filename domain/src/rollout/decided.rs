@@ -1,0 +1,245 @@
+//! What follows from a decision (DE-1 to DE-4, SLO-4, PH-8).
+
+use crate::template::values::worst_metric;
+use serde_json::json;
+use shared_types::decision::{Cause, ViolationAction};
+use shared_types::planted::{self, Defect};
+use shared_types::{Decision, Verdict};
+
+use super::approval;
+use super::effect::{Asked, Effect, Notice, NoticeKind};
+use super::hold;
+use super::incident::{self, Incident, Mitigation, Stand};
+use super::moves::{ITSELF, begin_rollback, cancel_waiting_promotion};
+use super::outcome::open;
+use super::promotion;
+use super::state::{Banner, Latest};
+use super::step::{Context, Step};
+use super::watch::{Coverage, WatchEnd, asks_rollback, blame};
+use crate::effects::Severity;
+
+/// Takes a decision. One of another epoch or phase is kept and changes nothing (PH-8).
+pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) -> Step {
+    let target = &step.target;
+    let other_stay = decision.epoch != target.epoch || decision.phase != target.phase;
+    if other_stay && !planted::is(Defect::GateStale) || !target.phase.is_gated() {
+        step.stale = true;
+        if decision.verdict == Verdict::Violation {
+            decision_hop(&mut step, decision, context, "decision_stale");
+        }
+        return step;
+    }
+    if matches!(step.target.banner, Banner::OffAt(_)) {
+        step.target.banner = Banner::Off;
+    }
+    keep_latest(&mut step, decision);
+    match (decision.verdict, action(decision)) {
+        (Verdict::Ok, _) => notify(&mut step, NoticeKind::Ok, decision),
+        (Verdict::Warn, _) => notify(&mut step, NoticeKind::Warn, decision),
+        (Verdict::Violation, Some(ViolationAction::Hold)) => notify(&mut step, NoticeKind::Hold, decision),
+        (Verdict::Insufficient, _) => {}
+        (Verdict::Violation, action) => violation(&mut step, decision, action, context),
+    }
+    observe(&mut step, decision, context);
+    ask_approvals(&mut step, context);
+    step
+}
+
+/// PH-5: once an epoch and policy version, when approvals are all that is missing, those are asked for who can
+/// give them.
+fn ask_approvals(step: &mut Step, context: &Context<'_>) {
+    let terms = context.terms();
+    let state = &step.target;
+    let asked = (state.epoch, terms.policy_version.to_owned());
+    let blockers = promotion::blockers(state, &terms);
+    let all_but_approvals = blockers.iter().all(|it| it.code == "approval_missing");
+    let Some(next) = context.policy.above(&state.phase) else { return };
+    if blockers.is_empty() || !all_but_approvals || state.asked.as_ref() == Some(&asked) {
+        return;
+    }
+    let roles = approval::missing(state, &terms);
+    let phase = state.phase.clone();
+    let (epoch, policy_version) = asked.clone();
+    step.target.asked = Some(asked);
+    step.then(Effect::Notify(Notice {
+        kind: NoticeKind::ApprovalAsked(Asked { next, roles, epoch, policy_version }),
+        phase,
+        decision: None,
+        incident: None,
+        priority: String::new(),
+        command: None,
+        waiting: None,
+    }));
+}
+
+/// What the decision asks for; exhausted retries page at least (ES-2).
+fn action(decision: &Decision) -> Option<ViolationAction> {
+    match (decision.cause, decision.action) {
+        (Cause::RetryExhausted, action) => action.max(Some(ViolationAction::Page)),
+        (_, action) => action,
+    }
+}
+
+fn keep_latest(step: &mut Step, decision: &Decision) {
+    if step.target.latest.as_ref().is_some_and(|it| it.window.end > decision.window.end) {
+        return;
+    }
+    step.target.latest = Some(Latest {
+        decision: decision.decision_id,
+        window: decision.window,
+        verdict: decision.verdict,
+        action: decision.action,
+        metrics: decision.metrics.clone(),
+        gate: decision.gate.clone(),
+        decided_at: decision.decided_at,
+    });
+}
+
+fn notify(step: &mut Step, kind: NoticeKind, decision: &Decision) {
+    step.then(Effect::Notify(Notice {
+        kind,
+        phase: decision.phase.clone(),
+        decision: Some(blame(decision)),
+        incident: None,
+        priority: String::new(),
+        command: None,
+        waiting: None,
+    }));
+}
+
+/// DE-3 and DE-4: the first opens an incident, a further one joins it.
+fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationAction>, context: &Context<'_>) {
+    let rollback = asks_rollback(decision, action);
+    let stand = step.incident.as_ref().map(|it| it.stand.clone());
+    match (stand.filter(|_| step.target.incident.is_some()), rollback) {
+        (None | Some(Stand::Recovered | Stand::Closed), true) => {
+            open(step, blame(decision), Mitigation::RollingBack, context);
+            opening_hops(step, decision, context);
+            begin_rollback(step, ITSELF, &phrase(decision), context);
+            announce(step, context);
+            hold::ask_person(step, context);
+        }
+        (None | Some(Stand::Recovered | Stand::Closed), false) => {
+            open(step, blame(decision), Mitigation::Paged(Coverage::begin(context.policy)), context);
+            opening_hops(step, decision, context);
+            cancel_waiting_promotion(step, context);
+            announce(step, context);
+        }
+        // So far it only paged; now something is violated that asks for a rollback.
+        (Some(Stand::Open(Mitigation::Paged(_))), true) => {
+            decision_hop(step, decision, context, "violation_joined");
+            roll_back_again(step, blame(decision), context);
+        }
+        (Some(Stand::Open(_)), _) => decision_hop(step, decision, context, "violation_joined"),
+    }
+}
+
+/// Why, as the rollback's command line says it.
+fn phrase(decision: &Decision) -> String {
+    format!("{} violation", worst_metric(decision))
+}
+
+/// DE-5: each hop up to here, with its own time.
+fn opening_hops(step: &mut Step, decision: &Decision, context: &Context<'_>) {
+    step.hop(decision.window.end, "batch_window_ended", format!("window {}", decision.window));
+    decision_hop(step, decision, context, "decision_received");
+    let id = step.target.incident.as_ref().map(ToString::to_string).unwrap_or_default();
+    step.hop(context.now, "incident_opened", id);
+}
+
+fn decision_hop(step: &mut Step, decision: &Decision, context: &Context<'_>, kind: &str) {
+    let links = json!({ "decision": decision.decision_id, "window": decision.window });
+    let what = format!(
+        "phase {} epoch {}: {}",
+        decision.phase,
+        decision.epoch,
+        if decision.violated.is_empty() {
+            decision.cause.as_str().to_owned()
+        } else {
+            decision.violated.join(", ")
+        }
+    );
+    let decided = format!("{} ({})", decision.verdict.as_str(), decision.cause.as_str());
+    step.hop_with(decision.decided_at, "decided", decided, links.clone());
+    step.hop_with(context.now, kind, what, links);
+}
+
+/// ES-1 and DE-3: the texts of a new incident, its page, and the question asked before it escalates.
+fn announce(step: &mut Step, context: &Context<'_>) {
+    let waiting = hold::waiting(&step.target).map(|it| it.detail.clone());
+    let Some(incident) = step.incident.as_ref() else { return };
+    let paging = &context.policy.paging;
+    let (notice, id, priority) =
+        (incident.notice(NoticeKind::Incident, waiting), incident.id.clone(), incident.priority.clone());
+    let margin = (paging.escalate_after / 10).min(std::time::Duration::from_secs(30));
+    let ask_at = incident.opened_at.plus(paging.escalate_after).minus(margin);
+    step.then(Effect::Notify(notice.clone()));
+    step.then(Effect::Page { notice, severity: Severity::Error, priority });
+    step.then(Effect::CheckPage { incident: id, at: ask_at });
+    incident::note_sent(step, context);
+}
+
+/// A further rollback of the same incident: its texts speak of the newer violation.
+fn roll_back_again(step: &mut Step, subject: Box<Decision>, context: &Context<'_>) {
+    let reason = phrase(&subject);
+    if let Some(incident) = step.incident.as_mut() {
+        incident.subject = subject;
+    }
+    begin_rollback(step, ITSELF, &reason, context);
+    let waiting = hold::waiting(&step.target).map(|it| it.detail.clone());
+    let notice = step.incident.as_ref().map(|it| it.notice(NoticeKind::Incident, waiting));
+    if let Some(notice) = notice {
+        step.then(Effect::Notify(notice));
+        incident::note_sent(step, context);
+    }
+    hold::ask_person(step, context);
+}
+
+/// Lets the open incident's watch or coverage see the decision.
+fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
+    if step.opened || step.target.incident.is_none() {
+        return;
+    }
+    let Some(Incident { stand: Stand::Open(mitigation), .. }) = step.incident.as_mut() else { return };
+    match mitigation {
+        Mitigation::RollingBack => {}
+        Mitigation::Paged(coverage) => {
+            if coverage.observe(decision) {
+                incident::recover(step, "compliant for as long as a recovery watch lasts", context);
+            }
+        }
+        Mitigation::Watching(watch) if watch.epoch == decision.epoch => {
+            let end = watch.observe(decision);
+            let count = format!("{} compliant, {} violating so far", watch.compliant, watch.violations);
+            let links = json!({ "decision": decision.decision_id, "window": decision.window });
+            let detail = format!("{} in {}; {count}", decision.verdict.as_str(), decision.window);
+            step.hop_with(context.now, "watch_batch", detail, links);
+            match end {
+                None => {}
+                Some(WatchEnd::Recovered) => {
+                    incident::recover(step, "every judged batch of the watch was compliant", context);
+                }
+                Some(WatchEnd::Unrecovered) => watch_failed(step, context),
+            }
+        }
+        Mitigation::Watching(_) => {}
+    }
+}
+
+/// RB-6: the watch ended unrecovered, so the next step down follows; unless all that was violated only pages.
+pub(super) fn watch_failed(step: &mut Step, context: &Context<'_>) {
+    let Some(incident) = step.incident.as_mut() else { return };
+    let Stand::Open(Mitigation::Watching(watch)) = &incident.stand else { return };
+    let silent = watch.violations == 0;
+    let rollback = silent || watch.rollback_asked;
+    let subject = watch.blame.clone().unwrap_or_else(|| incident.subject.clone());
+    if !rollback {
+        incident.stand = Stand::Open(Mitigation::Paged(Coverage::begin(context.policy)));
+    }
+    let why =
+        if silent { "no batch confirmed the recovery in time" } else { "a batch of the watch violated" };
+    step.hop(context.now, "watch_failed", why);
+    if rollback {
+        roll_back_again(step, subject, context);
+    }
+}

@@ -1,0 +1,114 @@
+//! What a step wants done, before texts are rendered and rows are written.
+
+use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, Timestamp};
+use uuid::Uuid;
+
+use super::state::Transition;
+use crate::effects::Severity;
+
+/// An effect of a step. The intake turns each into one outbox row and, where people read it, one notification.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Tell people.
+    Notify(Notice),
+    /// Page, or raise the page of the same incident.
+    Page { notice: Notice, severity: Severity, priority: String },
+    /// Set the priority field of the page; only sent when the page was raised.
+    SetPagePriority { incident: IncidentId, priority: String },
+    /// Ask, at that time, whether somebody has acknowledged.
+    CheckPage { incident: IncidentId, at: Timestamp },
+    /// Close the page (ES-4).
+    ResolvePage { incident: IncidentId },
+    /// Write the file of the root cause analysis, or bring it up to date; `prepare`: for the first time (GO-1).
+    WriteRca { incident: IncidentId, prepare: bool },
+    /// Write the follow-up tasks of all targets into `reports/checklist.md` (EV-1).
+    WriteChecklist,
+    /// Run the command.
+    Run(Transition),
+    /// The command has not been started: let it be.
+    CancelRun(Uuid),
+    /// Tell the collector.
+    Direct(Directive),
+}
+
+/// Something to tell people, with the facts its text is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    pub kind: NoticeKind,
+    /// The phase it speaks of.
+    pub phase: PhaseId,
+    /// What it is about; none of a rollback by hand.
+    pub decision: Option<Box<Decision>>,
+    pub incident: Option<IncidentId>,
+    /// `P2`, `P1`; empty without an incident.
+    pub priority: String,
+    /// The human form of the rollback; none when nothing is rolled back.
+    pub command: Option<String>,
+    /// Why that rollback does not start by itself, if it waits.
+    pub waiting: Option<String>,
+}
+
+/// Which text, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NoticeKind {
+    /// DE-1.
+    Ok,
+    /// DE-2: in the phases the policy names.
+    Warn,
+    /// SLO-4 `hold`: the warning, in every phase.
+    Hold,
+    /// DE-3.
+    Incident,
+    /// ES-3: the incident text again.
+    Escalation,
+    /// RB-4: the incident text again, and what the last attempt said.
+    RollbackFailed { reason: String, attempts: u32 },
+    /// The budget of automatic rollbacks is spent: the incident text again, and that a person is asked.
+    RollbackWaiting,
+    /// PH-5: whose approval the next move up needs.
+    ApprovalAsked(Asked),
+    /// Nothing moves any more but by hand.
+    Frozen { by: String, reason: String },
+    /// It may move again.
+    Unfrozen { by: String, reason: Option<String> },
+    /// GO-1: cause and prevention are due soon.
+    RcaReminder { due_at: Timestamp },
+    /// GO-2: nothing came by then; `to` is the phase that is recommended, if one is.
+    ReviewOpened { due_at: Timestamp, to: Option<PhaseId> },
+    /// GO-2: governance has decided; `to` is where the forced rollback leads.
+    ReviewDecided { by: String, comment: String, to: Option<PhaseId> },
+    /// RB-5: into the runbook log, together with the rendered runbook.
+    Rollback(Box<Transition>),
+}
+
+/// What approvals are asked for, and of whom; an approval of anything else is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub next: PhaseId,
+    pub roles: Vec<String>,
+    pub epoch: Epoch,
+    pub policy_version: String,
+}
+
+impl NoticeKind {
+    /// Stable name for rows and metric labels.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Hold => "hold",
+            Self::Incident => "incident",
+            Self::Escalation => "escalation",
+            Self::RollbackFailed { .. } => "rollback_failed",
+            Self::RollbackWaiting => "rollback_waiting",
+            Self::ApprovalAsked(_) => "approval_asked",
+            Self::Frozen { .. } => "frozen",
+            Self::Unfrozen { .. } => "unfrozen",
+            Self::RcaReminder { .. } => "rca_reminder",
+            Self::ReviewOpened { .. } => "review_opened",
+            Self::ReviewDecided { .. } => "review_decided",
+            Self::Rollback(_) => "rollback",
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What can happen to a target or to one of its incidents.
+
+use shared_types::{Decision, Epoch, PhaseId, Timestamp};
+use uuid::Uuid;
+
+use super::evidence::{Facts, Signing};
+use super::rca::Finding;
+use crate::effects::CommandReport;
+
+/// An input of [`apply`](super::apply).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The analyzer decided.
+    Decided(Box<Decision>),
+    /// A person starts the rollout: from `off` to the first phase.
+    Start { by: String },
+    /// A person moves it up one phase. `from`, if given, must be the current phase.
+    Promote { by: String, from: Option<PhaseId> },
+    /// A person approves the next move up, in a role.
+    Approve { by: String, role: String, comment: Option<String>, expected: Expected },
+    /// A person takes back what they approved.
+    Withdraw { by: String, role: String },
+    /// A person stops every move but rollbacks by hand.
+    Freeze { by: String, reason: String },
+    /// A person lets it move again.
+    Unfreeze { by: String, reason: Option<String> },
+    /// A person moves it down one phase; `from` must be the current phase (RB-7).
+    Rollback { by: String, from: PhaseId, reason: String },
+    /// The executor is about to start the command; committed before it does (RB-3).
+    TransitionStarted { transition: Uuid, attempt: u32, stop: StopOutcome },
+    /// An attempt failed and another follows.
+    TransitionAttemptFailed { transition: Uuid, reason: String, next: Timestamp },
+    /// The command, and the read-back where there is one, succeeded.
+    TransitionSucceeded { transition: Uuid, report: CommandReport },
+    /// The last attempt failed (RB-4).
+    TransitionFailed { transition: Uuid, reason: String },
+    /// The executor found the transition superseded and did not run it.
+    TransitionSkipped { transition: Uuid },
+    /// A person has the failed transition tried again.
+    TransitionRetried { transition: Uuid, by: String },
+    /// Somebody took the incident on; `at` may lie in the past when it was learned late.
+    Acknowledged { by: String, at: Timestamp },
+    /// Somebody resolved the page at PagerDuty; the incident goes on as it must.
+    PageResolved { by: String, at: Timestamp },
+    /// The file of the root cause analysis was written for the first time.
+    RcaPrepared,
+    /// A person found cause and prevention (GO-1).
+    RcaSubmitted { by: String, finding: Finding },
+    /// Governance confirms them (GO-3).
+    RcaConfirmed { by: String, comment: String },
+    /// Governance decides the review of an overdue root cause analysis (GO-2).
+    ReviewDecided { by: String, approve: bool, comment: String },
+    /// Another policy is in force.
+    PolicyChanged,
+    /// What the store knows of the incident's evidence (EV-2).
+    EvidenceChecked { facts: Facts },
+    /// A person signs an item of its checklist (EV-1).
+    EvidenceSigned(Signing),
+    /// The follow-up task of an item is done.
+    EvidenceTaskDone { by: String, item: String },
+    /// Time has passed: whatever is due is done.
+    Tick,
+}
+
+impl Event {
+    /// For logs and rejections.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Decided(_) => "decided",
+            Self::Start { .. } => "start",
+            Self::Promote { .. } => "promote",
+            Self::Approve { .. } => "approve",
+            Self::Withdraw { .. } => "withdraw",
+            Self::Freeze { .. } => "freeze",
+            Self::Unfreeze { .. } => "unfreeze",
+            Self::Rollback { .. } => "rollback",
+            Self::TransitionStarted { .. } => "transition_started",
+            Self::TransitionAttemptFailed { .. } => "transition_attempt_failed",
+            Self::TransitionSucceeded { .. } => "transition_succeeded",
+            Self::TransitionFailed { .. } => "transition_failed",
+            Self::TransitionSkipped { .. } => "transition_skipped",
+            Self::TransitionRetried { .. } => "transition_retried",
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::PageResolved { .. } => "page_resolved",
+            Self::RcaPrepared => "rca_prepared",
+            Self::RcaSubmitted { .. } => "rca_submitted",
+            Self::RcaConfirmed { .. } => "rca_confirmed",
+            Self::ReviewDecided { .. } => "review_decided",
+            Self::PolicyChanged => "policy_changed",
+            Self::EvidenceChecked { .. } => "evidence_checked",
+            Self::EvidenceSigned(_) => "evidence_signed",
+            Self::EvidenceTaskDone { .. } => "evidence_task_done",
+            Self::Tick => "tick",
+        }
+    }
+}
+
+/// What an approval was given for; an approval of anything else than what is there now is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Expected {
+    pub phase: Option<PhaseId>,
+    pub epoch: Option<Epoch>,
+    pub policy_version: Option<String>,
+}
+
+/// Whether the collector heard of the stop before the command started (RB-5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopOutcome {
+    /// Nothing to stop: the move is upwards.
+    NotNeeded,
+    /// It holds its windows.
+    Delivered,
+    /// It could not be reached; the command runs all the same, the directive's own delivery goes on.
+    NotDelivered(String),
+}

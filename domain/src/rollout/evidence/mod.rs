@@ -1,0 +1,148 @@
+//! The evidence that an incident was understood: a checklist of the policy's items (EV-1 to EV-3).
+//!
+//! What the system can check itself it checks from [`Facts`], which are read from the store and given to it (`check`); the
+//! rest is signed by people (`sign`). An item that was complete once stays so. What the target remembers of it keeps phases
+//! from moving up (`remember`). Pure.
+
+mod check;
+mod remember;
+mod sign;
+
+use std::collections::BTreeMap;
+
+use crate::policy::{EvidenceItem, TargetPolicy};
+use serde::{Deserialize, Serialize};
+use shared_types::Timestamp;
+use shared_types::incident::{EvidenceItem as View, EvidenceState};
+
+use super::incident::Incident;
+
+pub use check::{AGREES_WITHIN, Checked, check};
+pub use remember::{OpenEvidence, OpenTask, blockers};
+pub(super) use remember::{learn, note_exhausted, remember};
+pub use sign::Signing;
+pub(super) use sign::{finish_task, sign};
+
+/// Part of an incident's state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The facts as they were last looked at.
+    pub facts: Facts,
+    /// By item.
+    pub signatures: BTreeMap<String, Signature>,
+}
+
+/// What the store knows about an incident, as far as items are checked by it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The page that PagerDuty accepted first; none: none was, or paging goes to the log only.
+    pub page: Option<PageFact>,
+    /// Windows of this incident's decisions that say the collector gave up, oldest first.
+    pub exhausted: Vec<String>,
+    /// The newest message with figures since the incident opened, beside the card of its decision.
+    pub figures: Option<FiguresFact>,
+}
+
+/// A page that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageFact {
+    pub at: Timestamp,
+    /// The id of the template it was written from.
+    pub template: String,
+    /// The rollback command that it names; none: it was sent where nothing is rolled back.
+    pub command: Option<String>,
+    /// Whether the text holds the command too.
+    pub in_text: bool,
+}
+
+/// A message's figures beside the dashboard's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FiguresFact {
+    pub phase: String,
+    /// Whether the message names the card's phase.
+    pub same_phase: bool,
+    /// Placeholder, as in the message, as on the card; absent where one of the two does not show it.
+    pub pairs: Vec<(String, Option<f64>, Option<f64>)>,
+}
+
+/// What a person puts their name to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    pub by: String,
+    pub at: Timestamp,
+    pub comment: Option<String>,
+    pub link: Option<String>,
+    /// What the system's check said then.
+    pub figures: Option<String>,
+    /// The follow-up that stands in `reports/checklist.md` until it is done.
+    pub task: Option<Task>,
+}
+
+/// A follow-up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    pub text: String,
+    pub done: Option<(String, Timestamp)>,
+}
+
+/// Whether the item needs a name under it even when its check holds: EV-1 has the dashboard signed by a reviewer.
+fn needs_reviewer(item: &EvidenceItem) -> bool {
+    !item.auto || item.item == "dashboard"
+}
+
+/// Whether an item is complete: by its check alone, or by a signature.
+#[must_use]
+pub fn is_complete(incident: &Incident, item: &EvidenceItem) -> bool {
+    let signed = incident.evidence.signatures.contains_key(&item.item);
+    signed || (!needs_reviewer(item) && matches!(check(incident, item), Checked::Holds { .. }))
+}
+
+/// Items that are not complete, as people read them: `retry_log (sre)`.
+#[must_use]
+pub fn missing(incident: &Incident, policy: &TargetPolicy) -> Vec<String> {
+    let open = policy.evidence.iter().filter(|item| !is_complete(incident, item));
+    open.map(|item| format!("{} ({})", item.item, item.owner)).collect()
+}
+
+/// Every item as the API shows it.
+#[must_use]
+pub fn view(incident: &Incident, policy: &TargetPolicy) -> Vec<View> {
+    policy.evidence.iter().map(|item| view_of(incident, item, policy)).collect()
+}
+
+fn view_of(incident: &Incident, item: &EvidenceItem, policy: &TargetPolicy) -> View {
+    let checked = check(incident, item);
+    let signature = incident.evidence.signatures.get(&item.item);
+    let task = signature.and_then(|it| it.task.as_ref());
+    let complete = is_complete(incident, item);
+    let mut missing = waits_for(incident, item, policy);
+    let waits = !missing.is_empty();
+    if !complete {
+        missing.extend(checked.missing().map(str::to_owned));
+    }
+    View {
+        item: item.item.clone(),
+        owner: item.owner.clone(),
+        auto: item.auto,
+        state: match (signature, complete) {
+            (Some(_), _) => EvidenceState::Signed,
+            (None, true) => EvidenceState::Satisfied,
+            (None, false) if waits => EvidenceState::Waiting,
+            (None, false) => EvidenceState::Open,
+        },
+        figures: signature.map_or_else(|| checked.figures(), |it| it.figures.clone()),
+        link: signature.and_then(|it| it.link.clone()),
+        signer: signature.map(|it| it.by.clone()),
+        at: signature.map(|it| it.at),
+        comment: signature.and_then(|it| it.comment.clone()),
+        task: task.map(|it| it.text.clone()),
+        task_done: task.map(|it| it.done.is_some()),
+        missing: if complete { Vec::new() } else { missing },
+    }
+}
+
+/// Items that have to be complete before this one and are not.
+fn waits_for(incident: &Incident, item: &EvidenceItem, policy: &TargetPolicy) -> Vec<String> {
+    let before = policy.evidence.iter().filter(|it| item.after.contains(&it.item));
+    before.filter(|it| !is_complete(incident, it)).map(|it| it.item.clone()).collect()
+}

@@ -1,0 +1,141 @@
+//! What people put their names to, and what keeps them from it (EV-2).
+
+use crate::policy::{EvidenceItem, TargetPolicy};
+use serde_json::json;
+use shared_types::problem::Blocker;
+
+use super::check::{Checked, check};
+use super::{Signature, Task, waits_for};
+use crate::rollout::incident::Incident;
+use crate::rollout::rca::same_person;
+use crate::rollout::step::{Context, Reason, Rejection, Step, blocker};
+
+/// What somebody signs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signing {
+    pub item: String,
+    pub by: String,
+    pub comment: Option<String>,
+    pub link: Option<String>,
+    pub task: Option<String>,
+}
+
+/// What is still asked of the item under that name, and who may sign it.
+fn named<'a>(name: &str, context: &Context<'a>) -> Result<&'a EvidenceItem, Rejection> {
+    let found = context.policy.evidence.iter().find(|it| it.item == name);
+    found.ok_or_else(|| {
+        Rejection::new(Reason::NoSuchItem, format!("the policy has no evidence item `{name}`"))
+    })
+}
+
+/// EV-2: a person signs what the system cannot check, or, with a comment, what its check does not find. The first
+/// signature counts; the same again changes nothing.
+pub(in crate::rollout) fn sign(
+    mut step: Step,
+    mut incident: Incident,
+    signing: &Signing,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let item = named(&signing.item, context)?;
+    if let Some(first) = incident.evidence.signatures.get(&item.item) {
+        if !first.is_repeated_by(signing) {
+            let detail = format!("`{}` was signed by {} at {}; that stays", item.item, first.by, first.at);
+            return Err(Rejection::blocked(detail.clone(), vec![blocker("already_signed", detail)]));
+        }
+        step.incident = Some(incident);
+        return Ok(step);
+    }
+    let hindrances = hindrances(&incident, item, signing, context.policy);
+    if !hindrances.is_empty() {
+        return Err(Rejection::blocked(format!("`{}` cannot be signed yet", item.item), hindrances));
+    }
+    let signature = Signature {
+        by: signing.by.clone(),
+        at: context.now,
+        comment: signing.comment.clone(),
+        link: signing.link.clone(),
+        figures: check(&incident, item).figures(),
+        task: signing.task.clone().map(|text| Task { text, done: None }),
+    };
+    incident.evidence.signatures.insert(item.item.clone(), signature);
+    step.incident = Some(incident);
+    let links =
+        json!({ "item": item.item, "comment": signing.comment, "link": signing.link, "task": signing.task });
+    step.hop_with(context.now, "evidence_signed", format!("{} signed `{}`", signing.by, item.item), links);
+    Ok(step)
+}
+
+impl Signature {
+    /// Whether a signing says nothing else than this one did.
+    fn is_repeated_by(&self, again: &Signing) -> bool {
+        let same =
+            |first: Option<&String>, again: &Option<String>| again.is_none() || first == again.as_ref();
+        same_person(&self.by, &again.by)
+            && same(self.comment.as_ref(), &again.comment)
+            && same(self.link.as_ref(), &again.link)
+            && same(self.task.as_ref().map(|it| &it.text), &again.task)
+    }
+}
+
+/// Everything that keeps an item from being signed so, by name.
+fn hindrances(
+    incident: &Incident,
+    item: &EvidenceItem,
+    signing: &Signing,
+    policy: &TargetPolicy,
+) -> Vec<Blocker> {
+    let waits = waits_for(incident, item, policy).into_iter();
+    let mut found: Vec<_> = waits.map(|it| blocker("evidence_incomplete", it)).collect();
+    match check(incident, item) {
+        Checked::Lacks { missing, .. } => found.push(blocker("evidence_missing", missing)),
+        Checked::Fails { missing, .. } if signing.comment.is_none() => {
+            let detail = format!("{missing}: sign it with a comment that says why it is good all the same");
+            found.push(blocker("comment_missing", detail));
+        }
+        _ => {}
+    }
+    if item.item == "retry_log" && !incident.evidence.facts.exhausted.is_empty() && signing.task.is_none() {
+        found.push(blocker("task_missing", "the follow-up task against the exhausted retries"));
+    }
+    if signed_all_alone(incident, item, &signing.by) {
+        let detail = format!("{} signed all the others; `{}` takes another person", signing.by, item.item);
+        found.push(blocker("signed_alone", detail));
+    }
+    found
+}
+
+/// Whether all the signatures that an item stands upon are of the one who would sign it too.
+fn signed_all_alone(incident: &Incident, item: &EvidenceItem, by: &str) -> bool {
+    let signatures = &incident.evidence.signatures;
+    let mut signers = item.after.iter().filter_map(|name| signatures.get(name)).peekable();
+    signers.peek().is_some() && signers.all(|it| same_person(&it.by, by))
+}
+
+/// The follow-up of an item is done; again changes nothing.
+pub(in crate::rollout) fn finish_task(
+    mut step: Step,
+    mut incident: Incident,
+    (item, by): (&str, &str),
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let item = named(item, context)?;
+    let signature = incident.evidence.signatures.get_mut(&item.item);
+    let Some(task) = signature.and_then(|it| it.task.as_mut()) else {
+        let none = blocker("task_missing", format!("`{}` has no follow-up task", item.item));
+        return Err(Rejection::blocked("there is no task to be done", vec![none]));
+    };
+    let first = task.done.is_none();
+    task.done.get_or_insert_with(|| (by.to_owned(), context.now));
+    let text = task.text.clone();
+    step.incident = Some(incident);
+    if first {
+        let links = json!({ "item": item.item, "task": text });
+        step.hop_with(
+            context.now,
+            "evidence_task_done",
+            format!("{by} has done the task of `{}`", item.item),
+            links,
+        );
+    }
+    Ok(step)
+}

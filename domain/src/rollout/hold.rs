@@ -1,0 +1,237 @@
+//! What keeps a required rollback from starting by itself: a freeze, and the budget of such rollbacks.
+//!
+//! A required rollback is never lost. It waits in the rollout machine's own stage, stands in texts, status and
+//! dashboard, and starts when the freeze ends, when the budget allows it, or when a person rolls back by hand.
+
+use crate::policy::{TargetPolicy, units};
+use shared_types::Timestamp;
+use shared_types::planted::{self, Defect};
+use shared_types::rollout::{AutomaticRollbacks, Freeze, HoldReason, TransitionState};
+
+use super::command::{self, Request};
+use super::effect::{Effect, Notice, NoticeKind};
+use super::incident;
+use super::moves::{ITSELF, cancel_waiting_promotion, resume_collecting, run};
+use super::outcome::promotion_failed;
+use super::state::{Stage, TargetState, Transition, Waiting};
+use super::step::{Context, Step, Terms};
+use super::watch::millis;
+
+/// What a rollback waits for, and how long at most.
+struct Hold {
+    why: HoldReason,
+    until: Option<Timestamp>,
+    detail: String,
+}
+
+/// What keeps the next rollback from starting by itself now.
+fn hold(target: &TargetState, policy: &TargetPolicy, now: Timestamp) -> Option<Hold> {
+    if let Some(freeze) = target.frozen.as_ref().filter(|_| !planted::is(Defect::RollBackFrozen)) {
+        let lift = format!("it starts at `phasegate unfreeze --target {}`", target.target);
+        let detail = format!("frozen by {}, {}; {lift}", freeze.by, freeze.reason);
+        return Some(Hold { why: HoldReason::Frozen, until: None, detail });
+    }
+    if planted::is(Defect::IgnoreBudget) {
+        return None;
+    }
+    let budget = policy.transitions.budget;
+    let most = usize::try_from(budget.automatic_rollbacks).unwrap_or(usize::MAX);
+    let recent = recent(target, policy, now);
+    let oldest = recent.len().checked_sub(most).and_then(|at| recent.get(at))?;
+    let until = oldest.plus(budget.per);
+    let per = units::format_duration(budget.per);
+    let detail = format!(
+        "the budget of {most} automatic rollbacks per {per} is spent, so a person decides; it starts by itself at \
+         {until}"
+    );
+    Some(Hold { why: HoldReason::Budget, until: Some(until), detail })
+}
+
+/// When rollbacks have started by themselves, as far back as the budget looks.
+fn recent(target: &TargetState, policy: &TargetPolicy, now: Timestamp) -> Vec<Timestamp> {
+    let since = now.minus(policy.transitions.budget.per);
+    target.automatic_rollbacks.iter().copied().filter(|at| *at > since).collect()
+}
+
+/// The budget and what is spent of it.
+#[must_use]
+pub fn budget(target: &TargetState, terms: &Terms<'_>) -> AutomaticRollbacks {
+    let budget = terms.policy.transitions.budget;
+    let started = recent(target, terms.policy, terms.now).len();
+    AutomaticRollbacks {
+        started: u64::try_from(started).unwrap_or(u64::MAX),
+        allowed: budget.automatic_rollbacks,
+        per_ms: millis(budget.per),
+    }
+}
+
+/// The rollback that waits, if one does.
+pub(super) fn waiting(target: &TargetState) -> Option<&Waiting> {
+    match &target.stage {
+        Stage::Waiting(it) => Some(it),
+        _ => None,
+    }
+}
+
+/// Starts a rollback, or has it wait. What a person asked for by hand never waits.
+pub(super) fn launch(step: &mut Step, rollback: Transition, context: &Context<'_>) {
+    if rollback.initiator != ITSELF {
+        return run(step, rollback);
+    }
+    match hold(&step.target, context.policy, context.now) {
+        Some(hold) => wait(step, rollback, hold, context),
+        None => {
+            spend(&mut step.target, context);
+            run(step, rollback);
+        }
+    }
+}
+
+/// One more of the budget.
+fn spend(target: &mut TargetState, context: &Context<'_>) {
+    let since = context.now.minus(context.policy.transitions.budget.per);
+    target.automatic_rollbacks.retain(|at| *at > since);
+    target.automatic_rollbacks.push(context.now);
+}
+
+fn wait(step: &mut Step, mut rollback: Transition, hold: Hold, context: &Context<'_>) {
+    rollback.state = TransitionState::Waiting;
+    rollback.started_at = None;
+    if let Some(incident) = step.incident.as_mut() {
+        incident.rollback = Some(rollback.clone());
+    }
+    step.transition_hop(context.now, "rollback_waiting", hold.detail.clone(), rollback.id);
+    let Hold { why, until, detail } = hold;
+    step.target.stage = Stage::Waiting(Waiting { rollback, why, since: context.now, until, detail });
+    resume_collecting(step);
+}
+
+/// Looks again at what waits: it starts, or waits for something else now.
+fn look_again(step: &mut Step, context: &Context<'_>) {
+    let Stage::Waiting(before) = step.target.stage.clone() else { return };
+    let Some(hold) = hold(&step.target, context.policy, context.now) else {
+        return start(step, &before.rollback, context);
+    };
+    let other = hold.why != before.why;
+    if other {
+        step.transition_hop(context.now, "rollback_waiting", hold.detail.clone(), before.rollback.id);
+    }
+    let Hold { why, until, detail } = hold;
+    step.target.stage = Stage::Waiting(Waiting { why, until, detail, ..before });
+    if other {
+        ask_person(step, context);
+    }
+}
+
+/// The same rollback under a new id: the row of one that was taken back is not used again.
+fn start(step: &mut Step, before: &Transition, context: &Context<'_>) {
+    let to = context.policy.below(&step.target.phase).unwrap_or_else(|| before.to.clone());
+    let request = Request {
+        kind: before.kind,
+        to,
+        initiator: &before.initiator,
+        reason: &before.reason,
+        incident: before.incident.as_ref(),
+    };
+    let rollback = command::transition(&step.target, &request, context);
+    if let Some(incident) = step.incident.as_mut() {
+        incident.rollback = Some(rollback.clone());
+    }
+    step.transition_hop(context.now, "rollback_released", "nothing holds it any more", rollback.id);
+    spend(&mut step.target, context);
+    run(step, rollback);
+}
+
+/// Where the budget is spent a person has to be found: the page is raised and the escalation channel told.
+pub(super) fn ask_person(step: &mut Step, context: &Context<'_>) {
+    if waiting(&step.target).is_some_and(|it| it.why == HoldReason::Budget) {
+        *step = incident::escalate(step.clone(), NoticeKind::RollbackWaiting, context);
+    }
+}
+
+/// Time has passed.
+pub(super) fn tick(step: &mut Step, context: &Context<'_>) {
+    if waiting(&step.target).is_some_and(|it| it.until.is_some_and(|until| until <= context.now)) {
+        look_again(step, context);
+    }
+}
+
+/// From now on nothing moves but rollbacks by hand. What has not started its command is stopped; what has goes to its
+/// end.
+pub(super) fn freeze(mut step: Step, by: String, reason: String, context: &Context<'_>) -> Step {
+    if step.target.frozen.is_some() {
+        step.repeated = true;
+        return step;
+    }
+    step.target.frozen = Some(Freeze { by: by.clone(), at: context.now, reason: reason.clone() });
+    step.hop(context.now, "frozen", format!("{by}: {reason}"));
+    match step.target.stage.clone() {
+        Stage::Promoting(_) => cancel_waiting_promotion(&mut step, context),
+        Stage::RollingBack(it) if it.state == TransitionState::Requested => suspend(&mut step, it, context),
+        Stage::Waiting(_) => look_again(&mut step, context),
+        _ => {}
+    }
+    tell(&mut step, NoticeKind::Frozen { by, reason });
+    step
+}
+
+/// It may move again; what waited for this starts.
+pub(super) fn unfreeze(mut step: Step, by: String, reason: Option<String>, context: &Context<'_>) -> Step {
+    if step.target.frozen.take().is_none() {
+        step.repeated = true;
+        return step;
+    }
+    let why = reason.as_ref().map_or_else(String::new, |it| format!(": {it}"));
+    step.hop(context.now, "unfrozen", format!("{by}{why}"));
+    look_again(&mut step, context);
+    tell(&mut step, NoticeKind::Unfrozen { by, reason });
+    step
+}
+
+/// A command that failed is not tried again by itself while its target is frozen.
+pub(super) fn after_failure(mut step: Step, context: &Context<'_>) -> Step {
+    if step.target.frozen.is_none() {
+        return step;
+    }
+    match step.target.stage.clone() {
+        Stage::Promoting(it) => {
+            step.then(Effect::CancelRun(it.id));
+            let reason = it.output.clone().unwrap_or_default();
+            promotion_failed(step, it, reason, context)
+        }
+        Stage::RollingBack(it) => {
+            suspend(&mut step, it, context);
+            step
+        }
+        _ => step,
+    }
+}
+
+/// Takes back a rollback whose command is not running, unless a person asked for it.
+fn suspend(step: &mut Step, rollback: Transition, context: &Context<'_>) {
+    if rollback.initiator != ITSELF {
+        return;
+    }
+    let Some(hold) = hold(&step.target, context.policy, context.now) else { return };
+    step.then(Effect::CancelRun(rollback.id));
+    step.target.automatic_rollbacks.pop();
+    wait(step, rollback, hold, context);
+}
+
+fn tell(step: &mut Step, kind: NoticeKind) {
+    let rollback = step.target.stage.transition().filter(|it| it.initiator == ITSELF);
+    let command = rollback.filter(|it| it.kind == crate::effects::TransitionKind::Rollback);
+    let command = command.map(|it| it.human.clone());
+    let waiting = waiting(&step.target).map(|it| it.detail.clone());
+    let phase = step.target.phase.clone();
+    let priority = String::new();
+    step.then(Effect::Notify(Notice {
+        kind,
+        phase,
+        decision: None,
+        incident: None,
+        priority,
+        command,
+        waiting,
+    }));
+}

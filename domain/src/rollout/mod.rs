@@ -1,0 +1,37 @@
+//! The rollout machine and the incident machine: what to do, decided without I/O.
+//!
+//! [`apply`] takes the state of a target (and the incident it is about), an event and the time, and returns
+//! the new state, the effects it causes and the timeline hops it leaves; or a [`Rejection`] that says by name
+//! what is in the way. It never reads a clock, never talks to anything, and may be called twice with the same
+//! input. `docs/state-machines.md` holds the diagrams.
+
+pub mod approval;
+pub mod audit;
+mod cadence;
+pub mod command;
+mod decided;
+pub mod effect;
+pub mod event;
+pub mod evidence;
+pub mod hold;
+pub mod incident;
+mod moves;
+mod outcome;
+pub mod promotion;
+pub mod rca;
+pub mod review;
+pub mod state;
+pub mod step;
+mod table;
+pub mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use effect::{Effect, Notice, NoticeKind};
+pub use event::Event;
+pub use incident::{Incident, Mitigation, Stand};
+pub use moves::ITSELF;
+pub use state::{Aggregate, Latest, Stage, TargetState, Transition, Waiting};
+pub use step::{Context, Reason, Rejection, Step, Terms};
+pub use table::apply;

@@ -1,0 +1,275 @@
+//! What follows from a command that starts, fails or ends well.
+
+use serde_json::json;
+use shared_types::decision::{Cause, ViolationAction};
+use shared_types::rollout::TransitionState;
+use shared_types::{Decision, Directive, PhaseId, Timestamp, Verdict, Window};
+use uuid::Uuid;
+
+use super::approval;
+use super::effect::{Effect, Notice, NoticeKind};
+use super::event::StopOutcome;
+use super::hold;
+use super::incident::{self, Incident, Mitigation, Stand};
+use super::moves::{direct, next_sequence};
+use super::state::{Banner, Stage, Transition};
+use super::step::{Context, Step};
+use super::watch::{Watch, millis};
+use crate::effects::CommandReport;
+
+pub(super) fn started(
+    mut step: Step,
+    mut it: Transition,
+    stage: fn(Transition) -> Stage,
+    attempt: u32,
+    stop: &StopOutcome,
+    context: &Context<'_>,
+) -> Step {
+    match stop {
+        StopOutcome::NotNeeded => {}
+        StopOutcome::Delivered => {
+            step.transition_hop(context.now, "collection_stopped", "the collector holds its windows", it.id);
+        }
+        StopOutcome::NotDelivered(why) => {
+            let detail = format!("the collector was not reached before the command: {why}");
+            step.transition_hop(context.now, "collection_stop_pending", detail, it.id);
+        }
+    }
+    it.state = TransitionState::Running;
+    it.attempts = attempt;
+    it.started_at = Some(context.now);
+    step.hop_with(
+        context.now,
+        "command_started",
+        format!("attempt {attempt}: {}", it.command.join(" ")),
+        json!({ "transition": it.id, "attempt": attempt, "command": it.command }),
+    );
+    step.target.stage = stage(it);
+    step
+}
+
+pub(super) fn attempt_failed(
+    mut step: Step,
+    mut it: Transition,
+    stage: fn(Transition) -> Stage,
+    reason: &str,
+    next: Timestamp,
+    context: &Context<'_>,
+) -> Step {
+    it.state = TransitionState::Requested;
+    it.output = Some(reason.to_owned());
+    let detail = format!("attempt {} failed, the next is due at {next}: {reason}", it.attempts);
+    step.transition_hop(context.now, "command_failed", detail, it.id);
+    step.target.stage = stage(it);
+    step
+}
+
+/// Enters the next phase up.
+pub(super) fn promoted(mut step: Step, it: Transition, report: CommandReport, context: &Context<'_>) -> Step {
+    let it = finished(&mut step, it, report, context);
+    enter(&mut step, it.to.clone(), context);
+    step.target.ended = Some(it);
+    step
+}
+
+/// RB-5: phase and epoch change, the directive goes out, the log gets the text; the watch begins (RB-6).
+pub(super) fn rolled_back(
+    mut step: Step,
+    it: Transition,
+    report: CommandReport,
+    context: &Context<'_>,
+) -> Step {
+    let it = finished(&mut step, it, report, context);
+    enter(&mut step, it.to.clone(), context);
+    step.then(Effect::Notify(rollback_notice(&step, &it)));
+    // A rollback that a review forced may belong to an incident that has recovered: nothing is left to confirm.
+    let epoch = step.target.epoch;
+    if let Some(incident) = step.open_incident() {
+        incident.rollback = Some(it.clone());
+        if it.to.is_gated() {
+            let watch = Watch::begin(context.policy, epoch, context.now);
+            let detail = format!("batches until {} must all be compliant", watch.until);
+            incident.stand = Stand::Open(Mitigation::Watching(watch));
+            step.hop(context.now, "watch_started", detail);
+        } else {
+            incident::recover(&mut step, "nobody is served any more, so no SLO is left to hold", context);
+        }
+    }
+    step.target.ended = Some(it);
+    step
+}
+
+fn rollback_notice(step: &Step, it: &Transition) -> Notice {
+    let incident = step.incident.as_ref();
+    Notice {
+        kind: NoticeKind::Rollback(Box::new(it.clone())),
+        phase: it.from.clone(),
+        decision: incident.map(|it| it.subject.clone()),
+        incident: incident.map(|it| it.id.clone()),
+        priority: incident.map(|it| it.priority.clone()).unwrap_or_default(),
+        command: Some(it.human.clone()),
+        waiting: None,
+    }
+}
+
+/// The hops of a command that ended well.
+fn finished(step: &mut Step, mut it: Transition, report: CommandReport, context: &Context<'_>) -> Transition {
+    step.hop_with(
+        context.now,
+        "command_finished",
+        format!(
+            "exit status {}",
+            report.exit_status.map_or_else(|| "unknown".to_owned(), |it| it.to_string())
+        ),
+        json!({ "transition": it.id, "exit_status": report.exit_status, "duration_ms": report.duration_ms }),
+    );
+    if let Some(phase) = &report.verified {
+        step.transition_hop(context.now, "verified", format!("read back: {phase}"), it.id);
+    }
+    it.state = TransitionState::Succeeded;
+    it.finished_at = Some(context.now);
+    it.output = Some(report.output);
+    it.verified = report.verified;
+    it
+}
+
+/// Phase and epoch change together; the collector is told. After a move down the cadence is the recovery's.
+fn enter(step: &mut Step, phase: PhaseId, context: &Context<'_>) {
+    let transitions = &context.policy.transitions;
+    let down = matches!(step.target.stage, Stage::RollingBack(_));
+    let watched = down && phase.is_gated();
+    let directive = Directive {
+        target: step.target.target.clone(),
+        phase: phase.clone(),
+        epoch: step.target.epoch + 1,
+        cadence_ms: millis(if watched {
+            transitions.recovery_cadence
+        } else {
+            context.policy.collection.window
+        }),
+        collect: !phase.is_off(),
+        sequence: next_sequence(step),
+        until: watched.then(|| context.now.plus(transitions.recovery_watch)),
+    };
+    let target = &mut step.target;
+    let from = std::mem::replace(&mut target.phase, phase);
+    target.epoch += 1;
+    target.since = Some(context.now);
+    target.stage = Stage::Idle;
+    target.latest = None;
+    target.alerts = 0;
+    approval::moved(target, context.now);
+    let detail = format!("{from} to {}, epoch {}", target.phase, target.epoch);
+    step.hop(context.now, "phase_changed", detail);
+    direct(step, directive);
+}
+
+/// Nothing has changed; the command may be asked for again.
+pub(super) fn promotion_failed(
+    mut step: Step,
+    mut it: Transition,
+    reason: String,
+    context: &Context<'_>,
+) -> Step {
+    it.state = TransitionState::Failed;
+    it.finished_at = Some(context.now);
+    it.output = Some(reason);
+    step.target.ended = Some(it);
+    step.target.stage = Stage::Idle;
+    step
+}
+
+/// RB-4: P1. A rollback that belonged to no incident opens one, because now somebody has to act.
+pub(super) fn rollback_failed(
+    mut step: Step,
+    mut it: Transition,
+    reason: String,
+    context: &Context<'_>,
+) -> Step {
+    it.state = TransitionState::Failed;
+    it.finished_at = Some(context.now);
+    it.output = Some(reason.clone());
+    if step.target.incident.is_none() {
+        let subject = undecided(&step, &it, context);
+        open(&mut step, subject, Mitigation::RollingBack, context);
+        it.incident.clone_from(&step.target.incident);
+    }
+    if let Some(incident) = step.incident.as_mut() {
+        incident.rollback = Some(it.clone());
+    }
+    let attempts = it.attempts;
+    step.transition_hop(
+        context.now,
+        "rollback_failed",
+        format!("gave up after {attempts} attempts: {reason}"),
+        it.id,
+    );
+    step.target.stage = Stage::RollbackFailed(it);
+    incident::escalate(step, NoticeKind::RollbackFailed { reason, attempts }, context)
+}
+
+/// What an incident without a decision is about: a rollback by hand that failed, and the newest figures.
+fn undecided(step: &Step, it: &Transition, context: &Context<'_>) -> Box<Decision> {
+    let latest = step.target.latest.as_ref();
+    let since_request = Window { start: it.requested_at, end: context.now };
+    Box::new(Decision {
+        schema: shared_types::decision::SCHEMA.to_owned(),
+        decision_id: Uuid::nil(),
+        target: step.target.target.clone(),
+        phase: step.target.phase.clone(),
+        epoch: step.target.epoch,
+        window: latest.map_or(since_request, |it| it.window),
+        verdict: Verdict::Violation,
+        rollback_required: true,
+        action: Some(ViolationAction::Rollback),
+        cause: Cause::Slo,
+        metrics: latest.map(|it| it.metrics.clone()).unwrap_or_default(),
+        violated: vec!["rollback_failed".to_owned()],
+        policy_version: String::new(),
+        decided_at: context.now,
+        gate: None,
+        evidence: None,
+    })
+}
+
+/// Opens an incident and binds the target to it.
+pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigation, context: &Context<'_>) {
+    let incident = Incident::open(step, subject, mitigation, context);
+    step.target.incident = Some(incident.id.clone());
+    step.target.alerts += 1;
+    step.target.banner = Banner::On;
+    step.opened = true;
+    step.incident = Some(incident);
+}
+
+/// The promotion's command has ended, whichever way: now the rollback may run. The phase never changed, so
+/// one phase down is still one phase below where the violation was seen.
+pub(super) fn superseded_ended(
+    mut step: Step,
+    mut promotion: Transition,
+    rollback: Transition,
+    context: &Context<'_>,
+) -> Step {
+    promotion.state = TransitionState::Failed;
+    promotion.finished_at = Some(context.now);
+    step.transition_hop(
+        context.now,
+        "promotion_superseded",
+        format!("the move up to {} has ended and does not count", promotion.to),
+        promotion.id,
+    );
+    step.then(Effect::CancelRun(promotion.id));
+    step.target.ended = Some(promotion);
+    step.target.stage = Stage::Idle;
+    hold::launch(&mut step, rollback, context);
+    step
+}
+
+/// A person has the same command tried again; its outbox row is made ready in the same transaction.
+pub(super) fn retried(mut step: Step, mut it: Transition, by: &str, context: &Context<'_>) -> Step {
+    it.state = TransitionState::Requested;
+    it.finished_at = None;
+    step.transition_hop(context.now, "rollback_retried", format!("{by} has it tried again"), it.id);
+    step.target.stage = Stage::RollingBack(it);
+    step
+}

@@ -1,0 +1,173 @@
+//! The governance review that opens when a root cause analysis is overdue, and the rollback it may force (GO-2).
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared_types::Timestamp;
+use shared_types::incident::{ForcedRollback, Recommendation, Review as ReviewView, ReviewState};
+use shared_types::planted::{self, Defect};
+
+use super::effect::{Effect, NoticeKind};
+use super::incident::Incident;
+use super::moves::begin_rollback;
+use super::promotion;
+use super::state::Stage;
+use super::step::{Context, Reason, Rejection, Step};
+
+/// Part of an incident's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    pub state: ReviewState,
+    pub recommendation: Recommendation,
+    pub opened_at: Timestamp,
+    pub ruling: Option<Ruling>,
+}
+
+/// What governance decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruling {
+    pub by: String,
+    pub at: Timestamp,
+    pub comment: String,
+    /// What an approval forced.
+    pub rollback: Option<ForcedRollback>,
+}
+
+impl Review {
+    /// As the API shows it.
+    #[must_use]
+    pub fn view(&self) -> ReviewView {
+        let ruling = self.ruling.as_ref();
+        ReviewView {
+            state: self.state,
+            recommendation: self.recommendation,
+            opened_at: self.opened_at,
+            decided_at: ruling.map(|it| it.at),
+            decided_by: ruling.map(|it| it.by.clone()),
+            comment: ruling.map(|it| it.comment.clone()),
+            rollback: ruling.and_then(|it| it.rollback.clone()),
+        }
+    }
+}
+
+/// Nothing submitted when it was due: opens once, and says so once.
+pub(super) fn open_if_due(step: &mut Step, context: &Context<'_>) {
+    let to = context.policy.below(&step.target.phase);
+    let Some(incident) = step.incident.as_mut() else { return };
+    let due_at = incident.rca.due_at;
+    let open = incident.review.is_some() && !planted::is(Defect::OpenReviewAgain);
+    let needless = incident.rca.submission.is_some() || open || planted::is(Defect::ForgetReview);
+    if needless || due_at > context.now {
+        return;
+    }
+    let back = to.is_some() && context.policy.rca.overdue_proposes_rollback;
+    let recommendation = if back { Recommendation::Rollback } else { Recommendation::Stay };
+    incident.review =
+        Some(Review { state: ReviewState::Open, recommendation, opened_at: context.now, ruling: None });
+    let mut notice = incident.notice(NoticeKind::ReviewOpened { due_at, to: to.filter(|_| back) }, None);
+    notice.phase = step.target.phase.clone();
+    let advice = match recommendation {
+        Recommendation::Rollback => "go back one phase",
+        Recommendation::Stay => "stay",
+    };
+    let detail = format!("no RCA by {due_at}; recommendation to governance: {advice}");
+    step.hop(context.now, "review_opened", detail);
+    step.then(Effect::Notify(notice));
+}
+
+/// A late RCA changes what is recommended; the decision stays with governance.
+pub(super) fn rca_came(incident: &mut Incident) {
+    if let Some(review) = incident.review.as_mut().filter(|it| it.state == ReviewState::Open) {
+        review.recommendation = Recommendation::Stay;
+    }
+}
+
+/// With the RCA confirmed there is nothing left to decide.
+pub(super) fn rca_confirmed(step: &mut Step, context: &Context<'_>) {
+    let Some(incident) = step.incident.as_mut() else { return };
+    let Some(review) = incident.review.as_mut().filter(|it| it.state == ReviewState::Open) else { return };
+    review.state = ReviewState::Void;
+    step.hop(context.now, "review_void", "the RCA was confirmed before the review was decided");
+}
+
+/// Governance decides. An approval forces the rollback: no gate, approval or freeze is asked, and the incident may
+/// have recovered long ago; only a rollback under way is waited for, because the phase it ends in is not known yet.
+pub(super) fn decide(
+    mut step: Step,
+    incident: Incident,
+    (by, approve, comment): (&str, bool, &str),
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let state = incident.review.as_ref().map(|it| it.state);
+    match state {
+        None => {
+            let detail = format!("{} has no governance review", incident.id);
+            return Err(Rejection::new(Reason::IncidentState, detail));
+        }
+        Some(ReviewState::Open) => {}
+        Some(_) if planted::is(Defect::DecideAgain) => {}
+        Some(decided) => return settled(step, incident, decided, (by, approve, comment)),
+    }
+    let id = incident.id.clone();
+    step.incident = Some(incident);
+    let rollback = if approve { Some(force_rollback(&mut step, by, context)?) } else { None };
+    let said = if approve { "approved" } else { "declined" };
+    let Some(incident) = step.incident.as_mut() else { return Ok(step) };
+    if let Some(review) = incident.review.as_mut() {
+        review.state = if approve { ReviewState::Approved } else { ReviewState::Declined };
+        let (by, comment) = (by.to_owned(), comment.to_owned());
+        review.ruling = Some(Ruling { by, at: context.now, comment, rollback: rollback.clone() });
+    }
+    let kind = NoticeKind::ReviewDecided {
+        by: by.to_owned(),
+        comment: comment.to_owned(),
+        to: rollback.as_ref().map(|it| it.to.clone()),
+    };
+    let mut notice = incident.notice(kind, None);
+    notice.phase = step.target.phase.clone();
+    let links = json!({ "comment": comment, "transition": rollback.map(|it| it.transition) });
+    step.hop_with(context.now, "review_decided", format!("{by} {said} the review of {id}"), links);
+    step.then(Effect::Notify(notice));
+    Ok(step)
+}
+
+/// The same decision by the same person again is answered as the first time.
+fn settled(
+    mut step: Step,
+    incident: Incident,
+    state: ReviewState,
+    (by, approve, comment): (&str, bool, &str),
+) -> Result<Step, Rejection> {
+    let ruling = incident.review.as_ref().and_then(|it| it.ruling.as_ref());
+    let same = ruling.is_some_and(|it| it.by == by && it.comment == comment)
+        && state == if approve { ReviewState::Approved } else { ReviewState::Declined };
+    if same {
+        step.repeated = true;
+        step.incident = Some(incident);
+        return Ok(step);
+    }
+    let what = match (state, ruling) {
+        (ReviewState::Void, _) => "is void: the RCA was confirmed before".to_owned(),
+        (_, Some(ruling)) => format!("was decided by {} at {}", ruling.by, ruling.at),
+        (_, None) => "was decided".to_owned(),
+    };
+    Err(Rejection::new(Reason::IncidentState, format!("the review of {} {what}", incident.id)))
+}
+
+/// Exactly one phase down from where the target is now, through the same executor as every rollback.
+fn force_rollback(step: &mut Step, by: &str, context: &Context<'_>) -> Result<ForcedRollback, Rejection> {
+    if let Stage::RollingBack(_) | Stage::Superseded { .. } = step.target.stage {
+        let detail = "a rollback is under way; decide again when it has ended";
+        return Err(Rejection::blocked(detail, promotion::movement_blockers(&step.target)));
+    }
+    let (target, from) = (&step.target.target, step.target.phase.clone());
+    if context.policy.below(&from).is_none() {
+        let detail = format!("{target} is in phase {from}, there is none below: decline the review instead");
+        return Err(Rejection::new(Reason::NoSuchMove, detail));
+    }
+    let incident = step.incident.as_ref().map(|it| it.id.to_string()).unwrap_or_default();
+    begin_rollback(step, by, &format!("RCA of {incident} overdue"), context);
+    let forced = step.target.stage.transition();
+    let forced =
+        forced.map(|it| ForcedRollback { transition: it.id, from: it.from.clone(), to: it.to.clone() });
+    forced.ok_or_else(|| Rejection::new(Reason::NoSuchMove, format!("there is no phase below {from}")))
+}

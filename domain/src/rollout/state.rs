@@ -1,0 +1,278 @@
+//! What the reporter remembers of a target between two events. Stored as JSON, one row a target.
+
+use serde::{Deserialize, Serialize};
+use shared_types::decision::{GateProgress, MetricVerdict, ViolationAction};
+use shared_types::rollout::{
+    Approval, Freeze, HoldReason, RolloutState, TransitionState, TransitionView, VoidApproval,
+    WaitingRollback,
+};
+use shared_types::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
+use uuid::Uuid;
+
+use super::evidence::{OpenEvidence, OpenTask};
+use super::incident::Incident;
+use crate::effects::TransitionKind;
+
+/// A target, and the incident an event is about: the one it names, else the target's open one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    pub target: TargetState,
+    pub incident: Option<Incident>,
+}
+
+/// The state of the rollout machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetState {
+    pub target: TargetName,
+    pub phase: PhaseId,
+    /// 0 = never started.
+    pub epoch: Epoch,
+    /// When the epoch began.
+    pub since: Option<Timestamp>,
+    pub stage: Stage,
+    /// The newest transition that has ended.
+    pub ended: Option<Transition>,
+    /// The newest directive.
+    pub directive: Option<Directive>,
+    /// The open incident: at most one (DE-4).
+    pub incident: Option<IncidentId>,
+    /// The newest decision of the current epoch.
+    pub latest: Option<Latest>,
+    /// Incidents and pages in the current epoch (PH-3).
+    pub alerts: u64,
+    /// When incident texts went out, oldest first, the last few (PH-4).
+    pub incident_notices: Vec<Timestamp>,
+    /// Approvals of the next move up, as far as they were last looked at; see `approval`.
+    pub approvals: Vec<Approval>,
+    /// Those that count no more, oldest first, the last few.
+    pub approvals_void: Vec<VoidApproval>,
+    /// The epoch and policy version in which approvals were asked for.
+    pub asked: Option<(Epoch, String)>,
+    /// Who has frozen it, if anybody.
+    pub frozen: Option<Freeze>,
+    /// When rollbacks started by themselves, oldest first, as far back as the budget looks.
+    pub automatic_rollbacks: Vec<Timestamp>,
+    pub banner: Banner,
+    /// Incidents whose evidence is not complete, oldest first (PH-5, EV-3).
+    pub evidence_open: Vec<OpenEvidence>,
+    /// Their follow-ups that are not done.
+    pub evidence_tasks: Vec<OpenTask>,
+}
+
+/// Where the rollout machine stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one a target, and never many in memory at once")]
+pub enum Stage {
+    /// No command is under way.
+    Idle,
+    /// A move up is under way.
+    Promoting(Transition),
+    /// A move up had started its command when a rollback became necessary: it must not win, so the
+    /// rollback follows as soon as the command has ended, however it ended.
+    Superseded { promotion: Transition, rollback: Transition },
+    /// A move down is required and does not start by itself: the target is frozen, or the budget of such
+    /// moves is spent. It is never forgotten; a person, the end of the freeze or time starts it.
+    Waiting(Waiting),
+    /// A move down is under way.
+    RollingBack(Transition),
+    /// A move down has used up its retries (RB-4); it stays until a person retries or takes over.
+    RollbackFailed(Transition),
+}
+
+impl Stage {
+    /// For logs, rejections and metric labels.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Promoting(_) => "promoting",
+            Self::Superseded { .. } => "superseded",
+            Self::Waiting(_) => "waiting",
+            Self::RollingBack(_) => "rolling_back",
+            Self::RollbackFailed(_) => "rollback_failed",
+        }
+    }
+
+    /// The transition whose command may be started now.
+    #[must_use]
+    pub fn runnable(&self) -> Option<&Transition> {
+        match self {
+            Self::Promoting(it) | Self::RollingBack(it) => Some(it),
+            Self::Idle | Self::Superseded { .. } | Self::Waiting(_) | Self::RollbackFailed(_) => None,
+        }
+    }
+
+    /// The transition that counts: of a superseded promotion the rollback behind it, and one that waits too.
+    #[must_use]
+    pub fn transition(&self) -> Option<&Transition> {
+        match self {
+            Self::Idle => None,
+            Self::Promoting(it) | Self::RollingBack(it) | Self::RollbackFailed(it) => Some(it),
+            Self::Superseded { rollback, .. } | Self::Waiting(Waiting { rollback, .. }) => Some(rollback),
+        }
+    }
+}
+
+/// A required rollback, and what it waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub rollback: Transition,
+    pub why: HoldReason,
+    pub since: Timestamp,
+    /// When it is looked at again by itself; none: at the end of the freeze.
+    pub until: Option<Timestamp>,
+    /// In words, as texts and the API say it.
+    pub detail: String,
+}
+
+impl Waiting {
+    /// As the API shows it.
+    #[must_use]
+    pub fn view(&self) -> WaitingRollback {
+        WaitingRollback {
+            from: self.rollback.from.clone(),
+            to: self.rollback.to.clone(),
+            why: self.why,
+            since: self.since,
+            until: self.until,
+            detail: self.detail.clone(),
+            command: self.rollback.human.clone(),
+        }
+    }
+}
+
+/// The banner of DA-3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Banner {
+    Off,
+    On,
+    /// Recovered: off at the next gated decision, or then if none comes.
+    OffAt(Timestamp),
+}
+
+/// A move of one phase, up or down, written down whole before its first step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    pub id: Uuid,
+    pub kind: TransitionKind,
+    pub from: PhaseId,
+    pub to: PhaseId,
+    /// The epoch it leaves.
+    pub epoch: Epoch,
+    pub state: TransitionState,
+    /// Filled in, ready to be started.
+    pub command: Vec<String>,
+    pub verify: Option<Vec<String>>,
+    /// What a person would type.
+    pub human: String,
+    /// `phasegate` or a person.
+    pub initiator: String,
+    /// The violated metric, or the person's words.
+    pub reason: String,
+    pub incident: Option<IncidentId>,
+    pub requested_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    /// Starts of the command.
+    pub attempts: u32,
+    /// What the last failed attempt said, or the report of the successful one.
+    pub output: Option<String>,
+    /// What was read back.
+    pub verified: Option<String>,
+}
+
+impl Transition {
+    /// As the API shows it.
+    #[must_use]
+    pub fn view(&self) -> TransitionView {
+        TransitionView {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            state: self.state,
+            command: self.human.clone(),
+            initiator: self.initiator.clone(),
+            reason: self.reason.clone(),
+            attempts: self.attempts,
+            output: self.output.clone(),
+            verified: self.verified.clone(),
+        }
+    }
+}
+
+/// The newest decision of the epoch, as far as cards and promotion need it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Latest {
+    pub decision: Uuid,
+    pub window: Window,
+    pub verdict: Verdict,
+    pub action: Option<ViolationAction>,
+    pub metrics: Vec<MetricVerdict>,
+    pub gate: Option<GateProgress>,
+    pub decided_at: Timestamp,
+}
+
+impl TargetState {
+    /// A target nobody has started yet.
+    #[must_use]
+    pub fn new(target: TargetName) -> Self {
+        Self {
+            target,
+            phase: PhaseId::off(),
+            epoch: 0,
+            since: None,
+            stage: Stage::Idle,
+            ended: None,
+            directive: None,
+            incident: None,
+            latest: None,
+            alerts: 0,
+            incident_notices: Vec::new(),
+            approvals: Vec::new(),
+            approvals_void: Vec::new(),
+            asked: None,
+            frozen: None,
+            automatic_rollbacks: Vec::new(),
+            banner: Banner::Off,
+            evidence_open: Vec::new(),
+            evidence_tasks: Vec::new(),
+        }
+    }
+
+    /// DA-3.
+    #[must_use]
+    pub fn rollback_active(&self) -> bool {
+        self.banner != Banner::Off
+    }
+
+    /// As the API shows it.
+    #[must_use]
+    pub fn rollout_state(&self) -> RolloutState {
+        if self.frozen.is_some() {
+            RolloutState::Frozen
+        } else if self.incident.is_some() {
+            RolloutState::Incident
+        } else if self.phase.is_off() {
+            RolloutState::Off
+        } else if self.phase.is_completed() {
+            RolloutState::Completed
+        } else {
+            RolloutState::Running
+        }
+    }
+
+    /// When a tick has something to do, if ever.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let banner = match self.banner {
+            Banner::OffAt(at) => Some(at),
+            Banner::Off | Banner::On => None,
+        };
+        let waiting = match &self.stage {
+            Stage::Waiting(it) => it.until,
+            _ => None,
+        };
+        banner.into_iter().chain(waiting).min()
+    }
+}

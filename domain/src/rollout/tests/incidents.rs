@@ -1,0 +1,173 @@
+//! ES-1 to ES-4, GO-3, DA-3.
+
+use shared_types::Verdict;
+use shared_types::incident::IncidentState;
+
+use super::world::{World, minutes, submission};
+use crate::rollout::{Effect, Event, NoticeKind, Reason};
+
+fn ack(world: &World) -> Event {
+    Event::Acknowledged { by: "ana".into(), at: world.now }
+}
+
+fn escalations(world: &World) -> usize {
+    world.notices(|it| matches!(it, NoticeKind::Escalation)).len()
+}
+
+/// ES-3: at 30 minutes, not before, and exactly once.
+#[test]
+fn an_unacknowledged_incident_escalates_exactly_once() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    let opened = world.now;
+    world.now = opened.plus(minutes(30)).minus(std::time::Duration::from_millis(1));
+    world.apply(Event::Tick).unwrap();
+    assert_eq!(escalations(&world), 0);
+    world.now = opened.plus(minutes(30));
+    assert_eq!(world.incident().next_due(), Some(world.now));
+    world.apply(Event::Tick).unwrap();
+    world.apply(Event::Tick).unwrap();
+    assert_eq!(escalations(&world), 1);
+    assert_eq!(world.pages(), ["P2", "P1"]);
+    assert_eq!(world.incident().priority, "P1");
+    assert_eq!(world.incident().next_due(), world.incident().rca.remind_at);
+    let raised = world.effects.iter().filter(|it| matches!(it, Effect::SetPagePriority { .. })).count();
+    assert_eq!(raised, 1);
+}
+
+/// ES-3: an acknowledgement that comes first wins whole.
+#[test]
+fn an_acknowledged_incident_does_not_escalate() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.advance(minutes(30));
+    world.apply(ack(&world)).unwrap();
+    world.apply(Event::Tick).unwrap();
+    assert_eq!(escalations(&world), 0);
+    assert_eq!(world.incident().priority, "P2");
+}
+
+/// ES-3: a replica whose clock is behind that of the one that opened the incident takes it all the same.
+#[test]
+fn what_happens_by_a_clock_that_is_behind_counts_from_the_opening() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    let opened = world.now;
+    world.now = opened.minus(minutes(10));
+    world.apply(ack(&world)).unwrap();
+    world.apply(Event::PageResolved { by: "ana".into(), at: world.now }).unwrap();
+    assert_eq!(world.incident().acknowledged.as_ref().unwrap().at, opened);
+}
+
+/// ES-3: one that comes second is recorded, with its own time; the escalation stays.
+#[test]
+fn a_late_acknowledgement_is_recorded_and_the_escalation_stays() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    let early = world.now.plus(minutes(20));
+    world.advance(minutes(31));
+    world.apply(Event::Tick).unwrap();
+    world.apply(Event::Acknowledged { by: "pagerduty".into(), at: early }).unwrap();
+    let incident = world.incident();
+    assert_eq!(incident.acknowledged.as_ref().unwrap().at, early);
+    assert_eq!((incident.priority.as_str(), incident.escalated_at.is_some()), ("P1", true));
+}
+
+/// ES-3: the first acknowledgement stays; a repeat answers as the first time.
+#[test]
+fn a_second_acknowledgement_changes_nothing() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.apply(ack(&world)).unwrap();
+    let before = world.incident().clone();
+    world.advance(minutes(1));
+    world.apply(Event::Acknowledged { by: "ben".into(), at: world.now }).unwrap();
+    assert_eq!(world.incident(), &before);
+}
+
+/// ES-3: nobody having looked counts even when the incident has recovered meanwhile.
+#[test]
+fn a_recovered_incident_nobody_looked_at_still_escalates() {
+    let mut world = World::in_phase("A");
+    world.violation();
+    world.finish_command();
+    let id = world.incident().id.clone();
+    assert_eq!(world.incident().state(), IncidentState::Recovered);
+    world.advance(minutes(31));
+    world.apply_to(Some(id), Event::Tick).unwrap();
+    assert_eq!(escalations(&world), 1);
+    assert_eq!(world.target.incident, None);
+}
+
+/// ES-4, GO-3: in either order, both are needed, and the page is resolved once.
+#[test]
+fn recovered_and_confirmed_resolves_the_page() {
+    for confirmed_first in [true, false] {
+        let mut world = World::in_phase("A");
+        world.violation();
+        let id = world.incident().id.clone();
+        let rca = submission("ana");
+        let confirm = Event::RcaConfirmed { by: "gov".into(), comment: "RCA confirmed".into() };
+        if !confirmed_first {
+            world.finish_command();
+        }
+        let early = world.apply_to(Some(id.clone()), confirm.clone()).unwrap_err();
+        assert_eq!(early.blockers[0].code, "rca_missing");
+        world.apply_to(Some(id.clone()), rca).unwrap();
+        world.apply_to(Some(id.clone()), confirm.clone()).unwrap();
+        if confirmed_first {
+            assert_eq!(world.incident().state(), IncidentState::Open);
+            world.finish_command();
+        }
+        assert_eq!(world.incident().state(), IncidentState::Closed);
+        let resolved = world.effects.iter().filter(|it| matches!(it, Effect::ResolvePage { .. })).count();
+        assert_eq!(resolved, 1);
+        let confirmation = world.incident().rca.confirmation.clone().unwrap();
+        assert_eq!((confirmation.by.as_str(), confirmation.comment.as_str()), ("gov", "RCA confirmed"));
+        assert_eq!(world.incident().next_due(), None, "a closed incident does not escalate");
+        let late = world.apply_to(Some(id), ack(&world)).unwrap_err();
+        assert_eq!(late.reason, Reason::IncidentState);
+    }
+}
+
+/// DA-3: on from the opening, off at the first gated decision after the recovery.
+#[test]
+fn the_banner_goes_off_with_the_first_batch_after_recovery() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.finish_command();
+    for _ in 0..6 {
+        world.judged(Verdict::Ok, None);
+        assert!(world.target.rollback_active());
+    }
+    assert_eq!(world.target.incident, None);
+    world.judged(Verdict::Ok, None);
+    assert!(!world.target.rollback_active());
+}
+
+/// DA-3: or one cycle later by itself, when no batch comes.
+#[test]
+fn the_banner_goes_off_by_itself_after_a_cycle() {
+    let mut world = World::in_phase("A");
+    world.violation();
+    world.finish_command();
+    assert_eq!(world.target.next_due(), Some(world.now.plus(minutes(15))));
+    world.advance(minutes(15));
+    world.apply(Event::Tick).unwrap();
+    assert!(!world.target.rollback_active());
+}
+
+/// A new violation after a recovery opens a new incident.
+#[test]
+fn a_violation_after_recovery_opens_the_next_incident() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.finish_command();
+    for _ in 0..6 {
+        world.judged(Verdict::Ok, None);
+    }
+    world.violation();
+    assert_eq!(world.incidents.len(), 2);
+    assert_eq!(world.incident().id.as_str(), "INC-20261122-002");
+    assert_eq!(world.pages(), ["P2", "P2"]);
+}

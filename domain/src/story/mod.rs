@@ -1,0 +1,13 @@
+//! How it is told: texts of messages, documents, reports, and stored state as the API shows it.
+
+pub mod daily;
+pub mod day;
+pub mod document;
+pub mod escape;
+pub mod markdown;
+pub mod rca;
+mod tally;
+pub mod texts;
+pub mod views;
+
+pub use tally::Tally;

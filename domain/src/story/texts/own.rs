@@ -1,0 +1,87 @@
+//! The product's own sentences, for what the policy has no template of: who is asked to approve, who has frozen
+//! a target, whose root cause analysis is due. They have no placeholders, so that none can stay unfilled.
+
+use crate::policy::TargetPolicy;
+use shared_types::TargetName;
+
+use super::{Text, one_line};
+use crate::rollout::effect::Asked;
+use crate::rollout::{Notice, NoticeKind};
+use crate::story::escape::escape;
+
+/// PH-5: who is asked, and what they type.
+pub(super) fn approval_asked(
+    target: &TargetName,
+    policy: &TargetPolicy,
+    notice: &Notice,
+    asked: &Asked,
+) -> Text {
+    let (title, phase, next) = (&policy.title, &notice.phase, &asked.next);
+    let commands: Vec<String> = asked
+        .roles
+        .iter()
+        .map(|role| format!("\n`phasegate approve --target {target} --phase {phase} --role {role}`"))
+        .collect();
+    let roles = asked.roles.join(", ");
+    text(
+        "approval-asked",
+        format!("🗳️ {title} {phase} is ready for {next} / approval={roles}{}", commands.concat()),
+    )
+}
+
+/// Who froze it, and why.
+pub(super) fn frozen(policy: &TargetPolicy, notice: &Notice, by: &str, reason: &str) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let (by, reason) = (one_line(by), one_line(reason));
+    text("frozen", format!("🧊 {title} {phase} frozen / by={by} / reason={reason}"))
+}
+
+/// Who lifted it; what waited for it starts.
+pub(super) fn unfrozen(policy: &TargetPolicy, notice: &Notice, by: &str, reason: Option<&str>) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let mut words = format!("▶️ {title} {phase} unfrozen / by={}", one_line(by));
+    if let Some(reason) = reason {
+        words.push_str(&format!(" / reason={}", one_line(reason)));
+    }
+    if let (Some(command), None) = (&notice.command, &notice.waiting) {
+        words.push_str(&format!("\nThe rollback starts: {}", one_line(command)));
+    }
+    text("unfrozen", words)
+}
+
+/// What is said of a root cause analysis and its review: to whom it matters, and what to type.
+pub(super) fn about_rca(policy: &TargetPolicy, notice: &Notice) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let incident = notice.incident.as_ref().map(ToString::to_string).unwrap_or_default();
+    let words = match &notice.kind {
+        NoticeKind::RcaReminder { due_at } => format!(
+            "⏰ {title}: the RCA of {incident} is due at {due_at} / \
+             complete cause and prevention, then `phasegate rca submit {incident}`"
+        ),
+        NoticeKind::ReviewOpened { due_at, to } => {
+            let advice = match to {
+                Some(to) => format!("go back from {phase} to {to}"),
+                None => format!("stay in {phase}"),
+            };
+            format!(
+                "⚖️ {title} {phase}: no RCA of {incident} by {due_at}, so {} has to decide / \
+                 recommendation: {advice} / `phasegate review {incident} --approve` or `--decline`",
+                policy.rca.approver
+            )
+        }
+        NoticeKind::ReviewDecided { by, comment, to } => {
+            let by = one_line(by);
+            let decided = match to {
+                Some(to) => format!("{by} approved it: the rollback from {phase} to {to} is asked for"),
+                None => format!("{by} declined it: phase {phase} stays"),
+            };
+            format!("⚖️ {title} {phase}: review of {incident} / {decided} / {}", one_line(comment))
+        }
+        _ => String::new(),
+    };
+    text(notice.kind.name(), words)
+}
+
+fn text(template: &str, words: String) -> Text {
+    Text { escaped: escape(&words).into_owned(), plain: words, template: template.to_owned() }
+}

@@ -1,0 +1,134 @@
+//! Stored state as the API and the dashboard show it. Pure.
+
+use std::time::Duration;
+
+use crate::policy::{PhasePolicy, TargetPolicy};
+use shared_types::Timestamp;
+use shared_types::dashboard::{DashboardPhase, DashboardTarget};
+use shared_types::incident::{Incident as IncidentView, TimelineEntry};
+use shared_types::problem::Blocker;
+use shared_types::rollout::{Rollout, WaitingRollback};
+use uuid::Uuid;
+
+use crate::rollout::{Incident, Stage, TargetState, Terms, approval, evidence, hold, promotion};
+
+/// A rollout with everything that stands between it and the next move up (PH-5).
+#[must_use]
+pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
+    let approvals = approval::swept(state, terms);
+    let mut blockers: Vec<Blocker> = promotion::blockers(state, terms);
+    if state.phase.is_off() && state.stage == Stage::Idle {
+        blockers.push(Blocker { code: "not_started".to_owned(), detail: "start it first".to_owned() });
+    }
+    let newest = state.stage.transition().or(state.ended.as_ref());
+    Rollout {
+        target: state.target.clone(),
+        phase: state.phase.clone(),
+        epoch: state.epoch,
+        state: state.rollout_state(),
+        since: state.since,
+        frozen: state.frozen.clone(),
+        rollback_waiting: waiting(state),
+        automatic_rollbacks: hold::budget(state, terms),
+        transition: newest.map(crate::rollout::Transition::view),
+        incident: state.incident.clone(),
+        gate: state.latest.as_ref().and_then(|it| it.gate.clone()),
+        approvals_missing: approval::missing(state, terms),
+        approvals: approvals.standing,
+        approvals_void: approvals.void,
+        blockers,
+        directive: state.directive.clone(),
+    }
+}
+
+fn waiting(state: &TargetState) -> Option<WaitingRollback> {
+    match &state.stage {
+        Stage::Waiting(it) => Some(it.view()),
+        _ => None,
+    }
+}
+
+/// An incident with its log. One whose target left the policy is shown without checklist.
+#[must_use]
+pub fn incident(
+    it: &Incident,
+    policy: Option<&TargetPolicy>,
+    decisions: Vec<Uuid>,
+    timeline: Vec<TimelineEntry>,
+) -> IncidentView {
+    IncidentView {
+        id: it.id.clone(),
+        target: it.target.clone(),
+        phase: it.phase.clone(),
+        epoch: it.epoch,
+        state: it.state(),
+        metric: it.metric.clone(),
+        window: it.window,
+        priority: it.priority.clone(),
+        opened_at: it.opened_at,
+        acknowledged_at: it.acknowledged.as_ref().map(|it| it.at),
+        acknowledged_by: it.acknowledged.as_ref().map(|it| it.by.clone()),
+        acknowledge_by: it.acknowledge_by,
+        acknowledged_in_time: it.acknowledged.as_ref().map(|first| first.at <= it.acknowledge_by),
+        escalates_at: it.escalate_at,
+        escalated_at: it.escalated_at,
+        recovered_at: it.recovered_at,
+        closed_at: it.closed_at,
+        rollback: it.rollback.as_ref().map(crate::rollout::Transition::view),
+        decisions,
+        rca: it.rca.view(&it.id, it.opened_at),
+        approver: policy.map(|policy| policy.rca.approver.clone()),
+        review: it.review.as_ref().map(crate::rollout::review::Review::view),
+        runbook: it.runbook.clone(),
+        evidence: policy.map(|policy| evidence::view(it, policy)).unwrap_or_default(),
+        timeline,
+    }
+}
+
+/// A target's cards (DA-1). A target that left the policy is shown without what the policy says of it.
+#[must_use]
+pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> DashboardTarget {
+    let policy = terms.map(|it| it.policy);
+    let latest = state.latest.as_ref();
+    let newest = state.stage.transition().or(state.ended.as_ref());
+    let phase = |it: &PhasePolicy| DashboardPhase {
+        id: it.id.clone(),
+        name: it.name.clone(),
+        audience_ratio: it.audience_percent / 100.0,
+    };
+    DashboardTarget {
+        target: state.target.clone(),
+        title: policy.map(|it| it.title.clone()),
+        phases: policy.map(|it| it.phases.iter().map(phase).collect()).unwrap_or_default(),
+        phase: state.phase.clone(),
+        epoch: state.epoch,
+        state: state.rollout_state(),
+        window: latest.map(|it| it.window),
+        verdict: latest.map(|it| it.verdict),
+        decided_at: latest.map(|it| it.decided_at),
+        expected_by: policy.and_then(|it| expected_by(state, it)),
+        rollback_active: state.rollback_active(),
+        incident: state.incident.clone(),
+        frozen: state.frozen.clone(),
+        rollback_waiting: waiting(state),
+        transition: newest.map(crate::rollout::Transition::view),
+        watch_until: state.directive.as_ref().and_then(|it| it.until).filter(|_| state.incident.is_some()),
+        slos: latest.map(|it| it.metrics.clone()).unwrap_or_default(),
+        gate: latest.and_then(|it| it.gate.clone()),
+        approvals_missing: terms.map(|it| approval::missing(state, it)).unwrap_or_default(),
+        blockers: terms.map(|it| promotion::blockers(state, it)).unwrap_or_default(),
+        warn_ratio: policy.map(|it| it.gate.warn_ratio),
+    }
+}
+
+/// The next window's end, and as long after it as its batch may take before silence becomes an incident. The first
+/// window of an epoch begins at the next boundary of the clock, so it may end two windows after the epoch began.
+fn expected_by(state: &TargetState, policy: &TargetPolicy) -> Option<Timestamp> {
+    let directive = state.directive.as_ref().filter(|it| it.collect && state.phase.is_gated())?;
+    let cadence = Duration::from_millis(directive.cadence_ms);
+    let window_end = match &state.latest {
+        Some(latest) => latest.window.end.plus(cadence),
+        None => state.since?.plus(cadence * 2),
+    };
+    Some(window_end.plus(policy.collection.grace + policy.collection.delayed_after))
+}

@@ -1,0 +1,359 @@
+//! Bytes to records: the first half of the hot path, pure and free to run on any thread.
+//!
+//! A chunk of lines becomes a vector of small fixed-size records plus what was malformed in it. Records
+//! live until the flush that holds them is committed, so that a flush that fails can be counted again.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Deserializer as _;
+use serde::de::{SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::telemetry::event::{self, EventSpecs, Reason};
+
+/// A line beyond this is malformed (TE-2), in bytes without its line break.
+pub const LINE_LENGTH_MAX: usize = 64 * 1024;
+/// Malformed lines kept with number and reason, per source and per push.
+pub const MALFORMED_KEPT: usize = 20;
+/// Distinct error codes kept apart; the rest are counted under [`OTHER_CODE`].
+pub const CODES_MAX: usize = 100;
+/// The code of what has no place of its own.
+pub const OTHER_CODE: &str = "other";
+/// A longer code, in bytes, is counted under [`OTHER_CODE`].
+const CODE_LENGTH_MAX: usize = 64;
+
+/// One event, as far as counting needs it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Record {
+    pub ts_ms: i64,
+    /// xxh3-64 of the event id; meaningless without `has_id`.
+    pub id_hash: u64,
+    pub duration_ms: f64,
+    /// From 1; saturates.
+    pub line: u32,
+    /// Index into the specs, or [`Record::UNKNOWN`].
+    pub name: u16,
+    /// Index into [`Records::codes`]; errors only.
+    pub code: u16,
+    pub has_id: bool,
+    pub retryable: bool,
+}
+
+impl Record {
+    /// The name of an event that the policy does not use.
+    pub const UNKNOWN: u16 = u16::MAX;
+}
+
+/// A malformed line.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct MalformedLine {
+    /// From 1.
+    pub line: u64,
+    pub reason: String,
+}
+
+/// What a chunk held.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Records {
+    pub events: Vec<Record>,
+    pub codes: Vec<String>,
+    /// All malformed lines.
+    pub malformed: u64,
+    /// The first [`MALFORMED_KEPT`] of them.
+    pub kept: Vec<MalformedLine>,
+    /// Lines gone through, blank ones included.
+    pub lines: u64,
+}
+
+impl Records {
+    /// Reads whole lines: every line ends with `\n`, except that the last may lack it.
+    #[must_use]
+    pub fn of_lines(bytes: &[u8], specs: &EventSpecs) -> Self {
+        let mut records = Self { events: Vec::with_capacity(bytes.len() / 128), ..Self::default() };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (line, after) = match memchr::memchr(b'\n', rest) {
+                Some(at) => (&rest[..at], &rest[at + 1..]),
+                None => (rest, &rest[rest.len()..]),
+            };
+            records.push_line(line, specs);
+            rest = after;
+        }
+        records
+    }
+
+    /// Reads a body or a file as a whole: a JSON array of objects, or lines. An array's elements count as its
+    /// lines.
+    ///
+    /// # Errors
+    /// It begins as an array, and is none.
+    pub fn of_body(bytes: &[u8], specs: &EventSpecs) -> Result<Self, serde_json::Error> {
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+            return Ok(Self::of_lines(bytes, specs));
+        }
+        let mut records = Self::default();
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        json.deserialize_seq(Elements { records: &mut records, specs })?;
+        json.end()?;
+        Ok(records)
+    }
+
+    /// Reads whole lines on `threads` threads; the result is that of [`Self::of_lines`].
+    #[must_use]
+    pub fn of_lines_on(threads: usize, bytes: &[u8], specs: &EventSpecs) -> Self {
+        const WORTH_A_THREAD: usize = 256 * 1024;
+        if threads <= 1 || bytes.len() < WORTH_A_THREAD {
+            return Self::of_lines(bytes, specs);
+        }
+        // More slices than threads: one that shares its core with other work takes fewer of them.
+        let slices = slices_of_lines(bytes, bytes.len() / (threads * 4) + 1);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(slice) = slices.get(at) else { return done };
+                done.push((at, Self::of_lines(slice, specs)));
+            }
+        };
+        let mut done = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut done = work();
+            for other in others {
+                match other.join() {
+                    Ok(theirs) => done.extend(theirs),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            done
+        });
+        done.sort_unstable_by_key(|(at, _)| *at);
+        let events = done.iter().map(|(_, records)| records.events.len()).sum();
+        let mut records = Self { events: Vec::with_capacity(events), ..Self::default() };
+        done.into_iter().for_each(|(_, later)| records.append(later));
+        records
+    }
+
+    /// The same records as read with other specs. An event of which those want more than was read is unknown to them.
+    #[must_use]
+    pub fn translated(mut self, from: &EventSpecs, to: &EventSpecs) -> Self {
+        let same = |name: usize| {
+            let spec = from.get(name)?;
+            let index = to.find(&spec.name)?;
+            let wanted = to.get(index)?;
+            let enough = (wanted.duration_field.is_none() || wanted.duration_field == spec.duration_field)
+                && (!wanted.error || spec.error);
+            u16::try_from(index).ok().filter(|_| enough)
+        };
+        let names: Vec<u16> =
+            (0..from.all().len()).map(|name| same(name).unwrap_or(Record::UNKNOWN)).collect();
+        for record in &mut self.events {
+            record.name = names.get(usize::from(record.name)).copied().unwrap_or(Record::UNKNOWN);
+        }
+        self
+    }
+
+    /// Reads one line; a blank one only counts as a line.
+    #[inline]
+    pub fn push_line(&mut self, line: &[u8], specs: &EventSpecs) {
+        self.lines += 1;
+        if line.len() > LINE_LENGTH_MAX {
+            self.malformed_here(&Reason::TooLong);
+            return;
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        match event::parse(line, specs) {
+            Ok(event) => {
+                let record = self.record(&event);
+                self.events.push(record);
+            }
+            Err(reason) => self.malformed_here(&reason),
+        }
+    }
+
+    /// Counts the line gone through last as malformed.
+    #[cold]
+    pub fn malformed_here(&mut self, reason: &Reason) {
+        self.malformed += 1;
+        if self.kept.len() < MALFORMED_KEPT {
+            self.kept.push(MalformedLine { line: self.lines, reason: reason.to_string() });
+        }
+    }
+
+    /// Adds what came after.
+    pub fn append(&mut self, later: Self) {
+        let codes: Vec<u16> = later.codes.iter().map(|code| self.code(code)).collect();
+        self.events.extend(later.events.into_iter().map(|mut event| {
+            event.line = event.line.saturating_add(u32::try_from(self.lines).unwrap_or(u32::MAX));
+            event.code = codes.get(usize::from(event.code)).copied().unwrap_or(0);
+            event
+        }));
+        let room = MALFORMED_KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(
+            later
+                .kept
+                .into_iter()
+                .take(room)
+                .map(|kept| MalformedLine { line: kept.line + self.lines, ..kept }),
+        );
+        self.malformed += later.malformed;
+        self.lines += later.lines;
+    }
+
+    #[inline]
+    fn record(&mut self, event: &event::Event<'_>) -> Record {
+        let name = event.name.and_then(|name| u16::try_from(name).ok()).unwrap_or(Record::UNKNOWN);
+        let (code, retryable) = match &event.error {
+            Some(error) => (self.code(&error.code), error.retryable),
+            None => (0, false),
+        };
+        Record {
+            ts_ms: event.ts_ms,
+            id_hash: event.event_id.as_deref().map_or(0, |id| xxh3_64(id.as_bytes())),
+            duration_ms: event.duration_ms,
+            line: u32::try_from(self.lines).unwrap_or(u32::MAX),
+            name,
+            code,
+            has_id: event.event_id.is_some(),
+            retryable,
+        }
+    }
+
+    fn code(&mut self, code: &str) -> u16 {
+        let code = if code.len() > CODE_LENGTH_MAX { OTHER_CODE } else { code };
+        let find = |codes: &[String], code: &str| codes.iter().position(|known| known == code);
+        let at = find(&self.codes, code).unwrap_or_else(|| {
+            // One place more than CODES_MAX, so that `other` itself always has one.
+            let code = if self.codes.len() < CODES_MAX { code } else { OTHER_CODE };
+            find(&self.codes, code).unwrap_or_else(|| {
+                self.codes.push(code.to_owned());
+                self.codes.len() - 1
+            })
+        });
+        u16::try_from(at).unwrap_or(0)
+    }
+}
+
+/// Reads an array's elements one by one: a list of them first would be many times as large as the body.
+struct Elements<'a> {
+    records: &'a mut Records,
+    specs: &'a EventSpecs,
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(element) = elements.next_element::<&'de RawValue>()? {
+            self.records.push_line(element.get().as_bytes(), self.specs);
+        }
+        Ok(())
+    }
+}
+
+/// Cuts after the first line end at or beyond each multiple of `length`.
+fn slices_of_lines(bytes: &[u8], length: usize) -> Vec<&[u8]> {
+    let mut slices = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let end = rest.get(length..).and_then(|tail| memchr::memchr(b'\n', tail));
+        let (slice, after) = rest.split_at(end.map_or(rest.len(), |at| length + at + 1));
+        slices.push(slice);
+        rest = after;
+    }
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::event::EventSpec;
+
+    fn specs() -> EventSpecs {
+        EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail")]).unwrap()
+    }
+
+    fn saved(id: usize) -> String {
+        format!(r#"{{"ts":"2026-11-22T10:00:00Z","name":"save","event_id":"{id}","ms":{id}}}"#)
+    }
+
+    /// TE-2: malformed lines are counted, the first 20 kept with number and reason, the rest goes on.
+    #[test]
+    fn malformed_lines_never_stop_the_rest() {
+        let long = format!("{{\"x\":\"{}\"}}", "y".repeat(LINE_LENGTH_MAX));
+        let text = format!("{}\r\n\n{long}\n{}\n{}", saved(1), saved(2), "oops\n".repeat(30));
+        let records = Records::of_lines(text.as_bytes(), &specs());
+        assert_eq!((records.events.len(), records.malformed, records.lines), (2, 31, 34));
+        assert_eq!(records.kept.len(), 20);
+        assert_eq!(records.kept[0], MalformedLine { line: 3, reason: "longer than 64 KiB".to_owned() });
+        assert_eq!(records.kept[1].line, 5);
+    }
+
+    /// TE-2: a line of exactly 64 KiB is read, one byte more is not.
+    #[test]
+    fn a_line_may_have_64_kib_and_not_a_byte_more() {
+        let event = r#"{"ts":"2026-11-22T10:00:00Z","name":"save","ms":1,"note":""}"#;
+        let of_length = |length: usize| {
+            let note = "n".repeat(length - event.len());
+            format!("{}{note}\"}}\n", event.strip_suffix("\"}").unwrap())
+        };
+        let records = Records::of_lines(of_length(LINE_LENGTH_MAX).as_bytes(), &specs());
+        assert_eq!((records.events.len(), records.malformed), (1, 0));
+        let records = Records::of_lines(of_length(LINE_LENGTH_MAX + 1).as_bytes(), &specs());
+        assert_eq!((records.events.len(), records.malformed), (0, 1));
+        assert_eq!(records.kept[0].reason, "longer than 64 KiB");
+    }
+
+    #[test]
+    fn several_threads_give_what_one_gives() {
+        let mut text = String::new();
+        for id in 0..20_000 {
+            text.push_str(&match id % 7 {
+                5 => "broken\n".to_owned(),
+                6 => {
+                    format!(
+                        r#"{{"ts":"2026-11-22T10:00:00Z","name":"fail","code":"E{}","retryable":true}}"#,
+                        id % 90
+                    ) + "\n"
+                }
+                _ => saved(id) + "\n",
+            });
+        }
+        let named = |records: &Records| -> Vec<(u64, String)> {
+            let code = |event: &Record| match event.name {
+                1 => records.codes[usize::from(event.code)].clone(),
+                _ => String::new(),
+            };
+            records.events.iter().map(|event| (event.id_hash, code(event))).collect()
+        };
+        let one = Records::of_lines(text.as_bytes(), &specs());
+        for threads in [2, 3] {
+            let several = Records::of_lines_on(threads, text.as_bytes(), &specs());
+            let (a, b) = (named(&several), named(&one));
+            let differ = a.iter().zip(&b).position(|(a, b)| a != b);
+            assert_eq!((a.len(), differ.map(|at| (at, a[at].clone(), b[at].clone()))), (b.len(), None));
+            assert_eq!(
+                (several.malformed, several.lines, &several.kept),
+                (one.malformed, one.lines, &one.kept)
+            );
+        }
+    }
+
+    #[test]
+    fn codes_beyond_a_hundred_are_counted_as_other() {
+        let text: String = (0..300)
+            .map(|n| format!("{{\"ts\":\"2026-11-22T10:00:00Z\",\"name\":\"fail\",\"code\":\"E{n}\",\"retryable\":false}}\n"))
+            .collect();
+        let records = Records::of_lines(text.as_bytes(), &specs());
+        assert_eq!(records.codes.len(), CODES_MAX + 1);
+        assert_eq!(records.codes[usize::from(records.events[250].code)], OTHER_CODE);
+    }
+}

@@ -1,0 +1,215 @@
+//! The texts in `templates/alerts/`: one file an id, each with the placeholders its kind may use (NO-1, NO-2, RB-8).
+//!
+//! A template with an unknown placeholder is refused here, when it is loaded; the values that fill it are made in
+//! [`values`], which fills every placeholder of a kind, so that a loaded template can always be rendered.
+
+pub mod rca;
+pub mod sections;
+pub mod values;
+
+use std::path::{Path, PathBuf};
+
+use crate::placeholder::{Pattern, PlaceholderError, Values};
+use crate::policy::{Notifications, TargetPolicy};
+use sections::Section;
+
+/// File name of the runbook text, in the same directory.
+pub const RUNBOOK_FILE: &str = "rollback.md";
+
+/// File name of the root cause analysis, in the same directory.
+pub const RCA_FILE: &str = "rca.md";
+
+/// The templates shipped with the product, by file name: what `templates/alerts/` holds.
+pub const SHIPPED: [(&str, &str); 6] = [
+    ("autosave-ok.txt", include_str!("../../templates/alerts/autosave-ok.txt")),
+    ("autosave-warn.txt", include_str!("../../templates/alerts/autosave-warn.txt")),
+    ("autosave-incident.txt", include_str!("../../templates/alerts/autosave-incident.txt")),
+    ("autosave-rollback.txt", include_str!("../../templates/alerts/autosave-rollback.txt")),
+    (RUNBOOK_FILE, include_str!("../../templates/alerts/rollback.md")),
+    (RCA_FILE, include_str!("../../templates/alerts/rca.md")),
+];
+
+/// What a text is for; it decides which placeholders the text may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TemplateKind {
+    Ok,
+    Warn,
+    Incident,
+    /// The line in the runbook log.
+    Rollback,
+    /// `rollback.md`, kept with the incident.
+    Runbook,
+    /// `rca.md`, written for each incident and completed by a person.
+    Rca,
+}
+
+impl TemplateKind {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Warn, Self::Incident, Self::Rollback, Self::Runbook, Self::Rca];
+
+    /// As in the policy's `notifications`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Incident => "incident",
+            Self::Rollback => "rollback",
+            Self::Runbook => "runbook",
+            Self::Rca => "rca",
+        }
+    }
+
+    /// The placeholders a text of this kind may use, beside the policy's `values` (messages only).
+    #[must_use]
+    pub fn placeholders(self) -> &'static [&'static str] {
+        match self {
+            Self::Ok | Self::Warn => &values::DECISION,
+            Self::Incident => &values::INCIDENT,
+            Self::Rollback | Self::Runbook => &values::ROLLBACK,
+            Self::Rca => &rca::RCA,
+        }
+    }
+}
+
+/// One text, checked against its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// File name without its ending, e.g. `autosave-ok`.
+    pub id: String,
+    pub kind: TemplateKind,
+    /// As in the file, without the newline at its end.
+    pub source: String,
+    pattern: Pattern,
+}
+
+/// Why a template cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    #[error("template {}: cannot be read", file.display())]
+    Read { file: PathBuf, source: std::io::Error },
+    #[error("template {}, line {line}: {reason}", file.display())]
+    Text { file: PathBuf, line: usize, reason: PlaceholderError },
+    #[error("template {}: it is empty", file.display())]
+    Empty { file: PathBuf },
+    #[error(
+        "template {}: expected the markers `{}` and `{}` once each, in this order",
+        file.display(), section.begin(), section.end()
+    )]
+    Section { file: PathBuf, section: Section },
+}
+
+impl Template {
+    /// What a text that was rendered from it shows for each placeholder; see [`Pattern::read`].
+    #[must_use]
+    pub fn read<'a>(&self, text: &'a str) -> Option<Vec<(&str, &'a str)>> {
+        self.pattern.read(text)
+    }
+
+    /// Checks a text against what its kind and the policy's `values` allow.
+    ///
+    /// # Errors
+    /// [`TemplateError`] with the file (only named, not read) and the line.
+    pub fn parse(
+        file: &Path,
+        text: &str,
+        kind: TemplateKind,
+        notifications: &Notifications,
+    ) -> Result<Self, TemplateError> {
+        let source = text.trim_end().to_owned();
+        if source.is_empty() {
+            return Err(TemplateError::Empty { file: file.to_owned() });
+        }
+        let lacks = |section: &Section| sections::place(&source, *section).is_none();
+        if let Some(section) = Section::ALL.into_iter().find(lacks).filter(|_| kind == TemplateKind::Rca) {
+            return Err(TemplateError::Section { file: file.to_owned(), section });
+        }
+        let mut known: Vec<&str> = kind.placeholders().to_vec();
+        if matches!(kind, TemplateKind::Ok | TemplateKind::Warn | TemplateKind::Incident) {
+            known.extend(notifications.values.keys().map(String::as_str));
+        }
+        let pattern = Pattern::parse(&source, &known).map_err(|reason| {
+            // The line is found by parsing the lines alone; a placeholder never spans two.
+            let wrong = source.lines().position(|line| Pattern::parse(line, &known).is_err());
+            TemplateError::Text { file: file.to_owned(), line: wrong.map_or(1, |index| index + 1), reason }
+        })?;
+        let id = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Self { id, kind, source, pattern })
+    }
+
+    /// The finished text.
+    ///
+    /// # Errors
+    /// [`PlaceholderError::Unfilled`]; with the values of [`values`] it does not happen.
+    pub fn render(&self, values: &Values) -> Result<String, PlaceholderError> {
+        self.pattern.render(values)
+    }
+
+    /// The finished text with `escape` applied to each value, for receivers that have a markup.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_escaped(
+        &self,
+        values: &Values,
+        escape: impl Fn(&str) -> String,
+    ) -> Result<String, PlaceholderError> {
+        self.pattern.render_escaped(values, escape)
+    }
+}
+
+/// The texts of one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Templates {
+    pub ok: Template,
+    pub warn: Template,
+    pub incident: Template,
+    pub rollback: Template,
+    pub runbook: Template,
+    pub rca: Template,
+}
+
+impl Templates {
+    /// As [`Self::load`], with the files read by `read`, which gets paths as the policy names them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with(
+        target: &TargetPolicy,
+        read: impl Fn(&Path) -> std::io::Result<String>,
+    ) -> Result<Self, TemplateError> {
+        let notifications = &target.notifications;
+        let one = |kind: TemplateKind, name: String| {
+            let file = Path::new(&notifications.templates).join(name);
+            let text = read(&file).map_err(|source| TemplateError::Read { file: file.clone(), source })?;
+            Template::parse(&file, &text, kind, notifications)
+        };
+        Ok(Self {
+            ok: one(TemplateKind::Ok, format!("{}.txt", notifications.ok.template))?,
+            warn: one(TemplateKind::Warn, format!("{}.txt", notifications.warn.template))?,
+            incident: one(TemplateKind::Incident, format!("{}.txt", notifications.incident.template))?,
+            rollback: one(TemplateKind::Rollback, format!("{}.txt", notifications.rollback.template))?,
+            runbook: one(TemplateKind::Runbook, RUNBOOK_FILE.to_owned())?,
+            rca: one(TemplateKind::Rca, RCA_FILE.to_owned())?,
+        })
+    }
+
+    /// The text of one kind.
+    #[must_use]
+    pub fn get(&self, kind: TemplateKind) -> &Template {
+        match kind {
+            TemplateKind::Ok => &self.ok,
+            TemplateKind::Warn => &self.warn,
+            TemplateKind::Incident => &self.incident,
+            TemplateKind::Rollback => &self.rollback,
+            TemplateKind::Runbook => &self.runbook,
+            TemplateKind::Rca => &self.rca,
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! A dry run as text for a terminal.
+
+use std::fmt::Write as _;
+
+use crate::policy::units::format_duration;
+use crate::template::values::format_number;
+use shared_types::Decision;
+use shared_types::decision::{GateProgress, MetricVerdict};
+use std::time::Duration;
+
+use super::plan::Plan;
+
+const HEADINGS: [&str; 6] = ["metric", "observed", "threshold", "of it", "verdict", "if violated"];
+
+/// Each decision with its metrics and what the reporter would do.
+#[must_use]
+pub fn render(decisions: &[Decision], plans: &[Plan]) -> String {
+    let mut text = String::new();
+    for (index, decision) in decisions.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        decision_text(&mut text, decision);
+        if let Some(plan) = plans.get(index) {
+            plan_text(&mut text, plan);
+        }
+    }
+    text
+}
+
+fn decision_text(text: &mut String, decision: &Decision) {
+    let Decision { target, phase, window, verdict, .. } = decision;
+    let _ = writeln!(text, "{target}, phase {phase}, {window}: {}", verdict.as_str().to_uppercase());
+    let rows: Vec<[String; 6]> = decision.metrics.iter().map(cells).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([HEADINGS[column].len()]).max().unwrap_or(0)
+    };
+    let widths: [usize; 6] = std::array::from_fn(width);
+    for row in std::iter::once(HEADINGS.map(str::to_owned)).chain(rows) {
+        let line: Vec<String> =
+            std::iter::zip(&row, widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(text, "  {}", line.join("  ").trim_end());
+    }
+    if let Some(gate) = &decision.gate {
+        let _ = writeln!(text, "  gate: {}", gate_text(gate));
+    }
+}
+
+fn cells(metric: &MetricVerdict) -> [String; 6] {
+    let with_unit = |value: Option<f64>| match value {
+        None => "-".to_owned(),
+        value if metric.unit.is_empty() => format_number(value),
+        value => format!("{} {}", format_number(value), metric.unit),
+    };
+    [
+        metric.metric.clone(),
+        with_unit(metric.observed),
+        with_unit(Some(metric.threshold)),
+        metric.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0)),
+        metric.verdict.as_str().to_owned(),
+        format!("{:?}", metric.on_violation).to_lowercase(),
+    ]
+}
+
+fn gate_text(gate: &GateProgress) -> String {
+    let reached = match (gate.needed_batches, gate.needed_ms) {
+        (Some(needed), _) => format!("{} of {needed} compliant batches in a row", gate.compliant_batches),
+        (None, Some(needed)) => {
+            let [reached, needed] =
+                [gate.compliant_ms, needed].map(|millis| format_duration(Duration::from_millis(millis)));
+            format!("{reached} of {needed} compliant")
+        }
+        (None, None) => "nothing is asked".to_owned(),
+    };
+    let broken = gate.broken_by.as_ref().map(|broken| format!("; last broken by {}", broken.window));
+    format!("{reached}{}", broken.unwrap_or_default())
+}
+
+fn plan_text(text: &mut String, plan: &Plan) {
+    let _ = writeln!(text, "  the reporter would:");
+    for step in &plan.steps {
+        let _ = writeln!(text, "    - {step}");
+    }
+    for message in &plan.messages {
+        let _ = writeln!(text, "    - write to {}: {}", message.channel, message.text);
+    }
+}

@@ -1,0 +1,38 @@
+//! The ports that effects are done through: what a vendor module or an executor implements. Each makes one attempt and
+//! says what came of it; retrying is the outbox's business.
+
+use async_trait::async_trait;
+use domain::effects::{
+    CheckPageAcknowledged, PostSlackMessage, ResolvePage, RunTransition, SetPagePriority, TellSlackUser,
+    TriggerPage,
+};
+use service_kit::outbox::Outcome;
+
+/// Slack. Not configured: `Done` with `{"logged": true}` (NO-6).
+#[async_trait]
+pub trait Messenger: Send + Sync {
+    /// One attempt. `thread` is the `ts` of the incident's first message in this channel. `resend` marks
+    /// that an earlier attempt's outcome is unknown. `Done` carries `{"ts": …, "channel": …}` where the API
+    /// gives them.
+    async fn post(&self, message: &PostSlackMessage, thread: Option<&str>, resend: bool) -> Outcome;
+    /// One attempt to answer somebody where only they see it.
+    async fn tell(&self, it: &TellSlackUser) -> Outcome;
+}
+
+/// PagerDuty. Not configured: `Done` with `{"logged": true}` (NO-6).
+#[async_trait]
+pub trait Pager: Send + Sync {
+    async fn trigger(&self, page: &TriggerPage) -> Outcome;
+    async fn set_priority(&self, priority: &SetPagePriority) -> Outcome;
+    async fn resolve(&self, page: &ResolvePage) -> Outcome;
+    /// `Done` carries [`PageAcknowledgement`] as JSON, or null when there is none or no token.
+    async fn acknowledged(&self, page: &CheckPageAcknowledged) -> Outcome;
+}
+
+/// Runs transitions.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// One attempt: the command, then the read-back. `Done` carries [`CommandReport`] and is only said when
+    /// both succeeded; `Failed`'s reason ends with the tail of the output.
+    async fn run(&self, transition: &RunTransition) -> Outcome;
+}
