@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector_svc::state::PAUSE_MAX;
-use rand::Rng as _;
+use rand::RngExt as _;
 use reporter_svc::effect::PageAcknowledgement;
 use reporter_svc::machine::evidence::is_complete;
 use reporter_svc::machine::{Incident, Stage, TargetState};

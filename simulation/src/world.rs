@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use analyzer_svc::store::AnalyzerStore as _;
 use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use reporter_svc::store::{SharedStore, SqlStore};
 use service_kit::auth::Access;
 use service_kit::clock::Clock as _;
