@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::http;
-use rand::Rng as _;
+use rand::RngExt as _;
 use reqwest::Request;
 use reqwest::header::HeaderMap;
 use service_kit::client::{Lost, Reply, Transport};

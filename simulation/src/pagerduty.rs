@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Request};
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use domain::effects::PageAcknowledgement;
 use domain::policy::TargetPolicy;
 use domain::rollout::evidence::is_complete;
 use domain::rollout::{Incident, Stage, TargetState};
-use rand::Rng as _;
+use rand::RngExt as _;
 use reporter_svc::store::{IncidentFilter, SharedStore};
 use serde_json::{Value, json};
 use service_kit::client::Neighbour;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use shared_types::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;

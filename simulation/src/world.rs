@@ -10,7 +10,7 @@ use analyzer_svc::store::AnalyzerStore as _;
 use domain::policy::{AdvanceCondition, Policy, SourcePolicy};
 use domain::template::Templates;
 use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use reporter_svc::store::{SharedStore, SqlStore};
 use service_kit::auth::Access;
 use service_kit::clock::Clock as _;

@@ -64,7 +64,7 @@ impl Zone {
     /// # Errors
     /// It lies beyond the years that can be told.
     pub fn day(&self, date: Date) -> Result<Day, jiff::Error> {
-        let start = |date: Date| date.to_zoned(self.zone.clone()).map(|it| moment(&it));
+        let start = |date: Date| date.to_zoned_datetime(self.zone.clone()).map(|it| moment(&it));
         let window = Window { start: start(date)?, end: start(date.tomorrow()?)? };
         Ok(Day { date, window, zone: self.clone() })
     }
@@ -76,7 +76,8 @@ impl Zone {
     /// As [`Self::day`].
     pub fn newest_due(&self, at: Time, now: Timestamp) -> Result<DueReport, jiff::Error> {
         let today = self.date_of(now);
-        let due_on = |date: Date| date.to_datetime(at).to_zoned(self.zone.clone()).map(|it| moment(&it));
+        let due_on =
+            |date: Date| date.to_datetime(at).to_zoned_datetime(self.zone.clone()).map(|it| moment(&it));
         let (date, due_at) = match due_on(today)? {
             due if due <= now => (today, due),
             _ => (today.yesterday()?, due_on(today.yesterday()?)?),
@@ -84,12 +85,12 @@ impl Zone {
         Ok(DueReport { day: self.day(date.checked_sub(1.day())?)?, due_at })
     }
 
-    fn local(&self, moment: Timestamp) -> jiff::Zoned {
-        moment.to_jiff().to_zoned(self.zone.clone())
+    fn local(&self, moment: Timestamp) -> jiff::ZonedDateTime {
+        moment.to_jiff().to_zoned_datetime(self.zone.clone())
     }
 }
 
-fn moment(zoned: &jiff::Zoned) -> Timestamp {
+fn moment(zoned: &jiff::ZonedDateTime) -> Timestamp {
     Timestamp::from_millis(zoned.timestamp().as_millisecond())
 }
 

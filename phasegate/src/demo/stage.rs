@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rand::Rng;
+use rand::RngExt;
 use service_kit::config::http_url;
 use tokio::process::Command;
 use vendor_doubles::{PagerDutyDouble, SlackDouble};
