@@ -1,19 +1,17 @@
 //! The fuzz targets in the ordinary tests: the whole corpus, and a short seeded run of mutations of it, bounded in
-//! number. A failure names target, seed and input; the long form is in `fuzz/`.
-
-mod targets;
+//! number. A failure names target, seed and input; the long form is `run` beside the corpus.
 
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use targets::TARGETS;
+use phasegate_fuzz::TARGETS;
 
 /// Mutations of each target's corpus. `PHASEGATE_FUZZ_MUTATIONS` sets another number.
 const MUTATIONS: u64 = 150;
 
 fn corpus(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();

@@ -37,7 +37,7 @@ fn every_planted_defect_is_caught_and_the_table_says_by_what() {
     let escaped: Vec<Defect> = rows.iter().filter(|(_, _, escaped)| *escaped).map(|(it, _, _)| *it).collect();
     let table: Vec<&str> = rows.iter().map(|(_, row, _)| row.as_str()).collect();
     assert!(escaped.is_empty(), "not caught: {escaped:?}\n{}", table.join("\n"));
-    let document = include_str!("../../docs/reliability.md");
+    let document = include_str!("../../../docs/reliability.md");
     let missing: Vec<&&str> = table.iter().filter(|row| !document.contains(**row)).collect();
     assert!(missing.is_empty(), "docs/reliability.md lacks {missing:#?}\nthe table is\n{}", table.join("\n"));
 }

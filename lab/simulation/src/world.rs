@@ -96,7 +96,7 @@ impl Setting {
     /// When the tree is not where it was built, or there is no temporary folder.
     #[must_use]
     pub fn new() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let policies = policies(&root);
         let templates = reporter_svc::service::templates(&policies[0], &root);
         let memory = Path::new("/dev/shm");

@@ -93,7 +93,7 @@ async fn collect(file: &Path, threads: usize) -> anyhow::Result<u64> {
 
 /// The shipped target.
 fn whole_policy() -> anyhow::Result<Policy> {
-    Ok(Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml"))?)
+    Ok(Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml"))?)
 }
 
 pub(crate) fn autosave() -> anyhow::Result<(TargetName, TargetPolicy)> {

@@ -1,4 +1,4 @@
-//! `cargo run --profile nightly -p phasegate-simulation -- --seeds 10000`: the long form of the simulation.
+//! In `lab/`, `cargo run --profile nightly -p phasegate-simulation -- --seeds 10000`: the long form of the simulation.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! What is fuzzed: one plain function a kind of input, which panics when something does not hold. The corpus replay of
-//! the ordinary tests and the long runs of `fuzz/` call the same functions.
+//! What is fuzzed: one plain function a kind of input, which panics when something does not hold. The corpus replay
+//! and the long runs call the same functions.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -26,10 +26,10 @@ use utoipa::openapi::{InfoBuilder, OpenApi, PathsBuilder};
 const BODY_LIMIT: usize = 64 << 10;
 
 /// What a target is called, and what it does with an input.
-pub(crate) type Target = (&'static str, fn(&[u8]));
+pub type Target = (&'static str, fn(&[u8]));
 
 /// The targets by name.
-pub(crate) const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 9] = [
     ("telemetry", telemetry),
     ("push", push),
     ("batch", |bytes| request("/v1/batch", bytes)),
@@ -56,7 +56,7 @@ fn specs() -> &'static EventSpecs {
 }
 
 /// Lines of telemetry: every line is an event, malformed or blank; what is counted is a number (TE-1, TE-2).
-pub(crate) fn telemetry(bytes: &[u8]) {
+pub fn telemetry(bytes: &[u8]) {
     let records = Records::of_lines(bytes, specs());
     hold(&records);
     assert!(records.lines <= bytes.len() as u64);
@@ -80,7 +80,7 @@ fn hold(records: &Records) {
 }
 
 /// A push as it comes over HTTP: the first byte says how it is packed, the rest is the body.
-pub(crate) fn push(bytes: &[u8]) {
+pub fn push(bytes: &[u8]) {
     let Some((packing, body)) = bytes.split_first() else { return };
     let mut request = Request::post("/v1/push").body(Body::from(body.to_vec())).expect("a request");
     let encoding = match packing % 3 {
@@ -176,7 +176,7 @@ fn survives<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std:
 }
 
 /// A policy is taken, or refused in one line (PO-1).
-pub(crate) fn policy(bytes: &[u8]) {
+pub fn policy(bytes: &[u8]) {
     match Policy::parse_bytes(bytes, "policy.yaml") {
         Err(error) => {
             let text = error.to_string();
@@ -194,7 +194,7 @@ pub(crate) fn policy(bytes: &[u8]) {
 }
 
 /// A text is refused when it is loaded, or renders whole (NO-2).
-pub(crate) fn template(bytes: &[u8]) {
+pub fn template(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for kind in TemplateKind::ALL {
         let notifications = &shipped().notifications;
@@ -215,7 +215,7 @@ pub(crate) fn template(bytes: &[u8]) {
 
 /// A webhook of PagerDuty's: the first line is the header, the rest the body. Nothing passes but what was signed with
 /// the secret, and what passes is read to words that may stand in a log (ES-3).
-pub(crate) fn pagerduty(bytes: &[u8]) {
+pub fn pagerduty(bytes: &[u8]) {
     let Some((Ok(header), body)) = first_line(bytes) else { return };
     let secret = "fuzz".into();
     if let Ok(text) = std::str::from_utf8(body) {
@@ -238,7 +238,7 @@ pub(crate) fn pagerduty(bytes: &[u8]) {
 }
 
 /// A press of a button in Slack: the first line is the time, the second the signature, the rest the body.
-pub(crate) fn slack(bytes: &[u8]) {
+pub fn slack(bytes: &[u8]) {
     let Some((Ok(time), rest)) = first_line(bytes) else { return };
     let Some((Ok(signature), body)) = first_line(rest) else { return };
     let inbound = SlackInbound { signing_secret: "fuzz".into(), users: SlackUsers::default() };

@@ -121,7 +121,7 @@ async fn parse_only(State(specs): State<Arc<EventSpecs>>, Body(body): Body) -> (
 }
 
 fn common(directory: &std::path::Path, address: SocketAddr) -> anyhow::Result<CommonConfig> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml");
     let mut policy = Policy::load(&path)?;
     policy.targets.values_mut().for_each(|target| target.collection.source = SourcePolicy::Http);
     let url = service_kit::config::http_url(&format!("http://{address}")).map_err(anyhow::Error::msg)?;

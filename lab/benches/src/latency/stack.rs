@@ -59,7 +59,7 @@ impl Stack {
         let (collector_at, collector) = listen().await?;
         let (analyzer_at, analyzer) = listen().await?;
         let (reporter_at, reporter) = listen().await?;
-        let policy_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml");
+        let policy_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml");
         let policy = Arc::new(policy(&policy_path, targets)?);
         let common = |service| CommonConfig {
             service,
@@ -121,7 +121,7 @@ fn policy(path: &Path, targets: usize) -> anyhow::Result<Policy> {
     target.collection.delayed_after = Duration::from_secs(60 * 24 * 3600);
     target.evidence.clear();
     target.transitions.budget.automatic_rollbacks = u64::MAX;
-    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(&target.notifications.templates);
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&target.notifications.templates);
     target.notifications.templates = templates.display().to_string();
     let name = |number| TargetName::parse(&format!("autosave-{number}"));
     for number in 0..targets.max(1) {
