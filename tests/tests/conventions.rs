@@ -114,6 +114,7 @@ fn sql_stands_only_in_stores_and_migrations() {
         "analyzer-svc/src",
         "reporter-svc/src",
         "phasegate/src",
+        "demo/src",
     ] {
         for source in sources_below(member).into_iter().filter(|source| !is_test(source)) {
             let inside = source.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();

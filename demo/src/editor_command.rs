@@ -3,17 +3,18 @@
 //! Prints its calibration as one JSON line when it is ready, and ends when its standard input does, so that
 //! it cannot outlive the demo.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::demo::editor::{Editor, EditorDirs, calibrate};
-use crate::exit::Exit;
-use crate::input::when_input_ends;
+use service_kit::shutdown::when_input_ends;
+
+use crate::editor::{Editor, EditorDirs, calibrate};
 
 /// Run the demo's editor (started by `demo`)
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub struct EditorArgs {
     /// Directory of flag, documents and telemetry
     #[arg(long)]
     dir: PathBuf,
@@ -22,18 +23,21 @@ pub(crate) struct Args {
     users: u64,
 }
 
-impl Args {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
+impl EditorArgs {
+    /// Until standard input ends.
+    ///
+    /// # Errors
+    /// A directory or file that cannot be written.
+    pub fn run(self) -> anyhow::Result<()> {
         let dirs = EditorDirs::under(&self.dir);
         let tuning = calibrate(&dirs, self.users)?;
         let ready = serde_json::to_string(&tuning)?;
         let editor = Editor::start(&dirs, tuning)?;
-        crate::output::print(&ready)?;
+        writeln!(std::io::stdout(), "{ready}")?;
         let input_ended = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&input_ended);
         when_input_ends(move || ended.store(true, Ordering::SeqCst));
         editor.follow_flag(|| input_ended.load(Ordering::SeqCst))?;
-        editor.stop()?;
-        Ok(Exit::Ok)
+        editor.stop()
     }
 }

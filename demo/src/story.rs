@@ -6,7 +6,7 @@ use shared_types::incident::Incident;
 
 use super::policy::TARGET;
 use super::screen::Screen;
-use crate::services::Running;
+use super::stage::Running;
 
 /// Each hop with its time, counted from the end of the window that violated.
 pub(super) fn incident(screen: &Screen, incident: &Incident) {

@@ -5,6 +5,8 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
+use service_kit::client::Neighbour;
+use service_kit::template::values::format_number;
 use shared_types::incident::Incident;
 use shared_types::rollout::Rollout;
 use shared_types::{Decision, Page, Verdict};
@@ -12,14 +14,12 @@ use vendor_doubles::{PagerDutyDouble, SlackDouble};
 
 use super::policy::TARGET;
 use super::screen::{Screen, Tone};
-use crate::api::Api;
-use crate::view;
 
 /// What has been shown already.
 pub(super) struct Observer<'d> {
     screen: &'d Screen,
-    analyzer: &'d Api,
-    reporter: &'d Api,
+    analyzer: &'d Neighbour,
+    reporter: &'d Neighbour,
     slack: &'d SlackDouble,
     pagerduty: &'d PagerDutyDouble,
     decisions: HashSet<uuid::Uuid>,
@@ -38,7 +38,7 @@ pub(super) struct Seen {
 impl<'d> Observer<'d> {
     pub(super) fn new(
         screen: &'d Screen,
-        (analyzer, reporter): (&'d Api, &'d Api),
+        (analyzer, reporter): (&'d Neighbour, &'d Neighbour),
         (slack, pagerduty): (&'d SlackDouble, &'d PagerDutyDouble),
     ) -> Self {
         let decisions = HashSet::new();
@@ -47,7 +47,7 @@ impl<'d> Observer<'d> {
 
     /// Looks once and tells what is new.
     pub(super) async fn look(&mut self) -> anyhow::Result<Seen> {
-        let rollout: Rollout = self.reporter.get(&format!("/v1/rollouts/{TARGET}")).await?;
+        let rollout: Rollout = self.reporter.get_json(&format!("/v1/rollouts/{TARGET}")).await?;
         self.tell_decisions(&rollout).await?;
         let incidents = incidents(self.reporter).await?;
         self.tell_timeline(&incidents);
@@ -57,7 +57,7 @@ impl<'d> Observer<'d> {
 
     async fn tell_decisions(&mut self, rollout: &Rollout) -> anyhow::Result<()> {
         let path = format!("/v1/decisions?target={TARGET}&limit=20");
-        let page: Page<Decision> = self.analyzer.get(&path).await?;
+        let page: Page<Decision> = self.analyzer.get_json(&path).await?;
         for decision in page.items.iter().rev() {
             if self.decisions.insert(decision.decision_id) {
                 // Decided after the next epoch began: the window spans the move and is not gated (PH-8).
@@ -100,20 +100,20 @@ impl<'d> Observer<'d> {
 }
 
 /// All incidents, whole, newest first.
-pub(super) async fn incidents(reporter: &Api) -> anyhow::Result<Vec<Incident>> {
+pub(super) async fn incidents(reporter: &Neighbour) -> anyhow::Result<Vec<Incident>> {
     let path = format!("/v1/incidents?target={TARGET}&limit=20");
-    let page: Page<serde_json::Value> = reporter.get(&path).await?;
+    let page: Page<serde_json::Value> = reporter.get_json(&path).await?;
     let mut incidents = Vec::new();
     for item in page.items {
         let id = item["id"].as_str().context("an incident without an id")?;
-        incidents.push(reporter.get(&format!("/v1/incidents/{id}")).await?);
+        incidents.push(reporter.get_json(&format!("/v1/incidents/{id}")).await?);
     }
     Ok(incidents)
 }
 
 /// Rollback commands that the executor finished, by its own record.
-pub(super) async fn rollbacks_done(reporter: &Api) -> anyhow::Result<usize> {
-    let page: Page<serde_json::Value> = reporter.get("/v1/effects?kind=RunTransition&limit=100").await?;
+pub(super) async fn rollbacks_done(reporter: &Neighbour) -> anyhow::Result<usize> {
+    let page: Page<serde_json::Value> = reporter.get_json("/v1/effects?kind=RunTransition&limit=100").await?;
     let done = |effect: &&serde_json::Value| {
         effect["kind"] == "RunTransition"
             && effect["state"] == "done"
@@ -136,8 +136,8 @@ fn decision_line(decision: &Decision) -> String {
     let time = |at: shared_types::Timestamp| at.to_jiff().strftime("%H:%M:%S").to_string();
     let value = |metric: &str, name: &str| {
         let found = decision.metrics.iter().find(|judged| judged.metric == metric)?;
-        let observed = found.observed.map_or("–".to_owned(), view::rounded);
-        Some(format!("  {name} {observed} {} (≤ {})", found.unit, view::rounded(found.threshold)))
+        let observed = found.observed.map_or("–".to_owned(), |it| format_number(Some(it)));
+        Some(format!("  {name} {observed} {} (≤ {})", found.unit, format_number(Some(found.threshold))))
     };
     let mut text = format!(
         "{} {}–{}  {:<9}",

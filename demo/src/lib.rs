@@ -6,7 +6,9 @@
 
 mod checks;
 mod child;
-pub(crate) mod editor;
+mod editor;
+mod editor_command;
+mod flag_command;
 mod observer;
 mod policy;
 mod screen;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use service_kit::client::Neighbour;
 use shared_types::incident::IncidentState;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +29,9 @@ use self::observer::{Observer, Seen};
 use self::policy::TARGET;
 use self::screen::{Screen, Tone};
 use self::stage::Stage;
-use crate::exit::{Exit, error};
+
+pub use self::editor_command::EditorArgs;
+pub use self::flag_command::FlagArgs;
 
 /// The whole demo takes no longer than this, `--keep` aside.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -34,31 +39,50 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What the command line says.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
-    pub(crate) keep: bool,
+pub struct Options {
+    pub keep: bool,
     /// None: a new directory for temporary files.
-    pub(crate) data_dir: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
 }
 
-/// Runs the demo from beginning to end.
-pub(crate) async fn run(options: &Options) -> anyhow::Result<Exit> {
+/// Why the demo did not show what it promises, though everything could be started.
+#[derive(Debug)]
+pub struct NotShown(String);
+
+impl std::fmt::Display for NotShown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotShown {}
+
+fn not_shown(why: impl Into<String>) -> anyhow::Error {
+    NotShown(why.into()).into()
+}
+
+/// Runs the demo from beginning to end. It starts the program it runs in again, as `up`, `demo-editor` and `demo-flag`.
+///
+/// # Errors
+/// [`NotShown`], or what kept its processes from starting.
+pub async fn run(options: &Options) -> anyhow::Result<()> {
     let interrupted = service_kit::shutdown::on_signals()?;
     let screen = Screen::new();
     screen.heading("phasegate demo: a real editor, a regression that only many users see, a guarded rollout");
     screen.text("");
     let mut stage = tokio::select! {
         stage = Stage::set_up(&screen, options.data_dir.as_deref()) => stage?,
-        () = interrupted.cancelled() => return Err(error(Exit::Refused, "interrupted")),
+        () = interrupted.cancelled() => return Err(not_shown("interrupted")),
     };
     let outcome = tokio::select! {
         outcome = tokio::time::timeout(LIMIT, play(&screen, &mut stage)) => {
-            outcome.unwrap_or_else(|_| Err(error(Exit::Refused, format!("not over after {LIMIT:?}"))))
+            outcome.unwrap_or_else(|_| Err(not_shown(format!("not over after {LIMIT:?}"))))
         }
-        () = interrupted.cancelled() => Err(error(Exit::Refused, "interrupted")),
+        () = interrupted.cancelled() => Err(not_shown("interrupted")),
     };
     if interrupted.is_cancelled() {
         stage.tear_down(false).await;
-        return Err(error(Exit::Refused, "interrupted"));
+        return Err(not_shown("interrupted"));
     }
     let ended = tell_the_end(&screen, &stage, outcome, options.keep).await;
     if options.keep {
@@ -76,8 +100,7 @@ async fn play(screen: &Screen, stage: &mut Stage) -> anyhow::Result<()> {
     let mut observer = Observer::new(screen, (&stage.analyzer, &reporter), (&stage.slack, &stage.pagerduty));
     let mut alive = Alive(&mut stage.editor, &mut stage.services);
 
-    let nothing = serde_json::json!({});
-    let _: serde_json::Value = reporter.post(&format!("/v1/rollouts/{TARGET}/start"), &nothing).await?;
+    act(&reporter, &format!("/v1/rollouts/{TARGET}/start")).await?;
     screen.line(Tone::Heading, "rollout", &format!("off → A: the new merge for 5 % of the users ({in_a})"));
     wait(&mut observer, &mut alive, "phase A's gate was not satisfied", |seen| {
         let satisfied = seen.rollout.gate.as_ref().is_some_and(|gate| gate.satisfied);
@@ -85,7 +108,7 @@ async fn play(screen: &Screen, stage: &mut Stage) -> anyhow::Result<()> {
     })
     .await?;
 
-    let _: serde_json::Value = reporter.post(&format!("/v1/rollouts/{TARGET}/promotions"), &nothing).await?;
+    act(&reporter, &format!("/v1/rollouts/{TARGET}/promotions")).await?;
     screen.line(Tone::Heading, "rollout", &format!("A → B: now for 30 % ({in_b})"));
     wait(&mut observer, &mut alive, "no violation was seen in phase B", |seen| {
         Ok(!seen.incidents.is_empty())
@@ -102,12 +125,19 @@ async fn play(screen: &Screen, stage: &mut Stage) -> anyhow::Result<()> {
     );
     wait(&mut observer, &mut alive, "the recovery was not confirmed", |seen| {
         if seen.rollout.phase.is_off() {
-            return Err(error(Exit::Refused, "the recovery watch failed: rolled back to off"));
+            return Err(not_shown("the recovery watch failed: rolled back to off"));
         }
         Ok(seen.incidents.iter().all(|incident| incident.state != IncidentState::Open))
     })
     .await?;
     screen.line(Tone::Good, "rollout", "recovered");
+    Ok(())
+}
+
+/// Posts under an idempotency key of its own, so that a repeat on the way is not a second act.
+async fn act(reporter: &Neighbour, path: &str) -> anyhow::Result<()> {
+    let key = uuid::Uuid::now_v7().to_string();
+    let _: serde_json::Value = reporter.post_json_once(path, &serde_json::json!({}), &key).await?;
     Ok(())
 }
 
@@ -131,7 +161,7 @@ async fn wait(
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    tokio::time::timeout(LIMIT / 2, looks).await.unwrap_or_else(|_| Err(error(Exit::Refused, otherwise)))
+    tokio::time::timeout(LIMIT / 2, looks).await.unwrap_or_else(|_| Err(not_shown(otherwise)))
 }
 
 /// Story, verdict, and where to look.
@@ -140,7 +170,7 @@ async fn tell_the_end(
     stage: &Stage,
     outcome: anyhow::Result<()>,
     keeps: bool,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<()> {
     let facts = gather(stage).await;
     if let Ok(gathered) = &facts {
         gathered.incidents.iter().for_each(|incident| story::incident(screen, incident));
@@ -154,16 +184,13 @@ async fn tell_the_end(
     screen.text("");
     if missing.is_empty() {
         screen.line(Tone::Good, "", "One rollback, and the recovery is confirmed.");
-        return Ok(Exit::Ok);
+        return Ok(());
     }
-    Err(error(
-        Exit::Refused,
-        format!(
-            "the demo did not show what it promises:\n  - {}\nIts limits are measured at the start: on a machine that \
-             got busier since, phase A breaks them too. Try again when it is calmer.",
-            missing.join("\n  - ")
-        ),
-    ))
+    Err(not_shown(format!(
+        "the demo did not show what it promises:\n  - {}\nIts limits are measured at the start: on a machine that got \
+         busier since, phase A breaks them too. Try again when it is calmer.",
+        missing.join("\n  - ")
+    )))
 }
 
 /// What the checks look at, owned.

@@ -18,12 +18,12 @@ pub(super) const WATCH: Duration = Duration::from_secs(12);
 pub(super) const CADENCE: Duration = Duration::from_secs(3);
 
 const TEMPLATES: [(&str, &str); 6] = [
-    ("autosave-ok.txt", include_str!("../../../templates/alerts/autosave-ok.txt")),
-    ("autosave-warn.txt", include_str!("../../../templates/alerts/autosave-warn.txt")),
-    ("autosave-incident.txt", include_str!("../../../templates/alerts/autosave-incident.txt")),
-    ("autosave-rollback.txt", include_str!("../../../templates/alerts/autosave-rollback.txt")),
-    ("rollback.md", include_str!("../../../templates/alerts/rollback.md")),
-    ("rca.md", include_str!("../../../templates/alerts/rca.md")),
+    ("autosave-ok.txt", include_str!("../../templates/alerts/autosave-ok.txt")),
+    ("autosave-warn.txt", include_str!("../../templates/alerts/autosave-warn.txt")),
+    ("autosave-incident.txt", include_str!("../../templates/alerts/autosave-incident.txt")),
+    ("autosave-rollback.txt", include_str!("../../templates/alerts/autosave-rollback.txt")),
+    ("rollback.md", include_str!("../../templates/alerts/rollback.md")),
+    ("rca.md", include_str!("../../templates/alerts/rca.md")),
 ];
 
 /// Audience of every phase, in percent.

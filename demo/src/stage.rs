@@ -1,10 +1,13 @@
 //! What the demo plays on: a directory, the editor, the vendors' doubles, the services.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use rand::Rng;
+use service_kit::client::Neighbour;
 use service_kit::config::http_url;
+use service_kit::template::values::format_number;
 use tokio::process::Command;
 use vendor_doubles::{PagerDutyDouble, SlackDouble};
 
@@ -14,8 +17,16 @@ use super::editor::flag::FlagDir;
 use super::editor::tuning::Tuning;
 use super::policy;
 use super::screen::{Screen, Tone};
-use crate::api::Api;
-use crate::services::Running;
+
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the services are, as `phasegate up --output json` says it.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Running {
+    pub(super) collector: String,
+    pub(super) analyzer: String,
+    pub(super) reporter: String,
+}
 
 /// Everything that runs, and where it is.
 pub(super) struct Stage {
@@ -27,8 +38,8 @@ pub(super) struct Stage {
     pub(super) slack: SlackDouble,
     pub(super) pagerduty: PagerDutyDouble,
     pub(super) urls: Running,
-    pub(super) analyzer: Api,
-    pub(super) reporter: Api,
+    pub(super) analyzer: Neighbour,
+    pub(super) reporter: Neighbour,
 }
 
 impl Stage {
@@ -67,8 +78,9 @@ impl Stage {
     }
 }
 
-fn api(url: &str) -> anyhow::Result<Api> {
-    Api::new(http_url(url).map_err(anyhow::Error::msg)?, None)
+fn api(url: &str) -> anyhow::Result<Neighbour> {
+    let url = http_url(url).map_err(anyhow::Error::msg)?;
+    Ok(Neighbour::new(url, None, CALL_TIMEOUT)?)
 }
 
 fn make_root(data_dir: Option<&Path>) -> anyhow::Result<PathBuf> {
@@ -82,13 +94,13 @@ fn make_root(data_dir: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 fn describe(tuning: &Tuning) -> String {
-    let seconds = |millis: u64| crate::view::rounded(std::time::Duration::from_millis(millis).as_secs_f64());
+    let seconds = |millis: u64| format_number(Some(Duration::from_millis(millis).as_secs_f64()));
     format!(
         "{} people at work; a quiet save takes {} ms (p95) on this machine\n\
          so the demo's policy asks for p95 ≤ {} s in A and ≤ {} s in B; a save waits {} s for the merge lock\n\
          only saves of users inside the flag's audience are the feature's telemetry",
         tuning.users,
-        crate::view::rounded(tuning.quiet_p95_ms),
+        format_number(Some(tuning.quiet_p95_ms)),
         seconds(tuning.limit_a_ms),
         seconds(tuning.limit_b_ms),
         seconds(tuning.lock_patience_ms),
