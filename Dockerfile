@@ -18,7 +18,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --profile "${PROFILE}" --bins \
+    cargo build --locked --profile "${PROFILE}" --bins --no-default-features \
         -p collector-svc -p analyzer-svc -p reporter-svc -p phasegate \
     && mkdir -p /out/bin /out/data \
     && for binary in collector-svc analyzer-svc reporter-svc phasegate; do \

@@ -1,4 +1,4 @@
-//! The `phasegate` command line: the three services in one process, the demo, and the operator's commands.
+//! The `phasegate` command line: the three services in one process and the operator's commands.
 //!
 //! One file a subcommand under `command/`; `exit` holds the exit statuses, `api` speaks to the services.
 
@@ -8,12 +8,10 @@ pub(crate) mod audit_view;
 pub(crate) mod backtest;
 pub(crate) mod bundle;
 pub(crate) mod command;
-pub(crate) mod demo;
 pub(crate) mod exit;
 pub(crate) mod explained;
 mod github;
 pub(crate) mod incident_view;
-pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod services;
 pub(crate) mod usage;

@@ -13,7 +13,7 @@ pub(crate) struct Listeners {
 }
 
 /// Where the services are.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Running {
     pub(crate) collector: String,
     pub(crate) analyzer: String,

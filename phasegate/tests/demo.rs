@@ -1,4 +1,5 @@
 //! The demo, as README shows it. A test program of its own, so that nothing else runs beside it.
+#![cfg(feature = "demo")]
 
 #[allow(dead_code, reason = "each test program uses its part")]
 mod support;

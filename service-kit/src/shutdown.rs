@@ -1,6 +1,7 @@
-//! SIGTERM and SIGINT ask for a graceful stop; the second one ends the process at once.
+//! SIGTERM and SIGINT ask for a graceful stop; the second one ends the process at once. A process that another one started
+//! ends when its standard input does, if it was asked to: that closes with whoever held the other end, however that one ended.
 
-use std::io;
+use std::io::{self, Read};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -33,4 +34,14 @@ pub fn on_signals() -> io::Result<CancellationToken> {
         }
     });
     Ok(token)
+}
+
+/// Calls `then`, from a thread of its own, once standard input has ended.
+pub fn when_input_ends(then: impl FnOnce() + Send + 'static) {
+    std::thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        let mut buffer = [0; 256];
+        while input.read(&mut buffer).is_ok_and(|read| read > 0) {}
+        then();
+    });
 }

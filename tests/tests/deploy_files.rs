@@ -143,6 +143,35 @@ fn the_build_uses_a_compiler_and_a_profile_that_the_workspace_has() {
     assert!(manifest.contains(&format!("[profile.{profile}]")), "no profile {profile}");
 }
 
+/// The packages that `phasegate` is made of, with these features.
+fn parts_of_phasegate(features: &[&str]) -> String {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([
+        "tree",
+        "--package",
+        "phasegate",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--offline",
+        "--locked",
+    ]);
+    let output = cargo.args(features).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn the_images_leave_the_demo_and_its_doubles_of_vendors_out() {
+    let stages = stages();
+    assert!(stages["build"].all("RUN").any(|run| run.contains("--no-default-features")));
+    let (shipped, whole) = (parts_of_phasegate(&["--no-default-features"]), parts_of_phasegate(&[]));
+    for part in ["phasegate-demo v", "vendor-doubles v"] {
+        assert!(whole.contains(part) && !shipped.contains(part), "{part}:\n{shipped}");
+    }
+}
+
 /// Keys of the Compose specification, as far as they are of use here; a misspelt key is one that is not.
 const TOP_KEYS: &[&str] = &["name", "services", "volumes", "secrets"];
 const SERVICE_KEYS: &[&str] = &[

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::demo::Options;
-use crate::exit::Exit;
+use crate::exit::{Exit, error};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,7 +26,26 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        let options = Options { keep: self.keep, data_dir: self.data_dir };
-        super::block_on(async { crate::demo::run(&options).await })
+        play(self.keep, self.data_dir)
     }
+}
+
+#[cfg(feature = "demo")]
+fn play(keep: bool, data_dir: Option<PathBuf>) -> anyhow::Result<Exit> {
+    use phasegate_demo::{NotShown, Options};
+
+    let options = Options { keep, data_dir };
+    match super::block_on(async { phasegate_demo::run(&options).await }) {
+        Ok(()) => Ok(Exit::Ok),
+        Err(cause) if cause.is::<NotShown>() => Err(error(Exit::Refused, cause.to_string())),
+        Err(cause) => Err(cause),
+    }
+}
+
+#[cfg(not(feature = "demo"))]
+fn play(_keep: bool, _data_dir: Option<PathBuf>) -> anyhow::Result<Exit> {
+    Err(error(
+        Exit::Usage,
+        "this build leaves the demo out; `cargo run --release -p phasegate -- demo` has it",
+    ))
 }

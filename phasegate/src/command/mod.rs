@@ -9,8 +9,6 @@ mod collect;
 mod completions;
 mod daily;
 mod demo;
-mod demo_editor;
-mod demo_flag;
 mod evidence;
 mod explain;
 mod freeze;
@@ -97,10 +95,12 @@ enum Command {
     Generate(generate::Args),
     Completions(completions::Args),
     Healthcheck(healthcheck::Args),
+    #[cfg(feature = "demo")]
     #[command(hide = true)]
-    DemoEditor(demo_editor::Args),
+    DemoEditor(phasegate_demo::EditorArgs),
+    #[cfg(feature = "demo")]
     #[command(hide = true)]
-    DemoFlag(demo_flag::Args),
+    DemoFlag(phasegate_demo::FlagArgs),
 }
 
 impl Cli {
@@ -137,8 +137,10 @@ impl Cli {
             Command::Token(args) => args.run(),
             Command::Completions(args) => args.run(),
             Command::Healthcheck(args) => args.run(),
-            Command::DemoEditor(args) => args.run(),
-            Command::DemoFlag(args) => args.run(),
+            #[cfg(feature = "demo")]
+            Command::DemoEditor(args) => args.run().map(|()| Exit::Ok),
+            #[cfg(feature = "demo")]
+            Command::DemoFlag(args) => args.run().map(|()| Exit::Ok),
         }
     }
 }

@@ -21,7 +21,6 @@ use service_kit::{CommonConfig, ServiceName, shutdown};
 use tokio::net::TcpListener;
 
 use crate::exit::{Exit, error};
-use crate::input::when_input_ends;
 use crate::output::OutputArgs;
 use crate::services::{Listeners, Running, Services};
 
@@ -95,7 +94,7 @@ impl Args {
         let stop = shutdown::on_signals()?;
         if self.until_input_ends {
             let stop = stop.clone();
-            when_input_ends(move || stop.cancel());
+            shutdown::when_input_ends(move || stop.cancel());
         }
         super::policy::load(&self.shared.policy)?;
         // The first service's configuration; the others' differ by the name only.

@@ -1,0 +1,182 @@
+//! (b) NDJSON bodies of 1,000 events pushed over HTTP, every 202 committed to SQLite, beside the same handler
+//! that only parses and answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use collector_svc::api::BODY_LIMIT;
+use collector_svc::event::EventSpecs;
+use collector_svc::generate::Generator;
+use collector_svc::records::Records;
+use collector_svc::source::Push;
+use collector_svc::{Config, run};
+use domain::policy::{Policy, SourcePolicy};
+use service_kit::clock::{Clock, ManualClock};
+use service_kit::http::{Body, HttpOptions, Json, Readiness, ServiceParts, serve};
+use service_kit::{CommonConfig, ServiceName};
+use shared_types::Timestamp;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::collector::autosave;
+use crate::measure::{Measured, child, heading, line};
+
+const EVENTS_PER_BODY: u64 = 1000;
+const START: &str = "2026-11-22T10:00:00Z";
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    WithoutStore,
+    Collector,
+}
+
+/// The table.
+pub(crate) fn bench(bodies: usize, connections: usize, runs: usize) -> anyhow::Result<()> {
+    println!(
+        "{bodies} bodies of {EVENTS_PER_BODY} events, {connections} connections, client on the same cores"
+    );
+    heading();
+    let measured = |what: &str| {
+        let (bodies, connections) = (bodies.to_string(), connections.to_string());
+        let arguments = [what, "--bodies", &bodies, "--connections", &connections];
+        child(&arguments.map(str::to_owned), runs)
+    };
+    let (bare, collector) = (measured("push-bare")?, measured("push")?);
+    line("the handler without a store", &bare, &bare);
+    line("collector, every 202 committed to SQLite", &collector, &bare);
+    Ok(())
+}
+
+/// Starts the server, sends the bodies, and stops it again.
+pub(crate) fn measure(bodies: usize, connections: usize, kind: Kind) -> anyhow::Result<Measured> {
+    service_kit::client::install_crypto();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let bodies = generate(bodies)?;
+    runtime.block_on(async {
+        let directory = tempfile::tempdir()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let server = match kind {
+            Kind::Collector => {
+                let config = Config::new(common(directory.path(), address)?);
+                tokio::spawn(run(config, listener, stop.clone()))
+            }
+            Kind::WithoutStore => tokio::spawn(without_store(listener, stop.clone())?),
+        };
+        wait_for(address).await?;
+        let handle = tokio::runtime::Handle::current();
+        let sending = tokio::task::spawn_blocking(move || {
+            Measured::of(|| handle.block_on(send(address, bodies, connections)))
+        });
+        let measured = sending.await??;
+        stop.cancel();
+        server.await??;
+        Ok(measured)
+    })
+}
+
+fn generate(bodies: usize) -> anyhow::Result<Arc<Vec<axum::body::Bytes>>> {
+    let start = Timestamp::parse(START)?;
+    let body = |seed: usize| {
+        let mut generator = Generator::new(EVENTS_PER_BODY, seed as u64, "autosave", start);
+        generator.span = Duration::from_secs(600);
+        let mut text = Vec::new();
+        generator.write(&mut text).map(|_| axum::body::Bytes::from(text))
+    };
+    Ok(Arc::new((0..bodies).map(body).collect::<Result<_, _>>()?))
+}
+
+/// The same layers, the same parse, an answer: nothing is counted or kept.
+fn without_store(
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
+    let specs = Arc::new(EventSpecs::of_metrics(&autosave()?.1.metrics)?);
+    let parts = ServiceParts {
+        service: ServiceName::Collector,
+        router: Router::new().route("/v1/targets/autosave/events", post(parse_only)).with_state(specs),
+        openapi: collector_svc::openapi(),
+        readiness: Readiness::new(),
+        tokens: None,
+        options: HttpOptions { body_limit: BODY_LIMIT, ..HttpOptions::default() },
+    };
+    Ok(serve(parts, listener, stop))
+}
+
+async fn parse_only(State(specs): State<Arc<EventSpecs>>, Body(body): Body) -> (StatusCode, Json<Push>) {
+    let records = tokio::task::spawn_blocking(move || Records::of_body(&body, &specs))
+        .await
+        .map(Result::unwrap_or_default);
+    let accepted = records.map_or(0, |records| records.events.len() as u64);
+    (StatusCode::ACCEPTED, Json(Push { accepted, ..Push::default() }))
+}
+
+fn common(directory: &std::path::Path, address: SocketAddr) -> anyhow::Result<CommonConfig> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml");
+    let mut policy = Policy::load(&path)?;
+    policy.targets.values_mut().for_each(|target| target.collection.source = SourcePolicy::Http);
+    let url = service_kit::config::http_url(&format!("http://{address}")).map_err(anyhow::Error::msg)?;
+    let nobody = service_kit::config::http_url("http://127.0.0.1:9").map_err(anyhow::Error::msg)?;
+    let clock = ManualClock::at(Timestamp::parse(START)?.plus(Duration::from_secs(601)));
+    Ok(CommonConfig {
+        service: ServiceName::Collector,
+        database_url: None,
+        data_dir: directory.to_owned(),
+        policy_path: path,
+        policy: Arc::new(policy),
+        collector_url: url,
+        analyzer_url: nobody.clone(),
+        reporter_url: nobody,
+        tokens: None,
+        service_token: None,
+        clock: Arc::new(clock) as Arc<dyn Clock>,
+    })
+}
+
+async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    for _ in 0..500 {
+        if http.get(format!("http://{address}/healthz")).send().await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("the server does not answer")
+}
+
+/// Sends every body once, and is content with 202 only. Says how many events that were.
+async fn send(
+    address: SocketAddr,
+    bodies: Arc<Vec<axum::body::Bytes>>,
+    connections: usize,
+) -> anyhow::Result<u64> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut senders = Vec::new();
+    for _ in 0..connections.max(1) {
+        let (http, next, bodies) = (http.clone(), Arc::clone(&next), Arc::clone(&bodies));
+        senders.push(tokio::spawn(async move {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(body) = bodies.get(at) else { return anyhow::Ok(()) };
+                let request = http.post(format!("http://{address}/v1/targets/autosave/events"));
+                let response = request.body(body.clone()).send().await?;
+                anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+                response.bytes().await.context("answer")?;
+            }
+        }));
+    }
+    for sender in senders {
+        sender.await??;
+    }
+    Ok(bodies.len() as u64 * EVENTS_PER_BODY)
+}
