@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::planted::{self, Defect};
 use service_kit::policy::{PhasePolicy, Policy, TargetPolicy};
 use service_kit::rules::Rulebook;
 use shared_types::collector_event::CollectorEventKind;
@@ -154,7 +153,7 @@ impl Analyzer {
             // The target is read first: what is read after it can only be newer, and then the commit fails.
             let mut state = self.store.target(&subject.target).await?;
             let receipt = self.store.receipt(&subject.target, subject.window.start).await?;
-            if let Some(receipt) = receipt.filter(|_| !planted::is(Defect::ForgetReceipts)) {
+            if let Some(receipt) = receipt {
                 if receipt.hash == hash {
                     return Ok(Answer::Repeat(self.stored_decision(receipt.decision_id).await?));
                 }

@@ -6,7 +6,6 @@ use shared_types::decision::{Cause, GateProgress, RunBefore};
 use shared_types::{Decision, Timestamp, Verdict, Window};
 use std::time::Duration;
 
-use service_kit::planted::{self, Defect};
 use service_kit::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
 
 use crate::gate::{Basis, Contribution, Judgement, Run, Subject};
@@ -24,7 +23,6 @@ pub fn in_time(window: Window, received_at: Timestamp, delayed_after: Duration) 
 pub fn contribution(judgement: &Judgement, in_time: bool) -> Contribution {
     let breaks = |cause| Contribution::Breaks { cause, metric: judgement.violated.first().cloned() };
     match (judgement.cause, judgement.verdict) {
-        (Cause::CollectionDelayed, _) if planted::is(Defect::SilenceFeeds) => Contribution::Feeds,
         (Cause::CollectionDelayed | Cause::RetryExhausted, _) => breaks(judgement.cause),
         (Cause::Slo, Verdict::Violation) => breaks(Cause::Slo),
         (Cause::Slo, _) if !in_time => breaks(Cause::CollectionDelayed),

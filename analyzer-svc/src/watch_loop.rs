@@ -11,7 +11,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use service_kit::db::Db;
-use service_kit::planted::{self, Defect};
 use service_kit::policy::{Policy, TargetPolicy};
 use shared_types::{Decision, Directive, TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -84,9 +83,6 @@ impl WatchLoop {
         let mut decisions = Vec::new();
         for _ in 0..ROUNDS {
             let now = self.analyzer.now();
-            if planted::is(Defect::DeafWatch) {
-                break;
-            }
             let due: Vec<TargetState> = self.analyzer.store().overdue(now, AT_ONCE).await?;
             let looks = due.into_iter().map(|state| self.look(state, now));
             let looked: Vec<Option<Look>> =

@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use service_kit::outbox::{NewMessage, RetrySchedule};
 use service_kit::placeholder::PlaceholderError;
-use service_kit::planted::{self, Defect};
 use service_kit::policy::TargetPolicy;
 use service_kit::template::Templates;
 use shared_types::{IncidentId, TargetName, Timestamp};
@@ -148,7 +147,6 @@ impl Bench<'_> {
     }
 
     fn post(&mut self, notice: &Notice, channel: String, text: String, after_dashboard: Option<u64>) {
-        let text = if planted::is(Defect::UnfilledText) { format!("{text} {{p95}}") } else { text };
         let id = self.keep(notice, notice.kind.name(), &channel, &text);
         let verb = PostSlackMessage {
             notification: id,
@@ -228,10 +226,7 @@ impl Bench<'_> {
             notification: id,
             incident: incident.clone(),
             target: self.shop.target.clone(),
-            dedup_key: match planted::is(Defect::ChangingDedupKey) {
-                true => format!("{}/{priority}", about.dedup_key()),
-                false => about.dedup_key(),
-            },
+            dedup_key: about.dedup_key(),
             summary: text.plain.lines().next().unwrap_or_default().to_owned(),
             source: format!("phasegate/{}", self.shop.target),
             service: self.shop.policy.paging.service.clone(),

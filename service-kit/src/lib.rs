@@ -10,7 +10,6 @@ pub mod events;
 pub mod http;
 pub mod main_of;
 pub mod outbox;
-pub mod planted;
 pub mod rules;
 pub mod service_name;
 pub mod shutdown;

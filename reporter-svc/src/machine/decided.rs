@@ -1,7 +1,6 @@
 //! What follows from a decision (DE-1 to DE-4, SLO-4, PH-8).
 
 use serde_json::json;
-use service_kit::planted::{self, Defect};
 use service_kit::template::values::worst_metric;
 use shared_types::decision::{Cause, ViolationAction};
 use shared_types::{Decision, Verdict};
@@ -22,7 +21,7 @@ use crate::effect::Severity;
 pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) -> Step {
     let target = &step.target;
     let other_stay = decision.epoch != target.epoch || decision.phase != target.phase;
-    if other_stay && !planted::is(Defect::GateStale) || !target.phase.is_gated() {
+    if other_stay || !target.phase.is_gated() {
         step.stale = true;
         if decision.verdict == Verdict::Violation {
             decision_hop(&mut step, decision, context, "decision_stale");

@@ -3,7 +3,6 @@
 //! A required rollback is never lost. It waits in the rollout machine's own stage, stands in texts, status and
 //! dashboard, and starts when the freeze ends, when the budget allows it, or when a person rolls back by hand.
 
-use service_kit::planted::{self, Defect};
 use service_kit::policy::{TargetPolicy, units};
 use shared_types::Timestamp;
 use shared_types::rollout::{AutomaticRollbacks, Freeze, HoldReason, TransitionState};
@@ -26,13 +25,10 @@ struct Hold {
 
 /// What keeps the next rollback from starting by itself now.
 fn hold(target: &TargetState, policy: &TargetPolicy, now: Timestamp) -> Option<Hold> {
-    if let Some(freeze) = target.frozen.as_ref().filter(|_| !planted::is(Defect::RollBackFrozen)) {
+    if let Some(freeze) = &target.frozen {
         let lift = format!("it starts at `phasegate unfreeze --target {}`", target.target);
         let detail = format!("frozen by {}, {}; {lift}", freeze.by, freeze.reason);
         return Some(Hold { why: HoldReason::Frozen, until: None, detail });
-    }
-    if planted::is(Defect::IgnoreBudget) {
-        return None;
     }
     let budget = policy.transitions.budget;
     let most = usize::try_from(budget.automatic_rollbacks).unwrap_or(usize::MAX);
