@@ -13,7 +13,6 @@ use service_kit::db::DbError;
 use service_kit::rules::Rulebook;
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::decision::Cause;
-use shared_types::planted::{self, Defect};
 use shared_types::{Batch, CollectorEvent, Decision, PhaseId, TargetName, Timestamp, Window};
 
 use crate::delivery;
@@ -155,7 +154,7 @@ impl Analyzer {
             // The target is read first: what is read after it can only be newer, and then the commit fails.
             let mut state = self.store.target(&subject.target).await?;
             let receipt = self.store.receipt(&subject.target, subject.window.start).await?;
-            if let Some(receipt) = receipt.filter(|_| !planted::is(Defect::ForgetReceipts)) {
+            if let Some(receipt) = receipt {
                 if receipt.hash == hash {
                     return Ok(Answer::Repeat(self.stored_decision(receipt.decision_id).await?));
                 }

@@ -12,7 +12,6 @@ use async_trait::async_trait;
 use domain::policy::{Policy, TargetPolicy};
 use futures_util::{StreamExt as _, stream};
 use service_kit::db::Db;
-use shared_types::planted::{self, Defect};
 use shared_types::{Decision, Directive, TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -85,9 +84,6 @@ impl WatchLoop {
         let mut decisions = Vec::new();
         for _ in 0..ROUNDS {
             let now = self.analyzer.now();
-            if planted::is(Defect::DeafWatch) {
-                break;
-            }
             let due: Vec<GateState> = self.analyzer.store().overdue(now, AT_ONCE).await?;
             let looks = due.into_iter().map(|state| self.look(state, now));
             let looked: Vec<Option<Look>> =

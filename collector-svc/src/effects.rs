@@ -12,7 +12,6 @@ use domain::effects::NewMessage;
 use service_kit::client::Neighbour;
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{self, Claim, Handler, Outcome, Recorded};
-use shared_types::planted::{self, Defect};
 use shared_types::{Batch, TargetName, Timestamp};
 
 use crate::messages::{
@@ -61,7 +60,7 @@ impl Handler for Effects {
             tx.commit().await?;
             return Ok(recorded);
         };
-        let told = match claim.exhausts_retries(outcome) && !planted::is(Defect::ForgetExhaustion) {
+        let told = match claim.exhausts_retries(outcome) {
             true => self.exhausted(claim, &delivery, outcome, now).await?,
             false => None,
         };

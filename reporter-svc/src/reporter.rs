@@ -11,7 +11,6 @@ use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
 use service_kit::rules::{Rulebook, Rules};
-use shared_types::planted::{self, Defect};
 use shared_types::{Actor, Decision, IncidentId, TargetName, Timestamp, Via};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -217,9 +216,6 @@ fn audit(
     step: &Step,
     kept: bool,
 ) -> Option<AuditDraft> {
-    if planted::is(Defect::SkipAuditRow) && told.action == "timer.due" {
-        return None;
-    }
     let followed = rollout::audit::followed(before, step, kept)?;
     let Told { action, subject, mut detail } = told;
     if let (Some(detail), Value::Object(followed)) = (detail.as_object_mut(), followed) {

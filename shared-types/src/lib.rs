@@ -14,7 +14,6 @@ pub mod histogram;
 pub mod ids;
 pub mod incident;
 pub mod page;
-pub mod planted;
 pub mod problem;
 pub mod rollout;
 pub mod time;

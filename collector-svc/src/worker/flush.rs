@@ -6,7 +6,6 @@ use domain::effects::NewMessage;
 use futures_util::future::join;
 use service_kit::db::DbError;
 use shared_types::Timestamp;
-use shared_types::planted::{self, Defect};
 
 use super::Worker;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};
@@ -202,10 +201,7 @@ impl Worker {
             match self.intake.apply(records, from, now, counts) {
                 Applied::All => return Ok(()),
                 Applied::NeedsIds { start, at } => {
-                    let mut ids: IdSet = self.store.ids(&self.target, start).await?.into_iter().collect();
-                    if planted::is(Defect::ForgetEventIds) {
-                        ids.clear();
-                    }
+                    let ids: IdSet = self.store.ids(&self.target, start).await?.into_iter().collect();
                     self.intake.give_ids(start, ids);
                     from = at;
                 }
@@ -264,9 +260,6 @@ impl Worker {
             messages: extra.messages,
             now,
         };
-        if planted::is(Defect::AnswerBeforeCommit) {
-            std::mem::take(&mut in_flight).answer();
-        }
         let result = self.store.commit(&commit).await;
         if let Ok(Committed::Yes(generation)) = result {
             self.generation = generation;

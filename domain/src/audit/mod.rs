@@ -10,8 +10,6 @@ use sha2::{Digest as _, Sha256};
 use shared_types::audit::stream_of;
 use shared_types::{Actor, AuditEntry, TargetName, Timestamp};
 
-use shared_types::planted::{self, Defect};
-
 pub use canonical::canonical;
 
 /// What stands before a stream's first row.
@@ -48,11 +46,7 @@ impl AuditDraft {
             prev_hash,
             hash: String::new(),
         };
-        entry.hash = if planted::is(Defect::UnchainedAudit) {
-            hash_of(&AuditEntry { prev_hash: String::new(), ..entry.clone() })
-        } else {
-            hash_of(&entry)
-        };
+        entry.hash = hash_of(&entry);
         entry
     }
 }

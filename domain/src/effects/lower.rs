@@ -10,7 +10,6 @@ use crate::placeholder::PlaceholderError;
 use crate::policy::TargetPolicy;
 use crate::template::Templates;
 use serde_json::{Value, json};
-use shared_types::planted::{self, Defect};
 use shared_types::{IncidentId, TargetName, Timestamp};
 use uuid::Uuid;
 
@@ -156,7 +155,6 @@ impl Bench<'_> {
     }
 
     fn post(&mut self, notice: &Notice, channel: String, text: String, after_dashboard: Option<u64>) {
-        let text = if planted::is(Defect::UnfilledText) { format!("{text} {{p95}}") } else { text };
         let id = self.keep(notice, notice.kind.name(), &channel, &text);
         let verb = PostSlackMessage {
             notification: id,
@@ -236,10 +234,7 @@ impl Bench<'_> {
             notification: id,
             incident: incident.clone(),
             target: self.shop.target.clone(),
-            dedup_key: match planted::is(Defect::ChangingDedupKey) {
-                true => format!("{}/{priority}", about.dedup_key()),
-                false => about.dedup_key(),
-            },
+            dedup_key: about.dedup_key(),
             summary: text.plain.lines().next().unwrap_or_default().to_owned(),
             source: format!("phasegate/{}", self.shop.target),
             service: self.shop.policy.paging.service.clone(),

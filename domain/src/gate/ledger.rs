@@ -7,7 +7,6 @@ use shared_types::{Decision, Timestamp, Verdict, Window};
 use std::time::Duration;
 
 use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
-use shared_types::planted::{self, Defect};
 
 use crate::gate::GateState;
 use crate::gate::{Basis, Contribution, Judgement, Run, Subject};
@@ -24,7 +23,6 @@ pub fn in_time(window: Window, received_at: Timestamp, delayed_after: Duration) 
 pub fn contribution(judgement: &Judgement, in_time: bool) -> Contribution {
     let breaks = |cause| Contribution::Breaks { cause, metric: judgement.violated.first().cloned() };
     match (judgement.cause, judgement.verdict) {
-        (Cause::CollectionDelayed, _) if planted::is(Defect::SilenceFeeds) => Contribution::Feeds,
         (Cause::CollectionDelayed | Cause::RetryExhausted, _) => breaks(judgement.cause),
         (Cause::Slo, Verdict::Violation) => breaks(Cause::Slo),
         (Cause::Slo, _) if !in_time => breaks(Cause::CollectionDelayed),

@@ -5,7 +5,6 @@
 //! Nobody approves alone what they asked for.
 
 use shared_types::Timestamp;
-use shared_types::planted::{self, Defect};
 use shared_types::problem::Blocker;
 use shared_types::rollout::{Approval, VoidApproval, VoidReason};
 
@@ -33,16 +32,13 @@ pub fn asked<'a>(state: &TargetState, terms: &Terms<'a>) -> &'a [String] {
 
 /// The approvals that count now.
 fn standing<'a>(state: &'a TargetState, terms: &'a Terms<'_>) -> impl Iterator<Item = &'a Approval> {
-    let bound = |it: &&Approval| {
-        let here = it.epoch == state.epoch && it.phase == state.phase;
-        (here || planted::is(Defect::KeepApprovals)) && under(it, terms)
-    };
+    let bound = |it: &&Approval| it.epoch == state.epoch && it.phase == state.phase && under(it, terms);
     state.approvals.iter().filter(bound)
 }
 
 /// Whether it was given under the policy that is in force.
 fn under(approval: &Approval, terms: &Terms<'_>) -> bool {
-    approval.policy_version == terms.policy_version || planted::is(Defect::KeepApprovalsOverPolicy)
+    approval.policy_version == terms.policy_version
 }
 
 /// Roles whose approval the next move needs and has not got.
@@ -56,7 +52,7 @@ pub fn missing(state: &TargetState, terms: &Terms<'_>) -> Vec<String> {
 #[must_use]
 pub fn alone(state: &TargetState, requester: &str, terms: &Terms<'_>) -> Option<Blocker> {
     let roles = asked(state, terms);
-    let by_others = standing(state, terms).any(|it| it.by != requester || planted::is(Defect::ApproveAlone));
+    let by_others = standing(state, terms).any(|it| it.by != requester);
     if roles.is_empty() || by_others || !missing(state, terms).is_empty() {
         return None;
     }
@@ -78,7 +74,7 @@ pub(super) fn approve(
     check(&step, &given, expected, terms)?;
     let Given { by, role, comment } = given;
     let state = &step.target;
-    let same = |it: &&Approval| it.by == by && (it.role == role || !planted::is(Defect::OnePersonTwoRoles));
+    let same = |it: &&Approval| it.by == by;
     let earlier = standing(state, terms).find(same).cloned();
     if let Some(earlier) = earlier {
         if earlier.role == role {
@@ -136,9 +132,6 @@ pub(super) fn withdraw(mut step: Step, by: &str, role: &str, now: Timestamp) -> 
 
 /// Another epoch has begun.
 pub(super) fn moved(target: &mut TargetState, now: Timestamp) {
-    if planted::is(Defect::KeepApprovals) {
-        return;
-    }
     for approval in std::mem::take(&mut target.approvals) {
         void(target, approval, now, VoidReason::Moved);
     }

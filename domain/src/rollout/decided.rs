@@ -3,7 +3,6 @@
 use crate::template::values::worst_metric;
 use serde_json::json;
 use shared_types::decision::{Cause, ViolationAction};
-use shared_types::planted::{self, Defect};
 use shared_types::{Decision, Verdict};
 
 use super::approval;
@@ -22,7 +21,7 @@ use crate::effects::Severity;
 pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) -> Step {
     let target = &step.target;
     let other_stay = decision.epoch != target.epoch || decision.phase != target.phase;
-    if other_stay && !planted::is(Defect::GateStale) || !target.phase.is_gated() {
+    if other_stay || !target.phase.is_gated() {
         step.stale = true;
         if decision.verdict == Verdict::Violation {
             decision_hop(&mut step, decision, context, "decision_stale");

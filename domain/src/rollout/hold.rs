@@ -5,7 +5,6 @@
 
 use crate::policy::{TargetPolicy, units};
 use shared_types::Timestamp;
-use shared_types::planted::{self, Defect};
 use shared_types::rollout::{AutomaticRollbacks, Freeze, HoldReason, TransitionState};
 
 use super::command::{self, Request};
@@ -26,13 +25,10 @@ struct Hold {
 
 /// What keeps the next rollback from starting by itself now.
 fn hold(target: &TargetState, policy: &TargetPolicy, now: Timestamp) -> Option<Hold> {
-    if let Some(freeze) = target.frozen.as_ref().filter(|_| !planted::is(Defect::RollBackFrozen)) {
+    if let Some(freeze) = &target.frozen {
         let lift = format!("it starts at `phasegate unfreeze --target {}`", target.target);
         let detail = format!("frozen by {}, {}; {lift}", freeze.by, freeze.reason);
         return Some(Hold { why: HoldReason::Frozen, until: None, detail });
-    }
-    if planted::is(Defect::IgnoreBudget) {
-        return None;
     }
     let budget = policy.transitions.budget;
     let most = usize::try_from(budget.automatic_rollbacks).unwrap_or(usize::MAX);

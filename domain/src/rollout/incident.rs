@@ -3,7 +3,6 @@
 use crate::template::values::worst_metric;
 use serde::{Deserialize, Serialize};
 use shared_types::incident::IncidentState;
-use shared_types::planted::{self, Defect};
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Window};
 
 use super::effect::{Effect, Notice, NoticeKind};
@@ -217,7 +216,7 @@ fn acknowledge(
     let known = incident.acknowledged.as_ref().map(|it| it.at);
     if known.is_none_or(|known| at < known) {
         incident.acknowledged = Some(Acknowledgement { at, by: by.to_owned() });
-        incident.escalate_at = incident.escalate_at.filter(|_| planted::is(Defect::EscalateAcknowledged));
+        incident.escalate_at = None;
         let note = match known {
             Some(_) => format!(" already at {at}; that was learned later"),
             None if incident.escalated_at.is_some() => ", after the escalation".to_owned(),
@@ -261,9 +260,8 @@ fn pass_time(mut step: Step, context: &Context<'_>) -> Step {
 pub(super) fn escalate(mut step: Step, kind: NoticeKind, context: &Context<'_>) -> Step {
     let paging = &context.policy.paging;
     let Some(incident) = step.incident.as_mut() else { return step };
-    let again = planted::is(Defect::EscalateAgain) && incident.escalated_at.is_none();
     let already = incident.escalated_at.is_some();
-    incident.escalate_at = again.then(|| context.now.plus(paging.escalate_after));
+    incident.escalate_at = None;
     incident.escalated_at = incident.escalated_at.or(Some(context.now));
     incident.priority.clone_from(&paging.escalate_to);
     let waiting = hold::waiting(&step.target).map(|it| it.detail.clone());

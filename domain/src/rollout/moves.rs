@@ -1,6 +1,5 @@
 //! How moves begin: by a person upwards, by a person or a violation downwards.
 
-use shared_types::planted::{self, Defect};
 use shared_types::rollout::TransitionState;
 use shared_types::{Directive, PhaseId};
 
@@ -109,10 +108,7 @@ pub(super) fn begin_rollback(step: &mut Step, initiator: &str, reason: &str, con
     if adopt_running_rollback(step) {
         return;
     }
-    let Some(mut to) = context.policy.below(&step.target.phase) else { return };
-    if planted::is(Defect::SkipPhase) {
-        to = context.policy.below(&to).unwrap_or(to);
-    }
+    let Some(to) = context.policy.below(&step.target.phase) else { return };
     let id = step.incident.as_ref().map(|it| it.id.clone()).or_else(|| step.target.incident.clone());
     let request = Request { kind: TransitionKind::Rollback, to, initiator, reason, incident: id.as_ref() };
     let rollback = command::transition(&step.target, &request, context);

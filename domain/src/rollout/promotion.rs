@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
 use shared_types::Timestamp;
 use shared_types::decision::{GateProgress, ViolationAction};
-use shared_types::planted::{self, Defect};
 use shared_types::problem::Blocker;
 
 use super::approval;
@@ -68,7 +67,7 @@ pub fn movement_blockers(state: &TargetState) -> Vec<Blocker> {
             found.push(blocker("transition_failed", detail));
         }
     }
-    if let Some(incident) = state.incident.as_ref().filter(|_| !planted::is(Defect::PromoteInIncident)) {
+    if let Some(incident) = &state.incident {
         found.push(blocker("incident_open", incident.to_string()));
     }
     found

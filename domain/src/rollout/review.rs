@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared_types::Timestamp;
 use shared_types::incident::{ForcedRollback, Recommendation, Review as ReviewView, ReviewState};
-use shared_types::planted::{self, Defect};
 
 use super::effect::{Effect, NoticeKind};
 use super::incident::Incident;
@@ -54,8 +53,7 @@ pub(super) fn open_if_due(step: &mut Step, context: &Context<'_>) {
     let to = context.policy.below(&step.target.phase);
     let Some(incident) = step.incident.as_mut() else { return };
     let due_at = incident.rca.due_at;
-    let open = incident.review.is_some() && !planted::is(Defect::OpenReviewAgain);
-    let needless = incident.rca.submission.is_some() || open || planted::is(Defect::ForgetReview);
+    let needless = incident.rca.submission.is_some() || incident.review.is_some();
     if needless || due_at > context.now {
         return;
     }
@@ -104,7 +102,6 @@ pub(super) fn decide(
             return Err(Rejection::new(Reason::IncidentState, detail));
         }
         Some(ReviewState::Open) => {}
-        Some(_) if planted::is(Defect::DecideAgain) => {}
         Some(decided) => return settled(step, incident, decided, (by, approve, comment)),
     }
     let id = incident.id.clone();

@@ -11,7 +11,6 @@ pub mod network;
 pub mod outside;
 pub mod pagerduty;
 pub mod people;
-pub mod planted;
 pub mod probe;
 pub mod replica;
 pub mod run;
@@ -21,6 +20,7 @@ pub mod spec;
 pub mod sqlite;
 pub mod telemetry;
 pub mod trace;
+pub mod trap;
 pub mod world;
 
 pub use run::{Report, Simulation, each};

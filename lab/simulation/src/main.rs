@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use phasegate_simulation::planted::{Trap, caught};
+use phasegate_simulation::trap::Trap;
 use phasegate_simulation::{Simulation, Spec};
-use shared_types::planted::Defect;
 
 /// Runs seeds, and prints the timeline of those that break a promise
 #[derive(Parser)]
@@ -25,9 +24,12 @@ struct Arguments {
     /// Hours of trouble in each; an hour and a quarter follow without
     #[arg(long, default_value_t = 3)]
     hours: u64,
-    /// Looks for a run that catches each planted defect
+    /// One script by its name, or a seed of two hours, and nothing but the promises that it breaks
+    #[arg(long, value_name = "SCRIPT OR SEED")]
+    trap: Option<Trap>,
+    /// The first of all scripts and `--seeds` that breaks a promise, told in the same way
     #[arg(long)]
-    planted: bool,
+    traps: bool,
     #[arg(long, default_value_t = 2)]
     threads: usize,
 }
@@ -40,8 +42,11 @@ fn main() -> ExitCode {
         print!("{}\n{report}", report.trace.text());
         return if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    if arguments.planted {
-        return hunt(arguments.seeds, arguments.threads);
+    if let Some(trap) = arguments.trap {
+        return spring([trap]);
+    }
+    if arguments.traps {
+        return spring(Trap::all(arguments.seeds));
     }
     let (next, began) = (AtomicU64::new(arguments.first), Instant::now());
     let end = arguments.first + arguments.seeds;
@@ -79,28 +84,16 @@ fn main() -> ExitCode {
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints for each planted defect the first run that catches it, and by which checks.
-fn hunt(seeds: u64, threads: usize) -> ExitCode {
-    let (next, escaped) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                let simulation = Simulation::new();
-                while let Some((defect, _)) = Defect::ALL.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let found = Trap::all(seeds).find_map(|trap| {
-                        let checks = caught(&simulation, *defect, trap);
-                        (!checks.is_empty()).then_some((trap, checks))
-                    });
-                    match found {
-                        Some((trap, checks)) => println!("{defect:?}: {trap:?}: {checks:?}"),
-                        None => {
-                            escaped.fetch_add(1, Ordering::SeqCst);
-                            println!("{defect:?}: not caught");
-                        }
-                    }
-                }
-            });
+/// Says which promises the first run breaks that breaks any, one a line; which run that was goes to standard error.
+fn spring(traps: impl IntoIterator<Item = Trap>) -> ExitCode {
+    let simulation = Simulation::new();
+    for trap in traps {
+        let report = simulation.run(trap.spec());
+        if !report.holds() {
+            report.findings.keys().for_each(|promise| println!("{promise}"));
+            eprintln!("by the run {trap}");
+            return ExitCode::FAILURE;
         }
-    });
-    if escaped.into_inner() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+    ExitCode::SUCCESS
 }

@@ -32,8 +32,9 @@ pub struct Spec {
 }
 
 /// What happens by plan, not by draw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Script {
+    #[value(skip)]
     None,
     /// One window in phase B is too slow.
     Violation,

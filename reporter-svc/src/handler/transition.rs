@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::json;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
-use shared_types::planted::{self, Defect};
 use shared_types::{Directive, Timestamp};
 
 use super::Effects;
@@ -37,12 +36,7 @@ pub(super) async fn run(effects: &Effects, claim: &Claim, it: &RunTransition) ->
         Err(error) => return not_now(&error),
     }
     record_latency(effects, &state, it, attempt);
-    let outcome = if it.kind == TransitionKind::Rollback && planted::is(Defect::RelativeRollback) {
-        effects.executor.run(&RunTransition { command: vec!["step-down".to_owned()], ..it.clone() }).await
-    } else {
-        effects.executor.run(it).await
-    };
-    match outcome {
+    match effects.executor.run(it).await {
         Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
             Outcome::Postponed { after: Duration::ZERO, reason: format!("the service stopped: {reason}") }
         }

@@ -7,7 +7,6 @@ use domain::effects::NewMessage;
 use service_kit::db::{Db, DbError, Tx};
 use service_kit::outbox::{self, Recorded};
 use shared_types::incident::TimelineEntry;
-use shared_types::planted::{self, Defect};
 use shared_types::{Decision, IncidentId, Timestamp, Verdict};
 use sqlx::{AssertSqlSafe, Row};
 
@@ -86,7 +85,7 @@ async fn lock_incident(db: &Db, tx: &mut Tx<'_>, id: &IncidentId) -> Result<Opti
 
 /// The first answer, if this was done before.
 async fn repeated(tx: &mut Tx<'_>, change: &Change<'_>) -> Result<Option<Changed>, DbError> {
-    if let Some(decision) = change.decision.filter(|_| !planted::is(Defect::ForgetDecisions)) {
+    if let Some(decision) = change.decision {
         let known: Option<(i64, Option<String>)> =
             sqlx::query_as("SELECT stale, incident FROM decisions WHERE id = $1")
                 .bind(decision.decision_id.to_string())

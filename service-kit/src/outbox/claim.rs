@@ -9,7 +9,6 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{Claim, lane};
 use crate::db::{Db, DbError, Tx};
 use domain::effects::RetrySchedule;
-use shared_types::planted::{self, Defect};
 
 const DUE_LANES: &str = "SELECT lane FROM outbox_lanes \
      WHERE receiver = $1 AND next_at IS NOT NULL AND next_at <= $2 ORDER BY next_at LIMIT $3";
@@ -194,7 +193,7 @@ fn read_claim(row: &AnyRow, lease_until: Timestamp) -> Result<Claim, DbError> {
     let retry: RetrySchedule =
         serde_json::from_str(&retry).map_err(|error| DbError::decode("retry schedule", error))?;
     let leased = row.try_get::<String, _>("state")? == "leased";
-    let ran_out = u32::from(leased && !planted::is(Defect::HideLostLease));
+    let ran_out = u32::from(leased);
     Ok(Claim {
         id: row.try_get("id")?,
         dedup_key: row.try_get("dedup_key")?,

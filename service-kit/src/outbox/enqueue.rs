@@ -6,7 +6,6 @@ use uuid::Uuid;
 use crate::db::{DbError, Tx};
 use crate::trace_context;
 use domain::effects::NewMessage;
-use shared_types::planted::{self, Defect};
 
 /// Puts a message into the transaction; false if its key was there already. The current span becomes the parent of
 /// the span it is done in.
@@ -14,9 +13,6 @@ use shared_types::planted::{self, Defect};
 /// # Errors
 /// The database's.
 pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<bool, DbError> {
-    if is_lost(message) {
-        return Ok(true);
-    }
     let retry =
         serde_json::to_string(&message.retry).map_err(|error| DbError::decode("retry schedule", error))?;
     let inserted = sqlx::query(
@@ -43,19 +39,6 @@ pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> R
     }
     tx.touch_lane(&message.lane);
     Ok(true)
-}
-
-/// A planted defect swallows it.
-fn is_lost(message: &NewMessage) -> bool {
-    match message.kind {
-        "deliver_batch" => planted::is(Defect::LoseBatchMessage),
-        "DeliverDecision" => planted::is(Defect::LoseDecisionMessage),
-        "RunTransition" if message.payload["kind"] == "rollback" => planted::is(Defect::LoseCommand),
-        "PostSlackMessage" => planted::is(Defect::LoseNotice),
-        "TriggerPage" => planted::is(Defect::LosePage),
-        "ApplyPageEvent" => planted::is(Defect::LosePageEvent),
-        _ => false,
-    }
 }
 
 /// Ids sort by the time of enqueueing.

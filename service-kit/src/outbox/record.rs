@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use shared_types::Timestamp;
-use sqlx::AssertSqlSafe;
 
 use super::{Claim, Outcome, Recorded};
 use crate::db::{DbError, Tx};
-use shared_types::planted::{self, Defect};
 
 /// No receiver can put us off for longer than this at once.
 const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(3600);
@@ -39,13 +37,12 @@ pub async fn record(
         Outcome::Done(answer) => Some(answer.to_string()),
         _ => None,
     };
-    let fence = if planted::is(Defect::SkipFencing) { "$2 > 0" } else { "claims = $2 AND state = 'leased'" };
-    let changed = sqlx::query(AssertSqlSafe(format!(
+    let changed = sqlx::query(
         "UPDATE outbox SET state = $3, next_at = $4, finished_at = $5, failures = failures + $6, \
              unknowns = unknowns + $7, step = step + $8, last_error = COALESCE($9, last_error), outcome = $10, \
              leased_by = NULL \
-         WHERE id = $1 AND {fence}"
-    )))
+         WHERE id = $1 AND claims = $2 AND state = 'leased'",
+    )
     .bind(claim.id.as_str())
     .bind(claim.fence)
     .bind(state)
@@ -73,7 +70,6 @@ fn what_follows(claim: &Claim, outcome: &Outcome, now: Timestamp) -> Recorded {
         Outcome::Never { .. } => Recorded::Dead,
         Outcome::Postponed { after, .. } => Recorded::Retrying(now.plus((*after).min(LONGEST_POSTPONEMENT))),
         Outcome::Failed { .. } | Outcome::Unknown { .. } => match claim.retry.delay_after(claim.step) {
-            Some(delay) if planted::is(Defect::RetryEarly) => Recorded::Retrying(now.plus(delay / 2)),
             Some(delay) => Recorded::Retrying(now.plus(delay)),
             None => Recorded::Dead,
         },

@@ -3,7 +3,6 @@
 use crate::policy::TargetPolicy;
 use serde::{Deserialize, Serialize};
 use shared_types::decision::Cause;
-use shared_types::planted::{self, Defect};
 use shared_types::problem::Blocker;
 use shared_types::{Decision, IncidentId, Timestamp};
 
@@ -77,8 +76,7 @@ pub fn blockers(target: &TargetState) -> Vec<Blocker> {
     let line = |it: &OpenEvidence| {
         blocker("evidence_incomplete", format!("{}: {}", it.incident, it.missing.join(", ")))
     };
-    let open = target.evidence_open.iter().filter(|_| !planted::is(Defect::IgnoreEvidence));
-    open.map(line).collect()
+    target.evidence_open.iter().map(line).collect()
 }
 
 /// The store knows something new.
