@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use service_kit::client::Neighbour;
 use service_kit::outbox::{AfterLastRetry, Claim, Handler, NewMessage, Outcome, RetrySchedule};
+use service_kit::stored::plain;
 use shared_types::{Decision, Timestamp};
 
 /// The kind of the messages in the outbox; also their metric label.
@@ -20,7 +21,7 @@ pub fn message(decision: &Decision, now: Timestamp) -> NewMessage {
         lane: format!("reporter/{}", decision.target),
         kind: DELIVER_DECISION,
         subject: decision.decision_id.to_string(),
-        payload: serde_json::to_value(decision).unwrap_or_default(),
+        payload: plain(decision),
         due_at: now,
         retry: RetrySchedule {
             delays_ms: BACKOFF_S.map(|seconds| seconds * 1000).to_vec(),

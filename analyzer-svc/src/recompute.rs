@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service_kit::policy::{PhasePolicy, Policy, TargetPolicy};
+use service_kit::stored::plain;
 use shared_types::decision::{Cause, Evidence};
 use shared_types::{Batch, Decision, PhaseId, TargetName};
 use utoipa::ToSchema;
@@ -183,7 +184,7 @@ pub fn differences(stored: &Decision, again: &Decision) -> Vec<Difference> {
     if stored == again {
         return Vec::new();
     }
-    let json = |decision: &Decision| serde_json::to_value(decision).unwrap_or_default();
+    let json = |decision: &Decision| plain(decision);
     let mut found = Vec::new();
     compare(String::new(), &json(stored), &json(again), &mut found);
     if found.is_empty() {

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use service_kit::stored::Document;
 use shared_types::{Batch, Directive, Epoch, PhaseId, Timestamp, Window};
 use utoipa::ToSchema;
 
@@ -37,6 +38,10 @@ pub enum Overdue {
     Wait(Watch),
     /// The rollout is not gated any more: nothing will come, and that is right.
     Stop,
+}
+
+impl Document for Watch {
+    const KIND: &'static str = "watch";
 }
 
 impl Watch {

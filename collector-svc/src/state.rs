@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use service_kit::planted::{self, Defect};
+use service_kit::stored::Document;
 use shared_types::{Directive, PhaseId, TargetName, Timestamp};
 
 use crate::schedule::{Change, Planned, Schedule};
@@ -31,6 +32,10 @@ pub struct TargetState {
     /// `collector.delayed` was raised for windows up to here, where it had to be.
     pub watched_until: Timestamp,
     pub source: SourceHealth,
+}
+
+impl Document for TargetState {
+    const KIND: &'static str = "target state";
 }
 
 /// How reading the source goes (CO-5).

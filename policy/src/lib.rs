@@ -4,4 +4,5 @@
 mod load;
 pub mod placeholder;
 pub mod policy;
+pub mod stored;
 pub mod template;

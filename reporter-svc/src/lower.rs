@@ -10,6 +10,7 @@ use service_kit::outbox::{NewMessage, RetrySchedule};
 use service_kit::placeholder::PlaceholderError;
 use service_kit::planted::{self, Defect};
 use service_kit::policy::TargetPolicy;
+use service_kit::stored;
 use service_kit::template::Templates;
 use shared_types::{IncidentId, TargetName, Timestamp};
 use uuid::Uuid;
@@ -286,7 +287,7 @@ impl Bench<'_> {
             lane: verb.lane(),
             kind: V::KIND,
             subject,
-            payload: serde_json::to_value(verb).unwrap_or_default(),
+            payload: stored::payload(verb),
             due_at,
             retry,
         });

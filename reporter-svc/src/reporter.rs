@@ -12,6 +12,7 @@ use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
 use service_kit::planted::{self, Defect};
 use service_kit::rules::{Rulebook, Rules};
+use service_kit::stored::plain;
 use shared_types::{Actor, Decision, IncidentId, TargetName, Timestamp, Via};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -240,6 +241,6 @@ fn answer(step: &Step, decision: Option<&Decision>, terms: &Terms<'_>) -> Value 
             let incident = step.target.incident.as_ref().filter(|_| violation);
             decision_answer(decision, step.stale, incident.map(IncidentId::as_str))
         }
-        None => serde_json::to_value(views::rollout(&step.target, terms)).unwrap_or_default(),
+        None => plain(&views::rollout(&step.target, terms)),
     }
 }

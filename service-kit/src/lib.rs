@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod events;
+pub mod forms;
 pub mod http;
 pub mod main_of;
 pub mod outbox;
@@ -19,5 +20,5 @@ pub mod trace_context;
 
 pub use config::{CommonConfig, NoArgs};
 pub use main_of::main_of;
-pub use phasegate_policy::{placeholder, policy, template};
+pub use phasegate_policy::{placeholder, policy, stored, template};
 pub use service_name::ServiceName;

@@ -24,7 +24,7 @@ use crate::gate::{EarlierBatch, Run};
 use crate::watch::Watch;
 
 pub use history::{Recorded, RecordedKey, Span};
-pub use sql::{SqlStore, migrations};
+pub use sql::{DOCUMENTS, SqlStore, migrations};
 
 /// The narrow seam between the analyzer and its database.
 #[async_trait]

@@ -1,10 +1,10 @@
 //! The store on both engines.
 
 use async_trait::async_trait;
-use serde::Serialize;
 use service_kit::db::{Db, DbError, Migration, Tx};
 use service_kit::outbox::{self, OutboxStats};
 use service_kit::rules;
+use service_kit::stored::{Form, plain_text};
 use shared_types::{Batch, CollectorEvent, Decision, Epoch, TargetName, Timestamp};
 use sqlx::{AssertSqlSafe, Executor as _};
 use uuid::Uuid;
@@ -15,7 +15,8 @@ use super::{
     StoredBatch, TargetState,
 };
 use super::{history, rows};
-use crate::gate::EarlierBatch;
+use crate::gate::{EarlierBatch, Run};
+use crate::watch::Watch;
 
 /// A mean over time never reads more batches than this.
 const MOST_EARLIER: i64 = 10_000;
@@ -46,6 +47,10 @@ pub fn migrations() -> &'static [Migration] {
         },
     ]
 }
+
+/// What the analyzer keeps as JSON. Batches and decisions carry their schema, also those that wait in the outbox; a batch's
+/// counters stand beside it as they are in it.
+pub const DOCUMENTS: &[Form] = &[Form::of::<Run>(), Form::of::<Watch>(), Form::of::<CollectorEvent>()];
 
 const FORGET_WITH_BATCHES: [&str; 3] = [
     "DELETE FROM batches WHERE (target, window_start_ms) IN (SELECT target, window_start_ms FROM batches \
@@ -80,7 +85,10 @@ impl AnalyzerStore for SqlStore {
             .bind(target.as_str().to_owned())
             .fetch_optional(self.db.pool())
             .await?;
-        row.as_ref().map_or_else(|| Ok(TargetState::unheard(target.clone())), rows::target_state)
+        match &row {
+            Some(row) => rows::target_state(self.db.forms(), row),
+            None => Ok(TargetState::unheard(target.clone())),
+        }
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<TargetState>, DbError> {
@@ -91,7 +99,7 @@ impl AnalyzerStore for SqlStore {
             .bind(i64::from(limit))
             .fetch_all(self.db.pool())
             .await?;
-        rows.iter().map(rows::target_state).collect()
+        rows.iter().map(|row| rows::target_state(self.db.forms(), row)).collect()
     }
 
     async fn receipt(
@@ -172,7 +180,7 @@ impl AnalyzerStore for SqlStore {
         .bind(batch.window.start.as_millis())
         .bind(hash.to_owned())
         .bind(now.as_millis())
-        .bind(to_json("batch", batch)?);
+        .bind(plain_text(batch));
         tx.execute(insert).await?;
         tx.commit().await
     }
@@ -189,11 +197,11 @@ impl AnalyzerStore for SqlStore {
     }
 
     async fn decision(&self, id: Uuid) -> Result<Option<Decision>, DbError> {
-        let row = sqlx::query("SELECT body FROM decisions WHERE decision_id = $1")
+        let row = sqlx::query("SELECT decision_id, body FROM decisions WHERE decision_id = $1")
             .bind(id.to_string())
             .fetch_optional(self.db.pool())
             .await?;
-        row.map(|row| rows::json("decision", &rows::text(&row, "body")?)).transpose()
+        row.as_ref().map(|row| rows::decision(self.db.forms(), row)).transpose()
     }
 
     async fn decisions(
@@ -203,9 +211,13 @@ impl AnalyzerStore for SqlStore {
         limit: u32,
     ) -> Result<Vec<Decision>, DbError> {
         let after = after.map(|DecisionKey(start, id)| (*start, id.to_string()));
-        let query = ListQuery::new("SELECT body FROM decisions", filter).page("decision_id", after, limit);
+        let query = ListQuery::new("SELECT decision_id, body FROM decisions", filter).page(
+            "decision_id",
+            after,
+            limit,
+        );
         let rows = query.rows(self.db.pool()).await?;
-        rows.iter().map(|row| rows::json("decision", &rows::text(row, "body")?)).collect()
+        rows.iter().map(|row| rows::decision(self.db.forms(), row)).collect()
     }
 
     async fn batches(
@@ -217,7 +229,7 @@ impl AnalyzerStore for SqlStore {
         let after = after.map(|BatchKey(start, target)| (*start, target.to_string()));
         let select = "SELECT body, batch_hash, received_at_ms, decision_id, verdict FROM batches";
         let rows = ListQuery::new(select, filter).page("target", after, limit).rows(self.db.pool()).await?;
-        rows.iter().map(rows::stored_batch).collect()
+        rows.iter().map(|row| rows::stored_batch(self.db.forms(), row)).collect()
     }
 
     async fn batch_of(&self, decision: Uuid) -> Result<Option<StoredBatch>, DbError> {
@@ -253,7 +265,7 @@ impl AnalyzerStore for SqlStore {
         limit: u32,
     ) -> Result<Vec<Recorded>, DbError> {
         let rows = history::recorded(&self.db, span, after, whole, limit).await?;
-        rows.iter().map(history::recorded_row).collect()
+        rows.iter().map(|row| history::recorded_row(self.db.forms(), row)).collect()
     }
 
     async fn keep_policy(&self, version: &str, text: &str, now: Timestamp) -> Result<(), DbError> {
@@ -310,10 +322,10 @@ async fn write_target(tx: &mut Tx<'_>, state: &TargetState) -> Result<Committed,
          WHERE target = $6 AND version = $1"
     };
     let (phase, run) = match &state.run {
-        Some((phase, run)) => (Some(phase.to_string()), Some(to_json("compliant run", run)?)),
+        Some((phase, run)) => (Some(phase.to_string()), Some(tx.forms().text(run)?)),
         None => (None, None),
     };
-    let watch = state.watch.as_ref().map(|watch| to_json("watch", watch)).transpose()?;
+    let watch = state.watch.as_ref().map(|watch| tx.forms().text(watch)).transpose()?;
     let write = sqlx::query(sql)
         .bind(state.version)
         .bind(phase)
@@ -343,7 +355,7 @@ async fn insert_decision(tx: &mut Tx<'_>, decision: &Decision) -> Result<bool, D
     .bind(decision.policy_version.clone())
     .bind(decision.decided_at.as_millis())
     .bind(signed(decision.evidence.as_ref().map_or(0, |it| it.sequence)))
-    .bind(to_json("decision", decision)?);
+    .bind(plain_text(decision));
     Ok(tx.execute(insert).await?.rows_affected() == 1)
 }
 
@@ -367,8 +379,8 @@ async fn insert_batch(
     .bind(decision.decision_id.to_string())
     .bind(hash.to_owned())
     .bind(now.as_millis())
-    .bind(to_json("counters", &batch.counters)?)
-    .bind(to_json("batch", batch)?);
+    .bind(plain_text(&batch.counters))
+    .bind(plain_text(batch));
     tx.execute(insert).await?;
     Ok(())
 }
@@ -387,13 +399,9 @@ async fn insert_event(
     .bind(event.target.as_str().to_owned())
     .bind(decision.to_string())
     .bind(now.as_millis())
-    .bind(to_json("collector event", event)?);
+    .bind(tx.forms().text(event)?);
     tx.execute(insert).await?;
     Ok(())
-}
-
-fn to_json<T: Serialize>(what: &'static str, value: &T) -> Result<String, DbError> {
-    serde_json::to_string(value).map_err(|error| DbError::decode(what, error))
 }
 
 fn signed(number: u64) -> i64 {

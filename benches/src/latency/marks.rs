@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reporter_svc::effect::{RunTransition, Verb as _};
+use reporter_svc::effect::RunTransition;
+use service_kit::stored::Document as _;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};

@@ -6,6 +6,7 @@ use futures_util::future::join;
 use service_kit::db::DbError;
 use service_kit::outbox::NewMessage;
 use service_kit::planted::{self, Defect};
+use service_kit::stored::plain_text;
 use shared_types::Timestamp;
 
 use super::Worker;
@@ -358,7 +359,7 @@ impl InFlight {
 fn answer_of((part, report): &(Part, Push)) -> Option<PushAnswer> {
     let Origin::Push(receipt) = &part.origin else { return None };
     let (key, body_hash) = receipt.key.clone()?;
-    let answer = serde_json::to_string(report).unwrap_or_default();
+    let answer = plain_text(report);
     Some(PushAnswer { idempotency_key: key, body_hash, answer })
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use service_kit::audit::digest;
 use service_kit::audit::verify::Walk;
 use service_kit::policy::Policy;
+use service_kit::stored::plain;
 use shared_types::audit::{AuditFault, FaultKind, StreamVerification};
 use shared_types::{AuditEntry, Batch, Decision, TargetName, Timestamp, Window};
 use uuid::Uuid;
@@ -169,7 +170,7 @@ fn compare(bundle: &Bundle, report: &mut DecisionsReport, faults: &mut Vec<Strin
             }
             continue;
         };
-        let digest = digest(&serde_json::to_value(decision).unwrap_or_default());
+        let digest = digest(&plain(decision));
         if row.detail["digest"].as_str() == Some(&digest) {
             report.agree += 1;
         } else {

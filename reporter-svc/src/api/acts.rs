@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::changed;
 use super::{App, incidents};
 use crate::evidence;
-use crate::machine::Event;
+use crate::machine::{self, Event};
 use crate::reporter::Cause;
 use crate::store::{Act, Changed};
 
@@ -71,7 +71,8 @@ pub(super) async fn act(
     key: IdempotencyKey,
     event: Event,
 ) -> Result<Changed, ApiError> {
-    let act = key.0.map(|request_id| Act { request_id, fingerprint: format!("{target} {event:?}") });
+    let asked = || machine::audit::told(&event).detail;
+    let act = key.0.map(|request_id| Act::new(request_id, target.as_str(), event.name(), asked()));
     let cause = Cause { actor, act: act.as_ref(), ..Cause::default() };
     Ok(app.reporter.apply(target, cause, &|_| event.clone()).await?)
 }

@@ -7,13 +7,14 @@ use service_kit::audit::AuditDraft;
 use service_kit::auth::Identity;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
 use service_kit::outbox::{ListFilter, MessageView};
+use service_kit::stored::{self, Document as _};
 use shared_types::{Page, TargetName};
 use utoipa::IntoParams;
 
 use super::App;
 use super::acts::actor;
 use super::changed;
-use crate::effect::{RunTransition, Verb};
+use crate::effect::RunTransition;
 use crate::machine::Event;
 use crate::reporter::Cause;
 
@@ -89,7 +90,7 @@ async fn retry_plain(app: &App, identity: &Identity, effect: &MessageView) -> Re
 
 /// The machine has a say: only the rollback that stands as failed may be tried again.
 async fn retry_transition(app: &App, identity: &Identity, effect: &MessageView) -> Result<(), ApiError> {
-    let verb: RunTransition = serde_json::from_value(effect.payload.clone()).map_err(ApiError::internal)?;
+    let verb: RunTransition = stored::read_value(effect.payload.clone()).map_err(ApiError::internal)?;
     let event = Event::TransitionRetried { transition: verb.transition, by: identity.name.clone() };
     let cause = Cause { actor: actor(identity, None)?, retry: Some(&effect.id), ..Cause::default() };
     let changed = app.reporter.apply(&verb.target, cause, &|_| event.clone()).await?;

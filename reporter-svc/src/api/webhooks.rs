@@ -9,6 +9,7 @@ use serde::Serialize;
 use service_kit::http::{ApiError, Json};
 use service_kit::outbox::{NewMessage, RetrySchedule};
 use service_kit::planted::{self, Defect};
+use service_kit::stored::{self, Document as _};
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -131,7 +132,7 @@ async fn receive(app: &App, event: PageEvent) -> Result<WebhookOutcome, ApiError
                 .as_deref()
                 .and_then(webhook::incident_of)
                 .map_or_else(|| page.id.clone(), |(_, incident)| incident.to_string()),
-            payload: serde_json::to_value(&verb).unwrap_or_default(),
+            payload: stored::payload(&verb),
             due_at: now,
             retry: RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs)),
         }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use service_kit::db::DbError;
 use service_kit::outbox::{NewMessage, RetrySchedule};
+use service_kit::stored;
 use shared_types::daily::{DailyIncident, DailyReport};
 use shared_types::{PhaseId, TargetName, Timestamp};
 use uuid::Uuid;
@@ -241,7 +242,7 @@ fn enqueued<V: Verb>(
         lane: verb.lane(),
         kind: V::KIND,
         subject: target.to_string(),
-        payload: serde_json::to_value(verb).unwrap_or_default(),
+        payload: stored::payload(verb),
         due_at,
         retry,
     }

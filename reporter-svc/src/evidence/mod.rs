@@ -9,11 +9,12 @@ pub mod markdown;
 use service_kit::db::DbError;
 use service_kit::outbox::ListFilter;
 use service_kit::policy::TargetPolicy;
+use service_kit::stored::{self, Document as _};
 use service_kit::template::{Template, Templates};
 use shared_types::incident::EvidenceBundle;
 use shared_types::{Decision, IncidentId, TargetName};
 
-use crate::effect::{TriggerPage, Verb};
+use crate::effect::TriggerPage;
 use crate::machine::evidence::{self, Facts, FiguresFact, PageFact};
 use crate::machine::{Event, Incident};
 use crate::notification::{NotificationState, NotificationView};
@@ -106,7 +107,7 @@ async fn first_page(reporter: &Reporter, incident: &Incident) -> Result<Option<P
         ..ListFilter::default()
     };
     let sent = store.effects(&sent, None, PAGES).await?.items;
-    let pages = sent.into_iter().filter_map(|it| serde_json::from_value::<TriggerPage>(it.payload).ok());
+    let pages = sent.into_iter().filter_map(|it| stored::read_value::<TriggerPage>(it.payload).ok());
     let Some(page) = pages.into_iter().find(|it| it.notification == first.id) else { return Ok(None) };
     Ok(Some(PageFact {
         at: first.sent_at.unwrap_or(first.created_at),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use service_kit::planted::{self, Defect};
+use service_kit::stored::Document;
 use service_kit::template::values::worst_metric;
 use shared_types::incident::IncidentState;
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Window};
@@ -52,6 +53,10 @@ pub struct Incident {
     /// The runbook text rendered for its newest rollback (RB-8).
     pub runbook: Option<String>,
     pub evidence: Evidence,
+}
+
+impl Document for Incident {
+    const KIND: &'static str = "incident";
 }
 
 /// Who took it on.

@@ -4,6 +4,7 @@
 //! plan decide on what is there, and commits state, effects, notifications and timeline together. The seam is
 //! a trait so that tests can put failures into it.
 
+mod act;
 mod audit;
 mod change;
 mod daily;
@@ -22,13 +23,16 @@ use service_kit::db::{DbError, Migration};
 use service_kit::outbox::{
     Claim, ListFilter, MessagePage, MessageView, NewMessage, OutboxStats, Outcome, Recorded,
 };
+use service_kit::stored::Form;
 use shared_types::incident::{IncidentState, TimelineEntry};
 use shared_types::{AuditEntry, Decision, IncidentId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
+use crate::effect::VERBS;
 use crate::machine::{Aggregate, Incident, Rejection, Step, TargetState};
 use crate::notification::{Notification, NotificationView};
 
+pub use act::Act;
 pub use sql::SqlStore;
 
 /// The reporter's tables.
@@ -64,6 +68,15 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../../migrations/sqlite/reporter/0170_decisions_by_target.sql"),
     },
 ];
+
+/// What the reporter keeps as JSON: the machines' states and the effects. Decisions carry their schema; audit rows are
+/// chained byte for byte, so theirs is the only form; hops' data, vendors' answers and first answers are kept as they were
+/// said.
+#[must_use]
+pub fn documents() -> Vec<Form> {
+    let states = [Form::of::<TargetState>(), Form::of::<Incident>()];
+    states.iter().chain(VERBS).copied().collect()
+}
 
 /// What a plan is given besides the state: ids it may use, and what recording the outcome did.
 #[derive(Debug, Clone)]
@@ -110,14 +123,6 @@ pub struct Change<'a> {
     pub retry: Option<&'a str>,
     pub now: Timestamp,
     pub plan: Planner<'a>,
-}
-
-/// An act under an `Idempotency-Key`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Act {
-    pub request_id: String,
-    /// What was asked for; the same key for something else is refused.
-    pub fingerprint: String,
 }
 
 /// What became of a change.

@@ -122,9 +122,11 @@ async fn claim_head(
         return Ok(None);
     }
     let lease_until = now.plus(lease(&head.try_get::<String, _>("kind")?));
-    let claim = match read_claim(&head, lease_until) {
+    let claim = match read_claim(tx, &head, lease_until) {
         Ok(claim) => claim,
-        Err(error @ DbError::Decode { .. }) => return bury(tx, &head, &error, now).await.map(|()| None),
+        Err(error @ (DbError::Decode { .. } | DbError::Unreadable { .. })) if !error.is_unavailable() => {
+            return bury(tx, &head, &error, now).await.map(|()| None);
+        }
         Err(error) => return Err(error),
     };
     take(tx, worker, &head, &claim).await?;
@@ -187,15 +189,13 @@ async fn bury(tx: &mut Tx<'_>, head: &AnyRow, error: &DbError, now: Timestamp) -
     Ok(())
 }
 
-fn read_claim(row: &AnyRow, lease_until: Timestamp) -> Result<Claim, DbError> {
-    let payload: String = row.try_get("payload")?;
-    let retry: String = row.try_get("retry")?;
-    let retry: RetrySchedule =
-        serde_json::from_str(&retry).map_err(|error| DbError::decode("retry schedule", error))?;
+fn read_claim(tx: &Tx<'_>, row: &AnyRow, lease_until: Timestamp) -> Result<Claim, DbError> {
+    let (id, payload): (String, String) = (row.try_get("id")?, row.try_get("payload")?);
+    let retry: RetrySchedule = tx.forms().read(&id, &row.try_get::<String, _>("retry")?)?;
     let leased = row.try_get::<String, _>("state")? == "leased";
     let ran_out = u32::from(leased && !planted::is(Defect::HideLostLease));
     Ok(Claim {
-        id: row.try_get("id")?,
+        id,
         dedup_key: row.try_get("dedup_key")?,
         lane: row.try_get("lane")?,
         kind: row.try_get("kind")?,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use phasegate_policy::stored::{self, Document, Unreadable};
 use shared_types::Timestamp;
 
 use super::RetrySchedule;
@@ -18,7 +18,7 @@ pub struct NewMessage {
     pub kind: &'static str,
     /// What it belongs to (incident, decision or batch id), for people who look for it.
     pub subject: String,
-    /// JSON.
+    /// JSON, as [`stored::payload`] makes it of a document.
     pub payload: serde_json::Value,
     /// Not before. A head that is not due holds up its lane: what waits wants a lane of its own.
     pub due_at: Timestamp,
@@ -53,9 +53,22 @@ impl Claim {
     /// The payload as its verb struct.
     ///
     /// # Errors
-    /// The payload is not one (a bug, or a row of another version).
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        T::deserialize(&self.payload)
+    /// The payload is not one.
+    pub fn decode<D: Document>(&self) -> Result<D, Unreadable> {
+        stored::read_value(self.payload.clone())
+    }
+
+    /// As [`Self::decode`], with what comes of the effect otherwise: a newer replica does what it wrote, and damage is
+    /// shown to a person.
+    ///
+    /// # Errors
+    /// The outcome.
+    pub fn read<D: Document>(&self) -> Result<D, Outcome> {
+        const FOR_ANOTHER: Duration = Duration::from_secs(10);
+        self.decode().map_err(|error| match error {
+            Unreadable::TooNew { .. } => Outcome::Postponed { after: FOR_ANOTHER, reason: error.to_string() },
+            _ => Outcome::Never { reason: error.to_string() },
+        })
     }
 
     /// Whether this outcome is the one failure after which no listed retry is left.
