@@ -76,7 +76,10 @@ mod tests {
     #[test]
     fn a_fingerprint_is_made_of_what_was_asked_and_stays_the_same() {
         let act = promote(json!({ "by": "ana", "from": null }));
-        assert_eq!(act.fingerprint(), "PINNED");
+        assert_eq!(
+            act.fingerprint(),
+            "asked/1 sha256:ebc0a45db650f9b1b746ae851fcee19b48a3f089ba8d2386013b07825853eab1"
+        );
         assert!(act.is_repeat_of(promote(json!({ "by": "ana" })).fingerprint()), "a null says nothing");
         for other in [json!({ "by": "ben" }), json!({ "by": "ana", "from": "A" })] {
             assert!(!act.is_repeat_of(promote(other.clone()).fingerprint()), "{other}");
