@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use phasegate_tests::stores::both_engines;
-use reporter_svc::effect::{PageAcknowledgement, RunTransition, Verb};
+use reporter_svc::effect::{PageAcknowledgement, RunTransition};
 use reporter_svc::machine::{Event, Stage};
 use reporter_svc::reporter::Cause;
 use reporter_svc::store::{Changed, MIGRATIONS};
 use service_kit::clock::Clock;
 use service_kit::outbox::{self, Handler, ListFilter, Outcome, Recorded};
+use service_kit::stored::Document as _;
 use shared_types::decision::ViolationAction;
 use shared_types::{Timestamp, Verdict};
 
