@@ -178,12 +178,17 @@ async fn take(tx: &mut Tx<'_>, worker: &str, head: &AnyRow, claim: &Claim) -> Re
 
 /// A row that this version cannot read is dead, so that it holds up nobody.
 async fn bury(tx: &mut Tx<'_>, head: &AnyRow, error: &DbError, now: Timestamp) -> Result<(), DbError> {
+    // Which row it is the row says itself.
+    let reason = match error {
+        DbError::Unreadable { source, .. } => source.to_string(),
+        other => other.to_string(),
+    };
     sqlx::query(
         "UPDATE outbox SET state = 'dead', leased_by = NULL, finished_at = $2, last_error = $3 WHERE seq = $1",
     )
     .bind(head.try_get::<i64, _>("seq")?)
     .bind(now.as_millis())
-    .bind(error.to_string())
+    .bind(reason)
     .execute(&mut **tx)
     .await?;
     Ok(())
