@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::effects::{AfterLastRetry, NewMessage, RetrySchedule};
+use domain::stored::plain;
 use service_kit::client::Neighbour;
 use service_kit::outbox::{Claim, Handler, Outcome};
 use shared_types::{Decision, Timestamp};
@@ -21,7 +22,7 @@ pub fn message(decision: &Decision, now: Timestamp) -> NewMessage {
         lane: format!("reporter/{}", decision.target),
         kind: DELIVER_DECISION,
         subject: decision.decision_id.to_string(),
-        payload: serde_json::to_value(decision).unwrap_or_default(),
+        payload: plain(decision),
         due_at: now,
         retry: RetrySchedule {
             delays_ms: BACKOFF_S.map(|seconds| seconds * 1000).to_vec(),

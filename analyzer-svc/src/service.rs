@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
+use service_kit::forms::Forms;
 use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{WorkerOptions, run_worker};
 use service_kit::rules::{Life, Rulebook};
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::analyzer::Analyzer;
 use crate::delivery::Deliverer;
 use crate::steward::WatchSteward;
-use crate::store::{AnalyzerStore, SqlStore, migrations};
+use crate::store::{AnalyzerStore, DOCUMENTS, SqlStore, migrations};
 use crate::watch_loop::{Directives, WatchLoop};
 use crate::{http, metrics};
 
@@ -49,6 +50,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let Config { common } = config;
     metrics::describe();
     let db = common.database(migrations()).await?;
+    let replica = common.join(&db, DOCUMENTS).await?;
     let store: Arc<dyn AnalyzerStore> = Arc::new(SqlStore::new(db.clone()));
     let clock = Arc::clone(&common.clock);
     let files = common.policy_file();
@@ -69,7 +71,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Analyzer,
         router: http::routes(analyzer),
         openapi: http::openapi(),
-        readiness: readiness(store, clock, book.clone()),
+        readiness: readiness(store, clock, book.clone(), db.forms().clone()),
         tokens: common.tokens.clone(),
         options: HttpOptions { bulk: TRIALS, ..HttpOptions::default() },
     };
@@ -77,6 +79,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let life = tokio::spawn(life.run(shutdown.clone()));
     let watch = tokio::spawn(watch.run(db.clone(), shutdown.clone()));
     let worker = tokio::spawn(worker);
+    let beating = tokio::spawn({
+        let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
+        async move { replica.run(shutdown).await }
+    });
     let served = serve(parts, listener, shutdown.clone());
     let (served, watched, worked) = tokio::join!(
         async {
@@ -88,7 +94,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     );
     forgetting.await.ok();
     life.await.ok();
+    let lived = beating.await;
+    replica.leave().await.ok();
     db.close().await;
+    lived.context("the heartbeat broke")?.context("this replica cannot go on")?;
     served.and(watched).and(worked)
 }
 
@@ -139,7 +148,12 @@ async fn ended(task: JoinHandle<()>, name: &'static str, shutdown: &Cancellation
 }
 
 /// Without the database nothing can be accepted; a reporter that is away only makes decisions wait.
-fn readiness(store: Arc<dyn AnalyzerStore>, clock: Arc<dyn Clock>, book: Rulebook) -> Readiness {
+fn readiness(
+    store: Arc<dyn AnalyzerStore>,
+    clock: Arc<dyn Clock>,
+    book: Rulebook,
+    forms: Forms,
+) -> Readiness {
     let database = Arc::clone(&store);
     Readiness::new()
         .check("policy", move || std::future::ready(book.state()))
@@ -152,6 +166,7 @@ fn readiness(store: Arc<dyn AnalyzerStore>, clock: Arc<dyn Clock>, book: Ruleboo
                 }
             }
         })
+        .check("documents", move || std::future::ready(forms.state()))
         .check("reporter", move || {
             let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
             async move {

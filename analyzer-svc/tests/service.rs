@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use domain::policy::Policy;
 use secrecy::SecretString;
 use service_kit::clock::{Clock as _, SystemClock};
+use service_kit::db::Db;
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::batch::{Distribution, Intake, SCHEMA};
 use shared_types::{Batch, Decision, Histogram, PhaseId, TargetName, Timestamp, Verdict, Window};
@@ -175,4 +176,23 @@ async fn decision_survives_restarts_on_sqlite() {
 async fn decision_survives_restarts_on_postgres() {
     let database = phasegate_tests::postgres::TestDatabase::create().await;
     decisions_reach_the_reporter(Some(database.url())).await;
+}
+
+/// OP-6: what a newer release may have stored keeps this one from starting, with one line that says what to do.
+#[tokio::test]
+async fn a_form_of_a_newer_release_stops_the_start_with_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, _decisions) = reporter().await;
+    let url = Db::embedded_url(folder.path(), "analyzer");
+    let db = Db::connect(&url, "analyzer", analyzer_svc::store::migrations()).await.unwrap();
+    let insert = "INSERT INTO stored_forms (kind, form, allowed_at) VALUES ('watch', 2, 0)";
+    sqlx::query(insert).execute(db.pool()).await.unwrap();
+    db.close().await;
+
+    let analyzer = Running::start(folder.path(), None, address).await;
+    let stopped = tokio::time::timeout(PATIENCE, analyzer.task).await.unwrap().unwrap().unwrap_err();
+    let line = format!("{stopped:#}");
+    let expected = "the analyzer's database: watch may be kept in form 2 here, and this release reads up to form 1: \
+                    start the newer release again, or restore a backup from before it (docs/operations.md, Upgrades)";
+    assert_eq!(line, expected);
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::NewMessage;
+use domain::stored::Document as _;
 use service_kit::client::Neighbour;
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{self, Claim, Handler, Outcome, Recorded};
@@ -84,23 +85,23 @@ impl Handler for Effects {
 
 impl Effects {
     async fn deliver_batch(&self, claim: &Claim) -> Result<Outcome, Outcome> {
-        let delivery: DeliverBatch = decode(claim)?;
+        let delivery: DeliverBatch = claim.read()?;
         let batch = self.batch(&delivery.target, delivery.window_start).await?;
         Ok(self.analyzer.deliver("/v1/batches", &batch).await)
     }
 
     async fn deliver_event(&self, claim: &Claim) -> Result<Outcome, Outcome> {
-        let delivery: DeliverEvent = decode(claim)?;
+        let delivery: DeliverEvent = claim.read()?;
         Ok(self.analyzer.deliver("/v1/collector-events", &delivery.event).await)
     }
 
     async fn tell_act(&self, claim: &Claim) -> Result<Outcome, Outcome> {
-        let told: TellAct = decode(claim)?;
+        let told: TellAct = claim.read()?;
         Ok(self.reporter.deliver("/v1/audit/acts", &told.act).await)
     }
 
     async fn write_archive(&self, claim: &Claim) -> Result<Outcome, Outcome> {
-        let archive: WriteArchive = decode(claim)?;
+        let archive: WriteArchive = claim.read()?;
         let batch = self.batch(&archive.target, archive.window_start).await?;
         let path = archive_path(&self.data_dir, &archive.target, archive.window_start);
         let shown = path.display().to_string();
@@ -109,7 +110,7 @@ impl Effects {
     }
 
     async fn append_retry_failure(&self, claim: &Claim) -> Result<Outcome, Outcome> {
-        let append: AppendRetryFailure = decode(claim)?;
+        let append: AppendRetryFailure = claim.read()?;
         let path = retry_failures_path(&self.data_dir);
         blocking(move || append_once(&path, &append.line)).await?;
         Ok(Outcome::Done(serde_json::Value::Null))
@@ -195,10 +196,6 @@ fn append_once(path: &Path, line: &RetryFailure) -> io::Result<()> {
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
     file.write_all(&bytes)?;
     file.sync_all()
-}
-
-fn decode<T: serde::de::DeserializeOwned>(claim: &Claim) -> Result<T, Outcome> {
-    claim.decode().map_err(|error| Outcome::Never { reason: format!("unreadable message: {error}") })
 }
 
 async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), Outcome> {

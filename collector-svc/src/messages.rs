@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::effects::{NewMessage, RetrySchedule};
+use domain::stored::{self, Document, Form};
 use serde::{Deserialize, Serialize};
 use shared_types::audit::{CollectorAct, CollectorActKind};
 use shared_types::collector_event::CollectorEventKind;
@@ -62,9 +63,11 @@ pub struct RetryFailure {
     pub cause: String,
 }
 
-impl DeliverBatch {
-    pub const KIND: &'static str = "deliver_batch";
+impl Document for DeliverBatch {
+    const KIND: &'static str = "deliver_batch";
+}
 
+impl DeliverBatch {
     /// By the policy's schedule, then on and on with its last delay: a batch is never lost.
     #[must_use]
     pub fn message(self, retry: &[Duration], now: Timestamp) -> NewMessage {
@@ -73,16 +76,18 @@ impl DeliverBatch {
             lane: format!("analyzer/{}", self.target),
             kind: Self::KIND,
             subject: format!("{}/{}", self.target, self.window_start.basic_format()),
-            payload: payload(&self),
+            payload: stored::payload(&self),
             due_at: now,
             retry: RetrySchedule::then_repeat(retry.iter().copied()),
         }
     }
 }
 
-impl DeliverEvent {
-    pub const KIND: &'static str = "deliver_event";
+impl Document for DeliverEvent {
+    const KIND: &'static str = "deliver_event";
+}
 
+impl DeliverEvent {
     /// In a lane of its own: an event about batches that are not taken must not wait behind them.
     #[must_use]
     pub fn message(self, now: Timestamp) -> NewMessage {
@@ -92,16 +97,18 @@ impl DeliverEvent {
             lane: format!("analyzer-events/{}", event.target),
             kind: Self::KIND,
             subject: format!("{}/{}", event.target, event.window.start.basic_format()),
-            payload: payload(&self),
+            payload: stored::payload(&self),
             due_at: now,
             retry: patient(),
         }
     }
 }
 
-impl WriteArchive {
-    pub const KIND: &'static str = "write_archive";
+impl Document for WriteArchive {
+    const KIND: &'static str = "write_archive";
+}
 
+impl WriteArchive {
     #[must_use]
     pub fn message(self, now: Timestamp) -> NewMessage {
         NewMessage {
@@ -109,16 +116,18 @@ impl WriteArchive {
             lane: format!("archive/{}", self.target),
             kind: Self::KIND,
             subject: format!("{}/{}", self.target, self.window_start.basic_format()),
-            payload: payload(&self),
+            payload: stored::payload(&self),
             due_at: now,
             retry: patient(),
         }
     }
 }
 
-impl AppendRetryFailure {
-    pub const KIND: &'static str = "append_retry_failure";
+impl Document for AppendRetryFailure {
+    const KIND: &'static str = "append_retry_failure";
+}
 
+impl AppendRetryFailure {
     #[must_use]
     pub fn message(self, now: Timestamp) -> NewMessage {
         NewMessage {
@@ -126,16 +135,18 @@ impl AppendRetryFailure {
             lane: "files/retry_failures".to_owned(),
             kind: Self::KIND,
             subject: format!("{}/{}", self.line.target, self.line.window.start.basic_format()),
-            payload: payload(&self),
+            payload: stored::payload(&self),
             due_at: now,
             retry: patient(),
         }
     }
 }
 
-impl TellAct {
-    pub const KIND: &'static str = "tell_act";
+impl Document for TellAct {
+    const KIND: &'static str = "tell_act";
+}
 
+impl TellAct {
     #[must_use]
     pub fn message(self, now: Timestamp) -> NewMessage {
         NewMessage {
@@ -143,12 +154,21 @@ impl TellAct {
             lane: format!("reporter/{}", self.act.target),
             kind: Self::KIND,
             subject: format!("{}/{}", self.act.target, self.act.kind.as_str()),
-            payload: payload(&self),
+            payload: stored::payload(&self),
             due_at: now,
             retry: patient(),
         }
     }
 }
+
+/// All of them.
+pub const MESSAGES: &[Form] = &[
+    Form::of::<DeliverBatch>(),
+    Form::of::<DeliverEvent>(),
+    Form::of::<WriteArchive>(),
+    Form::of::<AppendRetryFailure>(),
+    Form::of::<TellAct>(),
+];
 
 /// A pause, or its end, as an act of somebody (CO-7).
 #[must_use]
@@ -228,9 +248,4 @@ fn event(
 /// For receivers that will come back: with backoff up to 30 s, for ever.
 fn patient() -> RetrySchedule {
     RetrySchedule::then_repeat([1, 2, 4, 8, 16, 30].map(Duration::from_secs))
-}
-
-fn payload(message: &impl Serialize) -> serde_json::Value {
-    // Plain data with string keys: it cannot fail.
-    serde_json::to_value(message).unwrap_or_default()
 }

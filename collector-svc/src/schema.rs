@@ -1,6 +1,7 @@
 //! The JSON Schema of a batch line, made from the types (CO-3). The one that is checked in is
 //! `schema/batch.schema.json`; a test holds the two equal, so that no change of the lines goes unnoticed.
 
+use domain::stored::{plain, pretty_text};
 use serde_json::{Value, json};
 use shared_types::Batch;
 use utoipa::{PartialSchema as _, ToSchema as _};
@@ -8,7 +9,7 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 /// The schema as it is checked in: pretty-printed, with a newline at its end.
 #[must_use]
 pub fn batch_schema_text() -> String {
-    let mut text = serde_json::to_string_pretty(&batch_schema()).unwrap_or_default();
+    let mut text = pretty_text(&batch_schema());
     text.push('\n');
     text
 }
@@ -19,16 +20,14 @@ pub fn batch_schema() -> Value {
     let mut parts = Vec::new();
     Batch::schemas(&mut parts);
     parts.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let definitions: serde_json::Map<String, Value> = parts
-        .into_iter()
-        .map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default()))
-        .collect();
+    let definitions: serde_json::Map<String, Value> =
+        parts.into_iter().map(|(name, schema)| (name, plain(&schema))).collect();
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:phasegate:schema:batch:1",
         "title": "Phasegate batch, one line of a batch file",
     });
-    let batch = serde_json::to_value(Batch::schema()).unwrap_or_default();
+    let batch = plain(&Batch::schema());
     if let (Some(schema), Value::Object(batch)) = (schema.as_object_mut(), batch) {
         schema.extend(batch);
         schema.insert("$defs".to_owned(), Value::Object(definitions));

@@ -23,7 +23,7 @@ use crate::effects::{DELIVERY_TIMEOUT, Effects};
 use crate::event::EventSpecs;
 use crate::source::{JsonlSource, Source};
 use crate::steward::Crew;
-use crate::store::{Answered, CollectorStore, MIGRATIONS};
+use crate::store::{Answered, CollectorStore, MIGRATIONS, documents};
 use crate::worker::WorkerHandle;
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -51,8 +51,11 @@ impl Config {
 /// # Errors
 /// It cannot start.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    // A token of our own: what ends this service ends no other one in the process.
+    let shutdown = shutdown.child_token();
     let common = &config.common;
     let db = common.database(MIGRATIONS).await?;
+    let replica = common.join(&db, &documents()).await?;
     let store: Arc<dyn CollectorStore> = Arc::new(Answered::new(db.clone()));
     for (name, target) in &common.policy.targets {
         EventSpecs::of_metrics(&target.metrics).with_context(|| format!("target {name}"))?;
@@ -82,6 +85,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     ));
     let life_stop = CancellationToken::new();
     let life = tokio::spawn(life.run(life_stop.clone()));
+    let beating = tokio::spawn({
+        let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
+        async move { replica.run(shutdown).await }
+    });
     let pruning = tokio::spawn(prune(Arc::clone(&store), Arc::clone(&common.clock), book.clone()));
 
     let directory = crew.directory.clone();
@@ -96,7 +103,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         tokens: common.tokens.clone(),
         options: HttpOptions { body_limit: BODY_LIMIT, bulk: PUSHES, ..HttpOptions::default() },
     };
-    let served = serve(parts, listener, shutdown).await;
+    let served = serve(parts, listener, shutdown.clone()).await;
+    shutdown.cancel();
 
     // In this order nothing is lost: requests have their answers, workers commit what is left, effects end.
     pruning.abort();
@@ -105,7 +113,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     crew.disband().await?;
     outbox_stop.cancel();
     outbox.await.context("the outbox failed")?;
+    let lived = beating.await;
+    replica.leave().await.ok();
     db.close().await;
+    lived.context("the heartbeat broke")?.context("this replica cannot go on")?;
     served
 }
 
@@ -149,6 +160,7 @@ async fn prune(store: Arc<dyn CollectorStore>, clock: Arc<dyn Clock>, book: Rule
 }
 
 fn readiness(db: &Db, clock: &Arc<dyn Clock>, directory: Directory, book: Rulebook) -> Readiness {
+    let forms = db.forms().clone();
     let (ping, stats_db, stats_clock) = (db.clone(), db.clone(), Arc::clone(clock));
     Readiness::new()
         .check("policy", move || std::future::ready(book.state()))
@@ -161,6 +173,7 @@ fn readiness(db: &Db, clock: &Arc<dyn Clock>, directory: Directory, book: Rulebo
                 }
             }
         })
+        .check("documents", move || std::future::ready(forms.state()))
         .check("outbox", move || {
             let (db, now) = (stats_db.clone(), stats_clock.now());
             async move { outbox_state(&db, now).await }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::stored::Document;
 use serde::{Deserialize, Serialize};
 use shared_types::{Directive, PhaseId, TargetName, Timestamp};
 
@@ -30,6 +31,10 @@ pub struct TargetState {
     /// `collector.delayed` was raised for windows up to here, where it had to be.
     pub watched_until: Timestamp,
     pub source: SourceHealth,
+}
+
+impl Document for TargetState {
+    const KIND: &'static str = "target state";
 }
 
 /// How reading the source goes (CO-5).

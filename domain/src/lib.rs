@@ -15,6 +15,7 @@ mod load;
 pub mod placeholder;
 pub mod policy;
 pub mod rollout;
+pub mod stored;
 pub mod story;
 pub mod telemetry;
 pub mod template;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::stored::Document as _;
 use serde_json::json;
 use service_kit::client::Neighbour;
 use service_kit::db::{Db, DbError};
@@ -70,9 +71,9 @@ enum Work {
     Daily(WriteDailyReport),
 }
 
-fn decode(claim: &Claim) -> Result<Work, String> {
-    fn of<V: Verb>(claim: &Claim, wrap: fn(V) -> Work) -> Result<Work, String> {
-        claim.decode().map(wrap).map_err(|error| format!("{} cannot be read: {error}", V::KIND))
+fn decode(claim: &Claim) -> Result<Work, Outcome> {
+    fn of<V: Verb>(claim: &Claim, wrap: fn(V) -> Work) -> Result<Work, Outcome> {
+        claim.read().map(wrap)
     }
     match claim.kind.as_str() {
         PostSlackMessage::KIND => of(claim, Work::Post),
@@ -88,7 +89,7 @@ fn decode(claim: &Claim) -> Result<Work, String> {
         WriteRca::KIND => of(claim, Work::WriteRca),
         ApplyPageEvent::KIND => of(claim, Work::PageEvent),
         WriteDailyReport::KIND => of(claim, Work::Daily),
-        other => Err(format!("no effect is called {other}")),
+        other => Err(Outcome::Never { reason: format!("no effect is called {other}") }),
     }
 }
 
@@ -109,7 +110,7 @@ impl Handler for Effects {
             Ok(Work::WriteChecklist) => checklist::write(self).await,
             Ok(Work::PageEvent(it)) => page_event::handle(&it),
             Ok(Work::Daily(it)) => daily::write(self, it).await,
-            Err(reason) => Outcome::Never { reason },
+            Err(outcome) => outcome,
         }
     }
 

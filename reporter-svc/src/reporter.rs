@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::audit::AuditDraft;
+use domain::stored::plain;
 use serde_json::Value;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
@@ -237,6 +238,6 @@ fn answer(step: &Step, decision: Option<&Decision>, terms: &Terms<'_>) -> Value 
             let incident = step.target.incident.as_ref().filter(|_| violation);
             decision_answer(decision, step.stale, incident.map(IncidentId::as_str))
         }
-        None => serde_json::to_value(views::rollout(&step.target, terms)).unwrap_or_default(),
+        None => plain(&views::rollout(&step.target, terms)),
     }
 }

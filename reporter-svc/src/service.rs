@@ -27,7 +27,7 @@ use crate::handler::Effects;
 use crate::ports::Executor;
 use crate::reporter::Reporter;
 use crate::steward::RolloutSteward;
-use crate::store::{MIGRATIONS, SharedStore, SqlStore};
+use crate::store::{self, MIGRATIONS, SharedStore, SqlStore};
 
 const NAME: &str = "reporter";
 const SLOWEST_POLL: Duration = Duration::from_secs(1);
@@ -55,6 +55,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         tracing::warn!("not configured, so these go to the log only: {}", config.log_only.join(", "));
     }
     let db = open(&common).await?;
+    let replica = common.join(&db, &store::documents()).await?;
     let store: SharedStore = Arc::new(SqlStore::new(db.clone()));
     let files = common.policy_and_texts();
     let book = Rulebook::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
@@ -88,6 +89,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let (keeper, db, stop) = (Arc::clone(&keeper), db.clone(), background.clone());
         tokio::spawn(async move { keeper.run(&db, poll, stop).await })
     };
+    let beating = tokio::spawn({
+        let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
+        async move { replica.run(shutdown).await }
+    });
     let app =
         App { slack, webhooks, ..App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper)) };
     let (router, openapi) = api::router(app);
@@ -95,7 +100,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Reporter,
         router,
         openapi,
-        readiness: readiness(&reporter, &keeper),
+        readiness: readiness(&reporter, &keeper, &db),
         tokens: common.tokens.clone(),
         options: HttpOptions { body_limit: 2 << 20, ..HttpOptions::default() },
     };
@@ -108,7 +113,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     life.await.ok();
     dashboard.await.ok();
     archive.await.ok();
+    let lived = beating.await;
+    replica.leave().await.ok();
     db.close().await;
+    lived.context("the heartbeat broke")?.context("this replica cannot go on")?;
     served
 }
 
@@ -229,7 +237,8 @@ async fn forget(reporter: &Reporter, db: &Db) {
     }
 }
 
-fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>) -> Readiness {
+fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>, db: &Db) -> Readiness {
+    let forms = db.forms().clone();
     let keeper = Arc::clone(keeper);
     let (database, outbox) = (Arc::clone(reporter), Arc::clone(reporter));
     let book = reporter.book.clone();
@@ -244,6 +253,7 @@ fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>) -> Readiness {
                 }
             }
         })
+        .check("documents", move || std::future::ready(forms.state()))
         .check("audit", move || {
             let keeper = Arc::clone(&keeper);
             async move {

@@ -5,6 +5,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod forms;
 pub mod http;
 pub mod main_of;
 pub mod outbox;

@@ -160,6 +160,55 @@ fn sql_stands_only_in_stores_and_migrations() {
     assert!(offences.is_empty(), "SQL outside the stores:\n{}", offences.join("\n"));
 }
 
+/// A document that failed to be serialised would be kept as nothing, and nobody would be told.
+#[test]
+fn nothing_is_serialised_with_a_silent_default() {
+    let serialising = [
+        "serde_json::to_value(",
+        "serde_json::to_string(",
+        "serde_json::to_vec(",
+        "serde_json::to_string_pretty(",
+        ".to_json(",
+        ".to_pretty_json(",
+    ];
+    let mut offences = Vec::new();
+    for member in [
+        "shared-types/src",
+        "policy/src",
+        "service-kit/src",
+        "collector-svc/src",
+        "analyzer-svc/src",
+        "reporter-svc/src",
+        "phasegate/src",
+    ] {
+        for source in sources_below(member).into_iter().filter(|source| !is_test(source)) {
+            let text = fs::read_to_string(&source).expect("readable source");
+            let code: Vec<&str> = production_part(&text).map(|(_, line)| line).collect();
+            // What rustfmt has broken into lines is one statement all the same.
+            for statement in code.join("\n").split(';') {
+                let silent = statement.contains(".unwrap_or_default()") || statement.contains(".unwrap_or(");
+                let named = serialising.iter().any(|it| {
+                    let after = statement.split(it).nth(1).unwrap_or_default();
+                    let end = after.find(".unwrap_or").unwrap_or(0);
+                    // Nothing but the call's own arguments stands between.
+                    let between = &after[..end];
+                    after.contains(".unwrap_or") && balanced(between)
+                });
+                if silent && named {
+                    offences.push(format!("{}: {}", source.display(), statement.trim()));
+                }
+            }
+        }
+    }
+    assert!(offences.is_empty(), "serialised with a silent default:\n{}", offences.join("\n"));
+}
+
+/// Whether `text` ends the parenthesis that was open before it, and nothing else.
+fn balanced(text: &str) -> bool {
+    let opened = text.matches('(').count();
+    text.trim_end().ends_with(')') && text.matches(')').count() == opened + 1
+}
+
 /// Each costs every first build its time.
 #[test]
 fn every_dependency_of_a_member_is_used_in_its_code() {
@@ -209,6 +258,7 @@ const PROVEN_RULES: &str = "
     EV-1 EV-2 EV-3
     DA-1 DA-2 DA-3 DA-5
     PO-1 PO-2 PO-3 PO-4
+    OP-6
     VE-1";
 
 #[test]

@@ -2,6 +2,7 @@
 //! decisions were made, for a replay.
 
 use service_kit::db::{Db, DbError};
+use service_kit::forms::Forms;
 use shared_types::{CollectorEvent, Decision, TargetName, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -51,17 +52,17 @@ pub(super) async fn batch_of(db: &Db, decision: Uuid) -> Result<Option<StoredBat
     .bind(decision.to_string())
     .fetch_optional(db.pool())
     .await?;
-    row.as_ref().map(rows::stored_batch).transpose()
+    row.as_ref().map(|row| rows::stored_batch(db.forms(), row)).transpose()
 }
 
 pub(super) async fn event_of(db: &Db, decision: Uuid) -> Result<Option<CollectorEvent>, DbError> {
     let row = sqlx::query(
-        "SELECT body FROM collector_events WHERE decision_id = $1 ORDER BY received_at_ms, event_id LIMIT 1",
+        "SELECT event_id, body FROM collector_events WHERE decision_id = $1 ORDER BY received_at_ms, event_id LIMIT 1",
     )
     .bind(decision.to_string())
     .fetch_optional(db.pool())
     .await?;
-    row.map(|row| rows::json("collector event", &rows::text(&row, "body")?)).transpose()
+    row.map(|row| db.forms().read(&rows::text(&row, "event_id")?, &rows::text(&row, "body")?)).transpose()
 }
 
 pub(super) async fn known_to(
@@ -90,7 +91,7 @@ pub(super) async fn known_to(
 
 pub(super) async fn previous(db: &Db, decision: &Decision) -> Result<Option<Decision>, DbError> {
     let row = sqlx::query(
-        "SELECT body FROM decisions WHERE target = $1 AND epoch = $2 AND sequence < $3 \
+        "SELECT decision_id, body FROM decisions WHERE target = $1 AND epoch = $2 AND sequence < $3 \
          ORDER BY sequence DESC LIMIT 1",
     )
     .bind(decision.target.as_str().to_owned())
@@ -98,7 +99,7 @@ pub(super) async fn previous(db: &Db, decision: &Decision) -> Result<Option<Deci
     .bind(RecordedKey::of(decision).0)
     .fetch_optional(db.pool())
     .await?;
-    row.map(|row| rows::json("decision", &rows::text(&row, "body")?)).transpose()
+    row.as_ref().map(|row| rows::decision(db.forms(), row)).transpose()
 }
 
 pub(super) async fn span(
@@ -128,12 +129,12 @@ pub(super) async fn span(
     }))
 }
 
-const RECORDED: &str = "SELECT d.body AS decision, b.received_at_ms, b.counters, NULL AS body FROM decisions AS d \
+const RECORDED: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, NULL AS body FROM decisions AS d \
      LEFT JOIN batches AS b ON b.target = d.target AND b.window_start_ms = d.window_start_ms \
      WHERE d.target = $1 AND (d.sequence, d.window_start_ms, d.decision_id) > ($2, $3, $4) AND d.sequence <= $5 \
      AND d.window_start_ms >= $6 AND d.window_start_ms < $7 \
      ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $8";
-const RECORDED_WHOLE: &str = "SELECT d.body AS decision, b.received_at_ms, b.counters, b.body FROM decisions AS d \
+const RECORDED_WHOLE: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, b.body FROM decisions AS d \
      LEFT JOIN batches AS b ON b.target = d.target AND b.window_start_ms = d.window_start_ms \
      WHERE d.target = $1 AND (d.sequence, d.window_start_ms, d.decision_id) > ($2, $3, $4) AND d.sequence <= $5 \
      AND d.window_start_ms >= $6 AND d.window_start_ms < $7 \
@@ -162,14 +163,15 @@ pub(super) async fn recorded(
     Ok(rows)
 }
 
-pub(super) fn recorded_row(row: &AnyRow) -> Result<Recorded, DbError> {
+pub(super) fn recorded_row(forms: &Forms, row: &AnyRow) -> Result<Recorded, DbError> {
     let optional = |column| -> Result<Option<String>, DbError> { Ok(row.try_get(column)?) };
+    let id = rows::text(row, "decision_id")?;
     let arrived: Option<i64> = row.try_get("received_at_ms")?;
     let parsed = optional("counters")?.map(|text| rows::json("counters", &text)).transpose()?;
     Ok(Recorded {
-        decision: rows::json("decision", &rows::text(row, "decision")?)?,
+        decision: forms.read_wire(&id, &rows::text(row, "decision")?)?,
         arrived: arrived.map(Timestamp::from_millis),
         counters: parsed,
-        batch: optional("body")?.map(|text| rows::json("batch", &text)).transpose()?,
+        batch: optional("body")?.map(|text| forms.read_wire(&id, &text)).transpose()?,
     })
 }

@@ -25,7 +25,7 @@ use domain::gate::{EarlierBatch, GateState};
 use domain::whatif::Recorded;
 
 pub use history::{RecordedKey, Span};
-pub use sql::{SqlStore, migrations};
+pub use sql::{DOCUMENTS, SqlStore, migrations};
 
 /// The narrow seam between the analyzer and its database.
 #[async_trait]

@@ -2,7 +2,8 @@
 
 use serde::de::DeserializeOwned;
 use service_kit::db::DbError;
-use shared_types::{TargetName, Timestamp, Window};
+use service_kit::forms::Forms;
+use shared_types::{Decision, TargetName, Timestamp, Window};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
@@ -35,22 +36,27 @@ fn window(row: &AnyRow) -> Result<Window, DbError> {
     Ok(Window { start: time(row, "window_start_ms")?, end: time(row, "window_end_ms")? })
 }
 
-pub(super) fn target_state(row: &AnyRow) -> Result<GateState, DbError> {
+pub(super) fn decision(forms: &Forms, row: &AnyRow) -> Result<Decision, DbError> {
+    forms.read_wire(&text(row, "decision_id")?, &text(row, "body")?)
+}
+
+pub(super) fn target_state(forms: &Forms, row: &AnyRow) -> Result<GateState, DbError> {
+    let target = text(row, "target")?;
     let phase: Option<String> = row.try_get("phase")?;
     let run: Option<String> = row.try_get("run")?;
     let watch: Option<String> = row.try_get("watch")?;
     let run = match (phase, run) {
         (Some(phase), Some(run)) => {
             let phase = phase.parse().map_err(|error| DbError::decode("phase", error))?;
-            Some((phase, json::<Run>("compliant run", &run)?))
+            Some((phase, forms.read::<Run>(&target, &run)?))
         }
         _ => None,
     };
     Ok(GateState {
-        target: TargetName::parse(&text(row, "target")?).map_err(|error| DbError::decode("target", error))?,
+        target: TargetName::parse(&target).map_err(|error| DbError::decode("target", error))?,
         version: number(row, "version")?,
         run,
-        watch: watch.map(|watch| json("watch", &watch)).transpose()?,
+        watch: watch.map(|watch| forms.read(&target, &watch)).transpose()?,
     })
 }
 
@@ -71,9 +77,9 @@ pub(super) fn earlier(row: &AnyRow) -> Result<EarlierBatch, DbError> {
     })
 }
 
-pub(super) fn stored_batch(row: &AnyRow) -> Result<StoredBatch, DbError> {
+pub(super) fn stored_batch(forms: &Forms, row: &AnyRow) -> Result<StoredBatch, DbError> {
     Ok(StoredBatch {
-        batch: json("batch", &text(row, "body")?)?,
+        batch: forms.read_wire(&text(row, "decision_id")?, &text(row, "body")?)?,
         batch_hash: text(row, "batch_hash")?,
         received_at: time(row, "received_at_ms")?,
         decision_id: id(row, "decision_id")?,

@@ -1,7 +1,7 @@
 //! The store on both engines.
 
 use async_trait::async_trait;
-use serde::Serialize;
+use domain::stored::{Form, plain_text};
 use service_kit::db::{Db, DbError, Migration, Tx};
 use service_kit::outbox::{self, OutboxStats};
 use service_kit::rules;
@@ -14,8 +14,9 @@ use super::{
     AnalyzerStore, BatchKey, Commit, Committed, DecisionKey, Filter, Receipt, RecordedKey, Span, StoredBatch,
 };
 use super::{history, rows};
-use domain::gate::EarlierBatch;
 use domain::gate::GateState;
+use domain::gate::watch::Watch;
+use domain::gate::{EarlierBatch, Run};
 use domain::whatif::Recorded;
 
 /// A mean over time never reads more batches than this.
@@ -47,6 +48,10 @@ pub fn migrations() -> &'static [Migration] {
         },
     ]
 }
+
+/// What the analyzer keeps as JSON. Batches and decisions carry their schema, also those that wait in the outbox; a batch's
+/// counters stand beside it as they are in it.
+pub const DOCUMENTS: &[Form] = &[Form::of::<Run>(), Form::of::<Watch>(), Form::of::<CollectorEvent>()];
 
 const FORGET_WITH_BATCHES: [&str; 3] = [
     "DELETE FROM batches WHERE (target, window_start_ms) IN (SELECT target, window_start_ms FROM batches \
@@ -81,7 +86,10 @@ impl AnalyzerStore for SqlStore {
             .bind(target.as_str().to_owned())
             .fetch_optional(self.db.pool())
             .await?;
-        row.as_ref().map_or_else(|| Ok(GateState::unheard(target.clone())), rows::target_state)
+        match &row {
+            Some(row) => rows::target_state(self.db.forms(), row),
+            None => Ok(GateState::unheard(target.clone())),
+        }
     }
 
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<GateState>, DbError> {
@@ -92,7 +100,7 @@ impl AnalyzerStore for SqlStore {
             .bind(i64::from(limit))
             .fetch_all(self.db.pool())
             .await?;
-        rows.iter().map(rows::target_state).collect()
+        rows.iter().map(|row| rows::target_state(self.db.forms(), row)).collect()
     }
 
     async fn receipt(
@@ -173,7 +181,7 @@ impl AnalyzerStore for SqlStore {
         .bind(batch.window.start.as_millis())
         .bind(hash.to_owned())
         .bind(now.as_millis())
-        .bind(to_json("batch", batch)?);
+        .bind(plain_text(batch));
         tx.execute(insert).await?;
         tx.commit().await
     }
@@ -190,11 +198,11 @@ impl AnalyzerStore for SqlStore {
     }
 
     async fn decision(&self, id: Uuid) -> Result<Option<Decision>, DbError> {
-        let row = sqlx::query("SELECT body FROM decisions WHERE decision_id = $1")
+        let row = sqlx::query("SELECT decision_id, body FROM decisions WHERE decision_id = $1")
             .bind(id.to_string())
             .fetch_optional(self.db.pool())
             .await?;
-        row.map(|row| rows::json("decision", &rows::text(&row, "body")?)).transpose()
+        row.as_ref().map(|row| rows::decision(self.db.forms(), row)).transpose()
     }
 
     async fn decisions(
@@ -204,9 +212,13 @@ impl AnalyzerStore for SqlStore {
         limit: u32,
     ) -> Result<Vec<Decision>, DbError> {
         let after = after.map(|DecisionKey(start, id)| (*start, id.to_string()));
-        let query = ListQuery::new("SELECT body FROM decisions", filter).page("decision_id", after, limit);
+        let query = ListQuery::new("SELECT decision_id, body FROM decisions", filter).page(
+            "decision_id",
+            after,
+            limit,
+        );
         let rows = query.rows(self.db.pool()).await?;
-        rows.iter().map(|row| rows::json("decision", &rows::text(row, "body")?)).collect()
+        rows.iter().map(|row| rows::decision(self.db.forms(), row)).collect()
     }
 
     async fn batches(
@@ -218,7 +230,7 @@ impl AnalyzerStore for SqlStore {
         let after = after.map(|BatchKey(start, target)| (*start, target.to_string()));
         let select = "SELECT body, batch_hash, received_at_ms, decision_id, verdict FROM batches";
         let rows = ListQuery::new(select, filter).page("target", after, limit).rows(self.db.pool()).await?;
-        rows.iter().map(rows::stored_batch).collect()
+        rows.iter().map(|row| rows::stored_batch(self.db.forms(), row)).collect()
     }
 
     async fn batch_of(&self, decision: Uuid) -> Result<Option<StoredBatch>, DbError> {
@@ -254,7 +266,7 @@ impl AnalyzerStore for SqlStore {
         limit: u32,
     ) -> Result<Vec<Recorded>, DbError> {
         let rows = history::recorded(&self.db, span, after, whole, limit).await?;
-        rows.iter().map(history::recorded_row).collect()
+        rows.iter().map(|row| history::recorded_row(self.db.forms(), row)).collect()
     }
 
     async fn keep_policy(&self, version: &str, text: &str, now: Timestamp) -> Result<(), DbError> {
@@ -311,10 +323,10 @@ async fn write_target(tx: &mut Tx<'_>, state: &GateState) -> Result<Committed, D
          WHERE target = $6 AND version = $1"
     };
     let (phase, run) = match &state.run {
-        Some((phase, run)) => (Some(phase.to_string()), Some(to_json("compliant run", run)?)),
+        Some((phase, run)) => (Some(phase.to_string()), Some(tx.forms().text(run)?)),
         None => (None, None),
     };
-    let watch = state.watch.as_ref().map(|watch| to_json("watch", watch)).transpose()?;
+    let watch = state.watch.as_ref().map(|watch| tx.forms().text(watch)).transpose()?;
     let write = sqlx::query(sql)
         .bind(state.version)
         .bind(phase)
@@ -344,7 +356,7 @@ async fn insert_decision(tx: &mut Tx<'_>, decision: &Decision) -> Result<bool, D
     .bind(decision.policy_version.clone())
     .bind(decision.decided_at.as_millis())
     .bind(signed(decision.evidence.as_ref().map_or(0, |it| it.sequence)))
-    .bind(to_json("decision", decision)?);
+    .bind(plain_text(decision));
     Ok(tx.execute(insert).await?.rows_affected() == 1)
 }
 
@@ -368,8 +380,8 @@ async fn insert_batch(
     .bind(decision.decision_id.to_string())
     .bind(hash.to_owned())
     .bind(now.as_millis())
-    .bind(to_json("counters", &batch.counters)?)
-    .bind(to_json("batch", batch)?);
+    .bind(plain_text(&batch.counters))
+    .bind(plain_text(batch));
     tx.execute(insert).await?;
     Ok(())
 }
@@ -388,13 +400,9 @@ async fn insert_event(
     .bind(event.target.as_str().to_owned())
     .bind(decision.to_string())
     .bind(now.as_millis())
-    .bind(to_json("collector event", event)?);
+    .bind(tx.forms().text(event)?);
     tx.execute(insert).await?;
     Ok(())
-}
-
-fn to_json<T: Serialize>(what: &'static str, value: &T) -> Result<String, DbError> {
-    serde_json::to_string(value).map_err(|error| DbError::decode(what, error))
 }
 
 fn signed(number: u64) -> i64 {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::NewMessage;
+use domain::stored::Document;
 use serde::{Deserialize, Serialize};
 use service_kit::db::DbError;
 use shared_types::{Batch, TargetName, Timestamp};
@@ -21,7 +22,7 @@ use crate::state::TargetState;
 use crate::totals::Totals;
 
 pub use answered::Answered;
-pub use sql::{MIGRATIONS, SqlStore, record_delivery};
+pub use sql::{MIGRATIONS, SqlStore, documents, record_delivery};
 
 /// What is known of a target.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +55,10 @@ pub struct Position {
     pub malformed: u64,
     /// The first of them (TE-2).
     pub errors: Vec<MalformedLine>,
+}
+
+impl Document for Position {
+    const KIND: &'static str = "position";
 }
 
 /// The first answer to a push.

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::stored::{Form, plain_text};
 use futures_util::TryStreamExt as _;
 use service_kit::db::{Db, DbError, Migration, Tx};
+use service_kit::forms::Forms;
 use service_kit::outbox;
 use shared_types::{TargetName, Timestamp};
 use sqlx::any::AnyRow;
@@ -15,6 +17,7 @@ use super::{
     PushAnswer,
 };
 use crate::intake::WindowChange;
+use crate::messages::MESSAGES;
 use crate::state::TargetState;
 use crate::totals::Totals;
 
@@ -26,12 +29,20 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     sqlite: include_str!("../../../migrations/sqlite/collector/0100_collector.sql"),
 }];
 
+/// What the collector keeps as JSON. Batches carry their schema; first answers to pushes are kept as they were said.
+#[must_use]
+pub fn documents() -> Vec<Form> {
+    let states = [Form::of::<TargetState>(), Form::of::<Totals>(), Form::of::<Position>()];
+    states.iter().chain(MESSAGES).copied().collect()
+}
+
 /// Keys are recognised for this long after the first answer.
 const KEEP_ANSWERS: Duration = Duration::from_secs(48 * 3600);
 /// A file that was not read for this long starts anew should it come back.
 const KEEP_POSITIONS: Duration = Duration::from_secs(30 * 24 * 3600);
 
-const BATCH_COLUMNS: &str = "SELECT batch, sent, attempts, delivered_at_ms, last_error FROM batches";
+const BATCH_COLUMNS: &str =
+    "SELECT target, window_start_ms, batch, sent, attempts, delivered_at_ms, last_error FROM batches";
 
 /// The store in a database.
 #[derive(Debug, Clone)]
@@ -53,12 +64,13 @@ impl SqlStore {
     }
 
     async fn positions(&self, target: &TargetName) -> Result<Vec<Position>, DbError> {
-        let rows: Vec<(String,)> =
-            sqlx::query_as("SELECT position FROM source_positions WHERE target = $1 ORDER BY file_id")
-                .bind(target.as_str())
-                .fetch_all(self.db.pool())
-                .await?;
-        rows.iter().map(|(text,)| decode("position", text)).collect()
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT file_id, position FROM source_positions WHERE target = $1 ORDER BY file_id",
+        )
+        .bind(target.as_str())
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter().map(|(id, text)| self.db.forms().read(id, text)).collect()
     }
 }
 
@@ -110,7 +122,7 @@ impl CollectorStore for SqlStore {
                  ON CONFLICT (target) DO NOTHING",
             )
             .bind(target.as_str())
-            .bind(encode(initial))
+            .bind(tx.forms().text(initial)?)
             .execute(&mut *tx)
             .await?;
             tx.commit().await?;
@@ -127,7 +139,7 @@ impl CollectorStore for SqlStore {
         Ok(Loaded {
             generation,
             commit_ids,
-            state: decode("target state", &state)?,
+            state: self.db.forms().read(target.as_str(), &state)?,
             open: open.into_iter().map(|(start,)| Timestamp::from_millis(start)).collect(),
             positions: self.positions(target).await?,
         })
@@ -142,7 +154,7 @@ impl CollectorStore for SqlStore {
         .bind(commit.target.as_str())
         .bind(generation)
         .bind(commit.ids.as_str())
-        .bind(encode(&commit.state))
+        .bind(tx.forms().text(&commit.state)?)
         .bind(commit.generation)
         .execute(&mut *tx)
         .await?
@@ -179,7 +191,7 @@ impl CollectorStore for SqlStore {
         .fetch(self.db.pool());
         let mut totals = Totals::default();
         while let Some((text,)) = rows.try_next().await? {
-            totals.merge(&decode("window counts", &text)?);
+            totals.merge(&self.db.forms().read(&window_id(target, window_start), &text)?);
         }
         Ok(totals)
     }
@@ -231,14 +243,14 @@ impl CollectorStore for SqlStore {
             .bind(window_start.as_millis())
             .fetch_optional(self.db.pool())
             .await?;
-        row.as_ref().map(batch_row).transpose()
+        row.as_ref().map(|row| batch_row(self.db.forms(), row)).transpose()
     }
 
     async fn last_batch(&self, target: &TargetName) -> Result<Option<BatchRow>, DbError> {
         let text = format!("{BATCH_COLUMNS} WHERE target = $1 ORDER BY window_start_ms DESC LIMIT 1");
         let row =
             sqlx::query(AssertSqlSafe(text)).bind(target.as_str()).fetch_optional(self.db.pool()).await?;
-        row.as_ref().map(batch_row).transpose()
+        row.as_ref().map(|row| batch_row(self.db.forms(), row)).transpose()
     }
 
     async fn oldest_undelivered(
@@ -255,7 +267,7 @@ impl CollectorStore for SqlStore {
             .bind(after.as_millis())
             .fetch_optional(self.db.pool())
             .await?;
-        row.as_ref().map(batch_row).transpose()
+        row.as_ref().map(|row| batch_row(self.db.forms(), row)).transpose()
     }
 
     async fn prune(&self, now: Timestamp, keep_batches: Option<Duration>) -> Result<(), DbError> {
@@ -292,7 +304,7 @@ async fn add_to_window(
     .bind(target.as_str())
     .bind(change.start.as_millis())
     .bind(generation)
-    .bind(encode(&change.totals))
+    .bind(tx.forms().text(&change.totals)?)
     .bind(pack(&change.new_ids))
     .execute(&mut **tx)
     .await?;
@@ -314,7 +326,7 @@ async fn put_position(
     .bind(target.as_str())
     .bind(position.file_id.as_str())
     .bind(i64::try_from(position.offset).unwrap_or(i64::MAX))
-    .bind(encode(position))
+    .bind(tx.forms().text(position)?)
     .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;
@@ -352,7 +364,7 @@ async fn close_window(tx: &mut Tx<'_>, target: &TargetName, closed: &ClosedWindo
     .bind(batch.window.end.as_millis())
     .bind(batch.phase.as_str())
     .bind(i64::try_from(batch.epoch).unwrap_or(i64::MAX))
-    .bind(encode(batch))
+    .bind(plain_text(batch))
     .bind(batch.collected_at.as_millis())
     .bind(i64::from(closed.sent))
     .execute(&mut **tx)
@@ -365,13 +377,14 @@ async fn close_window(tx: &mut Tx<'_>, target: &TargetName, closed: &ClosedWindo
     Ok(())
 }
 
-fn batch_row(row: &AnyRow) -> Result<BatchRow, DbError> {
-    let text: String = row.try_get("batch")?;
+fn batch_row(forms: &Forms, row: &AnyRow) -> Result<BatchRow, DbError> {
+    let (target, start, text): (String, i64, String) =
+        (row.try_get("target")?, row.try_get("window_start_ms")?, row.try_get("batch")?);
     let sent: i64 = row.try_get("sent")?;
     let attempts: i64 = row.try_get("attempts")?;
     let delivered_at: Option<i64> = row.try_get("delivered_at_ms")?;
     Ok(BatchRow {
-        batch: decode("batch", &text)?,
+        batch: forms.read_wire(&format!("{target}/{}", Timestamp::from_millis(start)), &text)?,
         sent: sent != 0,
         attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
         delivered_at: delivered_at.map(Timestamp::from_millis),
@@ -393,11 +406,6 @@ fn unpack(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
     })
 }
 
-fn encode(value: &impl serde::Serialize) -> String {
-    // Plain data with string keys: it cannot fail.
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-fn decode<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, DbError> {
-    serde_json::from_str(text).map_err(|error| DbError::decode(what, error))
+fn window_id(target: &TargetName, start: Timestamp) -> String {
+    format!("{target}/{start}")
 }

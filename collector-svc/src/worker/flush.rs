@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::effects::NewMessage;
+use domain::stored::plain_text;
 use futures_util::future::join;
 use service_kit::db::DbError;
 use shared_types::Timestamp;
@@ -351,7 +352,7 @@ impl InFlight {
 fn answer_of((part, report): &(Part, Push)) -> Option<PushAnswer> {
     let Origin::Push(receipt) = &part.origin else { return None };
     let (key, body_hash) = receipt.key.clone()?;
-    let answer = serde_json::to_string(report).unwrap_or_default();
+    let answer = plain_text(report);
     Some(PushAnswer { idempotency_key: key, body_hash, answer })
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::audit::AuditDraft;
 use crate::placeholder::PlaceholderError;
 use crate::policy::TargetPolicy;
+use crate::stored;
 use crate::template::Templates;
 use serde_json::{Value, json};
 use shared_types::{IncidentId, TargetName, Timestamp};
@@ -289,7 +290,7 @@ impl Bench<'_> {
             lane: verb.lane(),
             kind: V::KIND,
             subject,
-            payload: serde_json::to_value(verb).unwrap_or_default(),
+            payload: stored::payload(verb),
             due_at,
             retry,
         });

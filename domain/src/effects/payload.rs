@@ -3,18 +3,15 @@
 //! A verb struct is the payload of an outbox row: complete (executing makes no choices), absolute (a
 //! transition names the phase to reach, not a step) and small.
 
-use serde::de::DeserializeOwned;
+use crate::stored::{Document, Form};
 use serde::{Deserialize, Serialize};
 use shared_types::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp};
 use uuid::Uuid;
 
 use super::buttons::ButtonAct;
 
-/// A verb struct.
-pub trait Verb: Serialize + DeserializeOwned {
-    /// The outbox row's `kind`, also the metric label.
-    const KIND: &'static str;
-
+/// A verb struct. Its kind as a document is the outbox row's `kind`, also the metric label.
+pub trait Verb: Document {
     /// The receiver this waits in line for; see `service_kit::outbox`.
     fn lane(&self) -> String;
 }
@@ -231,8 +228,10 @@ pub struct WriteDailyReport {
 
 macro_rules! verb {
     ($name:ident, |$it:ident| $lane:expr) => {
-        impl Verb for $name {
+        impl Document for $name {
             const KIND: &'static str = stringify!($name);
+        }
+        impl Verb for $name {
             fn lane(&self) -> String {
                 let $it = self;
                 $lane
@@ -254,6 +253,23 @@ verb!(ApplyPageEvent, |it| format!("page-event/{}", it.page));
 verb!(WriteChecklist, |_it| "checklist".to_owned());
 verb!(WriteRca, |it| format!("rca/{}", it.incident));
 verb!(WriteDailyReport, |it| format!("daily/{}", it.target));
+
+/// All of them.
+pub const VERBS: &[Form] = &[
+    Form::of::<PostSlackMessage>(),
+    Form::of::<TellSlackUser>(),
+    Form::of::<TriggerPage>(),
+    Form::of::<ResolvePage>(),
+    Form::of::<SetPagePriority>(),
+    Form::of::<CheckPageAcknowledged>(),
+    Form::of::<RunTransition>(),
+    Form::of::<PushDirective>(),
+    Form::of::<WriteRunbookEntry>(),
+    Form::of::<ApplyPageEvent>(),
+    Form::of::<WriteChecklist>(),
+    Form::of::<WriteRca>(),
+    Form::of::<WriteDailyReport>(),
+];
 
 /// What a finished command left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

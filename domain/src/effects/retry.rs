@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::stored::Document;
 use serde::{Deserialize, Serialize};
 
 /// Delays after the 1st, 2nd, … failure, each counted from that failure (durable, exact).
@@ -10,6 +11,10 @@ pub struct RetrySchedule {
     pub delays_ms: Vec<u64>,
     /// After the last delay: go on for ever with that delay (a neighbour that will come back), or `dead`.
     pub then: AfterLastRetry,
+}
+
+impl Document for RetrySchedule {
+    const KIND: &'static str = "retry schedule";
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

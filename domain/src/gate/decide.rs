@@ -1,5 +1,6 @@
 //! From a judgement to the decision that is stored and sent: its id, its subject, its time.
 
+use crate::stored::plain_text;
 use sha2::{Digest, Sha256};
 use shared_types::decision::{Cause, GateProgress, SCHEMA};
 use shared_types::{Batch, Decision, Epoch, PhaseId, TargetName, Timestamp, Window};
@@ -45,7 +46,7 @@ pub fn decision_id(target: &TargetName, window: Window, cause: Cause) -> Uuid {
 pub fn batch_hash(batch: &Batch) -> String {
     use std::fmt::Write as _;
 
-    let text = serde_json::to_vec(batch).unwrap_or_default();
+    let text = plain_text(batch);
     Sha256::digest(&text).iter().fold("sha256:".to_owned(), |mut hash, byte| {
         let _ = write!(hash, "{byte:02x}");
         hash

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::policy::{PhasePolicy, Policy, TargetPolicy};
+use crate::stored::plain;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_types::decision::{Cause, Evidence};
@@ -183,7 +184,7 @@ pub fn differences(stored: &Decision, again: &Decision) -> Vec<Difference> {
     if stored == again {
         return Vec::new();
     }
-    let json = |decision: &Decision| serde_json::to_value(decision).unwrap_or_default();
+    let json = |decision: &Decision| plain(decision);
     let mut found = Vec::new();
     compare(String::new(), &json(stored), &json(again), &mut found);
     if found.is_empty() {

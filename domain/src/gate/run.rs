@@ -5,6 +5,7 @@
 //! missing in it.
 
 use crate::policy::AdvanceCondition;
+use crate::stored::Document;
 use serde::{Deserialize, Serialize};
 use shared_types::decision::{BrokenBy, Cause, GateProgress, RunBefore};
 use shared_types::{Epoch, Timestamp, Window};
@@ -32,6 +33,10 @@ pub struct Run {
     covered_to: Option<Timestamp>,
     broken_by: Option<BrokenBy>,
     through: Option<Window>,
+}
+
+impl Document for Run {
+    const KIND: &'static str = "compliant run";
 }
 
 impl Run {

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::stored::Document;
 use serde::{Deserialize, Serialize};
 use shared_types::{Batch, Directive, Epoch, PhaseId, Timestamp, Window};
 use utoipa::ToSchema;
@@ -37,6 +38,10 @@ pub enum Overdue {
     Wait(Watch),
     /// The rollout is not gated any more: nothing will come, and that is right.
     Stop,
+}
+
+impl Document for Watch {
+    const KIND: &'static str = "watch";
 }
 
 impl Watch {

@@ -3,12 +3,13 @@
 use schemars::generate::SchemaSettings;
 
 use super::raw::RawPolicy;
+use crate::stored::pretty_text;
 
 /// The schema as it is checked in: pretty JSON (2020-12) with a newline at its end.
 #[must_use]
 pub fn schema_json() -> String {
     let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<RawPolicy>();
-    let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    let text = pretty_text(&schema);
     // The types are called Raw… to tell them from the checked ones; readers of the schema need not care.
     format!("{}\n", text.replace("\"Raw", "\"").replace("$defs/Raw", "$defs/"))
 }

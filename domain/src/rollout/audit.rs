@@ -2,6 +2,7 @@
 //! what was asked in [`told`], what followed from it in [`followed`].
 
 use crate::audit::digest;
+use crate::stored::plain;
 use serde_json::{Map, Value, json};
 
 use super::event::{Event, StopOutcome};
@@ -40,7 +41,7 @@ pub fn told(event: &Event) -> Told {
                 "rollback_required": it.rollback_required,
                 "policy_version": it.policy_version,
                 // The decision cannot be altered afterwards without its digest telling.
-                "digest": digest(&serde_json::to_value(it).unwrap_or_default()),
+                "digest": digest(&plain(it)),
             });
             of("decision.received", &it.decision_id, detail)
         }
@@ -89,7 +90,7 @@ pub fn told(event: &Event) -> Told {
         Event::RcaPrepared => act("rca.prepared", json!({})),
         Event::RcaSubmitted { by, finding } => {
             // What was found cannot be altered afterwards without its digest telling.
-            let digest = digest(&serde_json::to_value(finding).unwrap_or_default());
+            let digest = digest(&plain(finding));
             act("rca.submitted", json!({ "by": by, "link": finding.link, "digest": digest }))
         }
         Event::RcaConfirmed { by, comment } => act("rca.confirmed", json!({ "by": by, "comment": comment })),

@@ -1,5 +1,6 @@
 //! The incident machine: open, recovered, closed; acknowledged, escalated.
 
+use crate::stored::Document;
 use crate::template::values::worst_metric;
 use serde::{Deserialize, Serialize};
 use shared_types::incident::IncidentState;
@@ -51,6 +52,10 @@ pub struct Incident {
     /// The runbook text rendered for its newest rollback (RB-8).
     pub runbook: Option<String>,
     pub evidence: Evidence,
+}
+
+impl Document for Incident {
+    const KIND: &'static str = "incident";
 }
 
 /// Who took it on.

@@ -1,5 +1,6 @@
 //! What the reporter remembers of a target between two events. Stored as JSON, one row a target.
 
+use crate::stored::Document;
 use serde::{Deserialize, Serialize};
 use shared_types::decision::{GateProgress, MetricVerdict, ViolationAction};
 use shared_types::rollout::{
@@ -57,6 +58,10 @@ pub struct TargetState {
     pub evidence_open: Vec<OpenEvidence>,
     /// Their follow-ups that are not done.
     pub evidence_tasks: Vec<OpenTask>,
+}
+
+impl Document for TargetState {
+    const KIND: &'static str = "target state";
 }
 
 /// Where the rollout machine stands.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::stored::Document;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use shared_types::batch::{Distribution, Intake};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, TargetName, Timestamp, Window, batch};
@@ -52,6 +53,10 @@ pub struct BatchHead {
     pub collected_at: Timestamp,
     /// The version of the policy that the window was counted by.
     pub policy_version: Option<String>,
+}
+
+impl Document for Totals {
+    const KIND: &'static str = "window counts";
 }
 
 impl Totals {

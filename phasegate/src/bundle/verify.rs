@@ -11,6 +11,7 @@ use domain::audit::verify::Walk;
 use domain::gate::longest_look_back;
 use domain::gate::recompute::{Difference, decide_again, differences, history_before};
 use domain::policy::Policy;
+use domain::stored::plain;
 use reporter_svc::audit::Archive;
 use serde::Serialize;
 use shared_types::audit::{AuditFault, FaultKind, StreamVerification};
@@ -169,7 +170,7 @@ fn compare(bundle: &Bundle, report: &mut DecisionsReport, faults: &mut Vec<Strin
             }
             continue;
         };
-        let digest = digest(&serde_json::to_value(decision).unwrap_or_default());
+        let digest = digest(&plain(decision));
         if row.detail["digest"].as_str() == Some(&digest) {
             report.agree += 1;
         } else {

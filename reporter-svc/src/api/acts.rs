@@ -16,7 +16,7 @@ use super::{App, incidents};
 use crate::evidence;
 use crate::reporter::Cause;
 use crate::store::{Act, Changed};
-use domain::rollout::Event;
+use domain::rollout::{self, Event};
 
 /// Starts a rollout.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -71,7 +71,8 @@ pub(super) async fn act(
     key: IdempotencyKey,
     event: Event,
 ) -> Result<Changed, ApiError> {
-    let act = key.0.map(|request_id| Act { request_id, fingerprint: format!("{target} {event:?}") });
+    let asked = || rollout::audit::told(&event).detail;
+    let act = key.0.map(|request_id| Act::new(request_id, target.as_str(), event.name(), asked()));
     let cause = Cause { actor, act: act.as_ref(), ..Cause::default() };
     Ok(app.reporter.apply(target, cause, &|_| event.clone()).await?)
 }

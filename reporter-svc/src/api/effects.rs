@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use domain::audit::AuditDraft;
+use domain::stored::{self, Document as _};
 use serde::Deserialize;
 use serde_json::json;
 use service_kit::auth::Identity;
@@ -14,7 +15,7 @@ use super::App;
 use super::acts::actor;
 use super::changed;
 use crate::reporter::Cause;
-use domain::effects::{RunTransition, Verb};
+use domain::effects::RunTransition;
 use domain::rollout::Event;
 
 /// Which effects.
@@ -89,7 +90,7 @@ async fn retry_plain(app: &App, identity: &Identity, effect: &MessageView) -> Re
 
 /// The machine has a say: only the rollback that stands as failed may be tried again.
 async fn retry_transition(app: &App, identity: &Identity, effect: &MessageView) -> Result<(), ApiError> {
-    let verb: RunTransition = serde_json::from_value(effect.payload.clone()).map_err(ApiError::internal)?;
+    let verb: RunTransition = stored::read_value(effect.payload.clone()).map_err(ApiError::internal)?;
     let event = Event::TransitionRetried { transition: verb.transition, by: identity.name.clone() };
     let cause = Cause { actor: actor(identity, None)?, retry: Some(&effect.id), ..Cause::default() };
     let changed = app.reporter.apply(&verb.target, cause, &|_| event.clone()).await?;

@@ -6,6 +6,7 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::effects::{NewMessage, RetrySchedule};
+use domain::stored::{self, Document as _, plain};
 use serde::Serialize;
 use serde_json::json;
 use service_kit::auth::{Access, Identity, Lookup};
@@ -80,7 +81,11 @@ pub(super) async fn press(
     let pressed =
         inbound::pressed(&body).map_err(|wrong| ApiError::unprocessable("invalid_interaction", wrong))?;
     let request_id = format!("slack:{}", signature.unwrap_or_default());
-    let act = Act { request_id, fingerprint: format!("{} {:?}", pressed.user, pressed.act) };
+    let what = match pressed.act {
+        ButtonAct::Acknowledge { .. } => "acknowledge",
+        ButtonAct::Approve { .. } => "approve",
+    };
+    let act = Act::new(request_id, &pressed.user, what, plain(&pressed.act));
     let answer = answer(&app, inbound, &pressed.user, &pressed.act, &act).await?;
     if answer.outcome != SlackOutcome::Repeated {
         let message = pressed.channel.map(|channel| tell(&act, channel, pressed.user, &answer.text, now));
@@ -199,7 +204,7 @@ fn tell(act: &Act, channel: String, user: String, text: &str, now: shared_types:
         lane: verb.lane(),
         kind: TellSlackUser::KIND,
         subject: verb.user.clone(),
-        payload: serde_json::to_value(&verb).unwrap_or_default(),
+        payload: stored::payload(&verb),
         due_at: now,
         retry: RetrySchedule::then_dead([1, 5, 30].map(std::time::Duration::from_secs)),
     }

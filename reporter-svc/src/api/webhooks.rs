@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::effects::{NewMessage, RetrySchedule};
+use domain::stored::{self, Document as _};
 use secrecy::SecretString;
 use serde::Serialize;
 use service_kit::http::{ApiError, Json};
@@ -130,7 +131,7 @@ async fn receive(app: &App, event: PageEvent) -> Result<WebhookOutcome, ApiError
                 .as_deref()
                 .and_then(webhook::incident_of)
                 .map_or_else(|| page.id.clone(), |(_, incident)| incident.to_string()),
-            payload: serde_json::to_value(&verb).unwrap_or_default(),
+            payload: stored::payload(&verb),
             due_at: now,
             retry: RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs)),
         }

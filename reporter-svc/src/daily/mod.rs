@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::effects::{NewMessage, RetrySchedule};
+use domain::stored;
 use jiff::civil::Date;
 use service_kit::db::DbError;
 use shared_types::daily::{DailyIncident, DailyReport};
@@ -236,7 +237,7 @@ fn enqueued<V: Verb>(
         lane: verb.lane(),
         kind: V::KIND,
         subject: target.to_string(),
-        payload: serde_json::to_value(verb).unwrap_or_default(),
+        payload: stored::payload(verb),
         due_at,
         retry,
     }

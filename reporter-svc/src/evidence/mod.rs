@@ -6,6 +6,7 @@
 pub mod document;
 
 use domain::policy::TargetPolicy;
+use domain::stored::{self, Document as _};
 use domain::template::{Template, Templates};
 use service_kit::db::DbError;
 use service_kit::outbox::ListFilter;
@@ -14,8 +15,8 @@ use shared_types::{Decision, IncidentId, TargetName};
 
 use crate::reporter::{Cause, Reporter};
 use crate::store::NotificationFilter;
+use domain::effects::TriggerPage;
 use domain::effects::notification::{NotificationState, NotificationView};
-use domain::effects::{TriggerPage, Verb};
 use domain::rollout::evidence::{self, Facts, FiguresFact, PageFact};
 use domain::rollout::{Event, Incident};
 
@@ -105,7 +106,7 @@ async fn first_page(reporter: &Reporter, incident: &Incident) -> Result<Option<P
         ..ListFilter::default()
     };
     let sent = store.effects(&sent, None, PAGES).await?.items;
-    let pages = sent.into_iter().filter_map(|it| serde_json::from_value::<TriggerPage>(it.payload).ok());
+    let pages = sent.into_iter().filter_map(|it| stored::read_value::<TriggerPage>(it.payload).ok());
     let Some(page) = pages.into_iter().find(|it| it.notification == first.id) else { return Ok(None) };
     Ok(Some(PageFact {
         at: first.sent_at.unwrap_or(first.created_at),

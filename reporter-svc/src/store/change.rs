@@ -73,14 +73,14 @@ async fn lock_target(
     let row = sqlx::query(AssertSqlSafe(sql)).bind(change.target.as_str()).fetch_optional(&mut **tx).await?;
     let Some(row) = row else { return Ok(None) };
     let state: String = row.try_get("state")?;
-    Ok(Some((json("target state", &state)?, count(&row, "version")?)))
+    Ok(Some((tx.forms().read(change.target.as_str(), &state)?, count(&row, "version")?)))
 }
 
 async fn lock_incident(db: &Db, tx: &mut Tx<'_>, id: &IncidentId) -> Result<Option<Incident>, DbError> {
     let sql = format!("SELECT body FROM incidents WHERE id = $1{}", db.for_update());
     let row: Option<(String,)> =
         sqlx::query_as(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut **tx).await?;
-    row.map(|(body,)| json("incident", &body)).transpose()
+    row.map(|(body,)| tx.forms().read(id.as_str(), &body)).transpose()
 }
 
 /// The first answer, if this was done before.
@@ -103,7 +103,7 @@ async fn repeated(tx: &mut Tx<'_>, change: &Change<'_>) -> Result<Option<Changed
                 .fetch_optional(&mut **tx)
                 .await?;
         if let Some((fingerprint, answer)) = known {
-            return Ok(Some(if fingerprint == act.fingerprint {
+            return Ok(Some(if act.is_repeat_of(&fingerprint) {
                 Changed::Repeated { answer: json("answer", &answer)? }
             } else {
                 Changed::KeyReused
@@ -193,7 +193,7 @@ async fn save_target(
     .bind(i64::try_from(version).unwrap_or(i64::MAX))
     .bind(state.phase.as_str())
     .bind(i64::try_from(state.epoch).unwrap_or(i64::MAX))
-    .bind(text("target state", state)?)
+    .bind(tx.forms().text(state)?)
     .bind(state.next_due().map(Timestamp::as_millis))
     .bind(now.as_millis())
     .execute(&mut **tx)
@@ -215,7 +215,7 @@ async fn save_incident(tx: &mut Tx<'_>, incident: &Incident, opened: bool) -> Re
         .bind(incident_state(incident.state()))
         .bind(incident.opened_at.as_millis())
         .bind(incident.next_due().map(Timestamp::as_millis))
-        .bind(text("incident", incident)?)
+        .bind(tx.forms().text(incident)?)
         .execute(&mut **tx)
         .await?;
     Ok(())
@@ -339,7 +339,7 @@ async fn save_act(
          ON CONFLICT (request_id) DO NOTHING",
     )
     .bind(act.request_id.as_str())
-    .bind(act.fingerprint.as_str())
+    .bind(act.fingerprint())
     .bind(answer.to_string())
     .bind(now.as_millis())
     .execute(&mut **tx)

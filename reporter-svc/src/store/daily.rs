@@ -5,7 +5,6 @@ use service_kit::outbox;
 use shared_types::{Decision, TargetName, Timestamp, Window};
 
 use super::change::save_notification;
-use super::rows::json;
 use super::{After, DailyMade};
 
 pub(super) async fn decisions_of_windows(
@@ -19,8 +18,8 @@ pub(super) async fn decisions_of_windows(
         Some((start, id)) => (*start, id.as_str()),
         None => (starts.start.as_millis(), ""),
     };
-    let found: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT body, stale FROM decisions WHERE target = $1 AND (window_start, id) > ($2, $3) \
+    let found: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT id, body, stale FROM decisions WHERE target = $1 AND (window_start, id) > ($2, $3) \
          AND window_start < $4 ORDER BY window_start, id LIMIT $5",
     )
     .bind(target.as_str())
@@ -30,7 +29,8 @@ pub(super) async fn decisions_of_windows(
     .bind(i64::from(limit))
     .fetch_all(db.pool())
     .await?;
-    found.into_iter().map(|(body, stale)| Ok((json("decision", &body)?, stale != 0))).collect()
+    let read = |(id, body, stale): (String, String, i64)| Ok((db.forms().read_wire(&id, &body)?, stale != 0));
+    found.into_iter().map(read).collect()
 }
 
 pub(super) async fn is_made(db: &Db, target: &TargetName, date: &str) -> Result<bool, DbError> {

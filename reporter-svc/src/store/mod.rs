@@ -4,6 +4,7 @@
 //! plan decide on what is there, and commits state, effects, notifications and timeline together. The seam is
 //! a trait so that tests can put failures into it.
 
+mod act;
 mod audit;
 mod change;
 mod daily;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::audit::AuditDraft;
 use domain::effects::NewMessage;
+use domain::stored::Form;
 use serde_json::Value;
 use service_kit::db::{DbError, Migration};
 use service_kit::outbox::{Claim, ListFilter, MessagePage, MessageView, OutboxStats, Outcome, Recorded};
@@ -25,10 +27,12 @@ use shared_types::incident::{IncidentState, TimelineEntry};
 use shared_types::{AuditEntry, Decision, IncidentId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
+use domain::effects::VERBS;
 use domain::effects::lower::Plan;
 use domain::effects::notification::{Notification, NotificationView};
 use domain::rollout::{Aggregate, Incident, Rejection, Step, TargetState};
 
+pub use act::Act;
 pub use sql::SqlStore;
 
 /// The reporter's tables.
@@ -65,6 +69,15 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// What the reporter keeps as JSON: the machines' states and the effects. Decisions carry their schema; audit rows are
+/// chained byte for byte, so theirs is the only form; hops' data, vendors' answers and first answers are kept as they were
+/// said.
+#[must_use]
+pub fn documents() -> Vec<Form> {
+    let states = [Form::of::<TargetState>(), Form::of::<Incident>()];
+    states.iter().chain(VERBS).copied().collect()
+}
+
 /// What a plan is given besides the state: ids it may use, and what recording the outcome did.
 #[derive(Debug, Clone)]
 pub struct Given {
@@ -96,14 +109,6 @@ pub struct Change<'a> {
     pub retry: Option<&'a str>,
     pub now: Timestamp,
     pub plan: Planner<'a>,
-}
-
-/// An act under an `Idempotency-Key`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Act {
-    pub request_id: String,
-    /// What was asked for; the same key for something else is refused.
-    pub fingerprint: String,
 }
 
 /// What became of a change.

@@ -12,20 +12,21 @@ use domain::effects::notification::NotificationView;
 use domain::rollout::Incident;
 
 pub(super) async fn target(db: &Db, target: &TargetName) -> Result<Option<StoredTarget>, DbError> {
-    let row = sqlx::query("SELECT version, state FROM targets WHERE target = $1")
+    let row = sqlx::query("SELECT target, version, state FROM targets WHERE target = $1")
         .bind(target.as_str())
         .fetch_optional(db.pool())
         .await?;
-    row.as_ref().map(rows::target).transpose()
+    row.as_ref().map(|row| rows::target(db.forms(), row)).transpose()
 }
 
 pub(super) async fn targets(db: &Db, after: Option<&str>, limit: u32) -> Result<Vec<StoredTarget>, DbError> {
-    let found = sqlx::query("SELECT version, state FROM targets WHERE target > $1 ORDER BY target LIMIT $2")
-        .bind(after.unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(db.pool())
-        .await?;
-    found.iter().map(rows::target).collect()
+    let found =
+        sqlx::query("SELECT target, version, state FROM targets WHERE target > $1 ORDER BY target LIMIT $2")
+            .bind(after.unwrap_or_default())
+            .bind(i64::from(limit))
+            .fetch_all(db.pool())
+            .await?;
+    found.iter().map(|row| rows::target(db.forms(), row)).collect()
 }
 
 pub(super) async fn revision(db: &Db) -> Result<u64, DbError> {
@@ -37,11 +38,11 @@ pub(super) async fn revision(db: &Db) -> Result<u64, DbError> {
 }
 
 pub(super) async fn incident(db: &Db, id: &IncidentId) -> Result<Option<Incident>, DbError> {
-    let row: Option<(String,)> = sqlx::query_as("SELECT body FROM incidents WHERE id = $1")
+    let row = sqlx::query("SELECT id, body FROM incidents WHERE id = $1")
         .bind(id.as_str())
         .fetch_optional(db.pool())
         .await?;
-    row.map(|(body,)| json("incident", &body)).transpose()
+    row.as_ref().map(|row| rows::incident(db.forms(), row)).transpose()
 }
 
 /// `SELECT … WHERE … ORDER BY time DESC, id DESC LIMIT …` with the filters that are given.
@@ -92,9 +93,9 @@ pub(super) async fn incidents(
         ("target", filter.target.as_ref().map(TargetName::as_str)),
         ("state", filter.state.map(incident_state)),
     ];
-    let sql = listing("SELECT body FROM incidents", "opened_at", &filters, after);
+    let sql = listing("SELECT id, body FROM incidents", "opened_at", &filters, after);
     let found = list(db, sql, &filters, after, limit).await?;
-    found.iter().map(|row| json("incident", &row.try_get::<String, _>("body")?)).collect()
+    found.iter().map(|row| rows::incident(db.forms(), row)).collect()
 }
 
 pub(super) async fn timeline(db: &Db, id: &IncidentId) -> Result<Vec<TimelineEntry>, DbError> {
@@ -117,11 +118,11 @@ pub(super) async fn decisions_of(db: &Db, id: &IncidentId) -> Result<Vec<Uuid>, 
 }
 
 pub(super) async fn decision(db: &Db, id: Uuid) -> Result<Option<StoredDecision>, DbError> {
-    let row = sqlx::query("SELECT body, stale, incident FROM decisions WHERE id = $1")
+    let row = sqlx::query("SELECT id, body, stale, incident FROM decisions WHERE id = $1")
         .bind(id.to_string())
         .fetch_optional(db.pool())
         .await?;
-    row.as_ref().map(rows::decision).transpose()
+    row.as_ref().map(|row| rows::decision(db.forms(), row)).transpose()
 }
 
 pub(super) async fn decisions(
@@ -140,12 +141,12 @@ pub(super) async fn decisions(
     let from = filter.from.map_or(0, Timestamp::as_millis);
     let to = filter.to.map_or(LAST, Timestamp::as_millis);
     let select = format!(
-        "SELECT body, stale, incident FROM (SELECT * FROM decisions WHERE window_end > {from} AND window_end <= {to}) \
+        "SELECT id, body, stale, incident FROM (SELECT * FROM decisions WHERE window_end > {from} AND window_end <= {to}) \
          AS bounded"
     );
     let sql = listing(&select, "window_end", &filters, after);
     let found = list(db, sql, &filters, after, limit).await?;
-    found.iter().map(rows::decision).collect()
+    found.iter().map(|row| rows::decision(db.forms(), row)).collect()
 }
 
 pub(super) async fn notifications(

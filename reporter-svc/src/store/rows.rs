@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 use service_kit::db::DbError;
+use service_kit::forms::Forms;
 use shared_types::incident::{IncidentState, TimelineEntry};
 use shared_types::{IncidentId, TargetName, Timestamp};
 use sqlx::Row;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use super::{StoredDecision, StoredTarget};
 use domain::effects::notification::{NotificationState, NotificationView};
+use domain::rollout::Incident;
 
 pub(super) fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, DbError> {
     serde_json::from_str(text).map_err(|error| DbError::decode(what, error))
@@ -36,9 +38,9 @@ pub(super) fn time(row: &AnyRow, column: &str) -> Result<Timestamp, DbError> {
     Ok(Timestamp::from_millis(row.try_get(column)?))
 }
 
-pub(super) fn target(row: &AnyRow) -> Result<StoredTarget, DbError> {
-    let state: String = row.try_get("state")?;
-    Ok(StoredTarget { state: json("target state", &state)?, version: count(row, "version")? })
+pub(super) fn target(forms: &Forms, row: &AnyRow) -> Result<StoredTarget, DbError> {
+    let (name, state): (String, String) = (row.try_get("target")?, row.try_get("state")?);
+    Ok(StoredTarget { state: forms.read(&name, &state)?, version: count(row, "version")? })
 }
 
 pub(super) fn hop(row: &AnyRow) -> Result<TimelineEntry, DbError> {
@@ -51,10 +53,15 @@ pub(super) fn hop(row: &AnyRow) -> Result<TimelineEntry, DbError> {
     })
 }
 
-pub(super) fn decision(row: &AnyRow) -> Result<StoredDecision, DbError> {
-    let (body, incident): (String, Option<String>) = (row.try_get("body")?, row.try_get("incident")?);
+pub(super) fn incident(forms: &Forms, row: &AnyRow) -> Result<Incident, DbError> {
+    forms.read(&row.try_get::<String, _>("id")?, &row.try_get::<String, _>("body")?)
+}
+
+pub(super) fn decision(forms: &Forms, row: &AnyRow) -> Result<StoredDecision, DbError> {
+    let (id, body): (String, String) = (row.try_get("id")?, row.try_get("body")?);
+    let incident: Option<String> = row.try_get("incident")?;
     Ok(StoredDecision {
-        decision: json("decision", &body)?,
+        decision: forms.read_wire(&id, &body)?,
         stale: count(row, "stale")? != 0,
         incident: incident.as_deref().map(|it| name("incident id", it)).transpose()?,
     })

@@ -11,7 +11,6 @@ use shared_types::incident::TimelineEntry;
 use shared_types::{AuditEntry, Decision, IncidentId, PhaseId, TargetName, Timestamp, Window};
 use uuid::Uuid;
 
-use super::rows::text;
 use super::{
     Act, After, AuditAfter, AuditFilter, Change, Changed, DailyMade, DecisionFilter, Due, IncidentFilter,
     NotificationFilter, ReporterStore, Settled, StoredDecision, StoredTarget, audit, change, daily, read,
@@ -45,7 +44,7 @@ impl ReporterStore for SqlStore {
             )
             .bind(target.as_str())
             .bind(PhaseId::off().as_str())
-            .bind(text("target state", &TargetState::new(target.clone()))?)
+            .bind(tx.forms().text(&TargetState::new(target.clone()))?)
             .bind(now.as_millis())
             .execute(&mut *tx)
             .await?;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use domain::effects::{PageAcknowledgement, RunTransition, Verb};
+use domain::effects::{PageAcknowledgement, RunTransition};
 use domain::rollout::{Event, Stage};
+use domain::stored::Document as _;
 use phasegate_tests::stores::both_engines;
 use reporter_svc::reporter::Cause;
 use reporter_svc::store::{Changed, MIGRATIONS};

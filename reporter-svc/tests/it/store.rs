@@ -39,8 +39,8 @@ async fn targets_and_revision() {
 async fn an_act_is_answered_as_the_first_time() {
     both_engines("reporter", MIGRATIONS, |db| async move {
         let rig = Rig::new(db).await;
-        let act = Act { request_id: "r1".into(), fingerprint: "start".into() };
-        let other = Act { fingerprint: "something else".into(), ..act.clone() };
+        let act = Act::new("r1".into(), "autosave", "start", serde_json::Value::Null);
+        let other = Act::new("r1".into(), "autosave", "promote", serde_json::Value::Null);
         let start = async |act: &Act| {
             let cause = Cause { act: Some(act), ..Cause::default() };
             let event = Event::Start { by: "ana".into() };
@@ -67,7 +67,7 @@ async fn two_targets_never_act_under_one_key() {
             Ok(Plan { step, answer, messages: vec![], notifications: vec![], cancels: vec![], audit: None })
         };
         for round in 0..8 {
-            let act = Act { request_id: format!("r{round}"), fingerprint: "freeze".into() };
+            let act = Act::new(format!("r{round}"), "autosave", "freeze", serde_json::Value::Null);
             let freeze = |target| {
                 rig.reporter.store.change(Change {
                     target,
@@ -96,7 +96,7 @@ async fn an_answer_is_remembered_once() {
     both_engines("reporter", MIGRATIONS, |db| async move {
         let rig = Rig::new(db).await;
         let store = &rig.reporter.store;
-        let act = Act { request_id: "slack:1".into(), fingerprint: "start".into() };
+        let act = Act::new("slack:1".into(), "autosave", "start", serde_json::Value::Null);
         let message = domain::effects::NewMessage {
             dedup_key: "tell:1".into(),
             lane: "slack-answer/U1".into(),

@@ -12,6 +12,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
 use super::{Identity, role};
+use domain::stored::plain;
 
 /// The security scheme of tokens and JWTs, as the documents name it.
 pub const BEARER: &str = "bearer";
@@ -134,7 +135,7 @@ fn rule(path: &str, operation: &Operation) -> Rule {
         return Rule::Signed;
     }
     // utoipa keeps the names and scopes of a requirement to itself; its JSON does not.
-    let requirements = serde_json::to_value(&operation.security).unwrap_or_default();
+    let requirements = plain(&operation.security);
     let of_scheme = |scheme: &str| -> Vec<BTreeSet<String>> {
         let requirements = requirements.as_array().into_iter().flatten();
         requirements.filter_map(|it| serde_json::from_value(it.get(scheme)?.clone()).ok()).collect()

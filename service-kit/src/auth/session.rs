@@ -26,6 +26,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::tokens::Entry;
+use domain::stored::plain_text;
 
 /// The cookie's name.
 pub const COOKIE_NAME: &str = "phasegate_session";
@@ -113,8 +114,7 @@ impl Sessions {
 
     /// The cookie's value.
     pub(super) fn seal(&self, claims: &Claims) -> String {
-        let signed =
-            format!("{FORMAT}.{}", URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).unwrap_or_default()));
+        let signed = format!("{FORMAT}.{}", URL_SAFE_NO_PAD.encode(plain_text(claims)));
         let tag = hmac::sign(&self.key, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }

@@ -15,8 +15,10 @@ use crate::auth::{Authenticator, KeysAt, Oidc, TokenFile};
 use crate::client::Neighbour;
 use crate::clock::Clock;
 use crate::db::{Db, Migration};
+use crate::forms::Replica;
 use crate::rules::RulesFiles;
 use domain::policy::Policy;
+use domain::stored::Form;
 
 /// The configuration that all services share.
 #[derive(Clone)]
@@ -118,6 +120,15 @@ impl CommonConfig {
             None => Db::embedded_url(&self.data_dir, self.service.as_str()).into(),
         };
         Ok(Db::connect(url.expose_secret(), self.service.as_str(), migrations).await?)
+    }
+
+    /// Joins the replicas at the service's database; to be done before anything is read or written there.
+    ///
+    /// # Errors
+    /// One line, if a newer release may have written what this one does not read. The database's.
+    pub async fn join(&self, db: &Db, documents: &[Form]) -> anyhow::Result<Arc<Replica>> {
+        let joined = Replica::join(db, &self.clock, self.service, documents).await;
+        Ok(Arc::new(joined.with_context(|| format!("the {}'s database", self.service))?))
     }
 
     /// A client for a neighbour, with the service token; calls take at most `timeout`.

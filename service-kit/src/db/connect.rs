@@ -9,6 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 use tokio::sync::{Notify, Semaphore};
 
 use super::{ANSWER_WITHIN, Db, DbError, Engine, Migration, PATIENCE, migration};
+use crate::forms::Forms;
 
 const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 8;
@@ -96,6 +97,7 @@ async fn connect_postgres(url: &str, service: &str, migrations: &[Migration]) ->
         outbox_wake,
         probe: None,
         answer_within: ANSWER_WITHIN,
+        forms: Forms::default(),
     })
 }
 
@@ -164,7 +166,15 @@ async fn connect_sqlite(path: &str, migrations: &[Migration]) -> Result<Db, DbEr
     drop(first);
     let writer = Some(Arc::new(Semaphore::new(1)));
     let outbox_wake = Arc::new(Notify::new());
-    Ok(Db { pool, engine: Engine::Sqlite, writer, outbox_wake, probe: None, answer_within: ANSWER_WITHIN })
+    Ok(Db {
+        pool,
+        engine: Engine::Sqlite,
+        writer,
+        outbox_wake,
+        probe: None,
+        answer_within: ANSWER_WITHIN,
+        forms: Forms::default(),
+    })
 }
 
 /// The absolute path meant by what follows `sqlite:`; its directory is made.

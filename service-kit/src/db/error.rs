@@ -1,5 +1,7 @@
 //! What a store can fail with, and which of it passes by itself.
 
+use domain::stored::{Unreadable, Unwritable};
+
 /// What a store can fail with.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -22,6 +24,18 @@ pub enum DbError {
     /// A stored value is not what this version writes.
     #[error("stored {what} is not readable")]
     Decode { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    /// One kept document cannot be read: damage, or a newer replica wrote it and this one was taken for dead.
+    #[error("{kind} {id} cannot be read")]
+    Unreadable { kind: &'static str, id: String, source: Unreadable },
+    /// A bug; nothing is kept in the document's place.
+    #[error("a document cannot be kept")]
+    Unwritable(#[from] Unwritable),
+    /// The whole database is beyond this release.
+    #[error(
+        "{kind} may be kept in form {found} here, and this release reads up to form {reads}: start the newer release \
+         again, or restore a backup from before it (docs/operations.md, Upgrades)"
+    )]
+    Newer { kind: String, found: u32, reads: u32 },
 }
 
 impl DbError {
@@ -50,7 +64,14 @@ impl DbError {
         match self {
             Self::Busy | Self::Unanswered | Self::Connect { .. } => true,
             Self::Sqlx(error) => sqlx_is_unavailable(error),
-            Self::Url(_) | Self::Migrate { .. } | Self::Decode { .. } => false,
+            // This replica ends at its next heartbeat; another one answers.
+            Self::Unreadable { source: Unreadable::TooNew { .. }, .. } => true,
+            Self::Url(_)
+            | Self::Migrate { .. }
+            | Self::Decode { .. }
+            | Self::Unreadable { .. }
+            | Self::Unwritable(_)
+            | Self::Newer { .. } => false,
         }
     }
 }

@@ -30,6 +30,12 @@ pub(super) const KIT: &[Migration] = &[
         postgres: include_str!("../../../migrations/postgres/kit/0016_rules.sql"),
         sqlite: include_str!("../../../migrations/sqlite/kit/0016_rules.sql"),
     },
+    Migration {
+        version: 20,
+        name: "stored forms",
+        postgres: include_str!("../../../migrations/postgres/kit/0020_stored_forms.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/kit/0020_stored_forms.sql"),
+    },
 ];
 
 /// Applies what is missing. The caller holds the lock that keeps other replicas out meanwhile.

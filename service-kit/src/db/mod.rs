@@ -18,6 +18,8 @@ use std::time::Duration;
 use sqlx::{Any, AnyPool, Transaction};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::forms::Forms;
+
 pub use connect::install_drivers;
 pub use error::DbError;
 pub use migration::Migration;
@@ -49,6 +51,7 @@ pub struct Db {
     outbox_wake: Arc<Notify>,
     probe: Option<Arc<dyn Probe>>,
     answer_within: Duration,
+    forms: Forms,
 }
 
 impl Db {
@@ -107,7 +110,7 @@ impl Db {
             Engine::Sqlite => "BEGIN IMMEDIATE",
         };
         let inner = self.begin_on_a_live_connection(begin).await?;
-        Ok(Tx::new(inner, permit, Arc::clone(&self.outbox_wake), self.probe.clone()))
+        Ok(Tx::new(inner, permit, Arc::clone(&self.outbox_wake), self.probe.clone(), self.forms.clone()))
     }
 
     /// A server that went away leaves broken connections in the pool, which only their next use finds out. BEGIN has no
@@ -181,6 +184,12 @@ impl Db {
     /// Closes the connections; what is under way is finished first.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// In which form documents are kept, and how they are read.
+    #[must_use]
+    pub fn forms(&self) -> &Forms {
+        &self.forms
     }
 
     /// What wakes this database's outbox worker.

@@ -8,6 +8,7 @@ use sqlx::{Any, AnyConnection, Transaction};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::{Boundary, DbError, Probe};
+use crate::forms::Forms;
 use crate::outbox;
 
 /// A write transaction on either engine: `sqlx::query(…).execute(&mut **tx)` with `tx: &mut Tx<'_>`. Dropped without
@@ -20,6 +21,7 @@ pub struct Tx<'c> {
     lanes: BTreeSet<String>,
     wake: Arc<Notify>,
     probe: Option<Arc<dyn Probe>>,
+    forms: Forms,
     // Declared last: the turn to write is given back after the transaction has ended.
     turn: Option<OwnedSemaphorePermit>,
 }
@@ -30,8 +32,9 @@ impl<'c> Tx<'c> {
         turn: Option<OwnedSemaphorePermit>,
         wake: Arc<Notify>,
         probe: Option<Arc<dyn Probe>>,
+        forms: Forms,
     ) -> Self {
-        Self { inner, lanes: BTreeSet::new(), wake, probe, turn }
+        Self { inner, lanes: BTreeSet::new(), wake, probe, forms, turn }
     }
 
     /// Makes it all durable, and wakes the outbox's worker if there is something for it.
@@ -42,7 +45,7 @@ impl<'c> Tx<'c> {
         let lanes: Vec<&str> = self.lanes.iter().map(String::as_str).collect();
         outbox::lane::refresh(&mut self.inner, &lanes).await?;
         // What is named last is dropped first: the turn to write is given back after the transaction has ended.
-        let Self { turn, probe, wake, lanes, inner } = self;
+        let Self { turn, probe, wake, lanes, inner, forms: _ } = self;
         if let Some(probe) = &probe {
             probe.at(Boundary::Commit).await?;
         }
@@ -63,6 +66,12 @@ impl<'c> Tx<'c> {
     /// The database's; it is undone in any case.
     pub async fn rollback(self) -> Result<(), DbError> {
         Ok(self.inner.rollback().await?)
+    }
+
+    /// In which form documents are kept, and how they are read.
+    #[must_use]
+    pub fn forms(&self) -> &Forms {
+        &self.forms
     }
 
     /// Marks a lane whose rows changed.

@@ -12,6 +12,7 @@ use shared_types::{Problem, one_line};
 use utoipa::openapi::{Content, RefOr, ResponseBuilder};
 
 use crate::db::DbError;
+use domain::stored::plain_text;
 
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -154,7 +155,7 @@ impl IntoResponse for ApiError {
                 tracing::error!(code = %self.code, detail = %self.detail, cause, "request failed");
             }
         }
-        let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
+        let body = plain_text(&self.problem());
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));

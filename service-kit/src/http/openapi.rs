@@ -15,6 +15,7 @@ use super::health::ReadinessReport;
 use crate::ServiceName;
 use crate::auth::role::{VIEWER, is_service};
 use crate::auth::{BEARER, COOKIE_NAME, SESSION, SIGNED};
+use domain::stored::{plain, plain_text, pretty_text};
 
 const BEARER_TEXT: &str = "A token of the file that PHASEGATE_TOKENS names, or a JWT of the configured issuer. The \
 names that an operation lists are roles, of which any one suffices; none listed: any valid token.";
@@ -46,7 +47,7 @@ pub fn finish(mut document: OpenApi, service: ServiceName) -> OpenApi {
     }
     add_operational_routes(&mut document);
     // utoipa refers to the types of path and query parameters, but does not gather them.
-    let text = document.to_json().unwrap_or_default();
+    let text = plain_text(&document);
     let components = document.components.get_or_insert_with(Components::default);
     add_if_named::<shared_types::TargetName>(components, &text);
     add_if_named::<shared_types::PhaseId>(components, &text);
@@ -67,7 +68,7 @@ pub fn finish(mut document: OpenApi, service: ServiceName) -> OpenApi {
 /// What people may do they may do in the browser, by the same roles.
 fn offer_session(operation: &mut Operation) {
     let Some(security) = &mut operation.security else { return };
-    let declared = serde_json::to_value(&*security).unwrap_or_default();
+    let declared = plain(&*security);
     let roles: Vec<String> = serde_json::from_value(declared[0][BEARER].clone()).unwrap_or_default();
     if !roles.iter().all(|role| is_service(role)) || roles.is_empty() {
         security.push(SecurityRequirement::new(SESSION, roles));
@@ -77,7 +78,7 @@ fn offer_session(operation: &mut Operation) {
 /// The document as it is checked in and served: pretty-printed, with a newline at its end.
 #[must_use]
 pub fn to_text(document: &OpenApi) -> String {
-    let mut text = document.to_pretty_json().unwrap_or_default();
+    let mut text = pretty_text(document);
     text.push('\n');
     text
 }

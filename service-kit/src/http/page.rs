@@ -8,6 +8,7 @@ use shared_types::Page;
 use utoipa::IntoParams;
 
 use super::ApiError;
+use domain::stored::plain_text;
 
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
@@ -57,7 +58,7 @@ impl Cursor {
     /// The cursor for the page after the item with this key.
     #[must_use]
     pub fn encode<K: Serialize>(key: &K) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).unwrap_or_default())
+        URL_SAFE_NO_PAD.encode(plain_text(key))
     }
 
     /// The key in a cursor.

@@ -122,9 +122,11 @@ async fn claim_head(
         return Ok(None);
     }
     let lease_until = now.plus(lease(&head.try_get::<String, _>("kind")?));
-    let claim = match read_claim(&head, lease_until) {
+    let claim = match read_claim(tx, &head, lease_until) {
         Ok(claim) => claim,
-        Err(error @ DbError::Decode { .. }) => return bury(tx, &head, &error, now).await.map(|()| None),
+        Err(error @ (DbError::Decode { .. } | DbError::Unreadable { .. })) if !error.is_unavailable() => {
+            return bury(tx, &head, &error, now).await.map(|()| None);
+        }
         Err(error) => return Err(error),
     };
     take(tx, worker, &head, &claim).await?;
@@ -176,26 +178,29 @@ async fn take(tx: &mut Tx<'_>, worker: &str, head: &AnyRow, claim: &Claim) -> Re
 
 /// A row that this version cannot read is dead, so that it holds up nobody.
 async fn bury(tx: &mut Tx<'_>, head: &AnyRow, error: &DbError, now: Timestamp) -> Result<(), DbError> {
+    // Which row it is the row says itself.
+    let reason = match error {
+        DbError::Unreadable { source, .. } => source.to_string(),
+        other => other.to_string(),
+    };
     sqlx::query(
         "UPDATE outbox SET state = 'dead', leased_by = NULL, finished_at = $2, last_error = $3 WHERE seq = $1",
     )
     .bind(head.try_get::<i64, _>("seq")?)
     .bind(now.as_millis())
-    .bind(error.to_string())
+    .bind(reason)
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-fn read_claim(row: &AnyRow, lease_until: Timestamp) -> Result<Claim, DbError> {
-    let payload: String = row.try_get("payload")?;
-    let retry: String = row.try_get("retry")?;
-    let retry: RetrySchedule =
-        serde_json::from_str(&retry).map_err(|error| DbError::decode("retry schedule", error))?;
+fn read_claim(tx: &Tx<'_>, row: &AnyRow, lease_until: Timestamp) -> Result<Claim, DbError> {
+    let (id, payload): (String, String) = (row.try_get("id")?, row.try_get("payload")?);
+    let retry: RetrySchedule = tx.forms().read(&id, &row.try_get::<String, _>("retry")?)?;
     let leased = row.try_get::<String, _>("state")? == "leased";
     let ran_out = u32::from(leased);
     Ok(Claim {
-        id: row.try_get("id")?,
+        id,
         dedup_key: row.try_get("dedup_key")?,
         lane: row.try_get("lane")?,
         kind: row.try_get("kind")?,

@@ -13,8 +13,8 @@ use domain::effects::NewMessage;
 /// # Errors
 /// The database's.
 pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<bool, DbError> {
-    let retry =
-        serde_json::to_string(&message.retry).map_err(|error| DbError::decode("retry schedule", error))?;
+    let (payload, retry) =
+        (tx.forms().payload(message.kind, &message.payload)?, tx.forms().text(&message.retry)?);
     let inserted = sqlx::query(
         "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, \
              due_at, next_at, enqueued_at) \
@@ -25,7 +25,7 @@ pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> R
     .bind(message.lane.as_str())
     .bind(message.kind)
     .bind(message.subject.as_str())
-    .bind(message.payload.to_string())
+    .bind(payload)
     .bind(retry)
     .bind(trace_context::trace_parent())
     .bind(message.due_at.as_millis())

@@ -141,7 +141,10 @@ async fn a_row_that_cannot_be_read_is_dead_and_holds_up_nobody() {
         assert_eq!(keys(&take(&db, "slack", start()).await), ["next"]);
         let bad = view(&db, "bad").await;
         assert_eq!(bad.state, "dead");
-        assert_eq!(bad.last_error.as_deref(), Some("stored retry schedule is not readable"));
+        assert_eq!(
+            bad.last_error.as_deref(),
+            Some("retry schedule in form 1 is damaged: expected value at line 1 column 1")
+        );
     })
     .await;
 }

@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::effects::{RunTransition, Verb as _};
+use domain::effects::RunTransition;
+use domain::stored::Document as _;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};

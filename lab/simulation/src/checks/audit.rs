@@ -7,6 +7,7 @@ use collector_svc::messages::TellAct;
 use collector_svc::state::PAUSE_MAX;
 use domain::audit::{GENESIS, hash_of};
 use serde_json::Value;
+use domain::stored::Document as _;
 use shared_types::AuditEntry;
 
 use super::Findings;
