@@ -41,7 +41,7 @@ pub fn prove(program: &Path, defects: &[&Patch], threads: usize) -> anyhow::Resu
 /// Whether a program holds this text anywhere, its symbols included.
 #[must_use]
 pub fn holds(program: &[u8], text: &str) -> bool {
-    program.windows(text.len()).any(|part| part == text.as_bytes())
+    memchr::memmem::find(program, text.as_bytes()).is_some()
 }
 
 fn without(program: &Path, run: &str) -> anyhow::Result<Option<String>> {

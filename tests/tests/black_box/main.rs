@@ -1,5 +1,6 @@
 //! The real binaries, seen from outside: telemetry in, messages, pages and commands out.
 
+mod apart;
 mod kills;
 mod scenes;
 mod story;
