@@ -174,7 +174,7 @@ fn nothing_is_serialised_with_a_silent_default() {
     let mut offences = Vec::new();
     for member in [
         "shared-types/src",
-        "policy/src",
+        "domain/src",
         "service-kit/src",
         "collector-svc/src",
         "analyzer-svc/src",
