@@ -1,9 +1,7 @@
 //! Two versions of the policy held beside each other, in words a reviewer reads (PO-1). Pure.
 //!
 //! Each change says whether it makes protection stricter or looser; what loosens is what a reviewer must not miss.
-//! Structs are taken apart field by field, so that one that is added cannot be forgotten here.
-
-mod target;
+//! What to say of a key stands in its section; here is what all of them say it with.
 
 #[cfg(test)]
 mod tests;
@@ -12,9 +10,11 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use serde::Serialize;
+use shared_types::PhaseId;
 
+use super::Policy;
+use super::section::file;
 use super::units::format_duration;
-use super::{Policy, Retention};
 
 /// What a change does to the protection of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,16 +53,7 @@ impl Policy {
     #[must_use]
     pub fn diff(&self, newer: &Self) -> PolicyDiff {
         let mut list = Changes::default();
-        for (name, target) in &newer.targets {
-            match self.targets.get(name) {
-                Some(old) => target::compare(name.as_str(), old, target, &mut list),
-                None => list.add(name, "the target is new", Effect::Other),
-            }
-        }
-        for name in self.targets.keys().filter(|name| !newer.targets.contains_key(*name)) {
-            list.add(name, "the target is left out: it is not collected or guarded any more", Effect::Looser);
-        }
-        retention(self.retention, newer.retention, &mut list);
+        file::diff(self, newer, &mut list);
         PolicyDiff { old: self.version.clone(), new: newer.version.clone(), changes: list.0 }
     }
 }
@@ -115,47 +106,36 @@ fn short(version: &str) -> &str {
     version.get(..19).unwrap_or(version)
 }
 
-fn retention(old: Retention, new: Retention, list: &mut Changes) {
-    let Retention { batches, decisions, notifications, audit } = new;
-    let rows = [
-        ("batches", old.batches, batches, Effect::Other),
-        ("decisions", old.decisions, decisions, Effect::Other),
-        ("notifications", old.notifications, notifications, Effect::Other),
-        ("audit", old.audit, audit, Effect::Looser),
-    ];
-    for (name, old, new, if_shorter) in rows {
-        if old == new {
-            continue;
-        }
-        let shorter = new.is_some_and(|new| old.is_none_or(|old| new < old));
-        let effect = if shorter { if_shorter } else { Effect::Other };
-        list.add("retention", format!("{name} {} → {}", kept(old), kept(new)), effect);
-    }
-}
-
-fn kept(time: Option<Duration>) -> String {
-    time.map_or_else(|| "forever".to_owned(), format_duration)
-}
-
 /// The changes found so far.
 #[derive(Debug, Default)]
-struct Changes(Vec<Difference>);
+pub(crate) struct Changes(Vec<Difference>);
 
 impl Changes {
-    fn add(&mut self, place: impl Display, change: impl Into<String>, effect: Effect) {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn add(&mut self, place: impl Display, change: impl Into<String>, effect: Effect) {
         self.0.push(Difference { place: place.to_string(), change: change.into(), effect });
     }
 
     /// `name old → new`, if they differ.
-    fn text(&mut self, place: &str, name: &str, old: &str, new: &str) {
+    pub(crate) fn text(&mut self, place: &str, name: &str, old: &str, new: &str) {
         if old != new {
             self.add(place, format!("{name} {old} → {new}"), Effect::Other);
         }
     }
 
     /// A quantity of which more is looser.
-    fn more_is_looser<T>(&mut self, place: &str, name: &str, old: T, new: T, show: impl Fn(T) -> String)
-    where
+    pub(crate) fn more_is_looser<T>(
+        &mut self,
+        place: &str,
+        name: &str,
+        old: T,
+        new: T,
+        show: impl Fn(T) -> String,
+    ) where
         T: Copy + PartialOrd,
     {
         if old != new {
@@ -165,8 +145,14 @@ impl Changes {
     }
 
     /// A quantity of which less is looser.
-    fn less_is_looser<T>(&mut self, place: &str, name: &str, old: T, new: T, show: impl Fn(T) -> String)
-    where
+    pub(crate) fn less_is_looser<T>(
+        &mut self,
+        place: &str,
+        name: &str,
+        old: T,
+        new: T,
+        show: impl Fn(T) -> String,
+    ) where
         T: Copy + PartialOrd,
     {
         if old != new {
@@ -176,12 +162,12 @@ impl Changes {
     }
 
     /// A quantity that is only different.
-    fn time(&mut self, place: &str, name: &str, old: Duration, new: Duration) {
+    pub(crate) fn time(&mut self, place: &str, name: &str, old: Duration, new: Duration) {
         self.text(place, name, &format_duration(old), &format_duration(new));
     }
 
     /// Members of a set of which each asks for something.
-    fn asked(&mut self, place: &str, name: &str, old: &[String], new: &[String]) {
+    pub(crate) fn asked(&mut self, place: &str, name: &str, old: &[String], new: &[String]) {
         let without = |of: &[String], other: &[String]| -> Vec<String> {
             of.iter().filter(|it| !other.contains(it)).cloned().collect()
         };
@@ -193,4 +179,15 @@ impl Changes {
             self.add(place, format!("{name}: − {}", removed.join(", ")), Effect::Looser);
         }
     }
+}
+
+/// Waits, as the file lists them.
+pub(crate) fn times(times: &[Duration]) -> String {
+    let times: Vec<String> = times.iter().map(|time| format_duration(*time)).collect();
+    format!("[{}]", times.join(", "))
+}
+
+pub(crate) fn phase_names<'a>(phases: impl Iterator<Item = &'a PhaseId>) -> String {
+    let names: Vec<&str> = phases.map(PhaseId::as_str).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
