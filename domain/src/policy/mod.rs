@@ -21,17 +21,14 @@ pub mod summary;
 mod tests;
 pub mod units;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use shared_types::TargetName;
-
 pub use error::{PolicyError, WrongPolicy};
 pub use section::advance::{Advance, AdvanceCondition};
 pub use section::budget::RollbackBudget;
 pub use section::collection::Collection;
+pub use section::command::COMMAND_PLACEHOLDERS;
 pub use section::daily_report::DailyReport;
 pub use section::evidence::EvidenceItem;
+pub use section::file::Policy;
 pub use section::gate::GatePolicy;
 pub use section::metric_kind::{DisplayUnit, MetricKind};
 pub use section::metrics::MetricPolicy;
@@ -44,18 +41,3 @@ pub use section::source::SourcePolicy;
 pub use section::target::TargetPolicy;
 pub use section::transitions::Transitions;
 pub use succession::Standing;
-
-/// The placeholders that commands may use. The executor fills all of them, see [`command::command_values`].
-pub const COMMAND_PLACEHOLDERS: [&str; 7] =
-    ["target", "phase", "prev", "next", "audience", "incident", "reason"];
-
-/// A whole policy file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy {
-    /// The file's text as it was read.
-    pub text: Arc<str>,
-    /// `sha256:<hex>` over the file's bytes; the version that decisions name.
-    pub version: String,
-    pub targets: BTreeMap<TargetName, TargetPolicy>,
-    pub retention: Retention,
-}

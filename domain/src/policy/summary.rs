@@ -48,7 +48,7 @@ fn target_summary(name: &str, target: &TargetPolicy) -> TargetSummary {
         source: source::kind(&target.collection.source),
         window_ms: u64::try_from(target.collection.window.as_millis()).unwrap_or(u64::MAX),
         metrics: metrics::summary(&target.metrics),
-        phases: phases::summary(target),
+        phases: phases::summary(&target.phases, &target.metrics),
     }
 }
 

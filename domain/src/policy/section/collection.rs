@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::source::{self, RawSource, SourcePolicy};
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::{Changes, times};
+use crate::policy::diff::changes::{Changes, times};
 use crate::policy::forms::{Dur, duration, positive, retry, window};
 use crate::policy::units::format_duration;
 

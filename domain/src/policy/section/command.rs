@@ -4,10 +4,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::placeholder::Pattern;
-use crate::policy::COMMAND_PLACEHOLDERS;
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::forms::text;
+
+/// The placeholders that commands may use. The executor fills all of them, see `policy::command`.
+pub const COMMAND_PLACEHOLDERS: [&str; 7] =
+    ["target", "phase", "prev", "next", "audience", "incident", "reason"];
 
 /// A command, started without a shell.
 #[derive(Debug, Deserialize, JsonSchema)]

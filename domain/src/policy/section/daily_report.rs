@@ -8,7 +8,7 @@ use super::channel::channel;
 use super::phases::known_phases;
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::phase_names;
+use crate::policy::diff::changes::phase_names;
 
 /// The daily report.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,6 +1,7 @@
 //! The whole file: its version, its targets, and how long history is kept.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,10 +9,9 @@ use shared_types::TargetName;
 
 use super::retention::{self, RawRetention, Retention};
 use super::target::{self, RawTarget, TargetPolicy};
-use crate::policy::Policy;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::{Changes, Effect};
+use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::Whole;
 
 /// Every number, name, channel, role and command of Phasegate's rollouts.
@@ -36,6 +36,17 @@ pub(crate) fn example() -> String {
         text.push('\n');
     }
     text + retention::EXAMPLE
+}
+
+/// A whole policy file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The file's text as it was read.
+    pub text: Arc<str>,
+    /// `sha256:<hex>` over the file's bytes; the version that decisions name.
+    pub version: String,
+    pub targets: BTreeMap<TargetName, TargetPolicy>,
+    pub retention: Retention,
 }
 
 /// What a file says of targets, and of all of them.

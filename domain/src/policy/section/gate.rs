@@ -6,7 +6,7 @@ use shared_types::decision::ViolationAction;
 
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::Changes;
+use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Ratio, Whole, whole};
 use crate::policy::units::parse_ratio;
 use crate::template::values::format_number;

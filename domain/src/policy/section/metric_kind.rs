@@ -5,7 +5,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::metrics::MetricPolicy;
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path, Wrong};
 use crate::policy::forms::{Decimal, Dur, duration, text, texts};
@@ -238,26 +237,6 @@ impl Keys<'_> {
                 .wrong(&self.path.key("display"), format!("expected {expected}, found `{}`", unit.symbol()))),
         }
     }
-}
-
-/// A batch has one distribution an event, so all quantiles of an event look at the same field.
-pub(crate) fn one_field_an_event(
-    kind: &MetricKind,
-    earlier: &[MetricPolicy],
-    raw: &At<RawMetric>,
-    path: &Path,
-) -> Checked<()> {
-    let MetricKind::Quantile { of, field, .. } = kind else { return Ok(()) };
-    for metric in earlier {
-        if let MetricKind::Quantile { of: other, field: taken, .. } = &metric.kind
-            && other == of
-            && taken != field
-        {
-            let message = format!("expected `{taken}`, as in the metric `{}` of the same event", metric.name);
-            return Err(raw.wrong(&path.key("field"), message));
-        }
-    }
-    Ok(())
 }
 
 /// What a metric is made from, in a few words.

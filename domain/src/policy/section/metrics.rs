@@ -8,7 +8,7 @@ use shared_types::decision::ViolationAction;
 use super::metric_kind::{self, DisplayUnit, MetricKind, RawMetric};
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::{Changes, Effect};
+use crate::policy::diff::changes::{Changes, Effect};
 
 pub(crate) const EXAMPLE: &str = r#"metrics:
   pay_latency_p95: { quantile: 0.95, of: checkout.pay.completed, field: duration_ms, display: s }
@@ -40,7 +40,7 @@ pub(crate) fn check(
     for (name, metric) in &raw.value.0 {
         let path = metrics_path.key(name);
         let (kind, display) = metric_kind::check(metric, window, &path)?;
-        metric_kind::one_field_an_event(&kind, &metrics, metric, &path)?;
+        one_field_an_event(&kind, &metrics, metric, &path)?;
         let on_violation = actions.value.get(name).map(|action| action.value);
         let on_violation = on_violation
             .ok_or_else(|| actions.wrong(&actions_path, format!("the metric `{name}` is missing")))?;
@@ -50,6 +50,26 @@ pub(crate) fn check(
         known_metric(name, action, &metrics, &actions_path.key(name))?;
     }
     Ok(metrics)
+}
+
+/// A batch has one distribution an event, so all quantiles of an event look at the same field.
+fn one_field_an_event(
+    kind: &MetricKind,
+    earlier: &[MetricPolicy],
+    raw: &At<RawMetric>,
+    path: &Path,
+) -> Checked<()> {
+    let MetricKind::Quantile { of, field, .. } = kind else { return Ok(()) };
+    for metric in earlier {
+        if let MetricKind::Quantile { of: other, field: taken, .. } = &metric.kind
+            && other == of
+            && taken != field
+        {
+            let message = format!("expected `{taken}`, as in the metric `{}` of the same event", metric.name);
+            return Err(raw.wrong(&path.key("field"), message));
+        }
+    }
+    Ok(())
 }
 
 /// The metric of that name, which stands at `place`.

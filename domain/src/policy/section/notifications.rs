@@ -12,7 +12,7 @@ use super::metrics::{MetricPolicy, known_metric};
 use super::phases::known_phases;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::{Changes, Effect, phase_names};
+use crate::policy::diff::changes::{Changes, Effect, phase_names};
 use crate::policy::forms::{name, text};
 
 /// Which message goes where.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::Changes;
+use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Dur, duration, positive, text};
 use crate::policy::units::format_duration;
 

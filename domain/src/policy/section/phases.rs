@@ -10,10 +10,9 @@ use shared_types::PhaseId;
 use super::advance::{self, Advance, RawAdvance};
 use super::metric_kind::DisplayUnit;
 use super::metrics::{MetricPolicy, known_metric};
-use super::target::TargetPolicy;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::{Changes, Effect, phase_names};
+use crate::policy::diff::changes::{Changes, Effect, phase_names};
 use crate::policy::forms::{Ratio, Threshold, names, text};
 use crate::policy::units::{parse_percent, parse_threshold, threshold_form};
 use crate::template::values::format_number;
@@ -144,32 +143,36 @@ pub(crate) fn known_phases(raw: &[At<String>], phases: &[PhaseId], path: &Path) 
     raw.iter().enumerate().map(one).collect()
 }
 
-pub(crate) fn diff(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: &mut Changes) {
-    let order = |target: &TargetPolicy| phase_names(target.phases.iter().map(|it| &it.id));
+/// The phases of a version, and the metrics they limit.
+type Steps<'a> = (&'a [PhasePolicy], &'a [MetricPolicy]);
+
+pub(crate) fn diff(name: &str, (old, old_metrics): Steps<'_>, (new, metrics): Steps<'_>, list: &mut Changes) {
+    let order = |phases: &[PhasePolicy]| phase_names(phases.iter().map(|it| &it.id));
     let (before, after) = (order(old), order(new));
     if before != after {
-        let fewer = old.phases.iter().any(|it| new.phase(&it.id).is_none());
+        let fewer = old.iter().any(|it| new.iter().all(|new| new.id != it.id));
         let effect = if fewer { Effect::Looser } else { Effect::Other };
         list.add(name, format!("phases {before} → {after}"), effect);
     }
-    for step in &new.phases {
-        let Some(before) = old.phase(&step.id) else { continue };
-        diff_phase(&format!("{name} phase {}", step.id), (old, before), (new, step), list);
+    for step in new {
+        let Some(before) = old.iter().find(|it| it.id == step.id) else { continue };
+        let place = format!("{name} phase {}", step.id);
+        diff_phase(&place, (before, old_metrics), (step, metrics), list);
     }
 }
 
 fn diff_phase(
     place: &str,
-    (old_target, old): (&TargetPolicy, &PhasePolicy),
-    (new_target, new): (&TargetPolicy, &PhasePolicy),
+    (old, old_metrics): (&PhasePolicy, &[MetricPolicy]),
+    (new, metrics): (&PhasePolicy, &[MetricPolicy]),
     list: &mut Changes,
 ) {
     let PhasePolicy { id: _, name, audience_percent, thresholds, advance } = new;
     list.text(place, "name", &old.name, name);
     let percent = |percent: f64| format!("{}%", format_number(Some(percent)));
     list.more_is_looser(place, "audience", old.audience_percent, *audience_percent, percent);
-    for metric in &new_target.metrics {
-        let before = old_target.metrics.iter().find(|it| it.name == metric.name);
+    for metric in metrics {
+        let before = old_metrics.iter().find(|it| it.name == metric.name);
         let (Some(before), Some(limit)) = (before, thresholds.get(&metric.name)) else { continue };
         let Some(old_limit) = old.thresholds.get(&metric.name) else { continue };
         let (from, to) = (threshold_words(before, old), threshold_words(metric, new));
@@ -213,7 +216,7 @@ pub struct PhaseSummary {
     pub(in crate::policy) limits: Vec<String>,
 }
 
-pub(crate) fn summary(target: &TargetPolicy) -> Vec<PhaseSummary> {
+pub(crate) fn summary(phases: &[PhasePolicy], metrics: &[MetricPolicy]) -> Vec<PhaseSummary> {
     let one = |phase: &PhasePolicy| PhaseSummary {
         phase: phase.id.to_string(),
         name: phase.name.clone(),
@@ -221,9 +224,9 @@ pub(crate) fn summary(target: &TargetPolicy) -> Vec<PhaseSummary> {
         thresholds: phase.thresholds.clone(),
         advance: advance::words(&phase.advance),
         approvals: phase.advance.approvals.clone(),
-        limits: target.metrics.iter().map(|metric| threshold_words(metric, phase)).collect(),
+        limits: metrics.iter().map(|metric| threshold_words(metric, phase)).collect(),
     };
-    target.phases.iter().map(one).collect()
+    phases.iter().map(one).collect()
 }
 
 impl fmt::Display for PhaseSummary {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::{Changes, Effect};
+use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::Kept;
 use crate::policy::units::{format_duration, parse_duration};
 

@@ -16,7 +16,7 @@ use super::rca::{self, RawRca, RcaPolicy};
 use super::transitions::{self, RawTransitions, Transitions};
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::{Changes, Effect};
+use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::text;
 
 /// One feature under rollout.
@@ -105,7 +105,7 @@ pub(crate) fn diff(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: &mu
         collection,
         metrics,
         gate,
-        phases: _, // looks at the metrics too
+        phases,
         transitions,
         notifications,
         paging,
@@ -116,7 +116,7 @@ pub(crate) fn diff(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: &mu
     collection::diff(name, &old.collection, collection, list);
     metrics::diff(name, &old.metrics, metrics, list);
     gate::diff(name, &old.gate, gate, list);
-    phases::diff(name, old, new, list);
+    phases::diff(name, (&old.phases, &old.metrics), (phases, metrics), list);
     transitions::diff(name, &old.transitions, transitions, list);
     notifications::diff(name, &old.notifications, notifications, list);
     paging::diff(name, &old.paging, paging, list);

@@ -10,7 +10,7 @@ use super::collection::Collection;
 use super::command::{self, RawCommand};
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
-use crate::policy::diff::{Changes, Effect, times};
+use crate::policy::diff::changes::{Changes, Effect, times};
 use crate::policy::forms::{Dur, positive, retry, window};
 use crate::policy::units::format_duration;
 

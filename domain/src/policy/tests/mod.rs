@@ -4,8 +4,8 @@ use std::path::Path;
 
 use std::time::Duration;
 
-use shared_types::PhaseId;
 use shared_types::decision::ViolationAction;
+use shared_types::{PhaseId, TargetName};
 
 use super::*;
 
