@@ -8,8 +8,8 @@ use serde_saphyr::{Error as YamlError, MessageFormatter as _};
 use sha2::{Digest, Sha256};
 use shared_types::one_line;
 
-use super::check::{self, Wrong};
-use super::raw::RawPolicy;
+use super::check::Wrong;
+use super::section::file::{self, RawPolicy};
 use super::{Policy, PolicyError, WrongPolicy};
 
 impl Policy {
@@ -18,7 +18,7 @@ impl Policy {
     /// # Errors
     /// [`PolicyError::Wrong`] with the first wrong place.
     pub fn parse(text: &str, file: &str) -> Result<Self, PolicyError> {
-        let raw = read_shape(text).and_then(|raw| check::policy(&raw));
+        let raw = read_shape(text).and_then(|raw| file::check(&raw));
         let (targets, retention) = raw.map_err(|wrong| wrong.in_file(file))?;
         Ok(Self { version: content_hash(text.as_bytes()), text: Arc::from(text), targets, retention })
     }

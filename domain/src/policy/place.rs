@@ -1,7 +1,7 @@
 //! Where a number stands in a policy's text, so that a decision can point at the line it was made by.
 
 use super::parse::read_shape;
-use super::raw::RawPolicy;
+use super::section::file::RawPolicy;
 
 /// One value of a policy's text.
 #[derive(Debug, Clone, PartialEq, Eq)]

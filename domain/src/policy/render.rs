@@ -1,4 +1,4 @@
-//! The policy as Markdown: the tables of `docs/policy.md` (PO-3).
+//! The policy as Markdown: the tables and the example of `docs/policy.md` (PO-3).
 //!
 //! Only what the policy and the templates say; a test holds the checked-in tables to it.
 
@@ -6,10 +6,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::units::format_duration;
-use super::{
-    Advance, AdvanceCondition, DisplayUnit, MetricKind, MetricPolicy, PhasePolicy, TargetPolicy, schema,
-};
+use super::section::{advance, file, metric_kind, phases};
+use super::{TargetPolicy, schema};
 use crate::template::values::format_number;
 use crate::template::{RCA_FILE, RUNBOOK_FILE, TemplateKind, Templates};
 
@@ -19,8 +17,8 @@ pub fn threshold_table(target: &TargetPolicy) -> String {
     let phases = target.phases.iter().map(|phase| format!("{} ({})", phase.id, phase.name));
     let mut table = Table::new(["metric".to_owned(), "made from".to_owned()].into_iter().chain(phases));
     for metric in &target.metrics {
-        let limits = target.phases.iter().map(|phase| threshold_text(metric, phase));
-        table.row([format!("`{}`", metric.name), metric_text(&metric.kind)].into_iter().chain(limits));
+        let limits = target.phases.iter().map(|phase| phases::threshold_words(metric, phase));
+        table.row([format!("`{}`", metric.name), metric_kind::words(&metric.kind)].into_iter().chain(limits));
     }
     table.text
 }
@@ -35,7 +33,7 @@ pub fn phase_table(target: &TargetPolicy) -> String {
             phase.id.to_string(),
             phase.name.clone(),
             format!("{}%", format_number(Some(phase.audience_percent))),
-            advance_text(&phase.advance),
+            advance::words(&phase.advance),
             if phase.advance.approvals.is_empty() {
                 "none".into()
             } else {
@@ -103,6 +101,12 @@ pub fn key_table() -> String {
     table.text
 }
 
+/// A policy with every key in it, as YAML.
+#[must_use]
+pub fn example() -> String {
+    file::example()
+}
+
 fn add_keys(root: &Value, node: &Value, path: &str, table: &mut Table) {
     let node = resolved(root, node);
     for (key, property) in node["properties"].as_object().into_iter().flatten() {
@@ -134,68 +138,13 @@ fn add_below(root: &Value, property: &Value, path: &str, table: &mut Table) {
 }
 
 /// Follows a reference, and looks through `anyOf: [<it>, null]` of an optional key.
-fn resolved<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
+pub(super) fn resolved<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
     let node = match node["anyOf"].as_array().map(Vec::as_slice) {
         Some([some, none]) if none["type"] == "null" => some,
         _ => node,
     };
     let name = node["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/"));
     name.map_or(node, |name| &root["$defs"][name])
-}
-
-/// What a metric is made from, in a few words.
-#[must_use]
-pub fn metric_text(kind: &MetricKind) -> String {
-    match kind {
-        MetricKind::Quantile { q, of, field } => {
-            format!("p{} of `{field}` of `{of}`, a batch", format_number(Some(q * 100.0)))
-        }
-        MetricKind::Ratio { of, to } => {
-            let whole: Vec<String> = to.iter().map(|event| format!("`{event}`")).collect();
-            format!("`{of}` ÷ ({}), a batch", whole.join(" + "))
-        }
-        MetricKind::Mean { of, over } => {
-            format!("mean of `{of}` over the batches of the last {}", format_duration(*over))
-        }
-        MetricKind::CollectorLatency => "batch complete − window end".to_owned(),
-    }
-}
-
-/// `≤ 2.5 s`; `= 0` where nothing is allowed.
-#[must_use]
-pub fn threshold_text(metric: &MetricPolicy, phase: &PhasePolicy) -> String {
-    let threshold = phase.thresholds.get(&metric.name).copied();
-    if threshold.is_some_and(|threshold| threshold <= 0.0) {
-        return "= 0".to_owned();
-    }
-    let space = if metric.display == DisplayUnit::Number { "" } else { " " };
-    format!("≤ {}{space}{}", format_number(threshold), metric.display.symbol())
-}
-
-/// `8 compliant batches in a row`, and what else is asked.
-#[must_use]
-pub fn advance_text(advance: &Advance) -> String {
-    let mut text = match advance.condition {
-        AdvanceCondition::CompliantBatches(count) => format!("{count} compliant batches in a row"),
-        AdvanceCondition::CompliantFor(time) => {
-            format!("{} of uninterrupted compliance", format_duration(time))
-        }
-    };
-    for (most, what) in [
-        (advance.critical_alerts, "critical alerts"),
-        (advance.incident_notifications, "incident notifications"),
-    ] {
-        match most {
-            None => {}
-            Some(0) => {
-                let _ = write!(text, ", no {what}");
-            }
-            Some(most) => {
-                let _ = write!(text, ", at most {most} {what}");
-            }
-        }
-    }
-    text
 }
 
 /// A Markdown table.

@@ -1,8 +1,8 @@
-//! The JSON Schema of the policy file, generated from its raw shape; `governance/policy.schema.json` holds it.
+//! The JSON Schema of the policy file, generated from the raw shapes of its sections; `governance/policy.schema.json` holds it.
 
 use schemars::generate::SchemaSettings;
 
-use super::raw::RawPolicy;
+use super::section::file::RawPolicy;
 use crate::stored::pretty_text;
 
 /// The schema as it is checked in: pretty JSON (2020-12) with a newline at its end.

@@ -4,10 +4,12 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::render::{advance_text, threshold_text};
+use super::section::{metrics, phases, source};
 use super::units::format_duration;
-use super::{MetricPolicy, Policy, SourcePolicy, TargetPolicy};
-use crate::template::values::format_number;
+use super::{Policy, TargetPolicy};
+
+pub use super::section::metrics::MetricSummary;
+pub use super::section::phases::PhaseSummary;
 
 /// A policy at a glance; as JSON for scripts, as text for people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,29 +32,6 @@ pub struct TargetSummary {
     pub phases: Vec<PhaseSummary>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MetricSummary {
-    pub metric: String,
-    /// `s`, `ms`, `%` or empty.
-    pub unit: &'static str,
-    pub on_violation: shared_types::decision::ViolationAction,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PhaseSummary {
-    pub phase: String,
-    pub name: String,
-    pub audience_percent: f64,
-    /// By metric, in its unit.
-    pub thresholds: std::collections::BTreeMap<String, f64>,
-    /// In words.
-    pub advance: String,
-    pub approvals: Vec<String>,
-    /// The thresholds as people read them, in the order of the metrics.
-    #[serde(skip)]
-    limits: Vec<String>,
-}
-
 impl Policy {
     /// The policy at a glance.
     #[must_use]
@@ -63,30 +42,13 @@ impl Policy {
 }
 
 fn target_summary(name: &str, target: &TargetPolicy) -> TargetSummary {
-    let metric = |metric: &MetricPolicy| MetricSummary {
-        metric: metric.name.clone(),
-        unit: metric.display.symbol(),
-        on_violation: metric.on_violation,
-    };
-    let phases = target.phases.iter().map(|phase| PhaseSummary {
-        phase: phase.id.to_string(),
-        name: phase.name.clone(),
-        audience_percent: phase.audience_percent,
-        thresholds: phase.thresholds.clone(),
-        advance: advance_text(&phase.advance),
-        approvals: phase.advance.approvals.clone(),
-        limits: target.metrics.iter().map(|metric| threshold_text(metric, phase)).collect(),
-    });
     TargetSummary {
         target: name.to_owned(),
         title: target.title.clone(),
-        source: match target.collection.source {
-            SourcePolicy::Jsonl { .. } => "jsonl",
-            SourcePolicy::Http => "http",
-        },
+        source: source::kind(&target.collection.source),
         window_ms: u64::try_from(target.collection.window.as_millis()).unwrap_or(u64::MAX),
-        metrics: target.metrics.iter().map(metric).collect(),
-        phases: phases.collect(),
+        metrics: metrics::summary(&target.metrics),
+        phases: phases::summary(&target.phases, &target.metrics),
     }
 }
 
@@ -102,16 +64,7 @@ impl fmt::Display for PolicySummary {
             )?;
             f.write_str(&target.thresholds_text())?;
             for phase in &target.phases {
-                let approvals = match phase.approvals.as_slice() {
-                    [] => "no approval".to_owned(),
-                    roles => format!("approved by {}", roles.join(", ")),
-                };
-                let audience = format_number(Some(phase.audience_percent));
-                writeln!(
-                    f,
-                    "  {} {} {audience}%: up after {}, {approvals}",
-                    phase.phase, phase.name, phase.advance
-                )?;
+                writeln!(f, "  {phase}")?;
             }
         }
         Ok(())

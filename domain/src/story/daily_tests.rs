@@ -13,12 +13,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn zone() -> Zone {
-    Zone::of(Some(&crate::policy::DailyReport {
-        phases: vec![],
-        at: "09:00".to_owned(),
-        time_zone: "Asia/Tokyo".to_owned(),
-        channel: "#autosave-rollout".to_owned(),
-    }))
+    Zone::of(crate::gate::fixture::policy().notifications.daily_report.as_ref())
 }
 
 fn empty() -> DailyReport {

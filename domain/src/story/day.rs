@@ -102,18 +102,13 @@ pub fn time_of(policy: &DailyReport) -> Time {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::DailyReport;
-    use shared_types::PhaseId;
-
     use super::*;
+    use crate::gate::fixture;
 
     fn zone(name: &str) -> Zone {
-        Zone::of(Some(&DailyReport {
-            phases: vec![PhaseId::parse("C").unwrap()],
-            at: "09:00".to_owned(),
-            time_zone: name.to_owned(),
-            channel: "#c".to_owned(),
-        }))
+        let mut policy = fixture::policy().notifications.daily_report.unwrap();
+        policy.time_zone = name.to_owned();
+        Zone::of(Some(&policy))
     }
 
     fn check(zone_name: &str, at: (i8, i8), now: &str, date: &str, due_at: &str, hours: u64) {

@@ -50,6 +50,7 @@ fn the_tables_in_the_documentation_are_the_generated_ones() {
         ("templates", render::template_table(&target, &templates)),
         ("placeholders", render::placeholder_table()),
         ("keys", render::key_table()),
+        ("example", format!("```yaml\n{}```\n", render::example())),
     ] {
         text = with_section(&text, name, &content);
     }

@@ -2,8 +2,14 @@
 
 use std::path::Path;
 
+use std::time::Duration;
+
+use shared_types::decision::ViolationAction;
+use shared_types::{PhaseId, TargetName};
+
 use super::*;
 
+mod examples;
 mod generated;
 mod wrong;
 

@@ -11,20 +11,9 @@ use crate::rollout::promotion;
 use crate::rollout::rca::Finding;
 use crate::rollout::{Effect, Event, Reason, Rejection, Step};
 
-fn item(item: &str, owner: &str, auto: bool, after: &[&str]) -> EvidenceItem {
-    let after = after.iter().map(|it| (*it).to_owned()).collect();
-    EvidenceItem { item: item.to_owned(), owner: owner.to_owned(), auto, after }
-}
-
 /// The shipped policy's checklist.
 fn checklist() -> Vec<EvidenceItem> {
-    vec![
-        item("pagerduty", "sre", true, &[]),
-        item("retry_log", "sre", false, &[]),
-        item("rca", "governance", true, &[]),
-        item("dashboard", "sre", true, &[]),
-        item("release", "release-ops", false, &["pagerduty", "retry_log", "rca", "dashboard"]),
-    ]
+    crate::gate::fixture::policy().evidence
 }
 
 pub(super) fn sign(item: &str, by: &str) -> Signing {

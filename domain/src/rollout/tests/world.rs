@@ -26,76 +26,18 @@ pub(crate) fn phase(id: &str) -> PhaseId {
 
 /// The shipped policy, as far as the machines look at it, without approvals.
 pub(crate) fn policy() -> TargetPolicy {
-    let phase_of = |id: &str, audience: f64, advance: Advance| PhasePolicy {
-        id: phase(id),
-        name: id.to_owned(),
-        audience_percent: audience,
-        thresholds: BTreeMap::from([("save_latency_p95".to_owned(), 2.5), ("error_rate".to_owned(), 1.0)]),
-        advance,
-    };
-    let advance = |condition, critical_alerts, incident_notifications| Advance {
-        condition,
-        critical_alerts,
-        incident_notifications,
-        approvals: Vec::new(),
-    };
-    let note = |template: &str, channel: &str, phases: &[&str]| NotificationPolicy {
-        template: template.to_owned(),
-        channel: channel.to_owned(),
-        phases: phases.iter().map(|id| phase(id)).collect(),
-    };
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let day = minutes(24 * 60);
-    TargetPolicy {
-        title: "AutoSave".to_owned(),
-        collection: Collection {
-            source: SourcePolicy::Http,
-            window: minutes(15),
-            grace: Duration::from_secs(30),
-            delayed_after: minutes(5),
-            retry: [30, 60, 120, 240].map(Duration::from_secs).to_vec(),
-            source_timeout: Duration::from_secs(30),
-        },
-        metrics: Vec::new(),
-        gate: GatePolicy { warn_ratio: 0.8, min_samples: 50 },
-        phases: vec![
-            phase_of("A", 5.0, advance(AdvanceCondition::CompliantBatches(8), None, None)),
-            phase_of("B", 30.0, advance(AdvanceCondition::CompliantFor(day), Some(0), None)),
-            phase_of("C", 100.0, advance(AdvanceCondition::CompliantFor(3 * day), None, Some(0))),
-        ],
-        transitions: Transitions {
-            rollback: words("pnpm run flags:rollback --phase {prev}"),
-            promote: words("pnpm run flags:promote --phase {next}"),
-            verify: None,
-            timeout: minutes(1),
-            retry: [30, 60, 120, 240].map(Duration::from_secs).to_vec(),
-            recovery_watch: minutes(30),
-            recovery_cadence: minutes(5),
-            budget: RollbackBudget::default(),
-        },
-        notifications: Notifications {
-            templates: "templates/alerts".to_owned(),
-            values: BTreeMap::from([
-                ("p95".to_owned(), "save_latency_p95".to_owned()),
-                ("err_rate".to_owned(), "error_rate".to_owned()),
-            ]),
-            ok: note("autosave-ok", "#autosave-rollout", &["B", "C"]),
-            warn: note("autosave-warn", "#autosave-rollout", &["A", "B"]),
-            incident: note("autosave-incident", "#incident-autosave", &["A", "B", "C"]),
-            rollback: note("autosave-rollback", "runbook", &["A", "B", "C"]),
-            escalation_channel: "#incident".to_owned(),
-            daily_report: None,
-        },
-        paging: Paging {
-            service: "AutoSave".to_owned(),
-            priority: "P2".to_owned(),
-            acknowledge_within: minutes(15),
-            escalate_after: minutes(30),
-            escalate_to: "P1".to_owned(),
-        },
-        rca: RcaPolicy { due: day, approver: "governance".to_owned(), overdue_proposes_rollback: true },
-        evidence: Vec::new(),
+    let mut policy = crate::gate::fixture::policy();
+    policy.collection.source = SourcePolicy::Http;
+    policy.metrics.clear();
+    for phase in &mut policy.phases {
+        phase.name = phase.id.to_string();
+        phase.thresholds =
+            BTreeMap::from([("save_latency_p95".to_owned(), 2.5), ("error_rate".to_owned(), 1.0)]);
+        phase.advance.approvals.clear();
     }
+    policy.notifications.daily_report = None;
+    policy.evidence.clear();
+    policy
 }
 
 /// An analysis that is complete.

@@ -1,0 +1,52 @@
+//! What each check of the file's shape works with: where it is, and how it says what is wrong there.
+//!
+//! Each check fails with the place it looked at and says what it expected there.
+
+use super::at::At;
+
+/// A wrong place, before it is known in which file.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(super) line: u64,
+    pub(super) column: u64,
+    pub(super) path: String,
+    pub(super) message: String,
+}
+
+pub(crate) type Checked<T> = Result<T, Wrong>;
+
+impl Wrong {
+    pub(crate) fn new((line, column): (u64, u64), path: String, message: String) -> Self {
+        Self { line, column, path, message }
+    }
+}
+
+impl<T> At<T> {
+    /// The error that this place holds something else than was expected.
+    pub(crate) fn wrong(&self, path: &Path, message: impl Into<String>) -> Wrong {
+        Wrong::new((self.line, self.column), path.text(), message.into())
+    }
+}
+
+/// Where in the document a check is, as it is written in errors.
+#[derive(Debug, Clone)]
+pub(crate) struct Path(String);
+
+impl Path {
+    /// The document as a whole.
+    pub(crate) fn root() -> Self {
+        Self(String::new())
+    }
+
+    pub(crate) fn key(&self, key: &str) -> Self {
+        Self(if self.0.is_empty() { key.to_owned() } else { format!("{}.{key}", self.0) })
+    }
+
+    pub(crate) fn index(&self, index: usize) -> Self {
+        Self(format!("{}[{index}]", self.0))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,85 @@
+//! The whole file: its version, its targets, and how long history is kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shared_types::TargetName;
+
+use super::retention::{self, RawRetention, Retention};
+use super::target::{self, RawTarget, TargetPolicy};
+use crate::policy::at::{At, Entries};
+use crate::policy::check::{Checked, Path};
+use crate::policy::diff::changes::{Changes, Effect};
+use crate::policy::forms::Whole;
+
+/// Every number, name, channel, role and command of Phasegate's rollouts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Phasegate policy")]
+pub(crate) struct RawPolicy {
+    /// Version of the format: 1.
+    version: At<Whole>,
+    /// The features under rollout, by name.
+    pub(in crate::policy) targets: At<Entries<RawTarget>>,
+    /// How long history is kept.
+    retention: RawRetention,
+}
+
+/// A file with every key in it, put together from the sections' examples.
+pub(crate) fn example() -> String {
+    let mut text = "version: 1\ntargets:\n  checkout:\n".to_owned();
+    for line in target::EXAMPLES.iter().flat_map(|section| section.lines()) {
+        text.push_str("    ");
+        text.push_str(line);
+        text.push('\n');
+    }
+    text + retention::EXAMPLE
+}
+
+/// A whole policy file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The file's text as it was read.
+    pub text: Arc<str>,
+    /// `sha256:<hex>` over the file's bytes; the version that decisions name.
+    pub version: String,
+    pub targets: BTreeMap<TargetName, TargetPolicy>,
+    pub retention: Retention,
+}
+
+/// What a file says of targets, and of all of them.
+pub(crate) type Sections = (BTreeMap<TargetName, TargetPolicy>, Retention);
+
+pub(crate) fn check(raw: &RawPolicy) -> Checked<Sections> {
+    let root = Path::root();
+    if raw.version.value.0 != "1" {
+        let message = format!("expected 1, the only version of the format, found `{}`", raw.version.value.0);
+        return Err(raw.version.wrong(&root.key("version"), message));
+    }
+    let path = root.key("targets");
+    if raw.targets.value.0.is_empty() {
+        return Err(raw.targets.wrong(&path, "expected at least one target"));
+    }
+    let mut targets = BTreeMap::new();
+    for (name, raw) in &raw.targets.value.0 {
+        let path = path.key(name);
+        let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()))?;
+        targets.insert(id, target::check(&raw.value, &path)?);
+    }
+    Ok((targets, retention::check(&raw.retention, &root.key("retention"))?))
+}
+
+pub(crate) fn diff(old: &Policy, new: &Policy, list: &mut Changes) {
+    for (name, target) in &new.targets {
+        match old.targets.get(name) {
+            Some(old) => target::diff(name.as_str(), old, target, list),
+            None => list.add(name, "the target is new", Effect::Other),
+        }
+    }
+    for name in old.targets.keys().filter(|name| !new.targets.contains_key(*name)) {
+        list.add(name, "the target is left out: it is not collected or guarded any more", Effect::Looser);
+    }
+    retention::diff("retention", old.retention, new.retention, list);
+}

@@ -1,0 +1,132 @@
+//! `metrics`: what the gate looks at, by name.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared_types::decision::ViolationAction;
+
+use super::metric_kind::{self, DisplayUnit, MetricKind, RawMetric};
+use crate::policy::at::{At, Entries};
+use crate::policy::check::{Checked, Path};
+use crate::policy::diff::changes::{Changes, Effect};
+
+pub(crate) const EXAMPLE: &str = r#"metrics:
+  pay_latency_p95: { quantile: 0.95, of: checkout.pay.completed, field: duration_ms, display: s }
+  error_rate: { ratio: checkout.pay.error, to: [checkout.pay.completed, checkout.pay.error], display: "%" }
+  lost_carts: { mean: checkout.cart.lost, over: 1h }
+  collector_latency: { builtin: collector_latency, display: s }
+"#;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricPolicy {
+    pub name: String,
+    pub kind: MetricKind,
+    pub display: DisplayUnit,
+    pub on_violation: ViolationAction,
+}
+
+/// The metrics in the file's order, each with what the gate's `on_violation` says of it; `path` is the target's.
+pub(crate) fn check(
+    raw: &At<Entries<RawMetric>>,
+    actions: &At<Entries<ViolationAction>>,
+    window: Duration,
+    path: &Path,
+) -> Checked<Vec<MetricPolicy>> {
+    let (metrics_path, actions_path) = (path.key("metrics"), path.key("gate").key("on_violation"));
+    if raw.value.0.is_empty() {
+        return Err(raw.wrong(&metrics_path, "expected at least one metric"));
+    }
+    let mut metrics: Vec<MetricPolicy> = Vec::new();
+    for (name, metric) in &raw.value.0 {
+        let path = metrics_path.key(name);
+        let (kind, display) = metric_kind::check(metric, window, &path)?;
+        one_field_an_event(&kind, &metrics, metric, &path)?;
+        let on_violation = actions.value.get(name).map(|action| action.value);
+        let on_violation = on_violation
+            .ok_or_else(|| actions.wrong(&actions_path, format!("the metric `{name}` is missing")))?;
+        metrics.push(MetricPolicy { name: name.clone(), kind, display, on_violation });
+    }
+    for (name, action) in &actions.value.0 {
+        known_metric(name, action, &metrics, &actions_path.key(name))?;
+    }
+    Ok(metrics)
+}
+
+/// A batch has one distribution an event, so all quantiles of an event look at the same field.
+fn one_field_an_event(
+    kind: &MetricKind,
+    earlier: &[MetricPolicy],
+    raw: &At<RawMetric>,
+    path: &Path,
+) -> Checked<()> {
+    let MetricKind::Quantile { of, field, .. } = kind else { return Ok(()) };
+    for metric in earlier {
+        if let MetricKind::Quantile { of: other, field: taken, .. } = &metric.kind
+            && other == of
+            && taken != field
+        {
+            let message = format!("expected `{taken}`, as in the metric `{}` of the same event", metric.name);
+            return Err(raw.wrong(&path.key("field"), message));
+        }
+    }
+    Ok(())
+}
+
+/// The metric of that name, which stands at `place`.
+pub(crate) fn known_metric<'a, T>(
+    name: &str,
+    place: &At<T>,
+    metrics: &'a [MetricPolicy],
+    path: &Path,
+) -> Checked<&'a MetricPolicy> {
+    metrics.iter().find(|metric| metric.name == name).ok_or_else(|| {
+        let known: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+        place.wrong(path, format!("`{name}` is not a metric; expected one of {}", known.join(", ")))
+    })
+}
+
+pub(crate) fn diff(place: &str, old: &[MetricPolicy], new: &[MetricPolicy], list: &mut Changes) {
+    for metric in new {
+        let MetricPolicy { name, kind, display, on_violation } = metric;
+        let Some(before) = old.iter().find(|it| it.name == *name) else {
+            list.add(place, format!("metric {name} is new: {}", metric_kind::words(kind)), Effect::Stricter);
+            continue;
+        };
+        list.text(
+            place,
+            &format!("metric {name}:"),
+            &metric_kind::words(&before.kind),
+            &metric_kind::words(kind),
+        );
+        list.text(place, &format!("metric {name} shown in"), before.display.symbol(), display.symbol());
+        let action = |action: ViolationAction| format!("{action:?}").to_lowercase();
+        list.less_is_looser(
+            place,
+            &format!("on violation of {name}:"),
+            before.on_violation,
+            *on_violation,
+            action,
+        );
+    }
+    for metric in old.iter().filter(|it| new.iter().all(|new| new.name != it.name)) {
+        list.add(place, format!("metric {} is left out", metric.name), Effect::Looser);
+    }
+}
+
+/// A metric at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetricSummary {
+    pub metric: String,
+    /// `s`, `ms`, `%` or empty.
+    pub unit: &'static str,
+    pub on_violation: ViolationAction,
+}
+
+pub(crate) fn summary(metrics: &[MetricPolicy]) -> Vec<MetricSummary> {
+    let one = |metric: &MetricPolicy| MetricSummary {
+        metric: metric.name.clone(),
+        unit: metric.display.symbol(),
+        on_violation: metric.on_violation,
+    };
+    metrics.iter().map(one).collect()
+}

@@ -1,0 +1,241 @@
+//! `phases`: the steps of the rollout, named once, never narrower than the one before, with a threshold for every metric.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shared_types::PhaseId;
+
+use super::advance::{self, Advance, RawAdvance};
+use super::metric_kind::DisplayUnit;
+use super::metrics::{MetricPolicy, known_metric};
+use crate::policy::at::{At, Entries};
+use crate::policy::check::{Checked, Path};
+use crate::policy::diff::changes::{Changes, Effect, phase_names};
+use crate::policy::forms::{Ratio, Threshold, names, text};
+use crate::policy::units::{parse_percent, parse_threshold, threshold_form};
+use crate::template::values::format_number;
+
+/// One step of the rollout.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawPhase {
+    /// Unique; not `off` and not `completed`.
+    pub(in crate::policy) id: At<String>,
+    /// Its name for people.
+    name: At<String>,
+    /// Share of the users who have the feature; never less than in the phase before.
+    audience: At<Ratio>,
+    /// The highest compliant value of each metric.
+    pub(in crate::policy) thresholds: At<Entries<Threshold>>,
+    /// What it takes to move up.
+    advance: At<RawAdvance>,
+}
+
+pub(crate) const EXAMPLE: &str = "\
+phases:
+  - id: A
+    name: Canary
+    audience: 5%
+    thresholds: { pay_latency_p95: 2.5s, error_rate: 1.0%, lost_carts: 0, collector_latency: 3m }
+    advance: { compliant_batches: 8, approvals: [sre, dev-lead] }
+  - id: B
+    name: Default
+    audience: 100%
+    thresholds: { pay_latency_p95: 2s, error_rate: 0.5%, lost_carts: 0, collector_latency: 2m }
+    advance: { compliant_for: 24h, critical_alerts: 0, incident_notifications: 1, approvals: [governance] }
+";
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhasePolicy {
+    pub id: PhaseId,
+    pub name: String,
+    /// Share of users, percent.
+    pub audience_percent: f64,
+    /// One per metric, by metric name, in the metric's display unit.
+    pub thresholds: BTreeMap<String, f64>,
+    pub advance: Advance,
+}
+
+pub(crate) fn check(
+    raw: &At<Vec<At<RawPhase>>>,
+    metrics: &[MetricPolicy],
+    path: &Path,
+) -> Checked<Vec<PhasePolicy>> {
+    if raw.value.is_empty() {
+        return Err(raw.wrong(path, "expected at least one phase"));
+    }
+    let mut phases: Vec<PhasePolicy> = Vec::new();
+    for (index, raw) in raw.value.iter().enumerate() {
+        let path = path.index(index);
+        let phase = phase(&raw.value, metrics, &path)?;
+        if phases.iter().any(|earlier| earlier.id == phase.id) {
+            let message = format!("the phase `{}` stands there twice", phase.id);
+            return Err(raw.value.id.wrong(&path.key("id"), message));
+        }
+        if let Some(before) = phases.last().filter(|before| before.audience_percent > phase.audience_percent)
+        {
+            let message =
+                format!("expected at least the {}% of phase {}", before.audience_percent, before.id);
+            return Err(raw.value.audience.wrong(&path.key("audience"), message));
+        }
+        phases.push(phase);
+    }
+    Ok(phases)
+}
+
+fn phase(raw: &RawPhase, metrics: &[MetricPolicy], path: &Path) -> Checked<PhasePolicy> {
+    let id_path = path.key("id");
+    let id = PhaseId::parse(&raw.id.value).map_err(|error| raw.id.wrong(&id_path, error.to_string()))?;
+    if !id.is_gated() {
+        return Err(raw.id.wrong(&id_path, format!("`{id}` is reserved for an end of the rollout")));
+    }
+    let audience = parse_percent(&raw.audience.value.0).filter(|percent| *percent > 0.0 && *percent <= 100.0);
+    let audience_percent = audience.ok_or_else(|| {
+        let message = format!(
+            "expected a share above 0 and at most 100%, such as 5%, found `{}`",
+            raw.audience.value.0
+        );
+        raw.audience.wrong(&path.key("audience"), message)
+    })?;
+    Ok(PhasePolicy {
+        id,
+        name: text(&raw.name, &path.key("name"))?,
+        audience_percent,
+        thresholds: thresholds(&raw.thresholds, metrics, &path.key("thresholds"))?,
+        advance: advance::check(&raw.advance, &path.key("advance"))?,
+    })
+}
+
+fn thresholds(
+    raw: &At<Entries<Threshold>>,
+    metrics: &[MetricPolicy],
+    path: &Path,
+) -> Checked<BTreeMap<String, f64>> {
+    let mut thresholds = BTreeMap::new();
+    for (name, threshold) in &raw.value.0 {
+        let path = path.key(name);
+        let unit = known_metric(name, threshold, metrics, &path)?.display;
+        let value = parse_threshold(&threshold.value.0, unit).ok_or_else(|| {
+            let form = threshold_form(unit);
+            threshold.wrong(&path, format!("expected {form}, found `{}`", threshold.value.0))
+        })?;
+        thresholds.insert(name.clone(), value);
+    }
+    match metrics.iter().find(|metric| !thresholds.contains_key(&metric.name)) {
+        Some(metric) => Err(raw.wrong(path, format!("the metric `{}` is missing", metric.name))),
+        None => Ok(thresholds),
+    }
+}
+
+/// Ids of phases, each of which the target has.
+pub(crate) fn known_phases(raw: &[At<String>], phases: &[PhaseId], path: &Path) -> Checked<Vec<PhaseId>> {
+    names(raw, path)?;
+    let known: Vec<&str> = phases.iter().map(PhaseId::as_str).collect();
+    let one = |(index, raw): (usize, &At<String>)| {
+        let found = phases.iter().find(|phase| phase.as_str() == raw.value);
+        found.cloned().ok_or_else(|| {
+            let message = format!("`{}` is not a phase; expected one of {}", raw.value, known.join(", "));
+            raw.wrong(&path.index(index), message)
+        })
+    };
+    raw.iter().enumerate().map(one).collect()
+}
+
+/// The phases of a version, and the metrics they limit.
+type Steps<'a> = (&'a [PhasePolicy], &'a [MetricPolicy]);
+
+pub(crate) fn diff(name: &str, (old, old_metrics): Steps<'_>, (new, metrics): Steps<'_>, list: &mut Changes) {
+    let order = |phases: &[PhasePolicy]| phase_names(phases.iter().map(|it| &it.id));
+    let (before, after) = (order(old), order(new));
+    if before != after {
+        let fewer = old.iter().any(|it| new.iter().all(|new| new.id != it.id));
+        let effect = if fewer { Effect::Looser } else { Effect::Other };
+        list.add(name, format!("phases {before} → {after}"), effect);
+    }
+    for step in new {
+        let Some(before) = old.iter().find(|it| it.id == step.id) else { continue };
+        let place = format!("{name} phase {}", step.id);
+        diff_phase(&place, (before, old_metrics), (step, metrics), list);
+    }
+}
+
+fn diff_phase(
+    place: &str,
+    (old, old_metrics): (&PhasePolicy, &[MetricPolicy]),
+    (new, metrics): (&PhasePolicy, &[MetricPolicy]),
+    list: &mut Changes,
+) {
+    let PhasePolicy { id: _, name, audience_percent, thresholds, advance } = new;
+    list.text(place, "name", &old.name, name);
+    let percent = |percent: f64| format!("{}%", format_number(Some(percent)));
+    list.more_is_looser(place, "audience", old.audience_percent, *audience_percent, percent);
+    for metric in metrics {
+        let before = old_metrics.iter().find(|it| it.name == metric.name);
+        let (Some(before), Some(limit)) = (before, thresholds.get(&metric.name)) else { continue };
+        let Some(old_limit) = old.thresholds.get(&metric.name) else { continue };
+        let (from, to) = (threshold_words(before, old), threshold_words(metric, new));
+        if from != to {
+            // Thresholds of two units say nothing by their numbers.
+            let effect = match before.display == metric.display {
+                true if limit > old_limit => Effect::Looser,
+                true => Effect::Stricter,
+                false => Effect::Other,
+            };
+            list.add(place, format!("{} {from} → {to}", metric.name), effect);
+        }
+    }
+    advance::diff(place, &old.advance, advance, list);
+}
+
+/// `≤ 2.5 s`; `= 0` where nothing is allowed.
+#[must_use]
+pub(crate) fn threshold_words(metric: &MetricPolicy, phase: &PhasePolicy) -> String {
+    let threshold = phase.thresholds.get(&metric.name).copied();
+    if threshold.is_some_and(|threshold| threshold <= 0.0) {
+        return "= 0".to_owned();
+    }
+    let space = if metric.display == DisplayUnit::Number { "" } else { " " };
+    format!("≤ {}{space}{}", format_number(threshold), metric.display.symbol())
+}
+
+/// A phase at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhaseSummary {
+    pub phase: String,
+    pub name: String,
+    pub audience_percent: f64,
+    /// By metric, in its unit.
+    pub thresholds: BTreeMap<String, f64>,
+    /// In words.
+    pub advance: String,
+    pub approvals: Vec<String>,
+    /// The thresholds as people read them, in the order of the metrics.
+    #[serde(skip)]
+    pub(in crate::policy) limits: Vec<String>,
+}
+
+pub(crate) fn summary(phases: &[PhasePolicy], metrics: &[MetricPolicy]) -> Vec<PhaseSummary> {
+    let one = |phase: &PhasePolicy| PhaseSummary {
+        phase: phase.id.to_string(),
+        name: phase.name.clone(),
+        audience_percent: phase.audience_percent,
+        thresholds: phase.thresholds.clone(),
+        advance: advance::words(&phase.advance),
+        approvals: phase.advance.approvals.clone(),
+        limits: metrics.iter().map(|metric| threshold_words(metric, phase)).collect(),
+    };
+    phases.iter().map(one).collect()
+}
+
+impl fmt::Display for PhaseSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let approvals = match self.approvals.as_slice() {
+            [] => "no approval".to_owned(),
+            roles => format!("approved by {}", roles.join(", ")),
+        };
+        let audience = format_number(Some(self.audience_percent));
+        write!(f, "{} {} {audience}%: up after {}, {approvals}", self.phase, self.name, self.advance)
+    }
+}

@@ -1,0 +1,77 @@
+//! `retention`: how long history is kept.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::policy::at::At;
+use crate::policy::check::{Checked, Path};
+use crate::policy::diff::changes::{Changes, Effect};
+use crate::policy::forms::Kept;
+use crate::policy::units::{format_duration, parse_duration};
+
+/// How long history is kept.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRetention {
+    /// Batches.
+    batches: At<Kept>,
+    /// Decisions.
+    decisions: At<Kept>,
+    /// Notifications.
+    notifications: At<Kept>,
+    /// The audit log.
+    audit: At<Kept>,
+}
+
+pub(crate) const EXAMPLE: &str =
+    "retention: { batches: 400d, decisions: 400d, notifications: 90d, audit: forever }
+";
+
+/// How long history is kept; `None` = forever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    pub batches: Option<Duration>,
+    pub decisions: Option<Duration>,
+    pub notifications: Option<Duration>,
+    pub audit: Option<Duration>,
+}
+
+pub(crate) fn check(raw: &RawRetention, path: &Path) -> Checked<Retention> {
+    let kept = |raw: &At<Kept>, key: &str| match raw.value.0.as_str() {
+        "forever" => Ok(None),
+        text => parse_duration(text).filter(|kept| !kept.is_zero()).map(Some).ok_or_else(|| {
+            let message = format!("expected a duration such as 400d, or `forever`, found `{text}`");
+            raw.wrong(&path.key(key), message)
+        }),
+    };
+    Ok(Retention {
+        batches: kept(&raw.batches, "batches")?,
+        decisions: kept(&raw.decisions, "decisions")?,
+        notifications: kept(&raw.notifications, "notifications")?,
+        audit: kept(&raw.audit, "audit")?,
+    })
+}
+
+pub(crate) fn diff(place: &str, old: Retention, new: Retention, list: &mut Changes) {
+    let Retention { batches, decisions, notifications, audit } = new;
+    let rows = [
+        ("batches", old.batches, batches, Effect::Other),
+        ("decisions", old.decisions, decisions, Effect::Other),
+        ("notifications", old.notifications, notifications, Effect::Other),
+        ("audit", old.audit, audit, Effect::Looser),
+    ];
+    for (name, old, new, if_shorter) in rows {
+        if old == new {
+            continue;
+        }
+        let shorter = new.is_some_and(|new| old.is_none_or(|old| new < old));
+        let effect = if shorter { if_shorter } else { Effect::Other };
+        list.add(place, format!("{name} {} → {}", kept(old), kept(new)), effect);
+    }
+}
+
+fn kept(time: Option<Duration>) -> String {
+    time.map_or_else(|| "forever".to_owned(), format_duration)
+}

@@ -1,0 +1,53 @@
+//! The sections' examples together are a policy in order, and show every key that there is.
+
+use serde_json::Value;
+
+use crate::policy::render::{example, resolved};
+use crate::policy::{Policy, schema};
+
+/// PO-1
+#[test]
+fn the_examples_of_the_sections_are_a_policy_in_order() {
+    let policy = Policy::parse(&example(), "example.yaml").unwrap();
+    assert_eq!(policy.targets.len(), 1);
+}
+
+/// PO-3: who adds a key shows it.
+#[test]
+fn the_examples_show_every_key_of_the_schema() {
+    let schema: Value = serde_json::from_str(&schema::schema_json()).unwrap();
+    let shown: Value = serde_saphyr::from_str(&example()).unwrap();
+    let mut missing = Vec::new();
+    add_missing(&schema, &schema, &[&shown], "", &mut missing);
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+/// The keys below a node of the schema that none of the values found there has.
+fn add_missing(root: &Value, node: &Value, found: &[&Value], path: &str, missing: &mut Vec<String>) {
+    let node = resolved(root, node);
+    if node["additionalProperties"].is_object() {
+        let inside: Vec<&Value> =
+            found.iter().filter_map(|it| it.as_object()).flat_map(serde_json::Map::values).collect();
+        return add_missing(root, &node["additionalProperties"], &inside, &format!("{path}.<name>"), missing);
+    }
+    if node["items"].is_object() {
+        let inside: Vec<&Value> = found.iter().filter_map(|it| it.as_array()).flatten().collect();
+        return add_missing(root, &node["items"], &inside, &format!("{path}[]"), missing);
+    }
+    let has = |key: &String| found.iter().any(|it| it.get(key).is_some());
+    for (key, property) in node["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{key}");
+        if has(key) {
+            let inside: Vec<&Value> = found.iter().filter_map(|it| it.get(key)).collect();
+            add_missing(root, property, &inside, &path, missing);
+        } else {
+            missing.push(path);
+        }
+    }
+    // Of the kinds that a value may be the example shows one; the others have their own keys.
+    for kind in node["oneOf"].as_array().into_iter().flatten() {
+        if kind["properties"].as_object().is_some_and(|keys| keys.keys().any(has)) {
+            add_missing(root, kind, found, path, missing);
+        }
+    }
+}
