@@ -1,7 +1,6 @@
 //! `phasegate backtest`: the gate's comparison, and the rollout that would have followed (PO-4).
 //!
-//! The gate's side is the analyzer's own; what follows from its decisions is the reporter's machine. This crate is the
-//! one that may use both.
+//! The gate's side is the analyzer's own; what follows from its decisions is the reporter's machine, played by `domain`.
 
 mod source;
 mod text;

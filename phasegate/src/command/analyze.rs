@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use domain::policy::Policy;
 use domain::template::Templates;
-use domain::whatif::dry_run::{DryRunError, dry_run, plan_all, render, worst};
+use domain::whatif::dry_run::{DryRunError, Reaction, dry_run, react, render, worst};
 use serde_json::json;
-use shared_types::{PhaseId, TargetName};
+use shared_types::{Decision, PhaseId, TargetName};
 
 use crate::exit::{Exit, error};
 use crate::output::OutputArgs;
@@ -18,7 +18,9 @@ Examples:
   phasegate analyze --dry-run --fixture - --phase B --policy new-policy.yaml < telemetry.jsonl
   phasegate collect --target autosave --phase A | phasegate analyze --dry-run --fixture - --phase B
 
-The fixture holds batches (as in logs/<target>/) or raw telemetry events, one JSON object a line.
+The fixture holds batches (as in logs/<target>/) or raw telemetry events, one JSON object a line. Every window
+is judged as one of --phase. What the reporter would do is played by its own rules: commands succeed at once,
+nobody acknowledges, approves or moves anything, and after a rollback the windows of --phase change nothing.
 Exit statuses: 0 ok, 1 warn, 2 violation, 3 insufficient; 11 wrong policy, 12 wrong usage or fixture,
 13 file not found, 15 failed.";
 
@@ -54,23 +56,23 @@ impl Args {
         let decisions = dry_run(&policy, &target, &self.phase, &fixture).map_err(|cause| {
             error(exit_of(&cause), format!("{}: {:#}", self.fixture.display(), chain(cause)))
         })?;
-        let plans = plans(&policy, &target, &decisions)?;
+        let reactions = self.reactions(&policy, &target, &decisions)?;
         let verdict = worst(&decisions);
-        let result = json!({ "verdict": verdict, "decisions": decisions, "plans": plans });
-        self.output.print(&result, |_| render(&decisions, &plans))?;
+        let result = json!({ "verdict": verdict, "decisions": decisions, "plans": reactions });
+        self.output.print(&result, |_| render(&decisions, &reactions))?;
         Ok(Exit::Verdict(verdict))
     }
-}
 
-fn plans(
-    policy: &Policy,
-    target: &TargetName,
-    decisions: &[shared_types::Decision],
-) -> anyhow::Result<Vec<domain::whatif::dry_run::Plan>> {
-    let target_policy = &policy.targets[target];
-    let templates = Templates::load(Path::new("."), target_policy)
-        .map_err(|cause| error(Exit::Refused, format!("{:#}", chain(cause))))?;
-    Ok(plan_all(target_policy, &templates, decisions)?)
+    fn reactions(
+        &self,
+        policy: &Policy,
+        target: &TargetName,
+        decisions: &[Decision],
+    ) -> anyhow::Result<Vec<Reaction>> {
+        let templates = Templates::load(Path::new("."), &policy.targets[target])
+            .map_err(|cause| error(Exit::Refused, format!("{:#}", chain(cause))))?;
+        Ok(react(policy, target, &self.phase, &templates, decisions)?)
+    }
 }
 
 fn read(fixture: &Path) -> anyhow::Result<Vec<u8>> {

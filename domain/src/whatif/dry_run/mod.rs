@@ -2,9 +2,10 @@
 //! nothing (SLO-11).
 //!
 //! A fixture is lines: either batches, as in `logs/<target>/`, or raw telemetry events, which are counted into
-//! batches as the collector does. Everything after that is the gate itself.
+//! batches as the collector does. Everything after that is the gate itself, and what follows is played by the reporter's
+//! own functions ([`react`]).
 
-mod plan;
+mod reaction;
 mod text;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use crate::gate::GateState;
 use crate::gate::ledger::{self, Judged, Rules};
 use crate::gate::{BatchError, CheckedBatch, EarlierBatch, Subject, batch_hash, judge_batch};
 
-pub use plan::{Plan, PlannedMessage, PlannedRollback, plan_all};
+pub use reaction::{Message, Paging, Reaction, Rollback, react};
 pub use text::render;
 
 /// Earlier values that the decisions of one fixture may name as their evidence, together.

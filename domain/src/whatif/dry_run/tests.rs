@@ -6,7 +6,7 @@ use crate::template::Templates;
 use shared_types::decision::ViolationAction;
 
 use super::*;
-use crate::gate::fixture::{Counts, autosave, policy, whole_policy, window};
+use crate::gate::fixture::{Counts, autosave, whole_policy, window};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -20,9 +20,13 @@ fn run(phase: &str, fixture: &[u8]) -> Result<Vec<Decision>, DryRunError> {
     dry_run(&whole_policy(), &autosave(), &PhaseId::parse(phase).unwrap(), fixture)
 }
 
-fn plans(decisions: &[Decision]) -> Vec<Plan> {
-    let policy = policy();
-    plan_all(&policy, &Templates::load(&root(), &policy).unwrap(), decisions).unwrap()
+fn reactions(phase: &str, decisions: &[Decision]) -> Vec<Reaction> {
+    reactions_by(&whole_policy(), phase, decisions)
+}
+
+fn reactions_by(policy: &Policy, phase: &str, decisions: &[Decision]) -> Vec<Reaction> {
+    let templates = Templates::load(&root(), &policy.targets[&autosave()]).unwrap();
+    react(policy, &autosave(), &PhaseId::parse(phase).unwrap(), &templates, decisions).unwrap()
 }
 
 /// SLO-11, source §7.1: each fixture has its verdict and its exit status.
@@ -45,14 +49,14 @@ fn fixtures_have_their_exit_status() {
 #[test]
 fn violation_is_printed_with_what_the_reporter_would_do() {
     let decisions = run("A", &fixture("autosave_phaseA_violation.jsonl")).unwrap();
-    insta::assert_snapshot!(render(&decisions, &plans(&decisions)));
+    insta::assert_snapshot!(render(&decisions, &reactions("A", &decisions)));
 }
 
 /// SLO-11: a file of batches is judged as a history, one window after the other.
 #[test]
 fn batches_are_judged_as_a_history() {
     let decisions = run("A", &fixture("autosave_phaseA_batches.jsonl")).unwrap();
-    insta::assert_snapshot!(render(&decisions, &plans(&decisions)));
+    insta::assert_snapshot!(render(&decisions, &reactions("A", &decisions)));
 }
 
 /// The batch fixture is what this version would write.
@@ -79,41 +83,107 @@ fn batch_lines() -> String {
         .fold(String::new(), |lines, counts| lines + &serde_json::to_string(&counts.batch()).unwrap() + "\n")
 }
 
-/// DE-4: of two violations in an epoch the second joins the first's incident.
+/// H4, SLO-11, PH-8: after the rollback the rollout is elsewhere, and what its old phase still shows changes nothing.
 #[test]
-fn second_violation_joins_the_incident() {
+fn windows_after_the_rollback_change_nothing() {
     let decisions = run("B", &fixture("autosave_phaseA_batches.jsonl")).unwrap();
-    let plans = plans(&decisions);
-    let sent: Vec<usize> = plans.iter().map(|plan| plan.messages.len()).collect();
-    assert_eq!(sent, [1, 2, 0, 0, 0]);
-    assert_eq!(plans[1].rollback.as_ref().unwrap().to.as_str(), "A");
-    assert_eq!(plans[1].rollback.as_ref().unwrap().command.last().unwrap(), "A");
+    let reactions = reactions("B", &decisions);
+    let sent: Vec<usize> = reactions.iter().map(|it| it.messages.len()).collect();
+    assert_eq!(sent, [1, 2, 1, 0, 0], "the last is the escalation: nobody acknowledged");
+    let rollback = reactions[1].rollback.as_ref().unwrap();
+    assert_eq!((rollback.to.as_str(), rollback.command.last().unwrap().as_str()), ("A", "A"));
+    assert!(reactions[1].messages[1].text.contains("initiated_by=phasegate"), "{reactions:#?}");
+    assert_eq!(reactions.iter().filter(|it| it.rollback.is_some()).count(), 1);
+    for after in &reactions[2..] {
+        let step = "keep the decision and do nothing: the rollout has left the phase by then (A, epoch 2)";
+        assert_eq!(after.steps[1], step, "{reactions:#?}");
+    }
+    let late = &reactions[2].messages[0];
+    assert_eq!((late.kind.as_str(), late.channel.as_str()), ("escalation", "#incident"));
+    assert_eq!(late.at, Some(decisions[1].decided_at.plus(Duration::from_secs(30 * 60))));
 }
 
-/// SLO-4: a metric that only holds opens no incident; one that pages runs no command.
+/// The shipped policy with these metrics doing that, and all others rolling back.
+fn policy_with(actions: &[(&str, ViolationAction)]) -> Policy {
+    let mut policy = whole_policy();
+    for metric in policy.targets.values_mut().flat_map(|target| &mut target.metrics) {
+        let action = actions.iter().find(|(name, _)| *name == metric.name);
+        metric.on_violation = action.map_or(ViolationAction::Rollback, |(_, action)| *action);
+    }
+    policy
+}
+
+fn react_to(policy: &Policy, phase: &str, windows: &[Counts]) -> Vec<Reaction> {
+    let lines: Vec<String> = windows.iter().map(|it| serde_json::to_string(&it.batch()).unwrap()).collect();
+    let phase_id = PhaseId::parse(phase).unwrap();
+    let decisions = dry_run(policy, &autosave(), &phase_id, lines.join("\n").as_bytes()).unwrap();
+    reactions_by(policy, phase, &decisions)
+}
+
+fn slow(n: u32) -> Counts {
+    Counts { window: window(n), save_ms: 9_000.0, ..Counts::default() }
+}
+
+fn failing(n: u32) -> Counts {
+    Counts { window: window(n), errors: 900, ..Counts::default() }
+}
+
+/// H1, SLO-11, DE-4: a violation that only pages, then one that rolls back: the command runs, and a second text goes out.
 #[test]
-fn plan_follows_the_action_of_the_policy() {
-    let policy_with = |action| {
-        let mut policy = whole_policy();
-        for target in policy.targets.values_mut() {
-            target.metrics.iter_mut().for_each(|metric| metric.on_violation = action);
-        }
-        policy
-    };
-    let plan = |action| {
-        let policy = policy_with(action);
-        let a = PhaseId::parse("A").unwrap();
-        let decisions =
-            dry_run(&policy, &autosave(), &a, &fixture("autosave_phaseA_violation.jsonl")).unwrap();
-        plans(&decisions).remove(0)
-    };
-    let hold = plan(ViolationAction::Hold);
-    assert_eq!((hold.messages.len(), &hold.rollback), (1, &None));
-    assert_eq!(hold.messages[0].template, "autosave-warn");
-    let page = plan(ViolationAction::Page);
-    assert_eq!((page.messages.len(), &page.rollback), (1, &None));
-    assert_eq!(page.messages[0].template, "autosave-incident");
-    assert!(plan(ViolationAction::Rollback).rollback.is_some());
+fn a_rollback_after_a_page_runs_and_is_told() {
+    let policy = policy_with(&[("save_latency_p95", ViolationAction::Page)]);
+    let reactions = react_to(&policy, "A", &[slow(0), failing(1)]);
+    assert_eq!((reactions[0].messages.len(), reactions[0].pages.len()), (1, 1));
+    assert_eq!(reactions[0].rollback, None);
+    let kinds: Vec<&str> = reactions[1].messages.iter().map(|it| it.kind.as_str()).collect();
+    assert_eq!(kinds, ["incident", "rollback"]);
+    assert!(
+        reactions[1].messages[0].text.contains("rollback=phasegate rollback --target autosave --phase A")
+    );
+    assert_eq!(reactions[1].rollback.as_ref().unwrap().to.as_str(), "off");
+    assert!(reactions[1].steps.contains(&"add the decision to the open incident".to_owned()));
+}
+
+/// H2, SLO-11: a violation that only pages names no rollback.
+#[test]
+fn a_page_says_that_nothing_is_rolled_back() {
+    let policy = policy_with(&[("save_latency_p95", ViolationAction::Page)]);
+    let reactions = react_to(&policy, "A", &[slow(0), slow(1)]);
+    assert_eq!((reactions[0].messages.len(), &reactions[0].rollback), (1, &None));
+    let message = &reactions[0].messages[0];
+    assert_eq!(message.template.as_deref(), Some("autosave-incident"));
+    assert!(message.text.ends_with("rollback=none"), "{}", message.text);
+    assert_eq!(reactions[0].pages[0].page.summary, message.text);
+    assert_eq!(reactions[0].pages[0].page.priority, "P2");
+    assert_eq!((reactions[1].messages.len(), reactions[1].pages.len()), (0, 0));
+    assert!(reactions[1].steps[1].ends_with("nothing new is sent"), "{:?}", reactions[1].steps);
+}
+
+/// H3, SLO-4, SLO-11: a violation that holds is told in every phase, also where warnings are not.
+#[test]
+fn a_hold_is_told_in_every_phase() {
+    let policy = policy_with(&[("save_latency_p95", ViolationAction::Hold)]);
+    assert!(!policy.targets[&autosave()].notifications.warn.phases.contains(&PhaseId::parse("C").unwrap()));
+    for phase in ["A", "C"] {
+        let reactions = react_to(&policy, phase, &[slow(0)]);
+        let message = &reactions[0].messages[0];
+        assert_eq!((message.kind.as_str(), message.channel.as_str()), ("hold", "#autosave-rollout"));
+        assert_eq!(message.template.as_deref(), Some("autosave-warn"));
+        assert!(reactions[0].steps.contains(&"hold the phase: no promotion while this stands".to_owned()));
+        assert_eq!((reactions[0].pages.len(), &reactions[0].rollback), (0, &None));
+    }
+}
+
+/// ES-3, SLO-11: nobody acknowledges in a dry run, so what the archive is long enough for is escalated.
+#[test]
+fn an_incident_that_nobody_acknowledges_is_escalated() {
+    let policy = policy_with(&[("save_latency_p95", ViolationAction::Page)]);
+    let reactions = react_to(&policy, "A", &[slow(0), slow(1), slow(2), slow(3)]);
+    let kinds = |it: &Reaction| it.messages.iter().map(|it| it.kind.clone()).collect::<Vec<_>>();
+    let kinds: Vec<_> = reactions.iter().map(kinds).collect();
+    assert_eq!(kinds, [vec!["incident"], vec!["escalation"], vec![], vec![]]);
+    assert_eq!(reactions[1].pages[0].page.priority, "P1");
+    assert!(reactions[1].pages[0].at.is_some());
 }
 
 /// PH-2: the progress a fixture would have made is part of what is printed.

@@ -8,21 +8,21 @@ use shared_types::Decision;
 use shared_types::decision::{GateProgress, MetricVerdict};
 use std::time::Duration;
 
-use super::plan::Plan;
+use super::reaction::{Reaction, dated};
 
 const HEADINGS: [&str; 6] = ["metric", "observed", "threshold", "of it", "verdict", "if violated"];
 
 /// Each decision with its metrics and what the reporter would do.
 #[must_use]
-pub fn render(decisions: &[Decision], plans: &[Plan]) -> String {
+pub fn render(decisions: &[Decision], reactions: &[Reaction]) -> String {
     let mut text = String::new();
     for (index, decision) in decisions.iter().enumerate() {
         if index > 0 {
             text.push('\n');
         }
         decision_text(&mut text, decision);
-        if let Some(plan) = plans.get(index) {
-            plan_text(&mut text, plan);
+        if let Some(reaction) = reactions.get(index) {
+            reaction_text(&mut text, reaction);
         }
     }
     text
@@ -77,12 +77,13 @@ fn gate_text(gate: &GateProgress) -> String {
     format!("{reached}{}", broken.unwrap_or_default())
 }
 
-fn plan_text(text: &mut String, plan: &Plan) {
+fn reaction_text(text: &mut String, reaction: &Reaction) {
     let _ = writeln!(text, "  the reporter would:");
-    for step in &plan.steps {
+    for step in &reaction.steps {
         let _ = writeln!(text, "    - {step}");
     }
-    for message in &plan.messages {
-        let _ = writeln!(text, "    - write to {}: {}", message.channel, message.text);
+    for message in &reaction.messages {
+        let told = format!("write to {}: {}", message.channel, message.text);
+        let _ = writeln!(text, "    - {}", dated(message.at, &told));
     }
 }
