@@ -9,6 +9,7 @@ use shared_types::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp}
 use uuid::Uuid;
 
 use super::buttons::ButtonAct;
+use crate::executors::Request;
 
 /// A verb struct.
 pub trait Verb: Serialize + DeserializeOwned {
@@ -120,8 +121,9 @@ pub struct PageAcknowledgement {
     pub by: String,
 }
 
-/// Runs the policy's rollback or promote command, then its verify command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Has the policy's executor move the target, then read back what is served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct RunTransition {
     pub transition: Uuid,
     pub target: TargetName,
@@ -133,13 +135,13 @@ pub struct RunTransition {
     /// The epoch in which it was decided.
     pub epoch: Epoch,
     pub incident: Option<IncidentId>,
-    /// Placeholders are filled in; started without a shell.
-    pub command: Vec<String>,
-    /// A command whose trimmed standard output must be `to`; none: not read back.
-    pub verify: Option<Vec<String>>,
-    /// For each of the two commands.
+    /// What its executor does.
+    pub request: Request,
+    /// For doing it, and again for reading it back.
     pub timeout_ms: u64,
 }
+
+crate::executors::stored::reads_both_forms!(RunTransition);
 
 /// Which way a transition goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -254,14 +256,3 @@ verb!(ApplyPageEvent, |it| format!("page-event/{}", it.page));
 verb!(WriteChecklist, |_it| "checklist".to_owned());
 verb!(WriteRca, |it| format!("rca/{}", it.incident));
 verb!(WriteDailyReport, |it| format!("daily/{}", it.target));
-
-/// What a finished command left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandReport {
-    pub exit_status: Option<i32>,
-    pub duration_ms: u64,
-    /// The last few kilobytes of stdout and stderr.
-    pub output: String,
-    /// The phase that the verify command read back; none without one.
-    pub verified: Option<String>,
-}

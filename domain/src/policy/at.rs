@@ -13,10 +13,10 @@ use shared_types::ids::NameError;
 
 /// A value and its place; line and column count from 1.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) line: u64,
-    pub(super) column: u64,
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) line: u64,
+    pub(crate) column: u64,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {

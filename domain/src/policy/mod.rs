@@ -2,9 +2,8 @@
 //!
 //! Pure: text in, types or an error that names file, line, path and what was expected out.
 
-mod at;
+pub(crate) mod at;
 mod check;
-pub mod command;
 pub mod diff;
 pub mod draft;
 mod error;
@@ -13,6 +12,7 @@ pub mod place;
 mod raw;
 pub mod render;
 pub mod schema;
+pub mod section;
 mod succession;
 pub mod summary;
 #[cfg(test)]
@@ -26,12 +26,11 @@ use std::time::Duration;
 use shared_types::decision::ViolationAction;
 use shared_types::{PhaseId, TargetName};
 
+use crate::executors::ExecutorPolicy;
+
+pub use check::Wrong;
 pub use error::{PolicyError, WrongPolicy};
 pub use succession::Standing;
-
-/// The placeholders that commands may use. The executor fills all of them, see [`command::command_values`].
-pub const COMMAND_PLACEHOLDERS: [&str; 7] =
-    ["target", "phase", "prev", "next", "audience", "incident", "reason"];
 
 /// A whole policy file.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,11 +156,8 @@ pub enum AdvanceCondition {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transitions {
-    /// Argument vectors with placeholders `{target} {phase} {prev} {next} {audience} {incident} {reason}`.
-    pub rollback: Vec<String>,
-    pub promote: Vec<String>,
-    /// A command whose trimmed output must be the phase now served.
-    pub verify: Option<Vec<String>>,
+    /// What moves the target, with its settings.
+    pub executor: ExecutorPolicy,
     pub timeout: Duration,
     pub retry: Vec<Duration>,
     pub recovery_watch: Duration,

@@ -10,6 +10,10 @@ use serde::Deserialize;
 use shared_types::decision::ViolationAction;
 
 use super::at::{At, Entries};
+use super::section::Tree;
+use crate::executors::ExecutorKind;
+use crate::executors::command::RawCommand;
+use crate::kinds::Kinds;
 
 /// Scalars that are read as texts, each with the form that the schema asks for.
 macro_rules! text_form {
@@ -87,7 +91,7 @@ pub(super) struct RawTarget {
     /// The steps of the rollout, lowest first; `off` below and `completed` above them are implicit.
     pub(super) phases: At<Vec<At<RawPhase>>>,
     /// How a phase is changed.
-    pub(super) transitions: RawTransitions,
+    pub(super) transitions: At<RawTransitions>,
     /// Which message goes where.
     pub(super) notifications: RawNotifications,
     /// How people are paged.
@@ -236,16 +240,20 @@ pub(super) struct RawAdvance {
     pub(super) approvals: Vec<At<String>>,
 }
 
-/// How a phase is changed.
+/// How a phase is changed: by commands (`rollback` and `promote`), or by a flag system (`flag`).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["rollback", "promote"] }, { "required": ["flag"] }]))]
 pub(super) struct RawTransitions {
     /// Run to go one phase down.
-    pub(super) rollback: RawCommand,
+    pub(super) rollback: Option<RawCommand>,
     /// Run to go one phase up.
-    pub(super) promote: RawCommand,
+    pub(super) promote: Option<RawCommand>,
     /// A command whose output must be the phase that is now served; null: not read back.
     pub(super) verify: Option<RawCommand>,
+    /// The flag system that is told in place of the commands, with its settings.
+    #[schemars(with = "Option<RawFlag>")]
+    pub(super) flag: Option<At<Entries<Tree>>>,
     /// How long a command may run before it and its children are ended.
     pub(super) timeout: At<Dur>,
     /// Waits before each retry of a command that failed; after the last, the incident escalates.
@@ -266,12 +274,26 @@ pub(super) struct RawBudget {
     pub(super) per: At<Dur>,
 }
 
-/// A command, started without a shell.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawCommand {
-    /// Program and arguments; placeholders `{target}` `{phase}` `{prev}` `{next}` `{audience}` `{incident}` `{reason}`.
-    pub(super) command: At<Vec<At<String>>>,
+/// One flag system of those that are shipped, by its name.
+pub(super) struct RawFlag;
+
+impl JsonSchema for RawFlag {
+    fn schema_name() -> Cow<'static, str> {
+        "RawFlag".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = |kind: &std::sync::Arc<dyn ExecutorKind>| {
+            let (name, schema) = (kind.name(), kind.schema(generator)?);
+            Some(json_schema!({
+                "type": "object",
+                "properties": { name: schema },
+                "required": [name],
+                "additionalProperties": false,
+            }))
+        };
+        let choices: Vec<Schema> = Kinds::shipped().executors().iter().filter_map(one).collect();
+        json_schema!({ "description": "One flag system, by its name.", "oneOf": choices })
+    }
 }
 
 /// The watch after a rollback.

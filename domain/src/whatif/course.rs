@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::effects::{CommandReport, TransitionKind};
+use crate::effects::TransitionKind;
+use crate::executors::Report;
 use crate::policy::{Policy, TargetPolicy};
 use crate::rollout::event::StopOutcome;
 use crate::rollout::{Aggregate, Context, Effect, Event, Stage, TargetState, Transition, apply};
@@ -214,7 +215,7 @@ impl Rollout {
         let started = Event::TransitionStarted { transition: id, attempt: 1, stop: StopOutcome::NotNeeded };
         self.apply(started, now);
         let verified = Some(transition.to.to_string());
-        let report = CommandReport { exit_status: Some(0), duration_ms: 0, output: String::new(), verified };
+        let report = Report { verified, ..Report::default() };
         self.apply(Event::TransitionSucceeded { transition: id, report }, now);
         if self.at.target.epoch == epoch {
             return;

@@ -11,7 +11,8 @@ use shared_types::{Directive, Timestamp};
 use super::Effects;
 use crate::reporter::Cause;
 use crate::store::Changed;
-use domain::effects::{CommandReport, RunTransition, TransitionKind};
+use domain::effects::{RunTransition, TransitionKind};
+use domain::executors::{Report, Request};
 use domain::rollout::event::StopOutcome;
 use domain::rollout::{Event, TargetState};
 
@@ -38,9 +39,10 @@ pub(super) async fn run(effects: &Effects, claim: &Claim, it: &RunTransition) ->
     }
     record_latency(effects, &state, it, attempt);
     let outcome = if it.kind == TransitionKind::Rollback && planted::is(Defect::RelativeRollback) {
-        effects.executor.run(&RunTransition { command: vec!["step-down".to_owned()], ..it.clone() }).await
+        let request = Request { words: "step-down".to_owned(), ..it.request.clone() };
+        effects.executors.run(&RunTransition { request, ..it.clone() }).await
     } else {
-        effects.executor.run(it).await
+        effects.executors.run(it).await
     };
     match outcome {
         Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
@@ -101,7 +103,7 @@ fn event_of(it: &RunTransition, outcome: &Outcome, recorded: Option<Recorded>, n
     let transition = it.transition;
     let reason = outcome.reason().unwrap_or_default().to_owned();
     match (outcome, recorded) {
-        (Outcome::Done(answer), _) => match serde_json::from_value::<CommandReport>(answer.clone()) {
+        (Outcome::Done(answer), _) => match serde_json::from_value::<Report>(answer.clone()) {
             Ok(report) => Event::TransitionSucceeded { transition, report },
             Err(_) => Event::TransitionSkipped { transition },
         },

@@ -15,10 +15,11 @@ use super::at::At;
 use super::raw::{Dur, Kept, RawCollection, RawPolicy, RawRetention, RawSource, RawTarget};
 use super::units::parse_duration;
 use super::{Collection, Retention, SourcePolicy, TargetPolicy};
+use crate::kinds::Kinds;
 
 /// A wrong place, before it is known in which file.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub struct Wrong {
     pub(super) line: u64,
     pub(super) column: u64,
     pub(super) path: String,
@@ -55,7 +56,10 @@ impl Path {
 }
 
 /// The whole file.
-pub(super) fn policy(raw: &RawPolicy) -> Checked<(BTreeMap<TargetName, TargetPolicy>, Retention)> {
+pub(super) fn policy(
+    raw: &RawPolicy,
+    kinds: &Kinds,
+) -> Checked<(BTreeMap<TargetName, TargetPolicy>, Retention)> {
     let root = Path(String::new());
     if raw.version.value.0 != "1" {
         let message = format!("expected 1, the only version of the format, found `{}`", raw.version.value.0);
@@ -69,12 +73,12 @@ pub(super) fn policy(raw: &RawPolicy) -> Checked<(BTreeMap<TargetName, TargetPol
     for (name, raw) in &raw.targets.value.0 {
         let path = path.key(name);
         let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()))?;
-        targets.insert(id, target(&raw.value, &path)?);
+        targets.insert(id, target(&raw.value, kinds, &path)?);
     }
     Ok((targets, retention(&raw.retention, &root.key("retention"))?))
 }
 
-fn target(raw: &RawTarget, path: &Path) -> Checked<TargetPolicy> {
+fn target(raw: &RawTarget, kinds: &Kinds, path: &Path) -> Checked<TargetPolicy> {
     let title = text(&raw.title, &path.key("title"))?;
     let collection = collection(&raw.collection, &path.key("collection"))?;
     let metrics = metrics::metrics(raw, collection.window, path)?;
@@ -83,7 +87,7 @@ fn target(raw: &RawTarget, path: &Path) -> Checked<TargetPolicy> {
     let ids: Vec<PhaseId> = phases.iter().map(|phase| phase.id.clone()).collect();
     Ok(TargetPolicy {
         title,
-        transitions: response::transitions(&raw.transitions, &collection, &path.key("transitions"))?,
+        transitions: response::transitions(&raw.transitions, kinds, &collection, &path.key("transitions"))?,
         notifications: response::notifications(
             &raw.notifications,
             &metrics,

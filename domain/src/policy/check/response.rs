@@ -7,22 +7,26 @@ use shared_types::PhaseId;
 use super::metrics::known_metric;
 use super::phases::whole;
 use super::{Checked, Path, duration, name, names, positive, retry, text, window};
-use crate::placeholder::Pattern;
+use crate::executors::{ExecutorKind as _, ExecutorPolicy, command};
+use crate::kinds::Kinds;
 use crate::policy::at::At;
 use crate::policy::raw::{
-    RawBudget, RawCommand, RawDailyReport, RawEvidence, RawNotification, RawNotifications, RawPaging,
-    RawProposal, RawRca, RawTransitions,
+    RawBudget, RawDailyReport, RawEvidence, RawNotification, RawNotifications, RawPaging, RawProposal,
+    RawRca, RawTransitions,
 };
+use crate::policy::section::{Node, Section, Tree};
 use crate::policy::{
-    COMMAND_PLACEHOLDERS, Collection, DailyReport, EvidenceItem, MetricPolicy, NotificationPolicy,
-    Notifications, Paging, RcaPolicy, RollbackBudget, Transitions,
+    Collection, DailyReport, EvidenceItem, MetricPolicy, NotificationPolicy, Notifications, Paging,
+    RcaPolicy, RollbackBudget, Transitions,
 };
 
 pub(super) fn transitions(
-    raw: &RawTransitions,
+    at: &At<RawTransitions>,
+    kinds: &Kinds,
     collection: &Collection,
     path: &Path,
 ) -> Checked<Transitions> {
+    let raw = &at.value;
     let recovery = path.key("recovery");
     let recovery_watch = positive(&raw.recovery.watch, &recovery.key("watch"))?;
     let cadence_path = recovery.key("cadence");
@@ -32,11 +36,8 @@ pub(super) fn transitions(
         let message = format!("expected more than `collection.grace` and at most the watch, found `{found}`");
         return Err(raw.recovery.cadence.wrong(&cadence_path, message));
     }
-    let verify = raw.verify.as_ref().map(|verify| command(verify, &path.key("verify"))).transpose()?;
     Ok(Transitions {
-        rollback: command(&raw.rollback, &path.key("rollback"))?,
-        promote: command(&raw.promote, &path.key("promote"))?,
-        verify,
+        executor: executor(at, kinds, path)?,
         timeout: positive(&raw.timeout, &path.key("timeout"))?,
         retry: retry(&raw.retry, &path.key("retry"))?,
         recovery_watch,
@@ -62,21 +63,34 @@ fn budget(raw: &RawBudget, path: &Path) -> Checked<RollbackBudget> {
     Ok(RollbackBudget { automatic_rollbacks, per: positive(&raw.per, &path.key("per"))? })
 }
 
-fn command(raw: &RawCommand, path: &Path) -> Checked<Vec<String>> {
-    let path = path.key("command");
-    let Some(program) = raw.command.value.first() else {
-        return Err(raw.command.wrong(&path, "expected a program and its arguments"));
+/// The commands that stand right here, or the one flag system below `flag`.
+fn executor(at: &At<RawTransitions>, kinds: &Kinds, path: &Path) -> Checked<ExecutorPolicy> {
+    let raw = &at.value;
+    let commands = [("rollback", &raw.rollback), ("promote", &raw.promote), ("verify", &raw.verify)];
+    let Some(flag) = &raw.flag else {
+        let given =
+            commands.into_iter().filter_map(|(key, raw)| Some((key.to_owned(), raw.as_ref()?.tree())));
+        let tree = Tree(Node::Map(given.collect()));
+        let section = Section::new(&At { value: tree, line: at.line, column: at.column }, &path.0);
+        let planner = command::Command.check(&section)?;
+        return Ok(ExecutorPolicy::new(command::NAME, planner));
     };
-    text(program, &path.index(0))?;
-    for (index, argument) in raw.command.value.iter().enumerate() {
-        let path = path.index(index);
-        if argument.value.contains('\0') {
-            return Err(argument.wrong(&path, "expected an argument without a NUL character"));
-        }
-        Pattern::parse(&argument.value, &COMMAND_PLACEHOLDERS)
-            .map_err(|error| argument.wrong(&path, error.to_string()))?;
+    let path = path.key("flag");
+    if let Some((key, _)) = commands.into_iter().find(|(_, raw)| raw.is_some()) {
+        let message = format!("expected commands or a flag system, found `{key}` beside it");
+        return Err(flag.wrong(&path, message));
     }
-    Ok(raw.command.value.iter().map(|argument| argument.value.clone()).collect())
+    let named: Vec<&str> =
+        kinds.executors().iter().map(|it| it.name()).filter(|it| *it != command::NAME).collect();
+    let [(name, settings)] = flag.value.0.as_slice() else {
+        return Err(flag.wrong(&path, format!("expected one flag system of {}", named.join(", "))));
+    };
+    let kind = kinds.executor(name).filter(|it| named.contains(&it.name())).ok_or_else(|| {
+        let message = format!("the flag system `{name}` is not known; known here: {}", named.join(", "));
+        settings.wrong(&path.key(name), message)
+    })?;
+    let planner = kind.check(&Section::new(settings, &path.key(name).0))?;
+    Ok(ExecutorPolicy::new(kind.name(), planner))
 }
 
 pub(super) fn notifications(

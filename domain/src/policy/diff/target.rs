@@ -14,6 +14,7 @@ use super::super::{
     TargetPolicy, Transitions,
 };
 use super::{Changes, Effect};
+use crate::executors::ExecutorPolicy;
 use crate::template::values::format_number;
 
 pub(super) fn compare(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: &mut Changes) {
@@ -173,26 +174,8 @@ fn condition_text(condition: AdvanceCondition) -> String {
 }
 
 fn transitions(place: &str, old: &Transitions, new: &Transitions, list: &mut Changes) {
-    let Transitions {
-        rollback,
-        promote,
-        verify,
-        timeout,
-        retry,
-        recovery_watch,
-        recovery_cadence,
-        budget: most,
-    } = new;
-    list.text(place, "rollback command", &words(&old.rollback), &words(rollback));
-    list.text(place, "promote command", &words(&old.promote), &words(promote));
-    match (&old.verify, verify) {
-        (Some(_), None) => {
-            list.add(place, "verify is left out: moves are not read back any more", Effect::Looser);
-        }
-        (None, Some(new)) => list.add(place, format!("verify is new: {}", words(new)), Effect::Stricter),
-        (Some(old), Some(new)) => list.text(place, "verify command", &words(old), &words(new)),
-        (None, None) => {}
-    }
+    let Transitions { executor, timeout, retry, recovery_watch, recovery_cadence, budget: most } = new;
+    moved_by(place, &old.executor, executor, list);
     list.time(place, "command timeout", old.timeout, *timeout);
     list.text(place, "command retry", &times(&old.retry), &times(retry));
     list.less_is_looser(place, "recovery watch", old.recovery_watch, *recovery_watch, format_duration);
@@ -200,11 +183,21 @@ fn transitions(place: &str, old: &Transitions, new: &Transitions, list: &mut Cha
     budget(place, old.budget, *most, list);
 }
 
-fn words(command: &[String]) -> String {
-    let quoted = command.iter().map(|word| {
-        if word.is_empty() || word.contains(char::is_whitespace) { format!("{word:?}") } else { word.clone() }
-    });
-    format!("`{}`", quoted.collect::<Vec<_>>().join(" "))
+fn moved_by(place: &str, old: &ExecutorPolicy, new: &ExecutorPolicy, list: &mut Changes) {
+    list.text(place, "moved by", old.kind(), new.kind());
+    let (before, after) = (old.told(), new.told());
+    for (name, value) in &after.settings {
+        let old = before.settings.iter().find(|(before, _)| before == name);
+        list.text(place, name, old.map_or("none", |(_, value)| value), value);
+    }
+    match (&before.read_back, &after.read_back) {
+        (Some(_), None) => {
+            list.add(place, "verify is left out: moves are not read back any more", Effect::Looser);
+        }
+        (None, Some(new)) => list.add(place, format!("verify is new: {new}"), Effect::Stricter),
+        (Some(old), Some(new)) => list.text(place, "verify command", old, new),
+        (None, None) => {}
+    }
 }
 
 fn notifications(place: &str, old: &Notifications, new: &Notifications, list: &mut Changes) {

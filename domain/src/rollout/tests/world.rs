@@ -8,7 +8,8 @@ use shared_types::decision::{Cause, GateProgress, MetricVerdict, ViolationAction
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
-use crate::effects::CommandReport;
+use crate::executors::Report;
+use crate::executors::command::{Commands, exited};
 use crate::rollout::event::{Expected, StopOutcome};
 use crate::rollout::rca::Finding;
 use crate::rollout::{
@@ -64,9 +65,12 @@ pub(crate) fn policy() -> TargetPolicy {
             phase_of("C", 100.0, advance(AdvanceCondition::CompliantFor(3 * day), None, Some(0))),
         ],
         transitions: Transitions {
-            rollback: words("pnpm run flags:rollback --phase {prev}"),
-            promote: words("pnpm run flags:promote --phase {next}"),
-            verify: None,
+            executor: Commands {
+                rollback: words("pnpm run flags:rollback --phase {prev}"),
+                promote: words("pnpm run flags:promote --phase {next}"),
+                verify: None,
+            }
+            .into(),
             timeout: minutes(1),
             retry: [30, 60, 120, 240].map(Duration::from_secs).to_vec(),
             recovery_watch: minutes(30),
@@ -310,8 +314,7 @@ impl World {
     }
 
     pub(crate) fn succeed_command(&mut self) -> Step {
-        let report =
-            CommandReport { exit_status: Some(0), duration_ms: 12, output: "done".into(), verified: None };
+        let report = Report { detail: "done".into(), duration_ms: 12, ..exited(0) };
         self.apply(Event::TransitionSucceeded { transition: self.running().id, report }).unwrap()
     }
 
@@ -326,8 +329,7 @@ impl World {
         let stop = StopOutcome::Delivered;
         let started = Event::TransitionStarted { transition: it.id, attempt: it.attempts + 1, stop };
         self.apply_to(Some(incident.clone()), started).unwrap();
-        let report =
-            CommandReport { exit_status: Some(0), duration_ms: 12, output: "done".into(), verified: None };
+        let report = Report { detail: "done".into(), duration_ms: 12, ..exited(0) };
         let succeeded = Event::TransitionSucceeded { transition: it.id, report };
         self.apply_to(Some(incident.clone()), succeeded).unwrap();
     }

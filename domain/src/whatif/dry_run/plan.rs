@@ -1,11 +1,11 @@
 //! What the reporter would do about decisions: which texts go where, and which command runs (DE-1 to DE-4).
 
-use crate::placeholder::{PlaceholderError, render_arguments};
-use crate::policy::command::{CommandFacts, command_values};
+use crate::effects::TransitionKind;
+use crate::executors::Facts;
+use crate::placeholder::PlaceholderError;
 use crate::policy::{NotificationPolicy, TargetPolicy};
 use crate::template::values::{
-    RollbackFacts, decision_values, incident_values, rollback_command_text, rollback_values, shell_text,
-    worst_metric,
+    RollbackFacts, decision_values, incident_values, rollback_command_text, rollback_values, worst_metric,
 };
 use crate::template::{Template, Templates};
 use serde::Serialize;
@@ -38,8 +38,8 @@ pub struct PlannedMessage {
 pub struct PlannedRollback {
     pub from: PhaseId,
     pub to: PhaseId,
-    /// The argument vector that the policy names.
-    pub command: Vec<String>,
+    /// What the policy's executor would do, in words.
+    pub command: String,
     /// The human form.
     pub cmd: String,
 }
@@ -112,15 +112,17 @@ fn open_incident(
     let Some(to) = policy.below(&decision.phase).filter(|_| decision.rollback_required) else {
         return Ok(());
     };
-    let facts = CommandFacts {
+    let facts = Facts {
+        policy,
+        kind: TransitionKind::Rollback,
         target: &decision.target,
         from: &decision.phase,
         to: &to,
         incident: incident.as_ref(),
         reason: &reason,
     };
-    let command = render_arguments(&policy.transitions.rollback, &command_values(policy, &facts))?;
-    plan.steps.push(format!("roll back {} → {to}: {}", decision.phase, shell_text(&command)));
+    let command = policy.transitions.executor.plan(&facts).words;
+    plan.steps.push(format!("roll back {} → {to}: {}", decision.phase, command));
     let values = rollback_values(
         policy,
         &RollbackFacts {

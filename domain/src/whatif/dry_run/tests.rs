@@ -87,7 +87,7 @@ fn second_violation_joins_the_incident() {
     let sent: Vec<usize> = plans.iter().map(|plan| plan.messages.len()).collect();
     assert_eq!(sent, [1, 2, 0, 0, 0]);
     assert_eq!(plans[1].rollback.as_ref().unwrap().to.as_str(), "A");
-    assert_eq!(plans[1].rollback.as_ref().unwrap().command.last().unwrap(), "A");
+    assert_eq!(plans[1].rollback.as_ref().unwrap().command, "pnpm run flags:rollback --phase A");
 }
 
 /// SLO-4: a metric that only holds opens no incident; one that pages runs no command.
