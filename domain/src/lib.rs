@@ -10,7 +10,9 @@
 
 pub mod audit;
 pub mod effects;
+pub mod executors;
 pub mod gate;
+pub mod kinds;
 mod load;
 pub mod placeholder;
 pub mod policy;

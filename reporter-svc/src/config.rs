@@ -11,7 +11,8 @@ use service_kit::auth::{Authenticator, Sessions};
 use service_kit::config::{header_secret, http_url};
 
 use crate::api::WebhookSecrets;
-use crate::ports::{Executor, Messenger, Pager};
+use crate::executors::Executors;
+use crate::ports::{Messenger, Pager};
 use crate::vendors::{
     LogOnly, PagerDuty, PagerDutyRestSettings, PagerDutySettings, Slack, SlackAccess, SlackInbound,
     SlackSettings, SlackUsers, pagerduty, slack,
@@ -87,9 +88,9 @@ pub struct Config {
     pub pager: Arc<dyn Pager>,
     /// How buttons pressed in Slack are taken; none: not at all.
     pub slack: Option<Arc<SlackInbound>>,
-    /// None: commands are run on this machine, in the working directory.
-    pub executor: Option<Arc<dyn Executor>>,
-    /// Variables of this process that its commands get besides [`crate::executor::INHERITED`].
+    /// None: the shipped ones, on this machine, in the working directory.
+    pub executors: Option<Executors>,
+    /// Variables of this process that its commands get besides [`crate::executors::command::INHERITED`].
     pub command_env: Vec<String>,
     /// Effects that go to the log only, for the line at the start (NO-6).
     pub log_only: Vec<&'static str>,
@@ -195,6 +196,6 @@ impl Config {
         let command_env = names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
         let slack = args.inbound()?;
         let webhooks = WebhookSecrets { pagerduty: args.pagerduty_webhook_secret.clone() };
-        Ok(Self { common, messenger, pager, slack, executor: None, command_env, log_only, webhooks })
+        Ok(Self { common, messenger, pager, slack, executors: None, command_env, log_only, webhooks })
     }
 }

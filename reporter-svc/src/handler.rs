@@ -26,7 +26,8 @@ use uuid::Uuid;
 
 use crate::dashboard::Publisher;
 use crate::evidence;
-use crate::ports::{Executor, Messenger, Pager};
+use crate::executors::Executors;
+use crate::ports::{Messenger, Pager};
 use crate::reporter::{Cause, Reporter};
 use crate::store::{Changed, Settled};
 use domain::effects::{
@@ -45,7 +46,7 @@ pub struct Effects {
     pub publisher: Arc<Publisher>,
     pub messenger: Arc<dyn Messenger>,
     pub pager: Arc<dyn Pager>,
-    pub executor: Arc<dyn Executor>,
+    pub executors: Executors,
     pub collector: Neighbour,
     /// The same neighbour with the short deadline of the stop before a command (RB-5).
     pub collector_quick: Neighbour,

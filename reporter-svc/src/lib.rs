@@ -6,7 +6,7 @@ pub mod config;
 pub mod daily;
 pub mod dashboard;
 pub mod evidence;
-pub mod executor;
+pub mod executors;
 pub mod files;
 pub mod handler;
 pub mod page;

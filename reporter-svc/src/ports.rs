@@ -1,10 +1,9 @@
-//! The ports that effects are done through: what a vendor module or an executor implements. Each makes one attempt and
+//! The ports that effects are done through: what a vendor module implements. Each makes one attempt and
 //! says what came of it; retrying is the outbox's business.
 
 use async_trait::async_trait;
 use domain::effects::{
-    CheckPageAcknowledged, PostSlackMessage, ResolvePage, RunTransition, SetPagePriority, TellSlackUser,
-    TriggerPage,
+    CheckPageAcknowledged, PostSlackMessage, ResolvePage, SetPagePriority, TellSlackUser, TriggerPage,
 };
 use service_kit::outbox::Outcome;
 
@@ -27,12 +26,4 @@ pub trait Pager: Send + Sync {
     async fn resolve(&self, page: &ResolvePage) -> Outcome;
     /// `Done` carries [`PageAcknowledgement`] as JSON, or null when there is none or no token.
     async fn acknowledged(&self, page: &CheckPageAcknowledged) -> Outcome;
-}
-
-/// Runs transitions.
-#[async_trait]
-pub trait Executor: Send + Sync {
-    /// One attempt: the command, then the read-back. `Done` carries [`CommandReport`] and is only said when
-    /// both succeeded; `Failed`'s reason ends with the tail of the output.
-    async fn run(&self, transition: &RunTransition) -> Outcome;
 }

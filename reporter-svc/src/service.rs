@@ -22,9 +22,9 @@ use crate::api::{self, App};
 use crate::audit::{Archive, Keeper};
 use crate::config::Config;
 use crate::dashboard::Publisher;
-use crate::executor::{CommandExecutor, Environment};
+use crate::executors::command::Environment;
+use crate::executors::{Executors, Surroundings};
 use crate::handler::Effects;
-use crate::ports::Executor;
 use crate::reporter::Reporter;
 use crate::steward::RolloutSteward;
 use crate::store::{self, MIGRATIONS, SharedStore, SqlStore};
@@ -157,9 +157,9 @@ fn effects(
     stopping: &CancellationToken,
 ) -> anyhow::Result<Effects> {
     let common = &config.common;
-    let on_this_machine = || -> Arc<dyn Executor> {
+    let on_this_machine = || {
         let environment = Environment::of_this_process(&config.command_env);
-        Arc::new(CommandExecutor::new(".", environment, stopping.clone()))
+        Executors::shipped(&Surroundings { directory: ".".into(), environment, stop: stopping.clone() })
     };
     Ok(Effects {
         reporter: Arc::clone(reporter),
@@ -170,7 +170,7 @@ fn effects(
         stopping: stopping.clone(),
         messenger: config.messenger,
         pager: config.pager,
-        executor: config.executor.unwrap_or_else(on_this_machine),
+        executors: config.executors.unwrap_or_else(on_this_machine),
     })
 }
 

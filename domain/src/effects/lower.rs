@@ -268,8 +268,7 @@ impl Bench<'_> {
             to: it.to.clone(),
             epoch: it.epoch,
             incident: it.incident.clone(),
-            command: it.command.clone(),
-            verify: it.verify.clone(),
+            request: it.request.clone(),
             timeout_ms: millis(transitions.timeout),
         };
         let retry = RetrySchedule::then_dead(transitions.retry.iter().copied());

@@ -9,6 +9,7 @@ use shared_types::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp}
 use uuid::Uuid;
 
 use super::buttons::ButtonAct;
+use crate::executors::Request;
 
 /// A verb struct. Its kind as a document is the outbox row's `kind`, also the metric label.
 pub trait Verb: Document {
@@ -117,8 +118,9 @@ pub struct PageAcknowledgement {
     pub by: String,
 }
 
-/// Runs the policy's rollback or promote command, then its verify command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Has the policy's executor move the target, then read back what is served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct RunTransition {
     pub transition: Uuid,
     pub target: TargetName,
@@ -130,13 +132,13 @@ pub struct RunTransition {
     /// The epoch in which it was decided.
     pub epoch: Epoch,
     pub incident: Option<IncidentId>,
-    /// Placeholders are filled in; started without a shell.
-    pub command: Vec<String>,
-    /// A command whose trimmed standard output must be `to`; none: not read back.
-    pub verify: Option<Vec<String>>,
-    /// For each of the two commands.
+    /// What its executor does.
+    pub request: Request,
+    /// For doing it, and again for reading it back.
     pub timeout_ms: u64,
 }
+
+crate::executors::stored::reads_both_forms!(RunTransition);
 
 /// Which way a transition goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -270,14 +272,3 @@ pub const VERBS: &[Form] = &[
     Form::of::<WriteRca>(),
     Form::of::<WriteDailyReport>(),
 ];
-
-/// What a finished command left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandReport {
-    pub exit_status: Option<i32>,
-    pub duration_ms: u64,
-    /// The last few kilobytes of stdout and stderr.
-    pub output: String,
-    /// The phase that the verify command read back; none without one.
-    pub verified: Option<String>,
-}

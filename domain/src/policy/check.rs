@@ -6,7 +6,7 @@ use super::at::At;
 
 /// A wrong place, before it is known in which file.
 #[derive(Debug)]
-pub(crate) struct Wrong {
+pub struct Wrong {
     pub(super) line: u64,
     pub(super) column: u64,
     pub(super) path: String,

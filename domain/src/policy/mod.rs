@@ -5,11 +5,11 @@
 
 pub(crate) mod at;
 pub(crate) mod check;
-pub mod command;
 pub mod diff;
 pub mod draft;
 mod error;
 pub(crate) mod forms;
+pub mod kind_section;
 mod parse;
 pub mod place;
 pub mod render;
@@ -21,11 +21,11 @@ pub mod summary;
 mod tests;
 pub mod units;
 
+pub use check::Wrong;
 pub use error::{PolicyError, WrongPolicy};
 pub use section::advance::{Advance, AdvanceCondition};
 pub use section::budget::RollbackBudget;
 pub use section::collection::Collection;
-pub use section::command::COMMAND_PLACEHOLDERS;
 pub use section::daily_report::DailyReport;
 pub use section::evidence::EvidenceItem;
 pub use section::file::Policy;

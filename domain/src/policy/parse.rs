@@ -11,6 +11,7 @@ use shared_types::one_line;
 use super::check::Wrong;
 use super::section::file::{self, RawPolicy};
 use super::{Policy, PolicyError, WrongPolicy};
+use crate::kinds::Kinds;
 
 impl Policy {
     /// Parses and checks a policy's text; `file` is only named in errors.
@@ -18,7 +19,15 @@ impl Policy {
     /// # Errors
     /// [`PolicyError::Wrong`] with the first wrong place.
     pub fn parse(text: &str, file: &str) -> Result<Self, PolicyError> {
-        let raw = read_shape(text).and_then(|raw| file::check(&raw));
+        Self::parse_with(text, file, &Kinds::shipped())
+    }
+
+    /// As [`Self::parse`], with the kinds that may be named.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with(text: &str, file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
+        let raw = read_shape(text).and_then(|raw| file::check(&raw, kinds));
         let (targets, retention) = raw.map_err(|wrong| wrong.in_file(file))?;
         Ok(Self { version: content_hash(text.as_bytes()), text: Arc::from(text), targets, retention })
     }
@@ -154,7 +163,7 @@ fn shape_error(error: &YamlError, path: String) -> Wrong {
     Wrong::new(place, path, message)
 }
 
-fn one_of(names: &[&str]) -> String {
+pub(super) fn one_of(names: &[&str]) -> String {
     match names {
         [] => "none".to_owned(),
         [only] => format!("`{only}`"),

@@ -6,6 +6,7 @@ use crate::stored::plain;
 use serde_json::{Map, Value, json};
 
 use super::event::{Event, StopOutcome};
+use super::outcome::with_facts;
 use super::state::Aggregate;
 use super::step::Step;
 
@@ -73,12 +74,8 @@ pub fn told(event: &Event) -> Told {
             of("command.attempt_failed", transition, detail)
         }
         Event::TransitionSucceeded { transition, report } => {
-            let detail = json!({
-                "exit_status": report.exit_status,
-                "duration_ms": report.duration_ms,
-                "verified": report.verified,
-            });
-            of("command.succeeded", transition, detail)
+            let detail = json!({ "duration_ms": report.duration_ms, "verified": report.verified });
+            of("command.succeeded", transition, with_facts(detail, &report.facts))
         }
         Event::TransitionFailed { transition, reason } => {
             of("command.failed", transition, json!({ "reason": short(reason) }))

@@ -1,7 +1,6 @@
-//! The one constructor of transitions: fills in the policy's argument vectors (RB-2).
+//! The one constructor of transitions: the policy's executor plans, and what it planned is kept whole (RB-2).
 
-use crate::placeholder::render_arguments;
-use crate::policy::command::{CommandFacts, command_values};
+use crate::executors::Facts;
 use crate::template::values::rollback_command_text;
 use shared_types::rollout::TransitionState;
 use shared_types::{IncidentId, PhaseId};
@@ -24,31 +23,23 @@ pub struct Request<'a> {
 /// Writes the transition down whole.
 #[must_use]
 pub fn transition(state: &TargetState, request: &Request<'_>, context: &Context<'_>) -> Transition {
-    let (policy, from) = (context.policy, &state.phase);
-    let facts = CommandFacts {
+    let facts = Facts {
+        policy: context.policy,
+        kind: request.kind,
         target: &state.target,
-        from,
+        from: &state.phase,
         to: &request.to,
         incident: request.incident,
         reason: request.reason,
     };
-    let values = command_values(policy, &facts);
-    // A checked policy has no placeholder that `command_values` leaves open; were there one, the vector would
-    // be empty, which no executor starts.
-    let fill = |vector: &Vec<String>| render_arguments(vector, &values).unwrap_or_default();
-    let vector = match request.kind {
-        TransitionKind::Promote => &policy.transitions.promote,
-        TransitionKind::Rollback => &policy.transitions.rollback,
-    };
     Transition {
         id: context.new_transition,
         kind: request.kind,
-        from: from.clone(),
+        from: state.phase.clone(),
         to: request.to.clone(),
         epoch: state.epoch,
         state: TransitionState::Requested,
-        command: fill(vector),
-        verify: policy.transitions.verify.as_ref().map(fill),
+        request: context.policy.transitions.executor.plan(&facts),
         human: human(state, request),
         initiator: request.initiator.to_owned(),
         reason: request.reason.to_owned(),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::evidence::{Facts, Signing};
 use super::rca::Finding;
-use crate::effects::CommandReport;
+use crate::executors::Report;
 
 /// An input of [`apply`](super::apply).
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +30,8 @@ pub enum Event {
     TransitionStarted { transition: Uuid, attempt: u32, stop: StopOutcome },
     /// An attempt failed and another follows.
     TransitionAttemptFailed { transition: Uuid, reason: String, next: Timestamp },
-    /// The command, and the read-back where there is one, succeeded.
-    TransitionSucceeded { transition: Uuid, report: CommandReport },
+    /// The move, and the read-back where there is one, succeeded.
+    TransitionSucceeded { transition: Uuid, report: Report },
     /// The last attempt failed (RB-4).
     TransitionFailed { transition: Uuid, reason: String },
     /// The executor found the transition superseded and did not run it.

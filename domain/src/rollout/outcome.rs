@@ -1,6 +1,6 @@
 //! What follows from a command that starts, fails or ends well.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use shared_types::decision::{Cause, ViolationAction};
 use shared_types::rollout::TransitionState;
 use shared_types::{Decision, Directive, PhaseId, Timestamp, Verdict, Window};
@@ -15,7 +15,7 @@ use super::moves::{direct, next_sequence};
 use super::state::{Banner, Stage, Transition};
 use super::step::{Context, Step};
 use super::watch::{Watch, millis};
-use crate::effects::CommandReport;
+use crate::executors::Report;
 
 pub(super) fn started(
     mut step: Step,
@@ -41,8 +41,8 @@ pub(super) fn started(
     step.hop_with(
         context.now,
         "command_started",
-        format!("attempt {attempt}: {}", it.command.join(" ")),
-        json!({ "transition": it.id, "attempt": attempt, "command": it.command }),
+        format!("attempt {attempt}: {}", it.request.words),
+        json!({ "transition": it.id, "attempt": attempt, "command": it.request.words }),
     );
     step.target.stage = stage(it);
     step
@@ -65,7 +65,7 @@ pub(super) fn attempt_failed(
 }
 
 /// Enters the next phase up.
-pub(super) fn promoted(mut step: Step, it: Transition, report: CommandReport, context: &Context<'_>) -> Step {
+pub(super) fn promoted(mut step: Step, it: Transition, report: Report, context: &Context<'_>) -> Step {
     let it = finished(&mut step, it, report, context);
     enter(&mut step, it.to.clone(), context);
     step.target.ended = Some(it);
@@ -73,12 +73,7 @@ pub(super) fn promoted(mut step: Step, it: Transition, report: CommandReport, co
 }
 
 /// RB-5: phase and epoch change, the directive goes out, the log gets the text; the watch begins (RB-6).
-pub(super) fn rolled_back(
-    mut step: Step,
-    it: Transition,
-    report: CommandReport,
-    context: &Context<'_>,
-) -> Step {
+pub(super) fn rolled_back(mut step: Step, it: Transition, report: Report, context: &Context<'_>) -> Step {
     let it = finished(&mut step, it, report, context);
     enter(&mut step, it.to.clone(), context);
     step.then(Effect::Notify(rollback_notice(&step, &it)));
@@ -113,24 +108,31 @@ fn rollback_notice(step: &Step, it: &Transition) -> Notice {
 }
 
 /// The hops of a command that ended well.
-fn finished(step: &mut Step, mut it: Transition, report: CommandReport, context: &Context<'_>) -> Transition {
+fn finished(step: &mut Step, mut it: Transition, report: Report, context: &Context<'_>) -> Transition {
     step.hop_with(
         context.now,
         "command_finished",
-        format!(
-            "exit status {}",
-            report.exit_status.map_or_else(|| "unknown".to_owned(), |it| it.to_string())
-        ),
-        json!({ "transition": it.id, "exit_status": report.exit_status, "duration_ms": report.duration_ms }),
+        report.summary.clone(),
+        with_facts(json!({ "transition": it.id, "duration_ms": report.duration_ms }), &report.facts),
     );
     if let Some(phase) = &report.verified {
         step.transition_hop(context.now, "verified", format!("read back: {phase}"), it.id);
     }
     it.state = TransitionState::Succeeded;
     it.finished_at = Some(context.now);
-    it.output = Some(report.output);
+    it.output = Some(report.detail);
     it.verified = report.verified;
     it
+}
+
+/// A detail, and the executor's own figures beside it.
+pub(super) fn with_facts(mut detail: Value, facts: &Map<String, Value>) -> Value {
+    if let Some(detail) = detail.as_object_mut() {
+        for (name, value) in facts {
+            detail.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    detail
 }
 
 /// Phase and epoch change together; the collector is told. After a move down the cadence is the recovery's.

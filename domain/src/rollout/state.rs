@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::evidence::{OpenEvidence, OpenTask};
 use super::incident::Incident;
 use crate::effects::TransitionKind;
+use crate::executors::Request;
 
 /// A target, and the incident an event is about: the one it names, else the target's open one.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +121,7 @@ impl Stage {
 }
 
 /// A required rollback, and what it waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
     pub rollback: Transition,
     pub why: HoldReason,
@@ -158,7 +159,8 @@ pub enum Banner {
 }
 
 /// A move of one phase, up or down, written down whole before its first step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Transition {
     pub id: Uuid,
     pub kind: TransitionKind,
@@ -167,9 +169,8 @@ pub struct Transition {
     /// The epoch it leaves.
     pub epoch: Epoch,
     pub state: TransitionState,
-    /// Filled in, ready to be started.
-    pub command: Vec<String>,
-    pub verify: Option<Vec<String>>,
+    /// What its executor does.
+    pub request: Request,
     /// What a person would type.
     pub human: String,
     /// `phasegate` or a person.
@@ -180,13 +181,15 @@ pub struct Transition {
     pub requested_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// Starts of the command.
+    /// Starts.
     pub attempts: u32,
     /// What the last failed attempt said, or the report of the successful one.
     pub output: Option<String>,
     /// What was read back.
     pub verified: Option<String>,
 }
+
+crate::executors::stored::reads_both_forms!(Transition);
 
 impl Transition {
     /// As the API shows it.

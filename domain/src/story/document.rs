@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::template::values::{format_number, shell_text};
+use crate::template::values::format_number;
 use shared_types::incident::{EvidenceItem, EvidenceState, Incident as IncidentView, TimelineEntry};
 use shared_types::{AuditEntry, Decision, Timestamp};
 
@@ -214,7 +214,7 @@ fn rollback(it: Option<&crate::rollout::Transition>) -> String {
         code(&it.initiator, WORD)
     );
     let _ = writeln!(text, "- Reason: {}", code(&it.reason, LINE));
-    let _ = writeln!(text, "- Command: {}", code(&shell_text(&it.command), LINE));
+    let _ = writeln!(text, "- Command: {}", code(&it.request.words, LINE));
     let _ = writeln!(
         text,
         "- Requested: {}, started: {}, finished: {}",
@@ -223,12 +223,12 @@ fn rollback(it: Option<&crate::rollout::Transition>) -> String {
         at(it.finished_at)
     );
     let _ = writeln!(text, "- State: {} after {} attempts", it.state.as_str(), it.attempts);
-    match (&it.verify, &it.verified) {
+    match (it.request.reads_back, &it.verified) {
         (_, Some(phase)) => {
             let _ = writeln!(text, "- Read back: {}", code(phase, WORD));
         }
-        (Some(_), None) => text.push_str("- Not read back yet\n"),
-        (None, None) => text.push_str("- Not read back: the policy names no command for that\n"),
+        (true, None) => text.push_str("- Not read back yet\n"),
+        (false, None) => text.push_str("- Not read back: the policy names no command for that\n"),
     }
     if let Some(output) = &it.output {
         let _ = write!(text, "\nIts output:\n\n{}", block(output, OUTPUT));

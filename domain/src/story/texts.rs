@@ -147,7 +147,7 @@ fn about_rollback(
         decision: notice.decision.as_deref().filter(|_| !by_hand),
         reason: &transition.reason,
         initiator: &transition.initiator,
-        command: &transition.command,
+        command: &transition.request.words,
         started_at: transition.started_at.unwrap_or(transition.requested_at),
     };
     rollback_values(policy, &facts)

@@ -117,7 +117,7 @@ proptest! {
             decision: decision.as_ref(),
             reason: &reason,
             initiator: &reason,
-            command: std::slice::from_ref(&reason),
+            command: &reason,
             started_at: Timestamp::from_millis(0),
         };
         let values = rollback_values(&policy, &facts);

@@ -8,6 +8,7 @@ use shared_types::incident::{Incident, IncidentState, TimelineEntry};
 use shared_types::{Decision, Timestamp};
 
 use super::values::{format_number, observed_and_threshold, worst_metric};
+use crate::executors::stored::words_of_hop;
 use crate::placeholder::Values;
 use crate::policy::TargetPolicy;
 use crate::policy::units::format_duration;
@@ -152,8 +153,7 @@ fn commands(incident: &Incident) -> String {
         lines.push(format!("- for people: `{}`", code(&rollback.command)));
     }
     for hop in incident.timeline.iter().filter(|hop| hop.kind == "command_started") {
-        let words = hop.data["command"].as_array().into_iter().flatten().filter_map(|word| word.as_str());
-        let command = super::values::shell_text(&words.map(str::to_owned).collect::<Vec<_>>());
+        let command = words_of_hop(&hop.data);
         if seen.insert(command.clone()) {
             lines.push(format!("- run at {}: `{}`", hop.at, code(&command)));
         }

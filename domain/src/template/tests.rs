@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::values::{
     RollbackFacts, decision_values, format_number, incident_values, rollback_command_text, rollback_values,
-    shell_text,
 };
 use super::*;
 use crate::policy::Policy;
@@ -113,7 +112,6 @@ fn the_incident_text() {
 fn with_rollback_values<T>(decision: Option<&Decision>, check: impl Fn(&Values) -> T) -> T {
     let (target, from, to) = (TargetName::parse("autosave").unwrap(), phase("C"), phase("B"));
     let incident = IncidentId::parse("INC-20261122-001").unwrap();
-    let command = ["pnpm", "run", "flags:rollback", "--phase", "B"].map(String::from);
     let facts = RollbackFacts {
         target: &target,
         from: &from,
@@ -122,7 +120,7 @@ fn with_rollback_values<T>(decision: Option<&Decision>, check: impl Fn(&Values) 
         decision,
         reason: if decision.is_some() { "save_latency_p95 violation" } else { "support calls pile up" },
         initiator: if decision.is_some() { "reporter" } else { "kim" },
-        command: &command,
+        command: "pnpm run flags:rollback --phase B",
         started_at: Timestamp::parse("2026-11-22T10:15:32Z").unwrap(),
     };
     check(&rollback_values(&autosave(), &facts))
@@ -257,6 +255,4 @@ fn commands_are_written_so_that_a_shell_reads_them_back() {
         rollback_command_text(&target, &phase, r#"say "$HOME" `x`"#),
         r#"phasegate rollback --target autosave --phase C --reason "say \"\$HOME\" \`x\`""#
     );
-    let arguments = ["pnpm", "run", "flags:rollback", "it's B", ""].map(String::from);
-    assert_eq!(shell_text(&arguments), r"pnpm run flags:rollback 'it'\''s B' ''");
 }

@@ -113,8 +113,8 @@ pub struct RollbackFacts<'a> {
     pub reason: &'a str,
     /// Who started it: a person's name, or `reporter`.
     pub initiator: &'a str,
-    /// The argument vector that is run.
-    pub command: &'a [String],
+    /// What is done, in its executor's words.
+    pub command: &'a str,
     pub started_at: Timestamp,
 }
 
@@ -132,7 +132,7 @@ pub fn rollback_values(target: &TargetPolicy, facts: &RollbackFacts<'_>) -> Valu
         ("prev", facts.to.to_string()),
         ("incident", facts.incident.map(ToString::to_string).unwrap_or_default()),
         ("cmd", rollback_command_text(facts.target, facts.from, facts.reason)),
-        ("command", shell_text(facts.command)),
+        ("command", facts.command.to_owned()),
         ("metric", metric),
         ("reason", facts.reason.to_owned()),
         ("observed", observed),
@@ -176,17 +176,6 @@ pub fn worst_metric(decision: &Decision) -> String {
 pub fn rollback_command_text(target: &TargetName, current: &PhaseId, reason: &str) -> String {
     let reason = reason.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
     format!("phasegate rollback --target {target} --phase {current} --reason \"{reason}\"")
-}
-
-/// An argument vector as one would type it in a shell; only to be read, the product starts none.
-#[must_use]
-pub fn shell_text(arguments: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
-    let quoted = arguments.iter().map(|argument| {
-        let bare = !argument.is_empty() && argument.chars().all(plain);
-        if bare { argument.clone() } else { format!("'{}'", argument.replace('\'', r"'\''")) }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }
 
 /// A number for people: three decimals at most, or three significant digits if it is small; `n/a` if there is none.

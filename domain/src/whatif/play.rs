@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::story::{Command, Consequence, Course, Entered, RolledBack, Story, What};
 use crate::effects::lower::{PAGERDUTY, Workshop, lower};
-use crate::effects::{CommandReport, TransitionKind, TriggerPage, Verb};
+use crate::effects::{TransitionKind, TriggerPage};
+use crate::executors::Report;
 use crate::placeholder::PlaceholderError;
 use crate::policy::TargetPolicy;
 use crate::rollout::event::StopOutcome;
@@ -18,6 +19,7 @@ use crate::rollout::{
     Aggregate, Context, Effect, Event, Incident, Mitigation, NoticeKind, Stage, Stand, Step, TargetState,
     Transition, apply,
 };
+use crate::stored::Document as _;
 use crate::template::Templates;
 
 /// Who does what people would do.
@@ -309,8 +311,8 @@ impl Player {
         let about = self.target.incident.clone().or_else(|| transition.incident.clone());
         let started = Event::TransitionStarted { transition: id, attempt: 1, stop: StopOutcome::NotNeeded };
         self.apply(started, about.as_ref(), now);
-        let verified = transition.verify.as_ref().map(|_| transition.to.to_string());
-        let report = CommandReport { exit_status: Some(0), duration_ms: 0, output: String::new(), verified };
+        let verified = transition.request.reads_back.then(|| transition.to.to_string());
+        let report = Report { verified, ..Report::default() };
         self.apply(Event::TransitionSucceeded { transition: id, report }, about.as_ref(), now);
         if self.target.epoch == epoch {
             return;

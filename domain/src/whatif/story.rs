@@ -68,7 +68,8 @@ pub struct Command {
     pub kind: TransitionKind,
     pub from: PhaseId,
     pub to: PhaseId,
-    pub argv: Vec<String>,
+    /// What is done, in one line.
+    pub words: String,
     /// What a person would type.
     pub human: String,
 }
@@ -79,7 +80,7 @@ impl Command {
             kind: transition.kind,
             from: transition.from.clone(),
             to: transition.to.clone(),
-            argv: transition.command.clone(),
+            words: transition.request.words.clone(),
             human: transition.human.clone(),
         }
     }

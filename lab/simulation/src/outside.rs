@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::{
-    CheckPageAcknowledged, CommandReport, PageAcknowledgement, PostSlackMessage, ResolvePage, RunTransition,
+    CheckPageAcknowledged, PageAcknowledgement, PostSlackMessage, ResolvePage, RunTransition,
     SetPagePriority, TellSlackUser, TransitionKind, TriggerPage,
 };
+use domain::executors::{Report, command};
 use domain::policy::TargetPolicy;
 use domain::rollout::state::Stage;
-use reporter_svc::ports::{Executor, Messenger, Pager};
+use reporter_svc::executors::{Executor, ReadBack};
+use reporter_svc::ports::{Messenger, Pager};
 use reporter_svc::store::SharedStore;
 use serde_json::json;
 use service_kit::outbox::{Outcome, Recorded};
@@ -153,10 +155,9 @@ impl Ports {
         outcome
     }
 
-    /// Where a command line leads: it is obeyed, whatever it says.
-    fn led_to(&self, command: &[String], before: &PhaseId) -> Option<PhaseId> {
-        let named = command.iter().position(|word| word == "--phase").and_then(|at| command.get(at + 1));
-        match named {
+    /// Where a request leads: it is obeyed, whatever it says.
+    fn led_to(&self, words: &str, before: &PhaseId) -> Option<PhaseId> {
+        match words.split_once("--phase ").and_then(|(_, rest)| rest.split(' ').next()) {
             Some(name) => PhaseId::parse(name).ok(),
             None => self.policy.below(before),
         }
@@ -224,15 +225,19 @@ impl Pager for Ports {
 
 #[async_trait]
 impl Executor for Ports {
-    async fn run(&self, it: &RunTransition) -> Outcome {
+    fn name(&self) -> &'static str {
+        command::NAME
+    }
+
+    async fn run(&self, it: &RunTransition) -> Result<Report, Outcome> {
         let what = format!("command {} {} to {}", it.kind.as_str(), it.from, it.to);
         self.scheduler.boundary(Kind::Ask, &what).await.ok();
         let fate = self.scheduler.draw(|faults, rng, now| faults.command(now, rng));
         let against_an_incident = self.is_against_an_incident(it).await;
         if fate != CommandFate::Fails {
             let before = self.outside.flag();
-            let Some(after) = self.led_to(&it.command, &before) else {
-                return Outcome::Failed { reason: "usage".to_owned() };
+            let Some(after) = self.led_to(&it.request.words, &before) else {
+                return Err(Outcome::Failed { reason: "usage".to_owned() });
             };
             self.scheduler.note(&format!("the flag goes from {before} to {after}"));
             if it.kind == TransitionKind::Rollback && before != after {
@@ -259,14 +264,17 @@ impl Executor for Ports {
             self.scheduler.note(&format!("{what}: {fate:?}"));
         }
         self.scheduler.boundary(Kind::Effect, &what).await.ok();
-        let report =
-            CommandReport { exit_status: Some(0), duration_ms: 7, output: "done".into(), verified: None };
         let outcome = match fate {
-            CommandFate::Works => Outcome::Done(json!(report)),
-            CommandFate::Fails => Outcome::Failed { reason: "exit status 1".to_owned() },
-            CommandFate::IsCutOff => Outcome::Unknown { reason: "ended from outside".to_owned() },
+            CommandFate::Works => Ok(Report { detail: "done".into(), duration_ms: 7, ..command::exited(0) }),
+            CommandFate::Fails => Err(Outcome::Failed { reason: "exit status 1".to_owned() }),
+            CommandFate::IsCutOff => Err(Outcome::Unknown { reason: "ended from outside".to_owned() }),
         };
         self.scheduler.boundary(Kind::Told, &what).await.ok();
         outcome
+    }
+
+    async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome> {
+        let served = self.outside.flag();
+        Ok(ReadBack { as_asked: served == it.to, served: served.to_string() })
     }
 }

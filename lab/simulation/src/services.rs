@@ -24,6 +24,7 @@ use domain::policy::{Policy, TargetPolicy};
 use domain::template::Templates;
 use reporter_svc::api::{App, WebhookSecrets};
 use reporter_svc::dashboard::Publisher;
+use reporter_svc::executors::Executors;
 use reporter_svc::handler::Effects as ReporterEffects;
 use reporter_svc::reporter::Reporter;
 use reporter_svc::store::SharedStore;
@@ -299,7 +300,7 @@ fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Hand
         publisher: Arc::new(Publisher::new(Arc::clone(&reporter), &ground.data_dir)),
         messenger: Arc::clone(&ports) as _,
         pager: Arc::clone(&ports) as _,
-        executor: ports,
+        executors: Executors::default().with(ports),
         collector: ground.neighbour(Service::Collector),
         collector_quick: ground.neighbour(Service::Collector),
         data_dir: ground.data_dir.clone(),

@@ -10,7 +10,8 @@ use shared_types::{Directive, Timestamp};
 use super::Effects;
 use crate::reporter::Cause;
 use crate::store::Changed;
-use domain::effects::{CommandReport, RunTransition, TransitionKind};
+use domain::effects::{RunTransition, TransitionKind};
+use domain::executors::Report;
 use domain::rollout::event::StopOutcome;
 use domain::rollout::{Event, TargetState};
 
@@ -36,7 +37,7 @@ pub(super) async fn run(effects: &Effects, claim: &Claim, it: &RunTransition) ->
         Err(error) => return not_now(&error),
     }
     record_latency(effects, &state, it, attempt);
-    match effects.executor.run(it).await {
+    match effects.executors.run(it).await {
         Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
             Outcome::Postponed { after: Duration::ZERO, reason: format!("the service stopped: {reason}") }
         }
@@ -95,7 +96,7 @@ fn event_of(it: &RunTransition, outcome: &Outcome, recorded: Option<Recorded>, n
     let transition = it.transition;
     let reason = outcome.reason().unwrap_or_default().to_owned();
     match (outcome, recorded) {
-        (Outcome::Done(answer), _) => match serde_json::from_value::<CommandReport>(answer.clone()) {
+        (Outcome::Done(answer), _) => match serde_json::from_value::<Report>(answer.clone()) {
             Ok(report) => Event::TransitionSucceeded { transition, report },
             Err(_) => Event::TransitionSkipped { transition },
         },

@@ -121,13 +121,8 @@ fn assert_sent(rig: &Rig, reactions: &[Reaction]) {
     assert_eq!(paged, said, "paged, and said to be paged");
 
     let commands = rig.world.commands.lock().unwrap();
-    let ran: Vec<_> = commands
-        .iter()
-        .map(|it| {
-            let argv: Vec<String> = it.command.iter().map(|it| numbered(it)).collect();
-            (it.from.clone(), it.to.clone(), argv)
-        })
-        .collect();
+    let ran: Vec<_> =
+        commands.iter().map(|it| (it.from.clone(), it.to.clone(), numbered(&it.request.words))).collect();
     let said: Vec<_> = reactions
         .iter()
         .filter_map(|it| it.rollback.as_ref())

@@ -10,6 +10,7 @@ mod evidence;
 mod flow;
 mod hard_cases;
 mod incidents;
+mod kinds;
 mod page;
 mod people;
 mod policy;

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::put;
 use domain::effects::*;
+use domain::executors::{Report, command};
 use domain::policy::Policy;
 use domain::rollout::event::Expected;
 use domain::rollout::rca::Finding;
@@ -17,8 +18,9 @@ use domain::rollout::{Event, approval};
 use reporter_svc::api::{self, App, WebhookSecrets};
 use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::dashboard::Publisher;
+use reporter_svc::executors::{Executor, Executors, ReadBack};
 use reporter_svc::handler::Effects;
-use reporter_svc::ports::{Executor, Messenger, Pager};
+use reporter_svc::ports::{Messenger, Pager};
 use reporter_svc::reporter::{Cause, Reporter};
 use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, SqlStore};
 use reporter_svc::vendors::SlackInbound;
@@ -110,11 +112,21 @@ impl Pager for Port {
 
 #[async_trait]
 impl Executor for Port {
-    async fn run(&self, transition: &RunTransition) -> Outcome {
+    fn name(&self) -> &'static str {
+        command::NAME
+    }
+
+    async fn run(&self, transition: &RunTransition) -> Result<Report, Outcome> {
         self.0.commands.lock().unwrap().push(transition.clone());
-        let report =
-            CommandReport { exit_status: Some(0), duration_ms: 7, output: "done".into(), verified: None };
-        self.0.executor.lock().unwrap().pop_front().unwrap_or_else(|| Outcome::Done(json!(report)))
+        let report = Report { detail: "done".into(), duration_ms: 7, ..command::exited(0) };
+        match self.0.executor.lock().unwrap().pop_front() {
+            None => Ok(report),
+            Some(told) => Err(told),
+        }
+    }
+
+    async fn read_back(&self, transition: &RunTransition) -> Result<ReadBack, Outcome> {
+        Ok(ReadBack { served: transition.to.to_string(), as_asked: true })
     }
 }
 
@@ -227,7 +239,7 @@ impl Rig {
             publisher,
             messenger: Arc::clone(&port) as _,
             pager: Arc::clone(&port) as _,
-            executor: port,
+            executors: Executors::default().with(port),
             collector: neighbour(),
             collector_quick: neighbour(),
             data_dir: data.path().to_owned(),
@@ -235,6 +247,11 @@ impl Rig {
         });
         let keeper = Arc::new(Keeper::new(Arc::clone(&reporter), Archive::below(data.path())));
         Self { db, clock, world, reporter, effects, keeper, data, slack: None, policy, collector, stop }
+    }
+
+    /// Other executors than the world's.
+    pub(crate) fn use_executors(&mut self, executors: Executors) {
+        Arc::get_mut(&mut self.effects).expect("not shared yet").executors = executors;
     }
 
     /// The service's HTTP side; where it asks the analyzer stands somebody who knows nothing.

@@ -9,6 +9,7 @@ use shared_types::TargetName;
 
 use super::retention::{self, RawRetention, Retention};
 use super::target::{self, RawTarget, TargetPolicy};
+use crate::kinds::Kinds;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect};
@@ -52,7 +53,7 @@ pub struct Policy {
 /// What a file says of targets, and of all of them.
 pub(crate) type Sections = (BTreeMap<TargetName, TargetPolicy>, Retention);
 
-pub(crate) fn check(raw: &RawPolicy) -> Checked<Sections> {
+pub(crate) fn check(raw: &RawPolicy, kinds: &Kinds) -> Checked<Sections> {
     let root = Path::root();
     if raw.version.value.0 != "1" {
         let message = format!("expected 1, the only version of the format, found `{}`", raw.version.value.0);
@@ -66,7 +67,7 @@ pub(crate) fn check(raw: &RawPolicy) -> Checked<Sections> {
     for (name, raw) in &raw.targets.value.0 {
         let path = path.key(name);
         let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()))?;
-        targets.insert(id, target::check(&raw.value, &path)?);
+        targets.insert(id, target::check(&raw.value, kinds, &path)?);
     }
     Ok((targets, retention::check(&raw.retention, &root.key("retention"))?))
 }

@@ -16,7 +16,6 @@ pub(super) mod advance;
 pub(super) mod budget;
 pub(super) mod channel;
 pub(super) mod collection;
-pub(super) mod command;
 pub(super) mod daily_report;
 pub(super) mod evidence;
 pub(super) mod file;

@@ -14,6 +14,7 @@ use super::paging::{self, Paging, RawPaging};
 use super::phases::{self, PhasePolicy, RawPhase};
 use super::rca::{self, RawRca, RcaPolicy};
 use super::transitions::{self, RawTransitions, Transitions};
+use crate::kinds::Kinds;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect};
@@ -34,7 +35,7 @@ pub(crate) struct RawTarget {
     /// The steps of the rollout, lowest first; `off` below and `completed` above them are implicit.
     pub(in crate::policy) phases: At<Vec<At<RawPhase>>>,
     /// How a phase is changed.
-    transitions: RawTransitions,
+    transitions: At<RawTransitions>,
     /// Which message goes where.
     notifications: RawNotifications,
     /// How people are paged.
@@ -77,7 +78,7 @@ pub struct TargetPolicy {
     pub evidence: Vec<EvidenceItem>,
 }
 
-pub(crate) fn check(raw: &RawTarget, path: &Path) -> Checked<TargetPolicy> {
+pub(crate) fn check(raw: &RawTarget, kinds: &Kinds, path: &Path) -> Checked<TargetPolicy> {
     let title = text(&raw.title, &path.key("title"))?;
     let collection = collection::check(&raw.collection, &path.key("collection"))?;
     let metrics = metrics::check(&raw.metrics, &raw.gate.on_violation, collection.window, path)?;
@@ -86,7 +87,7 @@ pub(crate) fn check(raw: &RawTarget, path: &Path) -> Checked<TargetPolicy> {
     let ids: Vec<PhaseId> = phases.iter().map(|phase| phase.id.clone()).collect();
     Ok(TargetPolicy {
         title,
-        transitions: transitions::check(&raw.transitions, &collection, &path.key("transitions"))?,
+        transitions: transitions::check(&raw.transitions, kinds, &collection, &path.key("transitions"))?,
         notifications: notifications::check(&raw.notifications, &metrics, &ids, &path.key("notifications"))?,
         paging: paging::check(&raw.paging, &path.key("paging"))?,
         rca: rca::check(&raw.rca, &path.key("rca"))?,

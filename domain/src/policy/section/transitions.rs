@@ -1,29 +1,38 @@
 //! `transitions`: how a phase is changed, and what follows a rollback.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::budget::{self, RawBudget, RollbackBudget};
 use super::collection::Collection;
-use super::command::{self, RawCommand};
-use crate::policy::at::At;
+use crate::executors::command::{self, RawCommand};
+use crate::executors::{ExecutorKind, ExecutorPolicy};
+use crate::kinds::Kinds;
+use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect, times};
 use crate::policy::forms::{Dur, positive, retry, window};
+use crate::policy::kind_section::{Node, Section, Tree};
 use crate::policy::units::format_duration;
 
-/// How a phase is changed.
+/// How a phase is changed: by commands (`rollback` and `promote`), or by a flag system (`flag`).
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["rollback", "promote"] }, { "required": ["flag"] }]))]
 pub(crate) struct RawTransitions {
     /// Run to go one phase down.
-    rollback: RawCommand,
+    rollback: Option<RawCommand>,
     /// Run to go one phase up.
-    promote: RawCommand,
+    promote: Option<RawCommand>,
     /// A command whose output must be the phase that is now served; null: not read back.
     verify: Option<RawCommand>,
+    /// The flag system that is told in place of the commands, with its settings.
+    #[schemars(with = "Option<RawFlag>")]
+    flag: Option<At<Entries<Tree>>>,
     /// How long a command may run before it and its children are ended.
     timeout: At<Dur>,
     /// Waits before each retry of a command that failed; after the last, the incident escalates.
@@ -44,6 +53,28 @@ struct RawRecovery {
     cadence: At<Dur>,
 }
 
+/// One flag system of those that are shipped, by its name.
+struct RawFlag;
+
+impl JsonSchema for RawFlag {
+    fn schema_name() -> Cow<'static, str> {
+        "RawFlag".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = |kind: &Arc<dyn ExecutorKind>| {
+            let (name, schema) = (kind.name(), kind.schema(generator)?);
+            Some(json_schema!({
+                "type": "object",
+                "properties": { name: schema },
+                "required": [name],
+                "additionalProperties": false,
+            }))
+        };
+        let choices: Vec<Schema> = Kinds::shipped().executors().iter().filter_map(one).collect();
+        json_schema!({ "description": "One flag system, by its name.", "oneOf": choices })
+    }
+}
+
 pub(crate) const EXAMPLE: &str = r#"transitions:
   rollback: { command: [flags, set, "{target}", --phase, "{prev}"] }
   promote: { command: [flags, set, "{target}", --phase, "{next}"] }
@@ -56,11 +87,8 @@ pub(crate) const EXAMPLE: &str = r#"transitions:
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transitions {
-    /// Argument vectors with placeholders `{target} {phase} {prev} {next} {audience} {incident} {reason}`.
-    pub rollback: Vec<String>,
-    pub promote: Vec<String>,
-    /// A command whose trimmed output must be the phase now served.
-    pub verify: Option<Vec<String>>,
+    /// What moves the target, with its settings.
+    pub executor: ExecutorPolicy,
     pub timeout: Duration,
     pub retry: Vec<Duration>,
     pub recovery_watch: Duration,
@@ -68,7 +96,13 @@ pub struct Transitions {
     pub budget: RollbackBudget,
 }
 
-pub(crate) fn check(raw: &RawTransitions, collection: &Collection, path: &Path) -> Checked<Transitions> {
+pub(crate) fn check(
+    at: &At<RawTransitions>,
+    kinds: &Kinds,
+    collection: &Collection,
+    path: &Path,
+) -> Checked<Transitions> {
+    let raw = &at.value;
     let recovery = path.key("recovery");
     let recovery_watch = positive(&raw.recovery.watch, &recovery.key("watch"))?;
     let cadence_path = recovery.key("cadence");
@@ -78,11 +112,8 @@ pub(crate) fn check(raw: &RawTransitions, collection: &Collection, path: &Path) 
         let message = format!("expected more than `collection.grace` and at most the watch, found `{found}`");
         return Err(raw.recovery.cadence.wrong(&cadence_path, message));
     }
-    let verify = raw.verify.as_ref().map(|raw| command::check(raw, &path.key("verify"))).transpose()?;
     Ok(Transitions {
-        rollback: command::check(&raw.rollback, &path.key("rollback"))?,
-        promote: command::check(&raw.promote, &path.key("promote"))?,
-        verify,
+        executor: executor(at, kinds, path)?,
         timeout: positive(&raw.timeout, &path.key("timeout"))?,
         retry: retry(&raw.retry, &path.key("retry"))?,
         recovery_watch,
@@ -96,23 +127,59 @@ pub(crate) fn check(raw: &RawTransitions, collection: &Collection, path: &Path) 
     })
 }
 
-pub(crate) fn diff(place: &str, old: &Transitions, new: &Transitions, list: &mut Changes) {
-    let Transitions { rollback, promote, verify, timeout, retry, recovery_watch, recovery_cadence, budget } =
-        new;
-    let words = command::words;
-    list.text(place, "rollback command", &words(&old.rollback), &words(rollback));
-    list.text(place, "promote command", &words(&old.promote), &words(promote));
-    match (&old.verify, verify) {
-        (Some(_), None) => {
-            list.add(place, "verify is left out: moves are not read back any more", Effect::Looser);
-        }
-        (None, Some(new)) => list.add(place, format!("verify is new: {}", words(new)), Effect::Stricter),
-        (Some(old), Some(new)) => list.text(place, "verify command", &words(old), &words(new)),
-        (None, None) => {}
+/// The commands that stand right here, or the one flag system below `flag`.
+fn executor(at: &At<RawTransitions>, kinds: &Kinds, path: &Path) -> Checked<ExecutorPolicy> {
+    let raw = &at.value;
+    let commands = [("rollback", &raw.rollback), ("promote", &raw.promote), ("verify", &raw.verify)];
+    let Some(flag) = &raw.flag else {
+        let given =
+            commands.into_iter().filter_map(|(key, raw)| Some((key.to_owned(), raw.as_ref()?.tree())));
+        let tree = Tree(Node::Map(given.collect()));
+        let section = Section::new(&At { value: tree, line: at.line, column: at.column }, &path.text());
+        let planner = command::Command.check(&section)?;
+        return Ok(ExecutorPolicy::new(command::NAME, planner));
+    };
+    let path = path.key("flag");
+    if let Some((key, _)) = commands.into_iter().find(|(_, raw)| raw.is_some()) {
+        let message = format!("expected commands or a flag system, found `{key}` beside it");
+        return Err(flag.wrong(&path, message));
     }
+    let named: Vec<&str> =
+        kinds.executors().iter().map(|it| it.name()).filter(|it| *it != command::NAME).collect();
+    let [(name, settings)] = flag.value.0.as_slice() else {
+        return Err(flag.wrong(&path, format!("expected one flag system of {}", named.join(", "))));
+    };
+    let kind = kinds.executor(name).filter(|it| named.contains(&it.name())).ok_or_else(|| {
+        let message = format!("the flag system `{name}` is not known; known here: {}", named.join(", "));
+        settings.wrong(&path.key(name), message)
+    })?;
+    let planner = kind.check(&Section::new(settings, &path.key(name).text()))?;
+    Ok(ExecutorPolicy::new(kind.name(), planner))
+}
+
+pub(crate) fn diff(place: &str, old: &Transitions, new: &Transitions, list: &mut Changes) {
+    let Transitions { executor, timeout, retry, recovery_watch, recovery_cadence, budget } = new;
+    moved_by(place, &old.executor, executor, list);
     list.time(place, "command timeout", old.timeout, *timeout);
     list.text(place, "command retry", &times(&old.retry), &times(retry));
     list.less_is_looser(place, "recovery watch", old.recovery_watch, *recovery_watch, format_duration);
     list.time(place, "recovery cadence", old.recovery_cadence, *recovery_cadence);
     budget::diff(place, old.budget, *budget, list);
+}
+
+fn moved_by(place: &str, old: &ExecutorPolicy, new: &ExecutorPolicy, list: &mut Changes) {
+    list.text(place, "moved by", old.kind(), new.kind());
+    let (before, after) = (old.told(), new.told());
+    for (name, value) in &after.settings {
+        let old = before.settings.iter().find(|(before, _)| before == name);
+        list.text(place, name, old.map_or("none", |(_, value)| value), value);
+    }
+    match (&before.read_back, &after.read_back) {
+        (Some(_), None) => {
+            list.add(place, "verify is left out: moves are not read back any more", Effect::Looser);
+        }
+        (None, Some(new)) => list.add(place, format!("verify is new: {new}"), Effect::Stricter),
+        (Some(old), Some(new)) => list.text(place, "verify command", old, new),
+        (None, None) => {}
+    }
 }

@@ -40,7 +40,7 @@ fn the_shipped_policy_is_read_whole() {
         target.collection.source,
         SourcePolicy::Jsonl { paths: vec!["telemetry/autosave/*.jsonl".into()] }
     );
-    assert_eq!(target.transitions.verify, None);
+    assert_eq!(target.transitions.executor.told().read_back, None);
     assert_eq!(target.evidence.len(), 5);
 }
 

@@ -22,7 +22,7 @@ fn start_and_promotions_walk_up_to_completed() {
     assert_eq!(world.target.epoch, 3);
     world.ripen();
     promote(&mut world).unwrap();
-    assert_eq!(world.running().command, ["pnpm", "run", "flags:promote", "--phase", "completed"]);
+    assert_eq!(world.running().request.words, "pnpm run flags:promote --phase completed");
     assert_eq!(world.target.phase, phase("C"));
     world.finish_command();
     assert_eq!((world.target.phase.clone(), world.target.epoch), (phase("completed"), 4));

@@ -6,7 +6,7 @@ use shared_types::decision::ViolationAction;
 use shared_types::incident::IncidentState;
 
 use super::world::{World, minutes, phase};
-use crate::effects::CommandReport;
+use crate::executors::Report;
 use crate::rollout::event::StopOutcome;
 use crate::rollout::{Effect, Event, Stage};
 
@@ -36,7 +36,7 @@ fn step(world: &mut World, what: u8, pause: u8) {
         10 => Event::TransitionStarted { transition: id, attempt: 1, stop: StopOutcome::Delivered },
         11 => {
             let output = String::new();
-            let report = CommandReport { exit_status: Some(0), duration_ms: 1, output, verified: None };
+            let report = Report { duration_ms: 1, detail: output, ..Report::default() };
             Event::TransitionSucceeded { transition: id, report }
         }
         12 => Event::TransitionAttemptFailed { transition: id, reason: "x".into(), next: at },

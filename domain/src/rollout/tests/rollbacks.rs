@@ -20,7 +20,7 @@ fn a_rollback_goes_exactly_one_phase_down() {
         world.violation();
         assert_eq!(world.runs(), [(phase(from), phase(to))]);
         let it = world.running();
-        assert_eq!(it.command, ["pnpm", "run", "flags:rollback", "--phase", to]);
+        assert_eq!(it.request.words, format!("pnpm run flags:rollback --phase {to}"));
         let human = format!(
             "phasegate rollback --target autosave --phase {from} --reason \"save_latency_p95 violation\""
         );

@@ -4,7 +4,7 @@ use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
 
 use super::world::{World, phase};
-use crate::effects::CommandReport;
+use crate::executors::Report;
 use crate::rollout::event::{Expected, StopOutcome};
 use crate::rollout::{Aggregate, Event, audit};
 
@@ -41,8 +41,7 @@ fn world_at(stage: &str) -> World {
 fn event(name: &str, world: &World) -> Event {
     let stage = &world.target.stage;
     let transition = stage.transition().map(|_| world.running().id).unwrap_or_default();
-    let report =
-        CommandReport { exit_status: Some(0), duration_ms: 1, output: String::new(), verified: None };
+    let report = Report { duration_ms: 1, ..Report::default() };
     match name {
         "decided" => {
             Event::Decided(Box::new(world.decision(Verdict::Violation, Some(ViolationAction::Rollback))))

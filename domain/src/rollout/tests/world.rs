@@ -8,7 +8,8 @@ use shared_types::decision::{Cause, GateProgress, MetricVerdict, ViolationAction
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
-use crate::effects::CommandReport;
+use crate::executors::Report;
+use crate::executors::command::exited;
 use crate::rollout::event::{Expected, StopOutcome};
 use crate::rollout::rca::Finding;
 use crate::rollout::{
@@ -252,8 +253,7 @@ impl World {
     }
 
     pub(crate) fn succeed_command(&mut self) -> Step {
-        let report =
-            CommandReport { exit_status: Some(0), duration_ms: 12, output: "done".into(), verified: None };
+        let report = Report { detail: "done".into(), duration_ms: 12, ..exited(0) };
         self.apply(Event::TransitionSucceeded { transition: self.running().id, report }).unwrap()
     }
 
@@ -268,8 +268,7 @@ impl World {
         let stop = StopOutcome::Delivered;
         let started = Event::TransitionStarted { transition: it.id, attempt: it.attempts + 1, stop };
         self.apply_to(Some(incident.clone()), started).unwrap();
-        let report =
-            CommandReport { exit_status: Some(0), duration_ms: 12, output: "done".into(), verified: None };
+        let report = Report { detail: "done".into(), duration_ms: 12, ..exited(0) };
         let succeeded = Event::TransitionSucceeded { transition: it.id, report };
         self.apply_to(Some(incident.clone()), succeeded).unwrap();
     }

@@ -8,7 +8,6 @@ use shared_types::{Decision, PhaseId, TargetName, Timestamp, Verdict};
 use crate::effects::{Severity, TransitionKind};
 use crate::policy::{Notifications, Policy, TargetPolicy};
 use crate::template::Templates;
-use crate::template::values::shell_text;
 use crate::whatif::play::{Assumptions, People, PlayError, Rules, Start, Telemetry, play};
 use crate::whatif::story::{Consequence, Page, What};
 
@@ -55,8 +54,8 @@ pub struct Paging {
 pub struct Rollback {
     pub from: PhaseId,
     pub to: PhaseId,
-    /// The argument vector that the policy names.
-    pub command: Vec<String>,
+    /// What its executor does, in one line.
+    pub command: String,
     /// The human form.
     pub cmd: String,
 }
@@ -118,7 +117,7 @@ impl Reaction {
                 self.rollback = Some(Rollback {
                     from: command.from.clone(),
                     to: command.to.clone(),
-                    command: command.argv.clone(),
+                    command: command.words.clone(),
                     cmd: command.human.clone(),
                 });
             }
@@ -150,7 +149,7 @@ fn step(
         What::Paged(page) => (page.severity == Severity::Critical)
             .then(|| format!("raise the page of {} to {}", page.service, page.priority)),
         What::Waits { from, to, why } => Some(format!("have the rollback {from} → {to} wait: {why}")),
-        What::Ran(it) => Some(format!("roll back {} → {}: {}", it.from, it.to, shell_text(&it.argv))),
+        What::Ran(it) => Some(format!("roll back {} → {}: {}", it.from, it.to, it.words)),
         What::Recovered(_) => Some("call the incident recovered".to_owned()),
         What::Told { .. } => None,
     }

@@ -91,7 +91,7 @@ fn windows_after_the_rollback_change_nothing() {
     let sent: Vec<usize> = reactions.iter().map(|it| it.messages.len()).collect();
     assert_eq!(sent, [1, 2, 1, 0, 0], "the last is the escalation: nobody acknowledged");
     let rollback = reactions[1].rollback.as_ref().unwrap();
-    assert_eq!((rollback.to.as_str(), rollback.command.last().unwrap().as_str()), ("A", "A"));
+    assert_eq!((rollback.to.as_str(), rollback.command.as_str()), ("A", "pnpm run flags:rollback --phase A"));
     assert!(reactions[1].messages[1].text.contains("initiated_by=phasegate"), "{reactions:#?}");
     assert_eq!(reactions.iter().filter(|it| it.rollback.is_some()).count(), 1);
     for after in &reactions[2..] {

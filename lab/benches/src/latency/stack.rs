@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::put;
-use domain::effects::{CommandReport, RunTransition, TransitionKind};
+use domain::effects::{RunTransition, TransitionKind};
+use domain::executors::{Report, command};
 use domain::policy::Policy;
 use reporter_svc::ReporterArgs;
-use reporter_svc::executor::{CommandExecutor, Environment};
-use reporter_svc::ports::Executor;
+use reporter_svc::executors::command::{CommandExecutor, Environment};
+use reporter_svc::executors::{Executor, Executors, ReadBack};
 use reqwest::Url;
 use serde_json::json;
 use service_kit::client::Neighbour;
@@ -78,7 +79,7 @@ impl Stack {
         let commands = Arc::new(Commands::new(Arc::clone(&marks), stop.clone()));
         let mut of_reporter =
             reporter_svc::Config::new(&ReporterArgs::default(), common(ServiceName::Reporter))?;
-        of_reporter.executor = Some(Arc::clone(&commands) as Arc<dyn Executor>);
+        of_reporter.executors = Some(Executors::default().with(Arc::clone(&commands) as Arc<dyn Executor>));
         let of_analyzer = analyzer_svc::Config { common: common(ServiceName::Analyzer) };
         let services = vec![
             tokio::spawn(directives(collector, Arc::clone(&marks), stop.clone())),
@@ -172,22 +173,25 @@ impl Commands {
     }
 
     /// The process prints its own time, which is compared with ours: the moment it really ran.
-    async fn spawn(&self, transition: &RunTransition) -> Outcome {
+    async fn spawn(&self, transition: &RunTransition) -> Result<Report, Outcome> {
         let mut transition = transition.clone();
-        transition.command = ["date", "+%s%N"].map(str::to_owned).to_vec();
-        let outcome = self.real.run(&transition).await;
-        let Outcome::Done(answer) = outcome else { return outcome };
-        let printed = answer.get("output").and_then(|it| it.as_str()).and_then(|it| it.trim().parse().ok());
+        transition.request = command::request(["date", "+%s%N"].map(str::to_owned).to_vec(), None);
+        let report = self.real.run(&transition).await?;
+        let printed = report.detail.trim().parse().ok();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let ago = now.saturating_sub(Duration::from_nanos(printed.unwrap_or_default()));
         self.marks.set_at(Mark::CommandStarted, Instant::now().checked_sub(ago).unwrap_or_else(Instant::now));
-        Outcome::Done(answer)
+        Ok(report)
     }
 }
 
 #[async_trait]
 impl Executor for Commands {
-    async fn run(&self, transition: &RunTransition) -> Outcome {
+    fn name(&self) -> &'static str {
+        command::NAME
+    }
+
+    async fn run(&self, transition: &RunTransition) -> Result<Report, Outcome> {
         if transition.kind == TransitionKind::Rollback {
             let how = *self.how.lock().unwrap_or_else(PoisonError::into_inner);
             if how == Start::Spawned {
@@ -198,11 +202,10 @@ impl Executor for Commands {
             self.marks.set(Mark::CommandStarted);
             self.started.notify_one();
         }
-        Outcome::Done(json!(CommandReport {
-            exit_status: Some(0),
-            duration_ms: 0,
-            output: String::new(),
-            verified: Some(transition.to.to_string()),
-        }))
+        Ok(Report { verified: Some(transition.to.to_string()), ..command::exited(0) })
+    }
+
+    async fn read_back(&self, transition: &RunTransition) -> Result<ReadBack, Outcome> {
+        Ok(ReadBack { served: transition.to.to_string(), as_asked: true })
     }
 }

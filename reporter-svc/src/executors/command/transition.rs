@@ -1,4 +1,4 @@
-//! The port through which the reporter runs its transitions: the command, then the read-back.
+//! The command as an executor: the planned vector, then the one that reads back.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,12 +8,14 @@ use serde_json::json;
 use service_kit::outbox::Outcome;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Command, run};
 use super::environment::Environment;
 use super::report::{Ending, Report};
+use super::run::{Command, run};
 use super::verify::verify;
-use crate::ports::Executor;
-use domain::effects::{CommandReport, RunTransition};
+use crate::executors::{Executor, ReadBack};
+use domain::effects::RunTransition;
+use domain::executors::Report as Moved;
+use domain::executors::command::{self, Started};
 
 /// How much output stands in a finished command's report, and in a failed one's reason.
 const REPORTED_BYTES: usize = 8 * 1024;
@@ -57,33 +59,34 @@ impl CommandExecutor {
 
 #[async_trait]
 impl Executor for CommandExecutor {
-    async fn run(&self, transition: &RunTransition) -> Outcome {
-        let report = run(&self.command(&transition.command, transition), &self.stop).await;
-        if !report.succeeded() {
-            return report.outcome();
-        }
-        let mut done = CommandReport {
-            exit_status: Some(0),
-            duration_ms: report.took_ms,
-            output: tail(&report.output, REPORTED_BYTES).to_owned(),
-            verified: None,
-        };
-        if let Some(read_back) = &transition.verify {
-            let verification = verify(&self.command(read_back, transition), &transition.to, &self.stop).await;
-            if let Some(objection) = verification.objection(&transition.to) {
-                return objection;
-            }
-            done.verified = Some(transition.to.to_string());
-        }
-        Outcome::Done(json!(done))
+    fn name(&self) -> &'static str {
+        command::NAME
     }
+
+    async fn run(&self, it: &RunTransition) -> Result<Moved, Outcome> {
+        let report = run(&self.command(&started(it)?.command, it), &self.stop).await;
+        if !report.succeeded() {
+            return Err(report.outcome());
+        }
+        let detail = tail(&report.output, REPORTED_BYTES).to_owned();
+        Ok(Moved { detail, duration_ms: report.took_ms, ..command::exited(0) })
+    }
+
+    async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome> {
+        let verify_with = started(it)?.verify.unwrap_or_default();
+        verify(&self.command(&verify_with, it), &it.to, &self.stop).await.read_back(&it.to)
+    }
+}
+
+fn started(it: &RunTransition) -> Result<Started, Outcome> {
+    Started::of(&it.request)
+        .map_err(|error| Outcome::Never { reason: format!("the planned command cannot be read: {error}") })
 }
 
 impl Report {
     /// For the outbox (RB-4): a failure with the tail of the output; a command that was ended by our own
     /// shutdown is run again, not counted as failed.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> Outcome {
         let said = tail(self.output.trim_end(), REASON_BYTES);
         let reason =
             if said.is_empty() { self.ending.to_string() } else { format!("{}\n{said}", self.ending) };

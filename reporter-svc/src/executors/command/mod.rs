@@ -9,19 +9,19 @@
 //! command running; when it is back the command is run again beside it, which is why a command names the
 //! phase to reach and not a step (RB-3).
 
-mod command;
 mod environment;
 mod group;
 mod output;
 mod report;
+mod run;
 mod transition;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, run};
 pub use environment::{Environment, INHERITED};
 pub use report::{Ending, Report};
+pub use run::{Command, run};
 pub use transition::CommandExecutor;
 pub use verify::{Verification, verify};

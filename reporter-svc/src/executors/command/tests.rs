@@ -1,6 +1,7 @@
 //! Real processes, real signals.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
@@ -9,8 +10,9 @@ use shared_types::{IncidentId, PhaseId, TargetName};
 use tokio_util::sync::CancellationToken;
 
 use super::{Command, CommandExecutor, Ending, Environment, Report, Verification, run, verify};
-use crate::ports::Executor;
-use domain::effects::{CommandReport, RunTransition, TransitionKind};
+use crate::executors::{Executors, ReadBack};
+use domain::effects::{RunTransition, TransitionKind};
+use domain::executors::command::request;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -194,12 +196,12 @@ async fn only_the_phase_itself_on_stdout_confirms_a_move() {
     assert_eq!(check("echo warning >&2; echo '  A '").await, Verification::Confirmed);
     let differs = check("echo B").await;
     assert_eq!(differs, Verification::Differs { said: "B".to_owned() });
-    let reason = "read back \"B\" where A was expected".to_owned();
-    assert_eq!(differs.objection(&phase), Some(Outcome::Failed { reason }));
+    let served = "B".to_owned();
+    assert_eq!(differs.read_back(&phase), Ok(ReadBack { served, as_asked: false }));
     assert!(matches!(check("echo A; exit 1").await, Verification::Unreadable(_)));
     stop.cancel();
     let cut_short = check("sleep 600").await;
-    assert!(matches!(cut_short.objection(&phase), Some(Outcome::Unknown { .. })));
+    assert!(matches!(cut_short.read_back(&phase), Err(Outcome::Unknown { .. })));
 }
 
 fn transition(command: &str, verify: Option<&str>) -> RunTransition {
@@ -212,8 +214,7 @@ fn transition(command: &str, verify: Option<&str>) -> RunTransition {
         to: PhaseId::parse("A").unwrap(),
         epoch: 3,
         incident: Some(IncidentId::parse("INC-20261122-001").unwrap()),
-        command: shell(command),
-        verify: verify.map(shell),
+        request: request(shell(command), verify.map(shell)),
         timeout_ms: 60_000,
     }
 }
@@ -221,7 +222,7 @@ fn transition(command: &str, verify: Option<&str>) -> RunTransition {
 async fn run_transition(command: &str, verify: Option<&str>, stop: &CancellationToken) -> Outcome {
     let environment = Environment::of_this_process(&[]);
     let executor = CommandExecutor::new(std::env::temp_dir(), environment, stop.clone());
-    executor.run(&transition(command, verify)).await
+    Executors::default().with(Arc::new(executor)).run(&transition(command, verify)).await
 }
 
 /// RB-3, RB-5
@@ -230,9 +231,10 @@ async fn a_transition_is_done_only_when_it_is_read_back() {
     let stop = CancellationToken::new();
     let told = "echo $PHASEGATE_KIND $PHASEGATE_FROM $PHASEGATE_TO $PHASEGATE_INCIDENT";
     let Outcome::Done(done) = run_transition(told, Some("echo $PHASEGATE_TO"), &stop).await else { panic!() };
-    let report: CommandReport = serde_json::from_value(done).unwrap();
-    assert_eq!(report.output.trim(), "rollback B A INC-20261122-001");
-    assert_eq!((report.exit_status, report.verified.as_deref()), (Some(0), Some("A")));
+    let report: domain::executors::Report = serde_json::from_value(done).unwrap();
+    assert_eq!(report.detail.trim(), "rollback B A INC-20261122-001");
+    assert_eq!((report.summary.as_str(), report.verified.as_deref()), ("exit status 0", Some("A")));
+    assert_eq!(report.facts["exit_status"], 0);
     let Outcome::Done(done) = run_transition("true", None, &stop).await else { panic!() };
     assert_eq!(done["verified"], serde_json::Value::Null);
     let not_there = run_transition("true", Some("echo B"), &stop).await;

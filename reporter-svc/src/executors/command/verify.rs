@@ -5,8 +5,9 @@ use service_kit::outbox::Outcome;
 use shared_types::PhaseId;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Command, run};
 use super::report::{Ending, Report};
+use super::run::{Command, run};
+use crate::executors::ReadBack;
 
 /// What the read-back said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,16 +34,16 @@ pub async fn verify(command: &Command, phase: &PhaseId, stop: &CancellationToken
 }
 
 impl Verification {
-    /// What it means for the move to `phase`; `None` if it is confirmed.
-    #[must_use]
-    pub fn objection(&self, phase: &PhaseId) -> Option<Outcome> {
+    /// What it means for the move to `phase`.
+    ///
+    /// # Errors
+    /// It could not be asked.
+    pub fn read_back(&self, phase: &PhaseId) -> Result<ReadBack, Outcome> {
         match self {
-            Self::Confirmed => None,
-            Self::Differs { said } => {
-                Some(Outcome::Failed { reason: format!("read back {said:?} where {phase} was expected") })
-            }
-            Self::Unreadable(report) if report.ending == Ending::Cancelled => Some(report.outcome()),
-            Self::Unreadable(report) => Some(Outcome::Failed {
+            Self::Confirmed => Ok(ReadBack { served: phase.to_string(), as_asked: true }),
+            Self::Differs { said } => Ok(ReadBack { served: said.clone(), as_asked: false }),
+            Self::Unreadable(report) if report.ending == Ending::Cancelled => Err(report.outcome()),
+            Self::Unreadable(report) => Err(Outcome::Failed {
                 reason: format!("the phase could not be read back: {}", report.summary()),
             }),
         }

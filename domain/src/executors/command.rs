@@ -1,0 +1,269 @@
+//! The command: an argument vector from the policy with placeholders, started without a shell (RB-2).
+//!
+//! In the policy it stands as `rollback`, `promote` and `verify` right below `transitions`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared_types::PhaseId;
+
+use super::{ExecutorKind, ExecutorPolicy, Facts, Planner, Report, Request, Told};
+use crate::effects::TransitionKind;
+use crate::placeholder::{Pattern, Values, render_arguments};
+use crate::policy::Wrong;
+use crate::policy::at::At;
+use crate::policy::kind_section::{Node, Section, Tree};
+
+/// Its name.
+pub const NAME: &str = "command";
+
+/// The placeholders that commands may use; a checked one can always be rendered.
+const PLACEHOLDERS: [&str; 7] = ["target", "phase", "prev", "next", "audience", "incident", "reason"];
+
+/// The kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Command;
+
+impl ExecutorKind for Command {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn check(&self, section: &Section) -> Result<Box<dyn Planner>, Wrong> {
+        let Shape { rollback, promote, verify } = section.read()?;
+        let checked = |key: &str, vector: Vector| vector.checked(section.at(key).at("command"));
+        Ok(Box::new(Commands {
+            rollback: checked("rollback", rollback)?,
+            promote: checked("promote", promote)?,
+            verify: verify.map(|it| checked("verify", it)).transpose()?,
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shape {
+    rollback: Vector,
+    promote: Vector,
+    verify: Option<Vector>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vector {
+    command: Vec<String>,
+}
+
+impl Vector {
+    fn checked(self, section: &Section) -> Result<Vec<String>, Wrong> {
+        let (Some(program), Some(place)) = (self.command.first(), section.items().first()) else {
+            return Err(section.wrong("expected a program and its arguments"));
+        };
+        if program.trim().is_empty() {
+            return Err(place.wrong("expected a text that is not empty"));
+        }
+        for (argument, place) in std::iter::zip(&self.command, section.items()) {
+            if argument.contains('\0') {
+                return Err(place.wrong("expected an argument without a NUL character"));
+            }
+            Pattern::parse(argument, &PLACEHOLDERS).map_err(|error| place.wrong(error.to_string()))?;
+        }
+        Ok(self.command)
+    }
+}
+
+/// A command, started without a shell.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawCommand {
+    /// Program and arguments; placeholders `{target}` `{phase}` `{prev}` `{next}` `{audience}` `{incident}` `{reason}`.
+    pub(crate) command: At<Vec<At<String>>>,
+}
+
+impl RawCommand {
+    /// As a section: arguments are texts, however they are written.
+    pub(crate) fn tree(&self) -> At<Tree> {
+        let At { line, column, .. } = self.command;
+        let text = |it: &At<String>| At {
+            value: Tree(Node::Text(it.value.clone())),
+            line: it.line,
+            column: it.column,
+        };
+        let list = Tree(Node::List(self.command.value.iter().map(text).collect()));
+        let command = ("command".to_owned(), At { value: list, line, column });
+        At { value: Tree(Node::Map(vec![command])), line, column }
+    }
+}
+
+/// The argument vectors of a target, with placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commands {
+    pub rollback: Vec<String>,
+    pub promote: Vec<String>,
+    /// A command whose trimmed output must be the phase now served.
+    pub verify: Option<Vec<String>>,
+}
+
+impl From<Commands> for ExecutorPolicy {
+    fn from(commands: Commands) -> Self {
+        Self::new(NAME, Box::new(commands) as Box<dyn Planner>)
+    }
+}
+
+impl Planner for Commands {
+    fn plan(&self, facts: &Facts<'_>) -> Request {
+        let values = values(facts);
+        // A checked policy has no placeholder that is left open here; were there one, the vector would be empty, which no
+        // executor starts.
+        let fill = |vector: &Vec<String>| render_arguments(vector, &values).unwrap_or_default();
+        let vector = match facts.kind {
+            TransitionKind::Promote => &self.promote,
+            TransitionKind::Rollback => &self.rollback,
+        };
+        request(fill(vector), self.verify.as_ref().map(fill))
+    }
+
+    fn told(&self) -> Told {
+        Told {
+            settings: vec![
+                ("rollback command", quoted(&self.rollback)),
+                ("promote command", quoted(&self.promote)),
+            ],
+            read_back: self.verify.as_deref().map(quoted),
+        }
+    }
+}
+
+/// A request's own part: what is started, and what reads back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    pub command: Vec<String>,
+    pub verify: Option<Vec<String>>,
+}
+
+impl Started {
+    /// Of a request.
+    ///
+    /// # Errors
+    /// It is not one of a command.
+    pub fn of(request: &Request) -> Result<Self, serde_json::Error> {
+        Self::deserialize(&request.data)
+    }
+}
+
+/// Vectors that are filled in.
+#[must_use]
+pub fn request(command: Vec<String>, verify: Option<Vec<String>>) -> Request {
+    Request {
+        kind: NAME.to_owned(),
+        words: shell_text(&command),
+        reads_back: verify.is_some(),
+        data: serde_json::to_value(Started { command, verify }).unwrap_or(Value::Null),
+    }
+}
+
+/// The report of a command that ended by itself.
+#[must_use]
+pub fn exited(status: i32) -> Report {
+    let facts = [("exit_status".to_owned(), status.into())].into_iter().collect();
+    Report { summary: format!("exit status {status}"), facts, ..Report::default() }
+}
+
+/// An argument vector as one would type it in a shell; only to be read, the product starts none.
+#[must_use]
+pub fn shell_text(arguments: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
+    let quoted = arguments.iter().map(|argument| {
+        let bare = !argument.is_empty() && argument.chars().all(plain);
+        if bare { argument.clone() } else { format!("'{}'", argument.replace('\'', r"'\''")) }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// Placeholders and all, as the policy writes it.
+fn quoted(command: &[String]) -> String {
+    let quoted = command.iter().map(|word| {
+        if word.is_empty() || word.contains(char::is_whitespace) { format!("{word:?}") } else { word.clone() }
+    });
+    format!("`{}`", quoted.collect::<Vec<_>>().join(" "))
+}
+
+/// Values for all of [`PLACEHOLDERS`]: `{phase}` is the phase to leave, `{prev}` and `{next}` the phases below and above it
+/// (one of them is the phase to reach), `{audience}` the percentage to reach, such as `5`.
+fn values(facts: &Facts<'_>) -> Values {
+    let policy = facts.policy;
+    let below = policy.below(facts.from).unwrap_or_else(PhaseId::off);
+    let above = policy.above(facts.from).unwrap_or_else(PhaseId::completed);
+    // A policy that changed its phases since the transition was decided must not move its goal.
+    let position = |id: &PhaseId| policy.position(id);
+    let goes_up = position(facts.to) > position(facts.from);
+    let (prev, next) = if goes_up { (&below, facts.to) } else { (facts.to, &above) };
+    let reason = if facts.reason.is_empty() { "none" } else { facts.reason };
+    let values = [
+        ("target", facts.target.to_string()),
+        ("phase", facts.from.to_string()),
+        ("prev", prev.to_string()),
+        ("next", next.to_string()),
+        ("audience", facts.audience_percent().to_string()),
+        ("incident", facts.incident.map_or_else(|| "none".to_owned(), ToString::to_string)),
+        ("reason", reason.to_owned()),
+    ];
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use shared_types::TargetName;
+
+    use super::*;
+    use crate::policy::{Policy, TargetPolicy};
+
+    fn autosave() -> (TargetName, TargetPolicy) {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml");
+        Policy::load(&file).unwrap().targets.into_iter().next().unwrap()
+    }
+
+    fn planned(commands: Option<&Commands>, from: &str, to: &str) -> Request {
+        let (target, policy) = autosave();
+        let (from, to) = (PhaseId::parse(from).unwrap(), PhaseId::parse(to).unwrap());
+        let (incident, reason, kind) = (None, "", TransitionKind::Rollback);
+        let facts = Facts { policy: &policy, kind, target: &target, from: &from, to: &to, incident, reason };
+        commands.map_or_else(|| policy.transitions.executor.plan(&facts), |it| it.plan(&facts))
+    }
+
+    #[track_caller]
+    fn check(from: &str, to: &str, expected: &str) {
+        let all: Vec<String> = PLACEHOLDERS.map(|name| format!("{{{name}}}")).into();
+        let commands = Commands { rollback: all.clone(), promote: all, verify: None };
+        assert_eq!(planned(Some(&commands), from, to).words, expected);
+    }
+
+    /// RB-2
+    #[test]
+    fn every_command_placeholder_has_a_value_in_every_transition() {
+        check("C", "B", "autosave C B completed 30 none none");
+        check("A", "off", "autosave A off B 0 none none");
+        check("off", "A", "autosave off off A 5 none none");
+        check("B", "C", "autosave B A C 100 none none");
+        check("C", "completed", "autosave C B completed 100 none none");
+        check("completed", "C", "autosave completed C completed 100 none none");
+    }
+
+    /// RB-2
+    #[test]
+    fn the_shipped_rollback_names_the_phase_to_reach() {
+        let request = planned(None, "C", "B");
+        assert_eq!(request.words, "pnpm run flags:rollback --phase B");
+        let started = Started::of(&request).unwrap();
+        assert_eq!(started.command, ["pnpm", "run", "flags:rollback", "--phase", "B"]);
+        assert_eq!((started.verify, request.reads_back), (None, false));
+    }
+
+    #[test]
+    fn an_argument_vector_is_shown_as_one_would_type_it() {
+        let arguments = ["pnpm", "run", "flags:rollback", "it's B", ""].map(str::to_owned);
+        assert_eq!(shell_text(&arguments), r"pnpm run flags:rollback 'it'\''s B' ''");
+    }
+}

@@ -1,0 +1,255 @@
+//! flagd's flag file: the share of users is kept as a `fractional` rule of one flag, in a JSON file that flagd (or any
+//! provider of OpenFeature that reads such files) watches. In the policy:
+//!
+//! ```yaml
+//! flag: { flagd: { file: /flags/autosave.json, flag: autosave, variant: "on" } }
+//! ```
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared_types::PhaseId;
+
+use super::{ExecutorKind, ExecutorPolicy, Facts, Planner, Request, Told};
+use crate::policy::Wrong;
+use crate::policy::kind_section::Section;
+use crate::template::values::format_number;
+
+/// Its name.
+pub const NAME: &str = "flagd";
+
+/// All users, in [`Share::thousandths`].
+pub const EVERYBODY: u32 = 100_000;
+
+/// The kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Flagd;
+
+/// A flag in a file that flagd watches: its `fractional` rule is set to the phase's share of users, and read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The flag file, relative to the working directory.
+    pub file: String,
+    /// The flag's key in it.
+    pub flag: String,
+    /// The variant of those who have the feature.
+    pub variant: String,
+    /// The variant of all others; left out: the flag's only other one.
+    pub otherwise: Option<String>,
+}
+
+impl ExecutorKind for Flagd {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn schema(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
+        Some(Settings::json_schema(generator))
+    }
+
+    fn check(&self, section: &Section) -> Result<Box<dyn Planner>, Wrong> {
+        let settings: Settings = section.read()?;
+        let Settings { file, flag, variant, otherwise } = &settings;
+        for (key, text) in [
+            ("file", Some(file)),
+            ("flag", Some(flag)),
+            ("variant", Some(variant)),
+            ("otherwise", otherwise.as_ref()),
+        ] {
+            if text.is_some_and(|text| text.trim().is_empty() || text.contains(char::is_control)) {
+                return Err(section.at(key).wrong("expected a text that is not empty, in one line"));
+            }
+        }
+        if otherwise.as_ref() == Some(variant) {
+            return Err(section.at("otherwise").wrong(format!("expected another variant than `{variant}`")));
+        }
+        Ok(Box::new(settings))
+    }
+}
+
+impl From<Settings> for ExecutorPolicy {
+    fn from(settings: Settings) -> Self {
+        Self::new(NAME, Box::new(settings) as Box<dyn Planner>)
+    }
+}
+
+/// A request's own part: what the file shall say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// Of a percent: 5 % are 5,000, everybody is [`EVERYBODY`].
+    pub thousandths: u32,
+    /// The phase to be read back.
+    pub phase: PhaseId,
+}
+
+impl Share {
+    /// Of a request.
+    ///
+    /// # Errors
+    /// It is not one of flagd.
+    pub fn of(request: &Request) -> Result<Self, serde_json::Error> {
+        Self::deserialize(&request.data)
+    }
+}
+
+impl Planner for Settings {
+    /// RB-3: the share to reach, however often it is set.
+    fn plan(&self, facts: &Facts<'_>) -> Request {
+        let share = Share {
+            settings: self.clone(),
+            thousandths: thousandths(facts.audience_percent()),
+            phase: facts.to.clone(),
+        };
+        let percent = format_number(Some(f64::from(share.thousandths) / 1000.0));
+        Request {
+            kind: NAME.to_owned(),
+            words: format!(
+                "flagd flag {} in {}: {} to {percent}% of users",
+                self.flag, self.file, self.variant
+            ),
+            reads_back: true,
+            data: serde_json::to_value(share).unwrap_or(Value::Null),
+        }
+    }
+
+    fn told(&self) -> Told {
+        let others = self.otherwise.clone().unwrap_or_else(|| "the other one".to_owned());
+        Told {
+            settings: vec![
+                ("flag file", self.file.clone()),
+                ("flag", self.flag.clone()),
+                ("variant with the feature", self.variant.clone()),
+                ("variant without it", others),
+            ],
+            read_back: Some("the flag file".to_owned()),
+        }
+    }
+}
+
+/// Rounded to the nearest; a share that is not 0 never becomes 0.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=EVERYBODY")]
+fn thousandths(percent: f64) -> u32 {
+    let rounded = (percent * 1000.0).round().clamp(0.0, f64::from(EVERYBODY)) as u32;
+    if percent > 0.0 { rounded.max(1) } else { rounded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::TransitionKind;
+    use crate::policy::Policy;
+
+    const SHIPPED: &str = include_str!("../../../governance/policy.yaml");
+
+    /// The shipped policy, moved by another section.
+    fn policy(flag: &str) -> Result<Policy, String> {
+        let (before, rest) = SHIPPED.split_once("      rollback: { command").unwrap();
+        let (_, after) = rest.split_once("not read back\n").unwrap();
+        Policy::parse(&format!("{before}      flag: {flag}\n{after}"), "policy.yaml")
+            .map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn refused(flag: &str, expected: &str) {
+        assert_eq!(policy(flag).unwrap_err(), format!("policy.yaml:46:{expected}"), "{flag}");
+    }
+
+    /// RB-9, RB-3: what is kept of a move is the share and the phase to reach.
+    #[test]
+    fn a_move_is_planned_as_the_share_of_users_to_reach() {
+        let policy =
+            policy(r#"{ flagd: { file: /flags/autosave.json, flag: autosave, variant: "on" } }"#).unwrap();
+        let (name, target) = policy.targets.first_key_value().unwrap();
+        for (from, to, thousandths, words) in [
+            ("B", "A", 5000, "5%"),
+            ("A", "off", 0, "0%"),
+            ("B", "C", 100_000, "100%"),
+            ("C", "completed", 100_000, "100%"),
+        ] {
+            let [from, to] = [from, to].map(|it| PhaseId::parse(it).unwrap());
+            let (kind, reason) = (TransitionKind::Rollback, "");
+            let facts =
+                Facts { policy: target, kind, target: name, from: &from, to: &to, incident: None, reason };
+            let request = target.transitions.executor.plan(&facts);
+            assert_eq!(
+                request.words,
+                format!("flagd flag autosave in /flags/autosave.json: on to {words} of users")
+            );
+            assert!(request.reads_back);
+            let share = Share::of(&request).unwrap();
+            assert_eq!((share.thousandths, share.phase), (thousandths, to));
+        }
+        assert_eq!(thousandths(0.5), 500);
+        assert_eq!(thousandths(0.000_01), 1);
+    }
+
+    #[test]
+    fn a_wrong_section_is_refused_where_it_stands() {
+        const AT: &str = "targets.autosave.transitions.flag";
+        refused("{}", &format!("13: {AT}: expected one flag system of flagd"));
+        refused(
+            "{ flagg: {} }",
+            &format!("22: {AT}.flagg: the flag system `flagg` is not known; known here: flagd"),
+        );
+        refused(
+            "{ command: {} }",
+            &format!("24: {AT}.command: the flag system `command` is not known; known here: flagd"),
+        );
+        refused("{ flagd: on }", &format!("22: {AT}.flagd: expected struct Settings, found string \"on\""));
+        refused("{ flagd: { file: f, flag: x } }", &format!("22: {AT}.flagd: the key `variant` is missing"));
+        refused(
+            "{ flagd: { file: f, flag: x, variant: a, verify: b } }",
+            &format!(
+                "22: {AT}.flagd: unknown key `verify`; expected `file`, `flag`, `variant` or `otherwise`"
+            ),
+        );
+        refused(
+            "{ flagd: { file: 7, flag: x, variant: a } }",
+            &format!("30: {AT}.flagd.file: expected a string, found integer `7`"),
+        );
+        refused(
+            "{ flagd: { file: f, flag: ' ', variant: a } }",
+            &format!("39: {AT}.flagd.flag: expected a text that is not empty, in one line"),
+        );
+        refused(
+            "{ flagd: { file: f, flag: x, variant: a, otherwise: a } }",
+            &format!("65: {AT}.flagd.otherwise: expected another variant than `a`"),
+        );
+    }
+
+    #[test]
+    fn commands_and_a_flag_system_do_not_stand_side_by_side() {
+        let text = SHIPPED.replacen("      verify:   null", "      flag: { flagd: {} }", 1);
+        let error = Policy::parse(&text, "policy.yaml").unwrap_err().to_string();
+        assert!(
+            error.ends_with("flag: expected commands or a flag system, found `rollback` beside it"),
+            "{error}"
+        );
+        let text = SHIPPED.replacen(
+            "      promote:  { command: [pnpm, run, \"flags:promote\", --phase, \"{next}\"] }\n",
+            "",
+            1,
+        );
+        let error = Policy::parse(&text, "policy.yaml").unwrap_err().to_string();
+        assert!(error.ends_with("targets.autosave.transitions: the key `promote` is missing"), "{error}");
+    }
+
+    /// A difference in settings is a difference of the policy, in words.
+    #[test]
+    fn another_executor_is_told_as_a_difference() {
+        let flag =
+            |file: &str| policy(&format!("{{ flagd: {{ file: {file}, flag: x, variant: a }} }}")).unwrap();
+        let told = |old: &Policy, new: &Policy| -> Vec<String> {
+            old.diff(new).changes.iter().map(|it| it.change.clone()).collect()
+        };
+        let shipped = Policy::parse(SHIPPED, "policy.yaml").unwrap();
+        assert_eq!(told(&flag("f"), &flag("f")), Vec::<String>::new());
+        assert_eq!(told(&flag("f"), &flag("g")), ["flag file f → g"]);
+        let all = told(&shipped, &flag("f"));
+        assert!(all.contains(&"moved by command → flagd".to_owned()), "{all:?}");
+        assert!(all.contains(&"verify is new: the flag file".to_owned()), "{all:?}");
+    }
+}

@@ -1,0 +1,38 @@
+//! The kinds that a policy may name. A value, not a table of the program: whoever brings a kind of their own adds it, and
+//! nothing here learns of it.
+
+use std::sync::Arc;
+
+use crate::executors::{self, ExecutorKind};
+
+/// What a policy's text is read with.
+#[derive(Clone)]
+pub struct Kinds {
+    executors: Vec<Arc<dyn ExecutorKind>>,
+}
+
+impl Kinds {
+    /// Those of the product.
+    #[must_use]
+    pub fn shipped() -> Self {
+        Self { executors: executors::shipped() }
+    }
+
+    /// One more executor; it takes the place of one of the same name.
+    #[must_use]
+    pub fn with_executor(mut self, kind: Arc<dyn ExecutorKind>) -> Self {
+        self.executors.retain(|it| it.name() != kind.name());
+        self.executors.push(kind);
+        self
+    }
+
+    /// The executors, the shipped ones first.
+    #[must_use]
+    pub fn executors(&self) -> &[Arc<dyn ExecutorKind>] {
+        &self.executors
+    }
+
+    pub(crate) fn executor(&self, name: &str) -> Option<&dyn ExecutorKind> {
+        self.executors.iter().find(|it| it.name() == name).map(AsRef::as_ref)
+    }
+}

@@ -1,0 +1,151 @@
+//! A flag file of flagd: the rule of one flag is set in place, and read back from the file (RB-9).
+//!
+//! The file is replaced as a whole (written beside, synced, renamed), so that whoever watches it reads the old one or the new
+//! one. What was read is looked at once more before the rename: an edit in between is never lost, the move is tried again.
+
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use async_trait::async_trait;
+use domain::effects::RunTransition;
+use domain::executors::Report;
+use domain::executors::flagd::{NAME, Share};
+use service_kit::outbox::Outcome;
+
+use super::{Executor, ReadBack};
+use text::{Refused, Stamp};
+
+/// Sets flags in files of this machine.
+#[derive(Debug, Clone)]
+pub struct FlagdExecutor {
+    directory: PathBuf,
+}
+
+impl FlagdExecutor {
+    /// Relative paths start from `directory`.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    fn planned(&self, it: &RunTransition) -> Result<(PathBuf, Share), Outcome> {
+        let share = Share::of(&it.request).map_err(|error| Outcome::Never {
+            reason: format!("the planned share cannot be read: {error}"),
+        })?;
+        Ok((self.directory.join(&share.settings.file), share))
+    }
+}
+
+#[async_trait]
+impl Executor for FlagdExecutor {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn run(&self, it: &RunTransition) -> Result<Report, Outcome> {
+        let (file, share) = self.planned(it)?;
+        let stamp = Stamp { epoch: it.epoch + 1, transition: it.transition };
+        let begun = Instant::now();
+        let written = on_a_thread(move || set(&file, &share, stamp, || {})).await?;
+        let summary = if written { "the flag file is written" } else { "the flag file says so already" };
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let facts = [("written".to_owned(), written.into())].into_iter().collect();
+        let detail = it.request.words.clone();
+        Ok(Report { summary: summary.to_owned(), detail, duration_ms, verified: None, facts })
+    }
+
+    async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome> {
+        let (file, share) = self.planned(it)?;
+        let to = it.to.to_string();
+        on_a_thread(move || {
+            let served = text::served(&read(&file)?, &share.settings)?;
+            let as_asked = served.is(&share);
+            Ok(ReadBack { served: if as_asked { to } else { served.to_string() }, as_asked })
+        })
+        .await
+    }
+}
+
+/// Why a file was not set, or not read.
+#[derive(Debug, thiserror::Error)]
+enum FlagFileError {
+    #[error("{}: {source}", file.display())]
+    Io { file: PathBuf, source: io::Error },
+    #[error("{}: {source}", file.display())]
+    Text { file: PathBuf, source: std::string::FromUtf8Error },
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("{} was changed by somebody else while it was written anew", file.display())]
+    Changed { file: PathBuf },
+}
+
+/// All of it is worth another attempt: a person mends the file, or the edit of somebody else is over.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FlagFileError> + Send + 'static,
+) -> Result<T, Outcome> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Outcome::Failed { reason: error.to_string() }),
+        Err(error) => Err(Outcome::Unknown { reason: error.to_string() }),
+    }
+}
+
+fn read(file: &Path) -> Result<String, FlagFileError> {
+    let bytes = fs::read(file).map_err(|source| FlagFileError::Io { file: file.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|source| FlagFileError::Text { file: file.to_owned(), source })
+}
+
+/// Whether anything had to be written. `before_rename` is where a test lets other things happen.
+fn set(
+    file: &Path,
+    share: &Share,
+    stamp: Stamp,
+    before_rename: impl FnOnce(),
+) -> Result<bool, FlagFileError> {
+    let failed = |source| FlagFileError::Io { file: file.to_owned(), source };
+    // A link stays a link: what it leads to is replaced.
+    let real = fs::canonicalize(file).map_err(failed)?;
+    let before = read(&real)?;
+    let after = text::set(&before, share, stamp)?;
+    if after == before {
+        return Ok(false);
+    }
+    let temporary = beside(&real, stamp);
+    write_like(&real, &temporary, &after).map_err(failed)?;
+    before_rename();
+    if read(&real)? != before {
+        fs::remove_file(&temporary).ok();
+        return Err(FlagFileError::Changed { file: file.to_owned() });
+    }
+    fs::rename(&temporary, &real).map_err(failed)?;
+    File::open(real.parent().unwrap_or_else(|| Path::new(".")))
+        .and_then(|it| it.sync_all())
+        .map_err(failed)?;
+    Ok(true)
+}
+
+/// In the same folder, so that the rename is one step; the same name for the same move, so that nothing piles up.
+fn beside(real: &Path, stamp: Stamp) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(real.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", stamp.transition));
+    real.with_file_name(name)
+}
+
+/// A synced file with the mode, and where that may be given away the owner, of another.
+fn write_like(real: &Path, temporary: &Path, text: &str) -> io::Result<()> {
+    let like = fs::metadata(real)?;
+    let mut file = File::create(temporary)?;
+    file.write_all(text.as_bytes())?;
+    std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid())).ok();
+    file.set_permissions(like.permissions())?;
+    file.sync_all()
+}
