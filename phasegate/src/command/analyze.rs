@@ -56,23 +56,23 @@ impl Args {
         let decisions = dry_run(&policy, &target, &self.phase, &fixture).map_err(|cause| {
             error(exit_of(&cause), format!("{}: {:#}", self.fixture.display(), chain(cause)))
         })?;
-        let reactions = self.reactions(&policy, &target, &decisions)?;
+        let reactions = reactions(&policy, &target, &self.phase, &decisions)?;
         let verdict = worst(&decisions);
         let result = json!({ "verdict": verdict, "decisions": decisions, "plans": reactions });
         self.output.print(&result, |_| render(&decisions, &reactions))?;
         Ok(Exit::Verdict(verdict))
     }
+}
 
-    fn reactions(
-        &self,
-        policy: &Policy,
-        target: &TargetName,
-        decisions: &[Decision],
-    ) -> anyhow::Result<Vec<Reaction>> {
-        let templates = Templates::load(Path::new("."), &policy.targets[target])
-            .map_err(|cause| error(Exit::Refused, format!("{:#}", chain(cause))))?;
-        Ok(react(policy, target, &self.phase, &templates, decisions)?)
-    }
+fn reactions(
+    policy: &Policy,
+    target: &TargetName,
+    phase: &PhaseId,
+    decisions: &[Decision],
+) -> anyhow::Result<Vec<Reaction>> {
+    let templates = Templates::load(Path::new("."), &policy.targets[target])
+        .map_err(|cause| error(Exit::Refused, format!("{:#}", chain(cause))))?;
+    Ok(react(policy, target, phase, &templates, decisions)?)
 }
 
 fn read(fixture: &Path) -> anyhow::Result<Vec<u8>> {
