@@ -17,6 +17,7 @@ pub mod page;
 pub mod planted;
 pub mod problem;
 pub mod rollout;
+pub mod story;
 pub mod time;
 
 pub use audit::{Actor, AuditEntry, Via};

@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 use service_kit::db::DbError;
-use shared_types::incident::{IncidentState, TimelineEntry};
+use shared_types::incident::IncidentState;
+use shared_types::story::{Hop, LoggedHop};
 use shared_types::{IncidentId, TargetName, Timestamp};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -41,14 +42,11 @@ pub(super) fn target(row: &AnyRow) -> Result<StoredTarget, DbError> {
     Ok(StoredTarget { state: json("target state", &state)?, version: count(row, "version")? })
 }
 
-pub(super) fn hop(row: &AnyRow) -> Result<TimelineEntry, DbError> {
+pub(super) fn hop(row: &AnyRow) -> Result<LoggedHop, DbError> {
+    let (kind, detail): (String, String) = (row.try_get("kind")?, row.try_get("detail")?);
     let data: Option<String> = row.try_get("data")?;
-    Ok(TimelineEntry {
-        at: time(row, "at")?,
-        kind: row.try_get("kind")?,
-        detail: row.try_get("detail")?,
-        data: data.as_deref().map(|it| json("timeline data", it)).transpose()?.unwrap_or_default(),
-    })
+    let data = data.as_deref().map(|it| json("timeline data", it)).transpose()?.unwrap_or_default();
+    Ok(LoggedHop { at: time(row, "at")?, hop: Hop::read(&kind, &detail, data) })
 }
 
 pub(super) fn decision(row: &AnyRow) -> Result<StoredDecision, DbError> {

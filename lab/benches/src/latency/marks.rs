@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::effects::{RunTransition, Verb as _};
+use shared_types::story::HopKind;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -159,7 +160,7 @@ impl<S: tracing::Subscriber> Layer<S> for MarkLayer {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        if fields.kind == "rollback_requested" {
+        if fields.kind == <&str>::from(HopKind::RollbackRequested) {
             self.marks.set(Mark::DecisionCommitted);
         }
     }
