@@ -153,7 +153,7 @@ impl TellAct {
             dedup_key: format!("act/{}", self.act.id),
             lane: format!("reporter/{}", self.act.target),
             kind: Self::KIND,
-            subject: format!("{}/{}", self.act.target, self.act.kind.as_str()),
+            subject: format!("{}/{}", self.act.target, self.act.kind.deed()),
             payload: stored::payload(&self),
             due_at: now,
             retry: patient(),

@@ -236,6 +236,7 @@ mod tests {
         let blocker = |(code, detail): &(&str, &str)| Blocker {
             code: (*code).to_owned(),
             detail: (*detail).to_owned(),
+            data: serde_json::Value::Null,
         };
         let problem = Box::new(Problem {
             kind: "urn:phasegate:problem:blocked".to_owned(),

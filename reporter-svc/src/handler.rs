@@ -19,7 +19,8 @@ use serde_json::json;
 use service_kit::client::Neighbour;
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{Claim, Handler, Outcome, Recorded};
-use shared_types::incident::TimelineEntry;
+use shared_types::story::hop::{Directed, Sent};
+use shared_types::story::{Hop, LoggedHop};
 use shared_types::{Actor, IncidentId, Timestamp, Via};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -138,33 +139,38 @@ impl Handler for Effects {
             Ok(Work::WriteRca(it)) => return rca::settle(self, claim, it, outcome, now).await,
             Ok(Work::PageEvent(it)) => return page_event::settle(self, claim, it, outcome, now).await,
             Ok(Work::Check(it)) => return self.settle_check(claim, it, outcome, now).await,
-            Ok(Work::Post(it)) => told(&it.channel, it.notification, it.incident.as_ref(), outcome, now),
+            Ok(Work::Post(it)) => {
+                told(sent(it.notification, &it.channel), it.incident.as_ref(), outcome, now)
+            }
             Ok(Work::Trigger(it)) => {
-                let detail = format!("{} at priority {}", domain::effects::lower::PAGERDUTY, it.priority);
-                told(&detail, it.notification, Some(&it.incident), outcome, now)
+                let sent = sent(it.notification, domain::effects::lower::PAGERDUTY);
+                let sent = Sent { priority: Some(it.priority.clone()), ..sent };
+                told(sent, Some(&it.incident), outcome, now)
             }
             Ok(Work::Write(it)) => {
-                told(domain::effects::lower::RUNBOOK, it.notification, it.incident.as_ref(), outcome, now)
+                let sent = sent(it.notification, domain::effects::lower::RUNBOOK);
+                told(sent, it.incident.as_ref(), outcome, now)
             }
             Ok(Work::Resolve(it)) => {
-                let (kind, detail) = match logged(outcome) {
-                    false => ("page_resolved", "resolved in PagerDuty"),
-                    true => ("page_resolution_logged", "PagerDuty is not configured"),
-                };
-                let hop = hop(now, kind, detail.to_owned(), json!(null));
-                Settled { incident: Some(&it.incident), hop: Some(hop), ..plain() }
+                let hop = if logged(outcome) { Hop::PageResolutionLogged } else { Hop::PageResolved };
+                let hop = Some(LoggedHop { at: now, hop });
+                Settled { incident: Some(&it.incident), hop, ..plain() }
             }
             Ok(Work::Direct(it)) => {
                 let directive = &it.directive;
-                let (sequence, collect) = (directive.sequence, directive.collect);
-                let detail = format!("phase {}, collect {collect}, sequence {sequence}", directive.phase);
-                let links = json!({ "sequence": sequence, "collect": collect });
-                let kind = match outcome {
-                    Outcome::Done(answer) if answer.get(SUPERSEDED).is_some() => "directive_superseded",
-                    _ => "directive_delivered",
+                let directed = Directed {
+                    phase: directive.phase.clone(),
+                    collect: directive.collect,
+                    sequence: directive.sequence,
                 };
-                let hop = hop(now, kind, detail, links);
-                Settled { incident: it.incident.as_ref(), hop: Some(hop), ..plain() }
+                let hop = match outcome {
+                    Outcome::Done(answer) if answer.get(SUPERSEDED).is_some() => {
+                        Hop::DirectiveSuperseded(directed)
+                    }
+                    _ => Hop::DirectiveDelivered(directed),
+                };
+                let hop = Some(LoggedHop { at: now, hop });
+                Settled { incident: it.incident.as_ref(), hop, ..plain() }
             }
             Ok(Work::SetPriority(_) | Work::Tell(_) | Work::Daily(_) | Work::WriteChecklist) | Err(_) => {
                 plain()
@@ -183,8 +189,8 @@ fn plain<'a>() -> Settled<'a> {
     Settled { notification: None, incident: None, hop: None }
 }
 
-fn hop(at: Timestamp, kind: &str, detail: String, data: serde_json::Value) -> TimelineEntry {
-    TimelineEntry { at, kind: kind.to_owned(), detail, data }
+fn sent(notification: Uuid, channel: &str) -> Sent {
+    Sent { notification, channel: channel.to_owned(), priority: None }
 }
 
 /// Whether the effect went to the log only (NO-6).
@@ -192,17 +198,10 @@ fn logged(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Done(answer) if answer.get("logged").is_some())
 }
 
-fn told<'a>(
-    whereto: &str,
-    notification: Uuid,
-    incident: Option<&'a IncidentId>,
-    outcome: &Outcome,
-    now: Timestamp,
-) -> Settled<'a> {
-    let links = json!({ "notification": notification });
-    let kind = if logged(outcome) { "notification_logged" } else { "notification_sent" };
-    let hop = hop(now, kind, whereto.to_owned(), links);
-    Settled { notification: Some(notification), incident, hop: Some(hop) }
+fn told<'a>(sent: Sent, incident: Option<&'a IncidentId>, outcome: &Outcome, now: Timestamp) -> Settled<'a> {
+    let notification = Some(sent.notification);
+    let hop = if logged(outcome) { Hop::NotificationLogged(sent) } else { Hop::NotificationSent(sent) };
+    Settled { notification, incident, hop: Some(LoggedHop { at: now, hop }) }
 }
 
 impl Effects {

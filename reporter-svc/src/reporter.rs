@@ -12,6 +12,7 @@ use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
 use service_kit::rules::{Rulebook, Rules};
+use shared_types::story::LoggedHop;
 use shared_types::{Actor, Decision, IncidentId, TargetName, Timestamp, Via};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -21,8 +22,8 @@ use crate::store::{Act, Change, Changed, Due, Given, SharedStore, StoredTarget, 
 use domain::effects::lower::Plan;
 use domain::effects::lower::{Workshop, lower};
 use domain::rollout::audit::Told;
-use domain::rollout::{self, Aggregate, Context, Event, Reason, Rejection, Step, Terms};
-use domain::story::views;
+use domain::rollout::{self, Aggregate, Context, Event, Refusal, Rejection, Step, Terms};
+use domain::story::{views, words};
 
 /// Targets that are looked at together.
 const PAGE: u32 = 500;
@@ -133,7 +134,7 @@ impl Reporter {
             let answer = answer(&step, decision, &context.terms());
             let plan = lower(&workshop, step, given.version, answer).map_err(|error| {
                 // A template that passed its check cannot fail; were it to, nothing half-rendered is sent.
-                Rejection::new(Reason::Unrenderable, format!("a text could not be rendered: {error}"))
+                Rejection::from(Refusal::Unrenderable { error: error.to_string() })
             })?;
             Ok(Plan { audit, ..plan })
         };
@@ -161,9 +162,9 @@ impl Reporter {
     fn tell(&self, step: &Step) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         self.due.notify_one();
-        for hop in &step.timeline {
+        for LoggedHop { hop, .. } in &step.timeline {
             let incident = step.incident.as_ref().map(|it| it.id.to_string()).unwrap_or_default();
-            tracing::info!(target_name = %step.target.target, incident, kind = hop.kind, "{}", hop.detail);
+            tracing::info!(target_name = %step.target.target, incident, kind = hop.kind(), "{}", words::hop(hop));
         }
     }
 

@@ -12,14 +12,13 @@ use service_kit::db::DbError;
 use service_kit::rules::{Adoption, Rulebook, Rules, RulesId, Steward};
 use shared_types::audit::SERVICE_STREAM;
 use shared_types::incident::IncidentState;
+use shared_types::story::Deed;
 use shared_types::{Actor, PhaseId, TargetName};
 
 use crate::store::{AuditFilter, IncidentFilter, SharedStore};
 use domain::rollout::{Stage, TargetState, Transition};
 
 const PAGE: u32 = 500;
-/// The action of a version taken over.
-const ADOPTED: &str = "policy.adopted";
 
 /// See the module.
 pub struct RolloutSteward {
@@ -62,7 +61,7 @@ impl RolloutSteward {
     async fn note_adoptions(&self) -> Result<(), DbError> {
         let filter = AuditFilter {
             stream: Some(SERVICE_STREAM.to_owned()),
-            action: Some(ADOPTED.to_owned()),
+            action: Some(Deed::PolicyAdopted.to_string()),
             ..AuditFilter::default()
         };
         let newest = self.store.audit(&filter, None, 1).await?.pop();
@@ -87,7 +86,7 @@ fn adopted(adoption: &Adoption) -> AuditDraft {
     let texts = |id: &RulesId| Some(id.texts_version.clone()).filter(|it| !it.is_empty());
     AuditDraft {
         actor: Actor::phasegate(),
-        action: ADOPTED,
+        action: Deed::PolicyAdopted,
         subject: Some(id.version.clone()),
         detail: json!({
             "number": number,

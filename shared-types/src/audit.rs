@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::story::Deed;
 use crate::{TargetName, Timestamp};
 
 /// The stream of acts that belong to no target. No target can be named so.
@@ -132,12 +133,12 @@ pub enum CollectorActKind {
 }
 
 impl CollectorActKind {
-    /// As on the wire and in the log.
+    /// Under which name it stands in the log.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn deed(self) -> Deed {
         match self {
-            Self::Pause => "collector.pause",
-            Self::Resume => "collector.resume",
+            Self::Pause => Deed::CollectorPause,
+            Self::Resume => Deed::CollectorResume,
         }
     }
 }

@@ -222,7 +222,8 @@ pub struct TimelineEntry {
     pub kind: String,
     /// One sentence for people.
     pub detail: String,
-    /// Links: decision, effect, notification, exit status, …
+    /// What happened, as data: `hop` names its form, `how` which of its sentences it is; the rest are its facts and links
+    /// (decision, transition, notification, exit status, …). Without `hop` where an earlier release logged it.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub data: serde_json::Value,
 }

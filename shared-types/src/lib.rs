@@ -16,6 +16,7 @@ pub mod incident;
 pub mod page;
 pub mod problem;
 pub mod rollout;
+pub mod story;
 pub mod time;
 
 pub use audit::{Actor, AuditEntry, Via};

@@ -1,6 +1,7 @@
 //! Errors over HTTP (RFC 9457).
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr};
 use utoipa::ToSchema;
 
 /// An `application/problem+json` body.
@@ -20,13 +21,91 @@ pub struct Problem {
     pub blockers: Vec<Blocker>,
 }
 
+/// What went wrong, as the last part of a problem's type. One that is not known here is a later release's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum ProblemCode {
+    AmbiguousVersion,
+    BadGateway,
+    BadRequest,
+    BatchDiffers,
+    Blocked,
+    Forbidden,
+    IdempotencyKeyReused,
+    IncidentState,
+    Internal,
+    InvalidBatch,
+    InvalidBody,
+    InvalidCursor,
+    InvalidDecision,
+    InvalidDirective,
+    InvalidFixture,
+    InvalidIdempotencyKey,
+    InvalidInteraction,
+    InvalidLimit,
+    InvalidPath,
+    InvalidPolicy,
+    InvalidQuery,
+    InvalidVersion,
+    MalformedJson,
+    MethodNotAllowed,
+    NoApproval,
+    NoSuchMove,
+    NotDead,
+    NotFound,
+    Outdated,
+    PauseTooLong,
+    PolicyChanged,
+    RcaIncomplete,
+    RcaUnreadable,
+    Refused,
+    SlowBody,
+    Superseded,
+    Timeout,
+    TooLarge,
+    TooManyDecisions,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    UnknownPhase,
+    UnknownPolicy,
+    UnknownTarget,
+    UnreadableBody,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+    WindowInTheFuture,
+    WrongPhase,
+}
+
+impl ProblemCode {
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl Problem {
+    /// What stands before the code in a type.
+    pub const NAMESPACE: &str = "urn:phasegate:problem:";
+
+    /// Its code, if it is one of Phasegate's that is known here.
+    #[must_use]
+    pub fn code(&self) -> Option<ProblemCode> {
+        self.kind.strip_prefix(Self::NAMESPACE)?.parse().ok()
+    }
+}
+
 /// One thing that is missing before a phase can move up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Blocker {
     /// `approval_missing`, `gate_unsatisfied`, `gate_stale`, `incident_open`, `alerts_in_phase`,
     /// `evidence_incomplete`, `hold`, `transition_running`, …
     pub code: String,
     pub detail: String,
+    /// The facts that `detail` puts into words.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
 }
 
 /// A text that quotes what somebody sent, with what could break its line or paint a terminal escaped.

@@ -1,10 +1,13 @@
-// What the page says of itself: both languages have the same texts, none is left over, and roles are those of the API.
+// What the page says of itself: both languages have the same texts, none is left over, and roles are those of the API. That what is
+// told has its words is held by the types they are made from.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { en } from "../../reporter-svc/ui/app/words/en.mjs";
 import { ja } from "../../reporter-svc/ui/app/words/ja.mjs";
+import { en as story } from "../../reporter-svc/ui/app/words/story.en.mjs";
+import { ja as storyJa } from "../../reporter-svc/ui/app/words/story.ja.mjs";
 
 const root = new URL("../../", import.meta.url).pathname;
 const app = join(root, "reporter-svc/ui/app/");
@@ -16,6 +19,11 @@ test("both languages say the same things", () => {
     const other = places(/** @type {Record<string, string>} */ (ja)[key] ?? "");
     assert.ok(other.every((place) => places(text).includes(place)), `${key}: ${other} are not all in “${text}”`);
   }
+});
+
+test("no text is in both lists", () => {
+  assert.deepEqual(Object.keys(storyJa), Object.keys(story));
+  assert.deepEqual(Object.keys(en).filter((key) => Object.hasOwn(story, key)), []);
 });
 
 test("the page asks for the roles that the API declares", () => {
@@ -37,37 +45,4 @@ test("no text is left over", () => {
   const prefixes = [...source.matchAll(/named\("([\w.]+)"|[`"]([\w.]+)\.\$\{/g)].map((it) => `${it[1] ?? it[2]}.`);
   const unused = Object.keys(en).filter((key) => !source.includes(`"${key}"`) && !prefixes.some((it) => key.startsWith(it)));
   assert.deepEqual(unused, []);
-});
-
-/** A crate's source, without its tests. @param {string} crate */
-function rust(crate) {
-  const folder = join(root, crate, "src");
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((it) => it.endsWith(".rs") && !it.includes("tests"));
-  return files.map((it) => readFileSync(join(folder, it), "utf8").split("#[cfg(test)]")[0]).join("\n");
-}
-
-/** @param {string} text @param {RegExp} pattern */
-const all = (text, pattern) => [...text.matchAll(pattern)].map((it) => it[1] ?? "");
-/** @param {string} prefix */
-const worded = (prefix) => Object.keys(en).filter((it) => it.startsWith(`${prefix}.`)).map((it) => it.slice(prefix.length + 1)).sort();
-/** @param {string[]} kinds */
-const sorted = (kinds) => [...new Set(kinds)].sort();
-
-test("every kind of hop, notice and act has its words, and no other", () => {
-  const reporter = rust("reporter-svc") + rust("domain");
-  const handler = readFileSync(join(root, "reporter-svc/src/handler.rs"), "utf8");
-  const hops = [
-    ...all(reporter, /hop(?:_with)?\(\s*(?:(?:&mut )?[\w.&]+(?:\([^()]*\))?,\s*)*"(\w+)"/g),
-    ...all(all(handler, /(let \(?kind\b[^;]*;)/g).join("\n"), /"([a-z]+(?:_[a-z]+)+)"/g),
-  ];
-  assert.deepEqual(worded("hop"), sorted(hops));
-  const names = readFileSync(join(root, "domain/src/rollout/effect.rs"), "utf8");
-  const kept = [...reporter.matchAll(/\bkind: "(\w+)"\.to_owned\(\)|keep\(notice, "(\w+)"/g)].map((it) => it[1] ?? it[2] ?? "");
-  assert.deepEqual(worded("notice"), sorted([...all(names, /=> "(\w+)",/g), ...kept]));
-  const acts = [
-    ...all(reporter, /\b(?:act|of)\(\s*"(\w+\.\w+)"/g),
-    ...all(reporter, /(?:action: |const ADOPTED: &str = )"(\w+\.\w+)"/g),
-    ...all(rust("shared-types"), /Self::(?:Pause|Resume) => "(\w+\.\w+)"/g),
-  ];
-  assert.deepEqual(worded("deed"), sorted(acts));
 });

@@ -6,6 +6,7 @@ use axum::extract::State;
 use domain::policy::Policy;
 use serde::{Deserialize, Serialize};
 use service_kit::http::{ApiError, Json};
+use shared_types::problem::ProblemCode;
 use shared_types::{TargetName, Timestamp};
 use utoipa::ToSchema;
 
@@ -70,18 +71,22 @@ async fn question(analyzer: &Analyzer, request: BacktestRequest) -> Result<Quest
     };
     let to = request.to.unwrap_or_else(|| analyzer.now());
     if to <= request.from {
-        return Err(ApiError::unprocessable("invalid_body", "field `to`: expected a time after `from`"));
+        return Err(ApiError::unprocessable(
+            ProblemCode::InvalidBody,
+            "field `to`: expected a time after `from`",
+        ));
     }
     let text = match (request.policy, request.policy_version) {
         (Some(_), Some(_)) => {
             let detail = "expected at most one of `policy` and `policy_version`";
-            return Err(ApiError::unprocessable("invalid_body", detail));
+            return Err(ApiError::unprocessable(ProblemCode::InvalidBody, detail));
         }
         (Some(text), None) => Some(text),
         (None, Some(version)) => {
             let text = analyzer.store().policy_text(&version).await?;
-            let missing =
-                || ApiError::unprocessable("unknown_policy", format!("no policy {version} is kept"));
+            let missing = || {
+                ApiError::unprocessable(ProblemCode::UnknownPolicy, format!("no policy {version} is kept"))
+            };
             Some(text.ok_or_else(missing)?)
         }
         (None, None) => None,
@@ -91,7 +96,7 @@ async fn question(analyzer: &Analyzer, request: BacktestRequest) -> Result<Quest
         Some(text) => {
             let parsed = tokio::task::spawn_blocking(move || Policy::parse(&text, "policy")).await;
             let wrong = |error: domain::policy::PolicyError| {
-                ApiError::unprocessable("invalid_policy", error.to_string())
+                ApiError::unprocessable(ProblemCode::InvalidPolicy, error.to_string())
             };
             Some(Arc::new(parsed.map_err(ApiError::internal)?.map_err(wrong)?))
         }
@@ -105,7 +110,7 @@ fn bounded(field: &str, asked: Option<u32>, default: u32, most: u32) -> Result<u
     let asked = asked.unwrap_or(default);
     if asked > most {
         let detail = format!("field `{field}`: expected at most {most}");
-        return Err(ApiError::unprocessable("invalid_body", detail));
+        return Err(ApiError::unprocessable(ProblemCode::InvalidBody, detail));
     }
     Ok(usize::try_from(asked).unwrap_or(usize::MAX))
 }
@@ -114,8 +119,8 @@ impl From<BacktestError> for ApiError {
     fn from(error: BacktestError) -> Self {
         let detail = error.to_string();
         match error {
-            BacktestError::UnknownTarget(_) => Self::unprocessable("unknown_target", detail),
-            BacktestError::TooMany(_) => Self::unprocessable("too_many_decisions", detail),
+            BacktestError::UnknownTarget(_) => Self::unprocessable(ProblemCode::UnknownTarget, detail),
+            BacktestError::TooMany(_) => Self::unprocessable(ProblemCode::TooManyDecisions, detail),
             BacktestError::Broke(error) => Self::internal(error),
             BacktestError::Store(error) => error.into(),
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use service_kit::http::ApiError;
+use shared_types::problem::ProblemCode;
 
 use crate::analyzer::IntakeError;
 use domain::whatif::dry_run::DryRunError;
@@ -11,10 +12,10 @@ impl From<IntakeError> for ApiError {
     fn from(error: IntakeError) -> Self {
         let detail = chain(&error);
         match error {
-            IntakeError::UnknownTarget(_) => Self::unprocessable("unknown_target", detail),
-            IntakeError::Batch(_) => Self::unprocessable("invalid_batch", detail),
-            IntakeError::Future(_) => Self::unprocessable("window_in_the_future", detail),
-            IntakeError::Different { .. } => Self::conflict("batch_differs", detail, Vec::new()),
+            IntakeError::UnknownTarget(_) => Self::unprocessable(ProblemCode::UnknownTarget, detail),
+            IntakeError::Batch(_) => Self::unprocessable(ProblemCode::InvalidBatch, detail),
+            IntakeError::Future(_) => Self::unprocessable(ProblemCode::WindowInTheFuture, detail),
+            IntakeError::Different { .. } => Self::conflict(ProblemCode::BatchDiffers, detail, Vec::new()),
             IntakeError::TooEarly(_) => Self::unavailable(detail, Duration::from_secs(5)),
             IntakeError::Contended => Self::unavailable(detail, Duration::from_secs(1)),
             IntakeError::Store(error) => error.into(),
@@ -26,9 +27,9 @@ impl From<IntakeError> for ApiError {
 pub(super) fn not_tried(error: DryRunError) -> ApiError {
     let detail = chain(&error);
     match error {
-        DryRunError::UnknownTarget(_) => ApiError::unprocessable("unknown_target", detail),
-        DryRunError::UnknownPhase { .. } => ApiError::unprocessable("unknown_phase", detail),
-        _ => ApiError::unprocessable("invalid_fixture", detail),
+        DryRunError::UnknownTarget(_) => ApiError::unprocessable(ProblemCode::UnknownTarget, detail),
+        DryRunError::UnknownPhase { .. } => ApiError::unprocessable(ProblemCode::UnknownPhase, detail),
+        _ => ApiError::unprocessable(ProblemCode::InvalidFixture, detail),
     }
 }
 

@@ -7,6 +7,7 @@ use domain::policy::{Policy, PolicyError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use service_kit::http::{ApiError, Json};
+use shared_types::problem::ProblemCode;
 use shared_types::{Batch, Decision, PhaseId, TargetName, Verdict};
 use utoipa::ToSchema;
 
@@ -66,7 +67,9 @@ pub(super) async fn post_evaluation(
             None => analyzer.policy(),
             Some(text) => {
                 let parsed = Policy::parse(text, "policy");
-                let wrong = |error: PolicyError| ApiError::unprocessable("invalid_policy", error.to_string());
+                let wrong = |error: PolicyError| {
+                    ApiError::unprocessable(ProblemCode::InvalidPolicy, error.to_string())
+                };
                 Arc::new(parsed.map_err(wrong)?)
             }
         };
@@ -91,11 +94,11 @@ fn evaluate(policy: &Policy, request: EvaluationRequest) -> Result<Vec<Decision>
             judge(events.get().as_bytes()).map_err(not_tried)
         }
         (None, None, Some(_), None) => {
-            Err(ApiError::unprocessable("invalid_body", "field `events`: expected an array"))
+            Err(ApiError::unprocessable(ProblemCode::InvalidBody, "field `events`: expected an array"))
         }
         (None, None, None, Some(text)) => judge(text.as_bytes()).map_err(not_tried),
         _ => Err(ApiError::unprocessable(
-            "invalid_fixture",
+            ProblemCode::InvalidFixture,
             "expected exactly one of `batch`, `batches`, `events` and `ndjson`",
         )),
     }

@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use service_kit::http::{ApiError, Body, BodyShare, IdempotencyKey, Json, Path};
 use shared_types::TargetName;
+use shared_types::problem::ProblemCode;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Api;
@@ -61,7 +62,7 @@ pub(super) async fn push_events(
             Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
         }
         Ok(Ok(PushReply::KeyReused)) => Err(ApiError::unprocessable(
-            "idempotency_key_reused",
+            ProblemCode::IdempotencyKeyReused,
             "this Idempotency-Key was used with another body",
         )),
         Ok(Err(_)) => Err(ApiError::unavailable("the collector is stopping", Duration::from_secs(1))),
@@ -74,5 +75,5 @@ pub(super) async fn push_events(
 
 fn parse(body: &[u8], specs: &EventSpecs) -> Result<Records, ApiError> {
     Records::of_body(body, specs)
-        .map_err(|error| ApiError::bad_request("malformed_json", format!("the array: {error}")))
+        .map_err(|error| ApiError::bad_request(ProblemCode::MalformedJson, format!("the array: {error}")))
 }

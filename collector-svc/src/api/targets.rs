@@ -7,6 +7,7 @@ use service_kit::auth::Identity;
 use service_kit::http::acts::actor;
 use service_kit::http::{ApiError, Json, Path};
 use service_kit::rules::Rules;
+use shared_types::problem::ProblemCode;
 use shared_types::{Directive, Epoch, PhaseId, TargetName, Timestamp, Via, Window};
 use utoipa::ToSchema;
 
@@ -155,14 +156,14 @@ pub(super) async fn pause(
     let entry = api.target(&target)?;
     let actor = actor(&identity, request.by, Via::Collector)?;
     if request.seconds > PAUSE_MAX.as_secs() {
-        return Err(ApiError::unprocessable("pause_too_long", "`seconds` must be 300 or less"));
+        return Err(ApiError::unprocessable(ProblemCode::PauseTooLong, "`seconds` must be 300 or less"));
     }
     let paused_until = entry.worker.pause(request.seconds, actor).await.map_err(stopping)??;
     Ok(Json(Paused { paused_until }))
 }
 
 fn check(target: &TargetName, rules: &Rules, directive: &Directive) -> Result<(), ApiError> {
-    let refuse = |detail: String| Err(ApiError::unprocessable("invalid_directive", detail));
+    let refuse = |detail: String| Err(ApiError::unprocessable(ProblemCode::InvalidDirective, detail));
     if directive.target != *target {
         return refuse(format!("`target` is `{}`, the path says `{target}`", directive.target));
     }

@@ -155,7 +155,7 @@ async fn pauses_and_their_ends_are_told_as_acts() {
     rig.work().await;
     let acts = rig.analyzer.acts();
     let told: Vec<_> =
-        acts.iter().map(|it| (it.kind.as_str(), it.actor.name.as_str(), it.paused_until)).collect();
+        acts.iter().map(|it| (it.kind.deed().as_str(), it.actor.name.as_str(), it.paused_until)).collect();
     assert_eq!(
         told,
         [

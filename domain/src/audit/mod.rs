@@ -10,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 use shared_types::audit::stream_of;
 use shared_types::{Actor, AuditEntry, TargetName, Timestamp};
 
+use shared_types::story::Deed;
+
 pub use canonical::canonical;
 
 /// What stands before a stream's first row.
@@ -19,7 +21,7 @@ pub const GENESIS: &str = "sha256:0000000000000000000000000000000000000000000000
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditDraft {
     pub actor: Actor,
-    pub action: &'static str,
+    pub action: Deed,
     pub subject: Option<String>,
     pub detail: Value,
 }
@@ -39,7 +41,7 @@ impl AuditDraft {
             seq: seq + 1,
             at,
             actor: self.actor,
-            action: self.action.to_owned(),
+            action: self.action.to_string(),
             target: target.map(ToString::to_string),
             subject: self.subject,
             detail: self.detail,

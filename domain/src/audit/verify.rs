@@ -214,6 +214,8 @@ impl ArchivedRows for InMemory<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared_types::story::Deed;
+
     use crate::audit::AuditDraft;
     use serde_json::json;
     use shared_types::{Actor, TargetName};
@@ -224,7 +226,7 @@ mod tests {
         for number in 1..=count {
             let draft = AuditDraft {
                 actor: Actor::phasegate(),
-                action: "timer.due",
+                action: Deed::TimerDue,
                 subject: None,
                 detail: json!({ "number": number }),
             };

@@ -11,10 +11,11 @@ use crate::policy::TargetPolicy;
 use crate::stored;
 use crate::template::Templates;
 use serde_json::{Value, json};
+use shared_types::story::Hop;
 use shared_types::{IncidentId, TargetName, Timestamp};
 use uuid::Uuid;
 
-use super::notification::Notification;
+use super::notification::{Notification, NotificationKind};
 use super::{
     CheckPageAcknowledged, NewMessage, PostSlackMessage, PushDirective, ResolvePage, RetrySchedule,
     RunTransition, SetPagePriority, Severity, TriggerPage, Verb, WriteChecklist, WriteRca, WriteRunbookEntry,
@@ -170,12 +171,12 @@ impl Bench<'_> {
         self.enqueue(&verb, format!("slack:{id}"), subject, self.shop.now, vendor_retry());
     }
 
-    fn keep(&mut self, notice: &Notice, kind: &str, channel: &str, text: &str) -> Uuid {
+    fn keep(&mut self, notice: &Notice, kind: NotificationKind, channel: &str, text: &str) -> Uuid {
         let id = Uuid::now_v7();
         self.notifications.push(Notification {
             id,
             target: self.shop.target.clone(),
-            kind: kind.to_owned(),
+            kind,
             channel: channel.to_owned(),
             text: text.to_owned(),
             incident: notice.incident.clone(),
@@ -197,10 +198,8 @@ impl Bench<'_> {
         if let Some(incident) = step.incident.as_mut() {
             incident.runbook = Some(runbook.clone());
         }
-        step.transition_hop(shop.now, "autosave-rollback", text.plain.clone(), transition.id);
-        if let Some(hop) = step.timeline.last_mut().filter(|_| notice.incident.is_some()) {
-            hop.kind.clone_from(&text.template);
-        }
+        let (template, plain) = (text.template.clone(), text.plain.clone());
+        step.hop(shop.now, Hop::RollbackTold { transition: transition.id, template, text: plain });
         let id = self.keep(notice, notice.kind.name(), RUNBOOK, &text.plain);
         let verb = WriteRunbookEntry {
             notification: id,
@@ -229,7 +228,7 @@ impl Bench<'_> {
     ) -> Result<(), PlaceholderError> {
         let (Some(incident), Some(about)) = (&notice.incident, step.incident.as_ref()) else { return Ok(()) };
         let text = self.text(notice)?;
-        let id = self.keep(notice, "page", PAGERDUTY, &text.plain);
+        let id = self.keep(notice, NotificationKind::Page, PAGERDUTY, &text.plain);
         let decision = notice.decision.as_ref();
         let verb = TriggerPage {
             notification: id,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use shared_types::{IncidentId, TargetName, Timestamp};
+use strum::{Display, EnumIter, IntoStaticStr};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -10,14 +11,34 @@ use uuid::Uuid;
 pub struct Notification {
     pub id: Uuid,
     pub target: TargetName,
-    /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
-    /// `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
-    pub kind: String,
+    pub kind: NotificationKind,
     /// `#…`, `pagerduty`, `runbook`.
     pub channel: String,
     pub text: String,
     pub incident: Option<IncidentId>,
     pub decision: Option<Uuid>,
+}
+
+/// Which text it is, by its stable name in rows and metric labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumIter, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum NotificationKind {
+    Ok,
+    Warn,
+    Hold,
+    Incident,
+    Escalation,
+    RollbackFailed,
+    RollbackWaiting,
+    Rollback,
+    Page,
+    ApprovalAsked,
+    Frozen,
+    Unfrozen,
+    RcaReminder,
+    ReviewOpened,
+    ReviewDecided,
+    Daily,
 }
 
 /// A notification and what came of it.

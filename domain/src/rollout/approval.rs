@@ -5,13 +5,14 @@
 //! Nobody approves alone what they asked for.
 
 use shared_types::Timestamp;
-use shared_types::problem::Blocker;
 use shared_types::rollout::{Approval, VoidApproval, VoidReason};
 
+use super::blocker::Blocker;
 use super::event::Expected;
 use super::moves::check_phase;
+use super::refusal::{Refusal, Rejection};
 use super::state::TargetState;
-use super::step::{Reason, Rejection, Step, Terms, blocker};
+use super::step::{Step, Terms};
 
 /// How many void approvals are remembered.
 const VOID_KEPT: usize = 16;
@@ -56,12 +57,7 @@ pub fn alone(state: &TargetState, requester: &str, terms: &Terms<'_>) -> Option<
     if roles.is_empty() || by_others || !missing(state, terms).is_empty() {
         return None;
     }
-    let detail = format!(
-        "{requester} asks for the move and is the only one who approved it: somebody else must ask for it, or \
-         somebody else must approve it as {}",
-        roles.join(" or ")
-    );
-    Some(blocker("approval_by_requester", detail))
+    Some(Blocker::ApprovalByRequester { by: requester.to_owned(), any_of: roles.to_vec() })
 }
 
 /// Takes an approval. The same again changes nothing.
@@ -81,12 +77,11 @@ pub(super) fn approve(
             step.repeated = true;
             return Ok(step);
         }
-        let detail = format!(
-            "{by} has approved as {}: {role} has to be somebody else, or {by} withdraws that one first",
-            earlier.role
-        );
-        let blockers = vec![blocker("approval_by_same_person", detail.clone())];
-        return Err(Rejection::blocked(detail, blockers));
+        let earlier = earlier.role;
+        let refusal =
+            Refusal::SamePersonApproves { by: by.clone(), earlier: earlier.clone(), role: role.clone() };
+        let blockers = vec![Blocker::ApprovalBySamePerson { by, earlier, role }];
+        return Err(Rejection::blocked(refusal, blockers));
     }
     let (phase, epoch) = (state.phase.clone(), state.epoch);
     let policy_version = terms.policy_version.to_owned();
@@ -99,21 +94,18 @@ fn check(step: &Step, given: &Given, expected: &Expected, terms: &Terms<'_>) -> 
     if let Some(phase) = &expected.phase {
         check_phase(step, phase)?;
     }
-    if let Some(epoch) = expected.epoch.filter(|it| *it != state.epoch) {
-        let detail =
-            format!("it was asked for in epoch {epoch}; {} is in epoch {}", state.target, state.epoch);
-        return Err(Rejection::new(Reason::Outdated, detail));
+    if let Some(asked) = expected.epoch.filter(|it| *it != state.epoch) {
+        return Err(Refusal::OtherEpoch { target: state.target.clone(), asked, epoch: state.epoch }.into());
     }
     if expected.policy_version.as_ref().is_some_and(|it| it != terms.policy_version) {
-        let detail = format!("it was asked for under another policy than {}", terms.policy_version);
-        return Err(Rejection::new(Reason::Outdated, detail));
+        return Err(Refusal::OtherPolicy { version: terms.policy_version.to_owned() }.into());
     }
     let roles = asked(state, terms);
     if !roles.contains(&given.role) {
-        let wanted = if roles.is_empty() { "nobody".to_owned() } else { roles.join(", ") };
-        let detail =
-            format!("phase {} asks for the approval of {wanted}, not of {}", state.phase, given.role);
-        return Err(Rejection::blocked(detail.clone(), vec![blocker("approval_not_asked", detail)]));
+        let (phase, wanted, role) = (state.phase.clone(), roles.to_vec(), given.role.clone());
+        let refusal =
+            Refusal::ApprovalNotAsked { phase: phase.clone(), wanted: wanted.clone(), role: role.clone() };
+        return Err(Rejection::blocked(refusal, vec![Blocker::ApprovalNotAsked { phase, wanted, role }]));
     }
     Ok(())
 }
@@ -122,8 +114,7 @@ fn check(step: &Step, given: &Given, expected: &Expected, terms: &Terms<'_>) -> 
 pub(super) fn withdraw(mut step: Step, by: &str, role: &str, now: Timestamp) -> Result<Step, Rejection> {
     let target = &mut step.target;
     let Some(at) = target.approvals.iter().position(|it| it.by == by && it.role == role) else {
-        let detail = format!("there is no approval by {by} as {role} to take back");
-        return Err(Rejection::new(Reason::NoApproval, detail));
+        return Err(Refusal::NoApproval { by: by.to_owned(), role: role.to_owned() }.into());
     };
     let approval = target.approvals.remove(at);
     void(target, approval, now, VoidReason::Withdrawn);

@@ -4,6 +4,7 @@
 use crate::audit::digest;
 use crate::stored::plain;
 use serde_json::{Map, Value, json};
+use shared_types::story::Deed;
 
 use super::event::{Event, StopOutcome};
 use super::outcome::with_facts;
@@ -16,7 +17,7 @@ const LONGEST: usize = 2000;
 /// An event's own part of its audit row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
-    pub action: &'static str,
+    pub action: Deed,
     /// A decision, a transition; none: the incident it is about, if any.
     pub subject: Option<String>,
     pub detail: Value,
@@ -44,10 +45,10 @@ pub fn told(event: &Event) -> Told {
                 // The decision cannot be altered afterwards without its digest telling.
                 "digest": digest(&plain(it)),
             });
-            of("decision.received", &it.decision_id, detail)
+            of(Deed::DecisionReceived, &it.decision_id, detail)
         }
-        Event::Start { by } => act("rollout.start", json!({ "by": by })),
-        Event::Promote { by, from } => act("rollout.promote", json!({ "by": by, "from": from })),
+        Event::Start { by } => act(Deed::RolloutStart, json!({ "by": by })),
+        Event::Promote { by, from } => act(Deed::RolloutPromote, json!({ "by": by, "from": from })),
         Event::Approve { by, role, comment, expected } => {
             let expected = json!({
                 "phase": expected.phase,
@@ -55,47 +56,51 @@ pub fn told(event: &Event) -> Told {
                 "policy_version": expected.policy_version,
             });
             act(
-                "rollout.approve",
+                Deed::RolloutApprove,
                 json!({ "by": by, "role": role, "comment": comment, "expected": expected }),
             )
         }
-        Event::Freeze { by, reason } => act("rollout.freeze", json!({ "by": by, "reason": reason })),
-        Event::Unfreeze { by, reason } => act("rollout.unfreeze", json!({ "by": by, "reason": reason })),
-        Event::Withdraw { by, role } => act("rollout.withdraw", json!({ "by": by, "role": role })),
+        Event::Freeze { by, reason } => act(Deed::RolloutFreeze, json!({ "by": by, "reason": reason })),
+        Event::Unfreeze { by, reason } => act(Deed::RolloutUnfreeze, json!({ "by": by, "reason": reason })),
+        Event::Withdraw { by, role } => act(Deed::RolloutWithdraw, json!({ "by": by, "role": role })),
         Event::Rollback { by, from, reason } => {
-            act("rollout.rollback", json!({ "by": by, "from": from, "reason": reason }))
+            act(Deed::RolloutRollback, json!({ "by": by, "from": from, "reason": reason }))
         }
         Event::TransitionStarted { transition, attempt, stop } => {
             let detail = json!({ "attempt": attempt, "collection_stop": stop_name(stop) });
-            of("command.started", transition, detail)
+            of(Deed::CommandStarted, transition, detail)
         }
         Event::TransitionAttemptFailed { transition, reason, next } => {
             let detail = json!({ "reason": short(reason), "next_attempt_at": next });
-            of("command.attempt_failed", transition, detail)
+            of(Deed::CommandAttemptFailed, transition, detail)
         }
         Event::TransitionSucceeded { transition, report } => {
             let detail = json!({ "duration_ms": report.duration_ms, "verified": report.verified });
-            of("command.succeeded", transition, with_facts(detail, &report.facts))
+            of(Deed::CommandSucceeded, transition, with_facts(detail, &report.facts))
         }
         Event::TransitionFailed { transition, reason } => {
-            of("command.failed", transition, json!({ "reason": short(reason) }))
+            of(Deed::CommandFailed, transition, json!({ "reason": short(reason) }))
         }
-        Event::TransitionSkipped { transition } => of("command.skipped", transition, json!({})),
-        Event::TransitionRetried { transition, by } => of("command.retried", transition, json!({ "by": by })),
-        Event::Acknowledged { by, at } => act("incident.acknowledged", json!({ "by": by, "at": at })),
-        Event::PageResolved { by, at } => act("page.resolved_by_person", json!({ "by": by, "at": at })),
-        Event::RcaPrepared => act("rca.prepared", json!({})),
+        Event::TransitionSkipped { transition } => of(Deed::CommandSkipped, transition, json!({})),
+        Event::TransitionRetried { transition, by } => {
+            of(Deed::CommandRetried, transition, json!({ "by": by }))
+        }
+        Event::Acknowledged { by, at } => act(Deed::IncidentAcknowledged, json!({ "by": by, "at": at })),
+        Event::PageResolved { by, at } => act(Deed::PageResolvedByPerson, json!({ "by": by, "at": at })),
+        Event::RcaPrepared => act(Deed::RcaPrepared, json!({})),
         Event::RcaSubmitted { by, finding } => {
             // What was found cannot be altered afterwards without its digest telling.
             let digest = digest(&plain(finding));
-            act("rca.submitted", json!({ "by": by, "link": finding.link, "digest": digest }))
+            act(Deed::RcaSubmitted, json!({ "by": by, "link": finding.link, "digest": digest }))
         }
-        Event::RcaConfirmed { by, comment } => act("rca.confirmed", json!({ "by": by, "comment": comment })),
+        Event::RcaConfirmed { by, comment } => {
+            act(Deed::RcaConfirmed, json!({ "by": by, "comment": comment }))
+        }
         Event::ReviewDecided { by, approve, comment } => {
-            act("review.decided", json!({ "by": by, "approve": approve, "comment": comment }))
+            act(Deed::ReviewDecided, json!({ "by": by, "approve": approve, "comment": comment }))
         }
-        Event::PolicyChanged => act("policy.window_changed", json!({})),
-        Event::EvidenceChecked { facts } => act("evidence.checked", json!({ "facts": facts })),
+        Event::PolicyChanged => act(Deed::PolicyWindowChanged, json!({})),
+        Event::EvidenceChecked { facts } => act(Deed::EvidenceChecked, json!({ "facts": facts })),
         Event::EvidenceSigned(it) => {
             let detail = json!({
                 "by": it.by,
@@ -104,10 +109,12 @@ pub fn told(event: &Event) -> Told {
                 "link": it.link,
                 "task": it.task,
             });
-            act("evidence.signed", detail)
+            act(Deed::EvidenceSigned, detail)
         }
-        Event::EvidenceTaskDone { by, item } => act("evidence.task_done", json!({ "by": by, "item": item })),
-        Event::Tick => act("timer.due", json!({})),
+        Event::EvidenceTaskDone { by, item } => {
+            act(Deed::EvidenceTaskDone, json!({ "by": by, "item": item }))
+        }
+        Event::Tick => act(Deed::TimerDue, json!({})),
     }
 }
 
@@ -148,6 +155,6 @@ pub fn followed(before: &Aggregate, step: &Step, kept: bool) -> Option<Value> {
     differs("approvals", json!(old.approvals), json!(new.approvals));
     let state = |it: Option<&super::incident::Incident>| json!(it.map(super::incident::Incident::state));
     differs("incident_state", state(before.incident.as_ref()), state(step.incident.as_ref()));
-    let hops: Vec<&str> = step.timeline.iter().map(|hop| hop.kind.as_str()).collect();
+    let hops: Vec<&str> = step.timeline.iter().map(|it| it.hop.kind()).collect();
     Some(json!({ "changed": changed, "hops": hops, "stale": step.stale }))
 }

@@ -1,11 +1,13 @@
 //! What follows from a decision (DE-1 to DE-4, SLO-4, PH-8).
 
 use crate::template::values::worst_metric;
-use serde_json::json;
 use shared_types::decision::{Cause, ViolationAction};
+use shared_types::story::hop::Heard;
+use shared_types::story::{Hop, Recovery, WatchFailure};
 use shared_types::{Decision, Verdict};
 
 use super::approval;
+use super::blocker::Blocker;
 use super::effect::{Asked, Effect, Notice, NoticeKind};
 use super::hold;
 use super::incident::{self, Incident, Mitigation, Stand};
@@ -24,7 +26,7 @@ pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) 
     if other_stay || !target.phase.is_gated() {
         step.stale = true;
         if decision.verdict == Verdict::Violation {
-            decision_hop(&mut step, decision, context, "decision_stale");
+            decision_hops(&mut step, decision, context, Hop::DecisionStale);
         }
         return step;
     }
@@ -51,7 +53,7 @@ fn ask_approvals(step: &mut Step, context: &Context<'_>) {
     let state = &step.target;
     let asked = (state.epoch, terms.policy_version.to_owned());
     let blockers = promotion::blockers(state, &terms);
-    let all_but_approvals = blockers.iter().all(|it| it.code == "approval_missing");
+    let all_but_approvals = blockers.iter().all(|it| matches!(it, Blocker::ApprovalMissing { .. }));
     let Some(next) = context.policy.above(&state.phase) else { return };
     if blockers.is_empty() || !all_but_approvals || state.asked.as_ref() == Some(&asked) {
         return;
@@ -126,10 +128,10 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
         }
         // So far it only paged; now something is violated that asks for a rollback.
         (Some(Stand::Open(Mitigation::Paged(_))), true) => {
-            decision_hop(step, decision, context, "violation_joined");
+            decision_hops(step, decision, context, Hop::ViolationJoined);
             roll_back_again(step, blame(decision), context);
         }
-        (Some(Stand::Open(_)), _) => decision_hop(step, decision, context, "violation_joined"),
+        (Some(Stand::Open(_)), _) => decision_hops(step, decision, context, Hop::ViolationJoined),
     }
 }
 
@@ -140,27 +142,26 @@ fn phrase(decision: &Decision) -> String {
 
 /// DE-5: each hop up to here, with its own time.
 fn opening_hops(step: &mut Step, decision: &Decision, context: &Context<'_>) {
-    step.hop(decision.window.end, "batch_window_ended", format!("window {}", decision.window));
-    decision_hop(step, decision, context, "decision_received");
-    let id = step.target.incident.as_ref().map(ToString::to_string).unwrap_or_default();
-    step.hop(context.now, "incident_opened", id);
+    step.hop(decision.window.end, Hop::BatchWindowEnded { window: decision.window });
+    decision_hops(step, decision, context, Hop::DecisionReceived);
+    if let Some(incident) = step.target.incident.clone() {
+        step.hop(context.now, Hop::IncidentOpened { incident });
+    }
 }
 
-fn decision_hop(step: &mut Step, decision: &Decision, context: &Context<'_>, kind: &str) {
-    let links = json!({ "decision": decision.decision_id, "window": decision.window });
-    let what = format!(
-        "phase {} epoch {}: {}",
-        decision.phase,
-        decision.epoch,
-        if decision.violated.is_empty() {
-            decision.cause.as_str().to_owned()
-        } else {
-            decision.violated.join(", ")
-        }
-    );
-    let decided = format!("{} ({})", decision.verdict.as_str(), decision.cause.as_str());
-    step.hop_with(decision.decided_at, "decided", decided, links.clone());
-    step.hop_with(context.now, kind, what, links);
+/// When it was made, and when it was heard here.
+fn decision_hops(step: &mut Step, decision: &Decision, context: &Context<'_>, hop: fn(Heard) -> Hop) {
+    let Decision { decision_id, window, verdict, cause, .. } = *decision;
+    step.hop(decision.decided_at, Hop::Decided { decision: decision_id, window, verdict, cause });
+    let heard = Heard {
+        decision: decision_id,
+        window,
+        phase: decision.phase.clone(),
+        epoch: decision.epoch,
+        violated: decision.violated.clone(),
+        cause,
+    };
+    step.hop(context.now, hop(heard));
 }
 
 /// ES-1 and DE-3: the texts of a new incident, its page, and the question asked before it escalates.
@@ -204,20 +205,22 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
         Mitigation::RollingBack => {}
         Mitigation::Paged(coverage) => {
             if coverage.observe(decision) {
-                incident::recover(step, "compliant for as long as a recovery watch lasts", context);
+                incident::recover(step, Recovery::Covered, context);
             }
         }
         Mitigation::Watching(watch) if watch.epoch == decision.epoch => {
             let end = watch.observe(decision);
-            let count = format!("{} compliant, {} violating so far", watch.compliant, watch.violations);
-            let links = json!({ "decision": decision.decision_id, "window": decision.window });
-            let detail = format!("{} in {}; {count}", decision.verdict.as_str(), decision.window);
-            step.hop_with(context.now, "watch_batch", detail, links);
+            let batch = Hop::WatchBatch {
+                decision: decision.decision_id,
+                window: decision.window,
+                verdict: decision.verdict,
+                compliant: watch.compliant,
+                violations: watch.violations,
+            };
+            step.hop(context.now, batch);
             match end {
                 None => {}
-                Some(WatchEnd::Recovered) => {
-                    incident::recover(step, "every judged batch of the watch was compliant", context);
-                }
+                Some(WatchEnd::Recovered) => incident::recover(step, Recovery::Watched, context),
                 Some(WatchEnd::Unrecovered) => watch_failed(step, context),
             }
         }
@@ -235,9 +238,8 @@ pub(super) fn watch_failed(step: &mut Step, context: &Context<'_>) {
     if !rollback {
         incident.stand = Stand::Open(Mitigation::Paged(Coverage::begin(context.policy)));
     }
-    let why =
-        if silent { "no batch confirmed the recovery in time" } else { "a batch of the watch violated" };
-    step.hop(context.now, "watch_failed", why);
+    let how = if silent { WatchFailure::Silent } else { WatchFailure::Violated };
+    step.hop(context.now, Hop::WatchFailed { how });
     if rollback {
         roll_back_again(step, subject, context);
     }

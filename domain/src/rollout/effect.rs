@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::state::Transition;
 use crate::effects::Severity;
+use crate::effects::notification::NotificationKind;
 
 /// An effect of a step. The intake turns each into one outbox row and, where people read it, one notification.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,24 +92,24 @@ pub struct Asked {
 }
 
 impl NoticeKind {
-    /// Stable name for rows and metric labels.
+    /// Under which kind it is kept.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> NotificationKind {
         match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Hold => "hold",
-            Self::Incident => "incident",
-            Self::Escalation => "escalation",
-            Self::RollbackFailed { .. } => "rollback_failed",
-            Self::RollbackWaiting => "rollback_waiting",
-            Self::ApprovalAsked(_) => "approval_asked",
-            Self::Frozen { .. } => "frozen",
-            Self::Unfrozen { .. } => "unfrozen",
-            Self::RcaReminder { .. } => "rca_reminder",
-            Self::ReviewOpened { .. } => "review_opened",
-            Self::ReviewDecided { .. } => "review_decided",
-            Self::Rollback(_) => "rollback",
+            Self::Ok => NotificationKind::Ok,
+            Self::Warn => NotificationKind::Warn,
+            Self::Hold => NotificationKind::Hold,
+            Self::Incident => NotificationKind::Incident,
+            Self::Escalation => NotificationKind::Escalation,
+            Self::RollbackFailed { .. } => NotificationKind::RollbackFailed,
+            Self::RollbackWaiting => NotificationKind::RollbackWaiting,
+            Self::ApprovalAsked(_) => NotificationKind::ApprovalAsked,
+            Self::Frozen { .. } => NotificationKind::Frozen,
+            Self::Unfrozen { .. } => NotificationKind::Unfrozen,
+            Self::RcaReminder { .. } => NotificationKind::RcaReminder,
+            Self::ReviewOpened { .. } => NotificationKind::ReviewOpened,
+            Self::ReviewDecided { .. } => NotificationKind::ReviewDecided,
+            Self::Rollback(_) => NotificationKind::Rollback,
         }
     }
 }

@@ -6,6 +6,7 @@
 use crate::policy::{TargetPolicy, units};
 use shared_types::Timestamp;
 use shared_types::rollout::{AutomaticRollbacks, Freeze, HoldReason, TransitionState};
+use shared_types::story::{self, Hop};
 
 use super::command::{self, Request};
 use super::effect::{Effect, Notice, NoticeKind};
@@ -15,32 +16,36 @@ use super::outcome::promotion_failed;
 use super::state::{Stage, TargetState, Transition, Waiting};
 use super::step::{Context, Step, Terms};
 use super::watch::millis;
+use crate::story::words;
 
-/// What a rollback waits for, and how long at most.
-struct Hold {
-    why: HoldReason,
-    until: Option<Timestamp>,
-    detail: String,
+/// What a rollback waits for.
+type Hold = story::Hold;
+
+fn why(hold: &Hold) -> HoldReason {
+    match hold {
+        Hold::Frozen { .. } => HoldReason::Frozen,
+        Hold::Budget { .. } => HoldReason::Budget,
+    }
+}
+
+/// When it starts by itself at the latest, if by itself.
+fn until(hold: &Hold) -> Option<Timestamp> {
+    match hold {
+        Hold::Frozen { .. } => None,
+        Hold::Budget { until, .. } => Some(*until),
+    }
 }
 
 /// What keeps the next rollback from starting by itself now.
 fn hold(target: &TargetState, policy: &TargetPolicy, now: Timestamp) -> Option<Hold> {
     if let Some(freeze) = &target.frozen {
-        let lift = format!("it starts at `phasegate unfreeze --target {}`", target.target);
-        let detail = format!("frozen by {}, {}; {lift}", freeze.by, freeze.reason);
-        return Some(Hold { why: HoldReason::Frozen, until: None, detail });
+        return Some(frozen(freeze, target));
     }
     let budget = policy.transitions.budget;
     let most = usize::try_from(budget.automatic_rollbacks).unwrap_or(usize::MAX);
     let recent = recent(target, policy, now);
     let oldest = recent.len().checked_sub(most).and_then(|at| recent.get(at))?;
-    let until = oldest.plus(budget.per);
-    let per = units::format_duration(budget.per);
-    let detail = format!(
-        "the budget of {most} automatic rollbacks per {per} is spent, so a person decides; it starts by itself at \
-         {until}"
-    );
-    Some(Hold { why: HoldReason::Budget, until: Some(until), detail })
+    Some(budget_spent(policy, oldest.plus(budget.per)))
 }
 
 /// When rollbacks have started by themselves, as far back as the budget looks.
@@ -67,6 +72,24 @@ pub(super) fn waiting(target: &TargetState) -> Option<&Waiting> {
         Stage::Waiting(it) => Some(it),
         _ => None,
     }
+}
+
+/// What that rollback waits for, with the facts of now.
+pub(super) fn of(waiting: &Waiting, target: &TargetState, policy: &TargetPolicy) -> Hold {
+    let freeze = target.frozen.as_ref().filter(|_| waiting.why == HoldReason::Frozen);
+    match (freeze, waiting.until) {
+        (Some(freeze), _) => frozen(freeze, target),
+        (None, until) => budget_spent(policy, until.unwrap_or(waiting.since)),
+    }
+}
+
+fn frozen(freeze: &Freeze, target: &TargetState) -> Hold {
+    Hold::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone(), target: target.target.clone() }
+}
+
+fn budget_spent(policy: &TargetPolicy, until: Timestamp) -> Hold {
+    let budget = policy.transitions.budget;
+    Hold::Budget { most: budget.automatic_rollbacks, per: units::format_duration(budget.per), until }
 }
 
 /// Starts a rollback, or has it wait. What a person asked for by hand never waits.
@@ -96,9 +119,14 @@ fn wait(step: &mut Step, mut rollback: Transition, hold: Hold, context: &Context
     if let Some(incident) = step.incident.as_mut() {
         incident.rollback = Some(rollback.clone());
     }
-    step.transition_hop(context.now, "rollback_waiting", hold.detail.clone(), rollback.id);
-    let Hold { why, until, detail } = hold;
-    step.target.stage = Stage::Waiting(Waiting { rollback, why, since: context.now, until, detail });
+    step.hop(context.now, Hop::RollbackWaiting { transition: rollback.id, hold: hold.clone() });
+    step.target.stage = Stage::Waiting(Waiting {
+        rollback,
+        why: why(&hold),
+        since: context.now,
+        until: until(&hold),
+        detail: words::hold(&hold),
+    });
     resume_collecting(step);
 }
 
@@ -108,11 +136,12 @@ fn look_again(step: &mut Step, context: &Context<'_>) {
     let Some(hold) = hold(&step.target, context.policy, context.now) else {
         return start(step, &before.rollback, context);
     };
-    let other = hold.why != before.why;
+    let other = why(&hold) != before.why;
     if other {
-        step.transition_hop(context.now, "rollback_waiting", hold.detail.clone(), before.rollback.id);
+        let transition = before.rollback.id;
+        step.hop(context.now, Hop::RollbackWaiting { transition, hold: hold.clone() });
     }
-    let Hold { why, until, detail } = hold;
+    let (why, until, detail) = (why(&hold), until(&hold), words::hold(&hold));
     step.target.stage = Stage::Waiting(Waiting { why, until, detail, ..before });
     if other {
         ask_person(step, context);
@@ -133,7 +162,7 @@ fn start(step: &mut Step, before: &Transition, context: &Context<'_>) {
     if let Some(incident) = step.incident.as_mut() {
         incident.rollback = Some(rollback.clone());
     }
-    step.transition_hop(context.now, "rollback_released", "nothing holds it any more", rollback.id);
+    step.hop(context.now, Hop::RollbackReleased { transition: rollback.id });
     spend(&mut step.target, context);
     run(step, rollback);
 }
@@ -160,7 +189,7 @@ pub(super) fn freeze(mut step: Step, by: String, reason: String, context: &Conte
         return step;
     }
     step.target.frozen = Some(Freeze { by: by.clone(), at: context.now, reason: reason.clone() });
-    step.hop(context.now, "frozen", format!("{by}: {reason}"));
+    step.hop(context.now, Hop::Frozen { by: by.clone(), reason: reason.clone() });
     match step.target.stage.clone() {
         Stage::Promoting(_) => cancel_waiting_promotion(&mut step, context),
         Stage::RollingBack(it) if it.state == TransitionState::Requested => suspend(&mut step, it, context),
@@ -177,8 +206,7 @@ pub(super) fn unfreeze(mut step: Step, by: String, reason: Option<String>, conte
         step.repeated = true;
         return step;
     }
-    let why = reason.as_ref().map_or_else(String::new, |it| format!(": {it}"));
-    step.hop(context.now, "unfrozen", format!("{by}{why}"));
+    step.hop(context.now, Hop::Unfrozen { by: by.clone(), reason: reason.clone() });
     look_again(&mut step, context);
     tell(&mut step, NoticeKind::Unfrozen { by, reason });
     step

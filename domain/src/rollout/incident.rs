@@ -4,6 +4,7 @@ use crate::stored::Document;
 use crate::template::values::worst_metric;
 use serde::{Deserialize, Serialize};
 use shared_types::incident::IncidentState;
+use shared_types::story::{Acknowledgement as Acknowledging, EscalationReason, Hop, Recovery};
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Window};
 
 use super::effect::{Effect, Notice, NoticeKind};
@@ -11,9 +12,10 @@ use super::event::Event;
 use super::evidence::{self, Evidence};
 use super::hold;
 use super::rca::{self, Rca};
+use super::refusal::{Refusal, Rejection};
 use super::review::{self, Review};
 use super::state::{Banner, Transition};
-use super::step::{Context, Reason, Rejection, Step};
+use super::step::{Context, Step};
 use super::watch::{Coverage, Watch};
 use crate::effects::Severity;
 
@@ -167,7 +169,7 @@ impl Incident {
 /// A [`Rejection`] when the incident is in a state in which this cannot happen.
 pub fn apply(mut step: Step, event: &Event, context: &Context<'_>) -> Result<Step, Rejection> {
     let Some(incident) = step.incident.take() else {
-        return Err(Rejection::new(Reason::NoIncident, "there is no such incident"));
+        return Err(Refusal::NoIncident.into());
     };
     match (&incident.stand, event) {
         (Stand::Open(_) | Stand::Recovered, Event::Acknowledged { by, at }) => {
@@ -197,14 +199,10 @@ pub fn apply(mut step: Step, event: &Event, context: &Context<'_>) -> Result<Ste
             step.incident = Some(incident);
             Ok(step)
         }
-        (Stand::Closed, other) => Err(Rejection::new(
-            Reason::IncidentState,
-            format!("{} is closed; `{}` comes too late", incident.id, other.name()),
-        )),
-        (_, other) => Err(Rejection::new(
-            Reason::IncidentState,
-            format!("`{}` is not something that happens to an incident", other.name()),
-        )),
+        (Stand::Closed, other) => {
+            Err(Refusal::IncidentClosed { incident: incident.id, event: other.name() }.into())
+        }
+        (_, other) => Err(Refusal::NotOfAnIncident { event: other.name() }.into()),
     }
 }
 
@@ -222,13 +220,13 @@ fn acknowledge(
     if known.is_none_or(|known| at < known) {
         incident.acknowledged = Some(Acknowledgement { at, by: by.to_owned() });
         incident.escalate_at = None;
-        let note = match known {
-            Some(_) => format!(" already at {at}; that was learned later"),
-            None if incident.escalated_at.is_some() => ", after the escalation".to_owned(),
-            None => String::new(),
+        let how = match known {
+            Some(_) => Acknowledging::LearnedLate,
+            None if incident.escalated_at.is_some() => Acknowledging::AfterEscalation,
+            None => Acknowledging::First,
         };
         step.incident = Some(incident);
-        step.hop(context.now, "acknowledged", format!("{by} acknowledged it{note}"));
+        step.hop(context.now, Hop::Acknowledged { how, by: by.to_owned(), acknowledged_at: at });
     } else {
         step.repeated = true;
         step.incident = Some(incident);
@@ -245,7 +243,7 @@ fn happened(at: Timestamp, incident: &Incident, context: &Context<'_>) -> Timest
 fn page_resolved(mut step: Step, incident: Incident, by: &str, at: Timestamp, context: &Context<'_>) -> Step {
     let at = happened(at, &incident, context);
     step.incident = Some(incident);
-    step.hop(at, "page_resolved_by_person", format!("{by} resolved the page; the incident goes on"));
+    step.hop(at, Hop::PageResolvedByPerson { by: by.to_owned() });
     step
 }
 
@@ -280,22 +278,19 @@ pub(super) fn escalate(mut step: Step, kind: NoticeKind, context: &Context<'_>) 
             priority: priority.clone(),
         });
         step.then(Effect::SetPagePriority { incident: id, priority });
-        step.hop(
-            context.now,
-            "escalated",
-            format!("priority is {} now: {}", paging.escalate_to, why(&notice.kind)),
-        );
+        let priority = paging.escalate_to.clone();
+        step.hop(context.now, Hop::Escalated { how: why(&notice.kind), priority });
     }
     note_sent(&mut step, context);
     step.then(Effect::Notify(notice));
     step
 }
 
-fn why(kind: &NoticeKind) -> &'static str {
+fn why(kind: &NoticeKind) -> EscalationReason {
     match kind {
-        NoticeKind::RollbackFailed { .. } => "the rollback failed",
-        NoticeKind::RollbackWaiting => "a person has to decide on the rollback",
-        _ => "nobody acknowledged in time",
+        NoticeKind::RollbackFailed { .. } => EscalationReason::RollbackFailed,
+        NoticeKind::RollbackWaiting => EscalationReason::RollbackWaiting,
+        _ => EscalationReason::Unacknowledged,
     }
 }
 
@@ -308,13 +303,13 @@ pub(super) fn note_sent(step: &mut Step, context: &Context<'_>) {
 }
 
 /// The recovery is confirmed: the target has no open incident any more, the banner goes off a cycle later.
-pub(super) fn recover(step: &mut Step, how: &str, context: &Context<'_>) {
+pub(super) fn recover(step: &mut Step, how: Recovery, context: &Context<'_>) {
     let Some(incident) = step.incident.as_mut() else { return };
     incident.stand = Stand::Recovered;
     incident.recovered_at = Some(context.now);
     step.target.incident = None;
     step.target.banner = Banner::OffAt(context.now.plus(context.policy.collection.window));
-    step.hop(context.now, "recovered", how.to_owned());
+    step.hop(context.now, Hop::Recovered { how });
     close_if_done(step, context);
 }
 
@@ -328,6 +323,6 @@ pub(super) fn close_if_done(step: &mut Step, context: &Context<'_>) {
     incident.closed_at = Some(context.now);
     incident.escalate_at = None;
     let id = incident.id.clone();
-    step.hop(context.now, "closed", "recovered, and the RCA is confirmed");
+    step.hop(context.now, Hop::Closed);
     step.then(Effect::ResolvePage { incident: id });
 }

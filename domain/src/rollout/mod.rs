@@ -7,6 +7,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod blocker;
 mod cadence;
 pub mod command;
 mod decided;
@@ -19,6 +20,7 @@ mod moves;
 mod outcome;
 pub mod promotion;
 pub mod rca;
+pub mod refusal;
 pub mod review;
 pub mod state;
 pub mod step;
@@ -28,10 +30,12 @@ pub mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use blocker::Blocker;
 pub use effect::{Effect, Notice, NoticeKind};
 pub use event::Event;
 pub use incident::{Incident, Mitigation, Stand};
 pub use moves::ITSELF;
+pub use refusal::{Reason, Refusal, Rejection};
 pub use state::{Aggregate, Latest, Stage, TargetState, Transition, Waiting};
-pub use step::{Context, Reason, Rejection, Step, Terms};
+pub use step::{Context, Step, Terms};
 pub use table::apply;

@@ -1,17 +1,20 @@
 //! How moves begin: by a person upwards, by a person or a violation downwards.
 
 use shared_types::rollout::TransitionState;
+use shared_types::story::Hop;
 use shared_types::{Directive, PhaseId};
 
 use super::approval;
+use super::blocker::Blocker;
 use super::command::{self, Request};
 use super::effect::Effect;
 use super::evidence;
 use super::hold;
 use super::incident::{Mitigation, Stand};
 use super::promotion;
+use super::refusal::{Refusal, Rejection};
 use super::state::{Stage, Transition};
-use super::step::{Context, Reason, Rejection, Step, blocker};
+use super::step::{Context, Step};
 use crate::effects::TransitionKind;
 
 /// Who initiates what nobody asked for by hand.
@@ -19,15 +22,16 @@ pub const ITSELF: &str = "phasegate";
 
 /// PH-6: up from `off`, by the same command as every move up.
 pub(super) fn start(step: Step, by: &str, context: &Context<'_>) -> Result<Step, Rejection> {
-    let mut blockers = promotion::movement_blockers(&step.target);
+    let mut blockers = promotion::movement_blockers(&step.target, context.policy);
     blockers.extend(promotion::frozen(&step.target));
     blockers.extend(evidence::blockers(&step.target));
     if !step.target.phase.is_off() {
-        let detail = format!("the rollout has started: it is in phase {}", step.target.phase);
-        return Err(Rejection::blocked(detail, vec![blocker("started", step.target.phase.to_string())]));
+        let phase = step.target.phase.clone();
+        let refusal = Refusal::Started { phase: phase.clone() };
+        return Err(Rejection::blocked(refusal, vec![Blocker::Started { phase }]));
     }
     if !blockers.is_empty() {
-        return Err(Rejection::blocked("the rollout cannot start now", blockers));
+        return Err(Rejection::blocked(Refusal::CannotStart, blockers));
     }
     move_up(step, by, context)
 }
@@ -43,14 +47,12 @@ pub(super) fn promote(
         check_phase(&step, from)?;
     }
     if step.target.phase.is_off() {
-        let detail = "the rollout has not been started";
-        return Err(Rejection::blocked(detail, vec![blocker("not_started", "start it first")]));
+        return Err(Rejection::blocked(Refusal::NotStarted, vec![Blocker::NotStarted]));
     }
     let mut blockers = promotion::blockers(&step.target, &context.terms());
     blockers.extend(approval::alone(&step.target, by, &context.terms()));
     if !blockers.is_empty() {
-        let detail = format!("phase {} cannot move up yet", step.target.phase);
-        return Err(Rejection::blocked(detail, blockers));
+        return Err(Rejection::blocked(Refusal::CannotMoveUp { phase: step.target.phase }, blockers));
     }
     move_up(step, by, context)
 }
@@ -65,8 +67,7 @@ pub(super) fn rollback_by_hand(
 ) -> Result<Step, Rejection> {
     check_phase(&step, from)?;
     if context.policy.below(from).is_none() {
-        let detail = format!("there is no phase below {from}");
-        return Err(Rejection::new(Reason::NoSuchMove, detail));
+        return Err(Refusal::NothingBelow { phase: from.clone() }.into());
     }
     if step.target.incident.is_none() {
         step.incident = None;
@@ -80,18 +81,14 @@ pub(super) fn check_phase(step: &Step, named: &PhaseId) -> Result<(), Rejection>
     if named == current {
         return Ok(());
     }
-    let detail = format!("{} is in phase {current}, not {named}", step.target.target);
-    Err(Rejection {
-        reason: Reason::WrongPhase,
-        blockers: vec![blocker("wrong_phase", format!("current phase is {current}"))],
-        detail,
-    })
+    let (target, phase) = (step.target.target.clone(), current.clone());
+    let blockers = vec![Blocker::WrongPhase { phase: phase.clone() }];
+    Err(Rejection::blocked(Refusal::WrongPhase { target, phase, named: named.clone() }, blockers))
 }
 
 fn move_up(mut step: Step, by: &str, context: &Context<'_>) -> Result<Step, Rejection> {
     let Some(to) = context.policy.above(&step.target.phase) else {
-        let detail = format!("there is no phase above {}", step.target.phase);
-        return Err(Rejection::new(Reason::NoSuchMove, detail));
+        return Err(Refusal::NothingAbove { phase: step.target.phase }.into());
     };
     let reason = if step.target.phase.is_off() { "start" } else { "promotion" };
     let request = Request { kind: TransitionKind::Promote, to, initiator: by, reason, incident: None };
@@ -119,17 +116,19 @@ pub(super) fn begin_rollback(step: &mut Step, initiator: &str, reason: &str, con
         incident.rollbacks += u32::from(!counted);
         incident.stand = Stand::Open(Mitigation::RollingBack);
     }
-    let detail = format!("{initiator}: {} to {}, {reason}", rollback.from, rollback.to);
-    step.transition_hop(context.now, "rollback_requested", detail, rollback.id);
+    let requested = Hop::RollbackRequested {
+        transition: rollback.id,
+        by: initiator.to_owned(),
+        from: rollback.from.clone(),
+        to: rollback.to.clone(),
+        reason: reason.to_owned(),
+    };
+    step.hop(context.now, requested);
     match std::mem::replace(&mut step.target.stage, Stage::Idle) {
         Stage::Promoting(promotion) if promotion.state == TransitionState::Running => {
             stop_collecting(step);
-            step.transition_hop(
-                context.now,
-                "waiting_for_promotion",
-                format!("the move up to {} has started its command; the rollback follows it", promotion.to),
-                promotion.id,
-            );
+            let hop = Hop::WaitingForPromotion { transition: promotion.id, to: promotion.to.clone() };
+            step.hop(context.now, hop);
             step.target.stage = Stage::Superseded { promotion, rollback };
             return;
         }

@@ -1,8 +1,9 @@
 //! What follows from a command that starts, fails or ends well.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use shared_types::decision::{Cause, ViolationAction};
 use shared_types::rollout::TransitionState;
+use shared_types::story::{Hop, Recovery};
 use shared_types::{Decision, Directive, PhaseId, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
@@ -28,22 +29,18 @@ pub(super) fn started(
     match stop {
         StopOutcome::NotNeeded => {}
         StopOutcome::Delivered => {
-            step.transition_hop(context.now, "collection_stopped", "the collector holds its windows", it.id);
+            step.hop(context.now, Hop::CollectionStopped { transition: it.id });
         }
         StopOutcome::NotDelivered(why) => {
-            let detail = format!("the collector was not reached before the command: {why}");
-            step.transition_hop(context.now, "collection_stop_pending", detail, it.id);
+            let hop = Hop::CollectionStopPending { transition: it.id, reason: why.clone() };
+            step.hop(context.now, hop);
         }
     }
     it.state = TransitionState::Running;
     it.attempts = attempt;
     it.started_at = Some(context.now);
-    step.hop_with(
-        context.now,
-        "command_started",
-        format!("attempt {attempt}: {}", it.request.words),
-        json!({ "transition": it.id, "attempt": attempt, "command": it.request.words }),
-    );
+    let hop = Hop::CommandStarted { transition: it.id, attempt, command: it.request.words.clone() };
+    step.hop(context.now, hop);
     step.target.stage = stage(it);
     step
 }
@@ -58,8 +55,8 @@ pub(super) fn attempt_failed(
 ) -> Step {
     it.state = TransitionState::Requested;
     it.output = Some(reason.to_owned());
-    let detail = format!("attempt {} failed, the next is due at {next}: {reason}", it.attempts);
-    step.transition_hop(context.now, "command_failed", detail, it.id);
+    let hop = Hop::CommandFailed { transition: it.id, attempt: it.attempts, next, reason: reason.to_owned() };
+    step.hop(context.now, hop);
     step.target.stage = stage(it);
     step
 }
@@ -83,11 +80,11 @@ pub(super) fn rolled_back(mut step: Step, it: Transition, report: Report, contex
         incident.rollback = Some(it.clone());
         if it.to.is_gated() {
             let watch = Watch::begin(context.policy, epoch, context.now);
-            let detail = format!("batches until {} must all be compliant", watch.until);
+            let hop = Hop::WatchStarted { until: watch.until };
             incident.stand = Stand::Open(Mitigation::Watching(watch));
-            step.hop(context.now, "watch_started", detail);
+            step.hop(context.now, hop);
         } else {
-            incident::recover(&mut step, "nobody is served any more, so no SLO is left to hold", context);
+            incident::recover(&mut step, Recovery::NobodyServed, context);
         }
     }
     step.target.ended = Some(it);
@@ -109,14 +106,14 @@ fn rollback_notice(step: &Step, it: &Transition) -> Notice {
 
 /// The hops of a command that ended well.
 fn finished(step: &mut Step, mut it: Transition, report: Report, context: &Context<'_>) -> Transition {
-    step.hop_with(
+    let Report { summary, duration_ms, facts, .. } = &report;
+    let (summary, facts) = (summary.clone(), facts.clone());
+    step.hop(
         context.now,
-        "command_finished",
-        report.summary.clone(),
-        with_facts(json!({ "transition": it.id, "duration_ms": report.duration_ms }), &report.facts),
+        Hop::CommandFinished { transition: it.id, summary, duration_ms: *duration_ms, facts },
     );
-    if let Some(phase) = &report.verified {
-        step.transition_hop(context.now, "verified", format!("read back: {phase}"), it.id);
+    if let Some(phase) = report.verified.clone() {
+        step.hop(context.now, Hop::Verified { transition: it.id, phase });
     }
     it.state = TransitionState::Succeeded;
     it.finished_at = Some(context.now);
@@ -161,8 +158,8 @@ fn enter(step: &mut Step, phase: PhaseId, context: &Context<'_>) {
     target.latest = None;
     target.alerts = 0;
     approval::moved(target, context.now);
-    let detail = format!("{from} to {}, epoch {}", target.phase, target.epoch);
-    step.hop(context.now, "phase_changed", detail);
+    let hop = Hop::PhaseChanged { from, to: target.phase.clone(), epoch: target.epoch };
+    step.hop(context.now, hop);
     direct(step, directive);
 }
 
@@ -200,12 +197,7 @@ pub(super) fn rollback_failed(
         incident.rollback = Some(it.clone());
     }
     let attempts = it.attempts;
-    step.transition_hop(
-        context.now,
-        "rollback_failed",
-        format!("gave up after {attempts} attempts: {reason}"),
-        it.id,
-    );
+    step.hop(context.now, Hop::RollbackFailed { transition: it.id, attempts, reason: reason.clone() });
     step.target.stage = Stage::RollbackFailed(it);
     incident::escalate(step, NoticeKind::RollbackFailed { reason, attempts }, context)
 }
@@ -254,12 +246,8 @@ pub(super) fn superseded_ended(
 ) -> Step {
     promotion.state = TransitionState::Failed;
     promotion.finished_at = Some(context.now);
-    step.transition_hop(
-        context.now,
-        "promotion_superseded",
-        format!("the move up to {} has ended and does not count", promotion.to),
-        promotion.id,
-    );
+    let hop = Hop::PromotionSuperseded { transition: promotion.id, to: promotion.to.clone() };
+    step.hop(context.now, hop);
     step.then(Effect::CancelRun(promotion.id));
     step.target.ended = Some(promotion);
     step.target.stage = Stage::Idle;
@@ -271,7 +259,7 @@ pub(super) fn superseded_ended(
 pub(super) fn retried(mut step: Step, mut it: Transition, by: &str, context: &Context<'_>) -> Step {
     it.state = TransitionState::Requested;
     it.finished_at = None;
-    step.transition_hop(context.now, "rollback_retried", format!("{by} has it tried again"), it.id);
+    step.hop(context.now, Hop::RollbackRetried { transition: it.id, by: by.to_owned() });
     step.target.stage = Stage::RollingBack(it);
     step
 }

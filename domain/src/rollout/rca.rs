@@ -6,14 +6,16 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use shared_types::incident::{Rca as RcaView, RcaState};
+use shared_types::story::{Hop, HopKind, InTime};
 use shared_types::{IncidentId, Timestamp};
 
+use super::blocker::Blocker;
 use super::effect::{Effect, NoticeKind};
 use super::incident::{self, Incident};
+use super::refusal::{Refusal, Rejection};
 use super::review;
-use super::step::{Context, Reason, Rejection, Step, blocker};
+use super::step::{Context, Step};
 
 /// Part of an incident's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +119,7 @@ pub(super) fn prepared(mut step: Step, mut incident: Incident, context: &Context
     let file = file(&incident.id, incident.opened_at);
     step.incident = Some(incident);
     if first {
-        step.hop(context.now, "rca_prepared", file);
+        step.hop(context.now, Hop::RcaPrepared { file });
     }
     step
 }
@@ -136,18 +138,16 @@ pub(super) fn submit(
         return Ok(step);
     }
     if incident.rca.confirmation.is_some() {
-        let detail = format!("the RCA of {} is confirmed; it cannot be changed any more", incident.id);
-        return Err(Rejection::new(Reason::IncidentState, detail));
+        return Err(Refusal::RcaIsConfirmed { incident: incident.id }.into());
     }
     let (now, rca) = (context.now, &mut incident.rca);
     rca.submission = Some(Submission { by: by.to_owned(), at: now, finding: finding.clone() });
     rca.first_submitted_at.get_or_insert(now);
     rca.remind_at = None;
-    let late = if now > rca.due_at { ", after it was due" } else { "" };
+    let how = if now > rca.due_at { InTime::Late } else { InTime::InTime };
     review::rca_came(&mut incident);
     step.incident = Some(incident);
-    let links = json!({ "link": finding.link });
-    step.hop_with(now, "rca_submitted", format!("{by} submitted the RCA{late}"), links);
+    step.hop(now, Hop::RcaSubmitted { how, by: by.to_owned(), link: finding.link.clone() });
     Ok(step)
 }
 
@@ -161,12 +161,12 @@ pub(super) fn confirm(
     context: &Context<'_>,
 ) -> Result<Step, Rejection> {
     let Some(submission) = &incident.rca.submission else {
-        let missing = blocker("rca_missing", format!("{} has no RCA yet", incident.id));
-        return Err(Rejection::blocked("an RCA must be there before it can be confirmed", vec![missing]));
+        let missing = Blocker::RcaMissing { incident: incident.id };
+        return Err(Rejection::blocked(Refusal::RcaMissing, vec![missing]));
     };
     if same_person(&submission.by, by) {
-        let own = blocker("four_eyes", format!("{} submitted it", submission.by));
-        return Err(Rejection::blocked("nobody confirms their own RCA", vec![own]));
+        let own = Blocker::FourEyes { by: submission.by.clone() };
+        return Err(Rejection::blocked(Refusal::OwnRca, vec![own]));
     }
     let first = incident.rca.confirmation.is_none();
     if first {
@@ -176,8 +176,7 @@ pub(super) fn confirm(
     step.incident = Some(incident);
     step.repeated = !first;
     if first {
-        let links = json!({ "comment": comment });
-        step.hop_with(context.now, "rca_confirmed", format!("{by} confirmed the RCA"), links);
+        step.hop(context.now, Hop::RcaConfirmed { by: by.to_owned(), comment: comment.to_owned() });
         review::rca_confirmed(&mut step, context);
     }
     incident::close_if_done(&mut step, context);
@@ -202,30 +201,30 @@ pub(super) fn remind_if_due(step: &mut Step, context: &Context<'_>) {
         return;
     }
     let notice = incident.notice(NoticeKind::RcaReminder { due_at }, None);
-    step.hop(context.now, "rca_reminded", format!("cause and prevention are due at {due_at}"));
+    step.hop(context.now, Hop::RcaReminded { due_at });
     step.then(Effect::Notify(notice));
 }
 
 /// The file follows what its readers would look for; everything else waits for the next such hop.
-const TELLING: [&str; 12] = [
-    "acknowledged",
-    "escalated",
-    "phase_changed",
-    "rollback_failed",
-    "watch_started",
-    "watch_failed",
-    "recovered",
-    "rca_submitted",
-    "rca_confirmed",
-    "review_opened",
-    "review_decided",
-    "closed",
+const TELLING: [HopKind; 12] = [
+    HopKind::Acknowledged,
+    HopKind::Escalated,
+    HopKind::PhaseChanged,
+    HopKind::RollbackFailed,
+    HopKind::WatchStarted,
+    HopKind::WatchFailed,
+    HopKind::Recovered,
+    HopKind::RcaSubmitted,
+    HopKind::RcaConfirmed,
+    HopKind::ReviewOpened,
+    HopKind::ReviewDecided,
+    HopKind::Closed,
 ];
 
 /// Has the file written or brought up to date, if this step has something to tell.
 pub(super) fn keep_file(step: &mut Step) {
     let Some(incident) = step.incident.as_ref() else { return };
-    let tells = step.timeline.iter().any(|hop| TELLING.contains(&hop.kind.as_str()));
+    let tells = step.timeline.iter().any(|it| TELLING.contains(&HopKind::from(&it.hop)));
     if step.opened || tells {
         let effect = Effect::WriteRca { incident: incident.id.clone(), prepare: step.opened };
         step.then(effect);

@@ -1,16 +1,17 @@
 //! The governance review that opens when a root cause analysis is overdue, and the rollback it may force (GO-2).
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use shared_types::Timestamp;
 use shared_types::incident::{ForcedRollback, Recommendation, Review as ReviewView, ReviewState};
+use shared_types::story::{Hop, Ruling as Ruled};
 
 use super::effect::{Effect, NoticeKind};
 use super::incident::Incident;
 use super::moves::begin_rollback;
 use super::promotion;
+use super::refusal::{Refusal, Rejection};
 use super::state::Stage;
-use super::step::{Context, Reason, Rejection, Step};
+use super::step::{Context, Step};
 
 /// Part of an incident's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,12 +64,7 @@ pub(super) fn open_if_due(step: &mut Step, context: &Context<'_>) {
         Some(Review { state: ReviewState::Open, recommendation, opened_at: context.now, ruling: None });
     let mut notice = incident.notice(NoticeKind::ReviewOpened { due_at, to: to.filter(|_| back) }, None);
     notice.phase = step.target.phase.clone();
-    let advice = match recommendation {
-        Recommendation::Rollback => "go back one phase",
-        Recommendation::Stay => "stay",
-    };
-    let detail = format!("no RCA by {due_at}; recommendation to governance: {advice}");
-    step.hop(context.now, "review_opened", detail);
+    step.hop(context.now, Hop::ReviewOpened { how: recommendation, due_at });
     step.then(Effect::Notify(notice));
 }
 
@@ -84,7 +80,7 @@ pub(super) fn rca_confirmed(step: &mut Step, context: &Context<'_>) {
     let Some(incident) = step.incident.as_mut() else { return };
     let Some(review) = incident.review.as_mut().filter(|it| it.state == ReviewState::Open) else { return };
     review.state = ReviewState::Void;
-    step.hop(context.now, "review_void", "the RCA was confirmed before the review was decided");
+    step.hop(context.now, Hop::ReviewVoid);
 }
 
 /// Governance decides. An approval forces the rollback: no gate, approval or freeze is asked, and the incident may
@@ -98,8 +94,7 @@ pub(super) fn decide(
     let state = incident.review.as_ref().map(|it| it.state);
     match state {
         None => {
-            let detail = format!("{} has no governance review", incident.id);
-            return Err(Rejection::new(Reason::IncidentState, detail));
+            return Err(Refusal::NoReview { incident: incident.id }.into());
         }
         Some(ReviewState::Open) => {}
         Some(decided) => return settled(step, incident, decided, (by, approve, comment)),
@@ -107,7 +102,6 @@ pub(super) fn decide(
     let id = incident.id.clone();
     step.incident = Some(incident);
     let rollback = if approve { Some(force_rollback(&mut step, by, context)?) } else { None };
-    let said = if approve { "approved" } else { "declined" };
     let Some(incident) = step.incident.as_mut() else { return Ok(step) };
     if let Some(review) = incident.review.as_mut() {
         review.state = if approve { ReviewState::Approved } else { ReviewState::Declined };
@@ -121,8 +115,14 @@ pub(super) fn decide(
     };
     let mut notice = incident.notice(kind, None);
     notice.phase = step.target.phase.clone();
-    let links = json!({ "comment": comment, "transition": rollback.map(|it| it.transition) });
-    step.hop_with(context.now, "review_decided", format!("{by} {said} the review of {id}"), links);
+    let decided = Hop::ReviewDecided {
+        how: if approve { Ruled::Approved } else { Ruled::Declined },
+        by: by.to_owned(),
+        incident: id,
+        comment: comment.to_owned(),
+        transition: rollback.map(|it| it.transition),
+    };
+    step.hop(context.now, decided);
     step.then(Effect::Notify(notice));
     Ok(step)
 }
@@ -142,29 +142,29 @@ fn settled(
         step.incident = Some(incident);
         return Ok(step);
     }
-    let what = match (state, ruling) {
-        (ReviewState::Void, _) => "is void: the RCA was confirmed before".to_owned(),
-        (_, Some(ruling)) => format!("was decided by {} at {}", ruling.by, ruling.at),
-        (_, None) => "was decided".to_owned(),
-    };
-    Err(Rejection::new(Reason::IncidentState, format!("the review of {} {what}", incident.id)))
+    let (by, at) = (ruling.map(|it| it.by.clone()), ruling.map(|it| it.at));
+    let incident = incident.id;
+    Err(match state {
+        ReviewState::Void => Refusal::ReviewVoid { incident },
+        _ => Refusal::ReviewDecided { incident, by, at },
+    }
+    .into())
 }
 
 /// Exactly one phase down from where the target is now, through the same executor as every rollback.
 fn force_rollback(step: &mut Step, by: &str, context: &Context<'_>) -> Result<ForcedRollback, Rejection> {
     if let Stage::RollingBack(_) | Stage::Superseded { .. } = step.target.stage {
-        let detail = "a rollback is under way; decide again when it has ended";
-        return Err(Rejection::blocked(detail, promotion::movement_blockers(&step.target)));
+        let blockers = promotion::movement_blockers(&step.target, context.policy);
+        return Err(Rejection::blocked(Refusal::RollbackUnderWay, blockers));
     }
     let (target, from) = (&step.target.target, step.target.phase.clone());
     if context.policy.below(&from).is_none() {
-        let detail = format!("{target} is in phase {from}, there is none below: decline the review instead");
-        return Err(Rejection::new(Reason::NoSuchMove, detail));
+        return Err(Refusal::NothingToForce { target: target.clone(), phase: from }.into());
     }
     let incident = step.incident.as_ref().map(|it| it.id.to_string()).unwrap_or_default();
     begin_rollback(step, by, &format!("RCA of {incident} overdue"), context);
     let forced = step.target.stage.transition();
     let forced =
         forced.map(|it| ForcedRollback { transition: it.id, from: it.from.clone(), to: it.to.clone() });
-    forced.ok_or_else(|| Rejection::new(Reason::NoSuchMove, format!("there is no phase below {from}")))
+    forced.ok_or_else(|| Refusal::NothingBelow { phase: from }.into())
 }

@@ -14,8 +14,9 @@ use super::outcome::{
 };
 use super::promotion;
 use super::rca;
+use super::refusal::{Refusal, Rejection};
 use super::state::{Aggregate, Banner, Stage};
-use super::step::{Context, Reason, Rejection, Step};
+use super::step::{Context, Step};
 
 /// Applies an event. The `match` is the whole table; a pair that is not in it is a rejection.
 ///
@@ -41,7 +42,7 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
         }
         (S::Idle, E::Withdraw { by, role }) => approval::withdraw(step, &by, &role, context.now),
         (_, E::Start { .. } | E::Promote { .. } | E::Approve { .. } | E::Withdraw { .. }) => {
-            let mut rejection = blocked_move(&step);
+            let mut rejection = blocked_move(&step, context);
             rejection.blockers.extend(promotion::frozen(&step.target));
             Err(rejection)
         }
@@ -52,7 +53,7 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
         ) => rollback_by_hand(step, &by, &from, &reason, context),
         (S::RollingBack(_) | S::Superseded { .. }, E::Rollback { from, .. }) => {
             check_phase(&step, &from)?;
-            Err(blocked_move(&step))
+            Err(blocked_move(&step, context))
         }
 
         (_, E::Freeze { by, reason }) => Ok(hold::freeze(step, by, reason, context)),
@@ -106,10 +107,7 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
             | E::TransitionFailed { transition, .. }
             | E::TransitionSkipped { transition }
             | E::TransitionRetried { transition, .. },
-        ) => Err(Rejection::new(
-            Reason::Superseded,
-            format!("transition {transition} is not the one under way any more"),
-        )),
+        ) => Err(Refusal::TransitionSuperseded { transition }.into()),
 
         (
             _,
@@ -142,8 +140,9 @@ fn keep_newest_rollback(step: &mut Step) {
     }
 }
 
-fn blocked_move(step: &Step) -> Rejection {
-    Rejection::blocked("a move is under way or unfinished", promotion::movement_blockers(&step.target))
+fn blocked_move(step: &Step, context: &Context<'_>) -> Rejection {
+    let blockers = promotion::movement_blockers(&step.target, context.policy);
+    Rejection::blocked(Refusal::MoveUnderWay, blockers)
 }
 
 /// Whatever is due: the banner, the escalation, the root cause analysis, the end of a watch that nothing confirmed.

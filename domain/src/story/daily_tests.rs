@@ -87,7 +87,11 @@ fn full() -> DailyReport {
             }),
             through: Some(window),
         }),
-        asked: vec![Blocker { code: "approval_missing".to_owned(), detail: "governance & <sre>".to_owned() }],
+        asked: vec![Blocker {
+            code: "approval_missing".to_owned(),
+            detail: "governance & <sre>".to_owned(),
+            data: serde_json::Value::Null,
+        }],
         ..empty()
     }
 }

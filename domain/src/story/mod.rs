@@ -9,5 +9,6 @@ pub mod rca;
 mod tally;
 pub mod texts;
 pub mod views;
+pub mod words;
 
 pub use tally::Tally;

@@ -5,20 +5,21 @@ use std::time::Duration;
 use crate::policy::{PhasePolicy, TargetPolicy};
 use shared_types::Timestamp;
 use shared_types::dashboard::{DashboardPhase, DashboardTarget};
-use shared_types::incident::{Incident as IncidentView, TimelineEntry};
-use shared_types::problem::Blocker;
+use shared_types::incident::Incident as IncidentView;
 use shared_types::rollout::{Rollout, WaitingRollback};
+use shared_types::story::LoggedHop;
 use uuid::Uuid;
 
-use crate::rollout::{Incident, Stage, TargetState, Terms, approval, evidence, hold, promotion};
+use super::words;
+use crate::rollout::{Blocker, Incident, Stage, TargetState, Terms, approval, evidence, hold, promotion};
 
 /// A rollout with everything that stands between it and the next move up (PH-5).
 #[must_use]
 pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
     let approvals = approval::swept(state, terms);
-    let mut blockers: Vec<Blocker> = promotion::blockers(state, terms);
+    let mut blockers = promotion::blockers(state, terms);
     if state.phase.is_off() && state.stage == Stage::Idle {
-        blockers.push(Blocker { code: "not_started".to_owned(), detail: "start it first".to_owned() });
+        blockers.push(Blocker::NotStarted);
     }
     let newest = state.stage.transition().or(state.ended.as_ref());
     Rollout {
@@ -36,7 +37,7 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
         approvals_missing: approval::missing(state, terms),
         approvals: approvals.standing,
         approvals_void: approvals.void,
-        blockers,
+        blockers: words::blockers(&blockers),
         directive: state.directive.clone(),
     }
 }
@@ -54,7 +55,7 @@ pub fn incident(
     it: &Incident,
     policy: Option<&TargetPolicy>,
     decisions: Vec<Uuid>,
-    timeline: Vec<TimelineEntry>,
+    timeline: &[LoggedHop],
 ) -> IncidentView {
     IncidentView {
         id: it.id.clone(),
@@ -81,7 +82,7 @@ pub fn incident(
         review: it.review.as_ref().map(crate::rollout::review::Review::view),
         runbook: it.runbook.clone(),
         evidence: policy.map(|policy| evidence::view(it, policy)).unwrap_or_default(),
-        timeline,
+        timeline: timeline.iter().map(words::entry).collect(),
     }
 }
 
@@ -116,7 +117,7 @@ pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> Dashb
         slos: latest.map(|it| it.metrics.clone()).unwrap_or_default(),
         gate: latest.and_then(|it| it.gate.clone()),
         approvals_missing: terms.map(|it| approval::missing(state, it)).unwrap_or_default(),
-        blockers: terms.map(|it| promotion::blockers(state, it)).unwrap_or_default(),
+        blockers: terms.map(|it| words::blockers(&promotion::blockers(state, it))).unwrap_or_default(),
         warn_ratio: policy.map(|it| it.gate.warn_ratio),
     }
 }

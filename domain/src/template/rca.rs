@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use shared_types::incident::{Incident, IncidentState, TimelineEntry};
+use shared_types::story::HopKind;
 use shared_types::{Decision, Timestamp};
 
 use super::values::{format_number, observed_and_threshold, worst_metric};
@@ -152,7 +153,7 @@ fn commands(incident: &Incident) -> String {
     if let Some(rollback) = &incident.rollback {
         lines.push(format!("- for people: `{}`", code(&rollback.command)));
     }
-    for hop in incident.timeline.iter().filter(|hop| hop.kind == "command_started") {
+    for hop in incident.timeline.iter().filter(|hop| hop.is(HopKind::CommandStarted)) {
         let command = words_of_hop(&hop.data);
         if seen.insert(command.clone()) {
             lines.push(format!("- run at {}: `{}`", hop.at, code(&command)));

@@ -381,7 +381,11 @@ fn consequences(rules: &Rules, templates: &Templates, played: Played) -> Result<
         found.push(What::Paged(page.into()));
     }
     let texts = plan.notifications.into_iter().filter(|it| it.channel != PAGERDUTY);
-    found.extend(texts.map(|it| What::Told { kind: it.kind, channel: it.channel, text: it.text }));
+    found.extend(texts.map(|it| What::Told {
+        kind: it.kind.to_string(),
+        channel: it.channel,
+        text: it.text,
+    }));
     Ok(found)
 }
 

@@ -10,7 +10,7 @@ use reporter_svc::store::{IncidentFilter, NotificationFilter, ReporterStore as _
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{ListFilter, MessageView, list};
 use shared_types::audit::{SERVICE_STREAM, stream_of};
-use shared_types::incident::TimelineEntry;
+use shared_types::story::LoggedHop;
 use shared_types::{AuditEntry, Batch, Decision, TargetName, Timestamp};
 
 use crate::outside::Ledger;
@@ -46,7 +46,7 @@ pub struct Facts {
     /// In the order they were made in.
     pub decided: Vec<Decision>,
     pub received: Vec<Received>,
-    pub incidents: Vec<(Incident, Vec<TimelineEntry>)>,
+    pub incidents: Vec<(Incident, Vec<LoggedHop>)>,
     pub notifications: Vec<NotificationView>,
     pub effects: Vec<(Service, MessageView)>,
     pub target: Option<TargetState>,

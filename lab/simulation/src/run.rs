@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use service_kit::outbox::Recorded;
 use shared_types::incident::ReviewState;
+use shared_types::story::HopKind;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::checks::check;
@@ -91,14 +92,14 @@ fn met(facts: &Facts) -> impl Iterator<Item = &'static str> {
         })
     });
     let hops = facts.incidents.iter().flat_map(|(_, timeline)| timeline).filter_map(|hop| {
-        Some(match hop.kind.as_str() {
-            "incident_opened" => "incidents",
-            "escalated" => "escalations",
-            "rollback_waiting" => "rollbacks that wait",
-            "rca_reminded" => "reminders",
-            "review_opened" => "reviews",
-            "closed" => "closed incidents",
-            "page_resolved_by_person" => "pages resolved by a person",
+        Some(match HopKind::from(&hop.hop) {
+            HopKind::IncidentOpened => "incidents",
+            HopKind::Escalated => "escalations",
+            HopKind::RollbackWaiting => "rollbacks that wait",
+            HopKind::RcaReminded => "reminders",
+            HopKind::ReviewOpened => "reviews",
+            HopKind::Closed => "closed incidents",
+            HopKind::PageResolvedByPerson => "pages resolved by a person",
             _ => return None,
         })
     });

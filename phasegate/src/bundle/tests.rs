@@ -13,6 +13,7 @@ use domain::policy::Policy;
 use serde_json::json;
 use shared_types::audit::FaultKind;
 use shared_types::batch::{Distribution, Intake, SCHEMA as BATCH_SCHEMA};
+use shared_types::story::Deed;
 use shared_types::{
     Actor, AuditEntry, Batch, Decision, Histogram, PhaseId, TargetName, Timestamp, Verdict, Via, Window,
 };
@@ -102,7 +103,7 @@ fn lines() -> Vec<Line> {
     for (_, decision) in &made {
         let draft = AuditDraft {
             actor: Actor::service("analyzer", Via::Analyzer),
-            action: "decision.received",
+            action: Deed::DecisionReceived,
             subject: Some(decision.decision_id.to_string()),
             detail: json!({
                 "decision_id": decision.decision_id,

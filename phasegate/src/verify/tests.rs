@@ -140,7 +140,7 @@ fn explanation(decision: &Decision, same: bool) -> analyzer_svc::explain::Explan
 
 fn incident(decision: &Decision, state: &str, finished: bool) -> Value {
     let hop = |minute: u64, kind: &str, detail: &str, data: Value| json!({"at": at(minute), "kind": kind, "detail": detail, "data": data});
-    let transition = json!({"transition": "7c5a"});
+    let transition = json!({"transition": "00000000-0000-0000-0000-000000007c5a"});
     let mut timeline = vec![
         hop(60, "batch_window_ended", "", Value::Null),
         hop(
@@ -160,7 +160,12 @@ fn incident(decision: &Decision, state: &str, finished: bool) -> Value {
     ];
     if finished {
         timeline.push(hop(62, "command_finished", "exit status 0", transition));
-        timeline.push(hop(62, "phase_changed", "B to A, epoch 3", Value::Null));
+        timeline.push(hop(
+            62,
+            "phase_changed",
+            "",
+            json!({"hop": "phase_changed", "from": "B", "to": "A", "epoch": 3}),
+        ));
     }
     json!({
         "id": "INC-20261122-001", "recovered_at": null, "closed_at": null,
@@ -308,7 +313,7 @@ fn a_rollback_that_did_not_end_is_found() {
     fails(Item::Rollbacks, "failed", with("failed", false));
     fails(Item::Rollbacks, "waits for a person: frozen by sre", |it| {
         let mut waiting = incident(&it.decisions[3], "requested", false);
-        let hop = json!({"at": at(61), "kind": "rollback_waiting", "detail": "frozen by sre", "data": {"transition": "7c5a"}});
+        let hop = json!({"at": at(61), "kind": "rollback_waiting", "detail": "frozen by sre", "data": {"transition": "00000000-0000-0000-0000-000000007c5a"}});
         waiting["timeline"].as_array_mut().unwrap().push(hop);
         it.incidents = vec![serde_json::from_value(waiting).unwrap()];
     });

@@ -1,9 +1,10 @@
 //! Item 6: from each decision that asks for a rollback to the finished command, by the incident log (DE-5).
 
-use serde_json::Value;
 use shared_types::incident::TimelineEntry;
 use shared_types::rollout::TransitionState;
+use shared_types::story::{Hop, HopKind};
 use shared_types::{Decision, Timestamp};
+use uuid::Uuid;
 
 use super::facts::{Facts, Incident};
 use super::{Finding, Item};
@@ -46,21 +47,21 @@ fn follow(facts: &Facts, decision: &Decision) -> Trace {
     };
     let heard = incident.timeline.iter().filter(|hop| about(hop, decision));
     let heard: Vec<&TimelineEntry> = heard.collect();
-    if heard.iter().any(|hop| hop.kind == "decision_stale") {
+    if heard.iter().any(|hop| hop.is(HopKind::DecisionStale)) {
         return Trace::Stale;
     }
-    let requests: Vec<&TimelineEntry> = of_kind(incident, "rollback_requested").collect();
+    let requests: Vec<&TimelineEntry> = of_kind(incident, HopKind::RollbackRequested).collect();
     let Some(last) = requests.last() else {
         return Trace::Lost(format!("{}: no rollback was requested", incident.id));
     };
-    let unfinished = requests.iter().find(|hop| !is_finished(incident, &hop.data["transition"]));
+    let unfinished = requests.iter().find(|hop| !is_finished(incident, hop.links().transition));
     match unfinished {
         None => Trace::Finished,
         Some(hop) => Trace::Lost(format!(
             "{}: the command requested at {} {}",
             incident.id,
             hop.at,
-            stands(incident, &hop.data["transition"], hop.at == last.at)
+            stands(incident, hop.links().transition, hop.at == last.at)
         )),
     }
 }
@@ -72,25 +73,25 @@ fn holds(incident: &Incident, decision: &Decision) -> bool {
 }
 
 fn about(hop: &TimelineEntry, decision: &Decision) -> bool {
-    hop.data["decision"].as_str() == Some(decision.decision_id.to_string().as_str())
+    hop.links().decision == Some(decision.decision_id)
 }
 
-fn of_kind<'a>(incident: &'a Incident, kind: &'static str) -> impl Iterator<Item = &'a TimelineEntry> {
-    incident.timeline.iter().filter(move |hop| hop.kind == kind)
+fn of_kind(incident: &Incident, kind: HopKind) -> impl Iterator<Item = &TimelineEntry> {
+    incident.timeline.iter().filter(move |hop| hop.is(kind))
 }
 
 /// Finished, or replaced by one that a person asked for.
-fn is_finished(incident: &Incident, transition: &Value) -> bool {
-    let hop = of_kind(incident, "command_finished").any(|hop| hop.data["transition"] == *transition);
+fn is_finished(incident: &Incident, transition: Option<Uuid>) -> bool {
+    let hop = of_kind(incident, HopKind::CommandFinished).any(|hop| hop.links().transition == transition);
     // An earlier one that failed and was then taken over is done by the later one.
-    let newest = of_kind(incident, "rollback_requested").last().map(|hop| &hop.data["transition"]);
+    let newest = of_kind(incident, HopKind::RollbackRequested).last().and_then(|hop| hop.links().transition);
     let succeeded = incident.rollback.as_ref().is_some_and(|it| it.state == TransitionState::Succeeded);
-    hop || (newest != Some(transition) && succeeded)
+    hop || (newest != transition && succeeded)
 }
 
-fn stands(incident: &Incident, transition: &Value, newest: bool) -> String {
-    let of_it = |kind| of_kind(incident, kind).filter(|hop| hop.data["transition"] == *transition).last();
-    if let (Some(waiting), None) = (of_it("rollback_waiting"), of_it("rollback_released")) {
+fn stands(incident: &Incident, transition: Option<Uuid>, newest: bool) -> String {
+    let of_it = |kind| of_kind(incident, kind).filter(|hop| hop.links().transition == transition).last();
+    if let (Some(waiting), None) = (of_it(HopKind::RollbackWaiting), of_it(HopKind::RollbackReleased)) {
         return format!("waits for a person: {}", waiting.detail);
     }
     match incident.rollback.as_ref().filter(|_| newest).map(|it| it.state) {
@@ -98,7 +99,7 @@ fn stands(incident: &Incident, transition: &Value, newest: bool) -> String {
         Some(TransitionState::Requested) => "waits for its start".to_owned(),
         Some(TransitionState::Running) => "is running".to_owned(),
         Some(TransitionState::Failed) => {
-            let said = of_kind(incident, "rollback_failed").last().map(|hop| hop.detail.as_str());
+            let said = of_kind(incident, HopKind::RollbackFailed).last().map(|hop| hop.detail.as_str());
             format!("failed: {}", said.unwrap_or("a person has to act"))
         }
         Some(TransitionState::Succeeded) | None => "has no end in the log".to_owned(),
@@ -115,11 +116,6 @@ fn is_stale(facts: &Facts, decision: &Decision) -> bool {
         || facts
             .incidents
             .iter()
-            .flat_map(|it| of_kind(it, "phase_changed"))
-            .any(|hop| epoch_of(&hop.detail).is_some_and(|epoch| later(epoch, hop.at)))
-}
-
-/// `B to A, epoch 3`
-fn epoch_of(detail: &str) -> Option<u64> {
-    detail.rsplit_once("epoch ")?.1.trim().parse().ok()
+            .flat_map(|it| &it.timeline)
+            .any(|entry| matches!(entry.hop(), Hop::PhaseChanged { epoch, .. } if later(epoch, entry.at)))
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Query};
 use shared_types::audit::{AuditVerification, CollectorAct};
+use shared_types::problem::ProblemCode;
 use shared_types::{Actor, AuditEntry, Page, TargetName, Timestamp, Via};
 use utoipa::IntoParams;
 
@@ -53,7 +54,10 @@ pub(super) async fn list(
     if let (Some(target), Some(stream)) = (&target, &stream)
         && target != stream
     {
-        return Err(ApiError::bad_request("invalid_query", "query: `target` and `stream` name two streams"));
+        return Err(ApiError::bad_request(
+            ProblemCode::InvalidQuery,
+            "query: `target` and `stream` name two streams",
+        ));
     }
     let filter = AuditFilter { stream: target.or(stream), actor, action, subject, from, to };
     let found = app.reporter.store.audit(&filter, after.as_ref(), limit + 1).await?;
@@ -76,7 +80,7 @@ pub(super) async fn tell(
     let name = text("actor.name", &act.actor.name)?;
     let draft = AuditDraft {
         actor: Actor { name, via: Via::Collector, ..act.actor },
-        action: act.kind.as_str(),
+        action: act.kind.deed(),
         subject: Some(act.id.to_string()),
         detail: json!({ "at": act.at, "paused_until": act.paused_until }),
     };
@@ -122,7 +126,7 @@ fn checked(stream: String) -> Result<String, ApiError> {
     if stream == shared_types::audit::SERVICE_STREAM || TargetName::parse(&stream).is_ok() {
         return Ok(stream);
     }
-    Err(ApiError::bad_request("invalid_query", "query: `stream` is neither a target nor @service"))
+    Err(ApiError::bad_request(ProblemCode::InvalidQuery, "query: `stream` is neither a target nor @service"))
 }
 
 fn failed(error: audit::KeepError) -> ApiError {

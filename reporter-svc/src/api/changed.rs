@@ -5,9 +5,11 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use service_kit::http::{ApiError, Json};
 use shared_types::TargetName;
+use shared_types::problem::ProblemCode;
 
 use crate::store::Changed;
 use domain::rollout::{Reason, Rejection};
+use domain::story::words;
 
 /// The first time 202 (it is committed, the effects follow), a repeat 200 with the first answer.
 pub(super) fn answer(target: &TargetName, changed: Changed) -> Result<Response, ApiError> {
@@ -22,23 +24,28 @@ pub(super) fn accepted(target: &TargetName, changed: Changed) -> Result<(StatusC
         Changed::Repeated { answer } => Ok((StatusCode::OK, answer)),
         Changed::Rejected { rejection, .. } => Err(refused(rejection)),
         Changed::KeyReused => Err(ApiError::conflict(
-            "idempotency_key_reused",
+            ProblemCode::IdempotencyKeyReused,
             "this Idempotency-Key was used for a different request",
             Vec::new(),
         )),
         Changed::UnknownTarget => Err(ApiError::not_found(format!("no target {target} in the policy"))),
         Changed::UnknownIncident => Err(ApiError::not_found("no such incident")),
-        Changed::NotDead => {
-            Err(ApiError::conflict("not_dead", "only an effect that was given up can be retried", Vec::new()))
-        }
+        Changed::NotDead => Err(ApiError::conflict(
+            ProblemCode::NotDead,
+            "only an effect that was given up can be retried",
+            Vec::new(),
+        )),
         Changed::Fenced => Err(ApiError::internal(anyhow::anyhow!("an act of a person was fenced"))),
     }
 }
 
 fn refused(rejection: Rejection) -> ApiError {
-    match rejection.reason {
-        Reason::NoIncident | Reason::NoSuchItem => ApiError::not_found(rejection.detail),
+    match rejection.reason() {
+        Reason::NoIncident | Reason::NoSuchItem => ApiError::not_found(rejection.to_string()),
         Reason::Unrenderable => ApiError::internal(rejection),
-        reason => ApiError::conflict(reason.code(), rejection.detail, rejection.blockers),
+        _ => {
+            let blockers = words::blockers(&rejection.blockers);
+            ApiError::conflict(rejection.code(), rejection.to_string(), blockers)
+        }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use service_kit::http::{ApiError, Json, Path, Query};
 use shared_types::TargetName;
 use shared_types::daily::DailyReport;
+use shared_types::problem::ProblemCode;
 use utoipa::IntoParams;
 
 use super::App;
@@ -38,7 +39,9 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let date = query.date.as_deref().map(str::parse).transpose();
-    let wrong = |error: jiff::Error| ApiError::bad_request("invalid_query", format!("query: date: {error}"));
+    let wrong = |error: jiff::Error| {
+        ApiError::bad_request(ProblemCode::InvalidQuery, format!("query: date: {error}"))
+    };
     let told = app.reporter.daily(&target, date.map_err(wrong)?).await?;
     let told = told.ok_or_else(|| ApiError::not_found(format!("no target {target} in the policy")))?;
     let Told { report, zone } = told.map_err(wrong)?;

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
+use shared_types::problem::ProblemCode;
 use shared_types::{Decision, IncidentId, Page, TargetName, Timestamp, Verdict};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -118,7 +119,7 @@ pub(super) async fn get(
 
 /// What the types cannot say.
 fn check(decision: &Decision) -> Result<(), ApiError> {
-    let refuse = |detail: &str| Err(ApiError::unprocessable("invalid_decision", detail));
+    let refuse = |detail: &str| Err(ApiError::unprocessable(ProblemCode::InvalidDecision, detail));
     if decision.schema != shared_types::decision::SCHEMA {
         return refuse("field `schema`: expected phasegate.decision/1");
     }

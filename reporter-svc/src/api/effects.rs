@@ -8,6 +8,8 @@ use serde_json::json;
 use service_kit::auth::Identity;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
 use service_kit::outbox::{ListFilter, MessageView};
+use shared_types::problem::ProblemCode;
+use shared_types::story::Deed;
 use shared_types::{Page, TargetName};
 use utoipa::IntoParams;
 
@@ -69,7 +71,7 @@ pub(super) async fn retry(
         retry_transition(&app, &identity, &effect).await?;
     } else if !retry_plain(&app, &identity, &effect).await? {
         let detail = format!("effect {id} is {}; only `dead` ones can be retried", effect.state);
-        return Err(ApiError::conflict("not_dead", detail, Vec::new()));
+        return Err(ApiError::conflict(ProblemCode::NotDead, detail, Vec::new()));
     }
     app.reporter.store.effect(&id).await?.map(Json).ok_or_else(unknown)
 }
@@ -80,7 +82,7 @@ async fn retry_plain(app: &App, identity: &Identity, effect: &MessageView) -> Re
     let target = target.and_then(|it| TargetName::parse(it).ok());
     let act = AuditDraft {
         actor: actor(identity, None)?,
-        action: "effect.retried",
+        action: Deed::EffectRetried,
         subject: Some(effect.id.clone()),
         detail: json!({ "kind": effect.kind, "lane": effect.lane, "about": effect.subject }),
     };

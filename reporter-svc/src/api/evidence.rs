@@ -10,6 +10,7 @@ use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path, Query};
 use shared_types::IncidentId;
 use shared_types::incident::{EvidenceBundle, Incident};
+use shared_types::problem::ProblemCode;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
@@ -116,7 +117,7 @@ pub(super) async fn sign(
     let event = if body.task_done {
         if comment.is_some() || link.is_some() || task.is_some() {
             let detail = "with `task_done` neither `comment` nor `link` nor `task` can be given";
-            return Err(ApiError::unprocessable("invalid_body", detail));
+            return Err(ApiError::unprocessable(ProblemCode::InvalidBody, detail));
         }
         Event::EvidenceTaskDone { by, item }
     } else {

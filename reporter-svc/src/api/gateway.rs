@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use service_kit::client::ClientError;
 use service_kit::http::{ApiError, Json, Path};
+use shared_types::problem::ProblemCode;
 use uuid::Uuid;
 
 use super::App;
@@ -52,7 +53,7 @@ fn passed_on(error: ClientError) -> ApiError {
     const SOON: Duration = Duration::from_secs(2);
     match error {
         ClientError::Refused { status: status @ (400 | 404 | 409 | 413 | 422), problem, .. } => {
-            let code = problem.kind.rsplit(':').next().unwrap_or("refused").to_owned();
+            let code = problem.code().unwrap_or(ProblemCode::Refused);
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
             ApiError::new(status, code, problem.detail)
         }
@@ -65,7 +66,7 @@ fn passed_on(error: ClientError) -> ApiError {
         }
         ClientError::Refused { .. } | ClientError::BadAnswer { .. } => {
             let detail = "the analyzer's answer cannot be used; see the log";
-            ApiError::new(StatusCode::BAD_GATEWAY, "bad_gateway", detail).caused_by(error)
+            ApiError::new(StatusCode::BAD_GATEWAY, ProblemCode::BadGateway, detail).caused_by(error)
         }
     }
 }

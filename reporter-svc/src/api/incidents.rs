@@ -55,7 +55,7 @@ pub(super) async fn list(
         Cursor::page(found, limit, |it: &Incident| (it.opened_at.as_millis(), it.id.as_str().to_owned()));
     let rules = app.reporter.rules();
     let policies = &rules.policy.targets;
-    let view = |it: &Incident| views::incident(it, policies.get(&it.target), Vec::new(), Vec::new());
+    let view = |it: &Incident| views::incident(it, policies.get(&it.target), Vec::new(), &[]);
     let items = page.items.iter().map(view).collect();
     Ok(Json(Page { items, next: page.next }))
 }
@@ -87,5 +87,5 @@ pub(super) async fn view(app: &App, id: &IncidentId) -> Result<IncidentView, Api
     let incident = evidence::fresh(&app.reporter, incident).await?;
     let rules = app.reporter.rules();
     let policy = rules.policy.targets.get(&incident.target);
-    Ok(views::incident(&incident, policy, store.decisions_of(id).await?, store.timeline(id).await?))
+    Ok(views::incident(&incident, policy, store.decisions_of(id).await?, &store.timeline(id).await?))
 }

@@ -5,6 +5,7 @@ use domain::policy::draft::{DraftError, LimitChange};
 use domain::policy::{PhasePolicy, Policy, TargetPolicy};
 use serde::{Deserialize, Serialize};
 use service_kit::http::{ApiError, Json};
+use shared_types::problem::ProblemCode;
 use shared_types::{PhaseId, TargetName};
 use similar::TextDiff;
 use utoipa::ToSchema;
@@ -110,11 +111,11 @@ pub(super) async fn draft(
     let policy = &rules.policy;
     if let Some(version) = request.version.filter(|version| *version != policy.version) {
         let detail = format!("the draft starts from {version}, and {} is in force", policy.version);
-        return Err(ApiError::conflict("policy_changed", detail, Vec::new()));
+        return Err(ApiError::conflict(ProblemCode::PolicyChanged, detail, Vec::new()));
     }
     if request.changes.len() > MOST_CHANGES {
         let detail = format!("field `changes`: at most {MOST_CHANGES}");
-        return Err(ApiError::unprocessable("invalid_body", detail));
+        return Err(ApiError::unprocessable(ProblemCode::InvalidBody, detail));
     }
     let changes: Vec<LimitChange> = request.changes.into_iter().map(Into::into).collect();
     let draft = policy.with_limits(&changes).map_err(|error| refused(&error))?;
@@ -134,7 +135,7 @@ fn refused(error: &DraftError) -> ApiError {
         DraftError::Wrong(source) => format!("{error}: {source}"),
         _ => error.to_string(),
     };
-    ApiError::unprocessable("invalid_limit", detail)
+    ApiError::unprocessable(ProblemCode::InvalidLimit, detail)
 }
 
 fn diff(old: &Policy, new: &Policy) -> String {

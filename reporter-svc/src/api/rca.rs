@@ -10,6 +10,7 @@ use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path};
 use shared_types::IncidentId;
 use shared_types::incident::{Incident, Rca};
+use shared_types::problem::ProblemCode;
 use utoipa::ToSchema;
 
 use super::App;
@@ -170,7 +171,7 @@ async fn finding(app: &App, incident: &rollout::Incident, body: RcaSubmission) -
             let missing = [cause.err(), prevention.err()].into_iter().flatten();
             let missing: Vec<String> = missing.map(|it| it.to_string()).collect();
             Err(ApiError::unprocessable(
-                "rca_incomplete",
+                ProblemCode::RcaIncomplete,
                 format!("the RCA is not complete: {}", missing.join("; ")),
             ))
         }
@@ -190,6 +191,6 @@ async fn on_disk(data_dir: &FilePath, incident: &rollout::Incident) -> Result<Op
     };
     let found = tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)?;
     found.map_err(|error| {
-        ApiError::unprocessable("rca_unreadable", format!("the file cannot be read: {error}"))
+        ApiError::unprocessable(ProblemCode::RcaUnreadable, format!("the file cannot be read: {error}"))
     })
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use service_kit::auth::{Access, Identity, Lookup};
 use service_kit::http::{ApiError, Body, Json};
+use shared_types::problem::ProblemCode;
 use shared_types::{Actor, IncidentId, TargetName, Via};
 use utoipa::ToSchema;
 
@@ -78,8 +79,8 @@ pub(super) async fn press(
     inbound
         .check(once(&headers, "x-slack-request-timestamp"), signature, &body, now)
         .map_err(|forged| ApiError::unauthorized(forged.to_string()))?;
-    let pressed =
-        inbound::pressed(&body).map_err(|wrong| ApiError::unprocessable("invalid_interaction", wrong))?;
+    let pressed = inbound::pressed(&body)
+        .map_err(|wrong| ApiError::unprocessable(ProblemCode::InvalidInteraction, wrong))?;
     let request_id = format!("slack:{}", signature.unwrap_or_default());
     let what = match pressed.act {
         ButtonAct::Acknowledge { .. } => "acknowledge",
@@ -137,7 +138,7 @@ async fn answer(
             outcome: SlackOutcome::Repeated,
             text: "This request was taken before; nothing was done again.".to_owned(),
         }),
-        Changed::Rejected { rejection, .. } => refused(format!("Not done: {}.", rejection.detail)),
+        Changed::Rejected { rejection, .. } => refused(format!("Not done: {rejection}.")),
         Changed::UnknownTarget | Changed::UnknownIncident => {
             refused("Not done: it is not there any more.".to_owned())
         }

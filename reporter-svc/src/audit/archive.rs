@@ -206,6 +206,7 @@ mod tests {
     use super::*;
     use domain::audit::AuditDraft;
     use serde_json::json;
+    use shared_types::story::Deed;
     use shared_types::{Actor, TargetName, Timestamp};
 
     fn rows(count: u64) -> Vec<AuditEntry> {
@@ -215,7 +216,7 @@ mod tests {
             let last = rows.last().map(|it| (it.seq, it.hash.clone()));
             let draft = AuditDraft {
                 actor: Actor::phasegate(),
-                action: "timer.due",
+                action: Deed::TimerDue,
                 subject: None,
                 detail: json!({ "number": number }),
             };

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::reporter::Reporter;
 use crate::store::{After, DailyMade, IncidentFilter};
 use domain::effects::lower::vendor_retry;
-use domain::effects::notification::Notification;
+use domain::effects::notification::{Notification, NotificationKind};
 use domain::effects::{PostSlackMessage, Verb, WriteDailyReport};
 use domain::rollout::{Incident, TargetState, Terms};
 use domain::story::views;
@@ -215,7 +215,7 @@ fn made_of(told: &Told, channel: Option<&str>, now: Timestamp) -> DailyMade {
         notification = Some(Notification {
             id,
             target: target.clone(),
-            kind: "daily".to_owned(),
+            kind: NotificationKind::Daily,
             channel: channel.to_owned(),
             text,
             incident: None,

@@ -29,7 +29,7 @@ pub async fn written(reporter: &Reporter, incident: &Incident) -> Result<String,
     let audit = store.audit_of(&incident.target, &incident.id, incident.opened_at, ROWS).await?;
     let rules = reporter.rules();
     let policy = rules.policy.targets.get(&incident.target);
-    let view = views::incident(incident, policy, ids, store.timeline(&incident.id).await?);
+    let view = views::incident(incident, policy, ids, &store.timeline(&incident.id).await?);
     let bundle =
         Bundle { incident, view: &view, decisions: &decisions, notifications: &notifications, audit: &audit };
     Ok(render(&bundle))

@@ -47,7 +47,7 @@ pub async fn rendered(reporter: &Reporter, incident: &Incident) -> Result<String
     let (Some(policy), Some(templates)) = (policy, templates) else {
         return Err(unrenderable(format!("{target} is not in the policy any more")));
     };
-    let view = views::incident(incident, Some(policy), ids, store.timeline(&incident.id).await?);
+    let view = views::incident(incident, Some(policy), ids, &store.timeline(&incident.id).await?);
     let values = rca_values(policy, &RcaFacts { incident: &view, decisions: &decisions });
     templates.rca.render(&values).map_err(|error| unrenderable(error.to_string()))
 }

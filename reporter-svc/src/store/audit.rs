@@ -82,7 +82,7 @@ pub(super) async fn holds(
 ) -> Result<bool, DbError> {
     let rows: Vec<(String,)> =
         sqlx::query_as("SELECT detail FROM audit WHERE action = $1 AND stream = $2 AND subject = $3")
-            .bind(act.action)
+            .bind(act.action.as_str())
             .bind(stream_of(target))
             .bind(act.subject.as_deref())
             .fetch_all(&mut **tx)

@@ -6,7 +6,7 @@
 use domain::effects::NewMessage;
 use service_kit::db::{Db, DbError, Tx};
 use service_kit::outbox::{self, Recorded};
-use shared_types::incident::TimelineEntry;
+use shared_types::story::LoggedHop;
 use shared_types::{Decision, IncidentId, Timestamp, Verdict};
 use sqlx::{AssertSqlSafe, Row};
 
@@ -15,6 +15,7 @@ use super::{Act, Change, Changed, Given, audit};
 use domain::effects::lower::Plan;
 use domain::effects::notification::Notification;
 use domain::rollout::{Aggregate, Incident, Rejection, TargetState};
+use domain::story::words;
 
 pub(super) async fn change(db: &Db, change: Change<'_>) -> Result<Changed, DbError> {
     let mut tx = db.begin().await?;
@@ -225,7 +226,7 @@ async fn save_incident(tx: &mut Tx<'_>, incident: &Incident, opened: bool) -> Re
 pub(super) async fn append_hops(
     tx: &mut Tx<'_>,
     incident: &IncidentId,
-    hops: &[TimelineEntry],
+    hops: &[LoggedHop],
 ) -> Result<(), DbError> {
     if hops.is_empty() {
         return Ok(());
@@ -244,14 +245,15 @@ pub(super) async fn append_hops(
     let sql =
         format!("INSERT INTO timeline (incident, seq, at, kind, detail, data) VALUES {}", rows.join(", "));
     let mut insert = sqlx::query(AssertSqlSafe(sql));
-    for (seq, hop) in (last + 1..).zip(hops) {
-        let data = if hop.data.is_null() { None } else { Some(hop.data.to_string()) };
+    for (seq, LoggedHop { at, hop }) in (last + 1..).zip(hops) {
+        let data = hop.data().map_err(|error| DbError::decode("hop", error))?;
+        let data = if data.is_null() { None } else { Some(data.to_string()) };
         insert = insert
             .bind(incident.as_str())
             .bind(seq)
-            .bind(hop.at.as_millis())
-            .bind(hop.kind.as_str())
-            .bind(storable(&hop.detail))
+            .bind(at.as_millis())
+            .bind(hop.kind())
+            .bind(storable(&words::hop(hop)))
             .bind(data);
     }
     insert.execute(&mut **tx).await?;
@@ -301,7 +303,7 @@ pub(super) async fn save_notification(
     )
     .bind(it.id.to_string())
     .bind(it.target.as_str())
-    .bind(it.kind.as_str())
+    .bind(<&str>::from(it.kind))
     .bind(it.channel.as_str())
     .bind(storable(&it.text))
     .bind(it.incident.as_ref().map(IncidentId::as_str))

@@ -23,7 +23,8 @@ use domain::stored::Form;
 use serde_json::Value;
 use service_kit::db::{DbError, Migration};
 use service_kit::outbox::{Claim, ListFilter, MessagePage, MessageView, OutboxStats, Outcome, Recorded};
-use shared_types::incident::{IncidentState, TimelineEntry};
+use shared_types::incident::IncidentState;
+use shared_types::story::LoggedHop;
 use shared_types::{AuditEntry, Decision, IncidentId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
@@ -226,7 +227,7 @@ pub struct Settled<'a> {
     pub notification: Option<Uuid>,
     pub incident: Option<&'a IncidentId>,
     /// Added when the effect is done.
-    pub hop: Option<TimelineEntry>,
+    pub hop: Option<LoggedHop>,
 }
 
 /// See the module.
@@ -259,7 +260,7 @@ pub trait ReporterStore: Send + Sync {
         after: Option<&After>,
         limit: u32,
     ) -> Result<Vec<Incident>, DbError>;
-    async fn timeline(&self, id: &IncidentId) -> Result<Vec<TimelineEntry>, DbError>;
+    async fn timeline(&self, id: &IncidentId) -> Result<Vec<LoggedHop>, DbError>;
     /// Decisions that belong to an incident, the opening one first.
     async fn decisions_of(&self, id: &IncidentId) -> Result<Vec<Uuid>, DbError>;
     async fn decision(&self, id: Uuid) -> Result<Option<StoredDecision>, DbError>;

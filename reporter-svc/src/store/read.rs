@@ -1,7 +1,7 @@
 //! Queries. Lists go newest first, by time and id, so that a page is an index lookup.
 
 use service_kit::db::{Db, DbError};
-use shared_types::incident::TimelineEntry;
+use shared_types::story::LoggedHop;
 use shared_types::{IncidentId, TargetName, Timestamp, Verdict};
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
@@ -98,7 +98,7 @@ pub(super) async fn incidents(
     found.iter().map(|row| rows::incident(db.forms(), row)).collect()
 }
 
-pub(super) async fn timeline(db: &Db, id: &IncidentId) -> Result<Vec<TimelineEntry>, DbError> {
+pub(super) async fn timeline(db: &Db, id: &IncidentId) -> Result<Vec<LoggedHop>, DbError> {
     let found =
         sqlx::query("SELECT at, kind, detail, data FROM timeline WHERE incident = $1 ORDER BY at, seq")
             .bind(id.as_str())

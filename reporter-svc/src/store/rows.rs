@@ -5,7 +5,8 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use service_kit::db::DbError;
 use service_kit::forms::Forms;
-use shared_types::incident::{IncidentState, TimelineEntry};
+use shared_types::incident::IncidentState;
+use shared_types::story::{Hop, LoggedHop};
 use shared_types::{IncidentId, TargetName, Timestamp};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -43,14 +44,11 @@ pub(super) fn target(forms: &Forms, row: &AnyRow) -> Result<StoredTarget, DbErro
     Ok(StoredTarget { state: forms.read(&name, &state)?, version: count(row, "version")? })
 }
 
-pub(super) fn hop(row: &AnyRow) -> Result<TimelineEntry, DbError> {
+pub(super) fn hop(row: &AnyRow) -> Result<LoggedHop, DbError> {
+    let (kind, detail): (String, String) = (row.try_get("kind")?, row.try_get("detail")?);
     let data: Option<String> = row.try_get("data")?;
-    Ok(TimelineEntry {
-        at: time(row, "at")?,
-        kind: row.try_get("kind")?,
-        detail: row.try_get("detail")?,
-        data: data.as_deref().map(|it| json("timeline data", it)).transpose()?.unwrap_or_default(),
-    })
+    let data = data.as_deref().map(|it| json("timeline data", it)).transpose()?.unwrap_or_default();
+    Ok(LoggedHop { at: time(row, "at")?, hop: Hop::read(&kind, &detail, data) })
 }
 
 pub(super) fn incident(forms: &Forms, row: &AnyRow) -> Result<Incident, DbError> {

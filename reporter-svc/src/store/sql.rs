@@ -7,7 +7,7 @@ use service_kit::db::{Db, DbError};
 use service_kit::outbox::{
     self, Claim, ListFilter, MessagePage, MessageView, OutboxStats, Outcome, Recorded,
 };
-use shared_types::incident::TimelineEntry;
+use shared_types::story::LoggedHop;
 use shared_types::{AuditEntry, Decision, IncidentId, PhaseId, TargetName, Timestamp, Window};
 use uuid::Uuid;
 
@@ -109,7 +109,7 @@ impl ReporterStore for SqlStore {
         read::incidents(&self.db, filter, after, limit).await
     }
 
-    async fn timeline(&self, id: &IncidentId) -> Result<Vec<TimelineEntry>, DbError> {
+    async fn timeline(&self, id: &IncidentId) -> Result<Vec<LoggedHop>, DbError> {
         read::timeline(&self.db, id).await
     }
 

@@ -15,6 +15,7 @@ use service_kit::clock::Clock as _;
 use service_kit::db::Db;
 use service_kit::outbox::Outcome;
 use shared_types::audit::SERVICE_STREAM;
+use shared_types::story::Deed;
 use shared_types::{Actor, AuditEntry, Verdict, Via};
 use sqlx::AssertSqlSafe;
 
@@ -107,13 +108,13 @@ async fn acts_without_a_target_have_a_stream_of_their_own() {
     both_engines("reporter", MIGRATIONS, |db| async move {
         let rig = Rig::new(db).await;
         let store = &rig.reporter.store;
-        let note = async |action: &'static str| {
+        let note = async |action: Deed| {
             let actor = Actor::service("", Via::Phasegate);
             let draft = AuditDraft { actor, action, subject: None, detail: json!({ "n": "\0" }) };
             let nobody = shared_types::TargetName::parse("nobody").unwrap();
             store.note(Some(&nobody), draft, rig.clock.now()).await.unwrap()
         };
-        let (first, second) = (note("policy.adopted").await, note("policy.refused").await);
+        let (first, second) = (note(Deed::PolicyAdopted).await, note(Deed::TimerDue).await);
         assert_eq!((first.seq, first.stream.as_str(), first.target), (1, SERVICE_STREAM, None));
         assert_eq!((second.seq, &second.prev_hash), (2, &first.hash));
         assert_eq!(second.actor.name, "unknown", "a name from outside is nothing to fail for");

@@ -450,7 +450,7 @@ impl Rig {
         let timeline = store.timeline(&newest.id).await.unwrap();
         let rules = self.reporter.rules();
         let policy = rules.policy.targets.get(&newest.target);
-        domain::story::views::incident(newest, policy, decisions, timeline)
+        domain::story::views::incident(newest, policy, decisions, &timeline)
     }
 
     pub(crate) async fn incidents(&self) -> usize {

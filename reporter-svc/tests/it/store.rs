@@ -9,6 +9,7 @@ use reporter_svc::store::*;
 use service_kit::clock::Clock;
 use service_kit::outbox::{ListFilter, Outcome, Recorded};
 use shared_types::incident::IncidentState;
+use shared_types::story::{Deed, Hop, LoggedHop};
 use shared_types::{Actor, IncidentId, TargetName, Verdict, Via};
 
 use crate::rig::{Rig, autosave, minutes};
@@ -127,7 +128,7 @@ async fn a_rejection_and_an_unknown_name_leave_nothing_behind() {
         let rig = Rig::new(db).await;
         let refused = rig.event(Event::Promote { by: "ana".into(), from: None }).await;
         let Changed::Rejected { rejection, .. } = refused else { panic!("{refused:?}") };
-        assert_eq!(rejection.reason, Reason::Blocked);
+        assert_eq!(rejection.reason(), Reason::Blocked);
         assert_eq!(rig.reporter.store.revision().await.unwrap(), 0);
         let nobody = TargetName::parse("nobody").unwrap();
         let event = Event::Tick;
@@ -228,7 +229,7 @@ async fn effects_are_listed_retried_and_counted() {
         let retry = async || {
             let act = AuditDraft {
                 actor: Actor::service("ana", Via::Api),
-                action: "effect.retried",
+                action: Deed::EffectRetried,
                 subject: Some(found[0].id.clone()),
                 detail: serde_json::json!({}),
             };
@@ -243,6 +244,46 @@ async fn effects_are_listed_retried_and_counted() {
         rig.work().await;
         assert_eq!(store.effect(&found[0].id).await.unwrap().unwrap().state, "done");
         assert!(store.notifications(&failed, None, 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+/// OP-6: what a release before hops had data logged is told in its words, beside what this one logs with its facts.
+#[tokio::test]
+async fn hops_that_were_stored_without_data_are_read_as_told() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db.clone()).await;
+        rig.bring_to("B").await;
+        rig.violation().await;
+        let id = rig.incident().await.id;
+        let links = r#"{"transition":"00000000-0000-0000-0000-000000000007"}"#;
+        let rows = [
+            ("phase_changed", "B to A, epoch 3", None),
+            ("rollback_requested", "phasegate: B to A, error_rate violation", Some(links)),
+        ];
+        for (seq, (kind, detail, data)) in (9001_i64..).zip(rows) {
+            sqlx::query(
+                "INSERT INTO timeline (incident, seq, at, kind, detail, data) VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(id.as_str())
+            .bind(seq)
+            .bind(rig.clock.now().as_millis())
+            .bind(kind)
+            .bind(detail)
+            .bind(data)
+            .execute(db.pool())
+            .await
+            .unwrap();
+        }
+        let hops = rig.reporter.store.timeline(&id).await.unwrap();
+        let told = hops.iter().filter_map(|it| match &it.hop {
+            Hop::Told(it) => Some((it.kind.as_str(), it.detail.as_str(), it.links.is_null())),
+            _ => None,
+        });
+        let expected = rows.map(|(kind, detail, data)| (kind, detail, data.is_none()));
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        let ours = |it: &LoggedHop| matches!(&it.hop, Hop::RollbackRequested { from, .. } if from.as_str() == "B");
+        assert!(hops.iter().any(ours), "{hops:?}");
     })
     .await;
 }

@@ -1,12 +1,15 @@
 // Texts in English and Japanese. A key that a language lacks is a defect that the page's tests find.
 import { useEffect, useState } from "preact/hooks";
-import { en } from "./words/en.mjs";
-import { ja } from "./words/ja.mjs";
+import { en as own } from "./words/en.mjs";
+import { ja as ownJa } from "./words/ja.mjs";
+import { en as story } from "./words/story.en.mjs";
+import { ja as storyJa } from "./words/story.ja.mjs";
 
-/** @typedef {keyof typeof en} Word */
+/** @typedef {keyof typeof own | keyof typeof story} Word */
 /** @typedef {"en" | "ja"} Language */
 
-const words = { en, ja };
+/** The page's own words, and those for what happened and what is in the way. */
+const words = { en: { ...own, ...story }, ja: { ...ownJa, ...storyJa } };
 const KEY = "phasegate.language";
 
 /** @returns {Language} */
@@ -44,16 +47,19 @@ export function useLanguage() {
   return language;
 }
 
+/** A text as it stands in the list. @param {Word} key */
+export const raw = (key) => words[language][key];
+
 /**
  * A text with its places filled in.
  * @param {Word} key @param {Record<string, string | number>} [values]
  */
 export function t(key, values = {}) {
-  return words[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  return raw(key).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
 /** Whether there is a text for a name that came from the service. @param {string} key @returns {key is Word} */
-export const known = (key) => Object.hasOwn(en, key);
+export const known = (key) => Object.hasOwn(words.en, key);
 
 /** The text for a code of the service, or the code itself where it is a new one. @param {string} prefix @param {string} code */
 export function named(prefix, code) {

@@ -1,11 +1,12 @@
 // Small pieces that several views are made of.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Problem, Unreachable } from "./api.mjs";
-import { ago, dayTime, readable, span } from "./format.mjs";
+import { ago, dayTime, span } from "./format.mjs";
 import { html } from "./html.mjs";
-import { known, named, t } from "./i18n.mjs";
+import { named, t } from "./i18n.mjs";
 import { useNow } from "./live.mjs";
 import { holds } from "./session.mjs";
+import { blockerText } from "./story.mjs";
 
 /** @typedef {import("./api.mjs").Schemas} Schemas */
 
@@ -63,13 +64,6 @@ export function Blockers({ blockers }) {
   return html`<ul class="blockers">
     ${blockers.map((it) => html`<li key=${it.code + it.detail}>${blockerText(it)}</li>`)}
   </ul>`;
-}
-
-/** @param {Schemas["Blocker"]} blocker */
-export function blockerText({ code, detail }) {
-  const key = `blocker.${code}`;
-  const text = readable(detail);
-  return known(key) ? t(key, { detail: text }) : `${code.replaceAll("_", " ")}: ${text}`;
 }
 
 /** What went wrong, where it happened. @param {{error: Error | null}} props */

@@ -3,6 +3,7 @@
 import { ago, clockTime, readable } from "./format.mjs";
 import { t } from "./i18n.mjs";
 import { phaseName } from "./parts.mjs";
+import { blockerText } from "./story.mjs";
 
 /** @typedef {import("./api.mjs").Schemas["DashboardTarget"]} Target */
 /** @typedef {"incident" | "silent" | "warn" | "asked" | "ok" | "idle"} Group */
@@ -56,6 +57,8 @@ export function next(it, now) {
     const up = it.phases.findIndex((phase) => phase.id === move.to) > it.phases.findIndex((phase) => phase.id === move.from) || move.to === "completed";
     return t(up ? "next.promote" : "next.rollback", { from: phaseName(move.from), to: phaseName(move.to) });
   }
+  const waits = it.blockers.find(({ code }) => code === "rollback_waiting");
+  if (waits) return blockerText(waits);
   if (it.rollback_waiting != null) return t("next.waits", { detail: readable(it.rollback_waiting.detail) });
   if (it.incident != null) {
     if (move != null && move.state === "failed") return t("next.rollback_failed", { to: phaseName(move.to) });

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::http::HeaderMap as Headers;
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
+use shared_types::problem::ProblemCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -90,7 +91,9 @@ async fn a_delivery_carries_the_token_and_gives_the_answer() {
 
 #[tokio::test]
 async fn a_refusal_keeps_what_the_problem_says() {
-    let refuse = || async { crate::http::ApiError::conflict("conflict", "another batch is there", vec![]) };
+    let refuse = || async {
+        crate::http::ApiError::conflict(ProblemCode::BatchDiffers, "another batch is there", vec![])
+    };
     let neighbour = neighbour(Router::new().route("/v1/batches", post(refuse))).await;
     let outcome = neighbour.deliver("/v1/batches", &1).await;
     assert_eq!(outcome, Outcome::Never { reason: "409: another batch is there".to_owned() });

@@ -1,5 +1,6 @@
 //! What acts of people have in common: who does them, and the words that come with them.
 
+use shared_types::problem::ProblemCode;
 use shared_types::{Actor, Via};
 
 use super::ApiError;
@@ -33,5 +34,5 @@ pub fn text(field: &'static str, value: &str) -> Result<String, ApiError> {
     }
     let detail =
         format!("field `{field}`: expected 1 to {LONGEST} characters, none of them control characters");
-    Err(ApiError::unprocessable("invalid_body", detail))
+    Err(ApiError::unprocessable(ProblemCode::InvalidBody, detail))
 }

@@ -15,6 +15,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream, StreamExt as _};
+use shared_types::problem::ProblemCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -77,7 +78,7 @@ impl Refusal {
             Self::Slow => {
                 let detail =
                     format!("the body did not come within {} s; nothing was done", limit.as_secs_f64());
-                ApiError::new(StatusCode::REQUEST_TIMEOUT, "slow_body", detail).into_response()
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, ProblemCode::SlowBody, detail).into_response()
             }
             Self::Full => ApiError::unavailable(
                 "too many bytes are under way at once; nothing was done",

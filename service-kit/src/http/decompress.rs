@@ -14,6 +14,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt as _;
+use shared_types::problem::ProblemCode;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::ApiError;
@@ -58,7 +59,7 @@ fn bytes(body: Body) -> impl futures_util::Stream<Item = io::Result<axum::body::
 fn unsupported() -> Response {
     let error = ApiError::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_encoding",
+        ProblemCode::UnsupportedEncoding,
         "expected `Content-Encoding: gzip`, `zstd` or none",
     );
     let mut response = error.into_response();

@@ -1,13 +1,12 @@
 //! One error type from every handler to the wire: RFC 9457 `application/problem+json`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use shared_types::problem::Blocker;
+use shared_types::problem::{Blocker, ProblemCode};
 use shared_types::{Problem, one_line};
 use utoipa::openapi::{Content, RefOr, ResponseBuilder};
 
@@ -22,7 +21,7 @@ pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
-    code: Cow<'static, str>,
+    code: ProblemCode,
     detail: String,
     blockers: Vec<Blocker>,
     retry_after: Option<Duration>,
@@ -33,10 +32,10 @@ impl ApiError {
     /// Any status; `code` becomes the problem's stable `type`, `detail` says in one line what is wrong this time: what
     /// it quotes of a request cannot break it.
     #[must_use]
-    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             status,
-            code: code.into(),
+            code,
             detail: one_line(&detail.into()),
             blockers: Vec::new(),
             retry_after: None,
@@ -46,57 +45,57 @@ impl ApiError {
 
     /// 400: the request cannot be read.
     #[must_use]
-    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn bad_request(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
     /// 401: no valid token (or signature).
     #[must_use]
     pub fn unauthorized(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        Self::new(StatusCode::UNAUTHORIZED, ProblemCode::Unauthorized, detail)
     }
 
     /// 403: known, but not allowed.
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+        Self::new(StatusCode::FORBIDDEN, ProblemCode::Forbidden, detail)
     }
 
     /// 404: `detail` names what was looked for.
     #[must_use]
     pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+        Self::new(StatusCode::NOT_FOUND, ProblemCode::NotFound, detail)
     }
 
     /// 409: what stands in the way, by name.
     #[must_use]
-    pub fn conflict(code: &'static str, detail: impl Into<String>, blockers: Vec<Blocker>) -> Self {
+    pub fn conflict(code: ProblemCode, detail: impl Into<String>, blockers: Vec<Blocker>) -> Self {
         Self { blockers, ..Self::new(StatusCode::CONFLICT, code, detail) }
     }
 
     /// 422: readable, but it says something that cannot be.
     #[must_use]
-    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn unprocessable(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
     /// 413: more bytes than the limit.
     #[must_use]
     pub fn too_large(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, ProblemCode::TooLarge, detail)
     }
 
     /// 429: the caller is too fast.
     #[must_use]
     pub fn too_many_requests(detail: impl Into<String>, retry_after: Duration) -> Self {
-        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, ProblemCode::TooManyRequests, detail);
         Self { retry_after: Some(retry_after), ..error }
     }
 
     /// 503: not now; nothing was done.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, ProblemCode::Unavailable, detail);
         Self { retry_after: Some(retry_after), ..error }
     }
 
@@ -105,7 +104,7 @@ impl ApiError {
     pub fn internal(source: impl Into<anyhow::Error>) -> Self {
         let error = Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
+            ProblemCode::Internal,
             "the service failed in a way it should not; its log names the cause under this request's id",
         );
         Self { source: Some(source.into()), ..error }
@@ -127,8 +126,8 @@ impl ApiError {
     #[must_use]
     pub fn problem(&self) -> Problem {
         Problem {
-            kind: format!("urn:phasegate:problem:{}", self.code),
-            title: title(&self.code),
+            kind: format!("{}{}", Problem::NAMESPACE, self.code),
+            title: title(self.code.as_str()),
             status: self.status.as_u16(),
             detail: self.detail.clone(),
             blockers: self.blockers.clone(),

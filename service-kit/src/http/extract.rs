@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use shared_types::problem::ProblemCode;
 
 use super::ApiError;
 
@@ -24,7 +25,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(ApiError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
+                ProblemCode::UnsupportedMediaType,
                 "expected `Content-Type: application/json`",
             ));
         }
@@ -69,11 +70,13 @@ fn json_problem(error: &serde_json::Error, path: Option<&String>) -> ApiError {
         (Category::Data, Some(path)) => {
             // A hostile body decides how deep the path is.
             let path: String = path.chars().take(200).collect();
-            ApiError::unprocessable("invalid_body", format!("{place}, field `{path}`: {what}"))
+            ApiError::unprocessable(ProblemCode::InvalidBody, format!("{place}, field `{path}`: {what}"))
         }
-        (Category::Data, None) => ApiError::unprocessable("invalid_body", format!("{place}: {what}")),
+        (Category::Data, None) => {
+            ApiError::unprocessable(ProblemCode::InvalidBody, format!("{place}: {what}"))
+        }
         (Category::Syntax | Category::Eof | Category::Io, _) => {
-            ApiError::bad_request("malformed_json", format!("{place}: {what}"))
+            ApiError::bad_request(ProblemCode::MalformedJson, format!("{place}: {what}"))
         }
     }
 }
@@ -94,7 +97,7 @@ fn body_problem(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::too_large("the body is larger than the limit, which counts decompressed bytes")
     } else {
-        ApiError::bad_request("unreadable_body", "the body broke off or its compression is damaged")
+        ApiError::bad_request(ProblemCode::UnreadableBody, "the body broke off or its compression is damaged")
     }
 }
 
@@ -107,7 +110,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         if parts.uri.query().is_some_and(has_nul) {
-            return Err(ApiError::bad_request("invalid_query", "query: a value has a NUL character"));
+            return Err(ApiError::bad_request(
+                ProblemCode::InvalidQuery,
+                "query: a value has a NUL character",
+            ));
         }
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|query| Self(query.0)).map_err(|rejection| {
@@ -116,7 +122,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
                 other => other.body_text(),
             };
             let what = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-            ApiError::bad_request("invalid_query", format!("query: {what}"))
+            ApiError::bad_request(ProblemCode::InvalidQuery, format!("query: {what}"))
         })
     }
 }
@@ -130,12 +136,12 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         if has_nul(parts.uri.path()) {
-            return Err(ApiError::bad_request("invalid_path", "path: it has a NUL character"));
+            return Err(ApiError::bad_request(ProblemCode::InvalidPath, "path: it has a NUL character"));
         }
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|path| Self(path.0)).map_err(|rejection| match rejection {
             PathRejection::FailedToDeserializePathParams(error) => {
-                ApiError::bad_request("invalid_path", format!("path: {}", error.into_kind()))
+                ApiError::bad_request(ProblemCode::InvalidPath, format!("path: {}", error.into_kind()))
             }
             other => ApiError::internal(other),
         })
@@ -161,7 +167,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         let plain = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !plain || values.next().is_some() {
             return Err(ApiError::bad_request(
-                "invalid_idempotency_key",
+                ProblemCode::InvalidIdempotencyKey,
                 "`Idempotency-Key` must be given once, as 1 to 255 visible ASCII characters",
             ));
         }

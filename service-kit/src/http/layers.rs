@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use shared_types::problem::ProblemCode;
 use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span, field};
 use uuid::Uuid;
@@ -292,7 +293,7 @@ pub(super) async fn bound_in_flight(
 pub(super) async fn bound_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         let detail = format!("not done within {} s; it may still take effect", limit.as_secs_f64());
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail).into_response()
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, ProblemCode::Timeout, detail).into_response()
     })
 }
 
@@ -308,12 +309,18 @@ pub(super) async fn only_problems(request: Request, next: Next) -> Response {
     let text = axum::body::to_bytes(response.into_body(), 4096).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let (code, standard) = match status {
-        StatusCode::NOT_FOUND => ("not_found", format!("there is nothing at `{call}`")),
-        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", format!("`{call}` is not possible here")),
-        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is larger than the limit".to_owned()),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "unsupported body".to_owned()),
-        status if status.is_server_error() => ("internal", "the service failed".to_owned()),
-        _ => ("bad_request", "the request cannot be read".to_owned()),
+        StatusCode::NOT_FOUND => (ProblemCode::NotFound, format!("there is nothing at `{call}`")),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            (ProblemCode::MethodNotAllowed, format!("`{call}` is not possible here"))
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            (ProblemCode::TooLarge, "the body is larger than the limit".to_owned())
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            (ProblemCode::UnsupportedMediaType, "unsupported body".to_owned())
+        }
+        status if status.is_server_error() => (ProblemCode::Internal, "the service failed".to_owned()),
+        _ => (ProblemCode::BadRequest, "the request cannot be read".to_owned()),
     };
     let detail = if text.trim().is_empty() { standard } else { text.trim().to_owned() };
     let mut response = ApiError::new(status, code, detail).into_response();

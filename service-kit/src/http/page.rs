@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared_types::Page;
+use shared_types::problem::ProblemCode;
 use utoipa::IntoParams;
 
 use super::ApiError;
@@ -37,7 +38,10 @@ impl PageQuery {
         if (1..=MAX_LIMIT).contains(&limit) {
             Ok(limit)
         } else {
-            Err(ApiError::bad_request("invalid_query", format!("query: limit must be 1 to {MAX_LIMIT}")))
+            Err(ApiError::bad_request(
+                ProblemCode::InvalidQuery,
+                format!("query: limit must be 1 to {MAX_LIMIT}"),
+            ))
         }
     }
 
@@ -70,7 +74,10 @@ impl Cursor {
         let is_ours = |json: &Vec<u8>| !json.windows(6).any(|text| text == br"\u0000");
         let key = URL_SAFE_NO_PAD.decode(cursor).ok().filter(is_ours);
         key.and_then(|json| serde_json::from_slice(&json).ok()).ok_or_else(|| {
-            ApiError::bad_request("invalid_cursor", "query: cursor is not one that this list gave out")
+            ApiError::bad_request(
+                ProblemCode::InvalidCursor,
+                "query: cursor is not one that this list gave out",
+            )
         })
     }
 

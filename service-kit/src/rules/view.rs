@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use shared_types::problem::ProblemCode;
 use shared_types::{Page, Timestamp};
 use utoipa::ToSchema;
 
@@ -100,15 +101,16 @@ async fn policy_text(db: &Db, version: &str) -> Result<PolicyText, ApiError> {
     if digits.len() < 6 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())
     {
         let detail = "expected `sha256:` and at least 6 lower-case hexadecimal digits";
-        return Err(ApiError::unprocessable("invalid_version", detail));
+        return Err(ApiError::unprocessable(ProblemCode::InvalidVersion, detail));
     }
     let found = store::versions_like(db, &format!("sha256:{digits}")).await?;
     let [version] = found.as_slice() else {
         return Err(match found.len() {
             0 => ApiError::not_found(format!("no policy {version} was ever in force here")),
-            _ => {
-                ApiError::unprocessable("ambiguous_version", format!("several policies begin with {version}"))
-            }
+            _ => ApiError::unprocessable(
+                ProblemCode::AmbiguousVersion,
+                format!("several policies begin with {version}"),
+            ),
         });
     };
     let log = store::entries_of(db, version).await?;

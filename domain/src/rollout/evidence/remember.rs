@@ -3,14 +3,14 @@
 use crate::policy::TargetPolicy;
 use serde::{Deserialize, Serialize};
 use shared_types::decision::Cause;
-use shared_types::problem::Blocker;
 use shared_types::{Decision, IncidentId, Timestamp};
 
 use super::{Facts, Signature, missing};
+use crate::rollout::blocker::Blocker;
 use crate::rollout::effect::Effect;
 use crate::rollout::incident::Incident;
 use crate::rollout::state::TargetState;
-use crate::rollout::step::{Step, blocker};
+use crate::rollout::step::Step;
 
 /// An incident of this rollout whose evidence is not complete, as the target remembers it (PH-5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +73,9 @@ fn open_tasks(incident: &Incident, policy: &TargetPolicy) -> Vec<OpenTask> {
 /// PH-5, EV-3: what every incident of the rollout still lacks, one line an incident.
 #[must_use]
 pub fn blockers(target: &TargetState) -> Vec<Blocker> {
-    let line = |it: &OpenEvidence| {
-        blocker("evidence_incomplete", format!("{}: {}", it.incident, it.missing.join(", ")))
+    let line = |it: &OpenEvidence| Blocker::EvidenceIncomplete {
+        incident: Some(it.incident.clone()),
+        missing: it.missing.clone(),
     };
     target.evidence_open.iter().map(line).collect()
 }

@@ -1,14 +1,15 @@
 //! What people put their names to, and what keeps them from it (EV-2).
 
 use crate::policy::{EvidenceItem, TargetPolicy};
-use serde_json::json;
-use shared_types::problem::Blocker;
+use shared_types::story::Hop;
 
 use super::check::{Checked, check};
 use super::{Signature, Task, waits_for};
+use crate::rollout::blocker::{Blocker, TaskMissing};
 use crate::rollout::incident::Incident;
 use crate::rollout::rca::same_person;
-use crate::rollout::step::{Context, Reason, Rejection, Step, blocker};
+use crate::rollout::refusal::{Refusal, Rejection};
+use crate::rollout::step::{Context, Step};
 
 /// What somebody signs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +24,7 @@ pub struct Signing {
 /// What is still asked of the item under that name, and who may sign it.
 fn named<'a>(name: &str, context: &Context<'a>) -> Result<&'a EvidenceItem, Rejection> {
     let found = context.policy.evidence.iter().find(|it| it.item == name);
-    found.ok_or_else(|| {
-        Rejection::new(Reason::NoSuchItem, format!("the policy has no evidence item `{name}`"))
-    })
+    found.ok_or_else(|| Refusal::NoSuchItem { item: name.to_owned() }.into())
 }
 
 /// EV-2: a person signs what the system cannot check, or, with a comment, what its check does not find. The first
@@ -39,15 +38,16 @@ pub(in crate::rollout) fn sign(
     let item = named(&signing.item, context)?;
     if let Some(first) = incident.evidence.signatures.get(&item.item) {
         if !first.is_repeated_by(signing) {
-            let detail = format!("`{}` was signed by {} at {}; that stays", item.item, first.by, first.at);
-            return Err(Rejection::blocked(detail.clone(), vec![blocker("already_signed", detail)]));
+            let (item, by, at) = (item.item.clone(), first.by.clone(), first.at);
+            let refusal = Refusal::AlreadySigned { item: item.clone(), by: by.clone(), at };
+            return Err(Rejection::blocked(refusal, vec![Blocker::AlreadySigned { item, by, at }]));
         }
         step.incident = Some(incident);
         return Ok(step);
     }
     let hindrances = hindrances(&incident, item, signing, context.policy);
     if !hindrances.is_empty() {
-        return Err(Rejection::blocked(format!("`{}` cannot be signed yet", item.item), hindrances));
+        return Err(Rejection::blocked(Refusal::CannotSign { item: item.item.clone() }, hindrances));
     }
     let signature = Signature {
         by: signing.by.clone(),
@@ -59,9 +59,14 @@ pub(in crate::rollout) fn sign(
     };
     incident.evidence.signatures.insert(item.item.clone(), signature);
     step.incident = Some(incident);
-    let links =
-        json!({ "item": item.item, "comment": signing.comment, "link": signing.link, "task": signing.task });
-    step.hop_with(context.now, "evidence_signed", format!("{} signed `{}`", signing.by, item.item), links);
+    let signed = Hop::EvidenceSigned {
+        by: signing.by.clone(),
+        item: item.item.clone(),
+        comment: signing.comment.clone(),
+        link: signing.link.clone(),
+        task: signing.task.clone(),
+    };
+    step.hop(context.now, signed);
     Ok(step)
 }
 
@@ -85,21 +90,20 @@ fn hindrances(
     policy: &TargetPolicy,
 ) -> Vec<Blocker> {
     let waits = waits_for(incident, item, policy).into_iter();
-    let mut found: Vec<_> = waits.map(|it| blocker("evidence_incomplete", it)).collect();
+    let waits_for = |it| Blocker::EvidenceIncomplete { incident: None, missing: vec![it] };
+    let mut found: Vec<_> = waits.map(waits_for).collect();
     match check(incident, item) {
-        Checked::Lacks { missing, .. } => found.push(blocker("evidence_missing", missing)),
+        Checked::Lacks { missing, .. } => found.push(Blocker::EvidenceMissing { missing }),
         Checked::Fails { missing, .. } if signing.comment.is_none() => {
-            let detail = format!("{missing}: sign it with a comment that says why it is good all the same");
-            found.push(blocker("comment_missing", detail));
+            found.push(Blocker::CommentMissing { missing });
         }
         _ => {}
     }
     if item.item == "retry_log" && !incident.evidence.facts.exhausted.is_empty() && signing.task.is_none() {
-        found.push(blocker("task_missing", "the follow-up task against the exhausted retries"));
+        found.push(Blocker::TaskMissing { how: TaskMissing::Asked, item: item.item.clone() });
     }
     if signed_all_alone(incident, item, &signing.by) {
-        let detail = format!("{} signed all the others; `{}` takes another person", signing.by, item.item);
-        found.push(blocker("signed_alone", detail));
+        found.push(Blocker::SignedAlone { by: signing.by.clone(), item: item.item.clone() });
     }
     found
 }
@@ -121,21 +125,16 @@ pub(in crate::rollout) fn finish_task(
     let item = named(item, context)?;
     let signature = incident.evidence.signatures.get_mut(&item.item);
     let Some(task) = signature.and_then(|it| it.task.as_mut()) else {
-        let none = blocker("task_missing", format!("`{}` has no follow-up task", item.item));
-        return Err(Rejection::blocked("there is no task to be done", vec![none]));
+        let none = Blocker::TaskMissing { how: TaskMissing::None, item: item.item.clone() };
+        return Err(Rejection::blocked(Refusal::NoTask, vec![none]));
     };
     let first = task.done.is_none();
     task.done.get_or_insert_with(|| (by.to_owned(), context.now));
     let text = task.text.clone();
     step.incident = Some(incident);
     if first {
-        let links = json!({ "item": item.item, "task": text });
-        step.hop_with(
-            context.now,
-            "evidence_task_done",
-            format!("{by} has done the task of `{}`", item.item),
-            links,
-        );
+        let (by, item) = (by.to_owned(), item.item.clone());
+        step.hop(context.now, Hop::EvidenceTaskDone { by, item, task: text });
     }
     Ok(step)
 }

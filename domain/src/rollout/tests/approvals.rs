@@ -4,7 +4,8 @@ use shared_types::rollout::VoidReason;
 
 use super::world::{World, minutes, phase};
 use crate::rollout::event::Expected;
-use crate::rollout::{Event, Reason, Rejection, approval};
+use crate::rollout::{Blocker, Event, Reason, Rejection, approval};
+use crate::story::words;
 
 /// In phase A of the shipped policy: `sre` and `dev-lead`, with a gate that is satisfied.
 fn ripe_a() -> World {
@@ -30,8 +31,8 @@ fn promote(world: &mut World, by: &str) -> Result<(), Rejection> {
 #[track_caller]
 fn refused(refusal: Result<(), Rejection>, reason: Reason, code: &str) {
     let refusal = refusal.unwrap_err();
-    let found = refusal.blockers.first().map_or(refusal.reason.code(), |it| it.code.as_str());
-    assert_eq!((refusal.reason, found), (reason, code), "{refusal}");
+    let found = refusal.blockers.first().map_or(refusal.code().as_str(), Blocker::code);
+    assert_eq!((refusal.reason(), found), (reason, code), "{refusal}");
 }
 
 fn missing(world: &World) -> Vec<String> {
@@ -45,8 +46,8 @@ fn two_roles_asked_for_are_given_by_two_people() {
     assert_eq!(missing(&world), ["sre", "dev-lead"]);
     world.approve("ana", "sre").unwrap();
     let refusal = promote(&mut world, "ana").unwrap_err();
-    let named: Vec<_> = refusal.blockers.iter().map(|it| (it.code.as_str(), it.detail.as_str())).collect();
-    assert_eq!(named, [("approval_missing", "dev-lead")]);
+    let named: Vec<_> = refusal.blockers.iter().map(|it| (it.code(), words::blocker(it))).collect();
+    assert_eq!(named, [("approval_missing", "dev-lead".to_owned())]);
     refused(world.approve("ana", "dev-lead").map(drop), Reason::Blocked, "approval_by_same_person");
     world.approve("ben", "dev-lead").unwrap();
     promote(&mut world, "ana").unwrap();
@@ -93,7 +94,7 @@ fn forged_outdated_and_repeated_approvals_are_refused() {
         let mut world = ripe_a();
         let before = world.target.clone();
         let refusal = world.approve_expecting("eve", role, expected).unwrap_err();
-        let found = refusal.blockers.first().map_or(refusal.reason.code(), |it| it.code.as_str());
+        let found = refusal.blockers.first().map_or(refusal.code().as_str(), Blocker::code);
         assert_eq!(found, code, "{what}: {refusal}");
         assert_eq!(world.target, before, "{what}");
     }

@@ -7,7 +7,7 @@ use super::world::{World, minutes, phase};
 use crate::rollout::{Effect, Event, Mitigation, NoticeKind, Stage, Stand};
 
 fn kinds(world: &World) -> Vec<&'static str> {
-    world.notices(|_| true).iter().map(|it| it.kind.name()).collect()
+    world.notices(|_| true).iter().map(|it| it.kind.name().into()).collect()
 }
 
 /// DE-1: the text follows; in which phases is the policy's word, asked when it is rendered.
@@ -63,7 +63,7 @@ fn the_log_shows_each_hop_of_a_violation() {
     decision.decided_at = world.now;
     world.advance(minutes(1));
     let step = world.apply(Event::Decided(Box::new(decision.clone()))).unwrap();
-    let hops: Vec<_> = step.timeline.iter().map(|hop| (hop.kind.as_str(), hop.at)).collect();
+    let hops: Vec<_> = step.timeline.iter().map(|it| (it.hop.kind(), it.at)).collect();
     let now = world.now;
     let expected = [
         ("batch_window_ended", decision.window.end),

@@ -1,7 +1,7 @@
 //! The evidence document, as it is and at its worst (EV-3).
 
 use serde_json::json;
-use shared_types::incident::TimelineEntry;
+use shared_types::story::{Hop, LoggedHop};
 use shared_types::{Actor, AuditEntry, Decision, Timestamp, Via};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::story::views;
 struct Kept {
     decisions: Vec<Decision>,
     notifications: Vec<NotificationView>,
-    timeline: Vec<TimelineEntry>,
+    timeline: Vec<LoggedHop>,
     audit: Vec<AuditEntry>,
 }
 
@@ -51,12 +51,7 @@ impl Kept {
             outcome: None,
             last_error: None,
         };
-        let hop = |_| TimelineEntry {
-            at: at(),
-            kind: "command_failed".to_owned(),
-            detail: text.to_owned(),
-            data: json!(null),
-        };
+        let hop = |_| LoggedHop { at: at(), hop: Hop::read("command_failed", text, json!(null)) };
         let row = |number: u128| AuditEntry {
             stream: "autosave".to_owned(),
             seq: u64::try_from(number).unwrap() + 1,
@@ -80,7 +75,7 @@ impl Kept {
     fn document(&self, scene: &Scene) -> String {
         let incident = scene.world.incident();
         let ids = self.decisions.iter().map(|it| it.decision_id).collect();
-        let view = views::incident(incident, Some(&scene.world.policy), ids, self.timeline.clone());
+        let view = views::incident(incident, Some(&scene.world.policy), ids, &self.timeline);
         render(&Bundle {
             incident,
             view: &view,

@@ -9,7 +9,8 @@ use super::world::{World, minutes, phase, submission};
 use crate::rollout::evidence::{Facts, FiguresFact, PageFact, Signing, missing, view};
 use crate::rollout::promotion;
 use crate::rollout::rca::Finding;
-use crate::rollout::{Effect, Event, Reason, Rejection, Step};
+use crate::rollout::{Blocker, Effect, Event, Reason, Rejection, Step};
+use crate::story::words;
 
 /// The shipped policy's checklist.
 fn checklist() -> Vec<EvidenceItem> {
@@ -61,7 +62,7 @@ impl Scene {
     /// What stands between the target and its next move, of evidence.
     fn blockers(&self) -> Vec<String> {
         let found = promotion::blockers(&self.world.target, &self.world.terms());
-        found.into_iter().filter(|it| it.code == "evidence_incomplete").map(|it| it.detail).collect()
+        found.iter().filter(|it| it.code() == "evidence_incomplete").map(words::blocker).collect()
     }
 
     pub(super) fn learn(&mut self, facts: Facts) {
@@ -108,7 +109,7 @@ impl Scene {
 }
 
 fn codes(rejection: &Rejection) -> Vec<&str> {
-    rejection.blockers.iter().map(|it| it.code.as_str()).collect()
+    rejection.blockers.iter().map(Blocker::code).collect()
 }
 
 /// EV-1, EV-2, EV-3: from nothing to everything, and what each act changes.
@@ -154,10 +155,10 @@ fn no_phase_moves_up_while_evidence_is_missing() {
     assert_eq!(codes(&refused), ["evidence_incomplete"]);
     let all = "INC-20261122-001: pagerduty (sre), retry_log (sre), rca (governance), dashboard (sre), \
                release (release-ops)";
-    assert_eq!(refused.blockers[0].detail, all);
+    assert_eq!(words::blocker(&refused.blockers[0]), all);
     scene.complete_the_rest();
     let refused = scene.world.apply(Event::Promote { by: "ana".into(), from: None }).unwrap_err();
-    assert_eq!(refused.blockers[0].detail, "INC-20261122-001: release (release-ops)");
+    assert_eq!(words::blocker(&refused.blockers[0]), "INC-20261122-001: release (release-ops)");
     assert!(scene.world.incident().closed_at.is_some(), "evidence outlives the closing");
     scene.sign(sign("release", "rel")).unwrap();
     scene.world.apply(Event::Promote { by: "ana".into(), from: None }).unwrap();
@@ -191,8 +192,8 @@ fn without_a_checklist_nothing_is_held_back() {
 fn the_release_waits_for_the_others_and_for_another_person() {
     let mut scene = Scene::new();
     let refused = scene.sign(sign("release", "rel")).unwrap_err();
-    assert_eq!(refused.reason, Reason::Blocked);
-    let waits: Vec<_> = refused.blockers.iter().map(|it| it.detail.as_str()).collect();
+    assert_eq!(refused.reason(), Reason::Blocked);
+    let waits: Vec<_> = refused.blockers.iter().map(words::blocker).collect();
     assert_eq!(waits, ["pagerduty", "retry_log", "rca", "dashboard"]);
     scene.learn(scene.facts());
     scene.acknowledge();
@@ -338,7 +339,7 @@ fn an_item_is_signed_once() {
         assert_eq!(codes(&scene.sign(other).unwrap_err()), ["already_signed"]);
     }
     let unknown = scene.sign(sign("nonsense", "ana")).unwrap_err();
-    assert_eq!(unknown.reason, Reason::NoSuchItem);
+    assert_eq!(unknown.reason(), Reason::NoSuchItem);
 }
 
 /// PH-5: each incident of the rollout stands there on its own.

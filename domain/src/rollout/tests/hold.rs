@@ -9,6 +9,7 @@ use shared_types::rollout::{HoldReason, RolloutState, TransitionState};
 
 use super::world::{World, minutes, phase};
 use crate::rollout::{Effect, Event, NoticeKind, Stage};
+use crate::story::words;
 
 fn by_hand(from: &str) -> Event {
     Event::Rollback { by: "ben".into(), from: phase(from), reason: "users complain".into() }
@@ -103,8 +104,9 @@ fn nothing_moves_up_in_a_frozen_target() {
     world.freeze();
     let promote = || Event::Promote { by: "ana".into(), from: None };
     let refusal = world.apply(promote()).unwrap_err();
-    assert_eq!(refusal.blockers[0].code, "frozen");
-    assert!(refusal.blockers[0].detail.contains("fay") && refusal.blockers[0].detail.contains("unfreeze"));
+    assert_eq!(refusal.blockers[0].code(), "frozen");
+    let text = words::blocker(&refusal.blockers[0]);
+    assert!(text.contains("fay") && text.contains("unfreeze"), "{text}");
     world.unfreeze();
     world.apply(promote()).unwrap();
     world.freeze();
@@ -112,7 +114,7 @@ fn nothing_moves_up_in_a_frozen_target() {
     let mut off = World::new();
     off.freeze();
     let refusal = off.apply(Event::Start { by: "ana".into() }).unwrap_err();
-    assert_eq!(refusal.blockers[0].code, "frozen");
+    assert_eq!(refusal.blockers[0].code(), "frozen");
 }
 
 /// RB-3: a command that runs goes to its end; one that only waits for its turn, or for its retry, does not start.

@@ -112,7 +112,7 @@ fn recovered_and_confirmed_resolves_the_page() {
             world.finish_command();
         }
         let early = world.apply_to(Some(id.clone()), confirm.clone()).unwrap_err();
-        assert_eq!(early.blockers[0].code, "rca_missing");
+        assert_eq!(early.blockers[0].code(), "rca_missing");
         world.apply_to(Some(id.clone()), rca).unwrap();
         world.apply_to(Some(id.clone()), confirm.clone()).unwrap();
         if confirmed_first {
@@ -126,7 +126,7 @@ fn recovered_and_confirmed_resolves_the_page() {
         assert_eq!((confirmation.by.as_str(), confirmation.comment.as_str()), ("gov", "RCA confirmed"));
         assert_eq!(world.incident().next_due(), None, "a closed incident does not escalate");
         let late = world.apply_to(Some(id), ack(&world)).unwrap_err();
-        assert_eq!(late.reason, Reason::IncidentState);
+        assert_eq!(late.reason(), Reason::IncidentState);
     }
 }
 

@@ -5,14 +5,15 @@ use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
 
 use super::world::{World, minutes, phase};
-use crate::rollout::{Event, Reason, Rejection, Stage};
+use crate::rollout::{Blocker, Event, Reason, Rejection, Stage};
+use crate::story::words;
 
 fn promote(world: &mut World) -> Result<(), Rejection> {
     world.apply(Event::Promote { by: "ana".into(), from: None }).map(drop)
 }
 
 fn codes(rejection: &Rejection) -> Vec<&str> {
-    rejection.blockers.iter().map(|it| it.code.as_str()).collect()
+    rejection.blockers.iter().map(Blocker::code).collect()
 }
 
 /// PH-6: by the policy's command; phase and epoch move when it has succeeded.
@@ -36,8 +37,8 @@ fn an_unsatisfied_gate_blocks() {
     assert_eq!(codes(&promote(&mut world).unwrap_err()), ["gate_unsatisfied"]);
     world.judged(Verdict::Ok, None);
     let refusal = promote(&mut world).unwrap_err();
-    assert_eq!(refusal.reason, Reason::Blocked);
-    assert_eq!(refusal.blockers[0].detail, "3 of 8 compliant batches in a row");
+    assert_eq!(refusal.reason(), Reason::Blocked);
+    assert_eq!(words::blocker(&refusal.blockers[0]), "3 of 8 compliant batches in a row");
 }
 
 /// PH-7: silence never ripens a phase.
@@ -71,8 +72,8 @@ fn every_blocker_is_named() {
     let expected =
         ["incident_open", "gate_unsatisfied", "alerts_in_phase", "approval_missing", "approval_missing"];
     assert_eq!(codes(&refusal), expected);
-    assert_eq!(refusal.blockers[3].detail, "sre");
-    assert_eq!(refusal.blockers[4].detail, "dev-lead");
+    assert_eq!(words::blocker(&refusal.blockers[3]), "sre");
+    assert_eq!(words::blocker(&refusal.blockers[4]), "dev-lead");
 }
 
 /// PH-2: with the condition met, a missing approval alone is enough to be refused.
@@ -129,7 +130,7 @@ fn a_second_promotion_is_refused_while_one_runs() {
     let mut world = World::in_phase("A");
     world.ripen();
     let wrong = Event::Promote { by: "ana".into(), from: Some(phase("B")) };
-    assert_eq!(world.apply(wrong).unwrap_err().reason, Reason::WrongPhase);
+    assert_eq!(world.apply(wrong).unwrap_err().reason(), Reason::WrongPhase);
     promote(&mut world).unwrap();
     assert_eq!(codes(&promote(&mut world).unwrap_err()), ["transition_running"]);
 }

@@ -249,8 +249,8 @@ fn a_decided_review_stays_decided() {
     world.apply_to(Some(incident.id.clone()), rule(false)).unwrap();
     assert_eq!(world.incident(), &before);
     let other = world.apply_to(Some(incident.id), rule(true)).unwrap_err();
-    assert_eq!(other.reason, Reason::IncidentState);
-    assert!(other.detail.contains("was decided by gov"), "{other}");
+    assert_eq!(other.reason(), Reason::IncidentState);
+    assert!(other.to_string().contains("was decided by gov"), "{other}");
     assert_eq!(world.incident(), &before);
 }
 
@@ -260,7 +260,7 @@ fn an_approval_waits_for_a_rollback_under_way() {
     let (mut world, incident) = overdue(true);
     world.apply(Event::Rollback { by: "ben".into(), from: phase("B"), reason: "complaints".into() }).unwrap();
     let refused = world.apply_to(Some(incident.id.clone()), rule(true)).unwrap_err();
-    assert_eq!((refused.reason, refused.blockers[0].code.as_str()), (Reason::Blocked, "transition_running"));
+    assert_eq!((refused.reason(), refused.blockers[0].code()), (Reason::Blocked, "transition_running"));
     world.finish_command();
     world.apply_to(Some(incident.id), rule(true)).unwrap();
     world.finish_command_of(&world.incident().id.clone());
@@ -278,7 +278,7 @@ fn there_is_nothing_to_go_back_to_from_off() {
     world.apply_to(Some(id.clone()), Event::Tick).unwrap();
     assert_eq!(world.incident().review.as_ref().unwrap().recommendation, Recommendation::Stay);
     let refused = world.apply_to(Some(id.clone()), rule(true)).unwrap_err();
-    assert_eq!(refused.reason, Reason::NoSuchMove);
+    assert_eq!(refused.reason(), Reason::NoSuchMove);
     world.apply_to(Some(id), rule(false)).unwrap();
     assert_eq!(world.incident().review.as_ref().unwrap().state, ReviewState::Declined);
 }
@@ -301,7 +301,7 @@ fn a_late_rca_changes_the_recommendation_and_its_confirmation_voids_the_review()
         assert_eq!(state, if decide_first { ReviewState::Approved } else { ReviewState::Void });
         assert_eq!(world.incident().state(), IncidentState::Closed);
         let late = world.apply_to(Some(incident.id), rule(false)).unwrap_err();
-        assert_eq!(late.reason, Reason::IncidentState);
+        assert_eq!(late.reason(), Reason::IncidentState);
     }
 }
 
@@ -326,7 +326,7 @@ fn nobody_confirms_their_own_rca() {
     world.apply(submission("Ana")).unwrap();
     for own in ["Ana", "ana", " ANA "] {
         let refused = world.apply(confirm(own)).unwrap_err();
-        assert_eq!(refused.blockers[0].code, "four_eyes");
+        assert_eq!(refused.blockers[0].code(), "four_eyes");
     }
     world.apply(confirm("gov")).unwrap();
     let before = world.incident().clone();
@@ -354,7 +354,7 @@ fn a_submission_may_be_corrected_until_it_is_confirmed() {
     world.apply(confirm("gov")).unwrap();
     world.apply(corrected).unwrap();
     let refused = world.apply(submission("ana")).unwrap_err();
-    assert_eq!(refused.reason, Reason::IncidentState);
+    assert_eq!(refused.reason(), Reason::IncidentState);
 }
 
 /// ES-3: PagerDuty's news may come in any order: the earliest is the first.

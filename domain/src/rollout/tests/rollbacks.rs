@@ -92,7 +92,7 @@ fn a_second_result_is_rejected() {
     let id = world.running().id;
     world.finish_command();
     let again = Event::TransitionFailed { transition: id, reason: "late".into() };
-    assert_eq!(world.apply(again).unwrap_err().reason, Reason::Superseded);
+    assert_eq!(world.apply(again).unwrap_err().reason(), Reason::Superseded);
 }
 
 /// RB-6
@@ -241,7 +241,7 @@ fn a_failed_rollback_can_be_retried_by_a_person() {
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
     let again = Event::TransitionRetried { transition: id, by: "ana".into() };
-    assert_eq!(world.apply(again).unwrap_err().reason, Reason::Superseded);
+    assert_eq!(world.apply(again).unwrap_err().reason(), Reason::Superseded);
 }
 
 /// RB-4: or takes over with a rollback of their own, which replaces the failed one.
@@ -255,7 +255,7 @@ fn a_failed_rollback_can_be_taken_over() {
     assert!(world.effects.contains(&Effect::CancelRun(failed)));
     assert_ne!(world.running().id, failed);
     let retry = Event::TransitionRetried { transition: failed, by: "ana".into() };
-    assert_eq!(world.apply(retry).unwrap_err().reason, Reason::Superseded);
+    assert_eq!(world.apply(retry).unwrap_err().reason(), Reason::Superseded);
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
     assert_eq!(world.incidents.len(), 1);
@@ -265,16 +265,16 @@ fn a_failed_rollback_can_be_taken_over() {
 #[test]
 fn a_manual_rollback_names_the_current_phase_or_is_refused() {
     let mut world = World::in_phase("B");
-    assert_eq!(world.apply(by_hand("C")).unwrap_err().reason, Reason::WrongPhase);
+    assert_eq!(world.apply(by_hand("C")).unwrap_err().reason(), Reason::WrongPhase);
     world.apply(by_hand("B")).unwrap();
-    assert_eq!(world.apply(by_hand("C")).unwrap_err().reason, Reason::WrongPhase);
+    assert_eq!(world.apply(by_hand("C")).unwrap_err().reason(), Reason::WrongPhase);
     let busy = world.apply(by_hand("B")).unwrap_err();
-    assert_eq!(busy.blockers[0].code, "transition_running");
+    assert_eq!(busy.blockers[0].code(), "transition_running");
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
     assert!(world.incidents.is_empty());
     let mut world = World::new();
-    assert_eq!(world.apply(by_hand("off")).unwrap_err().reason, Reason::NoSuchMove);
+    assert_eq!(world.apply(by_hand("off")).unwrap_err().reason(), Reason::NoSuchMove);
 }
 
 /// RB-7: during an incident's watch it becomes that incident's rollback.
@@ -360,7 +360,7 @@ fn a_superseded_promotion_is_not_started_again() {
     world.violation();
     let event =
         Event::TransitionStarted { transition: world.running().id, attempt: 2, stop: StopOutcome::NotNeeded };
-    assert_eq!(world.apply(event).unwrap_err().reason, Reason::Superseded);
+    assert_eq!(world.apply(event).unwrap_err().reason(), Reason::Superseded);
 }
 
 /// A promotion that has not started its command is cancelled.
@@ -377,6 +377,6 @@ fn a_violation_cancels_a_promotion_that_has_not_started() {
         let rolls_back = action == ViolationAction::Rollback;
         assert_eq!(world.runs().len(), usize::from(rolls_back));
         let start = Event::TransitionStarted { transition: id, attempt: 1, stop: StopOutcome::NotNeeded };
-        assert_eq!(world.apply(start).unwrap_err().reason, Reason::Superseded);
+        assert_eq!(world.apply(start).unwrap_err().reason(), Reason::Superseded);
     }
 }

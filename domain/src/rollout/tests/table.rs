@@ -104,7 +104,7 @@ fn every_stage_answers_every_event_as_the_table_says() {
             let event = event(name, &world);
             assert_eq!(event.name(), name);
             let told = audit::told(&event);
-            assert!(told.action.contains('.') && told.detail.is_object(), "{told:?}");
+            assert!(told.action.as_str().contains('.') && told.detail.is_object(), "{told:?}");
             match world.apply(event) {
                 Ok(step) => {
                     assert_eq!(step.target.stage.name(), expected, "{stage} / {name}");

@@ -123,7 +123,7 @@ impl World {
             self.incidents.insert(incident.id.clone(), incident.clone());
         }
         self.effects.extend(step.effects.clone());
-        self.hops.extend(step.timeline.iter().map(|hop| hop.kind.clone()));
+        self.hops.extend(step.timeline.iter().map(|it| it.hop.kind().to_owned()));
         self.invariants();
         Ok(step)
     }

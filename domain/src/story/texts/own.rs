@@ -79,7 +79,7 @@ pub(super) fn about_rca(policy: &TargetPolicy, notice: &Notice) -> Text {
         }
         _ => String::new(),
     };
-    text(notice.kind.name(), words)
+    text(notice.kind.name().into(), words)
 }
 
 fn text(template: &str, words: String) -> Text {

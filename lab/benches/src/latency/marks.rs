@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use domain::effects::RunTransition;
 use domain::stored::Document as _;
+use shared_types::story::HopKind;
 use tracing::Event;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -160,7 +161,7 @@ impl<S: tracing::Subscriber> Layer<S> for MarkLayer {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        if fields.kind == "rollback_requested" {
+        if fields.kind == <&str>::from(HopKind::RollbackRequested) {
             self.marks.set(Mark::DecisionCommitted);
         }
     }

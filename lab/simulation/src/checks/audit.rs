@@ -9,12 +9,14 @@ use domain::audit::{GENESIS, hash_of};
 use serde_json::Value;
 use domain::stored::Document as _;
 use shared_types::AuditEntry;
+use shared_types::story::HopKind;
 
 use super::Findings;
 use crate::facts::Facts;
 
 /// Hops that only a step of the machine leaves, and what a row says of it.
-const HOPS: [&str; 5] = ["escalated", "acknowledged", "recovered", "closed", "phase_changed"];
+const HOPS: [HopKind; 5] =
+    [HopKind::Escalated, HopKind::Acknowledged, HopKind::Recovered, HopKind::Closed, HopKind::PhaseChanged];
 
 /// No gap, no row that was changed, none that stands elsewhere than it was put.
 pub(super) fn chain_is_whole(facts: &Facts) -> Findings {
@@ -106,7 +108,7 @@ fn hops_are_recorded(facts: &Facts) -> Findings {
     for (incident, timeline) in &facts.incidents {
         let id = incident.id.as_str();
         for kind in HOPS {
-            let told = timeline.iter().filter(|hop| hop.kind == kind).count();
+            let told = timeline.iter().filter(|it| it.hop.is(kind)).count();
             let rows: usize =
                 facts.audit.iter().filter(|row| is_about(row, id)).map(|row| hops(row, kind)).sum();
             if told != rows {
@@ -118,7 +120,7 @@ fn hops_are_recorded(facts: &Facts) -> Findings {
 }
 
 /// Where the audit log first tells of such a step of an incident: the order of commits, whatever the clocks say.
-pub(super) fn first(facts: &Facts, incident: &str, kind: &str) -> Option<usize> {
+pub(super) fn first(facts: &Facts, incident: &str, kind: HopKind) -> Option<usize> {
     facts.audit.iter().position(|row| is_about(row, incident) && hops(row, kind) > 0)
 }
 
@@ -127,7 +129,7 @@ pub(super) fn is_about(row: &AuditEntry, incident: &str) -> bool {
     named.or(row.subject.as_deref()) == Some(incident)
 }
 
-pub(super) fn hops(row: &AuditEntry, kind: &str) -> usize {
+pub(super) fn hops(row: &AuditEntry, kind: HopKind) -> usize {
     let hops = row.detail.get("hops").and_then(Value::as_array);
-    hops.map_or(0, |hops| hops.iter().filter(|hop| hop.as_str() == Some(kind)).count())
+    hops.map_or(0, |hops| hops.iter().filter(|hop| hop.as_str() == Some(kind.into())).count())
 }

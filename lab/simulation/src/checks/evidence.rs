@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::policy::EvidenceItem;
 use serde_json::Value;
+use shared_types::story::HopKind;
 
 use super::Findings;
 use super::approvals::changed_to;
@@ -37,7 +38,7 @@ pub(super) fn moves_are_proven(facts: &Facts) -> Findings {
     let mut incidents: BTreeMap<&str, Told<'_>> = BTreeMap::new();
     for row in &facts.audit {
         for (id, told) in incidents.iter_mut().filter(|(id, _)| is_about(row, id)) {
-            told.acknowledged |= hops(row, "acknowledged") > 0;
+            told.acknowledged |= hops(row, HopKind::Acknowledged) > 0;
             told.confirmed |= row.action == "rca.confirmed";
             let item =
                 row.detail.get("item").and_then(Value::as_str).filter(|_| row.action == "evidence.signed");

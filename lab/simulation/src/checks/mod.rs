@@ -16,6 +16,7 @@ use domain::rollout::state::Stage;
 use service_kit::outbox::Recorded;
 use shared_types::decision::Cause;
 use shared_types::incident::IncidentState;
+use shared_types::story::{EscalationReason, Hop, HopKind};
 use shared_types::{Decision, Timestamp, Verdict};
 
 use crate::facts::Facts;
@@ -337,7 +338,7 @@ fn escalates_once(facts: &Facts) -> Findings {
     let mut found = Vec::new();
     let slack = facts.spec.spread() + Duration::from_secs(300);
     for (incident, timeline) in &facts.incidents {
-        let times = timeline.iter().filter(|hop| hop.kind == "escalated").count();
+        let times = timeline.iter().filter(|it| it.hop.is(HopKind::Escalated)).count();
         let notices = facts
             .notifications
             .iter()
@@ -346,9 +347,12 @@ fn escalates_once(facts: &Facts) -> Findings {
         if times > 1 || notices > 1 {
             found.push(format!("{} was escalated {times} times, told {notices} times", incident.id));
         }
-        let by_silence = timeline.iter().any(|hop| hop.kind == "escalated" && hop.detail.contains("nobody"));
-        let place = |kind: &str| audit::first(facts, incident.id.as_str(), kind);
-        if let (Some(acknowledged), Some(escalated)) = (place("acknowledged"), place("escalated"))
+        let silence = EscalationReason::Unacknowledged;
+        let by_silence =
+            timeline.iter().any(|it| matches!(it.hop, Hop::Escalated { how, .. } if how == silence));
+        let place = |kind| audit::first(facts, incident.id.as_str(), kind);
+        if let (Some(acknowledged), Some(escalated)) =
+            (place(HopKind::Acknowledged), place(HopKind::Escalated))
             && acknowledged < escalated
             && by_silence
         {

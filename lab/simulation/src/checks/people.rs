@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::effects::lower::PAGERDUTY;
 use domain::rollout::Incident;
+use shared_types::story::HopKind;
 
 use super::Findings;
 use crate::facts::Facts;
@@ -58,7 +59,7 @@ pub(super) fn acts_at_pagerduty_count(facts: &Facts) -> Findings {
             let it = taken.get(&(act, id))?;
             (it.at.plus(PATIENCE + facts.spec.spread()) < facts.end).then_some(())
         };
-        let resolved = timeline.iter().filter(|hop| hop.kind == "page_resolved_by_person").count();
+        let resolved = timeline.iter().filter(|it| it.hop.is(HopKind::PageResolvedByPerson)).count();
         if resolved > 1 || settled(Act::Resolved).is_some_and(|()| resolved == 0) {
             found.push(format!(
                 "the page of {id} was resolved by a person, which its log says {resolved} times"

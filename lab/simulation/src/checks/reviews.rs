@@ -5,7 +5,8 @@ use std::time::Duration;
 use domain::rollout::Incident;
 use domain::rollout::review::Ruling;
 use shared_types::Timestamp;
-use shared_types::incident::{ReviewState, TimelineEntry};
+use shared_types::incident::ReviewState;
+use shared_types::story::{Hop, HopKind, LoggedHop};
 
 use super::Findings;
 use super::audit::first;
@@ -21,19 +22,19 @@ pub(super) fn open_once(facts: &Facts) -> Findings {
     for (incident, timeline) in &facts.incidents {
         let id = &incident.id;
         let due = incident.opened_at.plus(facts.policy.rca.due);
-        let hop = |kind: &str| timeline.iter().find(|hop| hop.kind == kind);
-        let place = |kind: &str| first(facts, id.as_str(), kind);
-        let times = timeline.iter().filter(|hop| hop.kind == "review_opened").count();
+        let hop = |kind: HopKind| timeline.iter().find(|it| it.hop.is(kind));
+        let place = |kind: HopKind| first(facts, id.as_str(), kind);
+        let times = timeline.iter().filter(|it| it.hop.is(HopKind::ReviewOpened)).count();
         let told = facts.notifications.iter();
         let told = told.filter(|it| it.kind == "review_opened" && it.incident.as_ref() == Some(id)).count();
         if times > 1 || told != times || (times > 0) != incident.review.is_some() {
             found.push(format!("the review of {id} was opened {times} times and told {told} times"));
         }
-        match (hop("review_opened"), hop("rca_submitted")) {
+        match (hop(HopKind::ReviewOpened), hop(HopKind::RcaSubmitted)) {
             (Some(opened), _) if opened.at < due => {
                 found.push(format!("the review of {id} was opened before {due}"));
             }
-            (Some(_), Some(_)) if place("rca_submitted") < place("review_opened") => {
+            (Some(_), Some(_)) if place(HopKind::RcaSubmitted) < place(HopKind::ReviewOpened) => {
                 found.push(format!("the review of {id} was opened after its RCA had come"));
             }
             (None, submitted) => {
@@ -53,7 +54,7 @@ pub(super) fn approvals_force_one_rollback(facts: &Facts) -> Findings {
     let mut found = Vec::new();
     for (incident, timeline) in &facts.incidents {
         let id = &incident.id;
-        let times = timeline.iter().filter(|hop| hop.kind == "review_decided").count();
+        let times = timeline.iter().filter(|it| it.hop.is(HopKind::ReviewDecided)).count();
         if times > 1 {
             found.push(format!("the review of {id} was decided {times} times"));
         }
@@ -70,12 +71,7 @@ pub(super) fn approvals_force_one_rollback(facts: &Facts) -> Findings {
     found
 }
 
-fn is_forced(
-    facts: &Facts,
-    incident: &Incident,
-    timeline: &[TimelineEntry],
-    ruling: &Ruling,
-) -> Option<String> {
+fn is_forced(facts: &Facts, incident: &Incident, timeline: &[LoggedHop], ruling: &Ruling) -> Option<String> {
     let Some(forced) = &ruling.rollback else {
         return Some(format!("the approved review of {} forced nothing", incident.id));
     };
@@ -90,8 +86,9 @@ fn is_forced(
         ));
     }
     let moved = facts.books.moved.iter().any(|it| it.transition == transition);
-    let failed =
-        timeline.iter().any(|hop| hop.kind == "rollback_failed" && hop.data["transition"] == *transition);
+    let failed = timeline.iter().any(
+        |it| matches!(it.hop, Hop::RollbackFailed { transition, .. } if transition == forced.transition),
+    );
     let recent = |at: Timestamp| at.plus(SLACK + facts.spec.spread()) > facts.end;
     (!moved && !failed && !recent(ruling.at))
         .then(|| format!("the rollback that the review of {} forced never was", incident.id))

@@ -1,12 +1,13 @@
 // One incident from the violating window to its recovery, and what people still have to do about it.
 import { useEffect, useState } from "preact/hooks";
 import { post, put } from "../api.mjs";
-import { ago, clockTime, dayTime, readable, span, windowText } from "../format.mjs";
+import { ago, clockTime, dayTime, span, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useNow, useResource } from "../live.mjs";
 import { Act, Field, Heading, Time, Waiting, phaseName } from "../parts.mjs";
 import { may } from "../session.mjs";
+import { hopText } from "../story.mjs";
 import { Checklist } from "./checklist.mjs";
 import { Message } from "./messages.mjs";
 
@@ -135,14 +136,14 @@ function Timeline({ it }) {
       const before = it.timeline[index - 1];
       const after = before ? Date.parse(hop.at) - Date.parse(before.at) : 0;
       return html`<li key=${index}><time datetime=${hop.at} title=${hop.at}>${clockTime(hop.at)}</time><span class="quiet">${before ? `${after < 0 ? "−" : "+"}${span(after)}` : ""}</span>
-        <span><b>${named("hop", hop.kind)}</b> <${Detail} hop=${hop} of=${it} /></span></li>`;
+        <span><b>${hopText(hop).title}</b> <${Detail} hop=${hop} of=${it} /></span></li>`;
     })}</ol>
   </section>`;
 }
 
 /** What a hop says of itself, leading to what it was about. @param {{hop: Schemas["TimelineEntry"], of: Schemas["IncidentDetail"]}} props */
 function Detail({ hop, of: { id, target } }) {
-  const text = readable(hop.detail);
+  const { text } = hopText(hop);
   const { decision, notification, transition } = /** @type {Record<string, string | undefined>} */ (hop.data ?? {});
   if (decision) return html`<a href=${`#/targets/${target}/${decision}`}>${text}</a>`;
   if (notification) return html`<a href=${`#/incidents/${id}/${notification}`}>${text}</a>`;

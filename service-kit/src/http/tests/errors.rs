@@ -1,6 +1,7 @@
 //! Every error is problem+json and says what is wrong where.
 
 use super::*;
+use shared_types::problem::ProblemCode;
 
 #[tokio::test]
 async fn a_problem_has_the_members_of_rfc_9457() {
@@ -10,18 +11,23 @@ async fn a_problem_has_the_members_of_rfc_9457() {
 
 #[tokio::test]
 async fn a_conflict_lists_what_is_missing() {
-    let blocker = shared_types::problem::Blocker { code: "approval_missing".into(), detail: "sre".into() };
-    let error = ApiError::conflict("promotion_refused", "`autosave` cannot move up yet", vec![blocker]);
+    let data = serde_json::json!({ "role": "sre" });
+    let blocker =
+        shared_types::problem::Blocker { code: "approval_missing".into(), detail: "sre".into(), data };
+    let error = ApiError::conflict(ProblemCode::Blocked, "`autosave` cannot move up yet", vec![blocker]);
     insta::assert_snapshot!(serde_json::to_string_pretty(&error.problem()).unwrap(), @r#"
     {
-      "type": "urn:phasegate:problem:promotion_refused",
-      "title": "Promotion refused",
+      "type": "urn:phasegate:problem:blocked",
+      "title": "Blocked",
       "status": 409,
       "detail": "`autosave` cannot move up yet",
       "blockers": [
         {
           "code": "approval_missing",
-          "detail": "sre"
+          "detail": "sre",
+          "data": {
+            "role": "sre"
+          }
         }
       ]
     }

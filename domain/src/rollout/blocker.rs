@@ -1,0 +1,160 @@
+//! What stands in the way of an act, by name and with its facts (PH-5).
+
+use serde::{Deserialize, Serialize};
+use shared_types::story::Hold;
+use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
+use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
+
+use crate::effects::TransitionKind;
+
+/// The name of a variant in `snake_case` is its stable code on the wire. Where one code has several sentences, the field `how`
+/// says which.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, EnumDiscriminants)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[strum_discriminants(
+    name(BlockerCode),
+    derive(EnumIter, IntoStaticStr),
+    strum(serialize_all = "snake_case"),
+    doc = "Codes of [`Blocker`]."
+)]
+pub enum Blocker {
+    /// The rollout is completed.
+    Completed,
+    /// The policy does not know the phase.
+    UnknownPhase {
+        phase: PhaseId,
+    },
+    NotStarted,
+    Started {
+        phase: PhaseId,
+    },
+    WrongPhase {
+        phase: PhaseId,
+    },
+    Frozen {
+        by: String,
+        since: Timestamp,
+        reason: String,
+        target: TargetName,
+    },
+    TransitionRunning {
+        how: TransitionKind,
+        to: PhaseId,
+    },
+    TransitionFailed {
+        to: PhaseId,
+    },
+    /// A required rollback waits.
+    RollbackWaiting {
+        to: PhaseId,
+        #[serde(flatten)]
+        hold: Hold,
+    },
+    IncidentOpen {
+        incident: IncidentId,
+    },
+    GateUnsatisfied {
+        #[serde(flatten)]
+        reached: Reached,
+        /// The metric or cause that broke the run last, and its window.
+        broken_by: Option<String>,
+        broken_in: Option<Window>,
+    },
+    GateStale {
+        ended_at: Timestamp,
+    },
+    /// The newest batch violates a metric whose policy is `hold`.
+    Hold,
+    AlertsInPhase {
+        count: u64,
+    },
+    IncidentNotified {
+        count: u64,
+    },
+    EvidenceIncomplete {
+        /// None: of the incident that one speaks of.
+        incident: Option<IncidentId>,
+        missing: Vec<String>,
+    },
+    EvidenceMissing {
+        missing: String,
+    },
+    CommentMissing {
+        missing: String,
+    },
+    TaskMissing {
+        how: TaskMissing,
+        item: String,
+    },
+    SignedAlone {
+        by: String,
+        item: String,
+    },
+    AlreadySigned {
+        item: String,
+        by: String,
+        at: Timestamp,
+    },
+    ApprovalMissing {
+        role: String,
+    },
+    ApprovalByRequester {
+        by: String,
+        any_of: Vec<String>,
+    },
+    ApprovalBySamePerson {
+        by: String,
+        earlier: String,
+        role: String,
+    },
+    ApprovalNotAsked {
+        phase: PhaseId,
+        wanted: Vec<String>,
+        role: String,
+    },
+    RcaMissing {
+        incident: IncidentId,
+    },
+    /// Who wrote it does not confirm it.
+    FourEyes {
+        by: String,
+    },
+}
+
+/// How far the gate is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Reached {
+    /// No batch of this epoch has been judged yet.
+    NotJudged,
+    /// The analyzer has not reported the gate of this epoch.
+    NotReported,
+    Batches {
+        reached: u64,
+        needed: u64,
+    },
+    Time {
+        reached_ms: u64,
+        needed_ms: u64,
+    },
+    /// By what this release does not know.
+    Otherwise,
+}
+
+/// Which task is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskMissing {
+    /// The one against the exhausted retries, that the signature has to name.
+    Asked,
+    /// The item has none that could be done.
+    None,
+}
+
+impl Blocker {
+    /// Its stable code on the wire.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        BlockerCode::from(self).into()
+    }
+}

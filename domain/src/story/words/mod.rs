@@ -1,0 +1,87 @@
+//! The words for what happened and what is in the way, one list a language: [`en`], [`ja`].
+//!
+//! A list is functions whose `match` names every form, so that none can lack its words. Their texts have places, which are
+//! filled from the data of what they tell; terminal, documents and the API's `detail` fill the English ones here, the page gets
+//! both lists as generated files and fills them from the data that the API gives it.
+
+pub mod en;
+mod fill;
+pub mod ja;
+#[cfg(test)]
+mod page;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+use shared_types::incident::TimelineEntry;
+use shared_types::problem::Blocker as WireBlocker;
+use shared_types::story::{Hold, Hop, LoggedHop};
+
+use crate::rollout::{Blocker, Refusal};
+use fill::fill;
+
+/// A hop in English.
+#[must_use]
+pub fn hop(it: &Hop) -> String {
+    match it {
+        Hop::Told(told) => told.detail.clone(),
+        typed => fill(en::hop(typed), &facts(typed)),
+    }
+}
+
+/// In English, why a required rollback waits.
+#[must_use]
+pub fn hold(it: &Hold) -> String {
+    fill(en::hold(it), &serde_json::to_value(it).unwrap_or_default())
+}
+
+/// What is in the way, in English.
+#[must_use]
+pub fn blocker(it: &Blocker) -> String {
+    fill(en::blocker(it), &serde_json::to_value(it).unwrap_or_default())
+}
+
+/// What is in the way as the API gives it: with its English words, and with its data for words of other languages.
+#[must_use]
+pub fn blockers(found: &[Blocker]) -> Vec<WireBlocker> {
+    let wire = |it: &Blocker| {
+        let mut data = serde_json::to_value(it).unwrap_or_default();
+        let detail = fill(en::blocker(it), &data);
+        if let Some(facts) = data.as_object_mut() {
+            facts.retain(|name, fact| name != "code" && !fact.is_null());
+        }
+        let data = if data.as_object().is_some_and(serde_json::Map::is_empty) { Value::Null } else { data };
+        WireBlocker { code: it.code().to_owned(), detail, data }
+    };
+    found.iter().map(wire).collect()
+}
+
+/// Why an event is refused, in English.
+#[must_use]
+pub fn refusal(it: &Refusal) -> String {
+    fill(en::refusal(it), &serde_json::to_value(it).unwrap_or_default())
+}
+
+/// A hop as the API gives it: with its English words, and with its data for words of other languages.
+#[must_use]
+pub fn entry(it: &LoggedHop) -> TimelineEntry {
+    TimelineEntry { at: it.at, kind: it.hop.kind().to_owned(), detail: hop(&it.hop), data: facts(&it.hop) }
+}
+
+/// A hop's names and numbers are always serialisable.
+fn facts(it: &Hop) -> Value {
+    it.data().unwrap_or_default()
+}
+
+/// `23h 45m`, `90s`, `400ms`: two units at most.
+pub(crate) fn span(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0 => format!("{ms}ms"),
+        1..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m", seconds / 60),
+        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}

@@ -1,0 +1,69 @@
+// Hops and blockers in words: a text of the list for the kind and form that the API names, filled with the facts it gives. The texts'
+// places and sections are told in domain/src/story/words/fill.rs.
+import { dayTime, readable, span, windowText } from "./format.mjs";
+import { known, named, raw, t } from "./i18n.mjs";
+
+/** @typedef {import("./api.mjs").Schemas} Schemas */
+/** @typedef {Record<string, unknown>} Facts */
+
+/** Facts that have words of their own, by their name. @type {Record<string, string>} */
+const prefixes = { verdict: "verdict", cause: "cause", violated: "metric", broken_by: "metric", item: "item" };
+const phases = new Set(["phase", "from", "to", "named"]);
+
+/** @param {string} name @param {unknown} fact @returns {string} */
+function shown(name, fact) {
+  if (fact === null || fact === undefined) return "";
+  if (typeof fact === "boolean") return t(fact ? "value.true" : "value.false");
+  if (typeof fact === "number") return name.endsWith("_ms") ? span(fact) : String(fact);
+  if (Array.isArray(fact)) return fact.map((it) => shown(name, it)).join(name === "command" ? " " : name === "any_of" ? " / " : ", ");
+  if (typeof fact === "object") return windowText(/** @type {{start: string, end: string}} */ (fact));
+  const text = String(fact);
+  const prefix = prefixes[name];
+  if (prefix !== undefined && known(`${prefix}.${text}`)) return named(prefix, text);
+  if (phases.has(name) && known(`phase.${text}`)) return named("phase", text);
+  return /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(text) ? dayTime(text) : text;
+}
+
+/** @param {string} text @param {Facts} facts @returns {{text: string, whole: boolean}} */
+function places(text, facts) {
+  let whole = true;
+  const filled = text.replace(/\{(\w+)\}/g, (_, name) => {
+    const fact = shown(name, facts[name]);
+    whole &&= fact !== "";
+    return fact;
+  });
+  return { text: filled, whole };
+}
+
+/** @param {string} text @param {Facts} facts */
+export function fill(text, facts) {
+  const parts = text.split(/\[([^\]]*)\]/);
+  return parts.map((part, index) => {
+    if (index % 2 === 0) return places(part, facts).text;
+    const [then = "", otherwise = ""] = part.split("|");
+    const shownThen = places(then, facts);
+    return shownThen.whole ? shownThen.text : places(otherwise, facts).text;
+  }).join("");
+}
+
+/** The sentence for a kind, in the form that its facts name; none: this page does not know it. @param {string} prefix @param {string} kind @param {Facts} facts */
+function sentence(prefix, kind, facts) {
+  const how = facts["how"];
+  const key = typeof how === "string" ? `${prefix}.${kind}.${how}` : `${prefix}.${kind}`;
+  return known(key) ? fill(raw(key), facts) : undefined;
+}
+
+/** What is in the way. @param {Schemas["Blocker"]} blocker */
+export function blockerText({ code, detail, data }) {
+  const text = sentence("blocked", code, /** @type {Facts} */ (data ?? {})) ?? readable(detail);
+  const key = `blocker.${code}`;
+  return known(key) ? t(key, { detail: text }) : `${code.replaceAll("_", " ")}: ${text}`;
+}
+
+/** What happened, and what it says of itself. What was logged before hops had facts says what it said. @param {Schemas["TimelineEntry"]} entry */
+export function hopText({ kind, detail, data }) {
+  const facts = /** @type {Facts} */ (data ?? {});
+  const hop = facts["hop"];
+  const told = typeof hop === "string" ? sentence("told", hop, facts) : undefined;
+  return { title: named("hop", told === undefined ? kind : String(hop)), text: told ?? readable(detail) };
+}
