@@ -14,13 +14,8 @@ use super::Findings;
 use crate::facts::Facts;
 
 /// Hops that only a step of the machine leaves, and what a row says of it.
-const HOPS: [HopKind; 5] = [
-    HopKind::Escalated,
-    HopKind::Acknowledged,
-    HopKind::Recovered,
-    HopKind::Closed,
-    HopKind::PhaseChanged,
-];
+const HOPS: [HopKind; 5] =
+    [HopKind::Escalated, HopKind::Acknowledged, HopKind::Recovered, HopKind::Closed, HopKind::PhaseChanged];
 
 /// No gap, no row that was changed, none that stands elsewhere than it was put.
 pub(super) fn chain_is_whole(facts: &Facts) -> Findings {

@@ -351,7 +351,8 @@ fn escalates_once(facts: &Facts) -> Findings {
         let by_silence =
             timeline.iter().any(|it| matches!(it.hop, Hop::Escalated { how, .. } if how == silence));
         let place = |kind| audit::first(facts, incident.id.as_str(), kind);
-        if let (Some(acknowledged), Some(escalated)) = (place(HopKind::Acknowledged), place(HopKind::Escalated))
+        if let (Some(acknowledged), Some(escalated)) =
+            (place(HopKind::Acknowledged), place(HopKind::Escalated))
             && acknowledged < escalated
             && by_silence
         {

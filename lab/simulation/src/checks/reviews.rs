@@ -71,12 +71,7 @@ pub(super) fn approvals_force_one_rollback(facts: &Facts) -> Findings {
     found
 }
 
-fn is_forced(
-    facts: &Facts,
-    incident: &Incident,
-    timeline: &[LoggedHop],
-    ruling: &Ruling,
-) -> Option<String> {
+fn is_forced(facts: &Facts, incident: &Incident, timeline: &[LoggedHop], ruling: &Ruling) -> Option<String> {
     let Some(forced) = &ruling.rollback else {
         return Some(format!("the approved review of {} forced nothing", incident.id));
     };
