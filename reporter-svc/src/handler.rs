@@ -26,11 +26,12 @@ use uuid::Uuid;
 use crate::dashboard::Publisher;
 use crate::evidence;
 use crate::executors::Executors;
+use crate::notifiers::Notifiers;
 use crate::ports::{Messenger, Pager};
 use crate::reporter::{Cause, Reporter};
 use crate::store::{Changed, Settled};
 use domain::effects::{
-    ApplyPageEvent, CheckPageAcknowledged, PageAcknowledgement, PostSlackMessage, PushDirective, ResolvePage,
+    ApplyPageEvent, CheckPageAcknowledged, PageAcknowledgement, PostMessage, PushDirective, ResolvePage,
     RunTransition, SetPagePriority, TellSlackUser, TriggerPage, Verb, WriteChecklist, WriteDailyReport,
     WriteRca, WriteRunbookEntry,
 };
@@ -43,6 +44,7 @@ const SUPERSEDED: &str = "superseded";
 pub struct Effects {
     pub reporter: Arc<Reporter>,
     pub publisher: Arc<Publisher>,
+    pub notifiers: Notifiers,
     pub messenger: Arc<dyn Messenger>,
     pub pager: Arc<dyn Pager>,
     pub executors: Executors,
@@ -56,7 +58,7 @@ pub struct Effects {
 
 /// A decoded claim; the only place that knows all verbs.
 enum Work {
-    Post(PostSlackMessage),
+    Post(PostMessage),
     Tell(TellSlackUser),
     Trigger(TriggerPage),
     SetPriority(SetPagePriority),
@@ -76,7 +78,7 @@ fn decode(claim: &Claim) -> Result<Work, String> {
         claim.decode().map(wrap).map_err(|error| format!("{} cannot be read: {error}", V::KIND))
     }
     match claim.kind.as_str() {
-        PostSlackMessage::KIND => of(claim, Work::Post),
+        kind if PostMessage::is_kind(kind) => of(claim, Work::Post),
         TellSlackUser::KIND => of(claim, Work::Tell),
         TriggerPage::KIND => of(claim, Work::Trigger),
         SetPagePriority::KIND => of(claim, Work::SetPriority),
@@ -143,7 +145,7 @@ impl Handler for Effects {
                 told(&detail, it.notification, Some(&it.incident), outcome, now)
             }
             Ok(Work::Write(it)) => {
-                told(domain::effects::lower::RUNBOOK, it.notification, it.incident.as_ref(), outcome, now)
+                told(domain::notifiers::Runbook::NAME, it.notification, it.incident.as_ref(), outcome, now)
             }
             Ok(Work::Resolve(it)) => {
                 let (kind, detail) = match logged(outcome) {
@@ -212,7 +214,7 @@ impl Effects {
         }
     }
 
-    async fn post(&self, claim: &Claim, it: &PostSlackMessage) -> Outcome {
+    async fn post(&self, claim: &Claim, it: &PostMessage) -> Outcome {
         if let Some(version) = it.after_dashboard
             && let Err(error) = self.publisher.ensure(&it.target, version).await
         {
@@ -223,7 +225,7 @@ impl Effects {
             None => None,
         };
         let thread = thread.as_ref().and_then(|answer| answer.get("ts")).and_then(|ts| ts.as_str());
-        self.messenger.post(it, thread, claim.unknowns > 0).await
+        self.notifiers.post(it, thread, claim.unknowns > 0).await
     }
 
     /// Only the newest directive is worth sending.

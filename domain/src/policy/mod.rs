@@ -27,6 +27,7 @@ use shared_types::decision::ViolationAction;
 use shared_types::{PhaseId, TargetName};
 
 use crate::executors::ExecutorPolicy;
+use crate::notifiers::Address;
 
 pub use check::Wrong;
 pub use error::{PolicyError, WrongPolicy};
@@ -190,7 +191,7 @@ pub struct Notifications {
     pub warn: NotificationPolicy,
     pub incident: NotificationPolicy,
     pub rollback: NotificationPolicy,
-    pub escalation_channel: String,
+    pub escalation_channel: Address,
     pub daily_report: Option<DailyReport>,
 }
 
@@ -198,8 +199,7 @@ pub struct Notifications {
 pub struct NotificationPolicy {
     /// Template id = file name without `.txt`.
     pub template: String,
-    /// A Slack channel with `#`, or `runbook`.
-    pub channel: String,
+    pub channel: Address,
     /// Where it is sent by itself.
     pub phases: Vec<PhaseId>,
 }
@@ -210,7 +210,7 @@ pub struct DailyReport {
     /// `HH:MM`
     pub at: String,
     pub time_zone: String,
-    pub channel: String,
+    pub channel: Address,
 }
 
 #[derive(Debug, Clone, PartialEq)]

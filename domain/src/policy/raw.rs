@@ -323,7 +323,7 @@ pub(super) struct RawNotifications {
     pub(super) incident: RawNotification,
     /// When a rollback starts.
     pub(super) rollback: RawNotification,
-    /// Where an incident that nobody acknowledged is told again; a Slack channel.
+    /// Where an incident that nobody acknowledged is told again: an address where somebody can act, such as `#incident`.
     pub(super) escalation_channel: At<String>,
     /// The daily report, if one is wanted.
     pub(super) daily_report: Option<RawDailyReport>,
@@ -335,7 +335,7 @@ pub(super) struct RawNotifications {
 pub(super) struct RawNotification {
     /// Id of the text: its file name without `.txt`.
     pub(super) template: At<String>,
-    /// A Slack channel such as `#incident`, or `runbook` for the runbook log.
+    /// A Slack channel such as `#incident`, `runbook` for the runbook log, or `log` for the service's own.
     pub(super) channel: At<String>,
     /// The phases in which it is sent by itself.
     pub(super) phases: Vec<At<String>>,
@@ -351,7 +351,7 @@ pub(super) struct RawDailyReport {
     pub(super) at: At<String>,
     /// IANA name of the time zone, such as `Asia/Tokyo`.
     pub(super) time_zone: At<String>,
-    /// A Slack channel, or `runbook`.
+    /// An address, as for the messages above.
     pub(super) channel: At<String>,
 }
 

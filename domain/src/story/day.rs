@@ -112,7 +112,7 @@ mod tests {
             phases: vec![PhaseId::parse("C").unwrap()],
             at: "09:00".to_owned(),
             time_zone: name.to_owned(),
-            channel: "#c".to_owned(),
+            channel: "#c".parse().unwrap(),
         }))
     }
 

@@ -90,6 +90,7 @@ fn target(raw: &RawTarget, kinds: &Kinds, path: &Path) -> Checked<TargetPolicy> 
         transitions: response::transitions(&raw.transitions, kinds, &collection, &path.key("transitions"))?,
         notifications: response::notifications(
             &raw.notifications,
+            kinds,
             &metrics,
             &ids,
             &path.key("notifications"),

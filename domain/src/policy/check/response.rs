@@ -9,6 +9,7 @@ use super::phases::whole;
 use super::{Checked, Path, duration, name, names, positive, retry, text, window};
 use crate::executors::{ExecutorKind as _, ExecutorPolicy, command};
 use crate::kinds::Kinds;
+use crate::notifiers::Address;
 use crate::policy::at::At;
 use crate::policy::raw::{
     RawBudget, RawDailyReport, RawEvidence, RawNotification, RawNotifications, RawPaging, RawProposal,
@@ -95,6 +96,7 @@ fn executor(at: &At<RawTransitions>, kinds: &Kinds, path: &Path) -> Checked<Exec
 
 pub(super) fn notifications(
     raw: &RawNotifications,
+    kinds: &Kinds,
     metrics: &[MetricPolicy],
     phases: &[PhaseId],
     path: &Path,
@@ -108,7 +110,7 @@ pub(super) fn notifications(
         known_metric(&metric.value, metric, metrics, &path)?;
         values.insert(placeholder.clone(), metric.value.clone());
     }
-    let one = |raw: &RawNotification, key: &str| notification(raw, phases, &path.key(key));
+    let one = |raw: &RawNotification, key: &str| notification(raw, kinds, phases, &path.key(key));
     let daily_report = raw.daily_report.as_ref();
     Ok(Notifications {
         templates: text(&raw.templates, &path.key("templates"))?,
@@ -117,20 +119,27 @@ pub(super) fn notifications(
         warn: one(&raw.warn, "warn")?,
         incident: one(&raw.incident, "incident")?,
         rollback: one(&raw.rollback, "rollback")?,
-        escalation_channel: slack_channel(&raw.escalation_channel, &path.key("escalation_channel"))?,
-        daily_report: daily_report.map(|raw| daily(raw, phases, &path.key("daily_report"))).transpose()?,
+        escalation_channel: address(&raw.escalation_channel, kinds, true, &path.key("escalation_channel"))?,
+        daily_report: daily_report
+            .map(|raw| daily(raw, kinds, phases, &path.key("daily_report")))
+            .transpose()?,
     })
 }
 
-fn notification(raw: &RawNotification, phases: &[PhaseId], path: &Path) -> Checked<NotificationPolicy> {
+fn notification(
+    raw: &RawNotification,
+    kinds: &Kinds,
+    phases: &[PhaseId],
+    path: &Path,
+) -> Checked<NotificationPolicy> {
     Ok(NotificationPolicy {
         template: name(&raw.template, &path.key("template"))?,
-        channel: channel(&raw.channel, &path.key("channel"))?,
+        channel: address(&raw.channel, kinds, false, &path.key("channel"))?,
         phases: known_phases(&raw.phases, phases, &path.key("phases"))?,
     })
 }
 
-fn daily(raw: &RawDailyReport, phases: &[PhaseId], path: &Path) -> Checked<DailyReport> {
+fn daily(raw: &RawDailyReport, kinds: &Kinds, phases: &[PhaseId], path: &Path) -> Checked<DailyReport> {
     let two_digits = |text: &str| match text.as_bytes() {
         [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => Some((tens - b'0') * 10 + (ones - b'0')),
         _ => None,
@@ -154,7 +163,7 @@ fn daily(raw: &RawDailyReport, phases: &[PhaseId], path: &Path) -> Checked<Daily
         phases: known_phases(&raw.phases, phases, &path.key("phases"))?,
         at: raw.at.value.clone(),
         time_zone: raw.time_zone.value.clone(),
-        channel: channel(&raw.channel, &path.key("channel"))?,
+        channel: address(&raw.channel, kinds, false, &path.key("channel"))?,
     })
 }
 
@@ -171,24 +180,9 @@ fn known_phases(raw: &[At<String>], phases: &[PhaseId], path: &Path) -> Checked<
     raw.iter().enumerate().map(one).collect()
 }
 
-fn channel(raw: &At<String>, path: &Path) -> Checked<String> {
-    if raw.value == "runbook" {
-        return Ok(raw.value.clone());
-    }
-    slack_name(raw, "a Slack channel such as \"#incident\", or `runbook`", path)
-}
-
-fn slack_channel(raw: &At<String>, path: &Path) -> Checked<String> {
-    slack_name(raw, "a Slack channel such as \"#incident\"", path)
-}
-
-fn slack_name(raw: &At<String>, expected: &str, path: &Path) -> Checked<String> {
-    let plain = |c: char| !c.is_whitespace() && !",#=".contains(c);
-    let name = raw.value.strip_prefix('#').filter(|name| (1..=80).contains(&name.chars().count()));
-    if name.is_some_and(|name| name.chars().all(plain)) {
-        return Ok(raw.value.clone());
-    }
-    Err(raw.wrong(path, format!("expected {expected}, found `{}`", raw.value)))
+/// Where a message goes; `asking`: somebody has to be able to act there.
+fn address(raw: &At<String>, kinds: &Kinds, asking: bool, path: &Path) -> Checked<Address> {
+    Address::parse(&raw.value, kinds, asking).map_err(|expected| raw.wrong(path, expected))
 }
 
 pub(super) fn paging(raw: &RawPaging, path: &Path) -> Checked<Paging> {

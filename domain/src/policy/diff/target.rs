@@ -222,10 +222,10 @@ fn notifications(place: &str, old: &Notifications, new: &Notifications, list: &m
     for (kind, old, new) in rows {
         let NotificationPolicy { template, channel, phases } = new;
         list.text(place, &format!("text of {kind}"), &old.template, template);
-        list.text(place, &format!("channel of {kind}"), &old.channel, channel);
+        list.text(place, &format!("channel of {kind}"), old.channel.channel(), channel.channel());
         phases_told(place, kind, &old.phases, phases, list);
     }
-    list.text(place, "escalation channel", &old.escalation_channel, escalation_channel);
+    list.text(place, "escalation channel", old.escalation_channel.channel(), escalation_channel.channel());
     list.text(place, "daily report", &daily_text(old.daily_report.as_ref()), &daily_text(daily.as_ref()));
 }
 

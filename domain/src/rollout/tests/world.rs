@@ -42,7 +42,7 @@ pub(crate) fn policy() -> TargetPolicy {
     };
     let note = |template: &str, channel: &str, phases: &[&str]| NotificationPolicy {
         template: template.to_owned(),
-        channel: channel.to_owned(),
+        channel: channel.parse().unwrap(),
         phases: phases.iter().map(|id| phase(id)).collect(),
     };
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -87,7 +87,7 @@ pub(crate) fn policy() -> TargetPolicy {
             warn: note("autosave-warn", "#autosave-rollout", &["A", "B"]),
             incident: note("autosave-incident", "#incident-autosave", &["A", "B", "C"]),
             rollback: note("autosave-rollback", "runbook", &["A", "B", "C"]),
-            escalation_channel: "#incident".to_owned(),
+            escalation_channel: "#incident".parse().unwrap(),
             daily_report: None,
         },
         paging: Paging {

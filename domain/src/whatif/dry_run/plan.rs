@@ -28,7 +28,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedMessage {
     pub template: String,
-    /// A Slack channel, or `runbook`.
+    /// Where it goes.
     pub channel: String,
     pub text: String,
 }
@@ -156,7 +156,7 @@ impl Plan {
         if policy.phases.contains(&decision.phase) {
             self.messages.push(PlannedMessage {
                 template: template.id.clone(),
-                channel: policy.channel.clone(),
+                channel: policy.channel.to_string(),
                 text: text()?,
             });
         }
