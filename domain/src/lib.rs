@@ -14,6 +14,7 @@ pub mod executors;
 pub mod gate;
 pub mod kinds;
 mod load;
+pub mod notifiers;
 pub mod placeholder;
 pub mod policy;
 pub mod rollout;

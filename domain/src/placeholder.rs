@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::notifiers::{Message, Span};
+
 /// What placeholders are filled with, by name.
 pub type Values = BTreeMap<String, String>;
 
@@ -120,30 +122,23 @@ impl Pattern {
     /// # Errors
     /// [`PlaceholderError::Unfilled`] with the first placeholder that has no value.
     pub fn render(&self, values: &Values) -> Result<String, PlaceholderError> {
-        self.render_escaped(values, str::to_owned)
+        Ok(self.message(values)?.plain())
     }
 
-    /// As [`Self::render`], with `escape` applied to each value (not to the text around it).
+    /// As [`Self::render`], with values told from the text around them.
     ///
     /// # Errors
     /// As [`Self::render`].
-    pub fn render_escaped(
-        &self,
-        values: &Values,
-        escape: impl Fn(&str) -> String,
-    ) -> Result<String, PlaceholderError> {
-        let mut text = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Placeholder(name) => {
-                    let value = values.get(name).filter(|value| !value.is_empty());
-                    let value = value.ok_or_else(|| PlaceholderError::Unfilled { name: name.clone() })?;
-                    text.push_str(&escape(value));
-                }
+    pub fn message(&self, values: &Values) -> Result<Message, PlaceholderError> {
+        let one = |part: &Part| match part {
+            Part::Literal(literal) => Ok(Span::Text(literal.clone())),
+            Part::Placeholder(name) => {
+                let value = values.get(name).filter(|value| !value.is_empty());
+                let value = value.ok_or_else(|| PlaceholderError::Unfilled { name: name.clone() })?;
+                Ok(Span::Value(value.clone()))
             }
-        }
-        Ok(text)
+        };
+        self.parts.iter().map(one).collect::<Result<_, _>>().map(Message)
     }
 }
 
@@ -213,8 +208,9 @@ mod tests {
     #[test]
     fn only_values_are_escaped_and_doubled_braces_are_literal() {
         let pattern = Pattern::parse("<{phase}> {{x}}", &["phase"]).unwrap();
-        let text = pattern.render_escaped(&values(&[("phase", "a<b")]), |value| value.replace('<', "&lt;"));
-        assert_eq!(text.unwrap(), "<a&lt;b> {x}");
+        let message = pattern.message(&values(&[("phase", "a<b")])).unwrap();
+        let text = message.rendered(|value| value.replace('<', "&lt;"));
+        assert_eq!(text, "<a&lt;b> {x}");
         assert_eq!(pattern.names().collect::<Vec<_>>(), ["phase"]);
     }
 

@@ -9,6 +9,7 @@ pub mod values;
 
 use std::path::{Path, PathBuf};
 
+use crate::notifiers::Message;
 use crate::placeholder::{Pattern, PlaceholderError, Values};
 use crate::policy::{Notifications, TargetPolicy};
 use sections::Section;
@@ -146,16 +147,12 @@ impl Template {
         self.pattern.render(values)
     }
 
-    /// The finished text with `escape` applied to each value, for receivers that have a markup.
+    /// The finished text, values told from the template's own words.
     ///
     /// # Errors
     /// As [`Self::render`].
-    pub fn render_escaped(
-        &self,
-        values: &Values,
-        escape: impl Fn(&str) -> String,
-    ) -> Result<String, PlaceholderError> {
-        self.pattern.render_escaped(values, escape)
+    pub fn message(&self, values: &Values) -> Result<Message, PlaceholderError> {
+        self.pattern.message(values)
     }
 }
 

@@ -12,6 +12,7 @@ use service_kit::config::{header_secret, http_url};
 
 use crate::api::WebhookSecrets;
 use crate::executors::Executors;
+use crate::notifiers::Notifiers;
 use crate::ports::{Messenger, Pager};
 use crate::vendors::{
     LogOnly, PagerDuty, PagerDutyRestSettings, PagerDutySettings, Slack, SlackAccess, SlackInbound,
@@ -84,6 +85,7 @@ impl fmt::Debug for ReporterArgs {
 #[derive(Clone)]
 pub struct Config {
     pub common: CommonConfig,
+    pub notifiers: Notifiers,
     pub messenger: Arc<dyn Messenger>,
     pub pager: Arc<dyn Pager>,
     /// How buttons pressed in Slack are taken; none: not at all.
@@ -126,7 +128,7 @@ impl ReporterArgs {
         Ok(Some(Arc::new(tokens.with_sessions(sessions))))
     }
 
-    fn messenger(&self, common: &CommonConfig) -> anyhow::Result<Option<Arc<dyn Messenger>>> {
+    fn slack(&self, common: &CommonConfig) -> anyhow::Result<Option<Arc<Slack>>> {
         let access = match (&self.slack_bot_token, &self.slack_webhooks) {
             (Some(token), _) => {
                 let api_url = text_of(self.slack_api_url.as_ref(), slack::DEFAULT_API_URL);
@@ -184,10 +186,15 @@ impl Config {
     pub fn new(args: &ReporterArgs, mut common: CommonConfig) -> anyhow::Result<Self> {
         common.tokens = args.with_sessions(&common)?;
         let mut log_only = Vec::new();
-        let messenger = args.messenger(&common)?.unwrap_or_else(|| {
+        let client = args.slack(&common)?;
+        if client.is_none() {
             log_only.push("Slack messages");
-            Arc::new(LogOnly)
-        });
+        }
+        let notifiers = Notifiers::shipped(&common.data_dir, &common.clock, client.clone().map(|it| it as _));
+        let messenger: Arc<dyn Messenger> = match client {
+            Some(client) => client,
+            None => Arc::new(LogOnly),
+        };
         let pager = args.pager(&common)?.unwrap_or_else(|| {
             log_only.push("PagerDuty pages");
             Arc::new(LogOnly)
@@ -196,6 +203,16 @@ impl Config {
         let command_env = names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
         let slack = args.inbound()?;
         let webhooks = WebhookSecrets { pagerduty: args.pagerduty_webhook_secret.clone() };
-        Ok(Self { common, messenger, pager, slack, executors: None, command_env, log_only, webhooks })
+        Ok(Self {
+            common,
+            notifiers,
+            messenger,
+            pager,
+            slack,
+            executors: None,
+            command_env,
+            log_only,
+            webhooks,
+        })
     }
 }

@@ -28,11 +28,12 @@ use uuid::Uuid;
 use crate::dashboard::Publisher;
 use crate::evidence;
 use crate::executors::Executors;
+use crate::notifiers::Notifiers;
 use crate::ports::{Messenger, Pager};
 use crate::reporter::{Cause, Reporter};
 use crate::store::{Changed, Settled};
 use domain::effects::{
-    ApplyPageEvent, CheckPageAcknowledged, PageAcknowledgement, PostSlackMessage, PushDirective, ResolvePage,
+    ApplyPageEvent, CheckPageAcknowledged, PageAcknowledgement, PostMessage, PushDirective, ResolvePage,
     RunTransition, SetPagePriority, TellSlackUser, TriggerPage, Verb, WriteChecklist, WriteDailyReport,
     WriteRca, WriteRunbookEntry,
 };
@@ -45,6 +46,7 @@ const SUPERSEDED: &str = "superseded";
 pub struct Effects {
     pub reporter: Arc<Reporter>,
     pub publisher: Arc<Publisher>,
+    pub notifiers: Notifiers,
     pub messenger: Arc<dyn Messenger>,
     pub pager: Arc<dyn Pager>,
     pub executors: Executors,
@@ -58,7 +60,7 @@ pub struct Effects {
 
 /// A decoded claim; the only place that knows all verbs.
 enum Work {
-    Post(PostSlackMessage),
+    Post(PostMessage),
     Tell(TellSlackUser),
     Trigger(TriggerPage),
     SetPriority(SetPagePriority),
@@ -78,7 +80,7 @@ fn decode(claim: &Claim) -> Result<Work, Outcome> {
         claim.read().map(wrap)
     }
     match claim.kind.as_str() {
-        PostSlackMessage::KIND => of(claim, Work::Post),
+        kind if PostMessage::is_kind(kind) => of(claim, Work::Post),
         TellSlackUser::KIND => of(claim, Work::Tell),
         TriggerPage::KIND => of(claim, Work::Trigger),
         SetPagePriority::KIND => of(claim, Work::SetPriority),
@@ -148,7 +150,7 @@ impl Handler for Effects {
                 told(sent, Some(&it.incident), outcome, now)
             }
             Ok(Work::Write(it)) => {
-                let sent = sent(it.notification, domain::effects::lower::RUNBOOK);
+                let sent = sent(it.notification, domain::notifiers::Runbook::NAME);
                 told(sent, it.incident.as_ref(), outcome, now)
             }
             Ok(Work::Resolve(it)) => {
@@ -212,7 +214,7 @@ impl Effects {
         }
     }
 
-    async fn post(&self, claim: &Claim, it: &PostSlackMessage) -> Outcome {
+    async fn post(&self, claim: &Claim, it: &PostMessage) -> Outcome {
         if let Some(version) = it.after_dashboard
             && let Err(error) = self.publisher.ensure(&it.target, version).await
         {
@@ -223,7 +225,7 @@ impl Effects {
             None => None,
         };
         let thread = thread.as_ref().and_then(|answer| answer.get("ts")).and_then(|ts| ts.as_str());
-        self.messenger.post(it, thread, claim.unknowns > 0).await
+        self.notifiers.post(it, thread, claim.unknowns > 0).await
     }
 
     /// Only the newest directive is worth sending.

@@ -9,6 +9,7 @@ pub mod evidence;
 pub mod executors;
 pub mod files;
 pub mod handler;
+pub mod notifiers;
 pub mod page;
 pub mod ports;
 pub mod reporter;

@@ -2,18 +2,12 @@
 //! says what came of it; retrying is the outbox's business.
 
 use async_trait::async_trait;
-use domain::effects::{
-    CheckPageAcknowledged, PostSlackMessage, ResolvePage, SetPagePriority, TellSlackUser, TriggerPage,
-};
+use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TellSlackUser, TriggerPage};
 use service_kit::outbox::Outcome;
 
-/// Slack. Not configured: `Done` with `{"logged": true}` (NO-6).
+/// Answers people in Slack. Not configured: `Done` with `{"logged": true}` (NO-6).
 #[async_trait]
 pub trait Messenger: Send + Sync {
-    /// One attempt. `thread` is the `ts` of the incident's first message in this channel. `resend` marks
-    /// that an earlier attempt's outcome is unknown. `Done` carries `{"ts": …, "channel": …}` where the API
-    /// gives them.
-    async fn post(&self, message: &PostSlackMessage, thread: Option<&str>, resend: bool) -> Outcome;
     /// One attempt to answer somebody where only they see it.
     async fn tell(&self, it: &TellSlackUser) -> Outcome;
 }

@@ -168,6 +168,7 @@ fn effects(
         collector_quick: common.neighbour(ServiceName::Collector, QUICK)?,
         data_dir: common.data_dir.clone(),
         stopping: stopping.clone(),
+        notifiers: config.notifiers,
         messenger: config.messenger,
         pager: config.pager,
         executors: config.executors.unwrap_or_else(on_this_machine),

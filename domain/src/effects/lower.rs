@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use crate::audit::AuditDraft;
+use crate::notifiers::{Address, Message, Runbook};
 use crate::placeholder::PlaceholderError;
-use crate::policy::TargetPolicy;
+use crate::policy::{NotificationPolicy, TargetPolicy};
 use crate::stored;
 use crate::template::Templates;
 use serde_json::{Value, json};
@@ -17,16 +18,14 @@ use uuid::Uuid;
 
 use super::notification::{Notification, NotificationKind};
 use super::{
-    CheckPageAcknowledged, NewMessage, PostSlackMessage, PushDirective, ResolvePage, RetrySchedule,
-    RunTransition, SetPagePriority, Severity, TriggerPage, Verb, WriteChecklist, WriteRca, WriteRunbookEntry,
-    buttons,
+    CheckPageAcknowledged, NewMessage, PostMessage, PushDirective, ResolvePage, RetrySchedule, RunTransition,
+    SetPagePriority, Severity, TriggerPage, Verb, WriteChecklist, WriteRca, WriteRunbookEntry, buttons,
 };
 use crate::rollout::watch::millis;
 use crate::rollout::{Effect, Notice, NoticeKind, Step, Transition};
 use crate::story::texts::{self, Text};
 
-/// The channel names that are not Slack's.
-pub const RUNBOOK: &str = "runbook";
+/// What pages are kept under.
 pub const PAGERDUTY: &str = "pagerduty";
 
 /// Everything that is committed together.
@@ -148,27 +147,33 @@ impl Bench<'_> {
         if let NoticeKind::Rollback(transition) = &notice.kind {
             return self.write_runbook(step, notice, transition);
         }
-        let Some(channel) = channel(self.shop.policy, notice) else { return Ok(()) };
-        let text = self.text(notice)?.escaped;
+        let Some(address) = address(self.shop.policy, notice) else { return Ok(()) };
+        let message = self.text(notice)?.message;
         // DE-1: an ok text follows the dashboard.
         let after_dashboard = (notice.kind == NoticeKind::Ok).then_some(self.version);
-        self.post(notice, channel, text, after_dashboard);
+        self.post(notice, address, &message, after_dashboard);
         Ok(())
     }
 
-    fn post(&mut self, notice: &Notice, channel: String, text: String, after_dashboard: Option<u64>) {
-        let id = self.keep(notice, notice.kind.name(), &channel, &text);
-        let verb = PostSlackMessage {
+    fn post(&mut self, notice: &Notice, address: &Address, message: &Message, after_dashboard: Option<u64>) {
+        let text = address.render(message);
+        let id = self.keep(notice, notice.kind.name(), address.channel(), &text);
+        let verb = PostMessage {
             notification: id,
             target: self.shop.target.clone(),
-            channel,
+            notifier: address.notifier().to_owned(),
+            channel: address.channel().to_owned(),
             text,
             buttons: buttons::of(self.shop.target, notice),
             incident: notice.incident.clone(),
             after_dashboard,
         };
         let subject = notice_subject(notice, self.shop.target);
-        self.enqueue(&verb, format!("slack:{id}"), subject, self.shop.now, vendor_retry());
+        let key = format!("{}:{id}", address.notifier());
+        self.enqueue(&verb, key, subject, self.shop.now, vendor_retry());
+        if let Some(row) = self.messages.last_mut() {
+            row.kind = address.row_kind();
+        }
     }
 
     fn keep(&mut self, notice: &Notice, kind: NotificationKind, channel: &str, text: &str) -> Uuid {
@@ -194,27 +199,29 @@ impl Bench<'_> {
     ) -> Result<(), PlaceholderError> {
         let shop = self.shop;
         let text = self.text(notice)?;
+        let plain = text.message.plain();
         let runbook = texts::runbook(shop.target, shop.policy, shop.templates, notice, transition)?;
         if let Some(incident) = step.incident.as_mut() {
             incident.runbook = Some(runbook.clone());
         }
-        let (template, plain) = (text.template.clone(), text.plain.clone());
-        step.hop(shop.now, Hop::RollbackTold { transition: transition.id, template, text: plain });
-        let id = self.keep(notice, notice.kind.name(), RUNBOOK, &text.plain);
+        let (template, told) = (text.template.clone(), plain.clone());
+        step.hop(shop.now, Hop::RollbackTold { transition: transition.id, template, text: told });
+        let id = self.keep(notice, notice.kind.name(), Runbook::NAME, &plain);
         let verb = WriteRunbookEntry {
             notification: id,
             target: shop.target.clone(),
             incident: notice.incident.clone(),
             at: shop.now,
-            text: text.plain,
+            text: plain,
             runbook,
         };
         let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
         let subject = notice_subject(notice, shop.target);
         self.enqueue(&verb, format!("runbook:{id}"), subject, shop.now, retry);
         let policy = &shop.policy.notifications.rollback;
-        if policy.channel.starts_with('#') && policy.phases.contains(&notice.phase) {
-            self.post(notice, policy.channel.clone(), text.escaped, None);
+        // The runbook log has it already.
+        if policy.channel.notifier() != Runbook::NAME && policy.phases.contains(&notice.phase) {
+            self.post(notice, &policy.channel, &text.message, None);
         }
         Ok(())
     }
@@ -228,20 +235,21 @@ impl Bench<'_> {
     ) -> Result<(), PlaceholderError> {
         let (Some(incident), Some(about)) = (&notice.incident, step.incident.as_ref()) else { return Ok(()) };
         let text = self.text(notice)?;
-        let id = self.keep(notice, NotificationKind::Page, PAGERDUTY, &text.plain);
+        let plain = text.message.plain();
+        let id = self.keep(notice, NotificationKind::Page, PAGERDUTY, &plain);
         let decision = notice.decision.as_ref();
         let verb = TriggerPage {
             notification: id,
             incident: incident.clone(),
             target: self.shop.target.clone(),
             dedup_key: about.dedup_key(),
-            summary: text.plain.lines().next().unwrap_or_default().to_owned(),
+            summary: plain.lines().next().unwrap_or_default().to_owned(),
             source: format!("phasegate/{}", self.shop.target),
             service: self.shop.policy.paging.service.clone(),
             severity,
             priority,
             template: text.template,
-            text: text.plain,
+            text: plain,
             rollback_command: notice.command.clone(),
             details: json!({
                 "phase": notice.phase,
@@ -296,25 +304,23 @@ impl Bench<'_> {
 }
 
 /// Where a notice goes; none: the policy does not send it in this phase.
-fn channel(policy: &TargetPolicy, notice: &Notice) -> Option<String> {
+fn address<'p>(policy: &'p TargetPolicy, notice: &Notice) -> Option<&'p Address> {
     let notifications = &policy.notifications;
-    let by_phase = |it: &crate::policy::NotificationPolicy| {
-        it.phases.contains(&notice.phase).then(|| it.channel.clone())
-    };
+    let by_phase = |it: &'p NotificationPolicy| it.phases.contains(&notice.phase).then_some(&it.channel);
     match notice.kind {
         NoticeKind::Ok => by_phase(&notifications.ok),
         NoticeKind::Warn => by_phase(&notifications.warn),
-        NoticeKind::Hold => Some(notifications.warn.channel.clone()),
+        NoticeKind::Hold => Some(&notifications.warn.channel),
         NoticeKind::Incident => by_phase(&notifications.incident),
-        NoticeKind::RcaReminder { .. } => Some(notifications.incident.channel.clone()),
+        NoticeKind::RcaReminder { .. } => Some(&notifications.incident.channel),
         NoticeKind::Escalation
         | NoticeKind::RollbackFailed { .. }
         | NoticeKind::RollbackWaiting
         | NoticeKind::ReviewOpened { .. }
-        | NoticeKind::ReviewDecided { .. } => Some(notifications.escalation_channel.clone()),
-        // The rollout channel, where it is one of Slack's.
+        | NoticeKind::ReviewDecided { .. } => Some(&notifications.escalation_channel),
+        // The rollout channel, where somebody can answer.
         NoticeKind::ApprovalAsked(_) | NoticeKind::Frozen { .. } | NoticeKind::Unfrozen { .. } => {
-            Some(notifications.ok.channel.clone()).filter(|channel| channel.starts_with('#'))
+            Some(&notifications.ok.channel).filter(|it| it.reaches_people())
         }
         NoticeKind::Rollback(_) => None,
     }
@@ -332,7 +338,7 @@ fn notice_subject(notice: &Notice, target: &TargetName) -> String {
     }
 }
 
-/// Slack is tried for about two hours, then a person is asked. Once a minute, so that what waits behind goes out soon
+/// A message is tried for about two hours, then a person is asked. Once a minute, so that what waits behind goes out soon
 /// after an outage.
 #[must_use]
 pub fn vendor_retry() -> RetrySchedule {

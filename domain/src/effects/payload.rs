@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::buttons::ButtonAct;
 use crate::executors::Request;
+use crate::notifiers::slack::Slack;
 
 /// A verb struct. Its kind as a document is the outbox row's `kind`, also the metric label.
 pub trait Verb: Document {
@@ -17,15 +18,18 @@ pub trait Verb: Document {
     fn lane(&self) -> String;
 }
 
-/// Posts a text to a Slack channel.
+/// Tells people something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PostSlackMessage {
+pub struct PostMessage {
     /// The row of the notifications table that keeps text, attempts and outcome (NO-5).
     pub notification: Uuid,
     pub target: TargetName,
-    /// With `#`.
+    /// Who tells them; the release before knew one.
+    #[serde(default = "only_one")]
+    pub notifier: String,
+    /// Where, as the notifier has it.
     pub channel: String,
-    /// Ready to be sent: values are escaped already (NO-3).
+    /// Ready to be sent: rendered for the notifier, values escaped (NO-3).
     pub text: String,
     /// What people can do about it there, where the messenger can carry that.
     pub buttons: Vec<ButtonAct>,
@@ -33,6 +37,18 @@ pub struct PostSlackMessage {
     pub incident: Option<IncidentId>,
     /// Sent only after the dashboard file shows this revision (DE-1).
     pub after_dashboard: Option<u64>,
+}
+
+fn only_one() -> String {
+    Slack::NAME.to_owned()
+}
+
+impl PostMessage {
+    /// Whether outbox rows of that kind hold one.
+    #[must_use]
+    pub fn is_kind(kind: &str) -> bool {
+        kind == Self::KIND || kind == Slack::ROW_KIND
+    }
 }
 
 /// Tells somebody who has pressed a button, and nobody else, what came of it.
@@ -242,7 +258,7 @@ macro_rules! verb {
     };
 }
 
-verb!(PostSlackMessage, |it| format!("slack/{}", it.channel));
+verb!(PostMessage, |it| format!("{}/{}", it.notifier, it.channel));
 verb!(TellSlackUser, |it| format!("slack-answer/{}", it.user));
 verb!(TriggerPage, |it| format!("pagerduty/{}", it.target));
 verb!(ResolvePage, |it| format!("pagerduty/{}", it.target));
@@ -258,7 +274,7 @@ verb!(WriteDailyReport, |it| format!("daily/{}", it.target));
 
 /// All of them.
 pub const VERBS: &[Form] = &[
-    Form::of::<PostSlackMessage>(),
+    Form::of::<PostMessage>(),
     Form::of::<TellSlackUser>(),
     Form::of::<TriggerPage>(),
     Form::of::<ResolvePage>(),

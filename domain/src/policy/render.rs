@@ -64,7 +64,7 @@ pub fn template_table(target: &TargetPolicy, templates: &Templates) -> String {
             format!("`{}`", policy.template),
             sent_on.to_owned(),
             phases.join(", "),
-            policy.channel.clone(),
+            policy.channel.to_string(),
             format!("{fence}{text}{fence}"),
         ]);
     }

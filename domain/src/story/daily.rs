@@ -1,4 +1,4 @@
-//! The daily report in words: Markdown for the file, a few lines for Slack. Pure.
+//! The daily report in words: Markdown for the file, a few lines as a message. Pure.
 //!
 //! Every text is whole whatever is missing: what was not observed stands as `n/a`, a day without data says so.
 
@@ -11,7 +11,7 @@ use shared_types::daily::{DailyIncident, DailyReport, DailySlo, DailyWindows};
 use shared_types::decision::GateProgress;
 
 use super::day::Zone;
-use super::escape::escape;
+use crate::notifiers::Message;
 
 const NOTHING: &str = "No window of this day was judged.";
 
@@ -55,9 +55,9 @@ pub fn markdown(report: &DailyReport, zone: &Zone) -> String {
     text
 }
 
-/// The message to the rollout's channel, escaped for Slack (NO-3).
+/// The message to the rollout's channel.
 #[must_use]
-pub fn message(report: &DailyReport) -> String {
+pub fn message(report: &DailyReport) -> Message {
     let mut text =
         format!("📋 {} daily {} / phase {} / {}", report.title, report.date, report.phase, state(report));
     let windows = &report.windows;
@@ -86,7 +86,7 @@ pub fn message(report: &DailyReport) -> String {
     let _ = write!(text, "\ngate: {}", gate(report.gate.as_ref()));
     let asked: Vec<String> = report.asked.iter().map(|it| format!("{} ({})", it.code, it.detail)).collect();
     let _ = write!(text, "\nasked: {}", or_none(&asked));
-    escape(&text).into_owned()
+    Message::value(text)
 }
 
 fn state(report: &DailyReport) -> String {

@@ -3,7 +3,6 @@
 pub mod daily;
 pub mod day;
 pub mod document;
-pub mod escape;
 pub mod markdown;
 pub mod rca;
 mod tally;

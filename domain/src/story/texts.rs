@@ -10,15 +10,13 @@ use shared_types::{IncidentId, TargetName};
 
 mod own;
 
-use super::escape::escape;
+use crate::notifiers::{Message, Span};
 use crate::rollout::{Notice, NoticeKind, Transition};
 
-/// A text, as it is and as Slack wants it.
+/// A text, before anybody's markup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
-    pub plain: String,
-    /// `&`, `<`, `>` in values escaped (NO-3).
-    pub escaped: String,
+    pub message: Message,
     /// The id of the template it came from.
     pub template: String,
 }
@@ -80,16 +78,12 @@ pub fn runbook(
 }
 
 fn render(template: &Template, values: &Values) -> Result<Text, PlaceholderError> {
-    Ok(Text {
-        plain: template.render(values)?,
-        escaped: template.render_escaped(values, |value| escape(value).into_owned())?,
-        template: template.id.clone(),
-    })
+    Ok(Text { message: template.message(values)?, template: template.id.clone() })
 }
 
 /// A further line of the same text.
 fn extended(text: Text, line: &str) -> Text {
-    Text { plain: text.plain + line, escaped: text.escaped + &escape(line), template: text.template }
+    Text { message: text.message.and(Span::Value(line.to_owned())), ..text }
 }
 
 /// A required rollback that does not start by itself is said wherever its incident is told.

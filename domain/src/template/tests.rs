@@ -219,8 +219,10 @@ fn only_values_are_escaped_for_a_receiver_with_markup() {
     values.insert("phase".into(), "<B>".into());
     let template =
         Template::parse(Path::new("t.txt"), "<&> {phase}", TemplateKind::Ok, &policy.notifications);
-    let text =
-        template.unwrap().render_escaped(&values, |value| value.replace('<', "&lt;").replace('>', "&gt;"));
+    let text = template
+        .unwrap()
+        .message(&values)
+        .map(|it| it.rendered(|value| value.replace('<', "&lt;").replace('>', "&gt;")));
     assert_eq!(text.unwrap(), "<&> &lt;B&gt;");
 }
 

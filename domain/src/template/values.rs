@@ -144,7 +144,7 @@ pub fn rollback_values(target: &TargetPolicy, facts: &RollbackFacts<'_>) -> Valu
         ("recovery_cadence", format_duration(target.transitions.recovery_cadence)),
         ("approver", target.rca.approver.clone()),
         ("escalate_to", target.paging.escalate_to.clone()),
-        ("escalation_channel", target.notifications.escalation_channel.clone()),
+        ("escalation_channel", target.notifications.escalation_channel.to_string()),
     ];
     fixed.into_iter().map(|(name, value)| (name.to_owned(), or_not_known(&value))).collect()
 }

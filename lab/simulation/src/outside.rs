@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::{
-    CheckPageAcknowledged, PageAcknowledgement, PostSlackMessage, ResolvePage, RunTransition,
+    CheckPageAcknowledged, PageAcknowledgement, PostMessage, ResolvePage, RunTransition,
     SetPagePriority, TellSlackUser, TransitionKind, TriggerPage,
 };
 use domain::executors::{Report, command};
 use domain::policy::TargetPolicy;
 use domain::rollout::state::Stage;
 use reporter_svc::executors::{Executor, ReadBack};
+use reporter_svc::notifiers::Notifier;
 use reporter_svc::ports::{Messenger, Pager};
 use reporter_svc::store::SharedStore;
 use serde_json::json;
@@ -176,13 +177,20 @@ impl Ports {
 }
 
 #[async_trait]
-impl Messenger for Ports {
-    async fn post(&self, message: &PostSlackMessage, _thread: Option<&str>, resend: bool) -> Outcome {
+impl Notifier for Ports {
+    fn name(&self) -> &'static str {
+        "slack"
+    }
+
+    async fn post(&self, message: &PostMessage, _thread: Option<&str>, resend: bool) -> Outcome {
         let posted =
             Posted { notification: message.notification.to_string(), text: message.text.clone(), resend };
         self.ask("slack", |books| books.posted.push(posted)).await
     }
+}
 
+#[async_trait]
+impl Messenger for Ports {
     async fn tell(&self, _it: &TellSlackUser) -> Outcome {
         self.ask("slack answer", |_| {}).await
     }

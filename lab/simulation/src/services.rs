@@ -26,6 +26,7 @@ use reporter_svc::api::{App, WebhookSecrets};
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::executors::Executors;
 use reporter_svc::handler::Effects as ReporterEffects;
+use reporter_svc::notifiers::Notifiers;
 use reporter_svc::reporter::Reporter;
 use reporter_svc::store::SharedStore;
 use secrecy::SecretString;
@@ -298,6 +299,7 @@ fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Hand
     let handler = ReporterEffects {
         reporter: Arc::clone(&reporter),
         publisher: Arc::new(Publisher::new(Arc::clone(&reporter), &ground.data_dir)),
+        notifiers: Notifiers::default().with(Arc::clone(&ports) as _),
         messenger: Arc::clone(&ports) as _,
         pager: Arc::clone(&ports) as _,
         executors: Executors::default().with(ports),

@@ -22,9 +22,9 @@ use crate::store::{Act, Changed};
 use crate::vendors::SlackInbound;
 use domain::effects::buttons::ButtonAct;
 use domain::effects::{TellSlackUser, Verb};
+use domain::notifiers::slack::escape;
 use domain::rollout::Event;
 use domain::rollout::event::Expected;
-use domain::story::escape::escape;
 
 use crate::vendors::slack::inbound;
 

@@ -21,7 +21,8 @@ use crate::reporter::Reporter;
 use crate::store::{After, DailyMade, IncidentFilter};
 use domain::effects::lower::vendor_retry;
 use domain::effects::notification::{Notification, NotificationKind};
-use domain::effects::{PostSlackMessage, Verb, WriteDailyReport};
+use domain::effects::{PostMessage, Verb, WriteDailyReport};
+use domain::notifiers::{Address, Runbook};
 use domain::rollout::{Incident, TargetState, Terms};
 use domain::story::views;
 
@@ -106,7 +107,7 @@ impl Reporter {
             return Ok(false);
         }
         let told = self.tell_of(&state, terms, due.day).await?;
-        let channel = terms.policy.notifications.daily_report.as_ref().map(|it| it.channel.as_str());
+        let channel = terms.policy.notifications.daily_report.as_ref().map(|it| &it.channel);
         let made = self.store.make_daily(&made_of(&told, channel, terms.now), terms.now).await?;
         self.daily_made.keep(target, date);
         if made {
@@ -190,8 +191,8 @@ impl Made {
     }
 }
 
-/// The file always; the message where the channel is one of Slack's.
-fn made_of(told: &Told, channel: Option<&str>, now: Timestamp) -> DailyMade {
+/// The file always; the message where it is to go anywhere else.
+fn made_of(told: &Told, address: Option<&Address>, now: Timestamp) -> DailyMade {
     let report = &told.report;
     let (target, date) = (report.target.clone(), report.date.clone());
     let file =
@@ -199,24 +200,27 @@ fn made_of(told: &Told, channel: Option<&str>, now: Timestamp) -> DailyMade {
     let forever = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
     let mut messages = vec![enqueued(&file, format!("daily:{target}:{date}"), &target, now, forever)];
     let mut notification = None;
-    if let Some(channel) = channel.filter(|channel| channel.starts_with('#')) {
+    if let Some(address) = address.filter(|it| it.notifier() != Runbook::NAME) {
         let id = Uuid::now_v7();
-        let text = message(report);
-        let verb = PostSlackMessage {
+        let text = address.render(&message(report));
+        let verb = PostMessage {
             notification: id,
             target: target.clone(),
-            channel: channel.to_owned(),
+            notifier: address.notifier().to_owned(),
+            channel: address.channel().to_owned(),
             text: text.clone(),
             incident: None,
             after_dashboard: None,
             buttons: Vec::new(),
         };
-        messages.push(enqueued(&verb, format!("slack:{id}"), &target, now, vendor_retry()));
+        let key = format!("{}:{id}", address.notifier());
+        let row = enqueued(&verb, key, &target, now, vendor_retry());
+        messages.push(NewMessage { kind: address.row_kind(), ..row });
         notification = Some(Notification {
             id,
             target: target.clone(),
             kind: NotificationKind::Daily,
-            channel: channel.to_owned(),
+            channel: address.channel().to_owned(),
             text,
             incident: None,
             decision: None,

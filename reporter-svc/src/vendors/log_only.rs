@@ -5,9 +5,7 @@ use serde_json::json;
 use service_kit::outbox::Outcome;
 
 use crate::ports::{Messenger, Pager};
-use domain::effects::{
-    CheckPageAcknowledged, PostSlackMessage, ResolvePage, SetPagePriority, TellSlackUser, TriggerPage,
-};
+use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TellSlackUser, TriggerPage};
 
 /// Neither Slack nor PagerDuty, but the log.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,11 +13,6 @@ pub struct LogOnly;
 
 #[async_trait]
 impl Messenger for LogOnly {
-    async fn post(&self, message: &PostSlackMessage, _thread: Option<&str>, _resend: bool) -> Outcome {
-        tracing::info!(channel = message.channel, text = message.text, "slack is not configured: message");
-        logged()
-    }
-
     async fn tell(&self, it: &TellSlackUser) -> Outcome {
         tracing::info!(user = it.user, text = it.text, "slack is not configured: answer");
         logged()

@@ -1,7 +1,7 @@
 //! Slack: `chat.postMessage` with a bot token, or an incoming webhook a channel (NO-3).
 //!
 //! Slack does not recognise a repeat: a message whose outcome is unknown may appear twice. It must get
-//! values whose `&`, `<` and `>` are escaped ([`escape`]), or a metric's name could ping a whole channel.
+//! values whose `&`, `<` and `>` are escaped (`domain::notifiers::slack`), or a metric's name could ping a whole channel.
 //!
 //! - <https://docs.slack.dev/reference/methods/chat.postMessage>
 //! - <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>
@@ -29,8 +29,9 @@ use super::http;
 use super::pace::Pace;
 use super::secrets::Secrets;
 use super::{Vendor, VendorSettingsError};
+use crate::notifiers::Notifier;
 use crate::ports::Messenger;
-use domain::effects::{PostSlackMessage, TellSlackUser};
+use domain::effects::{PostMessage, TellSlackUser};
 
 pub use inbound::SlackInbound;
 pub use users::SlackUsers;
@@ -127,7 +128,7 @@ impl Slack {
         Ok(Self { client, doors, buttons, pace: Pace::new(Duration::from_secs(1)), secrets, clock })
     }
 
-    async fn send(&self, message: &PostSlackMessage, thread: Option<&str>) -> Outcome {
+    async fn send(&self, message: &PostMessage, thread: Option<&str>) -> Outcome {
         let channel = with_hash(&message.channel);
         let now = self.clock.now();
         if let Err(after) = self.pace.admit(&channel, now) {
@@ -207,15 +208,22 @@ impl std::fmt::Debug for Slack {
 }
 
 #[async_trait]
-impl Messenger for Slack {
-    async fn post(&self, message: &PostSlackMessage, thread: Option<&str>, resend: bool) -> Outcome {
+impl Notifier for Slack {
+    fn name(&self) -> &'static str {
+        domain::notifiers::slack::Slack::NAME
+    }
+
+    async fn post(&self, message: &PostMessage, thread: Option<&str>, resend: bool) -> Outcome {
         if resend {
             let (channel, notification) = (&message.channel, message.notification);
             tracing::warn!(channel, %notification, "sending again what may have been sent: it may appear twice");
         }
         self.send(message, thread).await
     }
+}
 
+#[async_trait]
+impl Messenger for Slack {
     /// A courtesy: what Slack refuses is not worth a person's time.
     async fn tell(&self, it: &TellSlackUser) -> Outcome {
         let Doors::Api { post_ephemeral, token, .. } = &self.doors else {

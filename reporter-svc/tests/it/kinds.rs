@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use domain::effects::{RunTransition, TransitionKind};
+use domain::effects::{PostMessage, RunTransition, TransitionKind};
 use domain::executors::{ExecutorKind, Facts, Planner, Report, Request, Told};
 use domain::kinds::Kinds;
+use domain::notifiers::{Message, NotifierKind};
 use domain::policy::kind_section::Section;
 use domain::policy::{Policy, Wrong};
 use reporter_svc::executors::{Executor, Executors, ReadBack};
+use reporter_svc::notifiers::Notifier;
 use serde::Deserialize;
 use serde_json::json;
-use service_kit::outbox::Outcome;
+use service_kit::outbox::{ListFilter, Outcome};
 
 use crate::rig::{Rig, phase};
 
@@ -77,6 +79,75 @@ impl Executor for Machine {
             as_asked: !sticks,
         })
     }
+}
+
+/// A pigeon that carries capital letters.
+struct PigeonKind;
+
+impl NotifierKind for PigeonKind {
+    fn name(&self) -> &'static str {
+        "pigeon"
+    }
+
+    fn expected(&self) -> &'static str {
+        "a pigeon's loft such as `pigeon:roof`"
+    }
+
+    fn address(&self, written: &str) -> Option<String> {
+        written.strip_prefix("pigeon:").map(str::to_owned)
+    }
+
+    fn render(&self, message: &Message) -> String {
+        message.rendered(str::to_uppercase)
+    }
+}
+
+#[derive(Default)]
+struct Pigeon(Mutex<Vec<(String, String)>>);
+
+#[async_trait]
+impl Notifier for Pigeon {
+    fn name(&self) -> &'static str {
+        "pigeon"
+    }
+
+    async fn post(&self, message: &PostMessage, _: Option<&str>, _: bool) -> Outcome {
+        self.0.lock().unwrap().push((message.channel.clone(), message.text.clone()));
+        Outcome::Done(json!({ "ring": 7 }))
+    }
+}
+
+/// NO-5: its address is read, its text rendered, its message sent and kept with the outcome.
+#[tokio::test]
+async fn a_notifier_of_another_crate_tells_people() {
+    let shipped = include_str!("../../../governance/policy.yaml");
+    let kinds = Kinds::shipped().with_notifier(Arc::new(PigeonKind));
+    let read = |channel: &str| {
+        let text = shipped.replace("\"#incident-autosave\"", channel);
+        Policy::parse_with(&text, "policy.yaml", &kinds).map_err(|error| error.to_string())
+    };
+    let refused = read("dove").unwrap_err();
+    assert!(
+        refused.ends_with("`runbook`, `log` or a pigeon's loft such as `pigeon:roof`, found `dove`"),
+        "{refused}"
+    );
+    let mut policy = read("\"pigeon:roof\"").unwrap();
+    for target in policy.targets.values_mut() {
+        target.phases.iter_mut().for_each(|phase| phase.advance.approvals.clear());
+        target.evidence.clear();
+    }
+    let pigeon = Arc::new(Pigeon::default());
+    let mut rig = Rig::in_memory_under(policy).await;
+    rig.add_notifier(Arc::clone(&pigeon) as _);
+    rig.bring_to("B").await;
+    rig.violation().await;
+    let sent = pigeon.0.lock().unwrap().clone();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0].0, "roof");
+    assert!(sent[0].1.contains("SAVE_LATENCY_P95"), "{sent:?}");
+    let effects = rig.reporter.store.effects(&ListFilter::default(), None, 1000).await.unwrap().items;
+    let row = effects.iter().find(|it| it.kind == "PostMessage").unwrap();
+    assert_eq!((row.lane.as_str(), row.state.as_str()), ("pigeon/roof", "done"));
 }
 
 fn policy(lever: &str) -> Result<Policy, String> {

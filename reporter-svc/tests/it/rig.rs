@@ -20,6 +20,7 @@ use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::executors::{Executor, Executors, ReadBack};
 use reporter_svc::handler::Effects;
+use reporter_svc::notifiers::{Notifier, Notifiers};
 use reporter_svc::ports::{Messenger, Pager};
 use reporter_svc::reporter::{Cause, Reporter};
 use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, SqlStore};
@@ -62,7 +63,7 @@ pub(crate) fn submission(by: &str) -> Event {
 /// What the outside world was asked for, and what it shall answer.
 #[derive(Default)]
 pub(crate) struct World {
-    pub(crate) messages: Mutex<Vec<(PostSlackMessage, Option<String>, bool)>>,
+    pub(crate) messages: Mutex<Vec<(PostMessage, Option<String>, bool)>>,
     pub(crate) answers: Mutex<Vec<TellSlackUser>>,
     pub(crate) pages: Mutex<Vec<TriggerPage>>,
     pub(crate) resolved: Mutex<Vec<ResolvePage>>,
@@ -77,15 +78,22 @@ pub(crate) struct World {
 pub(crate) struct Port(Arc<World>);
 
 #[async_trait]
-impl Messenger for Port {
-    async fn post(&self, message: &PostSlackMessage, thread: Option<&str>, resend: bool) -> Outcome {
+impl Notifier for Port {
+    fn name(&self) -> &'static str {
+        "slack"
+    }
+
+    async fn post(&self, message: &PostMessage, thread: Option<&str>, resend: bool) -> Outcome {
         let mut messages = self.0.messages.lock().unwrap();
         messages.push((message.clone(), thread.map(str::to_owned), resend));
         let ts = format!("17000.{:04}", messages.len());
         let told = self.0.slack.lock().unwrap().pop_front();
         told.unwrap_or_else(|| Outcome::Done(json!({ "ts": ts, "channel": "C1" })))
     }
+}
 
+#[async_trait]
+impl Messenger for Port {
     async fn tell(&self, it: &TellSlackUser) -> Outcome {
         self.0.answers.lock().unwrap().push(it.clone());
         Outcome::Done(json!({ "told": true }))
@@ -237,6 +245,7 @@ impl Rig {
         let effects = Arc::new(Effects {
             reporter: Arc::clone(&reporter),
             publisher,
+            notifiers: Notifiers::default().with(Arc::clone(&port) as _),
             messenger: Arc::clone(&port) as _,
             pager: Arc::clone(&port) as _,
             executors: Executors::default().with(port),
@@ -252,6 +261,12 @@ impl Rig {
     /// Other executors than the world's.
     pub(crate) fn use_executors(&mut self, executors: Executors) {
         Arc::get_mut(&mut self.effects).expect("not shared yet").executors = executors;
+    }
+
+    /// One notifier more.
+    pub(crate) fn add_notifier(&mut self, notifier: Arc<dyn Notifier>) {
+        let effects = Arc::get_mut(&mut self.effects).expect("not shared yet");
+        effects.notifiers = effects.notifiers.clone().with(notifier);
     }
 
     /// The service's HTTP side; where it asks the analyzer stands somebody who knows nothing.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use domain::effects::PostSlackMessage;
+use domain::effects::PostMessage;
 use domain::rollout::Event;
 use reporter_svc::vendors::{SlackInbound, SlackUsers};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ async fn rig(double: &SlackDouble) -> Rig {
 
 /// The newest message with that button, as Slack shows it.
 async fn shown(rig: &Rig, double: &SlackDouble, action_id: &str) -> SlackMessage {
-    let messages: Vec<PostSlackMessage> =
+    let messages: Vec<PostMessage> =
         rig.world.messages.lock().unwrap().iter().map(|it| it.0.clone()).collect();
     let wanted = messages.into_iter().rev().find(|it| it.buttons.iter().any(|act| act.id() == action_id));
     let message = wanted.expect("a message with that button");
@@ -42,7 +42,7 @@ async fn shown(rig: &Rig, double: &SlackDouble, action_id: &str) -> SlackMessage
     let settings = reporter_svc::vendors::SlackSettings { access, buttons: true, timeout };
     let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
     let slack = reporter_svc::vendors::Slack::new(settings, clock).unwrap();
-    let sent = reporter_svc::ports::Messenger::post(&slack, &message, None, false).await;
+    let sent = reporter_svc::notifiers::Notifier::post(&slack, &message, None, false).await;
     assert!(matches!(sent, service_kit::outbox::Outcome::Done(_)), "{sent:?}");
     double.messages().pop().unwrap()
 }

@@ -305,7 +305,7 @@ async fn a_fenced_outcome_changes_nothing() {
         let lost = claim().await;
         rig.clock.advance(minutes(2));
         let held = claim().await;
-        let notification = held.decode::<domain::effects::PostSlackMessage>().unwrap().notification;
+        let notification = held.decode::<domain::effects::PostMessage>().unwrap().notification;
         let settled = || Settled { notification: Some(notification), incident: None, hop: None };
         let done = Outcome::Done(serde_json::Value::Null);
         let now = rig.clock.now();

@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shared_types::PhaseId;
 
-use super::channel::channel;
+use super::channel::address;
 use super::phases::known_phases;
+use crate::kinds::Kinds;
+use crate::notifiers::Address;
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::phase_names;
@@ -20,7 +22,7 @@ pub(crate) struct RawDailyReport {
     at: At<String>,
     /// IANA name of the time zone, such as `Asia/Tokyo`.
     time_zone: At<String>,
-    /// A Slack channel, or `runbook`.
+    /// An address, as for the messages above.
     channel: At<String>,
 }
 
@@ -30,10 +32,15 @@ pub struct DailyReport {
     /// `HH:MM`
     pub at: String,
     pub time_zone: String,
-    pub channel: String,
+    pub channel: Address,
 }
 
-pub(crate) fn check(raw: &RawDailyReport, phases: &[PhaseId], path: &Path) -> Checked<DailyReport> {
+pub(crate) fn check(
+    raw: &RawDailyReport,
+    kinds: &Kinds,
+    phases: &[PhaseId],
+    path: &Path,
+) -> Checked<DailyReport> {
     let two_digits = |text: &str| match text.as_bytes() {
         [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => Some((tens - b'0') * 10 + (ones - b'0')),
         _ => None,
@@ -57,7 +64,7 @@ pub(crate) fn check(raw: &RawDailyReport, phases: &[PhaseId], path: &Path) -> Ch
         phases: known_phases(&raw.phases, phases, &path.key("phases"))?,
         at: raw.at.value.clone(),
         time_zone: raw.time_zone.value.clone(),
-        channel: channel(&raw.channel, &path.key("channel"))?,
+        channel: address(&raw.channel, kinds, false, &path.key("channel"))?,
     })
 }
 

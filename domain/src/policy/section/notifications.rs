@@ -6,10 +6,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shared_types::PhaseId;
 
-use super::channel::{channel, slack_channel};
+use super::channel::address;
 use super::daily_report::{self, DailyReport, RawDailyReport};
 use super::metrics::{MetricPolicy, known_metric};
 use super::phases::known_phases;
+use crate::kinds::Kinds;
+use crate::notifiers::Address;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect, phase_names};
@@ -32,7 +34,7 @@ pub(crate) struct RawNotifications {
     incident: RawNotification,
     /// When a rollback starts.
     rollback: RawNotification,
-    /// Where an incident that nobody acknowledged is told again; a Slack channel.
+    /// Where an incident that nobody acknowledged is told again: an address where somebody can act, such as `#incident`.
     escalation_channel: At<String>,
     /// The daily report, if one is wanted.
     daily_report: Option<RawDailyReport>,
@@ -44,7 +46,7 @@ pub(crate) struct RawNotifications {
 struct RawNotification {
     /// Id of the text: its file name without `.txt`.
     template: At<String>,
-    /// A Slack channel such as `#incident`, or `runbook` for the runbook log.
+    /// A Slack channel such as `#incident`, `runbook` for the runbook log, or `log` for the service's own.
     channel: At<String>,
     /// The phases in which it is sent by itself.
     phases: Vec<At<String>>,
@@ -71,7 +73,7 @@ pub struct Notifications {
     pub warn: NotificationPolicy,
     pub incident: NotificationPolicy,
     pub rollback: NotificationPolicy,
-    pub escalation_channel: String,
+    pub escalation_channel: Address,
     pub daily_report: Option<DailyReport>,
 }
 
@@ -79,14 +81,14 @@ pub struct Notifications {
 pub struct NotificationPolicy {
     /// Template id = file name without `.txt`.
     pub template: String,
-    /// A Slack channel with `#`, or `runbook`.
-    pub channel: String,
+    pub channel: Address,
     /// Where it is sent by itself.
     pub phases: Vec<PhaseId>,
 }
 
 pub(crate) fn check(
     raw: &RawNotifications,
+    kinds: &Kinds,
     metrics: &[MetricPolicy],
     phases: &[PhaseId],
     path: &Path,
@@ -100,7 +102,7 @@ pub(crate) fn check(
         known_metric(&metric.value, metric, metrics, &path)?;
         values.insert(placeholder.clone(), metric.value.clone());
     }
-    let one = |raw: &RawNotification, key: &str| notification(raw, phases, &path.key(key));
+    let one = |raw: &RawNotification, key: &str| notification(raw, kinds, phases, &path.key(key));
     let daily_report = raw.daily_report.as_ref();
     Ok(Notifications {
         templates: text(&raw.templates, &path.key("templates"))?,
@@ -109,17 +111,22 @@ pub(crate) fn check(
         warn: one(&raw.warn, "warn")?,
         incident: one(&raw.incident, "incident")?,
         rollback: one(&raw.rollback, "rollback")?,
-        escalation_channel: slack_channel(&raw.escalation_channel, &path.key("escalation_channel"))?,
+        escalation_channel: address(&raw.escalation_channel, kinds, true, &path.key("escalation_channel"))?,
         daily_report: daily_report
-            .map(|raw| daily_report::check(raw, phases, &path.key("daily_report")))
+            .map(|raw| daily_report::check(raw, kinds, phases, &path.key("daily_report")))
             .transpose()?,
     })
 }
 
-fn notification(raw: &RawNotification, phases: &[PhaseId], path: &Path) -> Checked<NotificationPolicy> {
+fn notification(
+    raw: &RawNotification,
+    kinds: &Kinds,
+    phases: &[PhaseId],
+    path: &Path,
+) -> Checked<NotificationPolicy> {
     Ok(NotificationPolicy {
         template: name(&raw.template, &path.key("template"))?,
-        channel: channel(&raw.channel, &path.key("channel"))?,
+        channel: address(&raw.channel, kinds, false, &path.key("channel"))?,
         phases: known_phases(&raw.phases, phases, &path.key("phases"))?,
     })
 }
@@ -138,10 +145,10 @@ pub(crate) fn diff(place: &str, old: &Notifications, new: &Notifications, list: 
     for (kind, old, new) in rows {
         let NotificationPolicy { template, channel, phases } = new;
         list.text(place, &format!("text of {kind}"), &old.template, template);
-        list.text(place, &format!("channel of {kind}"), &old.channel, channel);
+        list.text(place, &format!("channel of {kind}"), old.channel.channel(), channel.channel());
         phases_told(place, kind, &old.phases, phases, list);
     }
-    list.text(place, "escalation channel", &old.escalation_channel, escalation_channel);
+    list.text(place, "escalation channel", old.escalation_channel.channel(), escalation_channel.channel());
     list.text(
         place,
         "daily report",

@@ -88,7 +88,13 @@ pub(crate) fn check(raw: &RawTarget, kinds: &Kinds, path: &Path) -> Checked<Targ
     Ok(TargetPolicy {
         title,
         transitions: transitions::check(&raw.transitions, kinds, &collection, &path.key("transitions"))?,
-        notifications: notifications::check(&raw.notifications, &metrics, &ids, &path.key("notifications"))?,
+        notifications: notifications::check(
+            &raw.notifications,
+            kinds,
+            &metrics,
+            &ids,
+            &path.key("notifications"),
+        )?,
         paging: paging::check(&raw.paging, &path.key("paging"))?,
         rca: rca::check(&raw.rca, &path.key("rca"))?,
         evidence: evidence::check(&raw.evidence, &path.key("evidence"))?,

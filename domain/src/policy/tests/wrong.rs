@@ -404,7 +404,7 @@ fn names_that_refer_to_something_must_find_it() {
         (
             "channel: runbook",
             "channel: incident-autosave",
-            r##"59:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", or `runbook`, found `incident-autosave`"##,
+            r##"59:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `incident-autosave`"##,
         ),
         (
             "template: autosave-ok",
@@ -474,7 +474,7 @@ fn names_that_refer_to_something_must_find_it() {
         (
             "channel: runbook",
             r##"channel: "#a b""##,
-            r##"59:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", or `runbook`, found `#a b`"##,
+            r##"59:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `#a b`"##,
         ),
         (
             "verify:   null",

@@ -5,9 +5,9 @@ use crate::policy::TargetPolicy;
 use shared_types::TargetName;
 
 use super::{Text, one_line};
+use crate::notifiers::{Message, Span};
 use crate::rollout::effect::Asked;
 use crate::rollout::{Notice, NoticeKind};
-use crate::story::escape::escape;
 
 /// PH-5: who is asked, and what they type.
 pub(super) fn approval_asked(
@@ -17,16 +17,13 @@ pub(super) fn approval_asked(
     asked: &Asked,
 ) -> Text {
     let (title, phase, next) = (&policy.title, &notice.phase, &asked.next);
-    let commands: Vec<String> = asked
-        .roles
-        .iter()
-        .map(|role| format!("\n`phasegate approve --target {target} --phase {phase} --role {role}`"))
-        .collect();
     let roles = asked.roles.join(", ");
-    text(
-        "approval-asked",
-        format!("🗳️ {title} {phase} is ready for {next} / approval={roles}{}", commands.concat()),
-    )
+    let ready = Message::value(format!("🗳️ {title} {phase} is ready for {next} / approval={roles}"));
+    let message = asked.roles.iter().fold(ready, |message, role| {
+        let command = format!("phasegate approve --target {target} --phase {phase} --role {role}");
+        message.and(Span::Value("\n".to_owned())).and(Span::Code(command))
+    });
+    Text { message, template: "approval-asked".to_owned() }
 }
 
 /// Who froze it, and why.
@@ -83,5 +80,5 @@ pub(super) fn about_rca(policy: &TargetPolicy, notice: &Notice) -> Text {
 }
 
 fn text(template: &str, words: String) -> Text {
-    Text { escaped: escape(&words).into_owned(), plain: words, template: template.to_owned() }
+    Text { message: Message::value(words), template: template.to_owned() }
 }

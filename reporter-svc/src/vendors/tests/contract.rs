@@ -10,7 +10,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::canned::{Says, nobody, serve};
 use super::{TIMEOUT, kind, message, page, pagerduty_at, question, slack_by_token, slack_by_webhook};
-use crate::ports::{Messenger, Pager};
+use crate::notifiers::Notifier;
+use crate::ports::Pager;
 use crate::vendors::{Code, Means, PagerDuty, Row, Slack, Status, Vendor};
 
 type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::pagerduty::{PagerDuty, PagerDutyRestSettings, PagerDutySettings};
 use super::slack::{Slack, SlackAccess, SlackSettings};
-use domain::effects::{CheckPageAcknowledged, PostSlackMessage, ResolvePage, Severity, TriggerPage};
+use domain::effects::{CheckPageAcknowledged, PostMessage, ResolvePage, Severity, TriggerPage};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -33,10 +33,11 @@ fn target() -> TargetName {
 
 const KEY: &str = "phasegate/autosave/INC-20261122-001";
 
-fn message(channel: &str, text: &str) -> PostSlackMessage {
-    PostSlackMessage {
+fn message(channel: &str, text: &str) -> PostMessage {
+    PostMessage {
         notification: Uuid::nil(),
         target: target(),
+        notifier: "slack".to_owned(),
         channel: channel.to_owned(),
         text: text.to_owned(),
         buttons: Vec::new(),

@@ -9,12 +9,13 @@ use service_kit::outbox::Outcome;
 use vendor_doubles::{Mode, SlackDouble, SlackOptions};
 
 use super::{TIMEOUT, clock, kind, message, slack_by_token, slack_by_webhook};
+use crate::notifiers::Notifier;
 use crate::ports::Messenger;
-use domain::story::escape::escape;
+use domain::notifiers::slack::escape;
 
 use crate::vendors::slack::{Slack, SlackAccess, SlackSettings};
 use domain::effects::buttons::ButtonAct;
-use domain::effects::{PostSlackMessage, TellSlackUser};
+use domain::effects::{PostMessage, TellSlackUser};
 
 /// NO-3
 #[tokio::test]
@@ -35,13 +36,13 @@ async fn a_later_message_joins_the_thread_of_the_first() {
 async fn a_message_has_buttons_only_where_they_lead_somewhere() {
     let double = SlackDouble::start().await.unwrap();
     let acknowledge = ButtonAct::Acknowledge { incident: super::incident() };
-    let message = PostSlackMessage { buttons: vec![acknowledge], ..message("#a", "🚨 violation") };
+    let message = PostMessage { buttons: vec![acknowledge], ..message("#a", "🚨 violation") };
     let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
     assert_eq!(kind(&slack.post(&message, None, false).await), "done");
     let access = SlackAccess::BotToken { token: double.token().into(), api_url: double.api_url() };
     let mute = Slack::new(SlackSettings { access, buttons: false, timeout: TIMEOUT }, clock()).unwrap();
     assert_eq!(kind(&mute.post(&message, None, false).await), "done");
-    let long = PostSlackMessage { text: "x".repeat(10_000), ..message.clone() };
+    let long = PostMessage { text: "x".repeat(10_000), ..message.clone() };
     let again = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
     assert_eq!(kind(&again.post(&long, None, false).await), "done");
     let shown: Vec<_> = double.messages().iter().map(|it| (it.text.chars().count(), it.buttons())).collect();

@@ -1,0 +1,77 @@
+//! What every notifier of the registry must hold. Those of vendors have their tables tried besides (`vendors/tests/contract.rs`).
+
+use std::sync::Arc;
+
+use domain::effects::PostMessage;
+use domain::kinds::Kinds;
+use domain::notifiers::Address;
+use service_kit::clock::{Clock, ManualClock};
+use service_kit::outbox::Outcome;
+use shared_types::{TargetName, Timestamp};
+use uuid::Uuid;
+
+use super::Notifiers;
+
+fn notifiers(data: &tempfile::TempDir) -> Notifiers {
+    let now = Timestamp::parse("2026-11-22T10:15:31Z").unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
+    Notifiers::shipped(data.path(), &clock, None)
+}
+
+fn message(to: &str) -> PostMessage {
+    let address: Address = to.parse().unwrap();
+    PostMessage {
+        notification: Uuid::from_u128(5),
+        target: TargetName::parse("autosave").unwrap(),
+        notifier: address.notifier().to_owned(),
+        channel: address.channel().to_owned(),
+        text: "AutoSave B violation".to_owned(),
+        buttons: Vec::new(),
+        incident: None,
+        after_dashboard: None,
+    }
+}
+
+/// Each half has its other.
+#[test]
+fn what_a_policy_may_name_is_there_to_send() {
+    let data = tempfile::tempdir().unwrap();
+    let mut named: Vec<&str> = Kinds::shipped().notifiers().iter().map(|it| it.name()).collect();
+    named.sort_unstable();
+    assert_eq!(notifiers(&data).0.into_keys().collect::<Vec<_>>(), named);
+}
+
+/// NO-4, NO-6: without any vendor every address takes its message, and twice is as once where it is kept.
+#[tokio::test]
+async fn every_notifier_takes_a_message_and_takes_it_again() {
+    let data = tempfile::tempdir().unwrap();
+    for to in ["#incident", "runbook", "log"] {
+        for resend in [false, true] {
+            let outcome = notifiers(&data).post(&message(to), None, resend).await;
+            assert!(matches!(outcome, Outcome::Done(_)), "{to}: {outcome:?}");
+        }
+    }
+    let kept = std::fs::read_to_string(crate::files::runbook(data.path())).unwrap();
+    assert_eq!(kept.lines().count(), 1, "{kept}");
+    assert!(kept.contains("AutoSave B violation"));
+}
+
+/// What no one here can send is given up by name.
+#[tokio::test]
+async fn a_notifier_that_is_not_here_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let message = PostMessage { notifier: "pigeon".to_owned(), ..message("log") };
+    let reason = "this reporter has no notifier called pigeon".to_owned();
+    assert_eq!(notifiers(&data).post(&message, None, false).await, Outcome::Never { reason });
+}
+
+/// OP-6: a row of the release before names no notifier, and is Slack's.
+#[test]
+fn a_row_of_the_release_before_is_sent_by_slack() {
+    let mut row = serde_json::to_value(message("#incident")).unwrap();
+    row.as_object_mut().unwrap().remove("notifier");
+    let read: PostMessage = serde_json::from_value(row).unwrap();
+    assert_eq!(read, message("#incident"));
+    assert!(PostMessage::is_kind("PostSlackMessage") && PostMessage::is_kind("PostMessage"));
+    assert!(!PostMessage::is_kind("TriggerPage"));
+}
