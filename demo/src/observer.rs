@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
-use service_kit::client::Neighbour;
 use domain::template::values::format_number;
+use service_kit::client::Neighbour;
 use shared_types::incident::Incident;
 use shared_types::rollout::Rollout;
 use shared_types::{Decision, Page, Verdict};

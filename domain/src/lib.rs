@@ -11,10 +11,12 @@
 pub mod audit;
 pub mod effects;
 pub mod gate;
+pub mod kinds;
 mod load;
 pub mod placeholder;
 pub mod policy;
 pub mod rollout;
+pub mod sources;
 pub mod story;
 pub mod telemetry;
 pub mod template;

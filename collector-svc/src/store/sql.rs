@@ -11,20 +11,28 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{
-    BatchRow, ClosedWindow, CollectorStore, Commit, Committed, Delivery, IdChunk, Loaded, Position,
-    PushAnswer,
+    BatchRow, ClosedWindow, CollectorStore, Commit, Committed, Delivery, IdChunk, Loaded, Place, PushAnswer,
+    places::PlaceRow,
 };
 use crate::intake::WindowChange;
 use crate::state::TargetState;
 use crate::totals::Totals;
 
 /// The collector's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 100,
-    name: "collector",
-    postgres: include_str!("../../../migrations/postgres/collector/0100_collector.sql"),
-    sqlite: include_str!("../../../migrations/sqlite/collector/0100_collector.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 100,
+        name: "collector",
+        postgres: include_str!("../../../migrations/postgres/collector/0100_collector.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/collector/0100_collector.sql"),
+    },
+    Migration {
+        version: 101,
+        name: "source_cursors",
+        postgres: include_str!("../../../migrations/postgres/collector/0101_source_cursors.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/collector/0101_source_cursors.sql"),
+    },
+];
 
 /// Keys are recognised for this long after the first answer.
 const KEEP_ANSWERS: Duration = Duration::from_secs(48 * 3600);
@@ -52,13 +60,14 @@ impl SqlStore {
         &self.db
     }
 
-    async fn positions(&self, target: &TargetName) -> Result<Vec<Position>, DbError> {
-        let rows: Vec<(String,)> =
-            sqlx::query_as("SELECT position FROM source_positions WHERE target = $1 ORDER BY file_id")
-                .bind(target.as_str())
-                .fetch_all(self.db.pool())
-                .await?;
-        rows.iter().map(|(text,)| decode("position", text)).collect()
+    async fn places(&self, target: &TargetName) -> Result<Vec<Place>, DbError> {
+        let rows: Vec<(String, Option<String>)> = sqlx::query_as(
+            "SELECT position, cursor FROM source_positions WHERE target = $1 ORDER BY file_id",
+        )
+        .bind(target.as_str())
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter().map(|(position, cursor)| PlaceRow::place(position, cursor.as_deref())).collect()
     }
 }
 
@@ -129,7 +138,7 @@ impl CollectorStore for SqlStore {
             commit_ids,
             state: decode("target state", &state)?,
             open: open.into_iter().map(|(start,)| Timestamp::from_millis(start)).collect(),
-            positions: self.positions(target).await?,
+            places: self.places(target).await?,
         })
     }
 
@@ -154,8 +163,8 @@ impl CollectorStore for SqlStore {
         for window in &commit.windows {
             add_to_window(&mut tx, &commit.target, window, generation).await?;
         }
-        for position in &commit.positions {
-            put_position(&mut tx, &commit.target, position, commit.now).await?;
+        for place in &commit.places {
+            put_place(&mut tx, &commit.target, place, commit.now).await?;
         }
         for answer in &commit.answers {
             put_answer(&mut tx, &commit.target, answer, commit.now).await?;
@@ -299,22 +308,24 @@ async fn add_to_window(
     Ok(())
 }
 
-async fn put_position(
+async fn put_place(
     tx: &mut Tx<'_>,
     target: &TargetName,
-    position: &Position,
+    place: &Place,
     now: Timestamp,
 ) -> Result<(), DbError> {
+    let PlaceRow { file_id, byte_offset, position, cursor } = PlaceRow::of(place)?;
     sqlx::query(
-        "INSERT INTO source_positions (target, file_id, byte_offset, position, seen_at_ms) \
-         VALUES ($1, $2, $3, $4, $5) \
+        "INSERT INTO source_positions (target, file_id, byte_offset, position, cursor, seen_at_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (target, file_id) DO UPDATE SET byte_offset = excluded.byte_offset, \
-             position = excluded.position, seen_at_ms = excluded.seen_at_ms",
+             position = excluded.position, cursor = excluded.cursor, seen_at_ms = excluded.seen_at_ms",
     )
     .bind(target.as_str())
-    .bind(position.file_id.as_str())
-    .bind(i64::try_from(position.offset).unwrap_or(i64::MAX))
-    .bind(encode(position))
+    .bind(file_id)
+    .bind(i64::try_from(byte_offset).unwrap_or(i64::MAX))
+    .bind(position)
+    .bind(cursor)
     .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;

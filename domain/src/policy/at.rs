@@ -13,10 +13,10 @@ use shared_types::ids::NameError;
 
 /// A value and its place; line and column count from 1.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) line: u64,
-    pub(super) column: u64,
+pub struct At<T> {
+    pub value: T,
+    pub line: u64,
+    pub column: u64,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
@@ -56,7 +56,7 @@ impl TryFrom<String> for Name {
 
 /// A mapping with free keys, in the file's order. The YAML reader refuses a key that stands there twice.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entries<T>(pub(super) Vec<(String, At<T>)>);
+pub struct Entries<T>(pub Vec<(String, At<T>)>);
 
 impl<T> Default for Entries<T> {
     fn default() -> Self {
@@ -66,7 +66,8 @@ impl<T> Default for Entries<T> {
 
 impl<T> Entries<T> {
     /// The entry with this key.
-    pub(super) fn get(&self, key: &str) -> Option<&At<T>> {
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&At<T>> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 }

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod draft;
 mod error;
 mod parse;
+pub mod part;
 pub mod place;
 mod raw;
 pub mod render;
@@ -26,6 +27,10 @@ use std::time::Duration;
 use shared_types::decision::ViolationAction;
 use shared_types::{PhaseId, TargetName};
 
+use crate::gate::metric::Metric;
+use crate::kinds::{Chosen, Kinds};
+use crate::sources::SourceSettings;
+
 pub use error::{PolicyError, WrongPolicy};
 pub use succession::Standing;
 
@@ -34,14 +39,24 @@ pub const COMMAND_PLACEHOLDERS: [&str; 7] =
     ["target", "phase", "prev", "next", "audience", "incident", "reason"];
 
 /// A whole policy file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Policy {
+    /// What it was read by; other versions of it are read by the same.
+    pub kinds: Arc<Kinds>,
     /// The file's text as it was read.
     pub text: Arc<str>,
     /// `sha256:<hex>` over the file's bytes; the version that decisions name.
     pub version: String,
     pub targets: BTreeMap<TargetName, TargetPolicy>,
     pub retention: Retention,
+}
+
+/// By what they say.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { kinds: _, text, version, targets, retention } = self;
+        (text, version, targets, retention) == (&other.text, &other.version, &other.targets, &other.retention)
+    }
 }
 
 /// Everything about one target.
@@ -63,7 +78,7 @@ pub struct TargetPolicy {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collection {
-    pub source: SourcePolicy,
+    pub source: Chosen<dyn SourceSettings>,
     pub window: Duration,
     pub grace: Duration,
     pub delayed_after: Duration,
@@ -72,31 +87,11 @@ pub struct Collection {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum SourcePolicy {
-    /// Glob patterns, relative to the working directory.
-    Jsonl { paths: Vec<String> },
-    /// Pushed events only. (Push is accepted for every target; this says nothing is pulled.)
-    Http,
-}
-
-#[derive(Debug, Clone, PartialEq)]
 pub struct MetricPolicy {
     pub name: String,
-    pub kind: MetricKind,
+    pub kind: Chosen<dyn Metric>,
     pub display: DisplayUnit,
     pub on_violation: ViolationAction,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum MetricKind {
-    /// Quantile of a duration field of an event.
-    Quantile { q: f64, of: String, field: String },
-    /// count(of) ÷ Σ count(to).
-    Ratio { of: String, to: Vec<String> },
-    /// Mean count per batch over the batches of the last `over`.
-    Mean { of: String, over: Duration },
-    /// The batch's own `collector_latency_ms`.
-    CollectorLatency,
 }
 
 /// How a metric's values are shown: the policy's thresholds are parsed into the same unit.

@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde::Deserialize as _;
 use serde_path_to_error::Segment;
 use serde_saphyr::{Error as YamlError, MessageFormatter as _};
 use sha2::{Digest, Sha256};
 use shared_types::one_line;
 
 use super::check::{self, Wrong};
+use super::part::Written;
 use super::raw::RawPolicy;
 use super::{Policy, PolicyError, WrongPolicy};
+use crate::kinds::Kinds;
 
 impl Policy {
     /// Parses and checks a policy's text; `file` is only named in errors.
@@ -18,9 +21,18 @@ impl Policy {
     /// # Errors
     /// [`PolicyError::Wrong`] with the first wrong place.
     pub fn parse(text: &str, file: &str) -> Result<Self, PolicyError> {
-        let raw = read_shape(text).and_then(|raw| check::policy(&raw));
+        Self::parse_with(text, file, &Kinds::shipped())
+    }
+
+    /// As [`Self::parse`], with the kinds that may be named.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with(text: &str, file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
+        let raw = read_shape(text).and_then(|raw| check::policy(&raw, Written { text, kinds }));
         let (targets, retention) = raw.map_err(|wrong| wrong.in_file(file))?;
-        Ok(Self { version: content_hash(text.as_bytes()), text: Arc::from(text), targets, retention })
+        let (version, text) = (content_hash(text.as_bytes()), Arc::from(text));
+        Ok(Self { kinds: Arc::new(kinds.clone()), text, version, targets, retention })
     }
 
     /// The version that a file with these bytes has.
@@ -41,8 +53,16 @@ impl Policy {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_bytes(bytes: &[u8], file: &str) -> Result<Self, PolicyError> {
+        Self::parse_bytes_with(bytes, file, &Kinds::shipped())
+    }
+
+    /// As [`Self::parse_bytes`], with the kinds that may be named.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_bytes_with(bytes: &[u8], file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self::parse(text, file),
+            Ok(text) => Self::parse_with(text, file, kinds),
             Err(error) => {
                 let before = &bytes[..error.valid_up_to()];
                 let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -73,19 +93,32 @@ fn content_hash(bytes: &[u8]) -> String {
 }
 
 pub(super) fn read_shape(text: &str) -> Result<RawPolicy, Wrong> {
+    read_part(text, |deserializer| RawPolicy::deserialize(deserializer))
+}
+
+/// How `read` is to look at a document: with the path that it is at.
+pub(super) type Tracked<'r, 'de, 'e> =
+    serde_path_to_error::Deserializer<'r, 'r, serde_saphyr::Deserializer<'de, 'e>>;
+
+/// What `read` makes of the document, or of a part of it.
+pub(super) fn read_part<T>(
+    text: &str,
+    read: impl FnOnce(Tracked<'_, '_, '_>) -> Result<T, YamlError>,
+) -> Result<T, Wrong> {
     let mut path = String::new();
     let options = serde_saphyr::options! {
         strict_booleans: true,
         merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        // What is passed over is not looked at; a number that is asked for is read as its text.
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
     };
-    let raw = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        serde_path_to_error::deserialize::<_, RawPolicy>(deserializer).map_err(|error| {
-            path = plain_path(error.path());
-            error.into_inner()
-        })
+    let found = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        let mut track = serde_path_to_error::Track::new();
+        let found = read(serde_path_to_error::Deserializer::new(deserializer, &mut track));
+        found.inspect_err(|_| path = plain_path(&track.path()))
     });
-    raw.map_err(|error| shape_error(&error, path))
+    found.map_err(|error| shape_error(&error, path))
 }
 
 /// `phases.value[1].value.thresholds` → `phases[1].thresholds`: positions are kept in wrappers whose only field of
@@ -125,10 +158,6 @@ fn shape_error(error: &YamlError, path: String) -> Wrong {
         YamlError::SerdeUnknownField { field, expected, .. } => {
             format!("unknown key `{field}`; expected {}", one_of(expected))
         }
-        YamlError::SerdeUnknownVariant { variant, expected, .. } if path.ends_with("collection.source") => {
-            let supported = one_of(expected);
-            format!("source `{variant}` is not supported in this version; supported: {supported}")
-        }
         YamlError::SerdeUnknownVariant { variant, expected, .. } => {
             format!("expected {}, found `{variant}`", one_of(expected))
         }
@@ -154,7 +183,7 @@ fn shape_error(error: &YamlError, path: String) -> Wrong {
     Wrong::new(place, path, message)
 }
 
-fn one_of(names: &[&str]) -> String {
+pub(super) fn one_of(names: &[&str]) -> String {
     match names {
         [] => "none".to_owned(),
         [only] => format!("`{only}`"),

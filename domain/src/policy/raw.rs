@@ -10,13 +10,14 @@ use serde::Deserialize;
 use shared_types::decision::ViolationAction;
 
 use super::at::{At, Entries};
+use super::part::Keys;
 
 /// Scalars that are read as texts, each with the form that the schema asks for.
 macro_rules! text_form {
     ($(#[$doc:meta])* $name:ident, $schema:tt) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Deserialize)]
-        pub(super) struct $name(pub(super) String);
+        pub struct $name(pub String);
 
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> {
@@ -117,78 +118,31 @@ pub(super) struct RawCollection {
     pub(super) source_timeout: At<Dur>,
 }
 
-/// Exactly one of them.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum RawSource {
-    /// Files of one JSON event a line.
-    Jsonl(RawJsonl),
-    /// Nothing is pulled; events are pushed over HTTP.
-    Http(RawHttp),
-}
+/// Exactly one kind of source, with its settings.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RawSource(pub(super) Keys);
 
-/// Files of one JSON event a line.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawJsonl {
-    /// Glob patterns, relative to the working directory.
-    pub(super) paths: At<Vec<At<String>>>,
-}
+/// One kind of metric, with the keys that belong to it.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RawMetric(pub(super) Keys);
 
-/// Nothing is pulled; events are pushed over HTTP. No further keys.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawHttp {}
-
-/// One of `quantile`, `ratio`, `mean` and `builtin`, with the keys that belong to it.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [
-    { "required": ["quantile", "of", "field", "display"] },
-    { "required": ["ratio", "to"] },
-    { "required": ["mean", "over"] },
-    { "required": ["builtin", "display"] },
-]))]
-pub(super) struct RawMetric {
-    /// Which quantile of a duration, such as 0.95, by nearest rank; with `of`, `field` and `display`.
-    pub(super) quantile: Option<At<Decimal>>,
-    /// The event whose duration is meant.
-    pub(super) of: Option<At<String>>,
-    /// The event's field with the duration in milliseconds; its name ends in `_ms`.
-    pub(super) field: Option<At<String>>,
-    /// The event that is counted in relation to those of `to`.
-    pub(super) ratio: Option<At<String>>,
-    /// The events that together make the whole.
-    pub(super) to: Option<At<Vec<At<String>>>>,
-    /// The event whose number a batch is averaged over the batches of the last `over`.
-    pub(super) mean: Option<At<String>>,
-    /// How far back a `mean` looks; at least one window.
-    pub(super) over: Option<At<Dur>>,
-    /// A figure the collector has of itself.
-    pub(super) builtin: Option<At<RawBuiltin>>,
-    /// The unit of thresholds and messages: `s`, `ms` or `%`; without it a plain number.
-    pub(super) display: Option<At<RawDisplay>>,
+/// Of what the kinds fill in, the schema holds a place with a description (see `schema`).
+macro_rules! place_of_kinds {
+    ($name:ident, $description:literal) => {
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "description": $description })
+            }
+        }
+    };
 }
-
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawBuiltin {
-    /// Time from a window's end to its complete batch.
-    CollectorLatency,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-pub(super) enum RawDisplay {
-    /// Seconds.
-    #[serde(rename = "s")]
-    Seconds,
-    /// Milliseconds.
-    #[serde(rename = "ms")]
-    Milliseconds,
-    /// Percent.
-    #[serde(rename = "%")]
-    Percent,
-}
+place_of_kinds!(RawSource, "Exactly one of them.");
+place_of_kinds!(RawMetric, "One kind of metric: the key that names it, and those that belong to it.");
 
 /// How metrics are judged.
 #[derive(Debug, Deserialize, JsonSchema)]

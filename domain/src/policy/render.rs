@@ -7,9 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::units::format_duration;
-use super::{
-    Advance, AdvanceCondition, DisplayUnit, MetricKind, MetricPolicy, PhasePolicy, TargetPolicy, schema,
-};
+use super::{Advance, AdvanceCondition, DisplayUnit, MetricPolicy, PhasePolicy, TargetPolicy, schema};
 use crate::template::values::format_number;
 use crate::template::{RCA_FILE, RUNBOOK_FILE, TemplateKind, Templates};
 
@@ -20,7 +18,7 @@ pub fn threshold_table(target: &TargetPolicy) -> String {
     let mut table = Table::new(["metric".to_owned(), "made from".to_owned()].into_iter().chain(phases));
     for metric in &target.metrics {
         let limits = target.phases.iter().map(|phase| threshold_text(metric, phase));
-        table.row([format!("`{}`", metric.name), metric_text(&metric.kind)].into_iter().chain(limits));
+        table.row([format!("`{}`", metric.name), metric.kind.words()].into_iter().chain(limits));
     }
     table.text
 }
@@ -143,33 +141,16 @@ fn resolved<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
     name.map_or(node, |name| &root["$defs"][name])
 }
 
-/// What a metric is made from, in a few words.
-#[must_use]
-pub fn metric_text(kind: &MetricKind) -> String {
-    match kind {
-        MetricKind::Quantile { q, of, field } => {
-            format!("p{} of `{field}` of `{of}`, a batch", format_number(Some(q * 100.0)))
-        }
-        MetricKind::Ratio { of, to } => {
-            let whole: Vec<String> = to.iter().map(|event| format!("`{event}`")).collect();
-            format!("`{of}` ÷ ({}), a batch", whole.join(" + "))
-        }
-        MetricKind::Mean { of, over } => {
-            format!("mean of `{of}` over the batches of the last {}", format_duration(*over))
-        }
-        MetricKind::CollectorLatency => "batch complete − window end".to_owned(),
-    }
-}
-
-/// `≤ 2.5 s`; `= 0` where nothing is allowed.
+/// `≤ 2.5 s`, `≥ 100`; `= 0` where nothing is allowed.
 #[must_use]
 pub fn threshold_text(metric: &MetricPolicy, phase: &PhasePolicy) -> String {
     let threshold = phase.thresholds.get(&metric.name).copied();
-    if threshold.is_some_and(|threshold| threshold <= 0.0) {
+    let direction = metric.kind.direction();
+    if threshold.is_some_and(|threshold| direction.allows_nothing(threshold)) {
         return "= 0".to_owned();
     }
     let space = if metric.display == DisplayUnit::Number { "" } else { " " };
-    format!("≤ {}{space}{}", format_number(threshold), metric.display.symbol())
+    format!("{} {}{space}{}", direction.sign(), format_number(threshold), metric.display.symbol())
 }
 
 /// `8 compliant batches in a row`, and what else is asked.

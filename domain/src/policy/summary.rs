@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::render::{advance_text, threshold_text};
 use super::units::format_duration;
-use super::{MetricPolicy, Policy, SourcePolicy, TargetPolicy};
+use super::{MetricPolicy, Policy, TargetPolicy};
 use crate::template::values::format_number;
 
 /// A policy at a glance; as JSON for scripts, as text for people.
@@ -21,7 +21,7 @@ pub struct PolicySummary {
 pub struct TargetSummary {
     pub target: String,
     pub title: String,
-    /// `jsonl` or `http`.
+    /// Its kind: `jsonl`, `http`.
     pub source: &'static str,
     pub window_ms: u64,
     /// In the policy's order.
@@ -80,10 +80,7 @@ fn target_summary(name: &str, target: &TargetPolicy) -> TargetSummary {
     TargetSummary {
         target: name.to_owned(),
         title: target.title.clone(),
-        source: match target.collection.source {
-            SourcePolicy::Jsonl { .. } => "jsonl",
-            SourcePolicy::Http => "http",
-        },
+        source: target.collection.source.kind(),
         window_ms: u64::try_from(target.collection.window.as_millis()).unwrap_or(u64::MAX),
         metrics: target.metrics.iter().map(metric).collect(),
         phases: phases.collect(),

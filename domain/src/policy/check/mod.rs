@@ -12,20 +12,25 @@ use std::time::Duration;
 use shared_types::{PhaseId, TargetName};
 
 use super::at::At;
+use super::parse::one_of;
+use super::part::{Part, Written};
 use super::raw::{Dur, Kept, RawCollection, RawPolicy, RawRetention, RawSource, RawTarget};
 use super::units::parse_duration;
-use super::{Collection, Retention, SourcePolicy, TargetPolicy};
+use super::{Collection, Retention, TargetPolicy};
+use crate::kinds::Chosen;
+use crate::sources::SourceSettings;
 
 /// A wrong place, before it is known in which file.
 #[derive(Debug)]
-pub(super) struct Wrong {
-    pub(super) line: u64,
-    pub(super) column: u64,
-    pub(super) path: String,
-    pub(super) message: String,
+pub struct Wrong {
+    pub(in crate::policy) line: u64,
+    pub(in crate::policy) column: u64,
+    pub(in crate::policy) path: String,
+    pub(in crate::policy) message: String,
 }
 
-type Checked<T> = Result<T, Wrong>;
+/// What a check gives.
+pub type Checked<T> = Result<T, Wrong>;
 
 impl Wrong {
     pub(super) fn new((line, column): (u64, u64), path: String, message: String) -> Self {
@@ -35,17 +40,17 @@ impl Wrong {
 
 impl<T> At<T> {
     /// The error that this place holds something else than was expected.
-    fn wrong(&self, path: &Path, message: impl Into<String>) -> Wrong {
+    pub(super) fn wrong(&self, path: &Path, message: impl Into<String>) -> Wrong {
         Wrong::new((self.line, self.column), path.0.clone(), message.into())
     }
 }
 
 /// Where in the document a check is, as it is written in errors.
 #[derive(Debug, Clone)]
-struct Path(String);
+pub struct Path(pub(super) String);
 
 impl Path {
-    fn key(&self, key: &str) -> Self {
+    pub(super) fn key(&self, key: &str) -> Self {
         Self(if self.0.is_empty() { key.to_owned() } else { format!("{}.{key}", self.0) })
     }
 
@@ -55,7 +60,10 @@ impl Path {
 }
 
 /// The whole file.
-pub(super) fn policy(raw: &RawPolicy) -> Checked<(BTreeMap<TargetName, TargetPolicy>, Retention)> {
+pub(super) fn policy(
+    raw: &RawPolicy,
+    written: Written<'_>,
+) -> Checked<(BTreeMap<TargetName, TargetPolicy>, Retention)> {
     let root = Path(String::new());
     if raw.version.value.0 != "1" {
         let message = format!("expected 1, the only version of the format, found `{}`", raw.version.value.0);
@@ -69,15 +77,15 @@ pub(super) fn policy(raw: &RawPolicy) -> Checked<(BTreeMap<TargetName, TargetPol
     for (name, raw) in &raw.targets.value.0 {
         let path = path.key(name);
         let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()))?;
-        targets.insert(id, target(&raw.value, &path)?);
+        targets.insert(id, target(&raw.value, written, &path)?);
     }
     Ok((targets, retention(&raw.retention, &root.key("retention"))?))
 }
 
-fn target(raw: &RawTarget, path: &Path) -> Checked<TargetPolicy> {
+fn target(raw: &RawTarget, written: Written<'_>, path: &Path) -> Checked<TargetPolicy> {
     let title = text(&raw.title, &path.key("title"))?;
-    let collection = collection(&raw.collection, &path.key("collection"))?;
-    let metrics = metrics::metrics(raw, collection.window, path)?;
+    let collection = collection(&raw.collection, written, &path.key("collection"))?;
+    let metrics = metrics::metrics(raw, written, collection.window, path)?;
     let gate = metrics::gate(&raw.gate, &path.key("gate"))?;
     let phases = phases::phases(&raw.phases, &metrics, &path.key("phases"))?;
     let ids: Vec<PhaseId> = phases.iter().map(|phase| phase.id.clone()).collect();
@@ -100,7 +108,7 @@ fn target(raw: &RawTarget, path: &Path) -> Checked<TargetPolicy> {
     })
 }
 
-fn collection(raw: &RawCollection, path: &Path) -> Checked<Collection> {
+fn collection(raw: &RawCollection, written: Written<'_>, path: &Path) -> Checked<Collection> {
     let window = window(&raw.window, &path.key("window"))?;
     let grace_path = path.key("grace");
     let grace = duration(&raw.grace, &grace_path)?;
@@ -115,7 +123,7 @@ fn collection(raw: &RawCollection, path: &Path) -> Checked<Collection> {
         return Err(raw.delayed_after.wrong(&delayed_path, message));
     }
     Ok(Collection {
-        source: source(&raw.source, &path.key("source"))?,
+        source: source(&raw.source, written, &path.key("source"))?,
         window,
         grace,
         delayed_after,
@@ -124,17 +132,24 @@ fn collection(raw: &RawCollection, path: &Path) -> Checked<Collection> {
     })
 }
 
-fn source(raw: &At<RawSource>, path: &Path) -> Checked<SourcePolicy> {
-    match &raw.value {
-        RawSource::Http(_) => Ok(SourcePolicy::Http),
-        RawSource::Jsonl(jsonl) => {
-            let path = path.key("jsonl").key("paths");
-            if jsonl.paths.value.is_empty() {
-                return Err(jsonl.paths.wrong(&path, "expected at least one glob pattern"));
-            }
-            Ok(SourcePolicy::Jsonl { paths: texts(&jsonl.paths.value, &path)? })
-        }
+fn source(raw: &At<RawSource>, written: Written<'_>, path: &Path) -> Checked<Chosen<dyn SourceSettings>> {
+    let one_source = "expected one source with its settings, such as { http: {} }";
+    let keys = &raw.value.0;
+    let mut names = keys.names();
+    let (Some(name), other) = (names.next(), names.next()) else { return Err(raw.wrong(path, one_source)) };
+    if let Some(other) = other {
+        return Err(other.wrong(&path.key(&name.value), one_source));
     }
+    let known = written.kinds.sources();
+    let Some(kind) = known.iter().find(|kind| kind.key == name.value) else {
+        let supported = one_of(&known.iter().map(|kind| kind.key).collect::<Vec<_>>());
+        let message =
+            format!("source `{}` is not supported in this version; supported: {supported}", name.value);
+        return Err(name.wrong(path, message));
+    };
+    let path = path.key(kind.key);
+    let Some(place) = keys.place(kind.key) else { return Err(raw.wrong(&path, one_source)) };
+    (kind.read)(&Part::new(written, place, path))
 }
 
 fn retention(raw: &RawRetention, path: &Path) -> Checked<Retention> {
@@ -154,7 +169,7 @@ fn retention(raw: &RawRetention, path: &Path) -> Checked<Retention> {
 }
 
 /// Any duration, zero included.
-fn duration(raw: &At<Dur>, path: &Path) -> Checked<Duration> {
+pub(super) fn duration(raw: &At<Dur>, path: &Path) -> Checked<Duration> {
     parse_duration(&raw.value.0).ok_or_else(|| {
         let message =
             format!("expected a duration such as 500ms, 30s, 15m, 24h or 400d, found `{}`", raw.value.0);
@@ -182,14 +197,14 @@ fn retry(raw: &[At<Dur>], path: &Path) -> Checked<Vec<Duration>> {
 }
 
 /// A text with something in it.
-fn text(raw: &At<String>, path: &Path) -> Checked<String> {
+pub(super) fn text(raw: &At<String>, path: &Path) -> Checked<String> {
     if raw.value.trim().is_empty() {
         return Err(raw.wrong(path, "expected a text that is not empty"));
     }
     Ok(raw.value.clone())
 }
 
-fn texts(raw: &[At<String>], path: &Path) -> Checked<Vec<String>> {
+pub(super) fn texts(raw: &[At<String>], path: &Path) -> Checked<Vec<String>> {
     raw.iter().enumerate().map(|(index, one)| text(one, &path.index(index))).collect()
 }
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 use shared_types::PhaseId;
 use shared_types::decision::ViolationAction;
 
-use super::super::render::{metric_text, threshold_text};
+use super::super::render::threshold_text;
 use super::super::units::format_duration;
 use super::super::{
     Advance, AdvanceCondition, Collection, DailyReport, EvidenceItem, GatePolicy, MetricPolicy,
-    NotificationPolicy, Notifications, Paging, PhasePolicy, RcaPolicy, RollbackBudget, SourcePolicy,
-    TargetPolicy, Transitions,
+    NotificationPolicy, Notifications, Paging, PhasePolicy, RcaPolicy, RollbackBudget, TargetPolicy,
+    Transitions,
 };
 use super::{Changes, Effect};
 use crate::template::values::format_number;
@@ -47,19 +47,12 @@ pub(super) fn compare(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: 
 
 fn collection(place: &str, old: &Collection, new: &Collection, list: &mut Changes) {
     let Collection { source, window, grace, delayed_after, retry, source_timeout } = new;
-    list.text(place, "source", &source_text(&old.source), &source_text(source));
+    list.text(place, "source", &old.source.words(), &source.words());
     list.time(place, "window", old.window, *window);
     list.time(place, "grace", old.grace, *grace);
     list.more_is_looser(place, "delayed_after", old.delayed_after, *delayed_after, format_duration);
     list.text(place, "collection retry", &times(&old.retry), &times(retry));
     list.time(place, "source_timeout", old.source_timeout, *source_timeout);
-}
-
-fn source_text(source: &SourcePolicy) -> String {
-    match source {
-        SourcePolicy::Jsonl { paths } => format!("jsonl {}", paths.join(", ")),
-        SourcePolicy::Http => "http".to_owned(),
-    }
 }
 
 fn times(times: &[Duration]) -> String {
@@ -71,10 +64,10 @@ fn metrics(place: &str, old: &[MetricPolicy], new: &[MetricPolicy], list: &mut C
     for metric in new {
         let MetricPolicy { name, kind, display, on_violation } = metric;
         let Some(before) = old.iter().find(|it| it.name == *name) else {
-            list.add(place, format!("metric {name} is new: {}", metric_text(kind)), Effect::Stricter);
+            list.add(place, format!("metric {name} is new: {}", kind.words()), Effect::Stricter);
             continue;
         };
-        list.text(place, &format!("metric {name}:"), &metric_text(&before.kind), &metric_text(kind));
+        list.text(place, &format!("metric {name}:"), &before.kind.words(), &kind.words());
         list.text(place, &format!("metric {name} shown in"), before.display.symbol(), display.symbol());
         let action = |action: ViolationAction| format!("{action:?}").to_lowercase();
         list.less_is_looser(
@@ -129,7 +122,7 @@ fn phase(
         if from != to {
             // Thresholds of two units say nothing by their numbers.
             let effect = match before.display == metric.display {
-                true if limit > old_limit => Effect::Looser,
+                true if metric.kind.direction().is_looser(*limit, *old_limit) => Effect::Looser,
                 true => Effect::Stricter,
                 false => Effect::Other,
             };

@@ -1,10 +1,13 @@
 //! A target under a hand-moved clock: applies events, keeps incidents, collects effects.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::kinds::Chosen;
 use crate::policy::*;
-use shared_types::decision::{Cause, GateProgress, MetricVerdict, ViolationAction};
+use crate::sources::http::Http;
+use shared_types::decision::{Cause, Direction, GateProgress, MetricVerdict, ViolationAction};
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
@@ -49,7 +52,7 @@ pub(crate) fn policy() -> TargetPolicy {
     TargetPolicy {
         title: "AutoSave".to_owned(),
         collection: Collection {
-            source: SourcePolicy::Http,
+            source: Chosen(Arc::new(Http)),
             window: minutes(15),
             grace: Duration::from_secs(30),
             delayed_after: minutes(5),
@@ -245,6 +248,7 @@ impl World {
                 ratio: Some(1.124),
                 verdict,
                 on_violation: ViolationAction::Rollback,
+                direction: Direction::AtMost,
             }],
             violated,
             policy_version: "sha256:0".to_owned(),

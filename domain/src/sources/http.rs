@@ -1,0 +1,37 @@
+//! Nothing is pulled. (Events pushed over HTTP are taken for every target, whatever its source.)
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{SourceKind, SourceSettings};
+use crate::kinds::Chosen;
+use crate::policy::part::{Checked, Part, schema_of};
+
+/// The kind.
+pub const KIND: SourceKind = SourceKind { key: "http", schema: schema_of::<RawHttp>, read, example: "{}" };
+
+/// Nothing is pulled; events are pushed over HTTP. No further keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawHttp {}
+
+/// It has no settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http;
+
+fn read(part: &Part<'_>) -> Checked<Chosen<dyn SourceSettings>> {
+    let RawHttp {} = part.read()?;
+    Ok(Chosen(Arc::new(Http)))
+}
+
+impl SourceSettings for Http {
+    fn kind(&self) -> &'static str {
+        KIND.key
+    }
+
+    fn words(&self) -> String {
+        KIND.key.to_owned()
+    }
+}
