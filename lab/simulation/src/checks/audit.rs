@@ -85,7 +85,7 @@ pub(super) fn pauses_end(facts: &Facts) -> Findings {
         if rows > 1 || (rows == 0 && effect.state == "done") {
             found.push(format!(
                 "{} at {} is {} and has {rows} rows",
-                act.kind.as_str(),
+                act.kind.deed().as_str(),
                 act.at,
                 effect.state
             ));
