@@ -6,8 +6,8 @@ use std::time::Duration;
 use collector_svc::messages::TellAct;
 use collector_svc::state::PAUSE_MAX;
 use domain::audit::{GENESIS, hash_of};
-use serde_json::Value;
 use domain::stored::Document as _;
+use serde_json::Value;
 use shared_types::AuditEntry;
 use shared_types::story::HopKind;
 
