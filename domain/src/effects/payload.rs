@@ -3,13 +3,13 @@
 //! A verb struct is the payload of an outbox row: complete (executing makes no choices), absolute (a
 //! transition names the phase to reach, not a step) and small.
 
-use crate::stored::{Document, Form};
+use crate::stored::{Document, Form, Step};
 use serde::{Deserialize, Serialize};
 use shared_types::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp};
 use uuid::Uuid;
 
 use super::buttons::ButtonAct;
-use crate::executors::Request;
+use crate::executors::{Request, stored};
 use crate::notifiers::slack::Slack;
 
 /// A verb struct. Its kind as a document is the outbox row's `kind`, also the metric label.
@@ -136,7 +136,6 @@ pub struct PageAcknowledgement {
 
 /// Has the policy's executor move the target, then read back what is served.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
 pub struct RunTransition {
     pub transition: Uuid,
     pub target: TargetName,
@@ -153,8 +152,6 @@ pub struct RunTransition {
     /// For doing it, and again for reading it back.
     pub timeout_ms: u64,
 }
-
-crate::executors::stored::reads_both_forms!(RunTransition);
 
 /// Which way a transition goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -245,9 +242,10 @@ pub struct WriteDailyReport {
 }
 
 macro_rules! verb {
-    ($name:ident, |$it:ident| $lane:expr) => {
+    ($name:ident, |$it:ident| $lane:expr $(, $step:expr)*) => {
         impl Document for $name {
             const KIND: &'static str = stringify!($name);
+            const STEPS: &'static [Step] = &[$($step),*];
         }
         impl Verb for $name {
             fn lane(&self) -> String {
@@ -264,7 +262,7 @@ verb!(TriggerPage, |it| format!("pagerduty/{}", it.target));
 verb!(ResolvePage, |it| format!("pagerduty/{}", it.target));
 verb!(SetPagePriority, |it| format!("pagerduty-rest/{}", it.target));
 verb!(CheckPageAcknowledged, |it| format!("pagerduty-poll/{}", it.incident));
-verb!(RunTransition, |it| format!("command/{}", it.target));
+verb!(RunTransition, |it| format!("command/{}", it.target), stored::OF_RUN);
 verb!(PushDirective, |it| format!("directive/{}", it.directive.target));
 verb!(WriteRunbookEntry, |it| format!("runbook/{}", it.target));
 verb!(ApplyPageEvent, |it| format!("page-event/{}", it.page));

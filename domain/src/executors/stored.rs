@@ -5,9 +5,18 @@ use serde_json::{Map, Value, json};
 
 use super::Request;
 use super::command::{self, Started, shell_text};
+use crate::stored::Step;
 
-/// What changed from form 1 to form 2.
-pub const STEP: &str = "a transition names its executor's request";
+const NAME: &str = "a transition names its executor's request";
+
+/// From form 1 to form 2 of what a target's state holds.
+pub const OF_TARGET: Step = Step { name: NAME, up: target_up, down: target_down };
+
+/// Of an incident.
+pub const OF_INCIDENT: Step = Step { name: NAME, up: incident_up, down: incident_down };
+
+/// Of the payload of `RunTransition`.
+pub const OF_RUN: Step = Step { name: NAME, up: transition_up, down: transition_down };
 
 /// A transition, or the payload of `RunTransition`, of form 1 as form 2. What has a request already stays as it is.
 ///
@@ -16,6 +25,7 @@ pub const STEP: &str = "a transition names its executor's request";
 pub fn transition_up(mut it: Value) -> Result<Value, String> {
     let fields = fields_of(&mut it)?;
     if fields.contains_key("request") {
+        fields.retain(|key, _| key != "command" && key != "verify");
         return Ok(it);
     }
     let command = fields.remove("command").ok_or("a transition without a command")?;
@@ -25,16 +35,20 @@ pub fn transition_up(mut it: Value) -> Result<Value, String> {
     Ok(it)
 }
 
-/// The way back. Form 1 knows no executor but the command: of any other its vector is empty, which the release that reads it
-/// does not start but tries again.
+/// The way back. Form 1 knows no executor but the command: of any other its vector is empty, which the release that wrote form
+/// 1 does not start but tries again. Its request is kept beside it, where that release does not look, so that whoever reads
+/// form 2 misses nothing.
 ///
 /// # Errors
 /// It is neither form.
 pub fn transition_down(mut it: Value) -> Result<Value, String> {
     let fields = fields_of(&mut it)?;
-    let Some(request) = fields.remove("request") else { return Ok(it) };
-    let request: Request = serde_json::from_value(request).map_err(|error| error.to_string())?;
+    let Some(kept) = fields.remove("request") else { return Ok(it) };
+    let request: Request = serde_json::from_value(kept.clone()).map_err(|error| error.to_string())?;
     let started = Started::of(&request).ok().filter(|_| request.kind == command::NAME);
+    if started.is_none() {
+        fields.insert("request".to_owned(), kept);
+    }
     let Started { command, verify } = started.unwrap_or(Started { command: Vec::new(), verify: None });
     fields.insert("command".to_owned(), json!(command));
     fields.insert("verify".to_owned(), json!(verify));
@@ -110,23 +124,3 @@ fn under(mut it: Value, key: &str, turn: Turn) -> Result<Value, String> {
 fn fields_of(it: &mut Value) -> Result<&mut Map<String, Value>, String> {
     it.as_object_mut().ok_or_else(|| "not an object".to_owned())
 }
-
-/// Until documents carry their form: what holds a request is read in either.
-macro_rules! reads_both_forms {
-    ($name:ty) => {
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                use serde::de::Error as _;
-                let kept = serde_json::Value::deserialize(deserializer)?;
-                let newest = $crate::executors::stored::transition_up(kept).map_err(D::Error::custom)?;
-                Self::deserialize(newest).map_err(D::Error::custom)
-            }
-        }
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                Self::serialize(self, serializer)
-            }
-        }
-    };
-}
-pub(crate) use reads_both_forms;

@@ -7,6 +7,7 @@ use super::command::{self, Started};
 use super::{Request, stored};
 use crate::effects::RunTransition;
 use crate::rollout::{Incident, Stage, TargetState, Transition};
+use crate::stored::read_value;
 
 /// As the binary of f880c6d wrote it.
 fn transition_of_f880c6d() -> Value {
@@ -76,13 +77,13 @@ fn documents_of_the_release_before_are_raised_and_lowered_without_loss() {
 #[test]
 fn rows_of_the_release_before_are_read_as_they_are() {
     let kept = target_of_f880c6d(&json!({ "rolling_back": transition_of_f880c6d() }));
-    let state: TargetState = serde_json::from_value(kept).unwrap();
+    let state: TargetState = read_value(kept).unwrap();
     let Stage::RollingBack(transition) = &state.stage else { panic!("{:?}", state.stage) };
     assert_eq!(transition.request.words, "pnpm run flags:rollback --phase A");
     assert!(transition.request.reads_back);
     let started = Started::of(&transition.request).unwrap();
     assert_eq!(started.verify.unwrap(), ["cat", "phase of {x}"]);
-    let run: RunTransition = serde_json::from_value(payload_of_f880c6d()).unwrap();
+    let run: RunTransition = read_value(payload_of_f880c6d()).unwrap();
     assert_eq!(Started::of(&run.request).unwrap().command.last().unwrap(), "A");
     assert!(!run.request.reads_back);
     let again: RunTransition = serde_json::from_value(serde_json::to_value(&run).unwrap()).unwrap();
@@ -101,6 +102,7 @@ fn a_request_of_another_executor_is_an_empty_vector_to_the_release_before() {
     };
     let lowered = stored::transition_down(serde_json::to_value(&transition).unwrap()).unwrap();
     assert_eq!((&lowered["command"], &lowered["verify"]), (&json!([]), &Value::Null));
+    assert_eq!(stored::transition_up(lowered).unwrap(), serde_json::to_value(&transition).unwrap());
     assert_eq!(transition.to, PhaseId::parse("A").unwrap());
 }
 
@@ -108,10 +110,10 @@ fn a_request_of_another_executor_is_an_empty_vector_to_the_release_before() {
 fn what_is_no_transition_is_refused() {
     for wrong in [json!(7), json!({}), json!({ "command": "pnpm run" }), json!({ "request": { "kind": 1 } })]
     {
-        let read = serde_json::from_value::<RunTransition>(wrong.clone());
+        let read = read_value::<RunTransition>(wrong.clone());
         assert!(read.is_err(), "{wrong}");
     }
-    assert!(serde_json::from_value::<Incident>(json!({ "rollback": {} })).is_err());
+    assert!(read_value::<Incident>(json!({ "rollback": {} })).is_err());
     assert_eq!(stored::words_of_hop(&json!({ "command": ["a", "b c"] })), "a 'b c'");
     assert_eq!(stored::words_of_hop(&json!({ "command": "a 'b c'" })), "a 'b c'");
     assert_eq!(command::request(vec![], None).words, "");

@@ -98,7 +98,7 @@ pub(super) fn launch(step: &mut Step, rollback: Transition, context: &Context<'_
         return run(step, rollback);
     }
     match hold(&step.target, context.policy, context.now) {
-        Some(hold) => wait(step, rollback, hold, context),
+        Some(hold) => wait(step, rollback, &hold, context),
         None => {
             spend(&mut step.target, context);
             run(step, rollback);
@@ -113,7 +113,7 @@ fn spend(target: &mut TargetState, context: &Context<'_>) {
     target.automatic_rollbacks.push(context.now);
 }
 
-fn wait(step: &mut Step, mut rollback: Transition, hold: Hold, context: &Context<'_>) {
+fn wait(step: &mut Step, mut rollback: Transition, hold: &Hold, context: &Context<'_>) {
     rollback.state = TransitionState::Waiting;
     rollback.started_at = None;
     if let Some(incident) = step.incident.as_mut() {
@@ -122,10 +122,10 @@ fn wait(step: &mut Step, mut rollback: Transition, hold: Hold, context: &Context
     step.hop(context.now, Hop::RollbackWaiting { transition: rollback.id, hold: hold.clone() });
     step.target.stage = Stage::Waiting(Waiting {
         rollback,
-        why: why(&hold),
+        why: why(hold),
         since: context.now,
-        until: until(&hold),
-        detail: words::hold(&hold),
+        until: until(hold),
+        detail: words::hold(hold),
     });
     resume_collecting(step);
 }
@@ -239,7 +239,7 @@ fn suspend(step: &mut Step, rollback: Transition, context: &Context<'_>) {
     let Some(hold) = hold(&step.target, context.policy, context.now) else { return };
     step.then(Effect::CancelRun(rollback.id));
     step.target.automatic_rollbacks.pop();
-    wait(step, rollback, hold, context);
+    wait(step, rollback, &hold, context);
 }
 
 fn tell(step: &mut Step, kind: NoticeKind) {

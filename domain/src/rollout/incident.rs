@@ -1,6 +1,7 @@
 //! The incident machine: open, recovered, closed; acknowledged, escalated.
 
-use crate::stored::Document;
+use crate::executors::stored::OF_INCIDENT;
+use crate::stored::{self, Document};
 use crate::template::values::worst_metric;
 use serde::{Deserialize, Serialize};
 use shared_types::incident::IncidentState;
@@ -58,6 +59,7 @@ pub struct Incident {
 
 impl Document for Incident {
     const KIND: &'static str = "incident";
+    const STEPS: &'static [stored::Step] = &[OF_INCIDENT];
 }
 
 /// Who took it on.

@@ -1,6 +1,7 @@
 //! What the reporter remembers of a target between two events. Stored as JSON, one row a target.
 
-use crate::stored::Document;
+use crate::executors::stored;
+use crate::stored::{Document, Step};
 use serde::{Deserialize, Serialize};
 use shared_types::decision::{GateProgress, MetricVerdict, ViolationAction};
 use shared_types::rollout::{
@@ -63,6 +64,7 @@ pub struct TargetState {
 
 impl Document for TargetState {
     const KIND: &'static str = "target state";
+    const STEPS: &'static [Step] = &[stored::OF_TARGET];
 }
 
 /// Where the rollout machine stands.
@@ -160,7 +162,6 @@ pub enum Banner {
 
 /// A move of one phase, up or down, written down whole before its first step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(remote = "Self")]
 pub struct Transition {
     pub id: Uuid,
     pub kind: TransitionKind,
@@ -188,8 +189,6 @@ pub struct Transition {
     /// What was read back.
     pub verified: Option<String>,
 }
-
-crate::executors::stored::reads_both_forms!(Transition);
 
 impl Transition {
     /// As the API shows it.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::{
-    CheckPageAcknowledged, PageAcknowledgement, PostMessage, ResolvePage, RunTransition,
-    SetPagePriority, TellSlackUser, TransitionKind, TriggerPage,
+    CheckPageAcknowledged, PageAcknowledgement, PostMessage, ResolvePage, RunTransition, SetPagePriority,
+    TellSlackUser, TransitionKind, TriggerPage,
 };
 use domain::executors::{Report, command};
 use domain::policy::TargetPolicy;

@@ -25,7 +25,7 @@ struct Subject {
     disturb: fn(&std::path::Path),
 }
 
-fn planned(executor: ExecutorPolicy) -> Request {
+fn planned(executor: &ExecutorPolicy) -> Request {
     let text = include_str!("../../../governance/policy.yaml");
     let mut policy = Policy::parse(text, "policy.yaml").unwrap();
     let (target, mut policy) = policy.targets.pop_first().unwrap();
@@ -41,7 +41,7 @@ fn subjects(place: &std::path::Path) -> Vec<Subject> {
     let shell = |text: &str| ["/bin/sh", "-c", text].map(str::to_owned).to_vec();
     let flag = |flag: &str| {
         let [file, flag, variant] = ["flags.json", flag, "on"].map(str::to_owned);
-        planned(Settings { file, flag, variant, otherwise: None }.into())
+        planned(&Settings { file, flag, variant, otherwise: None }.into())
     };
     let flags = r#"{"flags":{"autosave":{"state":"ENABLED","variants":{"on":true,"off":false}}}}"#;
     std::fs::write(place.join("flags.json"), flags).unwrap();

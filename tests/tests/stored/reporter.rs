@@ -104,7 +104,7 @@ async fn what_a_released_reporter_stored_is_read() {
         }
         for (kind, text) in left.texts("kind", "payload", "outbox").await {
             let read = match kind.as_str() {
-                PostSlackMessage::KIND => read::<PostSlackMessage>(&text).map(drop),
+                kind if PostMessage::is_kind(kind) => read::<PostMessage>(&text).map(drop),
                 TellSlackUser::KIND => read::<TellSlackUser>(&text).map(drop),
                 TriggerPage::KIND => read::<TriggerPage>(&text).map(drop),
                 ResolvePage::KIND => read::<ResolvePage>(&text).map(drop),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use collector_svc::messages::TellAct;
 use collector_svc::state::PAUSE_MAX;
 use domain::audit::{GENESIS, hash_of};
-use serde_json::Value;
 use domain::stored::Document as _;
+use serde_json::Value;
 use shared_types::AuditEntry;
 use shared_types::story::HopKind;
 
@@ -85,7 +85,7 @@ pub(super) fn pauses_end(facts: &Facts) -> Findings {
         if rows > 1 || (rows == 0 && effect.state == "done") {
             found.push(format!(
                 "{} at {} is {} and has {rows} rows",
-                act.kind.as_str(),
+                act.kind.deed().as_str(),
                 act.at,
                 effect.state
             ));
