@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::facts::as_number;
-use super::{Display, Facts, Metric, MetricKind, Observation};
+use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::part::{At, Checked, Part, schema_of};
@@ -43,7 +43,7 @@ enum RawBuiltin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CollectorLatency;
 
-fn read(part: &Part<'_>, _window: Duration) -> Checked<(Chosen<dyn Metric>, DisplayUnit)> {
+fn read(part: &Part<'_>, _window: Duration) -> Checked<Shown> {
     let raw: RawBuiltinMetric = part.read()?;
     let display = Display::of_duration(part, Some(&raw.display))?;
     Ok((Chosen(Arc::new(CollectorLatency)), display))

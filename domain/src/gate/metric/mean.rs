@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::facts::as_number;
-use super::{Display, Facts, Metric, MetricKind, Observation};
+use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::part::{At, Checked, Dur, Part, schema_of};
@@ -42,7 +42,7 @@ pub struct Mean {
     pub over: Duration,
 }
 
-fn read(part: &Part<'_>, window: Duration) -> Checked<(Chosen<dyn Metric>, DisplayUnit)> {
+fn read(part: &Part<'_>, window: Duration) -> Checked<Shown> {
     let raw: RawMean = part.read()?;
     let of = part.text("mean", &raw.mean)?;
     let over = part.duration("over", &raw.over)?;

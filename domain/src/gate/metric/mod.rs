@@ -38,10 +38,13 @@ pub struct MetricKind {
     /// Its section in the schema and the documentation.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads and checks its section; told the length of a window.
-    pub read: fn(&Part<'_>, Duration) -> Checked<(Chosen<dyn Metric>, DisplayUnit)>,
+    pub read: fn(&Part<'_>, Duration) -> Checked<Shown>,
     /// A section of it, as YAML in one line.
     pub example: &'static str,
 }
+
+/// A metric, and the unit its values are shown in.
+pub type Shown = (Chosen<dyn Metric>, DisplayUnit);
 
 /// A metric with its settings.
 pub trait Metric: Settings {

@@ -6,9 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Display, Facts, Metric, MetricKind, Observation};
+use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
-use crate::policy::DisplayUnit;
 use crate::policy::part::{At, Checked, Decimal, Part, schema_of};
 use crate::policy::units::parse_number;
 use crate::telemetry::event::EventSpec;
@@ -45,7 +44,7 @@ pub struct Quantile {
     pub field: String,
 }
 
-fn read(part: &Part<'_>, _window: Duration) -> Checked<(Chosen<dyn Metric>, DisplayUnit)> {
+fn read(part: &Part<'_>, _window: Duration) -> Checked<Shown> {
     let raw: RawQuantile = part.read()?;
     let written = &raw.quantile.value.0;
     let q = parse_number(written).filter(|q| *q > 0.0 && *q <= 1.0).ok_or_else(|| {

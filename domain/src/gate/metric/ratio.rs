@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Display, Facts, Metric, MetricKind, Observation};
+use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::part::{At, Checked, Part, schema_of};
@@ -40,7 +40,7 @@ pub struct Ratio {
     pub to: Vec<String>,
 }
 
-fn read(part: &Part<'_>, _window: Duration) -> Checked<(Chosen<dyn Metric>, DisplayUnit)> {
+fn read(part: &Part<'_>, _window: Duration) -> Checked<Shown> {
     let raw: RawRatioMetric = part.read()?;
     let of = part.text("ratio", &raw.ratio)?;
     let to = part.texts("to", &raw.to.value)?;
