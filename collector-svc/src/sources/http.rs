@@ -10,14 +10,14 @@ use service_kit::http::BodyShare;
 use tokio::sync::{Notify, oneshot};
 use utoipa::ToSchema;
 
-use super::{Asked, Contribution, Input, Opening, Origin, Part, Reader, Source, SourceError};
+use super::{Asked, Contribution, Input, Opened, Opening, Origin, Part, Reader, Source, SourceError};
 use crate::event::EventSpecs;
 use crate::records::{MalformedLine, Records};
 
 /// Nothing is pulled: what is pushed comes through the target's queue, for every kind of source.
 pub const READER: Reader = Reader { key: domain::sources::http::KIND.key, open };
 
-fn open(_opening: &Opening<'_>) -> Result<Option<Box<dyn Source>>, SourceError> {
+fn open(_opening: &Opening<'_>) -> Opened {
     Ok(None)
 }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::files::{self, OpenFile};
 use super::{
-    Asked, Contribution, Cursor, Input, Moved, Opening, Origin, Part, Reader as KindReader, Source,
+    Asked, Contribution, Cursor, Input, Moved, Opened, Opening, Origin, Part, Reader as KindReader, Source,
     SourceError,
 };
 use crate::event::{EventSpecs, Reason};
@@ -28,7 +28,7 @@ use crate::store::FileCursor;
 /// What reads the kind.
 pub const READER: KindReader = KindReader { key: KIND.key, open };
 
-fn open(opening: &Opening<'_>) -> Result<Option<Box<dyn Source>>, SourceError> {
+fn open(opening: &Opening<'_>) -> Opened {
     let Opening { policy, specs, threads } = *opening;
     let collection = &policy.collection;
     let Some(Jsonl { paths }) = collection.source.of_kind::<Jsonl>() else { return Ok(None) };

@@ -35,9 +35,12 @@ pub type Cursor = HashMap<String, Value>;
 pub struct Reader {
     /// The kind's key in the policy.
     pub key: &'static str,
-    /// A source with the settings of a target's policy; `None`: nothing is pulled.
-    pub open: fn(&Opening<'_>) -> Result<Option<Box<dyn Source>>, SourceError>,
+    /// A source with the settings of a target's policy.
+    pub open: fn(&Opening<'_>) -> Opened,
 }
+
+/// A source; none where nothing is pulled.
+pub type Opened = Result<Option<Box<dyn Source>>, SourceError>;
 
 /// What a source is opened with.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use collector_svc::sources::{
-    Asked, Contribution, Input, Moved, Opening, Reader, Source, SourceError, WindowTotals,
+    Asked, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError, WindowTotals,
 };
 use collector_svc::state::TargetState;
 use collector_svc::store::CollectorStore as _;
@@ -89,7 +89,7 @@ impl SourceSettings for Meter {
 
 struct MeterSource(Meter);
 
-fn open(opening: &Opening<'_>) -> Result<Option<Box<dyn Source>>, SourceError> {
+fn open(opening: &Opening<'_>) -> Opened {
     let meter = opening.policy.collection.source.of_kind::<Meter>();
     Ok(meter.map(|meter| Box::new(MeterSource(meter.clone())) as Box<dyn Source>))
 }

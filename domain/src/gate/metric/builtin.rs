@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::facts::as_number;
-use super::{Display, Facts, Metric, MetricKind, Observation};
+use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
@@ -44,7 +44,7 @@ enum RawBuiltin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CollectorLatency;
 
-fn read(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {
+fn read(section: &Section, _window: Duration) -> Result<Shown, Wrong> {
     let raw: RawBuiltinMetric = section.read()?;
     let display = Display::of_duration(section, Some(&raw.display))?;
     Ok((Chosen(Arc::new(CollectorLatency)), display))

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::facts::as_number;
-use super::{Display, Facts, Metric, MetricKind, Observation};
+use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
@@ -43,7 +43,7 @@ pub struct Mean {
     pub over: Duration,
 }
 
-fn read(section: &Section, window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {
+fn read(section: &Section, window: Duration) -> Result<Shown, Wrong> {
     let raw: RawMean = section.read()?;
     let of = section.text("mean", &raw.mean)?;
     let over = section.duration("over", &raw.over)?;

@@ -39,10 +39,13 @@ pub struct MetricKind {
     /// Its section in the schema and the documentation.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads and checks its section; told the length of a window.
-    pub read: fn(&Section, Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong>,
+    pub read: fn(&Section, Duration) -> Result<Shown, Wrong>,
     /// A section of it, as YAML in one line.
     pub example: &'static str,
 }
+
+/// A metric, and the unit its values are shown in.
+pub type Shown = (Chosen<dyn Metric>, DisplayUnit);
 
 /// A metric with its settings.
 pub trait Metric: Settings {

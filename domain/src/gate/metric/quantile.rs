@@ -6,9 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Display, Facts, Metric, MetricKind, Observation};
+use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
-use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Decimal, Section, Text, schema_of};
 use crate::policy::units::parse_number;
@@ -46,7 +45,7 @@ pub struct Quantile {
     pub field: String,
 }
 
-fn read(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {
+fn read(section: &Section, _window: Duration) -> Result<Shown, Wrong> {
     let raw: RawQuantile = section.read()?;
     let written = &raw.quantile.0;
     let q = parse_number(written).filter(|q| *q > 0.0 && *q <= 1.0).ok_or_else(|| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Display, Facts, Metric, MetricKind, Observation};
+use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
@@ -41,7 +41,7 @@ pub struct Ratio {
     pub to: Vec<String>,
 }
 
-fn read(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {
+fn read(section: &Section, _window: Duration) -> Result<Shown, Wrong> {
     let raw: RawRatioMetric = section.read()?;
     let of = section.text("ratio", &raw.ratio)?;
     let to = section.texts("to", &raw.to)?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::gate::metric::{Metric, MetricKind};
-use crate::kinds::{Chosen, Kinds};
+use crate::gate::metric::{MetricKind, Shown};
+use crate::kinds::Kinds;
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::kind_section::{Node, Section, Tree};
@@ -50,12 +50,7 @@ impl DisplayUnit {
 }
 
 /// Which kind it is; keys of another kind are refused rather than ignored.
-pub(crate) fn check(
-    raw: &At<RawMetric>,
-    kinds: &Kinds,
-    window: Duration,
-    path: &Path,
-) -> Checked<(Chosen<dyn Metric>, DisplayUnit)> {
+pub(crate) fn check(raw: &At<RawMetric>, kinds: &Kinds, window: Duration, path: &Path) -> Checked<Shown> {
     let tree = &raw.value.0;
     let Node::Map(entries) = &tree.0 else { return Err(raw.wrong(path, "expected a mapping")) };
     let kinds = kinds.metrics();
