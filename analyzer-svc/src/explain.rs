@@ -3,6 +3,7 @@
 //! Reads what the decision names (its batch, the batches before it, its policy's text) and lets `recompute`
 //! decide. What is told of thresholds points at the line of the policy that was in force then.
 
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::policy::place::Places;
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ pub struct Explanation {
 pub struct MetricExplanation {
     #[serde(flatten)]
     pub verdict: MetricVerdict,
-    /// Above this it is a warning, in the metric's unit; null where there is no warn band.
+    /// Beyond this, to the side of the threshold, it is a warning, in the metric's unit; null where there is no warn band.
     pub warn_above: Option<f64>,
     /// Where the threshold stands in the policy that was in force; null if that is no longer kept.
     pub policy: Option<PolicyLine>,
@@ -86,10 +87,14 @@ impl JudgedBatch {
 ///
 /// # Errors
 /// The database's.
-pub async fn explain(store: &dyn AnalyzerStore, id: Uuid) -> Result<Option<Explanation>, DbError> {
+pub async fn explain(
+    store: &dyn AnalyzerStore,
+    kinds: &Kinds,
+    id: Uuid,
+) -> Result<Option<Explanation>, DbError> {
     let Some(decision) = store.decision(id).await? else { return Ok(None) };
     let text = store.policy_text(&decision.policy_version).await?;
-    let policy = text.as_deref().and_then(|text| Policy::parse(text, "policy").ok());
+    let policy = text.as_deref().and_then(|text| Policy::parse_with(text, "policy", kinds).ok());
     let batch = store.batch_of(id).await?;
     let event = store.event_of(id).await?;
     let recomputed = match &text {
@@ -97,8 +102,8 @@ pub async fn explain(store: &dyn AnalyzerStore, id: Uuid) -> Result<Option<Expla
             let look_back = policy.as_ref().and_then(|policy| policy.targets.get(&decision.target));
             let look_back = look_back.map(longest_look_back).unwrap_or_default();
             let history = store.known_to(&decision, decision.window.end.minus(look_back)).await?;
-            let mut again =
-                recompute(&decision, batch.as_ref().map(|it| &it.batch), &history, text).differences;
+            let batch = batch.as_ref().map(|it| &it.batch);
+            let mut again = recompute(&decision, batch, &history, kinds, text).differences;
             again.extend(run_differs(&decision, store.previous(&decision).await?.as_ref()));
             again.extend(event_differs(&decision, event.as_ref()));
             Recomputed::of(again)
@@ -119,7 +124,8 @@ fn metrics(decision: &Decision, text: Option<&str>, policy: Option<&Policy>) -> 
     let explain = |verdict: &MetricVerdict| {
         let place = places.as_ref().and_then(|places| places.threshold(target, phase, &verdict.metric));
         MetricExplanation {
-            warn_above: warn_ratio.filter(|_| verdict.threshold > 0.0).map(|it| it * verdict.threshold),
+            warn_above: warn_ratio
+                .and_then(|it| verdict.direction.warn_limit(verdict.threshold, &verdict.unit, it)),
             policy: place.map(|it| PolicyLine {
                 path: it.path,
                 text: it.text,

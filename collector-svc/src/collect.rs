@@ -19,7 +19,7 @@ use crate::event::{EventSpecs, TooManyFields};
 use crate::intake::{Applied, Counts, Intake};
 use crate::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records};
 use crate::schedule::Schedule;
-use crate::source::{SourceError, expand_patterns};
+use crate::sources::{SourceError, expand_patterns};
 use crate::totals::{BatchHead, Totals};
 
 /// Bytes read at once.

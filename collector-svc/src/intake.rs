@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared_types::batch::Intake as IntakeCounts;
-use shared_types::{Histogram, Timestamp};
+use shared_types::{Histogram, Timestamp, Window};
 
 use crate::event::{EventSpecs, Reason};
 use crate::records::{MALFORMED_KEPT, MalformedLine, Record, Records};
@@ -186,6 +186,25 @@ impl Intake {
             counts.kept.sort_by_key(|kept| kept.line);
             counts.kept.truncate(MALFORMED_KEPT);
             self.delta_at(now).intake.malformed += records.malformed;
+        }
+    }
+
+    /// Adds what was counted elsewhere to a window; late, if that is closed. Of what no metric asks for only the number
+    /// is kept.
+    pub fn add(&mut self, window: Window, totals: &Totals, now: Timestamp, counts: &mut Counts) {
+        let events: u64 = totals.counters.values().sum();
+        let Some(entered) = self.enter(window.start) else {
+            counts.late += events;
+            self.delta_at(now).intake.late += events;
+            return;
+        };
+        let (specs, round) = (Arc::clone(&self.specs), self.round);
+        let Some(open) = self.open.get_mut(&entered.start) else { return };
+        open.used_in_round = round;
+        open.delta(&specs).add(totals, &specs, counts);
+        if events > 0 {
+            let newest = window.end.minus(Duration::from_millis(1)).min(now).max(window.start);
+            self.newest_event = self.newest_event.max(newest);
         }
     }
 
@@ -367,6 +386,48 @@ impl Delta {
             errors: vec![(0, 0, Breakdown::new()); names],
             intake: IntakeCounts::default(),
         })
+    }
+
+    fn add(&mut self, totals: &Totals, specs: &EventSpecs, counts: &mut Counts) {
+        let of = |event: &str| specs.find(event).map(|at| (at, &specs.all()[at]));
+        for (event, count) in &totals.counters {
+            match of(event) {
+                Some((at, _)) => {
+                    self.counters[at] += count;
+                    counts.accepted += count;
+                }
+                None => {
+                    self.intake.unknown += count;
+                    counts.unknown += count;
+                }
+            }
+        }
+        for (event, durations) in &totals.distributions {
+            if let Some((at, spec)) = of(event)
+                && spec.duration_field.is_some()
+            {
+                self.durations[at].merge(&durations.0);
+                if !totals.counters.contains_key(event) {
+                    self.counters[at] += durations.0.count();
+                    counts.accepted += durations.0.count();
+                }
+            }
+        }
+        for (event, fields) in &totals.breakdowns {
+            let Some((at, _)) = of(event).filter(|(_, spec)| spec.error) else { continue };
+            let (retryable, final_, by_code) = &mut self.errors[at];
+            let counted = |field: &str, value: &str| {
+                fields.get(field).and_then(|values| values.get(value)).copied().unwrap_or(0)
+            };
+            *retryable += counted("retryable", "true");
+            *final_ += counted("retryable", "false");
+            let codes = fields.get("code").into_iter().flatten();
+            codes.for_each(|(code, count)| add_label(by_code, code, *count));
+        }
+        self.intake.malformed += totals.intake.malformed;
+        self.intake.duplicates += totals.intake.duplicates;
+        self.intake.late += totals.intake.late;
+        self.intake.unknown += totals.intake.unknown;
     }
 
     fn into_totals(self, specs: &EventSpecs) -> Totals {

@@ -1,6 +1,6 @@
 //! The collector: telemetry in, one batch a window and target out, each event counted exactly once.
 //!
-//! `event`, `records`, `intake`, `schedule`, `state` and `totals` decide and count without I/O; `source` reads,
+//! `event`, `records`, `intake`, `schedule`, `state` and `totals` decide and count without I/O; `sources` read,
 //! `store` keeps, `worker` brings them together for one target, `effects` does what the outbox holds.
 
 pub mod api;
@@ -12,7 +12,7 @@ pub mod messages;
 pub mod schedule;
 pub mod schema;
 pub mod service;
-pub mod source;
+pub mod sources;
 pub mod state;
 pub mod steward;
 pub mod store;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::policy::{SourcePolicy, TargetPolicy};
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::Db;
@@ -21,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
 use crate::event::EventSpecs;
-use crate::source::{JsonlSource, Source};
+use crate::sources::{self, Reader};
 use crate::steward::Crew;
 use crate::store::{Answered, CollectorStore, MIGRATIONS, documents};
 use crate::worker::WorkerHandle;
@@ -35,6 +34,8 @@ pub struct Config {
     pub common: CommonConfig,
     /// Threads that parse one large piece of input together, and large bodies of pushes at once.
     pub parse_threads: usize,
+    /// What reads each kind of source that the policy may name.
+    pub sources: Arc<[Reader]>,
 }
 
 impl Config {
@@ -42,7 +43,7 @@ impl Config {
     #[must_use]
     pub fn new(common: CommonConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { common, parse_threads: cores.min(4) }
+        Self { common, parse_threads: cores.min(4), sources: sources::SHIPPED.into() }
     }
 }
 
@@ -64,7 +65,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let book = Rulebook::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
     let reporter = common.neighbour(ServiceName::Reporter, FETCH_TIMEOUT)?;
     let (kept, clock) = (Arc::clone(&store), Arc::clone(&common.clock));
-    let crew = Arc::new(Crew::new(book.clone(), kept, clock, reporter.clone(), config.parse_threads));
+    let sources = Arc::clone(&config.sources);
+    let crew = Crew::new(book.clone(), kept, clock, reporter.clone(), config.parse_threads, sources);
+    let crew = Arc::new(crew);
     let steward = Arc::clone(&crew) as Arc<dyn Steward>;
     let mut life = Life::new(common.service, book.clone(), files, &db, &common.clock, steward);
     life.begin(&common.policy).await.context("policy")?;
@@ -118,22 +121,6 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     db.close().await;
     lived.context("the heartbeat broke")?.context("this replica cannot go on")?;
     served
-}
-
-/// The source that the policy names, where it is one that is read.
-#[must_use]
-pub fn pull_source(
-    policy: &TargetPolicy,
-    specs: &Arc<EventSpecs>,
-    threads: usize,
-) -> Option<Box<dyn Source>> {
-    match &policy.collection.source {
-        SourcePolicy::Jsonl { paths } => {
-            let timeout = policy.collection.source_timeout;
-            Some(Box::new(JsonlSource::new(paths.clone(), Arc::clone(specs), threads, timeout)))
-        }
-        SourcePolicy::Http => None,
-    }
 }
 
 /// One question to the reporter. True: there is nothing more to ask.

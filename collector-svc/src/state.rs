@@ -1,15 +1,19 @@
 //! What the store keeps of a target besides counts: pure data and the rules that change it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use domain::stored::Document;
 use serde::{Deserialize, Serialize};
-use shared_types::{Directive, PhaseId, TargetName, Timestamp};
+use shared_types::{Directive, PhaseId, TargetName, Timestamp, Window};
 
 use crate::schedule::{Change, Planned, Schedule};
 
 /// A pause is lifted after this by itself (CO-7).
 pub const PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// Windows that a source is asked for at once.
+const WINDOWS_ASKED: usize = 32;
 
 /// One target's state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +65,25 @@ pub struct Outage {
 }
 
 impl TargetState {
+    /// The windows that are not closed and have begun, oldest first; a bounded number of the newest.
+    #[must_use]
+    pub fn windows_begun(&self, now: Timestamp) -> Vec<Window> {
+        let mut begun = VecDeque::new();
+        let back = self.schedule.at(now).window.length() * u32::try_from(WINDOWS_ASKED).unwrap_or(1);
+        let mut next = self.closed_until.max(now.minus(back));
+        loop {
+            let window = self.schedule.at(next).window;
+            if window.start > now || window.length().is_zero() {
+                return begun.into();
+            }
+            if begun.len() == WINDOWS_ASKED {
+                begun.pop_front();
+            }
+            begun.push_back(window);
+            next = window.end;
+        }
+    }
+
     /// Before anything happened: phase `off`, nothing closed.
     #[must_use]
     pub fn initial(window: Duration) -> Self {

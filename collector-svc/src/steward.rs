@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Directory, TargetEntry};
 use crate::event::EventSpecs;
 use crate::service::ask_directive;
-use crate::source::{PushQueue, PushSource};
+use crate::sources::{PushQueue, PushSource, Reader};
 use crate::state::TargetState;
 use crate::store::CollectorStore;
 use crate::versions::Version;
@@ -34,6 +34,7 @@ pub struct Crew {
     pub clock: Arc<dyn Clock>,
     pub reporter: Neighbour,
     pub parse_threads: usize,
+    pub sources: Arc<[Reader]>,
     at_work: Mutex<BTreeMap<TargetName, AtWork>>,
 }
 
@@ -52,9 +53,10 @@ impl Crew {
         clock: Arc<dyn Clock>,
         reporter: Neighbour,
         parse_threads: usize,
+        sources: Arc<[Reader]>,
     ) -> Self {
         let directory = Directory::default();
-        Self { directory, book, store, clock, reporter, parse_threads, at_work: Mutex::default() }
+        Self { directory, book, store, clock, reporter, parse_threads, sources, at_work: Mutex::default() }
     }
 
     /// Lets all workers commit what is left, and waits for them.
@@ -90,6 +92,7 @@ impl Crew {
             clock: Arc::clone(&self.clock),
             parse_threads: self.parse_threads,
             push: PushSource(queue.clone()),
+            sources: Arc::clone(&self.sources),
         });
         let stop = CancellationToken::new();
         let (handle, task) = worker.spawn(wake, stop.clone());

@@ -1,14 +1,22 @@
-//! The kinds that a policy may name. A value, not a table of the program: whoever brings a kind of their own adds it, and
-//! nothing here learns of it.
+//! The kinds of things that a policy may name, each known by its key in the file. A value, not a table of the program: what
+//! the product ships stands in the registries' literals, and whoever embeds it may add kinds of their own before a policy
+//! is read; nothing here learns of it.
 
+use std::any::Any;
+use std::fmt::{self, Debug};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::executors::{self, ExecutorKind};
+use crate::gate::metric::{self, MetricKind};
 use crate::notifiers::{self, NotifierKind};
+use crate::sources::{self, SourceKind};
 
-/// What a policy's text is read with.
+/// The kinds that a policy is read by.
 #[derive(Clone)]
 pub struct Kinds {
+    metrics: Vec<MetricKind>,
+    sources: Vec<SourceKind>,
     executors: Vec<Arc<dyn ExecutorKind>>,
     notifiers: Vec<Arc<dyn NotifierKind>>,
 }
@@ -17,7 +25,28 @@ impl Kinds {
     /// Those of the product.
     #[must_use]
     pub fn shipped() -> Self {
-        Self { executors: executors::shipped(), notifiers: notifiers::shipped() }
+        Self {
+            metrics: metric::SHIPPED.to_vec(),
+            sources: sources::SHIPPED.to_vec(),
+            executors: executors::shipped(),
+            notifiers: notifiers::shipped(),
+        }
+    }
+
+    /// One more kind of metric; it takes the place of one of the same key.
+    #[must_use]
+    pub fn with_metric(mut self, kind: MetricKind) -> Self {
+        self.metrics.retain(|it| it.key != kind.key);
+        self.metrics.push(kind);
+        self
+    }
+
+    /// One more kind of source; it takes the place of one of the same key.
+    #[must_use]
+    pub fn with_source(mut self, kind: SourceKind) -> Self {
+        self.sources.retain(|it| it.key != kind.key);
+        self.sources.push(kind);
+        self
     }
 
     /// One more executor; it takes the place of one of the same name.
@@ -36,10 +65,16 @@ impl Kinds {
         self
     }
 
-    /// The notifiers, the shipped ones first.
+    /// The kinds of metrics, the shipped ones first.
     #[must_use]
-    pub fn notifiers(&self) -> &[Arc<dyn NotifierKind>] {
-        &self.notifiers
+    pub fn metrics(&self) -> &[MetricKind] {
+        &self.metrics
+    }
+
+    /// The kinds of sources, the shipped ones first.
+    #[must_use]
+    pub fn sources(&self) -> &[SourceKind] {
+        &self.sources
     }
 
     /// The executors, the shipped ones first.
@@ -48,7 +83,64 @@ impl Kinds {
         &self.executors
     }
 
+    /// The notifiers, the shipped ones first.
+    #[must_use]
+    pub fn notifiers(&self) -> &[Arc<dyn NotifierKind>] {
+        &self.notifiers
+    }
+
     pub(crate) fn executor(&self, name: &str) -> Option<&dyn ExecutorKind> {
         self.executors.iter().find(|it| it.name() == name).map(AsRef::as_ref)
+    }
+}
+
+impl Debug for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let metrics = self.metrics.iter().map(|it| it.key);
+        let sources = self.sources.iter().map(|it| it.key);
+        let executors = self.executors.iter().map(|it| it.name());
+        let notifiers = self.notifiers.iter().map(|it| it.name());
+        f.debug_set().entries(metrics.chain(sources).chain(executors).chain(notifiers)).finish()
+    }
+}
+
+/// What every kind's settings are: shared between threads, printed, held beside others. Comes with `PartialEq` and
+/// `Debug`; never written by hand.
+pub trait Settings: Any + Debug + Send + Sync {
+    /// Whether the other is of the same kind and says the same.
+    fn same_as(&self, other: &dyn Any) -> bool;
+}
+
+impl<T: Any + Debug + Send + Sync + PartialEq> Settings for T {
+    fn same_as(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<T>() == Some(self)
+    }
+}
+
+/// The settings of a thing, of whichever kind it is; compared by what they say.
+pub struct Chosen<T: ?Sized>(pub Arc<T>);
+
+impl<T: ?Sized> Clone for Chosen<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: ?Sized> Deref for Chosen<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: ?Sized + PartialEq> PartialEq for Chosen<T> {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl<T: ?Sized + Debug> Debug for Chosen<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }

@@ -18,6 +18,7 @@ pub mod notifiers;
 pub mod placeholder;
 pub mod policy;
 pub mod rollout;
+pub mod sources;
 pub mod stored;
 pub mod story;
 pub mod telemetry;

@@ -66,8 +66,9 @@ fn metric_text(text: &mut String, metric: &MetricExplanation) {
     };
     let _ = writeln!(text, "\n{}: {}", verdict.metric, verdict.verdict.as_str());
     let ratio = verdict.ratio.map_or_else(String::new, |ratio| format!(", {:.1} % of it", ratio * 100.0));
-    let warn =
-        metric.warn_above.map_or_else(String::new, |it| format!(", warn above {}", with_unit(Some(it))));
+    let warn = metric.warn_above.map_or_else(String::new, |it| {
+        format!(", warn {} {}", verdict.direction.beyond(), with_unit(Some(it)))
+    });
     let _ = writeln!(
         text,
         "  observed {}, threshold {}{ratio}{warn}",

@@ -114,7 +114,8 @@ pub(crate) fn gate(progress: &GateProgress) -> String {
 pub(crate) fn measured(card: &MetricVerdict) -> String {
     let unit = if card.unit.is_empty() { String::new() } else { format!(" {}", card.unit) };
     let observed = card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", rounded(value)));
-    format!("{observed} of at most {}{unit}: {}", rounded(card.threshold), card.verdict.as_str())
+    let (side, limit) = (card.direction.words(), rounded(card.threshold));
+    format!("{observed} of {side} {limit}{unit}: {}", card.verdict.as_str())
 }
 
 /// Up to three decimals, without trailing zeros.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::decision::GateProgress;
+use crate::decision::{Direction, GateProgress};
 use crate::incident::IncidentState;
 use crate::problem::Blocker;
 use crate::rollout::RolloutState;
@@ -58,7 +58,10 @@ pub struct DailySlo {
     pub phase: PhaseId,
     pub unit: String,
     pub threshold: f64,
-    /// The highest value; null where none was observed.
+    /// The side of the threshold that is compliant; absent: at most.
+    #[serde(default, skip_serializing_if = "Direction::is_at_most")]
+    pub direction: Direction,
+    /// The value furthest to the other side; null where none was observed.
     pub worst: Option<f64>,
     /// worst ÷ threshold; null for a threshold of 0.
     pub worst_ratio: Option<f64>,

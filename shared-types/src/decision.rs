@@ -49,9 +49,9 @@ pub enum Verdict {
     Ok,
     /// Too few samples to say (SLO-6).
     Insufficient,
-    /// Over the warn ratio of a threshold, not over it.
+    /// In the warn band of a threshold, not beyond it.
     Warn,
-    /// Over a threshold.
+    /// Beyond a threshold.
     Violation,
 }
 
@@ -123,6 +123,87 @@ impl Cause {
     }
 }
 
+/// On which side of its threshold a metric is compliant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The threshold is the highest compliant value.
+    #[default]
+    AtMost,
+    /// The threshold is the lowest compliant value.
+    AtLeast,
+}
+
+impl Direction {
+    /// For serialisation: what every metric was before there was another side.
+    #[must_use]
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    pub fn is_at_most(&self) -> bool {
+        *self == Self::AtMost
+    }
+
+    /// Whether a value violates a threshold. At the threshold it does not.
+    #[must_use]
+    pub fn is_beyond(self, observed: f64, threshold: f64) -> bool {
+        match self {
+            Self::AtMost => observed > threshold,
+            Self::AtLeast => observed < threshold,
+        }
+    }
+
+    /// Whether a threshold lets more pass than another.
+    #[must_use]
+    pub fn is_looser(self, threshold: f64, than: f64) -> bool {
+        self.is_beyond(threshold, than)
+    }
+
+    /// Whether 0 is the only compliant value: there is no warn band.
+    #[must_use]
+    pub fn allows_nothing(self, threshold: f64) -> bool {
+        self == Self::AtMost && threshold <= 0.0
+    }
+
+    /// The value beyond which a warning is due, none where the threshold has no warn band. A ceiling: `warn_ratio` of the
+    /// threshold. A floor: the threshold is `warn_ratio` of it; but the floor of a percentage is the ceiling of what is
+    /// missing to 100 %, else no share could ever be good enough.
+    #[must_use]
+    pub fn warn_limit(self, threshold: f64, unit: &str, warn_ratio: f64) -> Option<f64> {
+        let limit = match self {
+            Self::AtMost => threshold * warn_ratio,
+            Self::AtLeast if unit == "%" && threshold <= 100.0 => 100.0 - (100.0 - threshold) * warn_ratio,
+            Self::AtLeast => threshold / warn_ratio,
+        };
+        (threshold > 0.0).then_some(limit)
+    }
+
+    /// `≤` or `≥`.
+    #[must_use]
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::AtMost => "≤",
+            Self::AtLeast => "≥",
+        }
+    }
+
+    /// `at most` or `at least`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AtMost => "at most",
+            Self::AtLeast => "at least",
+        }
+    }
+
+    /// Where a violation lies: `above` or `below`.
+    #[must_use]
+    pub fn beyond(self) -> &'static str {
+        match self {
+            Self::AtMost => "above",
+            Self::AtLeast => "below",
+        }
+    }
+}
+
 /// One metric held against its threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MetricVerdict {
@@ -138,6 +219,26 @@ pub struct MetricVerdict {
     pub ratio: Option<f64>,
     pub verdict: Verdict,
     pub on_violation: ViolationAction,
+    /// The side of the threshold that is compliant; absent: at most.
+    #[serde(default, skip_serializing_if = "Direction::is_at_most")]
+    pub direction: Direction,
+}
+
+impl MetricVerdict {
+    /// How much of what the threshold allows is used up: 1 is at the threshold, more is beyond it. None without a ratio.
+    #[must_use]
+    pub fn used(&self) -> Option<f64> {
+        match self.direction {
+            Direction::AtMost => self.ratio,
+            Direction::AtLeast => self.ratio.map(f64::recip),
+        }
+    }
+
+    /// As [`Self::used`], to order what is violated: beyond a threshold of 0 is infinitely far.
+    #[must_use]
+    pub fn excess(&self) -> f64 {
+        self.used().unwrap_or(f64::INFINITY)
+    }
 }
 
 /// How far the success condition of the current epoch is (PH-2 to PH-4, PH-7).

@@ -10,6 +10,7 @@ const LIMITS: Limits = Limits { changes: 100, strip: 1_000 };
 
 async fn asked(world: &World, policy: Option<Policy>, whole: bool, from: u32) -> Backtest {
     let question = Question {
+        kinds: Arc::new(Kinds::shipped()),
         target: autosave(),
         from: window(from).start,
         to: window(500).end,
@@ -70,6 +71,7 @@ async fn nothing_to_look_at_is_no_error_and_an_unknown_target_is_one() {
     let found = asked(&world, Some(whole_policy()), false, 0).await;
     assert!(found.same && found.decisions == 0);
     let unknown = Question {
+        kinds: Arc::new(Kinds::shipped()),
         target: TargetName::parse("nobody").unwrap(),
         from: ten_o_clock(),
         to: window(1).end,
@@ -126,6 +128,7 @@ async fn a_year_of_history_is_tried_in_seconds() {
     for whole in [false, true] {
         let started = std::time::Instant::now();
         let question = Question {
+            kinds: Arc::new(Kinds::shipped()),
             target: autosave(),
             from: ten_o_clock(),
             to: window(YEAR).start,

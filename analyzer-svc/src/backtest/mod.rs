@@ -12,6 +12,7 @@ pub(crate) mod replay_tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use service_kit::db::DbError;
 use shared_types::{TargetName, Timestamp};
@@ -32,6 +33,8 @@ const PAGE_WHOLE: u32 = 200;
 #[derive(Debug, Clone)]
 pub struct Question {
     pub target: TargetName,
+    /// What the policies of its time are read by.
+    pub kinds: Arc<Kinds>,
     /// Windows that begin at or after this, and before `to`.
     pub from: Timestamp,
     pub to: Timestamp,
@@ -108,7 +111,7 @@ async fn store_look_back(
     };
     let first = store.recorded(&span, &RecordedKey::before(&span), false, 1).await?;
     let mut policies = Policies::new();
-    learn(store, &first, &mut policies).await?;
+    learn(store, &question.kinds, &first, &mut policies).await?;
     let policy = policies.into_values().flatten().next();
     let target = policy.as_ref().and_then(|policy| policy.targets.get(&question.target));
     Ok(target.map(longest_look_back).unwrap_or_default())
@@ -119,7 +122,7 @@ async fn replay_span(store: &dyn AnalyzerStore, span: &Span, mut work: Work) -> 
     let mut after = RecordedKey::before(span);
     let mut page = read(store, span, &after, whole).await?;
     while let Some(last) = page.last() {
-        learn(store, &page, &mut work.policies).await?;
+        learn(store, &work.question.kinds, &page, &mut work.policies).await?;
         if !whole && page.iter().any(|it| work.needs_batch(it)) {
             whole = true;
             page = read(store, span, &after, whole).await?;
@@ -148,12 +151,17 @@ async fn read(
 }
 
 /// Reads the policies that a page's decisions were made by.
-async fn learn(store: &dyn AnalyzerStore, page: &[Recorded], policies: &mut Policies) -> Result<(), DbError> {
+async fn learn(
+    store: &dyn AnalyzerStore,
+    kinds: &Kinds,
+    page: &[Recorded],
+    policies: &mut Policies,
+) -> Result<(), DbError> {
     for recorded in page {
         let version = &recorded.decision.policy_version;
         if !policies.contains_key(version) {
             let text = store.policy_text(version).await?;
-            let policy = text.and_then(|text| Policy::parse(&text, "policy").ok()).map(Arc::new);
+            let policy = text.and_then(|text| Policy::parse_with(&text, "policy", kinds).ok()).map(Arc::new);
             policies.insert(version.clone(), policy);
         }
     }

@@ -91,10 +91,13 @@ async fn question(analyzer: &Analyzer, request: BacktestRequest) -> Result<Quest
         }
         (None, None) => None,
     };
+    let kinds = Arc::clone(&analyzer.policy().kinds);
     let policy = match text {
         // Reading a policy takes milliseconds that the threads which answer batches should have.
         Some(text) => {
-            let parsed = tokio::task::spawn_blocking(move || Policy::parse(&text, "policy")).await;
+            let kinds = Arc::clone(&kinds);
+            let parsed =
+                tokio::task::spawn_blocking(move || Policy::parse_with(&text, "policy", &kinds)).await;
             let wrong = |error: domain::policy::PolicyError| {
                 ApiError::unprocessable(ProblemCode::InvalidPolicy, error.to_string())
             };
@@ -103,7 +106,7 @@ async fn question(analyzer: &Analyzer, request: BacktestRequest) -> Result<Quest
         None => None,
     };
     let BacktestRequest { target, from, whole, .. } = request;
-    Ok(Question { target, from, to, policy, whole, limits })
+    Ok(Question { target, kinds, from, to, policy, whole, limits })
 }
 
 fn bounded(field: &str, asked: Option<u32>, default: u32, most: u32) -> Result<usize, ApiError> {

@@ -66,7 +66,7 @@ pub(super) async fn post_evaluation(
         let policy = match &request.policy {
             None => analyzer.policy(),
             Some(text) => {
-                let parsed = Policy::parse(text, "policy");
+                let parsed = Policy::parse_with(text, "policy", &analyzer.policy().kinds);
                 let wrong = |error: PolicyError| {
                     ApiError::unprocessable(ProblemCode::InvalidPolicy, error.to_string())
                 };

@@ -23,6 +23,6 @@ pub(super) async fn get_explanation(
     State(analyzer): State<Analyzer>,
     Path(id): Path<Uuid>,
 ) -> Result<Json<Explanation>, ApiError> {
-    let explanation = explain(analyzer.store(), id).await?;
+    let explanation = explain(analyzer.store(), &analyzer.policy().kinds, id).await?;
     Ok(Json(explanation.ok_or_else(|| ApiError::not_found(format!("there is no decision {id}")))?))
 }

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::Api;
 use crate::event::EventSpecs;
 use crate::records::Records;
-use crate::source::{Push, PushReply};
+use crate::sources::{Push, PushReply};
 
 /// Bodies beyond this are parsed off the threads that serve requests.
 const PARSE_INLINE_MAX: usize = 128 * 1024;

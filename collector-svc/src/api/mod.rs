@@ -18,7 +18,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::source::PushQueue;
+use crate::sources::PushQueue;
 use crate::store::CollectorStore;
 use crate::worker::WorkerHandle;
 

@@ -195,7 +195,7 @@ fn target_view(
     last_batch: Option<LastBatch>,
     now: Timestamp,
 ) -> TargetView {
-    let Loaded { state, positions, .. } = loaded;
+    let Loaded { state, places, .. } = loaded;
     let current = state.schedule.at(now);
     let counted = open_windows.iter().find(|open| open.window.start == current.window.start);
     let events = counted.map_or(0, |open| open.events);
@@ -219,7 +219,7 @@ fn target_view(
             failures: state.source.failures,
             last_error: state.source.last_error,
             next_attempt_at: state.source.next_attempt_at,
-            positions: positions.into_iter().take(SHOWN_MAX).collect(),
+            positions: places.iter().filter_map(Position::of).take(SHOWN_MAX).collect(),
         },
     }
 }

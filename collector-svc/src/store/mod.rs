@@ -5,23 +5,22 @@
 //! and each event is counted once (TE-5, CO-1).
 
 mod answered;
+mod places;
 mod sql;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::NewMessage;
-use domain::stored::Document;
-use serde::{Deserialize, Serialize};
 use service_kit::db::DbError;
 use shared_types::{Batch, TargetName, Timestamp};
 
 use crate::intake::WindowChange;
-use crate::records::MalformedLine;
 use crate::state::TargetState;
 use crate::totals::Totals;
 
 pub use answered::Answered;
+pub use places::{FileCursor, Place, Position};
 pub use sql::{MIGRATIONS, SqlStore, documents, record_delivery};
 
 /// What is known of a target.
@@ -33,32 +32,7 @@ pub struct Loaded {
     pub state: TargetState,
     /// Starts of the windows with counts, ascending.
     pub open: Vec<Timestamp>,
-    pub positions: Vec<Position>,
-}
-
-/// How far a file was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Position {
-    /// Device and inode.
-    pub file_id: String,
-    /// Where it was last seen.
-    pub path: String,
-    /// All lines before this are counted.
-    pub offset: u64,
-    /// Lines before `offset`.
-    pub line: u64,
-    /// Hash of the first `fingerprint_length` bytes: another file under the same inode is told by it.
-    pub fingerprint: String,
-    pub fingerprint_length: u64,
-    /// In the middle of a line that is too long.
-    pub skipping: bool,
-    pub malformed: u64,
-    /// The first of them (TE-2).
-    pub errors: Vec<MalformedLine>,
-}
-
-impl Document for Position {
-    const KIND: &'static str = "position";
+    pub places: Vec<Place>,
 }
 
 /// The first answer to a push.
@@ -89,7 +63,7 @@ pub struct Commit {
     pub state: TargetState,
     /// Added to the stored counts.
     pub windows: Vec<WindowChange>,
-    pub positions: Vec<Position>,
+    pub places: Vec<Place>,
     pub answers: Vec<PushAnswer>,
     /// Their counts and ids are deleted.
     pub closed: Vec<ClosedWindow>,

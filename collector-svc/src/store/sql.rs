@@ -13,8 +13,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{
-    BatchRow, ClosedWindow, CollectorStore, Commit, Committed, Delivery, IdChunk, Loaded, Position,
+    BatchRow, ClosedWindow, CollectorStore, Commit, Committed, Delivery, IdChunk, Loaded, Place, Position,
     PushAnswer,
+    places::{PlaceRow, StoredCursor},
 };
 use crate::intake::WindowChange;
 use crate::messages::MESSAGES;
@@ -22,17 +23,26 @@ use crate::state::TargetState;
 use crate::totals::Totals;
 
 /// The collector's tables.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 100,
-    name: "collector",
-    postgres: include_str!("../../../migrations/postgres/collector/0100_collector.sql"),
-    sqlite: include_str!("../../../migrations/sqlite/collector/0100_collector.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 100,
+        name: "collector",
+        postgres: include_str!("../../../migrations/postgres/collector/0100_collector.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/collector/0100_collector.sql"),
+    },
+    Migration {
+        version: 101,
+        name: "source_cursors",
+        postgres: include_str!("../../../migrations/postgres/collector/0101_source_cursors.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/collector/0101_source_cursors.sql"),
+    },
+];
 
 /// What the collector keeps as JSON. Batches carry their schema; first answers to pushes are kept as they were said.
 #[must_use]
 pub fn documents() -> Vec<Form> {
-    let states = [Form::of::<TargetState>(), Form::of::<Totals>(), Form::of::<Position>()];
+    let states =
+        [Form::of::<TargetState>(), Form::of::<Totals>(), Form::of::<Position>(), Form::of::<StoredCursor>()];
     states.iter().chain(MESSAGES).copied().collect()
 }
 
@@ -63,14 +73,18 @@ impl SqlStore {
         &self.db
     }
 
-    async fn positions(&self, target: &TargetName) -> Result<Vec<Position>, DbError> {
-        let rows: Vec<(String, String)> = sqlx::query_as(
-            "SELECT file_id, position FROM source_positions WHERE target = $1 ORDER BY file_id",
+    async fn places(&self, target: &TargetName) -> Result<Vec<Place>, DbError> {
+        let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
+            "SELECT file_id, position, cursor FROM source_positions WHERE target = $1 ORDER BY file_id",
         )
         .bind(target.as_str())
         .fetch_all(self.db.pool())
         .await?;
-        rows.iter().map(|(id, text)| self.db.forms().read(id, text)).collect()
+        let forms = self.db.forms();
+        let place = |(id, position, cursor): &(String, String, Option<String>)| {
+            PlaceRow::place(forms, id, position, cursor.as_deref())
+        };
+        rows.iter().map(place).collect()
     }
 }
 
@@ -141,7 +155,7 @@ impl CollectorStore for SqlStore {
             commit_ids,
             state: self.db.forms().read(target.as_str(), &state)?,
             open: open.into_iter().map(|(start,)| Timestamp::from_millis(start)).collect(),
-            positions: self.positions(target).await?,
+            places: self.places(target).await?,
         })
     }
 
@@ -166,8 +180,8 @@ impl CollectorStore for SqlStore {
         for window in &commit.windows {
             add_to_window(&mut tx, &commit.target, window, generation).await?;
         }
-        for position in &commit.positions {
-            put_position(&mut tx, &commit.target, position, commit.now).await?;
+        for place in &commit.places {
+            put_place(&mut tx, &commit.target, place, commit.now).await?;
         }
         for answer in &commit.answers {
             put_answer(&mut tx, &commit.target, answer, commit.now).await?;
@@ -311,22 +325,24 @@ async fn add_to_window(
     Ok(())
 }
 
-async fn put_position(
+async fn put_place(
     tx: &mut Tx<'_>,
     target: &TargetName,
-    position: &Position,
+    place: &Place,
     now: Timestamp,
 ) -> Result<(), DbError> {
+    let PlaceRow { file_id, byte_offset, position, cursor } = PlaceRow::of(tx.forms(), place)?;
     sqlx::query(
-        "INSERT INTO source_positions (target, file_id, byte_offset, position, seen_at_ms) \
-         VALUES ($1, $2, $3, $4, $5) \
+        "INSERT INTO source_positions (target, file_id, byte_offset, position, cursor, seen_at_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (target, file_id) DO UPDATE SET byte_offset = excluded.byte_offset, \
-             position = excluded.position, seen_at_ms = excluded.seen_at_ms",
+             position = excluded.position, cursor = excluded.cursor, seen_at_ms = excluded.seen_at_ms",
     )
     .bind(target.as_str())
-    .bind(position.file_id.as_str())
-    .bind(i64::try_from(position.offset).unwrap_or(i64::MAX))
-    .bind(tx.forms().text(position)?)
+    .bind(file_id)
+    .bind(i64::try_from(byte_offset).unwrap_or(i64::MAX))
+    .bind(position)
+    .bind(cursor)
     .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;

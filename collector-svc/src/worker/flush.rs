@@ -11,10 +11,12 @@ use shared_types::Timestamp;
 use super::Worker;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};
 use crate::messages;
-use crate::records::{MALFORMED_KEPT, MalformedLine, Records};
-use crate::source::{Input, Origin, Part, Positions, Push, PushReply, Source as _, SourceError};
+use crate::records::Records;
+use crate::sources::{
+    Asked, Contribution, Input, Origin, Part, Places, Push, PushReply, Source as _, SourceError, WindowTotals,
+};
 use crate::state::TargetState;
-use crate::store::{Commit, Committed, Position, PushAnswer};
+use crate::store::{Commit, Committed, PushAnswer};
 
 /// Commits remembered by id, so that one whose answer got lost can be found again.
 const COMMIT_IDS_KEPT: usize = 8;
@@ -30,7 +32,8 @@ pub(super) struct InFlight {
 /// What a commit carries besides the worker's own state.
 #[derive(Debug, Default)]
 pub(super) struct Extra {
-    pub(super) positions: Vec<Position>,
+    /// Places of the source that was read, which moved on.
+    pub(super) moved: Vec<String>,
     pub(super) closed: Vec<crate::store::ClosedWindow>,
     pub(super) messages: Vec<NewMessage>,
 }
@@ -57,20 +60,21 @@ impl Worker {
                 Input { caught_up: true, ..Input::default() }
             }
         };
-        let pushed = self.push.read(&self.positions).await.unwrap_or_default();
+        let pushed = self.push.read(&self.asked(now)).await.unwrap_or_default();
         let more = !(pulled.caught_up && pushed.caught_up);
         let read_ahead = !pulled.caught_up;
-        changed |= !(pulled.parts.is_empty() && pulled.positions.is_empty() && pushed.parts.is_empty());
+        let nothing = pulled.contributions.is_empty() && pulled.moved.is_empty();
+        changed |= !(nothing && pushed.contributions.is_empty());
         if !changed {
             self.caught_up_at = began.or(self.caught_up_at);
             return Ok(more);
         }
-        for position in pulled.positions {
-            self.positions.insert(position.file_id.clone(), position.clone());
-            extra.positions.push(position);
+        for moved in pulled.moved {
+            extra.moved.push(moved.place.clone());
+            self.places.take(self.source, moved);
         }
-        let parts = pulled.parts.into_iter().chain(pushed.parts).collect();
-        let committed = self.count_and_read_ahead(parts, extra, read_ahead, now).await?;
+        let found = pulled.contributions.into_iter().chain(pushed.contributions).collect();
+        let committed = self.count_and_read_ahead(found, extra, read_ahead, now).await?;
         if committed && pulled.caught_up {
             self.caught_up_at = began.or(self.caught_up_at);
         }
@@ -80,55 +84,78 @@ impl Worker {
     /// Counts and commits; the next piece is read and parsed meanwhile, if there is one.
     async fn count_and_read_ahead(
         &mut self,
-        parts: Vec<Part>,
+        found: Vec<Contribution>,
         extra: Extra,
         read_ahead: bool,
         now: Timestamp,
     ) -> Result<bool, DbError> {
         let mut pull = self.pull.take();
-        let positions = read_ahead.then(|| self.positions.clone());
+        let asked = read_ahead.then(|| self.asked(now));
         let reading = async {
-            match (&mut pull, &positions) {
-                (Some(pull), Some(positions)) => Some(pull.read(positions).await),
+            match (&mut pull, &asked) {
+                (Some(pull), Some(asked)) => Some(pull.read(asked).await),
                 _ => None,
             }
         };
         // The read is polled first: it goes on in a thread of its own while this one counts.
-        let (ahead, committed) = join(reading, self.count_and_commit(parts, extra, now)).await;
+        let (ahead, committed) = join(reading, self.count_and_commit(found, extra, now)).await;
         self.pull = pull;
-        if let (Ok(true), Some(result), Some(after)) = (&committed, ahead, positions) {
-            self.ahead = Some(ReadAhead { result, began: now, after });
+        if let (Ok(true), Some(result)) = (&committed, ahead) {
+            self.ahead = Some(ReadAhead { result, began: now });
         }
         committed
     }
 
     async fn count_and_commit(
         &mut self,
-        parts: Vec<Part>,
-        mut extra: Extra,
+        found: Vec<Contribution>,
+        extra: Extra,
         now: Timestamp,
     ) -> Result<bool, DbError> {
         self.in_flight = Some(InFlight::default());
         self.stale = true; // until the commit is through
-        let mut parts = parts.into_iter();
-        while let Some(part) = parts.next() {
-            if let Err(error) = self.count(part, now, &mut extra).await {
-                self.push.take_back(parts.filter(|part| matches!(part.origin, Origin::Push(_))).collect());
+        let mut found = found.into_iter();
+        while let Some(contribution) = found.next() {
+            let counted = match contribution {
+                Contribution::Records(part) => self.count(part, now).await,
+                Contribution::Totals(totals) => {
+                    self.count_totals(&totals, now);
+                    Ok(())
+                }
+            };
+            if let Err(error) = counted {
+                let pushed = found.filter_map(|it| match it {
+                    Contribution::Records(part) => Some(part),
+                    Contribution::Totals(_) => None,
+                });
+                self.push.take_back(pushed.filter(|part| matches!(part.origin, Origin::Push(_))).collect());
                 return Err(error);
             }
         }
         self.commit(extra, now).await
     }
 
+    /// What the pulled source is asked for now.
+    fn asked(&self, now: Timestamp) -> Asked {
+        Asked { cursor: self.places.cursor(self.source), now, windows: self.state.windows_begun(now) }
+    }
+
+    fn count_totals(&mut self, counted: &WindowTotals, now: Timestamp) {
+        let mut counts = Counts::default();
+        self.intake.add(counted.window, &counted.totals, now, &mut counts);
+        count_metrics(self.target.as_str(), &counts);
+    }
+
     /// `None`: there is no such source, or it is not its time. With the moment the read began, if it worked.
     async fn read_pull(&mut self, now: Timestamp) -> (Option<Result<Input, SourceError>>, Option<Timestamp>) {
+        let asked = self.asked(now);
         let Some(pull) = &mut self.pull else { return (None, Some(now)) };
         if !self.state.source.may_read(now) {
             return (None, None);
         }
         let (result, began) = match self.ahead.take() {
-            Some(ahead) => ahead.now_that(&self.positions),
-            None => (pull.read(&self.positions).await, now),
+            Some(ReadAhead { result, began }) => (result, began),
+            None => (pull.read(&asked).await, now),
         };
         let began = result.is_ok().then_some(began);
         (Some(result), began)
@@ -153,7 +180,7 @@ impl Worker {
     }
 
     /// Counts one part, unless it is a push that was answered before.
-    async fn count(&mut self, part: Part, now: Timestamp, extra: &mut Extra) -> Result<(), DbError> {
+    async fn count(&mut self, part: Part, now: Timestamp) -> Result<(), DbError> {
         let Some(mut part) = self.answered_before(part).await? else { return Ok(()) };
         let specs = self.intake.specs();
         if !Arc::ptr_eq(&part.specs, specs) {
@@ -171,12 +198,9 @@ impl Worker {
         self.intake.malformed(&part.records, now, &mut counts);
         count_metrics(self.target.as_str(), &counts);
         match &part.origin {
-            Origin::File { file_id, line } => {
-                if counts.malformed > 0
-                    && let Some(position) = extra.positions.iter_mut().find(|known| known.file_id == *file_id)
-                {
-                    tell_malformed(position, &counts, *line);
-                    self.positions.insert(file_id.clone(), position.clone());
+            Origin::Place { name, line } => {
+                if counts.malformed > 0 {
+                    self.places.tell(self.source, name, &counts, *line);
                 }
             }
             Origin::Push(_) => {
@@ -255,7 +279,7 @@ impl Worker {
             ids: ids.join(" "),
             state: self.state.clone(),
             windows: std::mem::take(&mut in_flight.changes),
-            positions: extra.positions,
+            places: extra.moved.iter().filter_map(|name| self.places.place(self.source, name)).collect(),
             answers: in_flight.pushes.iter().filter_map(answer_of).collect(),
             closed: extra.closed,
             messages: extra.messages,
@@ -297,8 +321,7 @@ impl Worker {
             }
             self.intake.take_back(&lost);
         }
-        self.positions =
-            loaded.positions.into_iter().map(|position| (position.file_id.clone(), position)).collect();
+        self.places = Places::of(loaded.places);
         self.state = loaded.state;
         self.loaded_at = self.clock.now();
         self.follow_policy().await?;
@@ -320,23 +343,6 @@ impl Worker {
 pub(super) struct ReadAhead {
     result: Result<Input, SourceError>,
     began: Timestamp,
-    /// What it read on from.
-    after: Positions,
-}
-
-impl ReadAhead {
-    /// The result, with what counting has added to the positions since it began.
-    fn now_that(mut self, known: &Positions) -> (Result<Input, SourceError>, Timestamp) {
-        for position in self.result.iter_mut().flat_map(|input| &mut input.positions) {
-            let id = &position.file_id;
-            let (Some(before), Some(known)) = (self.after.get(id), known.get(id)) else { continue };
-            if (position.malformed, &position.errors) == (before.malformed, &before.errors) {
-                position.malformed = known.malformed;
-                position.errors.clone_from(&known.errors);
-            }
-        }
-        (self.result, self.began)
-    }
 }
 
 impl InFlight {
@@ -354,16 +360,6 @@ fn answer_of((part, report): &(Part, Push)) -> Option<PushAnswer> {
     let (key, body_hash) = receipt.key.clone()?;
     let answer = plain_text(report);
     Some(PushAnswer { idempotency_key: key, body_hash, answer })
-}
-
-/// Keeps the first malformed lines of a file, by their number in the file.
-fn tell_malformed(position: &mut Position, counts: &Counts, lines_before: u64) {
-    position.malformed += counts.malformed;
-    let room = MALFORMED_KEPT.saturating_sub(position.errors.len());
-    let told = counts.kept.iter().take(room);
-    position.errors.extend(
-        told.map(|kept| MalformedLine { line: kept.line + lines_before, reason: kept.reason.clone() }),
-    );
 }
 
 fn count_metrics(target: &str, counts: &Counts) {

@@ -23,7 +23,8 @@ use tokio::sync::watch;
 use crate::event::EventSpecs;
 use crate::intake::Intake;
 use crate::messages;
-use crate::source::{Positions, PushSource, Source};
+use crate::sources;
+use crate::sources::{Places, PushSource, Reader, Source};
 use crate::state::TargetState;
 use crate::store::CollectorStore;
 use crate::versions::{Version, Versions};
@@ -44,6 +45,8 @@ pub struct WorkerParts {
     /// Threads that parse one large piece of a file together.
     pub parse_threads: usize,
     pub push: PushSource,
+    /// What reads each kind of source.
+    pub sources: Arc<[Reader]>,
 }
 
 /// One target's worker.
@@ -61,11 +64,12 @@ pub struct Worker {
     pull: Option<Box<dyn Source>>,
     pull_of: Option<Arc<Version>>,
     push: PushSource,
+    sources: Arc<[Reader]>,
     /// What a batch says of its source.
     source: &'static str,
     state: TargetState,
     intake: Intake,
-    positions: Positions,
+    places: Places,
     generation: i64,
     commit_ids: String,
     /// The store may know more than this worker: load before anything else.
@@ -89,7 +93,7 @@ impl Worker {
     /// A worker that loads its state at its first turn.
     #[must_use]
     pub fn new(parts: WorkerParts) -> Self {
-        let WorkerParts { target, version, book, store, clock, parse_threads, push } = parts;
+        let WorkerParts { target, version, book, store, clock, parse_threads, push, sources } = parts;
         let versions = Versions::only(version);
         let specs = Arc::clone(versions.specs());
         let state = TargetState::initial(versions.newest().policy.collection.window);
@@ -107,10 +111,11 @@ impl Worker {
             pull: None,
             pull_of: None,
             push,
-            source: "http",
+            sources,
+            source: sources::http::READER.key,
             state,
             intake,
-            positions: Positions::new(),
+            places: Places::default(),
             generation: 0,
             commit_ids: String::new(),
             stale: true,

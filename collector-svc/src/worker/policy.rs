@@ -5,7 +5,7 @@ use std::sync::Arc;
 use service_kit::db::DbError;
 
 use super::Worker;
-use crate::service::pull_source;
+use crate::sources::{self, Opening};
 
 impl Worker {
     /// Asks which versions the windows go by that are not closed. The source is that of the oldest of them, so that
@@ -25,8 +25,9 @@ impl Worker {
             known.source == wanted.source && known.source_timeout == wanted.source_timeout
         });
         if other_specs || !same_source {
-            self.pull = pull_source(&version.policy, specs, self.parse_threads);
-            self.source = self.pull.as_ref().map_or("http", |pull| pull.kind());
+            let opening = Opening { policy: &version.policy, specs, threads: self.parse_threads };
+            self.pull = sources::open(&self.sources, &opening);
+            self.source = self.pull.as_ref().map_or(sources::http::READER.key, |pull| pull.kind());
             self.pull_of = Some(Arc::clone(version));
             self.ahead = None;
         }

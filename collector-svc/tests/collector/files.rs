@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::rig::{Fault, Rig, autosave, directive, saved, saves};
 use collector_svc::state::TargetState;
-use collector_svc::store::CollectorStore as _;
+use collector_svc::store::{CollectorStore as _, Position};
 
 /// TE-5: killed after every step, with rotations in between, and commits refused or their answers lost.
 #[tokio::test]
@@ -49,7 +49,8 @@ async fn malformed_lines_are_told_by_their_number_in_the_file() {
     rig.append(&(saved("10:00:00", "b") + &saved("11:00:00", "far ahead") + "\n\nworse\n"));
     rig.turn().await;
     let initial = TargetState::initial(rig.policy.collection.window);
-    let position = rig.store.load(&autosave(), &initial).await.unwrap().positions.remove(0);
+    let position = rig.store.load(&autosave(), &initial).await.unwrap().places.remove(0);
+    let position = Position::of(&position).unwrap();
     let told: Vec<u64> = position.errors.iter().map(|error| error.line).collect();
     assert_eq!((position.malformed, position.line), (3, 7));
     assert_eq!(told, [2, 4, 7]);

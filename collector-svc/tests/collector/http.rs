@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use axum::{Json, Router, routing::get};
 use collector_svc::api::{Paused, TargetView};
-use collector_svc::source::Push;
+use collector_svc::sources::Push;
 use collector_svc::{Config, run};
-use domain::policy::{Policy, SourcePolicy};
+use domain::kinds::Chosen;
+use domain::policy::Policy;
+use domain::sources::http::Http;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::{Directive, Problem};
@@ -51,7 +53,7 @@ impl World {
     async fn start(&self) -> Service {
         let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../governance/policy.yaml"));
         let mut policy = Policy::load(path).unwrap();
-        policy.targets.get_mut(&autosave()).unwrap().collection.source = SourcePolicy::Http;
+        policy.targets.get_mut(&autosave()).unwrap().collection.source = Chosen(Arc::new(Http));
         self.start_with(path, Arc::new(policy)).await
     }
 

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod analyzer;
+mod contract;
 mod failures;
 mod files;
 mod http;
 mod one_shot;
+mod own_source;
 mod policy;
 mod pushes;
 mod replicas;

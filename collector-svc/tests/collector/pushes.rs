@@ -1,6 +1,6 @@
 //! Pushes: answered when committed, once.
 
-use collector_svc::source::{Push, PushReply};
+use collector_svc::sources::{Push, PushReply};
 
 use crate::rig::{Fault, Rig, directive, push, saved, turn};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use collector_svc::source::PushReply;
+use collector_svc::sources::PushReply;
 use collector_svc::store::MIGRATIONS;
 use phasegate_tests::stores::both_engines;
 use service_kit::db::Db;

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use collector_svc::effects::{Effects, archive_path, retry_failures_path};
 use collector_svc::event::EventSpecs;
 use collector_svc::records::Records;
-use collector_svc::source::{PushQueue, PushReply, PushSource};
+use collector_svc::sources::{PushQueue, PushReply, PushSource, Reader, SHIPPED};
 use collector_svc::state::TargetState;
 use collector_svc::store::{
     BatchRow, CollectorStore, Commit, Committed, IdChunk, Loaded, MIGRATIONS, PushAnswer, SqlStore,
@@ -19,7 +19,11 @@ use collector_svc::store::{
 use collector_svc::totals::Totals;
 use collector_svc::versions::Version;
 use collector_svc::worker::{Worker, WorkerParts};
-use domain::policy::{Policy, SourcePolicy, TargetPolicy};
+use domain::kinds::Chosen;
+use domain::policy::{Policy, TargetPolicy};
+use domain::sources::SourceSettings;
+use domain::sources::http::Http;
+use domain::sources::jsonl::Jsonl;
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::{Db, DbError};
@@ -70,6 +74,7 @@ pub(crate) fn directive(sequence: u64, phase: &str, epoch: u64) -> Directive {
 }
 
 pub(crate) struct Rig {
+    readers: Arc<[Reader]>,
     pub(crate) directory: Arc<tempfile::TempDir>,
     pub(crate) db: Db,
     pub(crate) store: Arc<FaultyStore>,
@@ -96,11 +101,28 @@ impl Rig {
 
     pub(crate) async fn on(db: Db, files: bool) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let mut policy = policy();
         let pattern = directory.path().join("telemetry/*.jsonl").display().to_string();
         fs::create_dir(directory.path().join("telemetry")).unwrap();
-        policy.collection.source =
-            if files { SourcePolicy::Jsonl { paths: vec![pattern] } } else { SourcePolicy::Http };
+        let source: Chosen<dyn SourceSettings> =
+            if files { Chosen(Arc::new(Jsonl { paths: vec![pattern] })) } else { Chosen(Arc::new(Http)) };
+        Self::with(db, directory, source, &SHIPPED).await
+    }
+
+    /// Reads a source by a reader that is not among those of the product; SQLite in memory.
+    pub(crate) async fn pulling(source: Chosen<dyn SourceSettings>, readers: &[Reader]) -> Self {
+        let db = Db::connect("sqlite::memory:", "collector", MIGRATIONS).await.unwrap();
+        Self::with(db, Arc::new(tempfile::tempdir().unwrap()), source, readers).await
+    }
+
+    async fn with(
+        db: Db,
+        directory: Arc<tempfile::TempDir>,
+        source: Chosen<dyn SourceSettings>,
+        readers: &[Reader],
+    ) -> Self {
+        let mut policy = policy();
+        policy.collection.source = source;
+        let readers: Arc<[Reader]> = readers.into();
         let policy = Arc::new(policy);
         let store = Arc::new(FaultyStore::new(SqlStore::new(db.clone())));
         let clock = Arc::new(ManualClock::at(Timestamp::parse(TEN).unwrap()));
@@ -113,18 +135,18 @@ impl Rig {
             reporter: neighbour,
             data_dir: directory.path().to_owned(),
         });
-        let (worker, queue) = worker(&policy, &store, &clock);
-        Self { directory, db, store, clock, policy, worker, queue, analyzer, effects }
+        let (worker, queue) = worker(&policy, &store, &clock, &readers);
+        Self { readers, directory, db, store, clock, policy, worker, queue, analyzer, effects }
     }
 
     /// The process is killed and started again: what is not in the store is gone.
     pub(crate) fn kill(&mut self) {
-        (self.worker, self.queue) = worker(&self.policy, &self.store, &self.clock);
+        (self.worker, self.queue) = worker(&self.policy, &self.store, &self.clock, &self.readers);
     }
 
     /// Another replica on the same store and clock.
     pub(crate) fn replica(&self) -> (Worker, PushQueue) {
-        worker(&self.policy, &self.store, &self.clock)
+        worker(&self.policy, &self.store, &self.clock, &self.readers)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -209,6 +231,7 @@ fn worker(
     policy: &Arc<TargetPolicy>,
     store: &Arc<FaultyStore>,
     clock: &Arc<ManualClock>,
+    readers: &Arc<[Reader]>,
 ) -> (Worker, PushQueue) {
     let mut whole = whole_policy();
     whole.targets.insert(autosave(), policy.as_ref().clone());
@@ -222,6 +245,7 @@ fn worker(
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         parse_threads: 1,
         push: PushSource(queue.clone()),
+        sources: Arc::clone(readers),
     });
     (worker, queue)
 }

@@ -6,8 +6,8 @@ use collector_svc::intake::WindowChange;
 use collector_svc::records::MalformedLine;
 use collector_svc::state::TargetState;
 use collector_svc::store::{
-    ClosedWindow, CollectorStore, Commit, Committed, Delivery, MIGRATIONS, Position, PushAnswer, SqlStore,
-    record_delivery,
+    ClosedWindow, CollectorStore, Commit, Committed, Delivery, MIGRATIONS, Place, Position, PushAnswer,
+    SqlStore, record_delivery,
 };
 use collector_svc::totals::{BatchHead, Totals};
 use domain::policy::TargetPolicy;
@@ -22,6 +22,46 @@ async fn every_method_keeps_its_word_on_both_engines() {
     both_engines("collector", MIGRATIONS, conformance).await;
 }
 
+/// OP-6: a row that the release before has written is read, and what is written of a file now is read by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn positions_of_the_release_before_are_read_and_written() {
+    both_engines("collector", MIGRATIONS, |db: Db| async move {
+        let (store, state) = (SqlStore::new(db.clone()), TargetState::initial(Duration::from_secs(900)));
+        store.load(&autosave(), &state).await.unwrap();
+        let row = r#"{"file_id":"1:2","path":"a.jsonl","offset":100,"line":7,"fingerprint":"f","fingerprint_length":256,"skipping":false,"malformed":1,"errors":[{"line":3,"reason":"not UTF-8"}]}"#;
+        sqlx::query(
+            "INSERT INTO source_positions (target, file_id, byte_offset, position, seen_at_ms) \
+             VALUES ('autosave', '1:2', 100, $1, 0)",
+        )
+        .bind(row)
+        .execute(db.pool())
+        .await
+        .unwrap();
+        assert_eq!(store.load(&autosave(), &state).await.unwrap().places, [position(100)]);
+
+        let mut moved = commit(1, &state);
+        let meter = Place {
+            source: "meter".into(),
+            name: "saves".into(),
+            cursor: serde_json::json!({ "until": 7 }),
+            malformed: 2,
+            errors: vec![],
+        };
+        moved.places = vec![position(200), meter.clone()];
+        store.commit(&moved).await.unwrap();
+        let rows: Vec<(String, i64, String)> =
+            sqlx::query_as("SELECT file_id, byte_offset, position FROM source_positions ORDER BY file_id")
+                .fetch_all(db.pool())
+                .await
+                .unwrap();
+        let form = row.replace("100", "200").replacen('{', r#"{"v":1,"#, 1);
+        assert_eq!((rows[0].1, rows[0].2.as_str()), (200, form.as_str()));
+        assert!(rows.iter().all(|row| serde_json::from_str::<Position>(&row.2).is_ok()), "{rows:?}");
+        assert_eq!(store.load(&autosave(), &state).await.unwrap().places, [position(200), meter]);
+    })
+    .await;
+}
+
 fn commit(generation: i64, state: &TargetState) -> Commit {
     Commit {
         target: autosave(),
@@ -29,7 +69,7 @@ fn commit(generation: i64, state: &TargetState) -> Commit {
         ids: format!("commit-{generation}"),
         state: state.clone(),
         windows: vec![],
-        positions: vec![],
+        places: vec![],
         answers: vec![],
         closed: vec![],
         messages: vec![],
@@ -44,8 +84,8 @@ fn change(start: Timestamp, saves: u64, new_ids: &[u64]) -> WindowChange {
     WindowChange { start, totals, new_ids: new_ids.to_vec() }
 }
 
-fn position(offset: u64) -> Position {
-    Position {
+fn position(offset: u64) -> Place {
+    let position = Position {
         file_id: "1:2".into(),
         path: "a.jsonl".into(),
         offset,
@@ -55,7 +95,8 @@ fn position(offset: u64) -> Position {
         skipping: false,
         malformed: 1,
         errors: vec![MalformedLine { line: 3, reason: "not UTF-8".into() }],
-    }
+    };
+    position.into_place().unwrap()
 }
 
 fn closed(policy: &TargetPolicy, start: &str, end: &str, sent: bool) -> ClosedWindow {
@@ -87,20 +128,20 @@ async fn conformance(db: Db) {
     state.newest_event = quarter;
     let mut first = commit(1, &state);
     first.windows = vec![change(ten, 2, &[1, u64::MAX]), change(quarter, 1, &[])];
-    first.positions = vec![position(100)];
+    first.places = vec![position(100)];
     first.answers =
         vec![PushAnswer { idempotency_key: "k".into(), body_hash: "h".into(), answer: "{}".into() }];
     assert_eq!(store.commit(&first).await.unwrap(), Committed::Yes(2));
     assert_eq!(store.commit(&first).await.unwrap(), Committed::Conflict);
     let mut second = commit(2, &state);
     second.windows = vec![change(ten, 3, &[7])];
-    second.positions = vec![position(200)];
+    second.places = vec![position(200)];
     assert_eq!(store.commit(&second).await.unwrap(), Committed::Yes(3));
 
     let loaded = store.load(&target, &state).await.unwrap();
     assert_eq!((loaded.generation, loaded.commit_ids.as_str()), (3, "commit-2"));
     assert_eq!(
-        (loaded.open, loaded.positions, loaded.state),
+        (loaded.open, loaded.places, loaded.state),
         (vec![ten, quarter], vec![position(200)], state.clone())
     );
     let totals = store.totals(&target, ten).await.unwrap();
@@ -121,7 +162,7 @@ async fn conformance(db: Db) {
         .await
         .unwrap();
     assert_eq!(store.answer(&target, "k").await.unwrap(), None);
-    assert_eq!(store.load(&target, &state).await.unwrap().positions, []);
+    assert_eq!(store.load(&target, &state).await.unwrap().places, []);
     assert_eq!(store.batch(&target, ten).await.unwrap(), None);
     assert!(store.batch(&target, quarter).await.unwrap().is_some(), "what was not delivered is kept");
 }

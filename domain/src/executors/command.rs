@@ -90,7 +90,7 @@ impl RawCommand {
             column: it.column,
         };
         let list = Tree(Node::List(self.command.value.iter().map(text).collect()));
-        let command = ("command".to_owned(), At { value: list, line, column });
+        let command = (At::new("command", (line, column)), At { value: list, line, column });
         At { value: Tree(Node::Map(vec![command])), line, column }
     }
 }

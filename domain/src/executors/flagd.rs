@@ -203,7 +203,7 @@ mod tests {
         refused(
             "{ flagd: { file: f, flag: x, variant: a, verify: b } }",
             &format!(
-                "22: {AT}.flagd: unknown key `verify`; expected `file`, `flag`, `variant` or `otherwise`"
+                "54: {AT}.flagd.verify: unknown key `verify`; expected `file`, `flag`, `variant` or `otherwise`"
             ),
         );
         refused(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::policy::{MetricKind, PhasePolicy, TargetPolicy};
+use crate::policy::{PhasePolicy, TargetPolicy};
 use shared_types::batch::{Distribution, SCHEMA};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, Window};
 
@@ -57,8 +57,9 @@ impl CheckedBatch {
     /// [`BatchError`], naming the field.
     pub fn check(batch: Batch, policy: &TargetPolicy) -> Result<Self, BatchError> {
         let checked = Self::check_whoever_counted(batch, policy)?;
-        match needed_counters(policy).find(|name| !checked.batch.counters.contains_key(*name)) {
-            Some(name) => Err(BatchError::MissingCounter(name.to_owned())),
+        let mut needed = policy.metrics.iter().flat_map(|metric| metric.kind.needs());
+        match needed.find(|event| !checked.batch.counters.contains_key(&event.name)) {
+            Some(event) => Err(BatchError::MissingCounter(event.name)),
             None => Ok(checked),
         }
     }
@@ -117,36 +118,16 @@ impl CheckedBatch {
         self.batch
     }
 
-    /// The durations of an event name, if any occurred.
+    /// The durations by event name, of those that occurred.
     #[must_use]
-    pub fn histogram(&self, event: &str) -> Option<&Histogram> {
-        self.histograms.get(event)
-    }
-
-    /// How often an event occurred.
-    #[must_use]
-    pub fn count(&self, event: &str) -> u64 {
-        self.batch.counters.get(event).copied().unwrap_or(0)
+    pub fn histograms(&self) -> &BTreeMap<String, Histogram> {
+        &self.histograms
     }
 
     /// Its phase's thresholds.
     #[must_use]
     pub fn phase_policy<'p>(&self, policy: &'p TargetPolicy) -> Option<&'p PhasePolicy> {
         policy.phase(&self.batch.phase)
-    }
-}
-
-/// Event names the gate's metrics are made from.
-fn needed_counters(policy: &TargetPolicy) -> impl Iterator<Item = &str> {
-    policy.metrics.iter().flat_map(|metric| made_from(&metric.kind))
-}
-
-/// Events that a metric is made from.
-pub(super) fn made_from(kind: &MetricKind) -> Vec<&str> {
-    match kind {
-        MetricKind::Quantile { of, .. } | MetricKind::Mean { of, .. } => vec![of],
-        MetricKind::Ratio { of, to } => std::iter::once(of).chain(to).map(String::as_str).collect(),
-        MetricKind::CollectorLatency => Vec::new(),
     }
 }
 

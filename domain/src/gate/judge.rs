@@ -3,29 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::policy::{MetricKind, PhasePolicy, TargetPolicy};
+use crate::policy::{MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::decision::{Cause, Evidence, HistoryValue, MetricVerdict, RunBefore, ViolationAction};
-use shared_types::{Batch, Decision, Epoch, Verdict, Window};
+use shared_types::{Decision, Epoch, Verdict, Window};
 
 use super::checked::CheckedBatch;
-use super::observe::{Measured, Observation, Seen, collector_latency, observe};
-use super::threshold::{hold_against, ratio, worst_first};
-
-/// What a mean over time needs of a batch that was before.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EarlierBatch {
-    pub epoch: Epoch,
-    pub window: Window,
-    pub counters: BTreeMap<String, u64>,
-}
-
-impl EarlierBatch {
-    /// What a later batch may look at of this one.
-    #[must_use]
-    pub fn of(batch: &Batch) -> Self {
-        Self { epoch: batch.epoch, window: batch.window, counters: batch.counters.clone() }
-    }
-}
+use super::metric::{EarlierBatch, Facts, Metric, Observation};
+use super::threshold::{Threshold, hold_against, ratio, worst_first};
 
 /// What a decision stands on besides its judgement.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -70,14 +54,10 @@ impl Judgement {
     }
 }
 
-/// How far back a judgement looks: the longest mean of the policy.
+/// How far back a judgement looks: as far as the metric that looks furthest.
 #[must_use]
 pub fn longest_look_back(policy: &TargetPolicy) -> Duration {
-    let over = |kind: &MetricKind| match kind {
-        MetricKind::Mean { over, .. } => Some(*over),
-        MetricKind::Quantile { .. } | MetricKind::Ratio { .. } | MetricKind::CollectorLatency => None,
-    };
-    policy.metrics.iter().filter_map(|metric| over(&metric.kind)).max().unwrap_or_default()
+    policy.metrics.iter().filter_map(|metric| metric.kind.look_back()).max().unwrap_or_default()
 }
 
 /// Holds a batch against the thresholds of `phase`. `earlier` may hold more than is looked at: batches of
@@ -89,7 +69,14 @@ pub fn judge_batch(
     policy: &TargetPolicy,
     phase: &PhasePolicy,
 ) -> Judgement {
-    judge_seen(Seen::of(batch), earlier, policy, phase)
+    let whole = batch.batch();
+    let seen = Seen {
+        epoch: whole.epoch,
+        window: whole.window,
+        counters: &whole.counters,
+        measured: Measured::Batch(batch),
+    };
+    judge_seen(seen, earlier, policy, phase)
 }
 
 /// Whether two policies make the same values from a batch, whatever they hold against them.
@@ -124,8 +111,9 @@ fn judge_seen(
     policy: &TargetPolicy,
     phase: &PhasePolicy,
 ) -> Judgement {
+    let siblings: Vec<&dyn Metric> = policy.metrics.iter().map(|metric| &*metric.kind).collect();
     let observations: Vec<Observation> =
-        policy.metrics.iter().map(|metric| observe(metric, policy, seen, earlier)).collect();
+        policy.metrics.iter().map(|metric| observe(metric, &siblings, seen, earlier)).collect();
     let metrics = verdicts(policy, phase, &observations);
     let samples = observations.iter().filter_map(|observation| observation.samples).min().unwrap_or(0);
     let history = observations.into_iter().flat_map(|observation| observation.history).collect();
@@ -146,9 +134,8 @@ pub fn judge_missing(
         .metrics
         .iter()
         .map(|metric| {
-            let value = matches!(metric.kind, MetricKind::CollectorLatency)
-                .then(|| collector_latency(elapsed_ms, metric));
-            Observation { value, samples: None, history: Vec::new() }
+            let value = metric.kind.observe_missing(elapsed_ms, metric.display);
+            Observation { value, ..Observation::default() }
         })
         .collect();
     let mut metrics = verdicts(policy, phase, &observations);
@@ -166,20 +153,76 @@ pub fn judge_missing(
     judgement
 }
 
+/// A window, as far as metrics are made from it.
+#[derive(Debug, Clone, Copy)]
+struct Seen<'a> {
+    epoch: Epoch,
+    window: Window,
+    counters: &'a BTreeMap<String, u64>,
+    measured: Measured<'a>,
+}
+
+/// Where the values come from that no counter holds.
+#[derive(Debug, Clone, Copy)]
+enum Measured<'a> {
+    Batch(&'a CheckedBatch),
+    /// By a policy that made its metrics in the same way.
+    Decision(&'a Decision),
+}
+
+/// One metric of a window. Without a value, if not all was counted that it is made from: another version of the policy
+/// may not have asked for it.
+fn observe(
+    metric: &MetricPolicy,
+    siblings: &[&dyn Metric],
+    seen: Seen<'_>,
+    earlier: &[EarlierBatch],
+) -> Observation {
+    let Seen { epoch, window, counters, measured } = seen;
+    let batch = match measured {
+        Measured::Batch(batch) => Some(batch),
+        Measured::Decision(_) => None,
+    };
+    let facts = Facts {
+        metric: &metric.name,
+        display: metric.display,
+        epoch,
+        window,
+        counters,
+        histograms: batch.map(CheckedBatch::histograms),
+        collector_latency_ms: batch.map(|batch| batch.batch().collector_latency_ms),
+        earlier,
+        siblings,
+    };
+    let mut observation = metric.kind.observe(&facts);
+    if let Measured::Decision(decision) = measured
+        && !metric.kind.is_counted()
+    {
+        let stated = decision.metrics.iter().find(|it| it.metric == metric.name);
+        observation.value = stated.and_then(|it| it.observed);
+    }
+    let counted = || metric.kind.needs().iter().all(|event| counters.contains_key(&event.name));
+    observation.value = observation.value.filter(|value| value.is_finite() && counted());
+    observation
+}
+
 fn verdicts(policy: &TargetPolicy, phase: &PhasePolicy, observations: &[Observation]) -> Vec<MetricVerdict> {
     let gate = &policy.gate;
     std::iter::zip(&policy.metrics, observations)
         .filter_map(|(metric, observation)| {
-            let threshold = *phase.thresholds.get(&metric.name)?;
+            let limit = *phase.thresholds.get(&metric.name)?;
+            let (direction, unit) = (metric.kind.direction(), metric.display.symbol());
+            let threshold = Threshold { direction, limit, unit, warn_ratio: gate.warn_ratio };
             let enough = observation.samples.is_none_or(|samples| samples >= gate.min_samples);
             Some(MetricVerdict {
                 metric: metric.name.clone(),
                 observed: observation.value,
-                threshold,
-                unit: metric.display.symbol().to_owned(),
-                ratio: ratio(observation.value, threshold),
-                verdict: hold_against(observation.value, threshold, gate.warn_ratio, enough),
+                threshold: limit,
+                unit: unit.to_owned(),
+                ratio: ratio(observation.value, limit),
+                verdict: hold_against(observation.value, &threshold, enough),
                 on_violation: metric.on_violation,
+                direction,
             })
         })
         .collect()

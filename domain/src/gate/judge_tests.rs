@@ -2,6 +2,11 @@
 
 use super::super::fixture::{COMPLETED, Counts, DRIFT, ERROR, earlier, policy, window};
 use super::*;
+use crate::gate::metric::builtin::CollectorLatency;
+use crate::gate::metric::quantile::Quantile;
+use crate::gate::metric::ratio::Ratio;
+use crate::kinds::Chosen;
+use std::sync::Arc;
 
 fn judge(counts: &Counts) -> Judgement {
     judge_after(counts, &[])
@@ -200,7 +205,7 @@ fn delay_within_the_threshold_is_still_not_ok() {
     assert_eq!(missing(Cause::CollectionDelayed, 10, &policy()).verdict, Verdict::Insufficient);
     assert_eq!(missing(Cause::CollectionDelayed, 170, &policy()).verdict, Verdict::Warn);
     let mut only_latency = policy();
-    only_latency.metrics.retain(|metric| metric.kind == MetricKind::CollectorLatency);
+    only_latency.metrics.retain(|metric| metric.kind.of_kind::<CollectorLatency>().is_some());
     assert_eq!(missing(Cause::CollectionDelayed, 10, &only_latency).verdict, Verdict::Insufficient);
     only_latency.metrics.clear();
     assert_eq!(missing(Cause::CollectionDelayed, 10, &only_latency).verdict, Verdict::Insufficient);
@@ -214,7 +219,7 @@ fn exhausted_retries_violate_at_once() {
     assert_eq!(judgement.violated, ["collector_latency"]);
 
     let mut without = policy();
-    without.metrics.retain(|metric| metric.kind != MetricKind::CollectorLatency);
+    without.metrics.retain(|metric| metric.kind.of_kind::<CollectorLatency>().is_none());
     let judgement = missing(Cause::RetryExhausted, 1, &without);
     assert_eq!((judgement.verdict, judgement.action), (Verdict::Violation, Some(ViolationAction::Page)));
 }
@@ -223,8 +228,9 @@ fn exhausted_retries_violate_at_once() {
 #[test]
 fn samples_are_counted_for_each_metric_by_itself() {
     let mut policy = policy();
-    policy.metrics[0].kind = MetricKind::Quantile { q: 0.5, of: DRIFT.into(), field: "x".into() };
-    policy.metrics[1].kind = MetricKind::Ratio { of: ERROR.into(), to: vec![COMPLETED.into(), ERROR.into()] };
+    policy.metrics[0].kind = Chosen(Arc::new(Quantile { q: 0.5, of: DRIFT.into(), field: "x".into() }));
+    policy.metrics[1].kind =
+        Chosen(Arc::new(Ratio { of: ERROR.into(), to: vec![COMPLETED.into(), ERROR.into()] }));
     let batch = Counts { errors: 500, ..Counts::default() }.checked();
     let judgement = judge_batch(&batch, &[], &policy, &policy.phases[0]);
     assert_eq!(metric(&judgement, "save_latency_p95").verdict, Verdict::Insufficient);

@@ -8,7 +8,7 @@ mod checked;
 mod decide;
 mod judge;
 pub mod ledger;
-mod observe;
+pub mod metric;
 pub mod recompute;
 pub mod run;
 mod state;
@@ -23,8 +23,8 @@ mod properties;
 pub use checked::{BatchError, CheckedBatch};
 pub use decide::{Subject, batch_hash, decision_id};
 pub use judge::{
-    Basis, EarlierBatch, Judgement, judge_batch, judge_missing, judge_observed, longest_look_back,
-    same_metrics,
+    Basis, Judgement, judge_batch, judge_missing, judge_observed, longest_look_back, same_metrics,
 };
+pub use metric::EarlierBatch;
 pub use run::{Contribution, Run};
 pub use state::GateState;

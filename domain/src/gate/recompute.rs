@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::kinds::Kinds;
 use crate::policy::{PhasePolicy, Policy, TargetPolicy};
 use crate::stored::plain;
 use serde::{Deserialize, Serialize};
@@ -93,9 +94,10 @@ pub fn recompute(
     decision: &Decision,
     batch: Option<&Batch>,
     history: &[EarlierBatch],
+    kinds: &Kinds,
     policy_text: &str,
 ) -> Recomputed {
-    let again = Policy::parse(policy_text, "policy")
+    let again = Policy::parse_with(policy_text, "policy", kinds)
         .map_err(|error| RecomputeError::WrongPolicy(error.to_string()))
         .and_then(|policy| decide_again(decision, batch, history, &policy));
     match again {

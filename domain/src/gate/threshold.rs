@@ -3,29 +3,40 @@
 use std::cmp::Ordering;
 
 use shared_types::Verdict;
-use shared_types::decision::MetricVerdict;
+use shared_types::decision::{Direction, MetricVerdict};
 
 /// A binary fraction cannot hold 80 % of 1.8 exactly; this much relative to the warn limit is rounding.
 const ROUNDING: f64 = 1e-12;
 
-/// Violation above the threshold, warn above `warn_ratio` of it; at either limit exactly, not yet.
-/// A threshold of 0 has no warn band. Without a value, or with too few samples, nothing can be said.
+/// Violation beyond the threshold, warn beyond the warn limit; at either limit exactly, not yet. Without a value, or with
+/// too few samples, nothing can be said.
 pub(super) fn hold_against(
     observed: Option<f64>,
-    threshold: f64,
-    warn_ratio: f64,
+    threshold: &Threshold<'_>,
     enough_samples: bool,
 ) -> Verdict {
     let Some(observed) = observed.filter(|_| enough_samples) else {
         return Verdict::Insufficient;
     };
-    if observed > threshold {
-        Verdict::Violation
-    } else if threshold > 0.0 && observed > threshold * warn_ratio * (1.0 + ROUNDING) {
-        Verdict::Warn
-    } else {
-        Verdict::Ok
+    let Threshold { direction, limit, unit, warn_ratio } = *threshold;
+    if direction.is_beyond(observed, limit) {
+        return Verdict::Violation;
     }
+    let warn = direction.warn_limit(limit, unit, warn_ratio).map(|warn| match direction {
+        Direction::AtMost => warn * (1.0 + ROUNDING),
+        Direction::AtLeast => warn * (1.0 - ROUNDING),
+    });
+    if warn.is_some_and(|warn| direction.is_beyond(observed, warn)) { Verdict::Warn } else { Verdict::Ok }
+}
+
+/// What a value is held against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Threshold<'a> {
+    pub(super) direction: Direction,
+    pub(super) limit: f64,
+    /// Of both.
+    pub(super) unit: &'a str,
+    pub(super) warn_ratio: f64,
 }
 
 /// observed ÷ threshold, where that is a number.
@@ -34,20 +45,24 @@ pub(super) fn ratio(observed: Option<f64>, threshold: f64) -> Option<f64> {
     (threshold > 0.0 && ratio.is_finite()).then_some(ratio)
 }
 
-/// Worst first: by observed ÷ threshold; anything above a threshold of 0 is infinitely far over it.
+/// Worst first: by how many times it is beyond its threshold; above one of 0 it is infinitely far.
 pub(super) fn worst_first(left: &MetricVerdict, right: &MetricVerdict) -> Ordering {
-    let excess = |metric: &MetricVerdict| metric.ratio.unwrap_or(f64::INFINITY);
     let observed = |metric: &MetricVerdict| metric.observed.unwrap_or(0.0);
-    excess(right).total_cmp(&excess(left)).then_with(|| observed(right).total_cmp(&observed(left)))
+    right.excess().total_cmp(&left.excess()).then_with(|| observed(right).total_cmp(&observed(left)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(observed: f64, threshold: f64, expected: Verdict) {
-        let verdict = hold_against(Some(observed), threshold, 0.8, true);
-        assert_eq!(verdict, expected, "{observed} against {threshold}");
+    fn check(observed: f64, limit: f64, expected: Verdict) {
+        check_side(Direction::AtMost, observed, limit, "s", expected);
+    }
+
+    fn check_side(direction: Direction, observed: f64, limit: f64, unit: &str, expected: Verdict) {
+        let threshold = Threshold { direction, limit, unit, warn_ratio: 0.8 };
+        let verdict = hold_against(Some(observed), &threshold, true);
+        assert_eq!(verdict, expected, "{observed} against {direction:?} {limit}");
     }
 
     /// SLO-2: at the threshold compliant, above it not; the warn band begins above 80 %.
@@ -69,10 +84,32 @@ mod tests {
         check(0.25, 0.0, Verdict::Violation);
     }
 
+    /// SLO-2, seen from the other side: a floor is kept at the limit, and its warn band lies above it; a share's is as wide
+    /// as that of the share that is missing.
+    #[test]
+    fn a_floor_is_the_same_upside_down() {
+        let floor = |observed, limit, unit, expected| {
+            check_side(Direction::AtLeast, observed, limit, unit, expected);
+        };
+        for limit in [0.3, 1.8, 100.0] {
+            floor(limit, limit, "", Verdict::Warn);
+            floor(limit * (1.0 - 1e-9), limit, "", Verdict::Violation);
+            floor(limit / 0.8, limit, "", Verdict::Ok);
+            floor(limit / 0.8 * (1.0 - 1e-9), limit, "", Verdict::Warn);
+            floor(0.0, limit, "", Verdict::Violation);
+        }
+        floor(0.0, 0.0, "", Verdict::Ok);
+        floor(99.0, 99.0, "%", Verdict::Warn);
+        floor(98.999, 99.0, "%", Verdict::Violation);
+        floor(99.2, 99.0, "%", Verdict::Ok);
+        floor(99.199, 99.0, "%", Verdict::Warn);
+    }
+
     /// SLO-6: nothing observed, or too little, is never `ok`, and never a violation.
     #[test]
     fn too_little_is_insufficient() {
-        assert_eq!(hold_against(None, 2.5, 0.8, true), Verdict::Insufficient);
-        assert_eq!(hold_against(Some(9.0), 2.5, 0.8, false), Verdict::Insufficient);
+        let threshold = Threshold { direction: Direction::AtMost, limit: 2.5, unit: "s", warn_ratio: 0.8 };
+        assert_eq!(hold_against(None, &threshold, true), Verdict::Insufficient);
+        assert_eq!(hold_against(Some(9.0), &threshold, false), Verdict::Insufficient);
     }
 }

@@ -19,6 +19,12 @@ pub(crate) struct At<T> {
     pub(crate) column: u64,
 }
 
+impl At<String> {
+    pub(crate) fn new(text: &str, (line, column): (u64, u64)) -> Self {
+        Self { value: text.to_owned(), line, column }
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Spanned { value, referenced, .. } = Spanned::<T>::deserialize(deserializer)?;

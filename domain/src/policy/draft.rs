@@ -36,7 +36,7 @@ impl Policy {
         for change in changes {
             text = self.with_limit(&text, change)?;
         }
-        Ok(Self::parse(&text, "draft")?)
+        Ok(Self::parse_with(&text, "draft", &self.kinds)?)
     }
 
     fn with_limit(&self, text: &str, change: &LimitChange) -> Result<String, DraftError> {

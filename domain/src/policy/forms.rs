@@ -12,12 +12,16 @@ use super::at::At;
 use super::check::{Checked, Path};
 use super::units::parse_duration;
 
+/// The name by which a section of a kind is asked for a scalar as a text, see `kind_section`.
+pub(crate) const AS_TEXT: &str = "scalar as a text";
+
 /// Scalars that are read as texts, each with the form that the schema asks for.
 macro_rules! text_form {
-    ($(#[$doc:meta])* $name:ident, $schema:tt) => {
+    ($(#[$doc:meta])* $visible:vis $name:ident, $schema:tt) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Deserialize)]
-        pub(crate) struct $name(pub(crate) String);
+        #[serde(rename = "scalar as a text")]
+        $visible struct $name(pub(crate) String);
 
         impl JsonSchema for $name {
             fn schema_name() -> Cow<'static, str> {
@@ -30,43 +34,52 @@ macro_rules! text_form {
     };
 }
 
+/// A text, however it is written.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename = "scalar as a text")]
+#[schemars(inline)]
+pub struct Text(pub(crate) String);
+
 text_form! {
-    Dur,
+    /// A duration.
+    pub Dur,
     { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$",
       "description": "A duration: `500ms`, `30s`, `15m`, `24h`, `400d`; at most ten years." }
 }
 text_form! {
-    Kept,
+    pub(crate) Kept,
     { "type": "string", "pattern": r"^(forever|[0-9]+(\.[0-9]+)?(ms|s|m|h|d))$",
       "description": "A duration such as `400d`, or `forever`." }
 }
 text_form! {
-    Ratio,
+    pub(crate) Ratio,
     { "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$" }],
       "description": "A ratio: `0.8` or `80%`." }
 }
 text_form! {
-    Threshold,
+    pub(crate) Threshold,
     { "anyOf": [{ "type": "number", "minimum": 0 },
                 { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|%)$" }],
       "description": "In the unit its metric is shown in: `2.5s`, `1.0%`, a plain number, or `0`." }
 }
 text_form! {
-    Decimal,
+    /// A decimal number.
+    pub Decimal,
     { "type": "number", "minimum": 0, "description": "A decimal number." }
 }
 text_form! {
-    Whole,
+    pub(crate) Whole,
     { "type": "integer", "minimum": 0, "description": "A whole number." }
 }
 
 /// Any duration, zero included.
 pub(crate) fn duration(raw: &At<Dur>, path: &Path) -> Checked<Duration> {
-    parse_duration(&raw.value.0).ok_or_else(|| {
-        let message =
-            format!("expected a duration such as 500ms, 30s, 15m, 24h or 400d, found `{}`", raw.value.0);
-        raw.wrong(path, message)
-    })
+    duration_of(&raw.value).map_err(|message| raw.wrong(path, message))
+}
+
+pub(crate) fn duration_of(raw: &Dur) -> Result<Duration, String> {
+    parse_duration(&raw.0)
+        .ok_or_else(|| format!("expected a duration such as 500ms, 30s, 15m, 24h or 400d, found `{}`", raw.0))
 }
 
 pub(crate) fn positive(raw: &At<Dur>, path: &Path) -> Checked<Duration> {
@@ -90,14 +103,11 @@ pub(crate) fn retry(raw: &[At<Dur>], path: &Path) -> Checked<Vec<Duration>> {
 
 /// A text with something in it.
 pub(crate) fn text(raw: &At<String>, path: &Path) -> Checked<String> {
-    if raw.value.trim().is_empty() {
-        return Err(raw.wrong(path, "expected a text that is not empty"));
-    }
-    Ok(raw.value.clone())
+    filled(&raw.value).map_err(|message| raw.wrong(path, message))
 }
 
-pub(crate) fn texts(raw: &[At<String>], path: &Path) -> Checked<Vec<String>> {
-    raw.iter().enumerate().map(|(index, one)| text(one, &path.index(index))).collect()
+pub(crate) fn filled(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("expected a text that is not empty") } else { Ok(text.to_owned()) }
 }
 
 /// Names of roles, items and the like: what may stand in a URL and a file name, each once.

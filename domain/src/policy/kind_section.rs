@@ -2,14 +2,22 @@
 //! the policy's own shape, and its errors still name line, column and path.
 
 use std::fmt;
+use std::slice;
+use std::time::Duration;
 
-use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::value::{MapAccessDeserializer, SeqDeserializer};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde::{Deserialize, Deserializer};
 
 use super::at::At;
 use super::check::Wrong;
+use super::forms::{self, AS_TEXT};
 use super::parse::one_of;
+
+pub use super::forms::{Decimal, Dur, Text};
 
 /// A value of the policy with its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +37,8 @@ pub(crate) enum Node<T> {
     Number(f64),
     Text(String),
     List(Vec<T>),
-    Map(Vec<(String, T)>),
+    /// In the file's order.
+    Map(Vec<(At<String>, T)>),
 }
 
 /// As the YAML reader gives it, before its path is known.
@@ -38,7 +47,11 @@ pub(crate) struct Tree(pub(crate) Node<At<Tree>>);
 
 impl Section {
     pub(crate) fn new(raw: &At<Tree>, path: &str) -> Self {
-        let value = match &raw.value.0 {
+        Self::of(&raw.value, (raw.line, raw.column), path)
+    }
+
+    pub(crate) fn of(tree: &Tree, (line, column): (u64, u64), path: &str) -> Self {
+        let value = match &tree.0 {
             Node::Null => Node::Null,
             Node::Bool(it) => Node::Bool(*it),
             Node::Whole(it) => Node::Whole(*it),
@@ -49,13 +62,13 @@ impl Section {
                 Node::List(items.iter().enumerate().map(one).collect())
             }
             Node::Map(entries) => {
-                let one = |(key, item): &(String, At<Tree>)| {
-                    (key.clone(), Self::new(item, &format!("{path}.{key}")))
+                let one = |(key, item): &(At<String>, At<Tree>)| {
+                    (key.clone(), Self::new(item, &format!("{path}.{}", key.value)))
                 };
                 Node::Map(entries.iter().map(one).collect())
             }
         };
-        Self { line: raw.line, column: raw.column, path: path.to_owned(), value }
+        Self { line, column, path: path.to_owned(), value }
     }
 
     /// The error that this place holds something else than was expected, in one line.
@@ -68,7 +81,7 @@ impl Section {
     #[must_use]
     pub fn at(&self, key: &str) -> &Self {
         let Node::Map(entries) = &self.value else { return self };
-        entries.iter().find(|(name, _)| name == key).map_or(self, |(_, value)| value)
+        entries.iter().find(|(name, _)| name.value == key).map_or(self, |(_, value)| value)
     }
 
     /// The items of a list; none of anything else.
@@ -94,9 +107,56 @@ impl Section {
         })
     }
 
+    /// The error that a key is missing here.
+    #[must_use]
+    pub fn missing(&self, key: &str) -> Wrong {
+        self.wrong(format!("the key `{key}` is missing"))
+    }
+
+    /// The text under a key, which has something in it.
+    ///
+    /// # Errors
+    /// It is empty.
+    pub fn text(&self, key: &str, text: &Text) -> Result<String, Wrong> {
+        self.at(key).filled(text)
+    }
+
+    /// The texts under a key, each with something in it.
+    ///
+    /// # Errors
+    /// One of them is empty.
+    pub fn texts(&self, key: &str, texts: &[Text]) -> Result<Vec<String>, Wrong> {
+        std::iter::zip(texts, self.at(key).items()).map(|(text, place)| place.filled(text)).collect()
+    }
+
+    /// The duration under a key; zero is one.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn duration(&self, key: &str, raw: &Dur) -> Result<Duration, Wrong> {
+        forms::duration_of(raw).map_err(|message| self.at(key).wrong(message))
+    }
+
+    fn filled(&self, text: &Text) -> Result<String, Wrong> {
+        forms::filled(&text.0).map_err(|message| self.wrong(message))
+    }
+
     fn placed(&self, error: ShapeError) -> ShapeError {
-        let place = error.place.or_else(|| Some((self.line, self.column, self.path.clone())));
-        ShapeError { place, ..error }
+        error.or_at((self.line, self.column), &self.path)
+    }
+
+    /// What stands there as a text, however it is written.
+    fn scalar(&self) -> Result<String, ShapeError> {
+        match &self.value {
+            Node::Bool(it) => Ok(it.to_string()),
+            Node::Whole(it) => Ok(it.to_string()),
+            Node::Number(it) if it.is_nan() => Ok(".nan".to_owned()),
+            Node::Number(it) if it.is_infinite() => Ok(if *it > 0.0 { ".inf" } else { "-.inf" }.to_owned()),
+            Node::Number(it) => Ok(it.to_string()),
+            Node::Text(it) => Ok(it.clone()),
+            Node::Null => Err(serde::de::Error::custom("expected a value, found none")),
+            Node::List(_) | Node::Map(_) => Err(serde::de::Error::custom("expected a single value")),
+        }
     }
 }
 
@@ -111,7 +171,7 @@ impl<'de> Deserializer<'de> for &'de Section {
             Node::Number(it) => visitor.visit_f64(*it),
             Node::Text(it) => visitor.visit_borrowed_str(it),
             Node::List(items) => visitor.visit_seq(SeqDeserializer::new(items.iter())),
-            Node::Map(entries) => visitor.visit_map(entries_of(entries)),
+            Node::Map(entries) => visitor.visit_map(Entries::of(self, entries)),
         };
         read.map_err(|error| self.placed(error))
     }
@@ -125,10 +185,21 @@ impl<'de> Deserializer<'de> for &'de Section {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ShapeError> {
-        visitor.visit_newtype_struct(self)
+        if name != AS_TEXT {
+            return visitor.visit_newtype_struct(self);
+        }
+        let read = self.scalar().and_then(|text| visitor.visit_newtype_struct(text.into_deserializer()));
+        read.map_err(|error| self.placed(error))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
+        match self.value {
+            Node::List(_) => self.deserialize_any(visitor),
+            _ => Err(self.placed(serde::de::Error::custom("expected a list"))),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -139,7 +210,7 @@ impl<'de> Deserializer<'de> for &'de Section {
     ) -> Result<V::Value, ShapeError> {
         let read = match &self.value {
             Node::Text(it) => visitor.visit_enum(it.as_str().into_deserializer()),
-            Node::Map(entries) => visitor.visit_enum(MapAccessDeserializer::new(entries_of(entries))),
+            Node::Map(entries) => visitor.visit_enum(MapAccessDeserializer::new(Entries::of(self, entries))),
             _ => return self.deserialize_any(visitor),
         };
         read.map_err(|error| self.placed(error))
@@ -147,15 +218,37 @@ impl<'de> Deserializer<'de> for &'de Section {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
+        tuple tuple_struct map struct identifier ignored_any
     }
 }
 
-type Entries<'de> = MapDeserializer<'de, std::vec::IntoIter<(&'de str, &'de Section)>, ShapeError>;
+/// A mapping's entries; what is wrong with a key is wrong at its place.
+struct Entries<'de> {
+    section: &'de Section,
+    left: slice::Iter<'de, (At<String>, Section)>,
+    next: Option<&'de Section>,
+}
 
-fn entries_of(entries: &[(String, Section)]) -> Entries<'_> {
-    let entries: Vec<(&str, &Section)> = entries.iter().map(|(key, value)| (key.as_str(), value)).collect();
-    MapDeserializer::new(entries.into_iter())
+impl<'de> Entries<'de> {
+    fn of(section: &'de Section, entries: &'de [(At<String>, Section)]) -> Self {
+        Self { section, left: entries.iter(), next: None }
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = ShapeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ShapeError> {
+        let Some((key, value)) = self.left.next() else { return Ok(None) };
+        self.next = Some(value);
+        let read = seed.deserialize(key.value.as_str().into_deserializer());
+        let path = || format!("{}.{}", self.section.path, key.value);
+        read.map(Some).map_err(|error: ShapeError| error.or_at((key.line, key.column), &path()))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ShapeError> {
+        seed.deserialize(self.next.take().unwrap_or(self.section))
+    }
 }
 
 impl<'de> IntoDeserializer<'de, ShapeError> for &'de Section {
@@ -170,6 +263,14 @@ impl<'de> IntoDeserializer<'de, ShapeError> for &'de Section {
 pub struct ShapeError {
     message: String,
     place: Option<(u64, u64, String)>,
+}
+
+impl ShapeError {
+    /// The innermost place stays.
+    fn or_at(self, (line, column): (u64, u64), path: &str) -> Self {
+        let place = self.place.or_else(|| Some((line, column, path.to_owned())));
+        Self { place, ..self }
+    }
 }
 
 impl fmt::Display for ShapeError {
@@ -243,7 +344,7 @@ impl<'de> Deserialize<'de> for Tree {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
+                while let Some(key) = map.next_key()? {
                     entries.push((key, map.next_value()?));
                 }
                 Ok(Node::Map(entries))
@@ -251,4 +352,10 @@ impl<'de> Deserialize<'de> for Tree {
         }
         deserializer.deserialize_any(Any).map(Self)
     }
+}
+
+/// The schema of a kind's section.
+#[must_use]
+pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    T::json_schema(generator)
 }

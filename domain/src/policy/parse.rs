@@ -29,7 +29,8 @@ impl Policy {
     pub fn parse_with(text: &str, file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
         let raw = read_shape(text).and_then(|raw| file::check(&raw, kinds));
         let (targets, retention) = raw.map_err(|wrong| wrong.in_file(file))?;
-        Ok(Self { version: content_hash(text.as_bytes()), text: Arc::from(text), targets, retention })
+        let (version, text) = (content_hash(text.as_bytes()), Arc::from(text));
+        Ok(Self { kinds: Arc::new(kinds.clone()), text, version, targets, retention })
     }
 
     /// The version that a file with these bytes has.
@@ -50,8 +51,16 @@ impl Policy {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_bytes(bytes: &[u8], file: &str) -> Result<Self, PolicyError> {
+        Self::parse_bytes_with(bytes, file, &Kinds::shipped())
+    }
+
+    /// As [`Self::parse_bytes`], with the kinds that may be named.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_bytes_with(bytes: &[u8], file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self::parse(text, file),
+            Ok(text) => Self::parse_with(text, file, kinds),
             Err(error) => {
                 let before = &bytes[..error.valid_up_to()];
                 let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -86,6 +95,8 @@ pub(super) fn read_shape(text: &str) -> Result<RawPolicy, Wrong> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        // A number that is none is told by whoever checks its place.
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
     };
     let raw = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
@@ -134,10 +145,6 @@ fn shape_error(error: &YamlError, path: String) -> Wrong {
         YamlError::SerdeUnknownField { field, expected, .. } => {
             format!("unknown key `{field}`; expected {}", one_of(expected))
         }
-        YamlError::SerdeUnknownVariant { variant, expected, .. } if path.ends_with("collection.source") => {
-            let supported = one_of(expected);
-            format!("source `{variant}` is not supported in this version; supported: {supported}")
-        }
         YamlError::SerdeUnknownVariant { variant, expected, .. } => {
             format!("expected {}, found `{variant}`", one_of(expected))
         }
@@ -148,13 +155,6 @@ fn shape_error(error: &YamlError, path: String) -> Wrong {
         }
         YamlError::NullIntoString { .. } => "expected a value, found none".to_owned(),
         YamlError::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
-        YamlError::Unexpected { .. }
-        | YamlError::ExpectedStringKeyForExternallyTaggedEnum { .. }
-        | YamlError::ExpectedMappingEndAfterEnumVariantValue { .. }
-            if path.contains("collection.source") =>
-        {
-            "expected one source with its settings, such as { http: {} }".to_owned()
-        }
         YamlError::Unexpected { expected: "string scalar", .. } => "expected a single value".to_owned(),
         YamlError::Unexpected { expected: "mapping start", .. } => "expected a mapping".to_owned(),
         YamlError::Unexpected { expected: "sequence start", .. } => "expected a list".to_owned(),

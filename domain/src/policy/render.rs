@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::section::{advance, file, metric_kind, phases};
+use super::section::{advance, file, phases};
 use super::{TargetPolicy, schema};
 use crate::template::values::format_number;
 use crate::template::{RCA_FILE, RUNBOOK_FILE, TemplateKind, Templates};
@@ -18,7 +18,7 @@ pub fn threshold_table(target: &TargetPolicy) -> String {
     let mut table = Table::new(["metric".to_owned(), "made from".to_owned()].into_iter().chain(phases));
     for metric in &target.metrics {
         let limits = target.phases.iter().map(|phase| phases::threshold_words(metric, phase));
-        table.row([format!("`{}`", metric.name), metric_kind::words(&metric.kind)].into_iter().chain(limits));
+        table.row([format!("`{}`", metric.name), metric.kind.words()].into_iter().chain(limits));
     }
     table.text
 }

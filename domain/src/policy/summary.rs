@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::section::{metrics, phases, source};
+use super::section::{metrics, phases};
 use super::units::format_duration;
 use super::{Policy, TargetPolicy};
 
@@ -23,7 +23,7 @@ pub struct PolicySummary {
 pub struct TargetSummary {
     pub target: String,
     pub title: String,
-    /// `jsonl` or `http`.
+    /// Its kind: `jsonl`, `http`.
     pub source: &'static str,
     pub window_ms: u64,
     /// In the policy's order.
@@ -45,7 +45,7 @@ fn target_summary(name: &str, target: &TargetPolicy) -> TargetSummary {
     TargetSummary {
         target: name.to_owned(),
         title: target.title.clone(),
-        source: source::kind(&target.collection.source),
+        source: target.collection.source.kind(),
         window_ms: u64::try_from(target.collection.window.as_millis()).unwrap_or(u64::MAX),
         metrics: metrics::summary(&target.metrics),
         phases: phases::summary(&target.phases, &target.metrics),

@@ -129,7 +129,10 @@ fn value(slo: &DailySlo, value: Option<f64>) -> String {
 }
 
 fn limit(slo: &DailySlo) -> String {
-    if slo.threshold <= 0.0 { "= 0".to_owned() } else { format!("≤ {}", value(slo, Some(slo.threshold))) }
+    if slo.direction.allows_nothing(slo.threshold) {
+        return "= 0".to_owned();
+    }
+    format!("{} {}", slo.direction.sign(), value(slo, Some(slo.threshold)))
 }
 
 fn total(windows: &DailyWindows) -> u64 {

@@ -1,6 +1,6 @@
 //! The texts of a full day and of an empty one, whole.
 
-use shared_types::decision::{BrokenBy, Cause};
+use shared_types::decision::{BrokenBy, Cause, Direction};
 use shared_types::incident::IncidentState;
 use shared_types::problem::Blocker;
 use shared_types::rollout::RolloutState;
@@ -48,6 +48,7 @@ fn full() -> DailyReport {
         phase: PhaseId::parse("C").unwrap(),
         unit: unit.to_owned(),
         threshold,
+        direction: Direction::AtMost,
         worst,
         worst_ratio: worst.filter(|_| threshold > 0.0).map(|worst| worst / threshold),
         worst_window: worst.map(|_| window),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared_types::daily::{DailySlo, DailyWindows};
-use shared_types::decision::{Cause, MetricVerdict};
+use shared_types::decision::{Cause, Direction, MetricVerdict};
 use shared_types::{Decision, PhaseId, Timestamp, Verdict, Window};
 
 /// Missing windows that are named.
@@ -24,6 +24,7 @@ struct Series {
     phase: PhaseId,
     unit: String,
     threshold: f64,
+    direction: Direction,
     values: Vec<f64>,
     worst: Option<(f64, Window)>,
     violated: u64,
@@ -51,6 +52,7 @@ impl Tally {
             series.metric == it.metric
                 && series.phase == *phase
                 && series.threshold.total_cmp(&it.threshold).is_eq()
+                && series.direction == it.direction
         };
         let series = match self.series.iter_mut().find(same) {
             Some(series) => series,
@@ -60,6 +62,7 @@ impl Tally {
                     phase: phase.clone(),
                     unit: it.unit.clone(),
                     threshold: it.threshold,
+                    direction: it.direction,
                     values: Vec::new(),
                     worst: None,
                     violated: 0,
@@ -72,7 +75,7 @@ impl Tally {
         // Of too few samples nothing can be said, here as at the gate.
         let Some(value) = it.observed.filter(|_| it.verdict != Verdict::Insufficient) else { return };
         series.values.push(value);
-        if series.worst.is_none_or(|(worst, _)| value > worst) {
+        if series.worst.is_none_or(|(worst, _)| it.direction.is_beyond(value, worst)) {
             series.worst = Some((value, window));
         }
     }
@@ -107,6 +110,7 @@ impl Series {
             phase: self.phase,
             unit: self.unit,
             threshold: self.threshold,
+            direction: self.direction,
             worst,
             worst_ratio: worst.filter(|_| self.threshold > 0.0).map(|worst| worst / self.threshold),
             worst_window: self.worst.map(|(_, window)| window),

@@ -1,7 +1,7 @@
 //! What holds for every text, whatever it is filled with (NO-2).
 
 use proptest::prelude::*;
-use shared_types::decision::{Cause, Decision, MetricVerdict, Verdict, ViolationAction};
+use shared_types::decision::{Cause, Decision, Direction, MetricVerdict, Verdict, ViolationAction};
 use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use uuid::Uuid;
 
@@ -40,7 +40,8 @@ prop_compose! {
         verdict in verdict(),
     ) -> MetricVerdict {
         let (metric, unit) = (name.to_owned(), "s".to_owned());
-        MetricVerdict { metric, observed, threshold, unit, ratio, verdict, on_violation: ViolationAction::Rollback }
+        let (on_violation, direction) = (ViolationAction::Rollback, Direction::AtMost);
+        MetricVerdict { metric, observed, threshold, unit, ratio, verdict, on_violation, direction }
     }
 }
 

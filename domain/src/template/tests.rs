@@ -38,7 +38,8 @@ fn decision(in_phase: &str, verdict: Verdict, observed: [(Option<f64>, Verdict);
         let ratio = observed.filter(|_| threshold > 0.0).map(|observed| observed / threshold);
         let unit = metric.display.symbol().to_owned();
         let on_violation = ViolationAction::Rollback;
-        MetricVerdict { metric: metric.name.clone(), observed, threshold, unit, ratio, verdict, on_violation }
+        let (metric, direction) = (metric.name.clone(), metric.kind.direction());
+        MetricVerdict { metric, observed, threshold, unit, ratio, verdict, on_violation, direction }
     });
     let metrics: Vec<MetricVerdict> = judged.collect();
     let violated = metrics.iter().filter(|metric| metric.verdict == Verdict::Violation);

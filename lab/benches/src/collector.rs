@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use collector_svc::generate::Generator;
-use collector_svc::source::{PushQueue, PushSource};
+use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
 use collector_svc::store::{CollectorStore, MIGRATIONS, SqlStore};
 use collector_svc::versions::Version;
 use collector_svc::worker::{Worker, WorkerParts};
-use domain::policy::{Policy, SourcePolicy, TargetPolicy};
+use domain::kinds::Chosen;
+use domain::policy::{Policy, TargetPolicy};
+use domain::sources::jsonl::Jsonl;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
 use service_kit::rules::{Rulebook, Rules};
@@ -58,7 +60,7 @@ async fn collect(file: &Path, threads: usize) -> anyhow::Result<u64> {
     let db = Db::connect(&Db::embedded_url(directory.path(), "collector"), "collector", MIGRATIONS).await?;
     let store = Arc::new(SqlStore::new(db.clone()));
     let (target, mut policy) = autosave()?;
-    policy.collection.source = SourcePolicy::Jsonl { paths: vec![file.display().to_string()] };
+    policy.collection.source = Chosen(Arc::new(Jsonl { paths: vec![file.display().to_string()] }));
     let mut whole = whole_policy()?;
     whole.targets.insert(target.clone(), policy.clone());
     let book = Rulebook::fixed(Rules::without_texts(Arc::new(whole)));
@@ -73,6 +75,7 @@ async fn collect(file: &Path, threads: usize) -> anyhow::Result<u64> {
         clock: Arc::new(ManualClock::at(now)) as Arc<dyn Clock>,
         parse_threads: threads,
         push: PushSource(queue),
+        sources: SHIPPED.into(),
     });
     while worker.turn().await?.more {}
     // Closed windows are in `batches`; each counted line is in one of them.

@@ -15,9 +15,11 @@ use collector_svc::api::BODY_LIMIT;
 use collector_svc::event::EventSpecs;
 use collector_svc::generate::Generator;
 use collector_svc::records::Records;
-use collector_svc::source::Push;
+use collector_svc::sources::Push;
 use collector_svc::{Config, run};
-use domain::policy::{Policy, SourcePolicy};
+use domain::kinds::Chosen;
+use domain::policy::Policy;
+use domain::sources::http::Http;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::http::{Body, HttpOptions, Json, Readiness, ServiceParts, serve};
 use service_kit::{CommonConfig, ServiceName};
@@ -123,7 +125,7 @@ async fn parse_only(State(specs): State<Arc<EventSpecs>>, Body(body): Body) -> (
 fn common(directory: &std::path::Path, address: SocketAddr) -> anyhow::Result<CommonConfig> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml");
     let mut policy = Policy::load(&path)?;
-    policy.targets.values_mut().for_each(|target| target.collection.source = SourcePolicy::Http);
+    policy.targets.values_mut().for_each(|target| target.collection.source = Chosen(Arc::new(Http)));
     let url = service_kit::config::http_url(&format!("http://{address}")).map_err(anyhow::Error::msg)?;
     let nobody = service_kit::config::http_url("http://127.0.0.1:9").map_err(anyhow::Error::msg)?;
     let clock = ManualClock::at(Timestamp::parse(START)?.plus(Duration::from_secs(601)));

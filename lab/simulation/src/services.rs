@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::http;
 use collector_svc::api::{Api, Directory, TargetEntry};
 use collector_svc::service::ask_directive;
-use collector_svc::source::{PushQueue, PushSource};
+use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
 use collector_svc::store::CollectorStore;
 use collector_svc::versions::Version;
 use collector_svc::worker::{Attended, Worker, WorkerHandle, WorkerParts};
@@ -247,6 +247,7 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
         clock: Arc::clone(&clock),
         parse_threads: 1,
         push: PushSource(queue.clone()),
+        sources: SHIPPED.into(),
     });
     let (handle, attended) = worker.attended();
     let targets = Directory::default();

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use analyzer_svc::store::AnalyzerStore as _;
-use domain::policy::{AdvanceCondition, Policy, SourcePolicy};
+use domain::kinds::Chosen;
+use domain::policy::{AdvanceCondition, Policy};
+use domain::sources::http::Http;
 use domain::template::Templates;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -58,7 +60,7 @@ fn policies(root: &Path) -> [Arc<Policy>; 2] {
     let policy = Policy::load(&root.join("governance/policy.yaml"));
     let mut policy = policy.unwrap_or_else(|error| panic!("{error}"));
     for target in policy.targets.values_mut() {
-        target.collection.source = SourcePolicy::Http;
+        target.collection.source = Chosen(Arc::new(Http));
         // Small enough to be spent within a run.
         target.transitions.budget.automatic_rollbacks = 2;
         target.rca.due = Duration::from_secs(3600);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector_svc::collect::{CollectError, Collected, OneShot, OneShotSource, Span, collect_windows};
+use domain::policy::TargetPolicy;
 use domain::policy::units::parse_duration;
-use domain::policy::{SourcePolicy, TargetPolicy};
+use domain::sources::http::Http;
 use service_kit::clock::{Clock, SystemClock};
 use shared_types::{PhaseId, TargetName, Timestamp};
 
@@ -112,10 +113,14 @@ fn source(given: Vec<String>, policy: &TargetPolicy) -> anyhow::Result<OneShotSo
         }
         return Ok(OneShotSource::Stdin);
     }
-    match (&policy.collection.source, given.is_empty()) {
-        (SourcePolicy::Jsonl { paths }, true) => Ok(OneShotSource::Files(paths.clone())),
-        (SourcePolicy::Http, true) => {
+    let source = &policy.collection.source;
+    match (source.files(), given.is_empty()) {
+        (Some(paths), true) => Ok(OneShotSource::Files(paths.to_vec())),
+        (None, true) if source.of_kind::<Http>().is_some() => {
             Err(error(Exit::Usage, "the policy's source is pushed: name files with --source"))
+        }
+        (None, true) => {
+            Err(error(Exit::Usage, "the policy's source is not read from files: name some with --source"))
         }
         (_, false) => Ok(OneShotSource::Files(given)),
     }

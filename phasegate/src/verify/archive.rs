@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use domain::gate::batch_hash;
-use domain::policy::MetricKind;
 use shared_types::decision::Cause;
 use shared_types::{Batch, Epoch, Timestamp, Window};
 
@@ -183,13 +182,12 @@ pub(super) fn drift(facts: &Facts) -> Finding {
     if facts.batches.is_empty() {
         return Finding::not_checked(Item::Drift, "no window of this time was collected");
     }
-    let means = policy.metrics.iter().filter_map(|metric| match &metric.kind {
-        MetricKind::Mean { of, .. } => Some(of),
-        MetricKind::Quantile { .. } | MetricKind::Ratio { .. } | MetricKind::CollectorLatency => None,
-    });
+    let looking_back = policy.metrics.iter().filter(|metric| metric.kind.look_back().is_some());
+    let events: Vec<String> =
+        looking_back.flat_map(|metric| metric.kind.needs()).map(|event| event.name).collect();
     let (mut problems, mut total) = (Vec::new(), 0_u64);
     let mut names = Vec::new();
-    for event in means {
+    for event in &events {
         names.push(event.as_str());
         for stored in &facts.batches {
             let seen = stored.batch.counters.get(event).copied().unwrap_or(0);

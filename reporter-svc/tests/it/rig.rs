@@ -33,7 +33,9 @@ use service_kit::db::Db;
 use service_kit::outbox::{ListFilter, Outcome, work_once};
 use service_kit::rules::{Rulebook, Rules};
 use sha2::{Digest as _, Sha256};
-use shared_types::decision::{Cause as DecisionCause, GateProgress, MetricVerdict, ViolationAction};
+use shared_types::decision::{
+    Cause as DecisionCause, Direction, GateProgress, MetricVerdict, ViolationAction,
+};
 use shared_types::incident::Incident;
 use shared_types::{Decision, Directive, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use tokio_util::sync::CancellationToken;
@@ -396,6 +398,7 @@ impl Rig {
             ratio: Some(observed / threshold),
             verdict,
             on_violation: ViolationAction::Rollback,
+            direction: Direction::AtMost,
         };
         Decision {
             schema: shared_types::decision::SCHEMA.to_owned(),

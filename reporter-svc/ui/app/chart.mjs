@@ -8,6 +8,17 @@ import { named, t, useLanguage } from "./i18n.mjs";
 /** @typedef {{at: number, text: string, kind: "phase" | "incident"}} Mark */
 /** @typedef {{end: number, observed: number | null, threshold: number, verdict: string}} Point */
 
+/**
+ * Where a warning begins, as the gate has it (`Direction::warn_limit`): a floor's band lies above it, and a percentage's is
+ * that of what is missing to 100 %.
+ * @param {number} threshold @param {string} unit @param {number} warnRatio @param {boolean} atLeast
+ */
+export function warnLimit(threshold, unit, warnRatio, atLeast) {
+  if (threshold <= 0) return null;
+  if (!atLeast) return threshold * warnRatio;
+  return unit === "%" && threshold <= 100 ? 100 - (100 - threshold) * warnRatio : threshold / warnRatio;
+}
+
 const HEIGHT = 210;
 /** Above the plot, for the names of marks; on its right, for the last time's text. */
 const PADDING = [30, 28, 0, 0];
@@ -104,9 +115,9 @@ function options(UPlot, metric, unit, marks, width) {
 /**
  * `span` is the time up to the newest point that is shown; a new object each time it is chosen, so that choosing it
  * again undoes a zoom.
- * @param {{metric: string, unit: string, points: Point[], warnRatio: number, marks: Mark[], scheme: string, span: {ms: number}}} props
+ * @param {{metric: string, unit: string, points: Point[], warnRatio: number, atLeast: boolean, marks: Mark[], scheme: string, span: {ms: number}}} props
  */
-export function Chart({ metric, unit, points, warnRatio, marks, scheme, span }) {
+export function Chart({ metric, unit, points, warnRatio, atLeast, marks, scheme, span }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const shown = useRef(/** @type {{span: unknown, min: number, max: number} | null} */ (null));
@@ -116,7 +127,7 @@ export function Chart({ metric, unit, points, warnRatio, marks, scheme, span }) 
     points.map((it) => it.end / 1000),
     points.map((it) => it.observed),
     points.map((it) => it.threshold),
-    points.map((it) => (it.threshold > 0 ? it.threshold * warnRatio : null)),
+    points.map((it) => warnLimit(it.threshold, unit, warnRatio, atLeast)),
   ];
   const shape = JSON.stringify([metric, unit, scheme, language, marks, points.length === 0, UPlot === null]);
   useEffect(() => {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use shared_types::TargetName;
 
 use super::Rules;
+use domain::kinds::Kinds;
 use domain::policy::{Policy, PolicyError};
 use domain::template::{TemplateError, Templates};
 
@@ -53,7 +54,7 @@ impl RulesFiles {
         let policy = if Policy::version_of(&bytes) == known.version {
             Arc::clone(known)
         } else {
-            Arc::new(Policy::parse_bytes(&bytes, &self.policy.display().to_string())?)
+            Arc::new(Policy::parse_bytes_with(&bytes, &self.policy.display().to_string(), &known.kinds)?)
         };
         match &self.base {
             None => Ok(Rules::without_texts(policy)),
@@ -74,8 +75,12 @@ impl RulesFiles {
 }
 
 /// Rules that were kept, with the texts they were kept with.
-pub(super) fn checked(body: &str, texts: &BTreeMap<String, String>) -> Result<Rules, RulesError> {
-    let policy = Arc::new(Policy::parse(body, "the kept policy")?);
+pub(super) fn checked(
+    kinds: &Kinds,
+    body: &str,
+    texts: &BTreeMap<String, String>,
+) -> Result<Rules, RulesError> {
+    let policy = Arc::new(Policy::parse_with(body, "the kept policy", kinds)?);
     if texts.is_empty() {
         return Ok(Rules::without_texts(policy));
     }

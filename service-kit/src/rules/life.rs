@@ -89,7 +89,7 @@ impl Rulebook {
                 return Ok(Self::over(found, Some(db.clone())));
             }
             let kept = store::kept(db, &newest.id).await?;
-            match kept.map(|kept| super::files::checked(&kept.body, &kept.texts)) {
+            match kept.map(|kept| super::files::checked(&policy.kinds, &kept.body, &kept.texts)) {
                 Some(Ok(rules)) => return Ok(Self::over(rules, Some(db.clone()))),
                 Some(Err(error)) => {
                     let version = &newest.id.version;

@@ -196,7 +196,7 @@ impl Rulebook {
             return Ok(Arc::clone(known));
         }
         let Some(kept) = store::kept(db, &id).await? else { return Ok(current) };
-        match files::checked(&kept.body, &kept.texts) {
+        match files::checked(&current.policy.kinds, &kept.body, &kept.texts) {
             Ok(rules) => {
                 let rules = Arc::new(rules);
                 let mut known = self.known();

@@ -31,7 +31,7 @@ async fn what_a_released_collector_stored_is_read() {
             read_wire::<Batch>(&text).unwrap_or_else(|error| panic!("batch {id}: {error}"));
         }
         for (id, text) in left.texts("idempotency_key", "answer", "push_answers").await {
-            serde_json::from_str::<collector_svc::source::Push>(&text)
+            serde_json::from_str::<collector_svc::sources::Push>(&text)
                 .unwrap_or_else(|error| panic!("{id}: {error}"));
         }
         let mut kinds = Vec::new();

@@ -5,12 +5,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::source::{self, RawSource, SourcePolicy};
+use super::source::{self, RawSource};
+use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, times};
 use crate::policy::forms::{Dur, duration, positive, retry, window};
 use crate::policy::units::format_duration;
+use crate::sources::SourceSettings;
 
 /// Where events come from and how they are cut into batches.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,7 +43,7 @@ pub(crate) const EXAMPLE: &str = r#"collection:
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collection {
-    pub source: SourcePolicy,
+    pub source: Chosen<dyn SourceSettings>,
     pub window: Duration,
     pub grace: Duration,
     pub delayed_after: Duration,
@@ -49,7 +51,7 @@ pub struct Collection {
     pub source_timeout: Duration,
 }
 
-pub(crate) fn check(raw: &RawCollection, path: &Path) -> Checked<Collection> {
+pub(crate) fn check(raw: &RawCollection, kinds: &Kinds, path: &Path) -> Checked<Collection> {
     let window = window(&raw.window, &path.key("window"))?;
     let grace_path = path.key("grace");
     let grace = duration(&raw.grace, &grace_path)?;
@@ -64,7 +66,7 @@ pub(crate) fn check(raw: &RawCollection, path: &Path) -> Checked<Collection> {
         return Err(raw.delayed_after.wrong(&delayed_path, message));
     }
     Ok(Collection {
-        source: source::check(&raw.source, &path.key("source"))?,
+        source: source::check(&raw.source, kinds, &path.key("source"))?,
         window,
         grace,
         delayed_after,
@@ -75,7 +77,7 @@ pub(crate) fn check(raw: &RawCollection, path: &Path) -> Checked<Collection> {
 
 pub(crate) fn diff(place: &str, old: &Collection, new: &Collection, list: &mut Changes) {
     let Collection { source, window, grace, delayed_after, retry, source_timeout } = new;
-    list.text(place, "source", &source::words(&old.source), &source::words(source));
+    list.text(place, "source", &old.source.words(), &source.words());
     list.time(place, "window", old.window, *window);
     list.time(place, "grace", old.grace, *grace);
     list.more_is_looser(place, "delayed_after", old.delayed_after, *delayed_after, format_duration);

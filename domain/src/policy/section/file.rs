@@ -40,14 +40,24 @@ pub(crate) fn example() -> String {
 }
 
 /// A whole policy file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Policy {
+    /// What it was read by; other versions of it are read by the same.
+    pub kinds: Arc<Kinds>,
     /// The file's text as it was read.
     pub text: Arc<str>,
     /// `sha256:<hex>` over the file's bytes; the version that decisions name.
     pub version: String,
     pub targets: BTreeMap<TargetName, TargetPolicy>,
     pub retention: Retention,
+}
+
+/// By what they say.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { kinds: _, text, version, targets, retention } = self;
+        (text, version, targets, retention) == (&other.text, &other.version, &other.targets, &other.retention)
+    }
 }
 
 /// What a file says of targets, and of all of them.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 use shared_types::decision::ViolationAction;
 
-use super::metric_kind::{self, DisplayUnit, MetricKind, RawMetric};
+use super::metric_kind::{self, DisplayUnit, RawMetric};
+use crate::gate::metric::Metric;
+use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect};
@@ -20,7 +22,7 @@ pub(crate) const EXAMPLE: &str = r#"metrics:
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricPolicy {
     pub name: String,
-    pub kind: MetricKind,
+    pub kind: Chosen<dyn Metric>,
     pub display: DisplayUnit,
     pub on_violation: ViolationAction,
 }
@@ -29,6 +31,7 @@ pub struct MetricPolicy {
 pub(crate) fn check(
     raw: &At<Entries<RawMetric>>,
     actions: &At<Entries<ViolationAction>>,
+    kinds: &Kinds,
     window: Duration,
     path: &Path,
 ) -> Checked<Vec<MetricPolicy>> {
@@ -39,8 +42,8 @@ pub(crate) fn check(
     let mut metrics: Vec<MetricPolicy> = Vec::new();
     for (name, metric) in &raw.value.0 {
         let path = metrics_path.key(name);
-        let (kind, display) = metric_kind::check(metric, window, &path)?;
-        one_field_an_event(&kind, &metrics, metric, &path)?;
+        let (kind, display) = metric_kind::check(metric, kinds, window, &path)?;
+        one_field_an_event(&*kind, &metrics, metric, &path)?;
         let on_violation = actions.value.get(name).map(|action| action.value);
         let on_violation = on_violation
             .ok_or_else(|| actions.wrong(&actions_path, format!("the metric `{name}` is missing")))?;
@@ -52,21 +55,26 @@ pub(crate) fn check(
     Ok(metrics)
 }
 
-/// A batch has one distribution an event, so all quantiles of an event look at the same field.
+/// A batch has one distribution an event, so all metrics of an event look at the same field.
 fn one_field_an_event(
-    kind: &MetricKind,
+    kind: &dyn Metric,
     earlier: &[MetricPolicy],
     raw: &At<RawMetric>,
     path: &Path,
 ) -> Checked<()> {
-    let MetricKind::Quantile { of, field, .. } = kind else { return Ok(()) };
-    for metric in earlier {
-        if let MetricKind::Quantile { of: other, field: taken, .. } = &metric.kind
-            && other == of
-            && taken != field
-        {
-            let message = format!("expected `{taken}`, as in the metric `{}` of the same event", metric.name);
-            return Err(raw.wrong(&path.key("field"), message));
+    let timed = |kind: &dyn Metric| {
+        let needs = kind.needs().into_iter();
+        needs.filter_map(|event| Some((event.name, event.duration_field?))).collect::<Vec<_>>()
+    };
+    for (event, field) in timed(kind) {
+        for metric in earlier {
+            if let Some((_, taken)) =
+                timed(&*metric.kind).iter().find(|(of, other)| *of == event && *other != field)
+            {
+                let message =
+                    format!("expected `{taken}`, as in the metric `{}` of the same event", metric.name);
+                return Err(raw.wrong(&path.key("field"), message));
+            }
         }
     }
     Ok(())
@@ -89,15 +97,10 @@ pub(crate) fn diff(place: &str, old: &[MetricPolicy], new: &[MetricPolicy], list
     for metric in new {
         let MetricPolicy { name, kind, display, on_violation } = metric;
         let Some(before) = old.iter().find(|it| it.name == *name) else {
-            list.add(place, format!("metric {name} is new: {}", metric_kind::words(kind)), Effect::Stricter);
+            list.add(place, format!("metric {name} is new: {}", kind.words()), Effect::Stricter);
             continue;
         };
-        list.text(
-            place,
-            &format!("metric {name}:"),
-            &metric_kind::words(&before.kind),
-            &metric_kind::words(kind),
-        );
+        list.text(place, &format!("metric {name}:"), &before.kind.words(), &kind.words());
         list.text(place, &format!("metric {name} shown in"), before.display.symbol(), display.symbol());
         let action = |action: ViolationAction| format!("{action:?}").to_lowercase();
         list.less_is_looser(

@@ -179,7 +179,7 @@ fn diff_phase(
         if from != to {
             // Thresholds of two units say nothing by their numbers.
             let effect = match before.display == metric.display {
-                true if limit > old_limit => Effect::Looser,
+                true if metric.kind.direction().is_looser(*limit, *old_limit) => Effect::Looser,
                 true => Effect::Stricter,
                 false => Effect::Other,
             };
@@ -189,15 +189,16 @@ fn diff_phase(
     advance::diff(place, &old.advance, advance, list);
 }
 
-/// `≤ 2.5 s`; `= 0` where nothing is allowed.
+/// `≤ 2.5 s`, `≥ 100`; `= 0` where nothing is allowed.
 #[must_use]
 pub(crate) fn threshold_words(metric: &MetricPolicy, phase: &PhasePolicy) -> String {
     let threshold = phase.thresholds.get(&metric.name).copied();
-    if threshold.is_some_and(|threshold| threshold <= 0.0) {
+    let direction = metric.kind.direction();
+    if threshold.is_some_and(|threshold| direction.allows_nothing(threshold)) {
         return "= 0".to_owned();
     }
     let space = if metric.display == DisplayUnit::Number { "" } else { " " };
-    format!("≤ {}{space}{}", format_number(threshold), metric.display.symbol())
+    format!("{} {}{space}{}", direction.sign(), format_number(threshold), metric.display.symbol())
 }
 
 /// A phase at a glance.

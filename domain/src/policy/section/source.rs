@@ -1,70 +1,52 @@
-//! `collection.source`: the kinds of places that events are read from.
+//! `collection.source`: the place that events are read from, by the key that names its kind.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
-use crate::policy::forms::texts;
+use crate::policy::kind_section::{Node, Section, Tree};
+use crate::policy::parse::one_of;
+use crate::sources::SourceSettings;
 
-/// Exactly one of them.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum RawSource {
-    /// Files of one JSON event a line.
-    Jsonl(RawJsonl),
-    /// Nothing is pulled; events are pushed over HTTP.
-    Http(RawHttp),
-}
+/// Exactly one kind of source, with its settings.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RawSource(Tree);
 
-/// Files of one JSON event a line.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawJsonl {
-    /// Glob patterns, relative to the working directory.
-    paths: At<Vec<At<String>>>,
-}
-
-/// Nothing is pulled; events are pushed over HTTP. No further keys.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawHttp {}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum SourcePolicy {
-    /// Glob patterns, relative to the working directory.
-    Jsonl { paths: Vec<String> },
-    /// Pushed events only. (Push is accepted for every target; this says nothing is pulled.)
-    Http,
-}
-
-pub(crate) fn check(raw: &At<RawSource>, path: &Path) -> Checked<SourcePolicy> {
-    match &raw.value {
-        RawSource::Http(_) => Ok(SourcePolicy::Http),
-        RawSource::Jsonl(raw) => jsonl(raw, &path.key("jsonl")),
+/// The kinds are filled in by `schema`.
+impl JsonSchema for RawSource {
+    fn schema_name() -> Cow<'static, str> {
+        "RawSource".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "Exactly one of them." })
     }
 }
 
-fn jsonl(raw: &RawJsonl, path: &Path) -> Checked<SourcePolicy> {
-    let path = path.key("paths");
-    if raw.paths.value.is_empty() {
-        return Err(raw.paths.wrong(&path, "expected at least one glob pattern"));
-    }
-    Ok(SourcePolicy::Jsonl { paths: texts(&raw.paths.value, &path)? })
-}
+const ONE_SOURCE: &str = "expected one source with its settings, such as { http: {} }";
 
-/// The kind, as the file calls it.
-pub(crate) fn kind(source: &SourcePolicy) -> &'static str {
-    match source {
-        SourcePolicy::Jsonl { .. } => "jsonl",
-        SourcePolicy::Http => "http",
+pub(crate) fn check(raw: &At<RawSource>, kinds: &Kinds, path: &Path) -> Checked<Chosen<dyn SourceSettings>> {
+    let (name, settings) = match &raw.value.0.0 {
+        Node::Map(entries) => match entries.as_slice() {
+            [(name, settings)] => (name, settings),
+            [(name, _), (other, _), ..] => return Err(other.wrong(&path.key(&name.value), ONE_SOURCE)),
+            [] => return Err(raw.wrong(path, ONE_SOURCE)),
+        },
+        _ => return Err(raw.wrong(path, ONE_SOURCE)),
+    };
+    let Some(kind) = kinds.sources().iter().find(|kind| kind.key == name.value) else {
+        let supported = one_of(&kinds.sources().iter().map(|kind| kind.key).collect::<Vec<_>>());
+        let message =
+            format!("source `{}` is not supported in this version; supported: {supported}", name.value);
+        return Err(name.wrong(path, message));
+    };
+    let path = path.key(kind.key);
+    if !matches!(settings.value.0, Node::Map(_)) {
+        return Err(settings.wrong(&path, ONE_SOURCE));
     }
-}
-
-/// The kind and its settings.
-pub(crate) fn words(source: &SourcePolicy) -> String {
-    match source {
-        SourcePolicy::Jsonl { paths } => format!("{} {}", kind(source), paths.join(", ")),
-        SourcePolicy::Http => kind(source).to_owned(),
-    }
+    (kind.read)(&Section::new(settings, &path.text()))
 }

@@ -80,8 +80,8 @@ pub struct TargetPolicy {
 
 pub(crate) fn check(raw: &RawTarget, kinds: &Kinds, path: &Path) -> Checked<TargetPolicy> {
     let title = text(&raw.title, &path.key("title"))?;
-    let collection = collection::check(&raw.collection, &path.key("collection"))?;
-    let metrics = metrics::check(&raw.metrics, &raw.gate.on_violation, collection.window, path)?;
+    let collection = collection::check(&raw.collection, kinds, &path.key("collection"))?;
+    let metrics = metrics::check(&raw.metrics, &raw.gate.on_violation, kinds, collection.window, path)?;
     let gate = gate::check(&raw.gate, &path.key("gate"))?;
     let phases = phases::check(&raw.phases, &metrics, &path.key("phases"))?;
     let ids: Vec<PhaseId> = phases.iter().map(|phase| phase.id.clone()).collect();

@@ -1,7 +1,6 @@
 //! `transitions`: how a phase is changed, and what follows a rollback.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -9,8 +8,9 @@ use serde::Deserialize;
 
 use super::budget::{self, RawBudget, RollbackBudget};
 use super::collection::Collection;
+use crate::executors::ExecutorKind as _;
+use crate::executors::ExecutorPolicy;
 use crate::executors::command::{self, RawCommand};
-use crate::executors::{ExecutorKind, ExecutorPolicy};
 use crate::kinds::Kinds;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
@@ -53,29 +53,20 @@ struct RawRecovery {
     cadence: At<Dur>,
 }
 
-/// One flag system of those that are shipped, by its name.
+/// One flag system, by its name. They are filled in by `schema`.
 struct RawFlag;
 
 impl JsonSchema for RawFlag {
     fn schema_name() -> Cow<'static, str> {
         "RawFlag".into()
     }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let one = |kind: &Arc<dyn ExecutorKind>| {
-            let (name, schema) = (kind.name(), kind.schema(generator)?);
-            Some(json_schema!({
-                "type": "object",
-                "properties": { name: schema },
-                "required": [name],
-                "additionalProperties": false,
-            }))
-        };
-        let choices: Vec<Schema> = Kinds::shipped().executors().iter().filter_map(one).collect();
-        json_schema!({ "description": "One flag system, by its name.", "oneOf": choices })
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "One flag system, by its name." })
     }
 }
 
 pub(crate) const EXAMPLE: &str = r#"transitions:
+  # In place of the three commands: flag: { flagd: { file: flags/checkout.json, flag: checkout, variant: "on" } }
   rollback: { command: [flags, set, "{target}", --phase, "{prev}"] }
   promote: { command: [flags, set, "{target}", --phase, "{next}"] }
   verify: { command: [flags, get, "{target}"] }
@@ -132,10 +123,10 @@ fn executor(at: &At<RawTransitions>, kinds: &Kinds, path: &Path) -> Checked<Exec
     let raw = &at.value;
     let commands = [("rollback", &raw.rollback), ("promote", &raw.promote), ("verify", &raw.verify)];
     let Some(flag) = &raw.flag else {
+        let here = (at.line, at.column);
         let given =
-            commands.into_iter().filter_map(|(key, raw)| Some((key.to_owned(), raw.as_ref()?.tree())));
-        let tree = Tree(Node::Map(given.collect()));
-        let section = Section::new(&At { value: tree, line: at.line, column: at.column }, &path.text());
+            commands.into_iter().filter_map(|(key, raw)| Some((At::new(key, here), raw.as_ref()?.tree())));
+        let section = Section::of(&Tree(Node::Map(given.collect())), here, &path.text());
         let planner = command::Command.check(&section)?;
         return Ok(ExecutorPolicy::new(command::NAME, planner));
     };

@@ -35,12 +35,18 @@ fn add_missing(root: &Value, node: &Value, found: &[&Value], path: &str, missing
         return add_missing(root, &node["items"], &inside, &format!("{path}[]"), missing);
     }
     let has = |key: &String| found.iter().any(|it| it.get(key).is_some());
+    // Of keys in place of each other the example shows one choice.
+    let choices: Vec<&Vec<Value>> =
+        node["oneOf"].as_array().into_iter().flatten().filter_map(|it| it["required"].as_array()).collect();
+    let chosen =
+        choices.iter().any(|keys| keys.iter().filter_map(Value::as_str).all(|key| has(&key.to_owned())));
+    let other_choice = |key: &String| chosen && choices.iter().any(|keys| keys.iter().any(|it| it == key));
     for (key, property) in node["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{key}");
         if has(key) {
             let inside: Vec<&Value> = found.iter().filter_map(|it| it.get(key)).collect();
             add_missing(root, property, &inside, &path, missing);
-        } else {
+        } else if !other_choice(key) {
             missing.push(path);
         }
     }

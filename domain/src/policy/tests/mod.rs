@@ -8,6 +8,8 @@ use shared_types::decision::ViolationAction;
 use shared_types::{PhaseId, TargetName};
 
 use super::*;
+use crate::gate::metric::mean::Mean;
+use crate::sources::jsonl::Jsonl;
 
 mod examples;
 mod generated;
@@ -37,8 +39,8 @@ fn the_shipped_policy_is_read_whole() {
     assert_eq!(target.collection.window, Duration::from_mins(15));
     assert_eq!(target.collection.retry, [30, 60, 120, 240].map(Duration::from_secs));
     assert_eq!(
-        target.collection.source,
-        SourcePolicy::Jsonl { paths: vec!["telemetry/autosave/*.jsonl".into()] }
+        target.collection.source.of_kind::<Jsonl>(),
+        Some(&Jsonl { paths: vec!["telemetry/autosave/*.jsonl".into()] })
     );
     assert_eq!(target.transitions.executor.told().read_back, None);
     assert_eq!(target.evidence.len(), 5);
@@ -57,8 +59,8 @@ fn the_shipped_thresholds_are_those_of_the_rules() {
     let names: Vec<&str> = target.metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(names, ["save_latency_p95", "error_rate", "history_drift", "collector_latency"]);
     assert_eq!(
-        target.metrics[2].kind,
-        MetricKind::Mean { of: "autosave.history.drift".into(), over: Duration::from_hours(1) }
+        target.metrics[2].kind.of_kind::<Mean>(),
+        Some(&Mean { of: "autosave.history.drift".into(), over: Duration::from_hours(1) })
     );
     assert_eq!((target.gate.warn_ratio, target.gate.min_samples), (0.8, 50));
     assert!(target.metrics.iter().all(|metric| metric.on_violation == ViolationAction::Rollback));

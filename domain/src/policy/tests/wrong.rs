@@ -454,7 +454,7 @@ fn names_that_refer_to_something_must_find_it() {
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,
             "jsonl",
-            "11:7: targets.autosave.collection.source.jsonl: expected one source with its settings, such as { http: {} }",
+            "10:15: targets.autosave.collection.source: expected one source with its settings, such as { http: {} }",
         ),
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,
@@ -464,7 +464,7 @@ fn names_that_refer_to_something_must_find_it() {
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,
             "{}",
-            "10:16: targets.autosave.collection.source: expected one source with its settings, such as { http: {} }",
+            "10:15: targets.autosave.collection.source: expected one source with its settings, such as { http: {} }",
         ),
         (
             r##"escalation_channel: "#incident""##,

@@ -1,10 +1,13 @@
 //! A target under a hand-moved clock: applies events, keeps incidents, collects effects.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::kinds::Chosen;
 use crate::policy::*;
-use shared_types::decision::{Cause, GateProgress, MetricVerdict, ViolationAction};
+use crate::sources::http::Http;
+use shared_types::decision::{Cause, Direction, GateProgress, MetricVerdict, ViolationAction};
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
@@ -28,7 +31,7 @@ pub(crate) fn phase(id: &str) -> PhaseId {
 /// The shipped policy, as far as the machines look at it, without approvals.
 pub(crate) fn policy() -> TargetPolicy {
     let mut policy = crate::gate::fixture::policy();
-    policy.collection.source = SourcePolicy::Http;
+    policy.collection.source = Chosen(Arc::new(Http));
     policy.metrics.clear();
     for phase in &mut policy.phases {
         phase.name = phase.id.to_string();
@@ -188,6 +191,7 @@ impl World {
                 ratio: Some(1.124),
                 verdict,
                 on_violation: ViolationAction::Rollback,
+                direction: Direction::AtMost,
             }],
             violated,
             policy_version: "sha256:0".to_owned(),

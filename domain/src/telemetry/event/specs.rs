@@ -1,6 +1,6 @@
 //! Which events a target has, and what each must carry: taken from the policy's metrics (TE-1).
 
-use crate::policy::{MetricKind, MetricPolicy};
+use crate::policy::MetricPolicy;
 
 use super::DURATION_FIELDS_MAX;
 
@@ -100,25 +100,12 @@ impl EventSpecs {
         self.specs.iter().find(disagrees).map(|spec| spec.name.as_str())
     }
 
-    /// What the policy's metrics ask for: the event of a quantile has a duration, the one above the line of
-    /// a ratio is an error.
+    /// What the policy's metrics ask for.
     ///
     /// # Errors
     /// [`TooManyFields`].
     pub fn of_metrics(metrics: &[MetricPolicy]) -> Result<Self, TooManyFields> {
-        let mut wanted = Vec::new();
-        for metric in metrics {
-            match &metric.kind {
-                MetricKind::Quantile { of, field, .. } => wanted.push(EventSpec::timed(of, field)),
-                MetricKind::Ratio { of, to } => {
-                    wanted.push(EventSpec::failure(of));
-                    wanted.extend(to.iter().map(|name| EventSpec::counted(name)));
-                }
-                MetricKind::Mean { of, .. } => wanted.push(EventSpec::counted(of)),
-                MetricKind::CollectorLatency => {}
-            }
-        }
-        Self::new(wanted)
+        Self::new(metrics.iter().flat_map(|metric| metric.kind.needs()))
     }
 
     /// All of them, by index.

@@ -1,12 +1,15 @@
 //! The fixtures of `tests/fixtures/`, as `phasegate analyze --dry-run` judges them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::template::Templates;
 use shared_types::decision::ViolationAction;
 
 use super::*;
 use crate::gate::fixture::{Counts, autosave, whole_policy, window};
+use crate::gate::metric::mean::Mean;
+use crate::kinds::Chosen;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -231,8 +234,8 @@ fn windows_that_look_back_on_too_much_are_refused() {
     let target = policy.targets.get_mut(&autosave()).unwrap();
     target.collection.window = Duration::from_secs(1);
     for metric in &mut target.metrics {
-        if let crate::policy::MetricKind::Mean { over, .. } = &mut metric.kind {
-            *over = Duration::from_secs(24 * 3600);
+        if let Some(mean) = metric.kind.of_kind::<Mean>().cloned() {
+            metric.kind = Chosen(Arc::new(Mean { over: Duration::from_secs(24 * 3600), ..mean }));
         }
     }
     let event =

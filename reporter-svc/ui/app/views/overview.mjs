@@ -72,7 +72,7 @@ function Slos({ slos }) {
   if (slos.length === 0) return null;
   return html`<ul class="slos">${slos.map((slo) => html`<li key=${slo.metric} class=${slo.verdict}>
     <span class="quiet">${named("metric", slo.metric)}</span>
-    <${Glyph} verdict=${slo.verdict} /> <b>${figure(slo.observed, slo.unit)}</b> <span class="quiet">≤ ${figure(slo.threshold, slo.unit)}${slo.ratio == null ? "" : ` · ${percent(slo.ratio)}`}</span>
+    <${Glyph} verdict=${slo.verdict} /> <b>${figure(slo.observed, slo.unit)}</b> <span class="quiet">${slo.direction === "at_least" ? "≥" : "≤"} ${figure(slo.threshold, slo.unit)}${slo.ratio == null ? "" : ` · ${percent(slo.ratio)}`}</span>
     <span class="sr">${named("verdict", slo.verdict)}</span>
   </li>`)}</ul>`;
 }

@@ -74,9 +74,9 @@ function SloCard({ slo, windows, incidents, warnRatio, scheme, span }) {
   });
   return html`<section class=${`card slo ${slo.verdict}`} aria-label=${named("metric", slo.metric)}>
     <div class="row"><h3>${named("metric", slo.metric)}</h3><${Verdict} verdict=${slo.verdict} /></div>
-    <p class="figures"><b>${figure(slo.observed, slo.unit)}</b> ${t("card.observed")} · <b>${figure(slo.threshold, slo.unit)}</b> ${t("card.threshold")} · ${slo.ratio == null ? t("card.zero") : t("card.of", { percent: percent(slo.ratio) })}
+    <p class="figures"><b>${figure(slo.observed, slo.unit)}</b> ${t("card.observed")} · <b>${figure(slo.threshold, slo.unit)}</b> ${t("card.threshold")} · ${slo.ratio != null ? t("card.of", { percent: percent(slo.ratio) }) : slo.direction === "at_least" ? "" : t("card.zero")}
       <span class="quiet"> · ${t(`card.on.${slo.on_violation}`)}</span></p>
-    <${Chart} metric=${slo.metric} unit=${slo.unit} points=${points} warnRatio=${warnRatio} marks=${marks(windows, incidents)} scheme=${scheme} span=${span} />
+    <${Chart} metric=${slo.metric} unit=${slo.unit} points=${points} warnRatio=${warnRatio} atLeast=${slo.direction === "at_least"} marks=${marks(windows, incidents)} scheme=${scheme} span=${span} />
   </section>`;
 }
 

@@ -163,7 +163,7 @@ export const en = {
   "told.collection_stop_pending": "the collector was not reached before the command: {reason}",
   "told.collection_stopped": "the collector holds its windows",
   "told.command_failed": "attempt {attempt} failed, the next is due at {next}: {reason}",
-  "told.command_finished": "exit status [{exit_status}|unknown]",
+  "told.command_finished": "{summary}",
   "told.command_started": "attempt {attempt}: {command}",
   "told.decided": "{verdict} ({cause})",
   "told.decision_received": "phase {phase} epoch {epoch}: [{violated}|{cause}]",

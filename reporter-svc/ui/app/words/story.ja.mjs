@@ -163,7 +163,7 @@ export const ja = {
   "told.collection_stop_pending": "コマンドの前に Collector へ連絡できませんでした: {reason}",
   "told.collection_stopped": "Collector はウィンドウを保留しています",
   "told.command_failed": "試行 {attempt} 回目が失敗、次は {next}: {reason}",
-  "told.command_finished": "終了ステータス [{exit_status}|不明]",
+  "told.command_finished": "{summary}",
   "told.command_started": "試行 {attempt} 回目: {command}",
   "told.decided": "{verdict}（{cause}）",
   "told.decision_received": "フェーズ {phase}、エポック {epoch}: [{violated}|{cause}]",

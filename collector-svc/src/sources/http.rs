@@ -10,9 +10,16 @@ use service_kit::http::BodyShare;
 use tokio::sync::{Notify, oneshot};
 use utoipa::ToSchema;
 
-use super::{Input, Origin, Part, Positions, Source, SourceError};
+use super::{Asked, Contribution, Input, Opening, Origin, Part, Reader, Source, SourceError};
 use crate::event::EventSpecs;
 use crate::records::{MalformedLine, Records};
+
+/// Nothing is pulled: what is pushed comes through the target's queue, for every kind of source.
+pub const READER: Reader = Reader { key: domain::sources::http::KIND.key, open };
+
+fn open(_opening: &Opening<'_>) -> Result<Option<Box<dyn Source>>, SourceError> {
+    Ok(None)
+}
 
 /// Records that one flush takes from the queue.
 const RECORDS_PER_FLUSH: usize = 100_000;
@@ -97,10 +104,10 @@ pub struct PushSource(pub PushQueue);
 #[async_trait]
 impl Source for PushSource {
     fn kind(&self) -> &'static str {
-        "http"
+        READER.key
     }
 
-    async fn read(&mut self, _positions: &Positions) -> Result<Input, SourceError> {
+    async fn read(&mut self, _asked: &Asked) -> Result<Input, SourceError> {
         let mut waiting = self.0.lock();
         let mut input = Input { caught_up: true, ..Input::default() };
         let (mut records, mut keys) = (0, HashSet::new());
@@ -117,7 +124,7 @@ impl Source for PushSource {
                 break;
             }
             records += part.records.events.len();
-            input.parts.push(part);
+            input.contributions.push(Contribution::Records(part));
         }
         Ok(input)
     }

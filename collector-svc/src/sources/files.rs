@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::SourceError;
-use crate::store::Position;
+use crate::store::FileCursor;
 
 /// So many bytes at a file's beginning tell it from another one under the same inode.
 const FINGERPRINT_LENGTH: u64 = 256;
@@ -84,12 +84,12 @@ pub(super) fn open(path: &Path) -> Result<Option<OpenFile>, SourceError> {
 }
 
 /// The file with this identity beside the path where it was last seen: it was renamed.
-pub(super) fn find_renamed(position: &Position) -> Option<OpenFile> {
-    let directory = Path::new(&position.path).parent()?;
+pub(super) fn find_renamed(file_id: &str, last_seen: &str) -> Option<OpenFile> {
+    let directory = Path::new(last_seen).parent()?;
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     for entry in std::fs::read_dir(directory).ok()?.take(FILES_MAX).flatten() {
         let path = entry.path();
-        let same = |metadata: &Metadata| metadata.is_file() && identity(metadata) == position.file_id;
+        let same = |metadata: &Metadata| metadata.is_file() && identity(metadata) == file_id;
         if entry.metadata().is_ok_and(|metadata| same(&metadata)) {
             return open(&path).ok().flatten();
         }
@@ -98,32 +98,27 @@ pub(super) fn find_renamed(position: &Position) -> Option<OpenFile> {
 }
 
 impl OpenFile {
-    /// Where to read on: the known position, if this is the file it was taken of and nothing was cut off.
-    pub(super) fn resume(&self, known: Option<&Position>, length: u64) -> Result<Position, SourceError> {
+    /// Where to read on: where it was left, if this is the file it was taken of and nothing was cut off. True: from its
+    /// beginning.
+    pub(super) fn resume(
+        &self,
+        known: Option<&FileCursor>,
+        length: u64,
+    ) -> Result<(FileCursor, bool), SourceError> {
         let path = self.path.display().to_string();
         if let Some(known) = known {
             let same =
                 known.offset <= length && self.hash_of_start(known.fingerprint_length)? == known.fingerprint;
             if same {
-                return Ok(Position { path, ..known.clone() });
+                return Ok((FileCursor { path, ..known.clone() }, false));
             }
             tracing::info!(path, "truncated or replaced: it is read from its beginning");
         }
-        Ok(Position {
-            file_id: self.id.clone(),
-            path,
-            offset: 0,
-            line: 0,
-            fingerprint: self.hash_of_start(0)?,
-            fingerprint_length: 0,
-            skipping: false,
-            malformed: 0,
-            errors: Vec::new(),
-        })
+        Ok((FileCursor { path, fingerprint: self.hash_of_start(0)?, ..FileCursor::default() }, true))
     }
 
     /// Takes a longer fingerprint as long as the file is short.
-    pub(super) fn update_fingerprint(&self, position: &mut Position) -> Result<(), SourceError> {
+    pub(super) fn update_fingerprint(&self, position: &mut FileCursor) -> Result<(), SourceError> {
         let length = position.offset.min(FINGERPRINT_LENGTH);
         if length > position.fingerprint_length {
             position.fingerprint = self.hash_of_start(length)?;

@@ -6,16 +6,35 @@
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+use domain::sources::jsonl::{Jsonl, KIND};
+use serde::Deserialize as _;
+use serde_json::Value;
+
 use super::files::{self, OpenFile};
-use super::{Input, Origin, Part, Positions, Source, SourceError};
+use super::{
+    Asked, Contribution, Cursor, Input, Moved, Opening, Origin, Part, Reader as KindReader, Source,
+    SourceError,
+};
 use crate::event::{EventSpecs, Reason};
 use crate::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Records};
-use crate::store::Position;
+use crate::store::FileCursor;
+
+/// What reads the kind.
+pub const READER: KindReader = KindReader { key: KIND.key, open };
+
+fn open(opening: &Opening<'_>) -> Result<Option<Box<dyn Source>>, SourceError> {
+    let Opening { policy, specs, threads } = *opening;
+    let collection = &policy.collection;
+    let Some(Jsonl { paths }) = collection.source.of_kind::<Jsonl>() else { return Ok(None) };
+    let timeout = collection.source_timeout;
+    Ok(Some(Box::new(JsonlSource::new(paths.clone(), Arc::clone(specs), threads, timeout))))
+}
 
 /// Bytes read at once; also what one flush can hold.
 const CHUNK: usize = 4 << 20;
@@ -49,14 +68,14 @@ impl JsonlSource {
 #[async_trait]
 impl Source for JsonlSource {
     fn kind(&self) -> &'static str {
-        "jsonl"
+        KIND.key
     }
 
-    async fn read(&mut self, positions: &Positions) -> Result<Input, SourceError> {
-        let (reader, positions) = (Arc::clone(&self.reader), positions.clone());
+    async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError> {
+        let (reader, cursor) = (Arc::clone(&self.reader), Arc::clone(&asked.cursor));
         let timed_out = SourceError::Timeout(self.timeout.as_secs());
         let reading = tokio::task::spawn_blocking(move || match reader.try_lock() {
-            Ok(mut reader) => reader.read(&positions),
+            Ok(mut reader) => reader.read(&cursor),
             // The read before still hangs in the file system.
             Err(_) => Err(SourceError::Io {
                 what: "the read before".to_owned(),
@@ -85,8 +104,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, positions: &Positions) -> Result<Input, SourceError> {
-        self.check_directories(positions)?;
+    fn read(&mut self, known: &Cursor) -> Result<Input, SourceError> {
+        self.check_directories(known)?;
         let mut input = Input { caught_up: true, ..Input::default() };
         let mut room = CHUNK;
         let mut present = HashSet::new();
@@ -94,38 +113,39 @@ impl Reader {
             let Some(metadata) = files::look(&path)? else { continue };
             let id = files::identity(&metadata);
             let seen = (metadata.len(), metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
-            let offset = positions.get(&id).map(|known| known.offset);
+            let offset = known.get(&id).and_then(|it| it["offset"].as_u64());
             if !present.insert(id.clone()) {
                 continue; // two names of one file
             }
             if self
                 .unchanged
                 .get(&id)
-                .is_some_and(|known| Some(*known) == offset.map(|at| (seen.0, seen.1, at)))
+                .is_some_and(|before| Some(*before) == offset.map(|at| (seen.0, seen.1, at)))
             {
                 continue;
             }
             let Some(file) = self.take_handle(&id, &path)? else { continue };
-            let at_end = self.read_file(&file, positions, &mut room, &mut input)?;
+            let at_end = self.read_file(&file, known, &mut room, &mut input)?;
             if at_end {
-                let at = input.positions.iter().find(|position| position.file_id == file.id);
-                let offset = at.map(|position| position.offset).or(offset).unwrap_or(0);
+                let at = input.moved.iter().find(|moved| moved.place == file.id);
+                let offset = at.and_then(|moved| moved.cursor["offset"].as_u64()).or(offset).unwrap_or(0);
                 self.unchanged.insert(file.id.clone(), (seen.0, seen.1, offset));
             }
             self.keep_handle(file);
         }
-        self.read_departed(positions, &present, &mut room, &mut input)?;
+        self.read_departed(known, &present, &mut room, &mut input)?;
         self.unchanged.retain(|id, _| present.contains(id));
         Ok(input)
     }
 
     /// A directory that was read from before and is gone now is an outage; one that never was there is only
     /// empty.
-    fn check_directories(&self, positions: &Positions) -> Result<(), SourceError> {
+    fn check_directories(&self, known: &Cursor) -> Result<(), SourceError> {
         for pattern in &self.patterns {
             let directory = files::fixed_directory(pattern);
-            let was_read =
-                || positions.values().any(|known| std::path::Path::new(&known.path).starts_with(&directory));
+            let seen_in =
+                |it: &Value| it["path"].as_str().is_some_and(|path| Path::new(path).starts_with(&directory));
+            let was_read = || known.values().any(seen_in);
             if !directory.exists() && was_read() {
                 let reason = "the directory is gone".to_owned();
                 return Err(SourceError::Io { what: directory.display().to_string(), reason });
@@ -137,14 +157,15 @@ impl Reader {
     /// Reads on in files that no pattern matches any more: renamed, or unlinked.
     fn read_departed(
         &mut self,
-        positions: &Positions,
+        known: &Cursor,
         present: &HashSet<String>,
         room: &mut usize,
         input: &mut Input,
     ) -> Result<(), SourceError> {
         if !self.searched {
-            let missing = positions.values().filter(|known| !present.contains(&known.file_id));
-            let found: Vec<OpenFile> = missing.filter_map(files::find_renamed).take(HANDLES_MAX).collect();
+            let missing = known.iter().filter(|(id, _)| !present.contains(*id));
+            let found = missing.filter_map(|(id, it)| files::find_renamed(id, it["path"].as_str()?));
+            let found: Vec<OpenFile> = found.take(HANDLES_MAX).collect();
             found.into_iter().for_each(|file| self.keep_handle(file));
             self.searched = true;
         }
@@ -152,7 +173,7 @@ impl Reader {
             self.handles.keys().filter(|id| !present.contains(*id)).cloned().collect();
         for id in departed {
             let Some(file) = self.handles.remove(&id) else { continue };
-            let at_end = self.read_file(&file, positions, room, input)?;
+            let at_end = self.read_file(&file, known, room, input)?;
             let unlinked = file.metadata()?.nlink() == 0;
             if !(at_end && unlinked) {
                 self.keep_handle(file);
@@ -161,7 +182,7 @@ impl Reader {
         Ok(())
     }
 
-    fn take_handle(&mut self, id: &str, path: &std::path::Path) -> Result<Option<OpenFile>, SourceError> {
+    fn take_handle(&mut self, id: &str, path: &Path) -> Result<Option<OpenFile>, SourceError> {
         match self.handles.remove(id) {
             Some(file) => Ok(Some(OpenFile { path: path.to_owned(), ..file })),
             None => files::open(path),
@@ -178,13 +199,13 @@ impl Reader {
     fn read_file(
         &mut self,
         file: &OpenFile,
-        positions: &Positions,
+        known: &Cursor,
         room: &mut usize,
         input: &mut Input,
     ) -> Result<bool, SourceError> {
         let length = file.metadata()?.len();
-        let known = positions.get(&file.id);
-        let mut position = file.resume(known, length)?;
+        let known = known.get(&file.id).and_then(|it| FileCursor::deserialize(it).ok());
+        let (mut position, anew) = file.resume(known.as_ref(), length)?;
         if *room == 0 {
             let at_end = position.offset >= length;
             input.caught_up &= at_end;
@@ -198,19 +219,24 @@ impl Reader {
         let line = position.line;
         let records = take_lines(&self.buffer[..filled], &mut position, &self.specs, self.threads);
         file.update_fingerprint(&mut position)?;
-        if known != Some(&position) {
-            input.positions.push(position);
+        if known.as_ref() != Some(&position) {
+            let cursor = serde_json::to_value(position).map_err(|error| SourceError::Io {
+                what: file.path.display().to_string(),
+                reason: error.to_string(),
+            })?;
+            input.moved.push(Moved { place: file.id.clone(), cursor, anew });
         }
         if records.lines > 0 || records.malformed > 0 {
-            let origin = Origin::File { file_id: file.id.clone(), line };
-            input.parts.push(Part { records, specs: Arc::clone(&self.specs), origin });
+            let origin = Origin::Place { name: file.id.clone(), line };
+            let part = Part { records, specs: Arc::clone(&self.specs), origin };
+            input.contributions.push(Contribution::Records(part));
         }
         Ok(at_end)
     }
 }
 
 /// Reads the whole lines of `bytes`, which begin at the position, and moves it past them.
-fn take_lines(bytes: &[u8], position: &mut Position, specs: &EventSpecs, threads: usize) -> Records {
+fn take_lines(bytes: &[u8], position: &mut FileCursor, specs: &EventSpecs, threads: usize) -> Records {
     let mut rest = bytes;
     let mut skipped_lines = 0;
     if position.skipping {
@@ -261,7 +287,7 @@ mod tests {
     struct Rig {
         directory: tempfile::TempDir,
         source: JsonlSource,
-        positions: Positions,
+        cursor: Arc<Cursor>,
     }
 
     fn specs() -> Arc<EventSpecs> {
@@ -272,7 +298,7 @@ mod tests {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let source = Self::source(&directory);
-            Self { directory, source, positions: Positions::new() }
+            Self { directory, source, cursor: Arc::default() }
         }
 
         fn source(directory: &tempfile::TempDir) -> JsonlSource {
@@ -294,15 +320,28 @@ mod tests {
             file.write_all(text.as_bytes()).unwrap();
         }
 
+        fn asked(&self) -> Asked {
+            let now = shared_types::Timestamp::from_millis(0);
+            Asked { cursor: Arc::clone(&self.cursor), now, windows: Vec::new() }
+        }
+
+        fn commit(&mut self, input: &Input) {
+            let moved = input.moved.iter().map(|moved| (moved.place.clone(), moved.cursor.clone()));
+            Arc::make_mut(&mut self.cursor).extend(moved);
+        }
+
+        fn lines_read(&self) -> u64 {
+            self.cursor.values().map(|it| it["line"].as_u64().unwrap()).sum()
+        }
+
         /// Ids handed over by one read, and the malformed lines.
         async fn read(&mut self) -> (Vec<u64>, u64) {
-            let input = self.source.read(&self.positions).await.unwrap();
-            for position in input.positions {
-                self.positions.insert(position.file_id.clone(), position);
-            }
-            let ids =
-                input.parts.iter().flat_map(|part| part.records.events.iter().map(|event| event.id_hash));
-            (ids.collect(), input.parts.iter().map(|part| part.records.malformed).sum())
+            let asked = self.asked();
+            let input = self.source.read(&asked).await.unwrap();
+            self.commit(&input);
+            let parts = parts(&input);
+            let ids = parts.iter().flat_map(|part| part.records.events.iter().map(|event| event.id_hash));
+            (ids.collect(), parts.iter().map(|part| part.records.malformed).sum())
         }
 
         async fn expect(&mut self, ids: &[u32]) {
@@ -313,6 +352,17 @@ mod tests {
             read.sort_unstable();
             assert_eq!(read, hashes, "{ids:?}");
         }
+    }
+
+    fn parts(input: &Input) -> Vec<&Part> {
+        input
+            .contributions
+            .iter()
+            .filter_map(|it| match it {
+                Contribution::Records(part) => Some(part),
+                Contribution::Totals(_) => None,
+            })
+            .collect()
     }
 
     fn lines(ids: &[u32]) -> String {
@@ -336,7 +386,7 @@ mod tests {
         rig.append("a.jsonl", "\"event_id\":\"3\"}\n");
         rig.append("b.jsonl", &lines(&[4]));
         rig.expect(&[3, 4]).await;
-        assert_eq!(rig.positions.values().map(|position| position.line).sum::<u64>(), 4);
+        assert_eq!(rig.lines_read(), 4);
     }
 
     /// TE-5: rotation by renaming, also to a name that the pattern does not match, also while nobody looks.
@@ -394,7 +444,7 @@ mod tests {
         rig.append("a.jsonl", &format!("z\n{}bad\n", lines(&[2])));
         let (ids, malformed) = rig.read().await;
         assert_eq!((ids.len(), malformed), (1, 1));
-        assert_eq!(rig.positions.values().next().unwrap().line, 4);
+        assert_eq!(rig.lines_read(), 4);
     }
 
     /// CO-5: a file system that hangs is an outage after `timeout`; nothing is lost or read twice by it.
@@ -409,7 +459,8 @@ mod tests {
             let mut rig = Rig::new();
             rig.append("a.jsonl", &lines(&[1]));
             rig.source.timeout = Duration::from_millis(20);
-            let error = rig.source.read(&rig.positions).await.unwrap_err();
+            let asked = rig.asked();
+            let error = rig.source.read(&asked).await.unwrap_err();
             assert!(matches!(error, SourceError::Timeout(_)), "{error}");
             release.send(()).unwrap();
             busy.await.unwrap().unwrap();
@@ -424,23 +475,23 @@ mod tests {
         let mut rig = Rig::new();
         let line = lines(&[1]);
         rig.append("a.jsonl", &line.repeat(CHUNK / line.len() * 2));
-        let first = rig.source.read(&rig.positions).await.unwrap();
-        assert!(!first.caught_up && first.parts[0].records.events.len() <= CHUNK / line.len());
-        rig.positions
-            .extend(first.positions.into_iter().map(|position| (position.file_id.clone(), position)));
-        let second = rig.source.read(&rig.positions).await.unwrap();
-        assert!(second.caught_up || second.parts[0].records.events.len() == CHUNK / line.len());
+        let asked = rig.asked();
+        let first = rig.source.read(&asked).await.unwrap();
+        assert!(!first.caught_up && parts(&first)[0].records.events.len() <= CHUNK / line.len());
+        rig.commit(&first);
+        let asked = rig.asked();
+        let second = rig.source.read(&asked).await.unwrap();
+        assert!(second.caught_up || parts(&second)[0].records.events.len() == CHUNK / line.len());
     }
 
     #[tokio::test]
     async fn what_is_no_file_is_an_outage_and_what_never_was_there_is_not() {
         let mut rig = Rig::new();
         fs::create_dir(rig.path("x.jsonl")).unwrap();
-        assert!(
-            rig.source.read(&rig.positions).await.unwrap_err().to_string().contains("not a regular file")
-        );
+        let asked = rig.asked();
+        assert!(rig.source.read(&asked).await.unwrap_err().to_string().contains("not a regular file"));
         let pattern = rig.path("never/*.jsonl").display().to_string();
         let mut never = JsonlSource::new(vec![pattern], specs(), 1, Duration::from_secs(30));
-        assert!(never.read(&rig.positions).await.unwrap().caught_up);
+        assert!(never.read(&rig.asked()).await.unwrap().caught_up);
     }
 }

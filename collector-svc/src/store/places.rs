@@ -1,0 +1,179 @@
+//! How far each place of a source was read, as rows: what a source remembers is JSON that the store does not look into.
+//!
+//! The table was made for files alone, and a replica of the release before reads and writes it so: while one may run, a
+//! file's row stays what it was, and only it is read. Every other kind has its cursor in a column beside, under a key
+//! that no file has, with a file in the old columns that nobody finds.
+
+use domain::stored::Document;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service_kit::db::DbError;
+use service_kit::forms::Forms;
+
+use crate::records::MalformedLine;
+
+/// The kind whose rows are those of the release before.
+const FILES: &str = domain::sources::jsonl::KIND.key;
+
+/// How far a place of a source was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// The source's kind.
+    pub source: String,
+    /// Which of its places: a file's device and inode.
+    pub name: String,
+    /// What the source remembers.
+    pub cursor: Value,
+    pub malformed: u64,
+    /// The first of them (TE-2).
+    pub errors: Vec<MalformedLine>,
+}
+
+/// How far a file was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Position {
+    /// Device and inode.
+    pub file_id: String,
+    /// Where it was last seen.
+    pub path: String,
+    /// All lines before this are counted.
+    pub offset: u64,
+    /// Lines before `offset`.
+    pub line: u64,
+    /// Hash of the first `fingerprint_length` bytes: another file under the same inode is told by it.
+    pub fingerprint: String,
+    pub fingerprint_length: u64,
+    /// In the middle of a line that is too long.
+    pub skipping: bool,
+    pub malformed: u64,
+    /// The first of them (TE-2).
+    pub errors: Vec<MalformedLine>,
+}
+
+impl Document for Position {
+    const KIND: &'static str = "position";
+}
+
+/// What a file's cursor holds of its [`Position`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileCursor {
+    pub path: String,
+    pub offset: u64,
+    pub line: u64,
+    pub fingerprint: String,
+    pub fingerprint_length: u64,
+    pub skipping: bool,
+}
+
+/// What stands in the column `cursor`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredCursor {
+    source: String,
+    place: String,
+    cursor: Value,
+    malformed: u64,
+    errors: Vec<MalformedLine>,
+}
+
+impl Document for StoredCursor {
+    const KIND: &'static str = "source cursor";
+}
+
+/// A place's row.
+#[derive(Debug)]
+pub(super) struct PlaceRow {
+    pub(super) file_id: String,
+    pub(super) byte_offset: u64,
+    pub(super) position: String,
+    pub(super) cursor: Option<String>,
+}
+
+impl Position {
+    /// Of a place that is a file.
+    #[must_use]
+    pub fn of(place: &Place) -> Option<Self> {
+        if place.source != FILES {
+            return None;
+        }
+        let cursor = FileCursor::deserialize(&place.cursor).ok()?;
+        let FileCursor { path, offset, line, fingerprint, fingerprint_length, skipping } = cursor;
+        let Place { name: file_id, malformed, errors, .. } = place.clone();
+        Some(Self {
+            file_id,
+            path,
+            offset,
+            line,
+            fingerprint,
+            fingerprint_length,
+            skipping,
+            malformed,
+            errors,
+        })
+    }
+
+    /// The place that it is.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON: a bug.
+    pub fn into_place(self) -> Result<Place, serde_json::Error> {
+        let Self {
+            file_id,
+            path,
+            offset,
+            line,
+            fingerprint,
+            fingerprint_length,
+            skipping,
+            malformed,
+            errors,
+        } = self;
+        let cursor = FileCursor { path, offset, line, fingerprint, fingerprint_length, skipping };
+        let cursor = serde_json::to_value(cursor)?;
+        Ok(Place { source: FILES.to_owned(), name: file_id, cursor, malformed, errors })
+    }
+}
+
+impl PlaceRow {
+    pub(super) fn of(forms: &Forms, place: &Place) -> Result<Self, DbError> {
+        if let Some(position) = Position::of(place) {
+            let text = forms.text(&position)?;
+            let (file_id, byte_offset) = (position.file_id, position.offset);
+            return Ok(Self { file_id, byte_offset, position: text, cursor: None });
+        }
+        let Place { source, name, cursor, malformed, errors } = place.clone();
+        let file_id = format!("{source}/{name}");
+        let nowhere = Position {
+            file_id: file_id.clone(),
+            path: String::new(),
+            offset: 0,
+            line: 0,
+            fingerprint: String::new(),
+            fingerprint_length: 0,
+            skipping: false,
+            malformed: 0,
+            errors: Vec::new(),
+        };
+        let stored = StoredCursor { source, place: name, cursor, malformed, errors };
+        Ok(Self {
+            file_id,
+            byte_offset: 0,
+            position: forms.text(&nowhere)?,
+            cursor: Some(forms.text(&stored)?),
+        })
+    }
+
+    /// `id` is what people find the row by.
+    pub(super) fn place(
+        forms: &Forms,
+        id: &str,
+        position: &str,
+        cursor: Option<&str>,
+    ) -> Result<Place, DbError> {
+        let Some(text) = cursor else {
+            let position: Position = forms.read(id, position)?;
+            return position.into_place().map_err(|error| DbError::decode("position", error));
+        };
+        let StoredCursor { source, place: name, cursor, malformed, errors } = forms.read(id, text)?;
+        Ok(Place { source, name, cursor, malformed, errors })
+    }
+}

@@ -1,0 +1,263 @@
+//! What every kind of source keeps, run over the registry: the same cursor gives the same again, a cursor that moved on
+//! gives nothing twice, `caught_up` is true, pieces are bounded, and no error shows a secret.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use collector_svc::event::EventSpecs;
+use collector_svc::records::Records;
+use collector_svc::sources::{
+    Asked, Contribution, Cursor, Input, Opening, Origin, Part, PushQueue, PushSource, SHIPPED, Source, open,
+};
+use domain::kinds::Chosen;
+use domain::policy::TargetPolicy;
+use domain::sources::jsonl::Jsonl;
+use service_kit::http::BodyShare;
+use shared_types::Timestamp;
+use tokio::sync::Notify;
+
+use crate::own_source::{Meter, READER as METER};
+use crate::rig::{at, policy, saved};
+
+/// A place that a source reads, with somebody who writes there.
+trait Trial {
+    /// So many saves more, each its own.
+    fn write(&mut self, saves: u64);
+    /// A source that knows nothing but its settings.
+    fn opened(&self) -> Box<dyn Source>;
+    /// Whether an uncommitted read is asked for again by its cursor, and not handed back by `take_back`.
+    fn reads_again(&self) -> bool {
+        true
+    }
+}
+
+struct Files {
+    directory: tempfile::TempDir,
+    written: u64,
+}
+
+impl Files {
+    fn policy(&self) -> TargetPolicy {
+        let mut policy = policy();
+        let pattern = self.directory.path().join("*.jsonl").display().to_string();
+        policy.collection.source = Chosen(Arc::new(Jsonl { paths: vec![pattern] }));
+        policy
+    }
+}
+
+impl Trial for Files {
+    fn write(&mut self, saves: u64) {
+        let path = self.directory.path().join("a.jsonl");
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        for _ in 0..saves {
+            self.written += 1;
+            file.write_all(saved("10:01:00", &self.written.to_string()).as_bytes()).unwrap();
+        }
+    }
+
+    fn opened(&self) -> Box<dyn Source> {
+        let policy = self.policy();
+        let specs = specs();
+        open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap()
+    }
+}
+
+struct Pushed {
+    queue: PushQueue,
+    written: u64,
+}
+
+impl Trial for Pushed {
+    fn write(&mut self, saves: u64) {
+        let lines: String = (0..saves).map(|n| saved("10:01:00", &(self.written + n).to_string())).collect();
+        self.written += saves;
+        let specs = specs();
+        let records = Records::of_lines(lines.as_bytes(), &specs);
+        drop(self.queue.push(records, specs, None, BodyShare::default()));
+    }
+
+    fn opened(&self) -> Box<dyn Source> {
+        Box::new(PushSource(self.queue.clone()))
+    }
+
+    fn reads_again(&self) -> bool {
+        false
+    }
+}
+
+struct Metered(Meter);
+
+impl Trial for Metered {
+    fn write(&mut self, saves: u64) {
+        self.0.count(at("10:00:00"), saves);
+    }
+
+    fn opened(&self) -> Box<dyn Source> {
+        let mut policy = policy();
+        policy.collection.source = Chosen(Arc::new(self.0.clone()));
+        let specs = specs();
+        open(&[METER], &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap()
+    }
+}
+
+fn specs() -> Arc<EventSpecs> {
+    Arc::new(EventSpecs::of_metrics(&policy().metrics).unwrap())
+}
+
+fn trials() -> BTreeMap<&'static str, Box<dyn Trial>> {
+    let files = Files { directory: tempfile::tempdir().unwrap(), written: 0 };
+    let pushed = Pushed { queue: PushQueue::new(Arc::new(Notify::new())), written: 0 };
+    let metered = Metered(Meter::named("contract"));
+    BTreeMap::from([
+        ("jsonl", Box::new(files) as Box<dyn Trial>),
+        ("http", Box::new(pushed)),
+        (METER.key, Box::new(metered)),
+    ])
+}
+
+/// Reads with a cursor that only a commit moves.
+struct Reading {
+    source: Box<dyn Source>,
+    cursor: Arc<Cursor>,
+}
+
+impl Reading {
+    fn of(trial: &dyn Trial) -> Self {
+        Self { source: trial.opened(), cursor: Arc::default() }
+    }
+
+    async fn read(&mut self) -> Input {
+        let now = at("10:16:00");
+        let window = shared_types::Window { start: at("10:00:00"), end: at("10:15:00") };
+        let asked = Asked { cursor: Arc::clone(&self.cursor), now, windows: vec![window] };
+        self.source.read(&asked).await.unwrap()
+    }
+
+    fn commit(&mut self, input: &Input) {
+        let moved = input.moved.iter().map(|moved| (moved.place.clone(), moved.cursor.clone()));
+        Arc::make_mut(&mut self.cursor).extend(moved);
+    }
+
+    /// Saves of all pieces up to the end, each committed.
+    async fn read_all(&mut self) -> u64 {
+        let mut saves = 0;
+        for _ in 0..1000 {
+            let input = self.read().await;
+            self.commit(&input);
+            saves += counted(&input);
+            if input.caught_up {
+                return saves;
+            }
+        }
+        panic!("{}: never caught up", self.source.kind());
+    }
+}
+
+fn counted(input: &Input) -> u64 {
+    let count = |it: &Contribution| match it {
+        Contribution::Records(part) => part.records.events.len() as u64,
+        Contribution::Totals(counted) => counted.totals.counters.values().sum(),
+    };
+    input.contributions.iter().map(count).sum()
+}
+
+fn pushed_parts(input: Input) -> Vec<Part> {
+    let parts = input.contributions.into_iter().filter_map(|it| match it {
+        Contribution::Records(part) => Some(part),
+        Contribution::Totals(_) => None,
+    });
+    parts.filter(|part| matches!(part.origin, Origin::Push(_))).collect()
+}
+
+#[test]
+fn every_kind_that_is_shipped_is_tried_here() {
+    let shipped: Vec<&str> = domain::sources::SHIPPED.iter().map(|kind| kind.key).collect();
+    assert_eq!(shipped, SHIPPED.iter().map(|reader| reader.key).collect::<Vec<_>>());
+    assert!(shipped.iter().all(|key| trials().contains_key(key)));
+}
+
+/// TE-5: replayed from what was committed, each record comes once, whatever else was read in between.
+#[tokio::test]
+async fn a_cursor_gives_each_record_once() {
+    for (key, mut trial) in trials() {
+        let mut reading = Reading::of(&*trial);
+        assert_eq!(reading.source.kind(), key);
+        assert_eq!(reading.read_all().await, 0, "{key}");
+        for saves in [3, 1, 0, 40] {
+            trial.write(saves);
+            assert_eq!(reading.read_all().await, saves, "{key}");
+            assert_eq!(reading.read_all().await, 0, "{key}");
+            // A restart: only what was committed is known.
+            reading.source = trial.opened();
+            assert_eq!(reading.read_all().await, 0, "{key}");
+        }
+    }
+}
+
+/// TE-5: what was read and not committed is read again, by the same process and by the next.
+#[tokio::test]
+async fn a_crash_between_read_and_commit_reads_again() {
+    for (key, mut trial) in trials() {
+        let mut reading = Reading::of(&*trial);
+        trial.write(5);
+        let lost = reading.read().await;
+        assert_eq!(counted(&lost), 5, "{key}");
+        if trial.reads_again() {
+            let again = reading.read().await;
+            assert_eq!((counted(&again), &again.moved), (5, &lost.moved), "{key}");
+            reading.source = trial.opened();
+        } else {
+            reading.source.take_back(pushed_parts(lost));
+        }
+        assert_eq!(reading.read_all().await, 5, "{key}");
+        assert_eq!(reading.read_all().await, 0, "{key}");
+    }
+}
+
+/// One read is bounded, and says that there is more exactly when there is.
+#[tokio::test]
+async fn pieces_are_bounded_and_caught_up_is_true() {
+    for (key, mut trial) in trials() {
+        let mut reading = Reading::of(&*trial);
+        let (mut written, mut read, mut pieces) = (0, 0, 0);
+        for _ in 0..6 {
+            trial.write(30_000);
+            written += 30_000;
+        }
+        loop {
+            let input = reading.read().await;
+            reading.commit(&input);
+            read += counted(&input);
+            pieces += 1;
+            let records = input.contributions.iter().any(|it| matches!(it, Contribution::Records(_)));
+            assert!(!records || counted(&input) <= 120_000, "{key}: {} at once", counted(&input));
+            assert_eq!(input.caught_up, read == written, "{key}: {read} of {written}");
+            if input.caught_up {
+                break;
+            }
+        }
+        assert!(pieces > 1 || key == METER.key, "{key}: all in one piece");
+    }
+}
+
+/// CO-5: a source that cannot be read, or not even opened, is an outage whose text shows no secret.
+#[tokio::test]
+async fn errors_name_what_failed_and_no_secret() {
+    let asked = Asked { cursor: Arc::default(), now: Timestamp::from_millis(0), windows: vec![] };
+    let (specs, mut policy) = (specs(), policy());
+    let meter = Meter::named("out of order").refusing();
+    policy.collection.source = Chosen(Arc::new(meter));
+    let opening = Opening { policy: &policy, specs: &specs, threads: 1 };
+    let mut source = open(&[METER], &opening).unwrap();
+    let error = source.read(&asked).await.unwrap_err().to_string();
+    assert_eq!(error, "meter out of order: it does not answer");
+    let words = format!("{} {:?}", policy.collection.source.words(), policy.collection.source);
+    assert!(!words.contains(crate::own_source::SECRET) && !error.contains(crate::own_source::SECRET));
+
+    let mut source = open(&SHIPPED, &opening).unwrap();
+    assert_eq!(source.kind(), METER.key);
+    let error = source.read(&asked).await.unwrap_err().to_string();
+    assert_eq!(error, "meter: nothing here reads it");
+}

@@ -1,0 +1,84 @@
+//! A quantile of a duration that an event carries, by nearest rank (SLO-2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Display, Facts, Metric, MetricKind, Observation};
+use crate::kinds::Chosen;
+use crate::policy::DisplayUnit;
+use crate::policy::Wrong;
+use crate::policy::kind_section::{Decimal, Section, Text, schema_of};
+use crate::policy::units::parse_number;
+use crate::telemetry::event::EventSpec;
+use crate::template::values::format_number;
+
+/// The kind.
+pub const KIND: MetricKind = MetricKind {
+    key: "quantile",
+    schema: schema_of::<RawQuantile>,
+    read,
+    example: "{ quantile: 0.95, of: autosave.save.completed, field: duration_ms, display: s }",
+};
+
+/// A quantile of a duration.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawQuantile {
+    /// Which quantile of a duration, such as 0.95, by nearest rank.
+    quantile: Decimal,
+    /// The event whose duration is meant.
+    of: Text,
+    /// The event's field with the duration in milliseconds; its name ends in `_ms`.
+    field: Text,
+    /// The unit of thresholds and messages: `s` or `ms`.
+    display: Display,
+}
+
+/// Its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantile {
+    /// 0 < q ≤ 1.
+    pub q: f64,
+    pub of: String,
+    pub field: String,
+}
+
+fn read(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {
+    let raw: RawQuantile = section.read()?;
+    let written = &raw.quantile.0;
+    let q = parse_number(written).filter(|q| *q > 0.0 && *q <= 1.0).ok_or_else(|| {
+        let message = format!("expected a number above 0 and at most 1, such as 0.95, found `{written}`");
+        section.at("quantile").wrong(message)
+    })?;
+    let of = section.text("of", &raw.of)?;
+    let field = section.text("field", &raw.field)?;
+    if !field.ends_with("_ms") {
+        let message = format!("expected a field in milliseconds, its name ending in `_ms`, found `{field}`");
+        return Err(section.at("field").wrong(message));
+    }
+    let display = Display::of_duration(section, Some(&raw.display))?;
+    Ok((Chosen(Arc::new(Quantile { q, of, field })), display))
+}
+
+impl Metric for Quantile {
+    fn needs(&self) -> Vec<EventSpec> {
+        vec![EventSpec::timed(&self.of, &self.field)]
+    }
+
+    fn observe(&self, facts: &Facts<'_>) -> Observation {
+        let millis = facts.histogram(&self.of).and_then(|histogram| histogram.quantile(self.q));
+        Observation {
+            value: millis.map(|millis| facts.display.of_millis(millis)),
+            samples: Some(facts.attempts(&self.of)),
+            history: Vec::new(),
+        }
+    }
+
+    fn words(&self) -> String {
+        let Self { q, of, field } = self;
+        format!("p{} of `{field}` of `{of}`, a batch", format_number(Some(q * 100.0)))
+    }
+}

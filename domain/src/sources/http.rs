@@ -1,0 +1,38 @@
+//! Nothing is pulled. (Events pushed over HTTP are taken for every target, whatever its source.)
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{SourceKind, SourceSettings};
+use crate::kinds::Chosen;
+use crate::policy::Wrong;
+use crate::policy::kind_section::{Section, schema_of};
+
+/// The kind.
+pub const KIND: SourceKind = SourceKind { key: "http", schema: schema_of::<RawHttp>, read, example: "{}" };
+
+/// Nothing is pulled; events are pushed over HTTP. No further keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawHttp {}
+
+/// It has no settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http;
+
+fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
+    let RawHttp {} = section.read()?;
+    Ok(Chosen(Arc::new(Http)))
+}
+
+impl SourceSettings for Http {
+    fn kind(&self) -> &'static str {
+        KIND.key
+    }
+
+    fn words(&self) -> String {
+        KIND.key.to_owned()
+    }
+}
