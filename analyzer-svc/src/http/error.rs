@@ -24,6 +24,7 @@ impl From<IntakeError> for ApiError {
 }
 
 /// The answer to what cannot be tried.
+#[allow(clippy::needless_pass_by_value, reason = "what `map_err` hands on")]
 pub(super) fn not_tried(error: DryRunError) -> ApiError {
     let detail = chain(&error);
     match error {
