@@ -93,7 +93,8 @@ fn rows_of_the_release_before_are_read_as_they_are() {
 /// OP-6: an older replica gets a vector it refuses to start, never one that means something else.
 #[test]
 fn a_request_of_another_executor_is_an_empty_vector_to_the_release_before() {
-    let mut transition: Transition = serde_json::from_value(transition_of_f880c6d()).unwrap();
+    let raised = stored::transition_up(transition_of_f880c6d()).unwrap();
+    let mut transition: Transition = serde_json::from_value(raised).unwrap();
     transition.request = Request {
         kind: "other".into(),
         words: "x".into(),
