@@ -175,7 +175,7 @@ async fn what_a_released_reporter_stored_goes_on() {
         }
         read_all::<TargetState>(&left, "target", "state", "targets").await;
         for (target, text) in left.texts("target", "state", "targets").await {
-            assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["v"], 1, "{target}");
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["v"], TargetState::VERSION, "{target}");
         }
         open.reporter.tick(open.reporter.clock.now()).await.unwrap();
         let chain = open.get("/v1/audit/verification").await;
