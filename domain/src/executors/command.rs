@@ -4,7 +4,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use shared_types::PhaseId;
 
 use super::{ExecutorKind, ExecutorPolicy, Facts, Planner, Report, Request, Told};
@@ -158,7 +157,7 @@ pub fn request(command: Vec<String>, verify: Option<Vec<String>>) -> Request {
         kind: NAME.to_owned(),
         words: shell_text(&command),
         reads_back: verify.is_some(),
-        data: serde_json::to_value(Started { command, verify }).unwrap_or(Value::Null),
+        data: crate::stored::plain(&Started { command, verify }),
     }
 }
 

@@ -113,7 +113,7 @@ impl Life {
         clock: &Arc<dyn Clock>,
         steward: Arc<dyn Steward>,
     ) -> Self {
-        metrics::gauge!("domain_refused", "service" => service.as_str()).set(0.0);
+        metrics::gauge!("phasegate_policy_refused", "service" => service.as_str()).set(0.0);
         let parsed = Arc::clone(&book.current().policy);
         Self {
             service,
@@ -222,7 +222,7 @@ impl Life {
             // Every replica has looked before a window goes by it.
             let from = now.plus(poll(&self.book.current().policy) * 2).max(newest.from);
             if store::take_over(&self.db, &rules, newest.seq, from, now).await? {
-                metrics::counter!("domain_changes_total", "service" => self.service.as_str(),
+                metrics::counter!("phasegate_policy_changes_total", "service" => self.service.as_str(),
                     "outcome" => "taken_over")
                 .increment(1);
                 self.settled = Some(id);
@@ -240,17 +240,17 @@ impl Life {
         if self.told.as_deref() != Some(reason) {
             self.told = Some(reason.to_owned());
             tracing::error!(service = %self.service, in_force, "the changed policy is refused, the old one stays in force: {reason}");
-            metrics::counter!("domain_changes_total", "service" => self.service.as_str(),
+            metrics::counter!("phasegate_policy_changes_total", "service" => self.service.as_str(),
                 "outcome" => "refused")
             .increment(1);
         }
-        metrics::gauge!("domain_refused", "service" => self.service.as_str()).set(1.0);
+        metrics::gauge!("phasegate_policy_refused", "service" => self.service.as_str()).set(1.0);
     }
 
     fn content(&mut self) {
         self.told = None;
         self.book.refuse(None);
-        metrics::gauge!("domain_refused", "service" => self.service.as_str()).set(0.0);
+        metrics::gauge!("phasegate_policy_refused", "service" => self.service.as_str()).set(0.0);
     }
 }
 

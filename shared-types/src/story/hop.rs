@@ -333,10 +333,10 @@ impl Hop {
     /// What is stored, read: `kind` and `detail` serve where the data is of no form known here.
     #[must_use]
     pub fn read(kind: &str, detail: &str, data: Value) -> Self {
-        let typed = data.get(TAG).and_then(|_| Self::deserialize(&data).ok());
-        typed.unwrap_or_else(|| {
-            Self::Told(Told { kind: kind.to_owned(), detail: detail.to_owned(), links: data })
-        })
+        match data.get(TAG).and_then(|_| Self::deserialize(&data).ok()) {
+            Some(typed) => typed,
+            None => Self::Told(Told { kind: kind.to_owned(), detail: detail.to_owned(), links: data }),
+        }
     }
 
     /// Its stable name on the wire.
