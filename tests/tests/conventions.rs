@@ -186,15 +186,15 @@ fn nothing_is_serialised_with_a_silent_default() {
             let code: Vec<&str> = production_part(&text).map(|(_, line)| line).collect();
             // What rustfmt has broken into lines is one statement all the same.
             for statement in code.join("\n").split(';') {
-                let silent = statement.contains(".unwrap_or_default()") || statement.contains(".unwrap_or(");
                 let named = serialising.iter().any(|it| {
                     let after = statement.split(it).nth(1).unwrap_or_default();
                     let end = after.find(".unwrap_or").unwrap_or(0);
                     // Nothing but the call's own arguments stands between.
-                    let between = &after[..end];
-                    after.contains(".unwrap_or") && balanced(between)
+                    let (between, what) = after.split_at(end);
+                    let silent = what.starts_with(".unwrap_or_default()") || what.starts_with(".unwrap_or(");
+                    silent && balanced(between)
                 });
-                if silent && named {
+                if named {
                     offences.push(format!("{}: {}", source.display(), statement.trim()));
                 }
             }
