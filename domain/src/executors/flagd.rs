@@ -7,7 +7,6 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use shared_types::PhaseId;
 
 use super::{ExecutorKind, ExecutorPolicy, Facts, Planner, Request, Told};
@@ -111,7 +110,7 @@ impl Planner for Settings {
                 self.flag, self.file, self.variant
             ),
             reads_back: true,
-            data: serde_json::to_value(share).unwrap_or(Value::Null),
+            data: crate::stored::plain(&share),
         }
     }
 

@@ -34,20 +34,20 @@ pub fn hop(it: &Hop) -> String {
 /// In English, why a required rollback waits.
 #[must_use]
 pub fn hold(it: &Hold) -> String {
-    fill(en::hold(it), &serde_json::to_value(it).unwrap_or_default())
+    fill(en::hold(it), &crate::stored::plain(it))
 }
 
 /// What is in the way, in English.
 #[must_use]
 pub fn blocker(it: &Blocker) -> String {
-    fill(en::blocker(it), &serde_json::to_value(it).unwrap_or_default())
+    fill(en::blocker(it), &crate::stored::plain(it))
 }
 
 /// What is in the way as the API gives it: with its English words, and with its data for words of other languages.
 #[must_use]
 pub fn blockers(found: &[Blocker]) -> Vec<WireBlocker> {
     let wire = |it: &Blocker| {
-        let mut data = serde_json::to_value(it).unwrap_or_default();
+        let mut data = crate::stored::plain(it);
         let detail = fill(en::blocker(it), &data);
         if let Some(facts) = data.as_object_mut() {
             facts.retain(|name, fact| name != "code" && !fact.is_null());
@@ -61,7 +61,7 @@ pub fn blockers(found: &[Blocker]) -> Vec<WireBlocker> {
 /// Why an event is refused, in English.
 #[must_use]
 pub fn refusal(it: &Refusal) -> String {
-    fill(en::refusal(it), &serde_json::to_value(it).unwrap_or_default())
+    fill(en::refusal(it), &crate::stored::plain(it))
 }
 
 /// A hop as the API gives it: with its English words, and with its data for words of other languages.
