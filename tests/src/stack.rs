@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::postgres::TestDatabase;
-use crate::{binaries, wait};
+use crate::{binaries, ports, wait};
 
 /// How the services run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +45,7 @@ impl Stack {
         rustls::crypto::ring::default_provider().install_default().ok();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let ports: BTreeMap<&'static str, u16> =
-            SERVICES.iter().map(|service| (*service, free_port())).collect();
+            SERVICES.iter().map(|service| (*service, ports::own())).collect();
         let mut stack = Self {
             http: reqwest::Client::builder()
                 .timeout(Duration::from_secs(10))
@@ -316,10 +315,4 @@ impl Drop for Stack {
             child.wait().ok();
         }
     }
-}
-
-/// A port nobody listens on now; services keep theirs across restarts, so it cannot be 0.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
 }

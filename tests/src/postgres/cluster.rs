@@ -4,13 +4,13 @@
 //! watchdog stops the server and removes the folder.
 
 use std::io;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::binaries::{self, RunAs};
+use crate::ports;
 
 const MISSING: &str = "the tests need PostgreSQL: install its server (Debian: apt install postgresql), \
                        or set PHASEGATE_TEST_DATABASE_URL to one whose user may create databases";
@@ -150,7 +150,7 @@ impl Cluster {
     fn start_on_a_free_port(&mut self) {
         // Between our look and the server's bind another process may take the port.
         for _ in 0..5 {
-            self.port = free_port();
+            self.port = ports::own();
             if matches!(self.start_on(self.port), Ok(output) if output.status.success()) {
                 return;
             }
@@ -205,12 +205,6 @@ fn is_gone(pid: i32) -> bool {
         Err(_) => rustix::process::Pid::from_raw(pid)
             .is_none_or(|process| rustix::process::test_kill_process(process).is_err()),
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.unwrap_or_else(|error| panic!("no free port on 127.0.0.1: {error}")).port()
 }
 
 fn expect_success(what: &str, output: &io::Result<Output>) {

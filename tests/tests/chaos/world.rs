@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use phasegate_tests::feeder::Feeder;
 use phasegate_tests::history::History;
@@ -13,7 +12,7 @@ use phasegate_tests::postgres::{Cluster, TestDatabase};
 use phasegate_tests::proxy::Proxy;
 use phasegate_tests::stack::SERVICES;
 use phasegate_tests::vendors::Vendors;
-use phasegate_tests::{cli, wait};
+use phasegate_tests::{cli, ports, wait};
 use serde_json::Value;
 
 use crate::disk::Disk;
@@ -64,7 +63,7 @@ impl World {
         let addresses: BTreeMap<Member, SocketAddr> = SERVICES
             .iter()
             .flat_map(|service| [Member::first(service), Member::second(service)])
-            .map(|member| (member, free_address()))
+            .map(|member| (member, SocketAddr::from(([127, 0, 0, 1], ports::own()))))
             .collect();
         let links = links(&addresses, database.url(), &vendors).await;
         let databases = SERVICES.map(|service| {
@@ -235,17 +234,4 @@ fn address_in(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();
     authority.rsplit('@').next().unwrap_or_default().to_owned()
-}
-
-/// Nobody listens there now. A replica keeps its own across restarts, so the port cannot be 0; and it is below those that
-/// systems give to outgoing connections and to listeners without a wish, or one of these would take it meanwhile.
-fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 1_000).unwrap_or(0) * 10;
-    let candidates = std::iter::repeat_with(|| {
-        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        SocketAddr::from(([127, 0, 0, 1], port))
-    });
-    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
-    candidates.take(10_000).find(is_free).expect("a free port")
 }

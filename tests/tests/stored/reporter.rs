@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::{Decision, TargetName, Timestamp};
 use tower::ServiceExt as _;
 
@@ -35,12 +35,12 @@ struct Open {
 async fn open(left: &Left) -> Open {
     let policy = Arc::new(left.policy().await);
     let templates = reporter_svc::service::templates(&policy, &Left::root()).unwrap();
-    let book = Rulebook::fixed(Rules::with_templates(policy, templates));
+    let versions = PolicyVersions::fixed(Rules::with_templates(policy, templates));
     let (newest,): (i64,) =
         sqlx::query_as("SELECT MAX(updated_at) FROM targets").fetch_one(left.db.pool()).await.unwrap();
     let now = Timestamp::from_millis(newest).plus(Duration::from_secs(60));
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
-    let reporter = Arc::new(Reporter::new(Arc::new(SqlStore::new(left.db.clone())), book, clock));
+    let reporter = Arc::new(Reporter::new(Arc::new(SqlStore::new(left.db.clone())), versions, clock));
     let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), left.folder.path()));
     service_kit::client::install_crypto();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
