@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::policy::{PhasePolicy, Policy, TargetPolicy};
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::rules::Rulebook;
+use service_kit::rules::PolicyVersions;
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::decision::Cause;
 use shared_types::{Batch, CollectorEvent, Decision, PhaseId, TargetName, Timestamp, Window};
@@ -72,7 +72,7 @@ impl Answer {
 #[derive(Clone)]
 pub struct Analyzer {
     store: Arc<dyn AnalyzerStore>,
-    book: Rulebook,
+    versions: PolicyVersions,
     clock: Arc<dyn Clock>,
 }
 
@@ -93,8 +93,8 @@ struct Draft<'p> {
 
 impl Analyzer {
     #[must_use]
-    pub fn new(store: Arc<dyn AnalyzerStore>, book: Rulebook, clock: Arc<dyn Clock>) -> Self {
-        Self { store, book, clock }
+    pub fn new(store: Arc<dyn AnalyzerStore>, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
+        Self { store, versions, clock }
     }
 
     #[must_use]
@@ -111,7 +111,7 @@ impl Analyzer {
     /// The policy of now: what windows that begin now are judged by.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.book.current().policy)
+        Arc::clone(&self.versions.current().policy)
     }
 
     /// The policy that a window is judged by, whenever that is: the one in force when it began (PO-2).
@@ -119,13 +119,13 @@ impl Analyzer {
     /// # Errors
     /// The store's.
     pub async fn policy_of(&self, window: Window) -> Result<Arc<Policy>, DbError> {
-        Ok(Arc::clone(&self.book.at(window.start).await?.policy))
+        Ok(Arc::clone(&self.versions.at(window.start).await?.policy))
     }
 
     /// The versions that were in force.
     #[must_use]
-    pub fn book(&self) -> &Rulebook {
-        &self.book
+    pub fn versions(&self) -> &PolicyVersions {
+        &self.versions
     }
 
     #[must_use]

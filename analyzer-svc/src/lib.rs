@@ -11,8 +11,8 @@ pub mod metrics;
 #[cfg(test)]
 mod recompute_tests;
 pub mod service;
-pub mod steward;
 pub mod store;
+pub mod subscriber;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod watch_loop;

@@ -10,7 +10,7 @@ use service_kit::clock::Clock;
 use service_kit::forms::Forms;
 use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{WorkerOptions, run_worker};
-use service_kit::rules::{Life, Rulebook};
+use service_kit::rules::{PolicyVersions, PolicyWatcher};
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::rollout::Rollout;
 use shared_types::{Directive, TargetName};
@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::Analyzer;
 use crate::delivery::Deliverer;
-use crate::steward::WatchSteward;
 use crate::store::{AnalyzerStore, DOCUMENTS, SqlStore, migrations};
+use crate::subscriber::WatchSubscriber;
 use crate::watch_loop::{Directives, WatchLoop};
 use crate::{http, metrics};
 
@@ -54,11 +54,12 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let store: Arc<dyn AnalyzerStore> = Arc::new(SqlStore::new(db.clone()));
     let clock = Arc::clone(&common.clock);
     let files = common.policy_file();
-    let book = Rulebook::open(&db, &files, &common.policy, clock.as_ref()).await?;
-    let steward = WatchSteward { store: Arc::clone(&store), book: book.clone() };
-    let mut life = Life::new(common.service, book.clone(), files, &db, &clock, Arc::new(steward));
-    life.begin(&common.policy).await.context("policy")?;
-    let analyzer = Analyzer::new(Arc::clone(&store), book.clone(), Arc::clone(&clock));
+    let versions = PolicyVersions::open(&db, &files, &common.policy, clock.as_ref()).await?;
+    let subscriber = WatchSubscriber { store: Arc::clone(&store), versions: versions.clone() };
+    let mut watcher =
+        PolicyWatcher::new(common.service, versions.clone(), files, &db, &clock, Arc::new(subscriber));
+    watcher.begin(&common.policy).await.context("policy")?;
+    let analyzer = Analyzer::new(Arc::clone(&store), versions.clone(), Arc::clone(&clock));
 
     let directives = ReporterDirectives(common.neighbour(ServiceName::Reporter, DIRECTIVE_TIMEOUT)?);
     let watch = WatchLoop::new(analyzer.clone(), Arc::new(directives));
@@ -71,12 +72,12 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Analyzer,
         router: http::routes(analyzer),
         openapi: http::openapi(),
-        readiness: readiness(store, clock, book.clone(), db.forms().clone()),
+        readiness: readiness(store, clock, versions.clone(), db.forms().clone()),
         tokens: common.tokens.clone(),
         options: HttpOptions { bulk: TRIALS, ..HttpOptions::default() },
     };
-    let forgetting = tokio::spawn(forget(kept, clock_of_retention, book, shutdown.clone()));
-    let life = tokio::spawn(life.run(shutdown.clone()));
+    let forgetting = tokio::spawn(forget(kept, clock_of_retention, versions, shutdown.clone()));
+    let watcher = tokio::spawn(watcher.run(shutdown.clone()));
     let watch = tokio::spawn(watch.run(db.clone(), shutdown.clone()));
     let worker = tokio::spawn(worker);
     let beating = tokio::spawn({
@@ -93,7 +94,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         ended(worker, "the delivery", &shutdown),
     );
     forgetting.await.ok();
-    life.await.ok();
+    watcher.await.ok();
     let lived = beating.await;
     replica.leave().await.ok();
     db.close().await;
@@ -105,11 +106,11 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 async fn forget(
     store: Arc<dyn AnalyzerStore>,
     clock: Arc<dyn Clock>,
-    book: Rulebook,
+    versions: PolicyVersions,
     shutdown: CancellationToken,
 ) {
     loop {
-        let (now, keep) = (clock.now(), book.current().policy.retention);
+        let (now, keep) = (clock.now(), versions.current().policy.retention);
         let batches = keep.batches.map(|it| now.minus(it));
         let decisions = keep.decisions.map(|it| now.minus(it));
         let more = match store.forget(batches, decisions, FORGOTTEN_AT_ONCE).await {
@@ -151,12 +152,12 @@ async fn ended(task: JoinHandle<()>, name: &'static str, shutdown: &Cancellation
 fn readiness(
     store: Arc<dyn AnalyzerStore>,
     clock: Arc<dyn Clock>,
-    book: Rulebook,
+    versions: PolicyVersions,
     forms: Forms,
 ) -> Readiness {
     let database = Arc::clone(&store);
     Readiness::new()
-        .check("policy", move || std::future::ready(book.state()))
+        .check("policy", move || std::future::ready(versions.state()))
         .check("database", move || {
             let store = Arc::clone(&database);
             async move {

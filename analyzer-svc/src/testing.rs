@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
 use service_kit::outbox;
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::{CollectorEvent, Decision, Directive, PhaseId, TargetName, Timestamp, Window};
 use uuid::Uuid;
@@ -59,7 +59,7 @@ impl World {
         let dynamic: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let analyzer = Analyzer::new(
             Arc::clone(&store) as _,
-            Rulebook::fixed(Rules::without_texts(Arc::new(whole_policy()))),
+            PolicyVersions::fixed(Rules::without_texts(Arc::new(whole_policy()))),
             dynamic,
         );
         Self { db, store, clock, analyzer, reporter: Arc::default() }

@@ -58,7 +58,7 @@ impl WatchLoop {
 
     /// Ticks until `shutdown`; `db` is the store's.
     pub async fn run(self, db: Db, shutdown: CancellationToken) {
-        let mut rules = self.analyzer.book().changes();
+        let mut rules = self.analyzer.versions().changes();
         let mut pace = Pace::of(&self.analyzer.policy());
         loop {
             let done = tokio::select! {

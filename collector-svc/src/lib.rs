@@ -14,10 +14,10 @@ pub mod schema;
 pub mod service;
 pub mod sources;
 pub mod state;
-pub mod steward;
 pub mod store;
 pub mod versions;
 pub mod worker;
+pub mod worker_pool;
 
 pub use api::openapi;
 pub use service::{Config, run};

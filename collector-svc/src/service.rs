@@ -9,7 +9,7 @@ use service_kit::clock::Clock;
 use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
-use service_kit::rules::{Life, Rulebook, Steward};
+use service_kit::rules::{PolicySubscriber, PolicyVersions, PolicyWatcher};
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::rollout::Rollout;
 use shared_types::{TargetName, Timestamp};
@@ -21,9 +21,9 @@ use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
 use crate::event::EventSpecs;
 use crate::sources::{self, Reader};
-use crate::steward::Crew;
 use crate::store::{Answered, CollectorStore, MIGRATIONS, documents};
 use crate::worker::WorkerHandle;
+use crate::worker_pool::WorkerPool;
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,15 +62,17 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         EventSpecs::of_metrics(&target.metrics).with_context(|| format!("target {name}"))?;
     }
     let files = common.policy_file();
-    let book = Rulebook::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
+    let versions = PolicyVersions::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
     let reporter = common.neighbour(ServiceName::Reporter, FETCH_TIMEOUT)?;
     let (kept, clock) = (Arc::clone(&store), Arc::clone(&common.clock));
     let sources = Arc::clone(&config.sources);
-    let crew = Crew::new(book.clone(), kept, clock, reporter.clone(), config.parse_threads, sources);
-    let crew = Arc::new(crew);
-    let steward = Arc::clone(&crew) as Arc<dyn Steward>;
-    let mut life = Life::new(common.service, book.clone(), files, &db, &common.clock, steward);
-    life.begin(&common.policy).await.context("policy")?;
+    let pool =
+        WorkerPool::new(versions.clone(), kept, clock, reporter.clone(), config.parse_threads, sources);
+    let pool = Arc::new(pool);
+    let subscriber = Arc::clone(&pool) as Arc<dyn PolicySubscriber>;
+    let mut watcher =
+        PolicyWatcher::new(common.service, versions.clone(), files, &db, &common.clock, subscriber);
+    watcher.begin(&common.policy).await.context("policy")?;
 
     let effects = Effects {
         store: Arc::clone(&store),
@@ -86,23 +88,23 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         WorkerOptions::new(ServiceName::Collector.as_str()),
         outbox_stop.clone(),
     ));
-    let life_stop = CancellationToken::new();
-    let life = tokio::spawn(life.run(life_stop.clone()));
+    let watcher_stop = CancellationToken::new();
+    let watcher = tokio::spawn(watcher.run(watcher_stop.clone()));
     let beating = tokio::spawn({
         let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
         async move { replica.run(shutdown).await }
     });
-    let pruning = tokio::spawn(prune(Arc::clone(&store), Arc::clone(&common.clock), book.clone()));
+    let pruning = tokio::spawn(prune(Arc::clone(&store), Arc::clone(&common.clock), versions.clone()));
 
-    let directory = crew.directory.clone();
+    let directory = pool.directory.clone();
     let targets = directory.clone();
     let parsers = Arc::new(Semaphore::new(config.parse_threads));
-    let api = Api { targets, book: book.clone(), store, clock: Arc::clone(&common.clock), parsers };
+    let api = Api { targets, versions: versions.clone(), store, clock: Arc::clone(&common.clock), parsers };
     let parts = ServiceParts {
         service: ServiceName::Collector,
         router: api::router(api),
         openapi: api::openapi(),
-        readiness: readiness(&db, &common.clock, directory, book),
+        readiness: readiness(&db, &common.clock, directory, versions),
         tokens: common.tokens.clone(),
         options: HttpOptions { body_limit: BODY_LIMIT, bulk: PUSHES, ..HttpOptions::default() },
     };
@@ -111,9 +113,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 
     // In this order nothing is lost: requests have their answers, workers commit what is left, effects end.
     pruning.abort();
-    life_stop.cancel();
-    life.await.ok();
-    crew.disband().await?;
+    watcher_stop.cancel();
+    watcher.await.ok();
+    pool.shut_down().await?;
     outbox_stop.cancel();
     outbox.await.context("the outbox failed")?;
     let lived = beating.await;
@@ -136,9 +138,9 @@ pub async fn ask_directive(reporter: &Neighbour, target: &TargetName, worker: &W
     false
 }
 
-async fn prune(store: Arc<dyn CollectorStore>, clock: Arc<dyn Clock>, book: Rulebook) {
+async fn prune(store: Arc<dyn CollectorStore>, clock: Arc<dyn Clock>, versions: PolicyVersions) {
     loop {
-        let keep_batches = book.current().policy.retention.batches;
+        let keep_batches = versions.current().policy.retention.batches;
         if let Err(error) = store.prune(clock.now(), keep_batches).await {
             tracing::debug!(%error, "old rows were not deleted");
         }
@@ -146,11 +148,11 @@ async fn prune(store: Arc<dyn CollectorStore>, clock: Arc<dyn Clock>, book: Rule
     }
 }
 
-fn readiness(db: &Db, clock: &Arc<dyn Clock>, directory: Directory, book: Rulebook) -> Readiness {
+fn readiness(db: &Db, clock: &Arc<dyn Clock>, directory: Directory, versions: PolicyVersions) -> Readiness {
     let forms = db.forms().clone();
     let (ping, stats_db, stats_clock) = (db.clone(), db.clone(), Arc::clone(clock));
     Readiness::new()
-        .check("policy", move || std::future::ready(book.state()))
+        .check("policy", move || std::future::ready(versions.state()))
         .check("database", move || {
             let db = ping.clone();
             async move {

@@ -14,8 +14,8 @@ pub mod page;
 pub mod ports;
 pub mod reporter;
 pub mod service;
-pub mod steward;
 pub mod store;
+pub mod subscriber;
 pub mod vendors;
 
 pub use api::openapi;

@@ -11,17 +11,17 @@ use serde_json::Value;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::story::LoggedHop;
 use shared_types::{Actor, Decision, IncidentId, TargetName, Timestamp, Via};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::daily::Made;
+use crate::daily::ReportsMade;
 use crate::store::{Act, Change, Changed, Due, Given, SharedStore, StoredTarget, decision_answer};
 use domain::effects::lower::Plan;
-use domain::effects::lower::{Workshop, lower};
-use domain::rollout::audit::Told;
+use domain::effects::lower::{LowerContext, lower};
+use domain::rollout::audit::EventRecord;
 use domain::rollout::{self, Aggregate, Context, Event, Refusal, Rejection, Step, Terms};
 use domain::story::{views, words};
 
@@ -32,14 +32,14 @@ const PAGE: u32 = 500;
 pub struct Reporter {
     pub store: SharedStore,
     /// What the policy says. Ask once for one piece of work: see [`Self::rules`].
-    pub book: Rulebook,
+    pub versions: PolicyVersions,
     pub clock: Arc<dyn Clock>,
     /// Counts changes made here: wakes the dashboard and its streams.
     changes: watch::Sender<u64>,
     /// Rung when a due time may have moved.
     pub due: Notify,
     /// Days whose reports are made.
-    pub(crate) daily_made: Made,
+    pub(crate) daily_made: ReportsMade,
 }
 
 /// An event, and what comes with it.
@@ -65,16 +65,16 @@ pub type EventOf<'a> = &'a (dyn Fn(Option<Recorded>) -> Event + Send + Sync);
 impl Reporter {
     /// Over a store whose tables are there.
     #[must_use]
-    pub fn new(store: SharedStore, book: Rulebook, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: SharedStore, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
         let (changes, due) = (watch::Sender::new(0), Notify::new());
-        Self { store, book, clock, changes, due, daily_made: Made::default() }
+        Self { store, versions, clock, changes, due, daily_made: ReportsMade::default() }
     }
 
     /// The policy and the texts of now: what is done about a decision, and by whose leave, goes by them, whichever
     /// version its window was judged by.
     #[must_use]
     pub fn rules(&self) -> Arc<Rules> {
-        self.book.current()
+        self.versions.current()
     }
 
     /// What a target is measured against now, by these rules; none: it is not in the policy.
@@ -118,7 +118,7 @@ impl Reporter {
         };
         let now = cause.at.unwrap_or_else(|| self.clock.now());
         let new_transition = Uuid::now_v7();
-        let workshop = Workshop { target, policy, templates, now };
+        let lower_context = LowerContext { target, policy, templates, now };
         let decision = cause.decision;
         let policy_version = rules.policy.version.as_str();
         let plan = |before: &Aggregate, given: &Given| -> Result<Plan, Rejection> {
@@ -132,7 +132,7 @@ impl Reporter {
             let kept = decision.is_some();
             let audit = audit(&cause.actor, told, policy_version, before, &step, kept);
             let answer = answer(&step, decision, &context.terms());
-            let plan = lower(&workshop, step, given.version, answer).map_err(|error| {
+            let plan = lower(&lower_context, step, given.version, answer).map_err(|error| {
                 // A template that passed its check cannot fail; were it to, nothing half-rendered is sent.
                 Rejection::from(Refusal::Unrenderable { error: error.to_string() })
             })?;
@@ -212,14 +212,14 @@ impl Reporter {
 /// against.
 fn audit(
     actor: &Actor,
-    told: Told,
+    told: EventRecord,
     policy: &str,
     before: &Aggregate,
     step: &Step,
     kept: bool,
 ) -> Option<AuditDraft> {
     let followed = rollout::audit::followed(before, step, kept)?;
-    let Told { action, subject, mut detail } = told;
+    let EventRecord { action, subject, mut detail } = told;
     if let (Some(detail), Value::Object(followed)) = (detail.as_object_mut(), followed) {
         detail.extend(followed);
         detail.insert("policy".to_owned(), policy.into());

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
 use service_kit::outbox::{WorkerOptions, run_worker};
-use service_kit::rules::{Life, Rulebook};
+use service_kit::rules::{PolicyVersions, PolicyWatcher};
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::TargetName;
 use tokio::net::TcpListener;
@@ -26,8 +26,8 @@ use crate::executors::command::Environment;
 use crate::executors::{Executors, Surroundings};
 use crate::handler::Effects;
 use crate::reporter::Reporter;
-use crate::steward::RolloutSteward;
 use crate::store::{self, MIGRATIONS, SharedStore, SqlStore};
+use crate::subscriber::RolloutSubscriber;
 
 const NAME: &str = "reporter";
 const SLOWEST_POLL: Duration = Duration::from_secs(1);
@@ -58,12 +58,16 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let replica = common.join(&db, &store::documents()).await?;
     let store: SharedStore = Arc::new(SqlStore::new(db.clone()));
     let files = common.policy_and_texts();
-    let book = Rulebook::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
-    let steward =
-        RolloutSteward { store: Arc::clone(&store), book: book.clone(), clock: Arc::clone(&common.clock) };
-    let mut life = Life::new(common.service, book.clone(), files, &db, &common.clock, Arc::new(steward));
-    life.begin(&common.policy).await.context("policy")?;
-    let reporter = Arc::new(Reporter::new(store, book, Arc::clone(&common.clock)));
+    let versions = PolicyVersions::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
+    let subscriber = RolloutSubscriber {
+        store: Arc::clone(&store),
+        versions: versions.clone(),
+        clock: Arc::clone(&common.clock),
+    };
+    let mut watcher =
+        PolicyWatcher::new(common.service, versions.clone(), files, &db, &common.clock, Arc::new(subscriber));
+    watcher.begin(&common.policy).await.context("policy")?;
+    let reporter = Arc::new(Reporter::new(store, versions, Arc::clone(&common.clock)));
     let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), &common.data_dir));
     let analyzer = common.neighbour(ServiceName::Analyzer, ANALYZER_TIMEOUT)?;
     let (slack, webhooks) = (config.slack.clone(), config.webhooks.clone());
@@ -79,7 +83,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         shutdown.clone(),
     ));
     let ticker = tokio::spawn(tick_loop(Arc::clone(&reporter), db.clone(), poll, background.clone()));
-    let life = tokio::spawn(life.run(background.clone()));
+    let watcher = tokio::spawn(watcher.run(background.clone()));
     let dashboard = {
         let (publisher, db, stop) = (Arc::clone(&publisher), db.clone(), background.clone());
         tokio::spawn(async move { publisher.run(&db, poll, stop).await })
@@ -110,7 +114,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     worker.await.ok();
     background.cancel();
     ticker.await.ok();
-    life.await.ok();
+    watcher.await.ok();
     dashboard.await.ok();
     archive.await.ok();
     let lived = beating.await;
@@ -187,7 +191,7 @@ fn poll(policy: &Policy) -> Duration {
 /// Level-triggered: looks when something was committed here, and now and then besides.
 async fn tick_loop(reporter: Arc<Reporter>, db: Db, poll: Duration, stop: CancellationToken) {
     let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
-    let mut rules = reporter.book.changes();
+    let mut rules = reporter.versions.changes();
     rules.mark_changed();
     loop {
         if rules.has_changed().unwrap_or(false) {
@@ -242,9 +246,9 @@ fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>, db: &Db) -> Readine
     let forms = db.forms().clone();
     let keeper = Arc::clone(keeper);
     let (database, outbox) = (Arc::clone(reporter), Arc::clone(reporter));
-    let book = reporter.book.clone();
+    let versions = reporter.versions.clone();
     Readiness::new()
-        .check("policy", move || std::future::ready(book.state()))
+        .check("policy", move || std::future::ready(versions.state()))
         .check("database", move || {
             let reporter = Arc::clone(&database);
             async move {

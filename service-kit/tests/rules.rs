@@ -15,7 +15,7 @@ use service_kit::ServiceName;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::{Db, DbError};
 use service_kit::http::{CheckState, PageQuery};
-use service_kit::rules::{Life, Rulebook, Rules, RulesFiles, Steward};
+use service_kit::rules::{PolicySubscriber, PolicyVersions, PolicyWatcher, Rules, RulesFiles};
 use shared_types::Timestamp;
 
 /// So long after it was found a version is in force: every replica has looked once.
@@ -30,7 +30,7 @@ struct World {
     folder: tempfile::TempDir,
     db: Db,
     clock: Arc<ManualClock>,
-    steward: Arc<Says>,
+    subscriber: Arc<Says>,
 }
 
 /// What the service has to say.
@@ -41,7 +41,7 @@ struct Says {
 }
 
 #[async_trait]
-impl Steward for Says {
+impl PolicySubscriber for Says {
     async fn objection(&self, _next: &Rules) -> Result<Option<String>, DbError> {
         Ok(self.objection.lock().unwrap().clone())
     }
@@ -65,7 +65,7 @@ impl World {
             folder,
             db,
             clock: Arc::new(ManualClock::at(Timestamp::parse("2026-11-22T10:07:00Z").unwrap())),
-            steward: Arc::default(),
+            subscriber: Arc::default(),
         };
         world.write("80%");
         world
@@ -85,15 +85,16 @@ impl World {
     }
 
     /// A replica that starts now.
-    async fn start(&self) -> (Rulebook, Life) {
+    async fn start(&self) -> (PolicyVersions, PolicyWatcher) {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let files = RulesFiles::with_texts(&self.file(), self.folder.path());
         let policy = Arc::new(Policy::load(&self.file()).unwrap());
-        let book = Rulebook::open(&self.db, &files, &policy, clock.as_ref()).await.unwrap();
-        let steward: Arc<dyn Steward> = Arc::clone(&self.steward) as _;
-        let mut life = Life::new(ServiceName::Reporter, book.clone(), files, &self.db, &clock, steward);
-        life.begin(&policy).await.unwrap();
-        (book, life)
+        let versions = PolicyVersions::open(&self.db, &files, &policy, clock.as_ref()).await.unwrap();
+        let subscriber: Arc<dyn PolicySubscriber> = Arc::clone(&self.subscriber) as _;
+        let mut watcher =
+            PolicyWatcher::new(ServiceName::Reporter, versions.clone(), files, &self.db, &clock, subscriber);
+        watcher.begin(&policy).await.unwrap();
+        (versions, watcher)
     }
 
     fn now(&self) -> Timestamp {
@@ -102,17 +103,17 @@ impl World {
 }
 
 /// Two looks that find the same.
-async fn look(life: &mut Life) {
-    life.turn().await.unwrap();
-    life.turn().await.unwrap();
+async fn look(watcher: &mut PolicyWatcher) {
+    watcher.turn().await.unwrap();
+    watcher.turn().await.unwrap();
 }
 
 fn warn_ratio(rules: &Rules) -> f64 {
     rules.policy.targets.values().next().unwrap().gate.warn_ratio
 }
 
-fn refusal(book: &Rulebook) -> String {
-    match book.state() {
+fn refusal(versions: &PolicyVersions) -> String {
+    match versions.state() {
         CheckState::Degraded(reason) => reason,
         other => panic!("{other:?}"),
     }
@@ -123,16 +124,16 @@ fn refusal(book: &Rulebook) -> String {
 async fn a_change_is_in_force_for_windows_that_begin_after_it() {
     both_engines("kit", &[], async |db| {
         let world = World::new(db);
-        let (book, mut life) = world.start().await;
+        let (versions, mut watcher) = world.start().await;
         let before = world.now();
         world.write("70%");
         world.clock.advance(Duration::from_secs(60));
-        life.turn().await.unwrap();
-        assert_eq!(warn_ratio(&book.current()), 0.8, "a file is believed when it was read twice");
-        life.turn().await.unwrap();
-        assert_eq!(warn_ratio(&book.current()), 0.7);
+        watcher.turn().await.unwrap();
+        assert_eq!(warn_ratio(&versions.current()), 0.8, "a file is believed when it was read twice");
+        watcher.turn().await.unwrap();
+        assert_eq!(warn_ratio(&versions.current()), 0.7);
         let changed_at = world.now().plus(LEAD);
-        let check = async |book: &Rulebook| {
+        let check = async |versions: &PolicyVersions| {
             for (moment, ratio) in [
                 (Timestamp::from_millis(-5), 0.8),
                 (before, 0.8),
@@ -140,10 +141,10 @@ async fn a_change_is_in_force_for_windows_that_begin_after_it() {
                 (changed_at, 0.7),
                 (changed_at.plus(Duration::from_secs(900)), 0.7),
             ] {
-                assert_eq!(warn_ratio(&book.at(moment).await.unwrap()), ratio, "{moment}");
+                assert_eq!(warn_ratio(&versions.at(moment).await.unwrap()), ratio, "{moment}");
             }
         };
-        check(&book).await;
+        check(&versions).await;
         world.clock.advance(LEAD);
         // A replica, or the same service after a restart.
         let (other, _) = world.start().await;
@@ -166,10 +167,10 @@ async fn what_changed_during_a_stop_is_in_force_from_the_start_on() {
         drop(world.start().await);
         world.write("70%");
         world.clock.advance(Duration::from_secs(3600));
-        let (book, _) = world.start().await;
-        assert_eq!(warn_ratio(&book.current()), 0.7);
+        let (versions, _) = world.start().await;
+        assert_eq!(warn_ratio(&versions.current()), 0.7);
         let before = world.now().minus(Duration::from_millis(1));
-        assert_eq!(warn_ratio(&book.at(before).await.unwrap()), 0.8);
+        assert_eq!(warn_ratio(&versions.at(before).await.unwrap()), 0.8);
     })
     .await;
 }
@@ -179,15 +180,15 @@ async fn what_changed_during_a_stop_is_in_force_from_the_start_on() {
 async fn a_wrong_version_is_refused_while_the_old_one_stays_in_force() {
     both_engines("kit", &[], async |db| {
         let world = World::new(db);
-        let (book, mut life) = world.start().await;
-        let in_force = book.current();
+        let (versions, mut watcher) = world.start().await;
+        let in_force = versions.current();
         let whole = World::text("70%");
         let warn = world.folder.path().join("templates/alerts/autosave-warn.txt");
         let good_warn = std::fs::read_to_string(&warn).unwrap();
 
         std::fs::write(world.file(), whole.replace("warn_ratio: 70%", "warn_ratio: 170%")).unwrap();
-        look(&mut life).await;
-        let reason = refusal(&book);
+        look(&mut watcher).await;
+        let reason = refusal(&versions);
         assert!(
             reason.contains("policy.yaml:") && reason.contains("targets.autosave.gate.warn_ratio"),
             "{reason}"
@@ -195,22 +196,22 @@ async fn a_wrong_version_is_refused_while_the_old_one_stays_in_force() {
         assert!(reason.contains(&in_force.policy.version[..19]), "{reason}");
         for cut in (0..whole.len()).step_by(97).filter(|at| whole.is_char_boundary(*at)) {
             std::fs::write(world.file(), &whole[..cut]).unwrap();
-            look(&mut life).await;
-            refusal(&book);
+            look(&mut watcher).await;
+            refusal(&versions);
         }
         std::fs::remove_file(world.file()).unwrap();
-        look(&mut life).await;
-        assert!(refusal(&book).contains("cannot be read"));
+        look(&mut watcher).await;
+        assert!(refusal(&versions).contains("cannot be read"));
         std::fs::write(world.file(), &whole).unwrap();
         std::fs::write(&warn, "{nobody knows this}").unwrap();
-        look(&mut life).await;
-        assert!(refusal(&book).contains("autosave-warn.txt, line 1"), "{}", refusal(&book));
-        assert_eq!(book.current(), in_force);
+        look(&mut watcher).await;
+        assert!(refusal(&versions).contains("autosave-warn.txt, line 1"), "{}", refusal(&versions));
+        assert_eq!(versions.current(), in_force);
 
         std::fs::write(&warn, good_warn).unwrap();
-        look(&mut life).await;
-        assert_eq!(book.state(), CheckState::Ok);
-        assert_eq!(warn_ratio(&book.current()), 0.7);
+        look(&mut watcher).await;
+        assert_eq!(versions.state(), CheckState::Ok);
+        assert_eq!(warn_ratio(&versions.current()), 0.7);
     })
     .await;
 }
@@ -220,14 +221,14 @@ async fn a_wrong_version_is_refused_while_the_old_one_stays_in_force() {
 async fn a_changed_text_is_a_version_of_its_own() {
     both_engines("kit", &[], async |db| {
         let world = World::new(db);
-        let (book, mut life) = world.start().await;
-        let before = book.current().id();
+        let (versions, mut watcher) = world.start().await;
+        let before = versions.current().id();
         std::fs::write(world.folder.path().join("templates/alerts/autosave-ok.txt"), "fine {phase}").unwrap();
-        look(&mut life).await;
-        let after = book.current().id();
+        look(&mut watcher).await;
+        let after = versions.current().id();
         assert_eq!(before.version, after.version);
         assert_ne!(before.texts_version, after.texts_version);
-        let kept = book.policy_text(&after.version[..15]).await.unwrap();
+        let kept = versions.policy_text(&after.version[..15]).await.unwrap();
         assert_eq!(kept.texts["templates/alerts/autosave-ok.txt"], "fine {phase}");
         assert_eq!(kept.policy, World::text("80%"));
         assert_eq!(kept.in_force.len(), 2);
@@ -241,21 +242,21 @@ async fn a_changed_text_is_a_version_of_its_own() {
 async fn a_version_that_cannot_follow_yet_waits() {
     both_engines("kit", &[], async |db| {
         let world = World::new(db);
-        let (book, mut life) = world.start().await;
-        let prepared = world.steward.prepared.load(Ordering::SeqCst);
-        *world.steward.objection.lock().unwrap() = Some("a rollout stands on it".to_owned());
+        let (versions, mut watcher) = world.start().await;
+        let prepared = world.subscriber.prepared.load(Ordering::SeqCst);
+        *world.subscriber.objection.lock().unwrap() = Some("a rollout stands on it".to_owned());
         world.write("70%");
-        look(&mut life).await;
-        look(&mut life).await;
-        assert!(refusal(&book).contains("a rollout stands on it"));
-        assert_eq!(warn_ratio(&book.current()), 0.8);
+        look(&mut watcher).await;
+        look(&mut watcher).await;
+        assert!(refusal(&versions).contains("a rollout stands on it"));
+        assert_eq!(warn_ratio(&versions.current()), 0.8);
         // A restart does not put it into force either.
         let (restarted, _) = world.start().await;
         assert_eq!(warn_ratio(&restarted.current()), 0.8);
-        *world.steward.objection.lock().unwrap() = None;
-        life.turn().await.unwrap();
-        assert_eq!((warn_ratio(&book.current()), book.state()), (0.7, CheckState::Ok));
-        assert!(world.steward.prepared.load(Ordering::SeqCst) > prepared);
+        *world.subscriber.objection.lock().unwrap() = None;
+        watcher.turn().await.unwrap();
+        assert_eq!((warn_ratio(&versions.current()), versions.state()), (0.7, CheckState::Ok));
+        assert!(world.subscriber.prepared.load(Ordering::SeqCst) > prepared);
     })
     .await;
 }
@@ -310,15 +311,15 @@ async fn links_and_renames_are_changes_too() {
         std::os::unix::fs::symlink("v1", folder.join("..data")).unwrap();
         std::fs::remove_file(world.file()).unwrap();
         std::os::unix::fs::symlink("..data/policy.yaml", world.file()).unwrap();
-        let (book, mut life) = world.start().await;
+        let (versions, mut watcher) = world.start().await;
         std::os::unix::fs::symlink("v2", folder.join("..data_tmp")).unwrap();
         std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
-        look(&mut life).await;
-        assert_eq!(warn_ratio(&book.current()), 0.7);
+        look(&mut watcher).await;
+        assert_eq!(warn_ratio(&versions.current()), 0.7);
         std::fs::write(folder.join("new.yaml"), World::text("60%")).unwrap();
         std::fs::rename(folder.join("new.yaml"), world.file()).unwrap();
-        look(&mut life).await;
-        assert_eq!(warn_ratio(&book.current()), 0.6);
+        look(&mut watcher).await;
+        assert_eq!(warn_ratio(&versions.current()), 0.6);
     })
     .await;
 }

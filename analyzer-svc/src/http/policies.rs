@@ -20,7 +20,7 @@ pub(super) async fn get_policies(
     State(analyzer): State<Analyzer>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<PolicyVersion>>, ApiError> {
-    Ok(Json(analyzer.book().policies(&page).await?))
+    Ok(Json(analyzer.versions().policies(&page).await?))
 }
 
 /// One version, whole; a beginning of its hash will do
@@ -36,5 +36,5 @@ pub(super) async fn get_policy(
     State(analyzer): State<Analyzer>,
     Path(version): Path<String>,
 ) -> Result<Json<PolicyText>, ApiError> {
-    Ok(Json(analyzer.book().policy_text(&version).await?))
+    Ok(Json(analyzer.versions().policy_text(&version).await?))
 }

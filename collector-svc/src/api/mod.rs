@@ -11,7 +11,7 @@ use axum::Router;
 use service_kit::ServiceName;
 use service_kit::clock::Clock;
 use service_kit::http::{ApiError, Bulk, openapi as document};
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::TargetName;
 use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
@@ -34,7 +34,7 @@ pub const PUSHES: Bulk = Bulk { calls: &["/events"], in_flight: 512, body_budget
 #[derive(Clone)]
 pub struct Api {
     pub targets: Directory,
-    pub book: Rulebook,
+    pub versions: PolicyVersions,
     pub store: Arc<dyn CollectorStore>,
     pub clock: Arc<dyn Clock>,
     /// A turn for each thread that may parse large bodies: more of them would take the cores from what decides and directs.
@@ -55,7 +55,7 @@ impl Api {
 
     /// The target with what the policy says of it now.
     fn target_and_rules(&self, name: &TargetName) -> Result<(TargetEntry, Arc<Rules>), ApiError> {
-        let (entry, rules) = (self.target(name)?, self.book.current());
+        let (entry, rules) = (self.target(name)?, self.versions.current());
         if rules.policy.targets.contains_key(name) { Ok((entry, rules)) } else { Err(unknown(name)) }
     }
 }

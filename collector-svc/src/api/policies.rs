@@ -17,7 +17,7 @@ pub(super) async fn list(
     State(api): State<Api>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<PolicyVersion>>, ApiError> {
-    Ok(Json(api.book.policies(&page).await?))
+    Ok(Json(api.versions.policies(&page).await?))
 }
 
 /// One version, whole; a beginning of its hash will do.
@@ -31,5 +31,5 @@ pub(super) async fn get(
     State(api): State<Api>,
     Path(version): Path<String>,
 ) -> Result<Json<PolicyText>, ApiError> {
-    Ok(Json(api.book.policy_text(&version).await?))
+    Ok(Json(api.versions.policy_text(&version).await?))
 }

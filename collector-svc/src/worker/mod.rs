@@ -16,7 +16,7 @@ use std::time::Duration;
 use domain::effects::NewMessage;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::{Actor, Directive, TargetName, Timestamp, Via};
 use tokio::sync::watch;
 
@@ -37,9 +37,9 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// What a worker is made of.
 pub struct WorkerParts {
     pub target: TargetName,
-    /// What the policy says of the target at first; from then on `book` says it.
+    /// What the policy says of the target at first; from then on `policies` say it.
     pub version: Version,
-    pub book: Rulebook,
+    pub policies: PolicyVersions,
     pub store: Arc<dyn CollectorStore>,
     pub clock: Arc<dyn Clock>,
     /// Threads that parse one large piece of a file together.
@@ -53,7 +53,7 @@ pub struct WorkerParts {
 pub struct Worker {
     target: TargetName,
     versions: Versions,
-    book: Rulebook,
+    policies: PolicyVersions,
     changes: watch::Receiver<Arc<Rules>>,
     /// What pushes are to be read with.
     read_with: watch::Sender<Arc<EventSpecs>>,
@@ -93,7 +93,7 @@ impl Worker {
     /// A worker that loads its state at its first turn.
     #[must_use]
     pub fn new(parts: WorkerParts) -> Self {
-        let WorkerParts { target, version, book, store, clock, parse_threads, push, sources } = parts;
+        let WorkerParts { target, version, policies, store, clock, parse_threads, push, sources } = parts;
         let versions = Versions::only(version);
         let specs = Arc::clone(versions.specs());
         let state = TargetState::initial(versions.newest().policy.collection.window);
@@ -102,8 +102,8 @@ impl Worker {
         Self {
             target,
             versions,
-            changes: book.changes(),
-            book,
+            changes: policies.changes(),
+            policies,
             read_with: watch::Sender::new(specs),
             store,
             clock,

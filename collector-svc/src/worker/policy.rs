@@ -11,7 +11,7 @@ impl Worker {
     /// Asks which versions the windows go by that are not closed. The source is that of the oldest of them, so that
     /// what still belongs to its window is read before another source takes its place.
     pub(super) async fn follow_policy(&mut self) -> Result<(), DbError> {
-        let log = self.book.since(self.state.closed_until).await?;
+        let log = self.policies.since(self.state.closed_until).await?;
         self.versions = self.versions.follow(&self.target, &log);
         let specs = self.versions.specs();
         let other_specs = !Arc::ptr_eq(specs, self.intake.specs());

@@ -29,7 +29,7 @@ use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::{Db, DbError};
 use service_kit::http::BodyShare;
 use service_kit::outbox::{ListFilter, list, work_once};
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::{Batch, Directive, PhaseId, TargetName, Timestamp};
 use tokio::sync::{Notify, oneshot};
 
@@ -235,12 +235,12 @@ fn worker(
 ) -> (Worker, PushQueue) {
     let mut whole = whole_policy();
     whole.targets.insert(autosave(), policy.as_ref().clone());
-    let book = Rulebook::fixed(Rules::without_texts(Arc::new(whole)));
+    let versions = PolicyVersions::fixed(Rules::without_texts(Arc::new(whole)));
     let queue = PushQueue::new(Arc::new(Notify::new()));
     let worker = Worker::new(WorkerParts {
         target: autosave(),
-        version: Version::of(&autosave(), &book.current()).unwrap(),
-        book,
+        version: Version::of(&autosave(), &versions.current()).unwrap(),
+        policies: versions,
         store: Arc::clone(store) as Arc<dyn CollectorStore>,
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         parse_threads: 1,

@@ -44,7 +44,7 @@ pub struct Plan {
 
 /// What a target's effects are made with.
 #[derive(Debug, Clone, Copy)]
-pub struct Workshop<'a> {
+pub struct LowerContext<'a> {
     pub target: &'a TargetName,
     pub policy: &'a TargetPolicy,
     pub templates: &'a Templates,
@@ -62,29 +62,29 @@ pub fn transition_key(id: Uuid) -> String {
 /// # Errors
 /// A text with an unfilled placeholder, which a loaded template does not have.
 pub fn lower(
-    workshop: &Workshop<'_>,
+    context: &LowerContext<'_>,
     mut step: Step,
     version: u64,
     answer: Value,
 ) -> Result<Plan, PlaceholderError> {
-    let mut bench =
-        Bench { shop: *workshop, version, messages: vec![], notifications: vec![], cancels: vec![] };
+    let mut lowering =
+        Lowering { context: *context, version, messages: vec![], notifications: vec![], cancels: vec![] };
     for effect in std::mem::take(&mut step.effects) {
-        bench.make(&mut step, effect)?;
+        lowering.make(&mut step, effect)?;
     }
-    let Bench { messages, notifications, cancels, .. } = bench;
+    let Lowering { messages, notifications, cancels, .. } = lowering;
     Ok(Plan { step, messages, notifications, cancels, answer, audit: None })
 }
 
-struct Bench<'a> {
-    shop: Workshop<'a>,
+struct Lowering<'a> {
+    context: LowerContext<'a>,
     version: u64,
     messages: Vec<NewMessage>,
     notifications: Vec<Notification>,
     cancels: Vec<String>,
 }
 
-impl Bench<'_> {
+impl Lowering<'_> {
     fn make(&mut self, step: &mut Step, effect: Effect) -> Result<(), PlaceholderError> {
         match effect {
             Effect::Notify(notice) => self.notify(step, &notice)?,
@@ -93,7 +93,7 @@ impl Bench<'_> {
                 let (target, dedup_key) = self.page_of(&incident);
                 let key = format!("priority:{incident}:{priority}");
                 let verb = SetPagePriority { incident: incident.clone(), target, dedup_key, priority };
-                self.enqueue(&verb, key, incident.to_string(), self.shop.now, vendor_retry());
+                self.enqueue(&verb, key, incident.to_string(), self.context.now, vendor_retry());
             }
             Effect::CheckPage { incident, at } => {
                 let (target, dedup_key) = self.page_of(&incident);
@@ -107,47 +107,48 @@ impl Bench<'_> {
                 let (target, dedup_key) = self.page_of(&incident);
                 let key = format!("resolve:{incident}");
                 let verb = ResolvePage { incident: incident.clone(), target, dedup_key };
-                self.enqueue(&verb, key, incident.to_string(), self.shop.now, page_retry());
+                self.enqueue(&verb, key, incident.to_string(), self.context.now, page_retry());
             }
             Effect::WriteRca { incident, prepare } => {
                 let key = format!("rca:{incident}:{}", self.version);
-                let verb = WriteRca { incident: incident.clone(), target: self.shop.target.clone(), prepare };
+                let verb =
+                    WriteRca { incident: incident.clone(), target: self.context.target.clone(), prepare };
                 let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
-                self.enqueue(&verb, key, incident.to_string(), self.shop.now, retry);
+                self.enqueue(&verb, key, incident.to_string(), self.context.now, retry);
             }
             Effect::WriteChecklist => {
-                let key = format!("checklist:{}:{}", self.shop.target, self.version);
-                let verb = WriteChecklist { target: self.shop.target.clone() };
-                let subject = subject(step.incident.as_ref().map(|it| &it.id), self.shop.target);
+                let key = format!("checklist:{}:{}", self.context.target, self.version);
+                let verb = WriteChecklist { target: self.context.target.clone() };
+                let subject = subject(step.incident.as_ref().map(|it| &it.id), self.context.target);
                 let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
-                self.enqueue(&verb, key, subject, self.shop.now, retry);
+                self.enqueue(&verb, key, subject, self.context.now, retry);
             }
             Effect::Run(transition) => self.run(&transition),
             Effect::CancelRun(id) => self.cancels.push(transition_key(id)),
             Effect::Direct(directive) => {
                 let incident = step.target.incident.clone();
-                let subject = subject(incident.as_ref(), self.shop.target);
+                let subject = subject(incident.as_ref(), self.context.target);
                 let key = format!("directive:{}:{}", directive.target, directive.sequence);
                 let retry = RetrySchedule::then_repeat([1, 2, 4, 8, 16, 30].map(Duration::from_secs));
-                self.enqueue(&PushDirective { directive, incident }, key, subject, self.shop.now, retry);
+                self.enqueue(&PushDirective { directive, incident }, key, subject, self.context.now, retry);
             }
         }
         Ok(())
     }
 
     fn page_of(&self, incident: &IncidentId) -> (TargetName, String) {
-        (self.shop.target.clone(), format!("phasegate/{}/{incident}", self.shop.target))
+        (self.context.target.clone(), format!("phasegate/{}/{incident}", self.context.target))
     }
 
     fn text(&self, notice: &Notice) -> Result<Text, PlaceholderError> {
-        texts::text(self.shop.target, self.shop.policy, self.shop.templates, notice)
+        texts::text(self.context.target, self.context.policy, self.context.templates, notice)
     }
 
     fn notify(&mut self, step: &mut Step, notice: &Notice) -> Result<(), PlaceholderError> {
         if let NoticeKind::Rollback(transition) = &notice.kind {
             return self.write_runbook(step, notice, transition);
         }
-        let Some(address) = address(self.shop.policy, notice) else { return Ok(()) };
+        let Some(address) = address(self.context.policy, notice) else { return Ok(()) };
         let message = self.text(notice)?.message;
         // DE-1: an ok text follows the dashboard.
         let after_dashboard = (notice.kind == NoticeKind::Ok).then_some(self.version);
@@ -160,17 +161,17 @@ impl Bench<'_> {
         let id = self.keep(notice, notice.kind.name(), address.channel(), &text);
         let verb = PostMessage {
             notification: id,
-            target: self.shop.target.clone(),
+            target: self.context.target.clone(),
             notifier: address.notifier().to_owned(),
             channel: address.channel().to_owned(),
             text,
-            buttons: buttons::of(self.shop.target, notice),
+            buttons: buttons::of(self.context.target, notice),
             incident: notice.incident.clone(),
             after_dashboard,
         };
-        let subject = notice_subject(notice, self.shop.target);
+        let subject = notice_subject(notice, self.context.target);
         let key = format!("{}:{id}", address.notifier());
-        self.enqueue(&verb, key, subject, self.shop.now, vendor_retry());
+        self.enqueue(&verb, key, subject, self.context.now, vendor_retry());
         if let Some(row) = self.messages.last_mut() {
             row.kind = address.row_kind();
         }
@@ -180,7 +181,7 @@ impl Bench<'_> {
         let id = Uuid::now_v7();
         self.notifications.push(Notification {
             id,
-            target: self.shop.target.clone(),
+            target: self.context.target.clone(),
             kind,
             channel: channel.to_owned(),
             text: text.to_owned(),
@@ -197,7 +198,7 @@ impl Bench<'_> {
         notice: &Notice,
         transition: &Transition,
     ) -> Result<(), PlaceholderError> {
-        let shop = self.shop;
+        let shop = self.context;
         let text = self.text(notice)?;
         let plain = text.message.plain();
         let runbook = texts::runbook(shop.target, shop.policy, shop.templates, notice, transition)?;
@@ -241,11 +242,11 @@ impl Bench<'_> {
         let verb = TriggerPage {
             notification: id,
             incident: incident.clone(),
-            target: self.shop.target.clone(),
+            target: self.context.target.clone(),
             dedup_key: about.dedup_key(),
             summary: plain.lines().next().unwrap_or_default().to_owned(),
-            source: format!("phasegate/{}", self.shop.target),
-            service: self.shop.policy.paging.service.clone(),
+            source: format!("phasegate/{}", self.context.target),
+            service: self.context.policy.paging.service.clone(),
             severity,
             priority,
             template: text.template,
@@ -261,15 +262,15 @@ impl Bench<'_> {
             }),
             opened_at: about.opened_at,
         };
-        self.enqueue(&verb, format!("page:{id}"), incident.to_string(), self.shop.now, page_retry());
+        self.enqueue(&verb, format!("page:{id}"), incident.to_string(), self.context.now, page_retry());
         Ok(())
     }
 
     fn run(&mut self, it: &Transition) {
-        let transitions = &self.shop.policy.transitions;
+        let transitions = &self.context.policy.transitions;
         let verb = RunTransition {
             transition: it.id,
-            target: self.shop.target.clone(),
+            target: self.context.target.clone(),
             kind: it.kind,
             from: it.from.clone(),
             to: it.to.clone(),
@@ -279,8 +280,8 @@ impl Bench<'_> {
             timeout_ms: millis(transitions.timeout),
         };
         let retry = RetrySchedule::then_dead(transitions.retry.iter().copied());
-        let subject = subject(it.incident.as_ref(), self.shop.target);
-        self.enqueue(&verb, transition_key(it.id), subject, self.shop.now, retry);
+        let subject = subject(it.incident.as_ref(), self.context.target);
+        self.enqueue(&verb, transition_key(it.id), subject, self.context.now, retry);
     }
 
     fn enqueue<V: Verb>(

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared_types::PhaseId;
 
-use super::{ExecutorKind, ExecutorPolicy, Facts, Planner, Report, Request, Told};
+use super::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Report, Request};
 use crate::effects::TransitionKind;
 use crate::placeholder::{Pattern, Values, render_arguments};
 use crate::policy::Wrong;
@@ -122,8 +122,8 @@ impl Planner for Commands {
         request(fill(vector), self.verify.as_ref().map(fill))
     }
 
-    fn told(&self) -> Told {
-        Told {
+    fn describe(&self) -> Description {
+        Description {
             settings: vec![
                 ("rollback command", quoted(&self.rollback)),
                 ("promote command", quoted(&self.promote)),

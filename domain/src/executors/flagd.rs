@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use shared_types::PhaseId;
 
-use super::{ExecutorKind, ExecutorPolicy, Facts, Planner, Request, Told};
+use super::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Request};
 use crate::policy::Wrong;
 use crate::policy::kind_section::Section;
 use crate::template::values::format_number;
@@ -114,9 +114,9 @@ impl Planner for Settings {
         }
     }
 
-    fn told(&self) -> Told {
+    fn describe(&self) -> Description {
         let others = self.otherwise.clone().unwrap_or_else(|| "the other one".to_owned());
-        Told {
+        Description {
             settings: vec![
                 ("flag file", self.file.clone()),
                 ("flag", self.flag.clone()),

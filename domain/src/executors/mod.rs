@@ -53,7 +53,7 @@ pub trait Planner: fmt::Debug + Send + Sync {
     fn plan(&self, facts: &Facts<'_>) -> Request;
 
     /// Its settings, for people who compare two policies; two that say the same are the same.
-    fn told(&self) -> Told;
+    fn describe(&self) -> Description;
 }
 
 /// What a move is planned from.
@@ -95,7 +95,7 @@ pub struct Request {
 
 /// Settings in words.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Told {
+pub struct Description {
     /// Name and value of each, in an order that does not change: `rollback command`, `` `make back` ``.
     pub settings: Vec<(&'static str, String)>,
     /// How a move is read back; none: it is not.
@@ -128,14 +128,14 @@ impl ExecutorPolicy {
 
     /// As [`Planner::told`].
     #[must_use]
-    pub fn told(&self) -> Told {
-        self.planner.told()
+    pub fn describe(&self) -> Description {
+        self.planner.describe()
     }
 }
 
 impl PartialEq for ExecutorPolicy {
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.told() == other.told()
+        self.kind == other.kind && self.describe() == other.describe()
     }
 }
 

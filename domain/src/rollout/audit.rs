@@ -16,7 +16,7 @@ const LONGEST: usize = 2000;
 
 /// An event's own part of its audit row.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct EventRecord {
     pub action: Deed,
     /// A decision, a transition; none: the incident it is about, if any.
     pub subject: Option<String>,
@@ -26,10 +26,13 @@ pub struct Told {
 /// The audit form of every event: what was asked for or happened, whole. The `match` names each one, so that a
 /// new event cannot go unaudited.
 #[must_use]
-pub fn told(event: &Event) -> Told {
-    let act = |action, detail| Told { action, subject: None, detail };
-    let of =
-        |action, subject: &dyn ToString, detail| Told { action, subject: Some(subject.to_string()), detail };
+pub fn told(event: &Event) -> EventRecord {
+    let act = |action, detail| EventRecord { action, subject: None, detail };
+    let of = |action, subject: &dyn ToString, detail| EventRecord {
+        action,
+        subject: Some(subject.to_string()),
+        detail,
+    };
     match event {
         Event::Decided(it) => {
             let detail = json!({

@@ -10,7 +10,7 @@ use super::approval;
 use super::blocker::Blocker;
 use super::effect::{Asked, Effect, Notice, NoticeKind};
 use super::hold;
-use super::incident::{self, Incident, Mitigation, Stand};
+use super::incident::{self, Incident, IncidentStatus, Mitigation};
 use super::moves::{ITSELF, begin_rollback, cancel_waiting_promotion};
 use super::outcome::open;
 use super::promotion;
@@ -111,27 +111,27 @@ fn notify(step: &mut Step, kind: NoticeKind, decision: &Decision) {
 /// DE-3 and DE-4: the first opens an incident, a further one joins it.
 fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationAction>, context: &Context<'_>) {
     let rollback = asks_rollback(decision, action);
-    let stand = step.incident.as_ref().map(|it| it.stand.clone());
-    match (stand.filter(|_| step.target.incident.is_some()), rollback) {
-        (None | Some(Stand::Recovered | Stand::Closed), true) => {
+    let status = step.incident.as_ref().map(|it| it.status.clone());
+    match (status.filter(|_| step.target.incident.is_some()), rollback) {
+        (None | Some(IncidentStatus::Recovered | IncidentStatus::Closed), true) => {
             open(step, blame(decision), Mitigation::RollingBack, context);
             opening_hops(step, decision, context);
             begin_rollback(step, ITSELF, &phrase(decision), context);
             announce(step, context);
             hold::ask_person(step, context);
         }
-        (None | Some(Stand::Recovered | Stand::Closed), false) => {
+        (None | Some(IncidentStatus::Recovered | IncidentStatus::Closed), false) => {
             open(step, blame(decision), Mitigation::Paged(Coverage::begin(context.policy)), context);
             opening_hops(step, decision, context);
             cancel_waiting_promotion(step, context);
             announce(step, context);
         }
         // So far it only paged; now something is violated that asks for a rollback.
-        (Some(Stand::Open(Mitigation::Paged(_))), true) => {
+        (Some(IncidentStatus::Open(Mitigation::Paged(_))), true) => {
             decision_hops(step, decision, context, Hop::ViolationJoined);
             roll_back_again(step, blame(decision), context);
         }
-        (Some(Stand::Open(_)), _) => decision_hops(step, decision, context, Hop::ViolationJoined),
+        (Some(IncidentStatus::Open(_)), _) => decision_hops(step, decision, context, Hop::ViolationJoined),
     }
 }
 
@@ -200,7 +200,9 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
     if step.opened || step.target.incident.is_none() {
         return;
     }
-    let Some(Incident { stand: Stand::Open(mitigation), .. }) = step.incident.as_mut() else { return };
+    let Some(Incident { status: IncidentStatus::Open(mitigation), .. }) = step.incident.as_mut() else {
+        return;
+    };
     match mitigation {
         Mitigation::RollingBack => {}
         Mitigation::Paged(coverage) => {
@@ -231,12 +233,12 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
 /// RB-6: the watch ended unrecovered, so the next step down follows; unless all that was violated only pages.
 pub(super) fn watch_failed(step: &mut Step, context: &Context<'_>) {
     let Some(incident) = step.incident.as_mut() else { return };
-    let Stand::Open(Mitigation::Watching(watch)) = &incident.stand else { return };
+    let IncidentStatus::Open(Mitigation::Watching(watch)) = &incident.status else { return };
     let silent = watch.violations == 0;
     let rollback = silent || watch.rollback_asked;
     let subject = watch.blame.clone().unwrap_or_else(|| incident.subject.clone());
     if !rollback {
-        incident.stand = Stand::Open(Mitigation::Paged(Coverage::begin(context.policy)));
+        incident.status = IncidentStatus::Open(Mitigation::Paged(Coverage::begin(context.policy)));
     }
     let how = if silent { WatchFailure::Silent } else { WatchFailure::Violated };
     step.hop(context.now, Hop::WatchFailed { how });

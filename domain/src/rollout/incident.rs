@@ -30,7 +30,8 @@ pub struct Incident {
     pub target: TargetName,
     pub phase: PhaseId,
     pub epoch: Epoch,
-    pub stand: Stand,
+    #[serde(rename = "stand")]
+    pub status: IncidentStatus,
     /// The worst violated metric of the opening decision, and its window.
     pub metric: String,
     pub window: Window,
@@ -72,7 +73,7 @@ pub struct Acknowledgement {
 /// Where the incident stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stand {
+pub enum IncidentStatus {
     Open(Mitigation),
     Recovered,
     /// Recovered, and the root cause analysis is confirmed.
@@ -101,7 +102,7 @@ impl Incident {
             target: step.target.target.clone(),
             phase: step.target.phase.clone(),
             epoch: step.target.epoch,
-            stand: Stand::Open(mitigation),
+            status: IncidentStatus::Open(mitigation),
             metric: worst_metric(&subject),
             window: subject.window,
             subject,
@@ -125,10 +126,10 @@ impl Incident {
     /// As the API names it.
     #[must_use]
     pub fn state(&self) -> IncidentState {
-        match self.stand {
-            Stand::Open(_) => IncidentState::Open,
-            Stand::Recovered => IncidentState::Recovered,
-            Stand::Closed => IncidentState::Closed,
+        match self.status {
+            IncidentStatus::Open(_) => IncidentState::Open,
+            IncidentStatus::Recovered => IncidentState::Recovered,
+            IncidentStatus::Closed => IncidentState::Closed,
         }
     }
 
@@ -141,10 +142,10 @@ impl Incident {
     /// When a tick has something to do, if ever.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        let deadline = match &self.stand {
-            Stand::Closed => return None,
-            Stand::Open(Mitigation::Watching(watch)) => watch.deadline,
-            Stand::Open(_) | Stand::Recovered => None,
+        let deadline = match &self.status {
+            IncidentStatus::Closed => return None,
+            IncidentStatus::Open(Mitigation::Watching(watch)) => watch.deadline,
+            IncidentStatus::Open(_) | IncidentStatus::Recovered => None,
         };
         let rca = self.rca.next_due(self.review.is_some());
         self.escalate_at.into_iter().chain(deadline).chain(rca).min()
@@ -173,19 +174,20 @@ pub fn apply(mut step: Step, event: &Event, context: &Context<'_>) -> Result<Ste
     let Some(incident) = step.incident.take() else {
         return Err(Refusal::NoIncident.into());
     };
-    match (&incident.stand, event) {
-        (Stand::Open(_) | Stand::Recovered, Event::Acknowledged { by, at }) => {
+    match (&incident.status, event) {
+        (IncidentStatus::Open(_) | IncidentStatus::Recovered, Event::Acknowledged { by, at }) => {
             Ok(acknowledge(step, incident, by, *at, context))
         }
-        (Stand::Open(_) | Stand::Recovered, Event::RcaSubmitted { by, finding }) => {
+        (IncidentStatus::Open(_) | IncidentStatus::Recovered, Event::RcaSubmitted { by, finding }) => {
             rca::submit(step, incident, by, finding, context)
         }
-        (Stand::Open(_) | Stand::Recovered, Event::RcaConfirmed { by, comment }) => {
+        (IncidentStatus::Open(_) | IncidentStatus::Recovered, Event::RcaConfirmed { by, comment }) => {
             rca::confirm(step, incident, by, comment, context)
         }
-        (Stand::Open(_) | Stand::Recovered, Event::ReviewDecided { by, approve, comment }) => {
-            review::decide(step, incident, (by, *approve, comment), context)
-        }
+        (
+            IncidentStatus::Open(_) | IncidentStatus::Recovered,
+            Event::ReviewDecided { by, approve, comment },
+        ) => review::decide(step, incident, (by, *approve, comment), context),
         (_, Event::EvidenceChecked { facts }) => Ok(evidence::learn(step, incident, facts)),
         (_, Event::EvidenceSigned(signing)) => evidence::sign(step, incident, signing, context),
         (_, Event::EvidenceTaskDone { by, item }) => {
@@ -193,15 +195,15 @@ pub fn apply(mut step: Step, event: &Event, context: &Context<'_>) -> Result<Ste
         }
         (_, Event::RcaPrepared) => Ok(rca::prepared(step, incident, context)),
         (_, Event::PageResolved { by, at }) => Ok(page_resolved(step, incident, by, *at, context)),
-        (Stand::Open(_) | Stand::Recovered, Event::Tick) => {
+        (IncidentStatus::Open(_) | IncidentStatus::Recovered, Event::Tick) => {
             step.incident = Some(incident);
             Ok(pass_time(step, context))
         }
-        (Stand::Closed, Event::Tick) => {
+        (IncidentStatus::Closed, Event::Tick) => {
             step.incident = Some(incident);
             Ok(step)
         }
-        (Stand::Closed, other) => {
+        (IncidentStatus::Closed, other) => {
             Err(Refusal::IncidentClosed { incident: incident.id, event: other.name() }.into())
         }
         (_, other) => Err(Refusal::NotOfAnIncident { event: other.name() }.into()),
@@ -307,7 +309,7 @@ pub(super) fn note_sent(step: &mut Step, context: &Context<'_>) {
 /// The recovery is confirmed: the target has no open incident any more, the banner goes off a cycle later.
 pub(super) fn recover(step: &mut Step, how: Recovery, context: &Context<'_>) {
     let Some(incident) = step.incident.as_mut() else { return };
-    incident.stand = Stand::Recovered;
+    incident.status = IncidentStatus::Recovered;
     incident.recovered_at = Some(context.now);
     step.target.incident = None;
     step.target.banner = Banner::OffAt(context.now.plus(context.policy.collection.window));
@@ -318,10 +320,10 @@ pub(super) fn recover(step: &mut Step, how: Recovery, context: &Context<'_>) {
 /// ES-4: recovered and RCA confirmed.
 pub(super) fn close_if_done(step: &mut Step, context: &Context<'_>) {
     let Some(incident) = step.incident.as_mut() else { return };
-    if incident.stand != Stand::Recovered || incident.rca.confirmation.is_none() {
+    if incident.status != IncidentStatus::Recovered || incident.rca.confirmation.is_none() {
         return;
     }
-    incident.stand = Stand::Closed;
+    incident.status = IncidentStatus::Closed;
     incident.closed_at = Some(context.now);
     incident.escalate_at = None;
     let id = incident.id.clone();

@@ -33,7 +33,7 @@ mod tests;
 pub use blocker::Blocker;
 pub use effect::{Effect, Notice, NoticeKind};
 pub use event::Event;
-pub use incident::{Incident, Mitigation, Stand};
+pub use incident::{Incident, IncidentStatus, Mitigation};
 pub use moves::ITSELF;
 pub use refusal::{Reason, Refusal, Rejection};
 pub use state::{Aggregate, Latest, Stage, TargetState, Transition, Waiting};

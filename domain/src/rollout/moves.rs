@@ -10,7 +10,7 @@ use super::command::{self, Request};
 use super::effect::Effect;
 use super::evidence;
 use super::hold;
-use super::incident::{Mitigation, Stand};
+use super::incident::{IncidentStatus, Mitigation};
 use super::promotion;
 use super::refusal::{Refusal, Rejection};
 use super::state::{Stage, Transition};
@@ -114,7 +114,7 @@ pub(super) fn begin_rollback(step: &mut Step, initiator: &str, reason: &str, con
     if let Some(incident) = step.open_incident() {
         incident.rollback = Some(rollback.clone());
         incident.rollbacks += u32::from(!counted);
-        incident.stand = Stand::Open(Mitigation::RollingBack);
+        incident.status = IncidentStatus::Open(Mitigation::RollingBack);
     }
     let requested = Hop::RollbackRequested {
         transition: rollback.id,
@@ -155,7 +155,7 @@ fn adopt_running_rollback(step: &mut Step) -> bool {
         running.incident = id;
         incident.rollback = Some(running.clone());
         incident.rollbacks += 1;
-        incident.stand = Stand::Open(Mitigation::RollingBack);
+        incident.status = IncidentStatus::Open(Mitigation::RollingBack);
     }
     true
 }

@@ -11,7 +11,7 @@ use super::approval;
 use super::effect::{Effect, Notice, NoticeKind};
 use super::event::StopOutcome;
 use super::hold;
-use super::incident::{self, Incident, Mitigation, Stand};
+use super::incident::{self, Incident, IncidentStatus, Mitigation};
 use super::moves::{direct, next_sequence};
 use super::state::{Banner, Stage, Transition};
 use super::step::{Context, Step};
@@ -81,7 +81,7 @@ pub(super) fn rolled_back(mut step: Step, it: Transition, report: Report, contex
         if it.to.is_gated() {
             let watch = Watch::begin(context.policy, epoch, context.now);
             let hop = Hop::WatchStarted { until: watch.until };
-            incident.stand = Stand::Open(Mitigation::Watching(watch));
+            incident.status = IncidentStatus::Open(Mitigation::Watching(watch));
             step.hop(context.now, hop);
         } else {
             incident::recover(&mut step, Recovery::NobodyServed, context);

@@ -6,7 +6,7 @@ use super::decided;
 use super::event::Event;
 use super::evidence;
 use super::hold;
-use super::incident::{self, Mitigation, Stand};
+use super::incident::{self, IncidentStatus, Mitigation};
 use super::moves::{check_phase, promote, rollback_by_hand, start};
 use super::outcome::{
     attempt_failed, promoted, promotion_failed, retried, rollback_failed, rolled_back, started,
@@ -156,8 +156,8 @@ fn tick(mut step: Step, context: &Context<'_>) -> Step {
     }
     let fallback = step.clone();
     let mut step = incident::apply(step, &Event::Tick, context).unwrap_or(fallback);
-    let expired = match step.incident.as_ref().map(|it| &it.stand) {
-        Some(Stand::Open(Mitigation::Watching(watch))) => watch.expired(context.now),
+    let expired = match step.incident.as_ref().map(|it| &it.status) {
+        Some(IncidentStatus::Open(Mitigation::Watching(watch))) => watch.expired(context.now),
         _ => false,
     };
     if expired {

@@ -9,15 +9,15 @@ use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, 
 use uuid::Uuid;
 
 use super::story::{Command, Consequence, Course, Entered, RolledBack, Story, What};
-use crate::effects::lower::{PAGERDUTY, Workshop, lower};
+use crate::effects::lower::{LowerContext, PAGERDUTY, lower};
 use crate::effects::{TransitionKind, TriggerPage};
 use crate::executors::Report;
 use crate::placeholder::PlaceholderError;
 use crate::policy::TargetPolicy;
 use crate::rollout::event::StopOutcome;
 use crate::rollout::{
-    Aggregate, Context, Effect, Event, Incident, Mitigation, NoticeKind, Stage, Stand, Step, TargetState,
-    Transition, apply,
+    Aggregate, Context, Effect, Event, Incident, IncidentStatus, Mitigation, NoticeKind, Stage, Step,
+    TargetState, Transition, apply,
 };
 use crate::stored::Document as _;
 use crate::template::Templates;
@@ -297,7 +297,7 @@ impl Player {
         }
         if self.assumptions.telemetry == Telemetry::OnePhase {
             for incident in &mut self.incidents {
-                if let Stand::Open(Mitigation::Watching(watch)) = &mut incident.stand {
+                if let IncidentStatus::Open(Mitigation::Watching(watch)) = &mut incident.status {
                     watch.deadline = None;
                 }
             }
@@ -374,8 +374,8 @@ fn consequences(rules: &Rules, templates: &Templates, played: Played) -> Result<
     if target.incident.is_none() {
         found.extend(open.cloned().map(What::Recovered));
     }
-    let workshop = Workshop { target: &rules.target, policy: &rules.policy, templates, now: at };
-    let plan = lower(&workshop, step, 0, Value::Null)?;
+    let lower_context = LowerContext { target: &rules.target, policy: &rules.policy, templates, now: at };
+    let plan = lower(&lower_context, step, 0, Value::Null)?;
     for page in plan.messages.iter().filter(|it| it.kind == TriggerPage::KIND) {
         let page: TriggerPage = serde_json::from_value(page.payload.clone())?;
         found.push(What::Paged(page.into()));

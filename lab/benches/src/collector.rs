@@ -17,7 +17,7 @@ use domain::policy::{Policy, TargetPolicy};
 use domain::sources::jsonl::Jsonl;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::{TargetName, Timestamp};
 use tokio::sync::Notify;
 
@@ -63,14 +63,14 @@ async fn collect(file: &Path, threads: usize) -> anyhow::Result<u64> {
     policy.collection.source = Chosen(Arc::new(Jsonl { paths: vec![file.display().to_string()] }));
     let mut whole = whole_policy()?;
     whole.targets.insert(target.clone(), policy.clone());
-    let book = Rulebook::fixed(Rules::without_texts(Arc::new(whole)));
-    let version = Version::of(&target, &book.current()).context("the target")?;
+    let versions = PolicyVersions::fixed(Rules::without_texts(Arc::new(whole)));
+    let version = Version::of(&target, &versions.current()).context("the target")?;
     let now = Timestamp::parse(START)?.plus(Duration::from_secs(25 * 3600));
     let queue = PushQueue::new(Arc::new(Notify::new()));
     let mut worker = Worker::new(WorkerParts {
         target: target.clone(),
         version,
-        book,
+        policies: versions,
         store: Arc::clone(&store) as Arc<dyn CollectorStore>,
         clock: Arc::new(ManualClock::at(now)) as Arc<dyn Clock>,
         parse_threads: threads,

@@ -35,7 +35,7 @@ use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::Db;
 use service_kit::outbox::{self, Claim, Handler};
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::TargetName;
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -76,8 +76,8 @@ impl Ground {
     }
 
     /// The rules that a replica's windows are judged by.
-    fn judged_by(&self) -> Rulebook {
-        Rulebook::fixed(Rules::without_texts(Arc::clone(&self.policy)))
+    fn judged_by(&self) -> PolicyVersions {
+        PolicyVersions::fixed(Rules::without_texts(Arc::clone(&self.policy)))
     }
 
     /// A client of a service.
@@ -234,15 +234,15 @@ impl Replica {
 }
 
 fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Handler>, Part) {
-    let book = ground.judged_by();
-    let version = Version::of(&ground.target, &book.current());
+    let versions = ground.judged_by();
+    let version = Version::of(&ground.target, &versions.current());
     let store: Arc<dyn CollectorStore> = Arc::new(collector_svc::store::SqlStore::new(db.clone()));
     let queue = PushQueue::new(Arc::new(Notify::new()));
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
     let worker = Worker::new(WorkerParts {
         target: ground.target.clone(),
         version: version.unwrap_or_else(|| panic!("no target {}", ground.target)),
-        book: book.clone(),
+        policies: versions.clone(),
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
         parse_threads: 1,
@@ -254,7 +254,7 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
     targets.insert(ground.target.clone(), TargetEntry { queue, worker: handle.clone() });
     let router = collector_svc::api::router(Api {
         targets,
-        book,
+        versions,
         store: Arc::clone(&store),
         clock,
         parsers: Arc::new(Semaphore::new(1)),
@@ -296,7 +296,7 @@ fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Hand
     });
     let rules = Rules::with_templates(Arc::clone(&ground.policy), (*ground.templates).clone());
     let reporter =
-        Arc::new(Reporter::new(store, Rulebook::fixed(rules), Arc::clone(clock) as Arc<dyn Clock>));
+        Arc::new(Reporter::new(store, PolicyVersions::fixed(rules), Arc::clone(clock) as Arc<dyn Clock>));
     let handler = ReporterEffects {
         reporter: Arc::clone(&reporter),
         publisher: Arc::new(Publisher::new(Arc::clone(&reporter), &ground.data_dir)),

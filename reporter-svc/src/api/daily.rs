@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use super::App;
 use domain::story::daily::markdown;
 
-use crate::daily::Told;
+use crate::daily::ZonedReport;
 
 /// Which day.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -44,7 +44,7 @@ pub(super) async fn get(
     };
     let told = app.reporter.daily(&target, date.map_err(wrong)?).await?;
     let told = told.ok_or_else(|| ApiError::not_found(format!("no target {target} in the policy")))?;
-    let Told { report, zone } = told.map_err(wrong)?;
+    let ZonedReport { report, zone } = told.map_err(wrong)?;
     let accepted = headers.get(ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
     if accepted.contains("text/markdown") {
         let text = markdown(&report, &zone);

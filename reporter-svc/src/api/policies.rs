@@ -17,7 +17,7 @@ pub(super) async fn list(
     State(app): State<App>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<PolicyVersion>>, ApiError> {
-    Ok(Json(app.reporter.book.policies(&page).await?))
+    Ok(Json(app.reporter.versions.policies(&page).await?))
 }
 
 /// One version, whole; a beginning of its hash will do.
@@ -31,5 +31,5 @@ pub(super) async fn get(
     State(app): State<App>,
     Path(version): Path<String>,
 ) -> Result<Json<PolicyText>, ApiError> {
-    Ok(Json(app.reporter.book.policy_text(&version).await?))
+    Ok(Json(app.reporter.versions.policy_text(&version).await?))
 }

@@ -127,12 +127,16 @@ pub(super) async fn confirm(
 ) -> Result<Json<Incident>, ApiError> {
     let (actor, comment) = (actor(&identity, body.by)?, text("comment", &body.comment)?);
     let by = actor.name.clone();
-    may_rule(&app, &identity, &id).await?;
+    require_approver(&app, &identity, &id).await?;
     on_incident(&app, &id, actor, Event::RcaConfirmed { by, comment }).await
 }
 
 /// What the policy's `rca.approver` names may confirm and decide; without tokens everybody on the machine may.
-pub(super) async fn may_rule(app: &App, identity: &Identity, id: &IncidentId) -> Result<(), ApiError> {
+pub(super) async fn require_approver(
+    app: &App,
+    identity: &Identity,
+    id: &IncidentId,
+) -> Result<(), ApiError> {
     let incident = stored(app, id).await?;
     let rules = app.reporter.rules();
     let Some(policy) = rules.policy.targets.get(&incident.target) else { return Ok(()) };

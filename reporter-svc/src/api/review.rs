@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::acts::{actor, on_incident};
-use super::rca::may_rule;
+use super::rca::require_approver;
 use domain::rollout::Event;
 
 /// Decides the review.
@@ -48,6 +48,6 @@ pub(super) async fn decide(
 ) -> Result<Json<Incident>, ApiError> {
     let (actor, comment) = (actor(&identity, body.by)?, text("comment", &body.comment)?);
     let by = actor.name.clone();
-    may_rule(&app, &identity, &id).await?;
+    require_approver(&app, &identity, &id).await?;
     on_incident(&app, &id, actor, Event::ReviewDecided { by, approve: body.approve, comment }).await
 }

@@ -35,11 +35,11 @@ const PAGE: u32 = 500;
 
 /// The newest day whose report each target has, so that the database is asked once a day.
 #[derive(Debug, Default)]
-pub struct Made(Mutex<BTreeMap<TargetName, Date>>);
+pub struct ReportsMade(Mutex<BTreeMap<TargetName, Date>>);
 
 /// A report, and the zone its times are shown in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct ZonedReport {
     pub report: DailyReport,
     pub zone: Zone,
 }
@@ -53,7 +53,7 @@ impl Reporter {
         &self,
         target: &TargetName,
         date: Option<Date>,
-    ) -> Result<Option<Result<Told, jiff::Error>>, DbError> {
+    ) -> Result<Option<Result<ZonedReport, jiff::Error>>, DbError> {
         let rules = self.rules();
         let (Some(terms), Some(stored)) = (self.terms(&rules, target), self.store.target(target).await?)
         else {
@@ -116,7 +116,7 @@ impl Reporter {
         Ok(made)
     }
 
-    async fn tell_of(&self, state: &TargetState, terms: Terms<'_>, day: Day) -> Result<Told, DbError> {
+    async fn tell_of(&self, state: &TargetState, terms: Terms<'_>, day: Day) -> Result<ZonedReport, DbError> {
         let rollout = views::rollout(state, &terms);
         let (windows, slos) = self.tally(&state.target, &day).await?.finish();
         let report = DailyReport {
@@ -136,7 +136,7 @@ impl Reporter {
             gate: rollout.gate,
             asked: rollout.blockers,
         };
-        Ok(Told { report, zone: day.zone })
+        Ok(ZonedReport { report, zone: day.zone })
     }
 
     async fn tally(&self, target: &TargetName, day: &Day) -> Result<Tally, DbError> {
@@ -180,7 +180,7 @@ impl Reporter {
     }
 }
 
-impl Made {
+impl ReportsMade {
     fn is_made(&self, target: &TargetName, date: Date) -> bool {
         let made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         made.get(target).is_some_and(|made| *made >= date)
@@ -192,7 +192,7 @@ impl Made {
 }
 
 /// The file always; the message where it is to go anywhere else.
-fn made_of(told: &Told, address: Option<&Address>, now: Timestamp) -> DailyMade {
+fn made_of(told: &ZonedReport, address: Option<&Address>, now: Timestamp) -> DailyMade {
     let report = &told.report;
     let (target, date) = (report.target.clone(), report.date.clone());
     let file =

@@ -9,7 +9,7 @@ use service_kit::outbox::Outcome;
 pub struct Row {
     pub status: Status,
     pub code: Code,
-    pub means: Means,
+    pub meaning: Meaning,
 }
 
 /// Which HTTP status a row is about.
@@ -34,7 +34,7 @@ pub enum Code {
 
 /// What an answer means for the effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Means {
+pub enum Meaning {
     Done,
     /// Not now: `Retry-After` is obeyed; without one it is a failure, and the schedule decides.
     Patience,
@@ -55,7 +55,7 @@ pub(super) struct Answer {
 }
 
 /// Looks the answer up. An answer no row knows is unknown: nobody said that it did not happen.
-pub(super) fn means(table: &[Row], status: u16, code: Option<&str>) -> Means {
+pub(super) fn meaning(table: &[Row], status: u16, code: Option<&str>) -> Meaning {
     let matches = |row: &&Row| {
         let status_matches = match row.status {
             Status::Is(exactly) => status == exactly,
@@ -69,16 +69,16 @@ pub(super) fn means(table: &[Row], status: u16, code: Option<&str>) -> Means {
         };
         status_matches && code_matches
     };
-    table.iter().find(matches).map_or(Means::Unknown, |row| row.means)
+    table.iter().find(matches).map_or(Meaning::Unknown, |row| row.meaning)
 }
 
 /// The outcome of an answer that means anything but done.
-pub(super) fn outcome(means: Means, retry_after: Option<Duration>, reason: String) -> Outcome {
-    match (means, retry_after) {
-        (Means::Patience, Some(after)) => Outcome::Postponed { after, reason },
-        (Means::Patience | Means::Failed, _) => Outcome::Failed { reason },
-        (Means::Never, _) => Outcome::Never { reason },
-        (Means::Done | Means::Unknown, _) => Outcome::Unknown { reason },
+pub(super) fn outcome(meaning: Meaning, retry_after: Option<Duration>, reason: String) -> Outcome {
+    match (meaning, retry_after) {
+        (Meaning::Patience, Some(after)) => Outcome::Postponed { after, reason },
+        (Meaning::Patience | Meaning::Failed, _) => Outcome::Failed { reason },
+        (Meaning::Never, _) => Outcome::Never { reason },
+        (Meaning::Done | Meaning::Unknown, _) => Outcome::Unknown { reason },
     }
 }
 
@@ -87,31 +87,31 @@ mod tests {
     use super::*;
 
     const TABLE: &[Row] = &[
-        Row { status: Status::Is(200), code: Code::Is("ok"), means: Means::Done },
-        Row { status: Status::Is(200), code: Code::Other, means: Means::Never },
-        Row { status: Status::Class(5), code: Code::Any, means: Means::Failed },
+        Row { status: Status::Is(200), code: Code::Is("ok"), meaning: Meaning::Done },
+        Row { status: Status::Is(200), code: Code::Other, meaning: Meaning::Never },
+        Row { status: Status::Class(5), code: Code::Any, meaning: Meaning::Failed },
     ];
 
     #[test]
     fn the_first_row_that_matches_holds() {
-        assert_eq!(means(TABLE, 200, Some("ok")), Means::Done);
-        assert_eq!(means(TABLE, 200, Some("no")), Means::Never);
-        assert_eq!(means(TABLE, 599, None), Means::Failed);
+        assert_eq!(meaning(TABLE, 200, Some("ok")), Meaning::Done);
+        assert_eq!(meaning(TABLE, 200, Some("no")), Meaning::Never);
+        assert_eq!(meaning(TABLE, 599, None), Meaning::Failed);
     }
 
     #[test]
     fn an_answer_that_no_row_knows_is_unknown() {
-        assert_eq!(means(TABLE, 200, None), Means::Unknown);
-        assert_eq!(means(TABLE, 302, None), Means::Unknown);
+        assert_eq!(meaning(TABLE, 200, None), Meaning::Unknown);
+        assert_eq!(meaning(TABLE, 302, None), Meaning::Unknown);
     }
 
     #[test]
     fn patience_without_a_time_is_left_to_the_schedule() {
         let reason = || "429".to_owned();
-        assert_eq!(outcome(Means::Patience, None, reason()), Outcome::Failed { reason: reason() });
+        assert_eq!(outcome(Meaning::Patience, None, reason()), Outcome::Failed { reason: reason() });
         let after = Duration::from_secs(7);
         assert_eq!(
-            outcome(Means::Patience, Some(after), reason()),
+            outcome(Meaning::Patience, Some(after), reason()),
             Outcome::Postponed { after, reason: reason() }
         );
     }

@@ -17,7 +17,7 @@ pub mod slack;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Code, Means, Row, Status};
+pub use answer::{Code, Meaning, Row, Status};
 pub use log_only::LogOnly;
 pub use pagerduty::{PagerDuty, PagerDutyRestSettings, PagerDutySettings};
 pub use slack::{Slack, SlackAccess, SlackInbound, SlackSettings, SlackUsers};

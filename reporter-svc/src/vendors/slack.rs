@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
 
-use super::answer::{self, Answer, Code, Means, Row, Status};
+use super::answer::{self, Answer, Code, Meaning, Row, Status};
 use super::http;
 use super::pace::Pace;
 use super::secrets::Secrets;
@@ -49,7 +49,7 @@ pub struct SlackSettings {
     pub timeout: Duration,
 }
 
-/// What opens Slack's doors. Printing it shows no secret.
+/// How Slack is reached. Printing it shows no secret.
 #[derive(Debug, Clone)]
 pub enum SlackAccess {
     /// A bot token with `chat:write`; knows threads.
@@ -87,14 +87,14 @@ impl SlackAccess {
 /// A Slack client.
 pub struct Slack {
     client: Client,
-    doors: Doors,
+    endpoint: Endpoint,
     buttons: bool,
     pace: Pace,
     secrets: Secrets,
     clock: Arc<dyn Clock>,
 }
 
-enum Doors {
+enum Endpoint {
     Api { post_message: Url, post_ephemeral: Url, token: SecretString },
     Webhooks(BTreeMap<String, SecretString>),
 }
@@ -106,7 +106,7 @@ impl Slack {
     /// A URL that is none, or a client that cannot be built.
     pub fn new(settings: SlackSettings, clock: Arc<dyn Clock>) -> Result<Self, VendorSettingsError> {
         let client = http::client(settings.timeout)?;
-        let (doors, secrets) = match settings.access {
+        let (endpoint, secrets) = match settings.access {
             SlackAccess::BotToken { token, api_url } => {
                 let base = http::base_url("SLACK_API_URL", &api_url)?;
                 let expected = "a base URL such as https://slack.com/api/";
@@ -117,15 +117,15 @@ impl Slack {
                 let (post_message, post_ephemeral) =
                     (method("chat.postMessage")?, method("chat.postEphemeral")?);
                 let secrets = Secrets::new([token.clone()]);
-                (Doors::Api { post_message, post_ephemeral, token }, secrets)
+                (Endpoint::Api { post_message, post_ephemeral, token }, secrets)
             }
             SlackAccess::Webhooks(webhooks) => {
                 let secrets = Secrets::new(webhooks.values().flat_map(webhook_secrets));
-                (Doors::Webhooks(webhooks), secrets)
+                (Endpoint::Webhooks(webhooks), secrets)
             }
         };
         let buttons = settings.buttons;
-        Ok(Self { client, doors, buttons, pace: Pace::new(Duration::from_secs(1)), secrets, clock })
+        Ok(Self { client, endpoint, buttons, pace: Pace::new(Duration::from_secs(1)), secrets, clock })
     }
 
     async fn send(&self, message: &PostMessage, thread: Option<&str>) -> Outcome {
@@ -134,8 +134,8 @@ impl Slack {
         if let Err(after) = self.pace.admit(&channel, now) {
             return Outcome::Postponed { after, reason: format!("one message a second to {channel}") };
         }
-        let outcome = match &self.doors {
-            Doors::Api { post_message, token, .. } => {
+        let outcome = match &self.endpoint {
+            Endpoint::Api { post_message, token, .. } => {
                 let blocks = blocks::blocks(&message.text, &message.buttons).filter(|_| self.buttons);
                 let with_buttons = blocks.is_some();
                 let body = api_body(&channel, &message.text, thread, blocks);
@@ -148,7 +148,7 @@ impl Slack {
                     answer => self.settle(answer),
                 }
             }
-            Doors::Webhooks(webhooks) => {
+            Endpoint::Webhooks(webhooks) => {
                 let Some(url) = webhooks.get(channel.as_ref()) else {
                     return Outcome::Never { reason: format!("no webhook is configured for {channel}") };
                 };
@@ -179,31 +179,31 @@ impl Slack {
 
     fn outcome(&self, answer: &Answer) -> Outcome {
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-        let code = match &self.doors {
-            Doors::Api { .. } => body.as_ref().and_then(api_code).map(Cow::Borrowed),
-            Doors::Webhooks(_) => webhook_code(&answer.body),
+        let code = match &self.endpoint {
+            Endpoint::Api { .. } => body.as_ref().and_then(api_code).map(Cow::Borrowed),
+            Endpoint::Webhooks(_) => webhook_code(&answer.body),
         };
-        let means = answer::means(Self::TABLE, answer.status, code.as_deref());
-        if means == Means::Done {
+        let meaning = answer::meaning(Self::TABLE, answer.status, code.as_deref());
+        if meaning == Meaning::Done {
             let part = |name| body.as_ref().and_then(|body| body.get(name)).cloned().unwrap_or(Value::Null);
-            return Outcome::Done(match &self.doors {
-                Doors::Api { .. } => json!({ "ts": part("ts"), "channel": part("channel") }),
-                Doors::Webhooks(_) => json!({ "webhook": "ok" }),
+            return Outcome::Done(match &self.endpoint {
+                Endpoint::Api { .. } => json!({ "ts": part("ts"), "channel": part("channel") }),
+                Endpoint::Webhooks(_) => json!({ "webhook": "ok" }),
             });
         }
         let said = code.map_or_else(|| http::excerpt(&answer.body), Cow::into_owned);
         let reason = self.secrets.scrub(format!("{} {said}", answer.status).trim_end());
-        answer::outcome(means, answer.retry_after, reason)
+        answer::outcome(meaning, answer.retry_after, reason)
     }
 }
 
 impl std::fmt::Debug for Slack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let doors = match &self.doors {
-            Doors::Api { .. } => "chat.postMessage",
-            Doors::Webhooks(_) => "webhooks",
+        let endpoint = match &self.endpoint {
+            Endpoint::Api { .. } => "chat.postMessage",
+            Endpoint::Webhooks(_) => "webhooks",
         };
-        f.debug_struct("Slack").field("by", &doors).finish_non_exhaustive()
+        f.debug_struct("Slack").field("by", &endpoint).finish_non_exhaustive()
     }
 }
 
@@ -226,7 +226,7 @@ impl Notifier for Slack {
 impl Messenger for Slack {
     /// A courtesy: what Slack refuses is not worth a person's time.
     async fn tell(&self, it: &TellSlackUser) -> Outcome {
-        let Doors::Api { post_ephemeral, token, .. } = &self.doors else {
+        let Endpoint::Api { post_ephemeral, token, .. } = &self.endpoint else {
             return Outcome::Done(json!({ "told": false }));
         };
         let body = json!({ "channel": it.channel, "user": it.user, "text": it.text });
@@ -245,12 +245,12 @@ impl Vendor for Slack {
     const TABLE: &'static [Row] = TABLE;
 }
 
-const fn code(code: &'static str, means: Means) -> Row {
-    Row { status: Status::Is(200), code: Code::Is(code), means }
+const fn code(code: &'static str, meaning: Meaning) -> Row {
+    Row { status: Status::Is(200), code: Code::Is(code), meaning }
 }
 
-const fn status(status: Status, means: Means) -> Row {
-    Row { status, code: Code::Any, means }
+const fn status(status: Status, meaning: Meaning) -> Row {
+    Row { status, code: Code::Any, meaning }
 }
 
 /// With HTTP 200 the body tells: `ok`, or the `error` of `"ok":false`. The codes are those of
@@ -258,60 +258,60 @@ const fn status(status: Status, means: Means) -> Row {
 /// in trouble. Slack says of `internal_error` and `fatal_error` that part of the call may have succeeded,
 /// and a gateway's 5xx promises no more.
 const TABLE: &[Row] = &[
-    code("ok", Means::Done),
-    code("ratelimited", Means::Patience),
-    code("rate_limited", Means::Patience),
-    code("message_limit_exceeded", Means::Never),
-    code("internal_error", Means::Unknown),
-    code("fatal_error", Means::Unknown),
-    code("service_unavailable", Means::Failed),
-    code("request_timeout", Means::Failed),
-    code("team_added_to_org", Means::Failed),
-    code("not_authed", Means::Never),
-    code("invalid_auth", Means::Never),
-    code("account_inactive", Means::Never),
-    code("token_expired", Means::Never),
-    code("token_revoked", Means::Never),
-    code("no_permission", Means::Never),
-    code("missing_scope", Means::Never),
-    code("not_allowed_token_type", Means::Never),
-    code("access_denied", Means::Never),
-    code("ekm_access_denied", Means::Never),
-    code("org_login_required", Means::Never),
-    code("team_access_not_granted", Means::Never),
-    code("method_deprecated", Means::Never),
-    code("channel_not_found", Means::Never),
-    code("not_in_channel", Means::Never),
-    code("is_archived", Means::Never),
-    code("is_inactive", Means::Never),
-    code("restricted_action", Means::Never),
-    code("restricted_action_read_only_channel", Means::Never),
-    code("restricted_action_thread_only_channel", Means::Never),
-    code("restricted_action_non_threadable_channel", Means::Never),
-    code("restricted_action_thread_locked", Means::Never),
-    code("cannot_reply_to_message", Means::Never),
-    code("thread_not_found", Means::Never),
-    code("msg_too_long", Means::Never),
-    code("msg_blocks_too_long", Means::Never),
-    code("no_text", Means::Never),
-    code("as_user_not_supported", Means::Never),
-    code("too_many_attachments", Means::Never),
-    code("invalid_arguments", Means::Never),
-    code("invalid_arg_name", Means::Never),
-    code("invalid_blocks", Means::Never),
-    code("invalid_charset", Means::Never),
-    code("invalid_json", Means::Never),
-    code("json_not_object", Means::Never),
-    code("invalid_post_type", Means::Never),
-    code("missing_post_type", Means::Never),
-    Row { status: Status::Is(200), code: Code::Other, means: Means::Failed },
-    Row { status: Status::Is(200), code: Code::Unreadable, means: Means::Unknown },
-    status(Status::Is(429), Means::Patience),
-    status(Status::Is(503), Means::Patience),
-    status(Status::Is(408), Means::Failed),
-    status(Status::Class(3), Means::Failed),
-    status(Status::Class(4), Means::Never),
-    status(Status::Class(5), Means::Unknown),
+    code("ok", Meaning::Done),
+    code("ratelimited", Meaning::Patience),
+    code("rate_limited", Meaning::Patience),
+    code("message_limit_exceeded", Meaning::Never),
+    code("internal_error", Meaning::Unknown),
+    code("fatal_error", Meaning::Unknown),
+    code("service_unavailable", Meaning::Failed),
+    code("request_timeout", Meaning::Failed),
+    code("team_added_to_org", Meaning::Failed),
+    code("not_authed", Meaning::Never),
+    code("invalid_auth", Meaning::Never),
+    code("account_inactive", Meaning::Never),
+    code("token_expired", Meaning::Never),
+    code("token_revoked", Meaning::Never),
+    code("no_permission", Meaning::Never),
+    code("missing_scope", Meaning::Never),
+    code("not_allowed_token_type", Meaning::Never),
+    code("access_denied", Meaning::Never),
+    code("ekm_access_denied", Meaning::Never),
+    code("org_login_required", Meaning::Never),
+    code("team_access_not_granted", Meaning::Never),
+    code("method_deprecated", Meaning::Never),
+    code("channel_not_found", Meaning::Never),
+    code("not_in_channel", Meaning::Never),
+    code("is_archived", Meaning::Never),
+    code("is_inactive", Meaning::Never),
+    code("restricted_action", Meaning::Never),
+    code("restricted_action_read_only_channel", Meaning::Never),
+    code("restricted_action_thread_only_channel", Meaning::Never),
+    code("restricted_action_non_threadable_channel", Meaning::Never),
+    code("restricted_action_thread_locked", Meaning::Never),
+    code("cannot_reply_to_message", Meaning::Never),
+    code("thread_not_found", Meaning::Never),
+    code("msg_too_long", Meaning::Never),
+    code("msg_blocks_too_long", Meaning::Never),
+    code("no_text", Meaning::Never),
+    code("as_user_not_supported", Meaning::Never),
+    code("too_many_attachments", Meaning::Never),
+    code("invalid_arguments", Meaning::Never),
+    code("invalid_arg_name", Meaning::Never),
+    code("invalid_blocks", Meaning::Never),
+    code("invalid_charset", Meaning::Never),
+    code("invalid_json", Meaning::Never),
+    code("json_not_object", Meaning::Never),
+    code("invalid_post_type", Meaning::Never),
+    code("missing_post_type", Meaning::Never),
+    Row { status: Status::Is(200), code: Code::Other, meaning: Meaning::Failed },
+    Row { status: Status::Is(200), code: Code::Unreadable, meaning: Meaning::Unknown },
+    status(Status::Is(429), Meaning::Patience),
+    status(Status::Is(503), Meaning::Patience),
+    status(Status::Is(408), Meaning::Failed),
+    status(Status::Class(3), Meaning::Failed),
+    status(Status::Class(4), Meaning::Never),
+    status(Status::Class(5), Meaning::Unknown),
 ];
 
 fn refuses_blocks(answer: &Answer) -> bool {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use domain::effects::{PostMessage, RunTransition, TransitionKind};
-use domain::executors::{ExecutorKind, Facts, Planner, Report, Request, Told};
+use domain::executors::{Description, ExecutorKind, Facts, Planner, Report, Request};
 use domain::kinds::Kinds;
 use domain::notifiers::{Message, NotifierKind};
 use domain::policy::kind_section::Section;
@@ -52,8 +52,11 @@ impl Planner for Lever {
         }
     }
 
-    fn told(&self) -> Told {
-        Told { settings: vec![("lever", format!("{} of {}", self.name, self.notches))], read_back: None }
+    fn describe(&self) -> Description {
+        Description {
+            settings: vec![("lever", format!("{} of {}", self.name, self.notches))],
+            read_back: None,
+        }
     }
 }
 

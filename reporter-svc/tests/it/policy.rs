@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use domain::policy::Policy;
 use phasegate_tests::stores::both_engines;
-use reporter_svc::steward::RolloutSteward;
 use reporter_svc::store::MIGRATIONS;
+use reporter_svc::subscriber::RolloutSubscriber;
 use service_kit::ServiceName;
 use service_kit::clock::Clock;
-use service_kit::rules::{Life, Rulebook, Rules, RulesFiles, Steward as _};
+use service_kit::rules::{PolicySubscriber as _, PolicyVersions, PolicyWatcher, Rules, RulesFiles};
 use shared_types::audit::SERVICE_STREAM;
 use shared_types::{PhaseId, TargetName};
 
 use crate::rig::{Rig, autosave, minutes, policy};
 
-fn steward(rig: &Rig, book: Rulebook) -> RolloutSteward {
+fn subscriber(rig: &Rig, versions: PolicyVersions) -> RolloutSubscriber {
     let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
-    RolloutSteward { store: Arc::clone(&rig.reporter.store), book, clock }
+    RolloutSubscriber { store: Arc::clone(&rig.reporter.store), versions, clock }
 }
 
 async fn objection(rig: &Rig, change: impl FnOnce(&mut Policy)) -> Option<String> {
     let mut next = policy();
     change(&mut next);
-    let steward = steward(rig, rig.reporter.book.clone());
-    steward.objection(&Rules::without_texts(Arc::new(next))).await.unwrap()
+    let subscriber = subscriber(rig, rig.reporter.versions.clone());
+    subscriber.objection(&Rules::without_texts(Arc::new(next))).await.unwrap()
 }
 
 fn without_phase(policy: &mut Policy, id: &str) {
@@ -70,8 +70,8 @@ async fn targets_that_are_new_have_a_rollout() {
     let mut next = policy();
     let search = TargetName::parse("search").unwrap();
     next.targets.insert(search.clone(), next.targets[&autosave()].clone());
-    let steward = steward(&rig, rig.reporter.book.clone());
-    steward.prepare(&Arc::new(Rules::without_texts(Arc::new(next)))).await.unwrap();
+    let subscriber = subscriber(&rig, rig.reporter.versions.clone());
+    subscriber.prepare(&Arc::new(Rules::without_texts(Arc::new(next)))).await.unwrap();
     assert!(rig.reporter.store.target(&search).await.unwrap().unwrap().state.phase.is_off());
 }
 
@@ -99,15 +99,15 @@ async fn the_collector_is_told_of_windows_of_another_length() {
 }
 
 /// A replica that starts now, over the policy's file; its look at what has changed since.
-async fn replica(rig: &Rig, file: &Path) -> Life {
+async fn replica(rig: &Rig, file: &Path) -> PolicyWatcher {
     let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
     let files = RulesFiles::policy(file);
     let policy = Arc::new(Policy::load(file).unwrap());
-    let book = Rulebook::open(&rig.db, &files, &policy, clock.as_ref()).await.unwrap();
-    let steward = Arc::new(steward(rig, book.clone()));
-    let mut life = Life::new(ServiceName::Reporter, book, files, &rig.db, &clock, steward);
-    life.begin(&policy).await.unwrap();
-    life
+    let versions = PolicyVersions::open(&rig.db, &files, &policy, clock.as_ref()).await.unwrap();
+    let subscriber = Arc::new(subscriber(rig, versions.clone()));
+    let mut watcher = PolicyWatcher::new(ServiceName::Reporter, versions, files, &rig.db, &clock, subscriber);
+    watcher.begin(&policy).await.unwrap();
+    watcher
 }
 
 /// PO-2, GO-4: each version taken over is one row, from which hash to which, whatever replicas and restarts there are; one

@@ -31,7 +31,7 @@ use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
 use service_kit::outbox::{ListFilter, Outcome, work_once};
-use service_kit::rules::{Rulebook, Rules};
+use service_kit::rules::{PolicyVersions, Rules};
 use sha2::{Digest as _, Sha256};
 use shared_types::decision::{
     Cause as DecisionCause, Direction, GateProgress, MetricVerdict, ViolationAction,
@@ -238,7 +238,7 @@ impl Rig {
         let store = Arc::new(SqlStore::new(db.clone()));
         let shared_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let rules = Rules::with_templates(Arc::clone(&policy), templates);
-        let reporter = Arc::new(Reporter::new(store, Rulebook::fixed(rules), shared_clock));
+        let reporter = Arc::new(Reporter::new(store, PolicyVersions::fixed(rules), shared_clock));
         let targets: Vec<TargetName> = reporter.rules().policy.targets.keys().cloned().collect();
         reporter.store.ensure_targets(&targets, clock.now()).await.unwrap();
         let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), data.path()));

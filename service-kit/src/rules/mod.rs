@@ -1,14 +1,14 @@
 //! The policy in force, and the texts that belong to it: one version at a time, taken over without a restart (PO-2).
 //!
-//! Whoever needs the policy asks a [`Rulebook`] once and works with the [`Rules`] it was given, so that nothing sees
+//! Whoever needs the policy asks a [`PolicyVersions`] once and works with the [`Rules`] it was given, so that nothing sees
 //! half of one version and half of another. A window goes by the version that was in force when it began; what a
 //! service has taken over, and when, is kept in its store, so that a restart and another replica say the same.
-//! [`Life`] is the loop that looks at the files.
+//! [`PolicyWatcher`] is the loop that looks at the files.
 
 mod files;
-mod life;
 mod store;
 mod view;
+mod watcher;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +22,9 @@ use domain::policy::Policy;
 use domain::template::Templates;
 
 pub use files::{RulesError, RulesFiles};
-pub use life::{Life, NoSteward, Steward};
 pub use store::{body_of, keep};
 pub use view::{InForce, PolicyText, PolicyVersion};
+pub use watcher::{NoSubscriber, PolicySubscriber, PolicyWatcher};
 
 /// Which rules: the hash of the policy's bytes, and that of the texts beside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,9 +79,9 @@ pub struct Adoption {
 
 /// The rules in force, and those that were. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct Rulebook(Arc<Book>);
+pub struct PolicyVersions(Arc<Shared>);
 
-struct Book {
+struct Shared {
     current: watch::Sender<Arc<Rules>>,
     /// `None`: these rules and no others, ever.
     log: Option<Db>,
@@ -94,13 +94,13 @@ struct Book {
 /// Earlier versions kept in memory.
 const KNOWN_MAX: usize = 16;
 
-impl std::fmt::Debug for Rulebook {
+impl std::fmt::Debug for PolicyVersions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Rulebook").field(&self.current().policy.version).finish()
+        f.debug_tuple("PolicyVersions").field(&self.current().policy.version).finish()
     }
 }
 
-impl Rulebook {
+impl PolicyVersions {
     /// These rules for ever, for tests and for runs without a service.
     #[must_use]
     pub fn fixed(rules: Rules) -> Self {
@@ -108,7 +108,7 @@ impl Rulebook {
     }
 
     fn over(rules: Rules, log: Option<Db>) -> Self {
-        Self(Arc::new(Book {
+        Self(Arc::new(Shared {
             current: watch::Sender::new(Arc::new(rules)),
             log,
             known: Mutex::default(),

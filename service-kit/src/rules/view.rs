@@ -7,7 +7,7 @@ use shared_types::problem::ProblemCode;
 use shared_types::{Page, Timestamp};
 use utoipa::ToSchema;
 
-use super::{Rulebook, RulesId, store};
+use super::{PolicyVersions, RulesId, store};
 use crate::db::Db;
 use crate::http::{ApiError, Cursor, PageQuery};
 
@@ -47,7 +47,7 @@ pub struct InForce {
     pub until: Option<Timestamp>,
 }
 
-impl Rulebook {
+impl PolicyVersions {
     /// A page of the versions that were in force, newest first.
     ///
     /// # Errors

@@ -160,7 +160,7 @@ pub(crate) fn diff(place: &str, old: &Transitions, new: &Transitions, list: &mut
 
 fn moved_by(place: &str, old: &ExecutorPolicy, new: &ExecutorPolicy, list: &mut Changes) {
     list.text(place, "moved by", old.kind(), new.kind());
-    let (before, after) = (old.told(), new.told());
+    let (before, after) = (old.describe(), new.describe());
     for (name, value) in &after.settings {
         let old = before.settings.iter().find(|(before, _)| before == name);
         list.text(place, name, old.map_or("none", |(_, value)| value), value);

@@ -42,7 +42,7 @@ fn the_shipped_policy_is_read_whole() {
         target.collection.source.of_kind::<Jsonl>(),
         Some(&Jsonl { paths: vec!["telemetry/autosave/*.jsonl".into()] })
     );
-    assert_eq!(target.transitions.executor.told().read_back, None);
+    assert_eq!(target.transitions.executor.describe().read_back, None);
     assert_eq!(target.evidence.len(), 5);
 }
 

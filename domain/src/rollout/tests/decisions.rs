@@ -4,7 +4,7 @@ use shared_types::Verdict;
 use shared_types::decision::{Cause, ViolationAction};
 
 use super::world::{World, minutes, phase};
-use crate::rollout::{Effect, Event, Mitigation, NoticeKind, Stage, Stand};
+use crate::rollout::{Effect, Event, IncidentStatus, Mitigation, NoticeKind, Stage};
 
 fn kinds(world: &World) -> Vec<&'static str> {
     world.notices(|_| true).iter().map(|it| it.kind.name().into()).collect()
@@ -163,7 +163,7 @@ fn a_rollback_violation_in_a_paging_incident_starts_its_first_rollback() {
     world.violation();
     assert_eq!(world.incidents.len(), 1);
     assert_eq!(world.runs(), [(phase("B"), phase("A"))]);
-    assert_eq!(world.incident().stand, Stand::Open(Mitigation::RollingBack));
+    assert_eq!(world.incident().status, IncidentStatus::Open(Mitigation::RollingBack));
 }
 
 /// ES-2, SLO-8: exhausted retries page at once, even if late data alone would only hold.

@@ -6,7 +6,7 @@ use shared_types::incident::IncidentState;
 
 use super::world::{World, minutes, phase};
 use crate::rollout::event::StopOutcome;
-use crate::rollout::{Effect, Event, Mitigation, NoticeKind, Reason, Stage, Stand};
+use crate::rollout::{Effect, Event, IncidentStatus, Mitigation, NoticeKind, Reason, Stage};
 
 fn by_hand(from: &str) -> Event {
     Event::Rollback { by: "ben".into(), from: phase(from), reason: "users complain".into() }
@@ -129,7 +129,7 @@ fn an_unrecovered_watch_starts_a_second_rollback_of_the_same_incident() {
     assert_eq!(world.notices(|it| matches!(it, NoticeKind::Incident))[0].phase, phase("B"));
     assert!(world.pages().is_empty(), "the incident is paged already");
     world.finish_command();
-    assert!(matches!(world.incident().stand, Stand::Open(Mitigation::Watching(_))));
+    assert!(matches!(world.incident().status, IncidentStatus::Open(Mitigation::Watching(_))));
 }
 
 /// RB-6: too few samples neither break nor feed the watch; it waits for a batch that says something.
@@ -194,7 +194,7 @@ fn a_watch_broken_by_what_only_pages_goes_on_as_a_page() {
         world.judged(Verdict::Ok, None);
     }
     assert!(world.runs().is_empty());
-    assert!(matches!(world.incident().stand, Stand::Open(Mitigation::Paged(_))));
+    assert!(matches!(world.incident().status, IncidentStatus::Open(Mitigation::Paged(_))));
 }
 
 /// RB-1, RB-6: at 0 % no SLO is left to hold.
@@ -288,7 +288,7 @@ fn a_manual_rollback_during_an_incident_belongs_to_it() {
     assert_eq!(world.incident().rollback.as_ref().unwrap().initiator, "ben");
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
-    assert!(matches!(world.incident().stand, Stand::Open(Mitigation::Watching(_))));
+    assert!(matches!(world.incident().status, IncidentStatus::Open(Mitigation::Watching(_))));
 }
 
 /// RB-7, DE-4: a violation during a person's rollback opens an incident that adopts it.
@@ -302,7 +302,7 @@ fn a_violation_during_a_manual_rollback_adopts_it() {
     assert_eq!(world.incident().rollback.as_ref().unwrap().id, id);
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
-    assert!(matches!(world.incident().stand, Stand::Open(Mitigation::Watching(_))));
+    assert!(matches!(world.incident().status, IncidentStatus::Open(Mitigation::Watching(_))));
 }
 
 /// RB-4: a person's rollback that fails opens an incident, because somebody must act now.

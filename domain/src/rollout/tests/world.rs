@@ -16,8 +16,8 @@ use crate::executors::command::exited;
 use crate::rollout::event::{Expected, StopOutcome};
 use crate::rollout::rca::Finding;
 use crate::rollout::{
-    Aggregate, Context, Effect, Event, ITSELF, Incident, Mitigation, Notice, NoticeKind, Rejection, Stage,
-    Stand, Step, TargetState, Terms, Transition, apply,
+    Aggregate, Context, Effect, Event, ITSELF, Incident, IncidentStatus, Mitigation, Notice, NoticeKind,
+    Rejection, Stage, Step, TargetState, Terms, Transition, apply,
 };
 
 pub(crate) fn minutes(count: u64) -> Duration {
@@ -138,8 +138,8 @@ impl World {
         let open: Vec<_> = open.map(|it| &it.id).collect();
         assert!(open.len() <= 1, "DE-4: more than one open incident: {open:?}");
         assert_eq!(self.target.incident.as_ref(), open.first().copied());
-        let mitigation = self.target.incident.as_ref().map(|id| &self.incidents[id].stand);
-        if matches!(mitigation, Some(Stand::Open(Mitigation::RollingBack))) {
+        let mitigation = self.target.incident.as_ref().map(|id| &self.incidents[id].status);
+        if matches!(mitigation, Some(IncidentStatus::Open(Mitigation::RollingBack))) {
             let kept = !matches!(self.target.stage, Stage::Idle | Stage::Promoting(_));
             assert!(kept, "DE-5: a required rollback is lost: {:?}", self.target.stage);
         }

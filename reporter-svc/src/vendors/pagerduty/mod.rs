@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
 
-use super::answer::{self, Answer, Code, Means, Row, Status};
+use super::answer::{self, Answer, Code, Meaning, Row, Status};
 use super::http;
 use super::secrets::Secrets;
 use super::{Vendor, VendorSettingsError};
@@ -110,12 +110,12 @@ impl PagerDuty {
     /// One exchange; anything but "done" comes back as the outcome it means.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Outcome> {
         let answer = http::exchange(request, self.clock.now()).await?;
-        let means = answer::means(Self::TABLE, answer.status, None);
-        if means == Means::Done {
+        let meaning = answer::meaning(Self::TABLE, answer.status, None);
+        if meaning == Meaning::Done {
             return Ok(answer);
         }
         let reason = format!("{} {}", answer.status, http::excerpt(&answer.body));
-        Err(answer::outcome(means, answer.retry_after, self.secrets.scrub(reason.trim_end())))
+        Err(answer::outcome(meaning, answer.retry_after, self.secrets.scrub(reason.trim_end())))
     }
 }
 
@@ -150,18 +150,18 @@ impl Vendor for PagerDuty {
     const TABLE: &'static [Row] = TABLE;
 }
 
-const fn status(status: Status, means: Means) -> Row {
-    Row { status, code: Code::Any, means }
+const fn status(status: Status, meaning: Meaning) -> Row {
+    Row { status, code: Code::Any, meaning }
 }
 
 /// Both APIs answer by status alone: 202 (events) and 200 (REST) are done, 400 must never be sent again,
 /// 429 and 5xx are tried again. A 5xx promises nothing about the event, which the dedup key makes harmless.
 const TABLE: &[Row] = &[
-    status(Status::Class(2), Means::Done),
-    status(Status::Is(429), Means::Patience),
-    status(Status::Is(503), Means::Patience),
-    status(Status::Is(408), Means::Failed),
-    status(Status::Class(3), Means::Failed),
-    status(Status::Class(4), Means::Never),
-    status(Status::Class(5), Means::Unknown),
+    status(Status::Class(2), Meaning::Done),
+    status(Status::Is(429), Meaning::Patience),
+    status(Status::Is(503), Meaning::Patience),
+    status(Status::Is(408), Meaning::Failed),
+    status(Status::Class(3), Meaning::Failed),
+    status(Status::Class(4), Meaning::Never),
+    status(Status::Class(5), Meaning::Unknown),
 ];

@@ -12,7 +12,7 @@ use super::canned::{Says, nobody, serve};
 use super::{TIMEOUT, kind, message, page, pagerduty_at, question, slack_by_token, slack_by_webhook};
 use crate::notifiers::Notifier;
 use crate::ports::Pager;
-use crate::vendors::{Code, Means, PagerDuty, Row, Slack, Status, Vendor};
+use crate::vendors::{Code, Meaning, PagerDuty, Row, Slack, Status, Vendor};
 
 type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -102,14 +102,14 @@ fn subjects() -> [Subject; 4] {
 }
 
 impl Subject {
-    fn expected(&self, means: Means, with_retry_after: bool) -> &'static str {
-        match means {
-            Means::Done => "done",
-            Means::Patience if with_retry_after => "postponed",
-            Means::Patience | Means::Failed => "failed",
-            Means::Unknown if self.only_reads => "failed",
-            Means::Unknown => "unknown",
-            Means::Never => "never",
+    fn expected(&self, meaning: Meaning, with_retry_after: bool) -> &'static str {
+        match meaning {
+            Meaning::Done => "done",
+            Meaning::Patience if with_retry_after => "postponed",
+            Meaning::Patience | Meaning::Failed => "failed",
+            Meaning::Unknown if self.only_reads => "failed",
+            Meaning::Unknown => "unknown",
+            Meaning::Never => "never",
         }
     }
 }
@@ -125,11 +125,11 @@ async fn every_row_of_every_table_gives_its_outcome() {
                 Status::Class(hundreds) => hundreds * 100 + 99,
             };
             let both = [("", false), ("retry-after: 7\r\n", true)];
-            let tried = if row.means == Means::Patience { &both[..] } else { &both[..1] };
+            let tried = if row.meaning == Meaning::Patience { &both[..] } else { &both[..1] };
             for &(headers, with_retry_after) in tried {
                 let url = serve(Says::answer(status, headers, (subject.body)(row.code))).await;
                 let outcome = (subject.call)(url, TIMEOUT).await;
-                let expected = subject.expected(row.means, with_retry_after);
+                let expected = subject.expected(row.meaning, with_retry_after);
                 assert_eq!(kind(&outcome), expected, "{}: {row:?}: {outcome:?}", subject.name);
                 if let Outcome::Postponed { after, .. } = outcome {
                     assert_eq!(after, Duration::from_secs(7));

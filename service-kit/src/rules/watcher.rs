@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use shared_types::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Rulebook, Rules, RulesError, RulesFiles, RulesId, store};
+use super::{PolicyVersions, Rules, RulesError, RulesFiles, RulesId, store};
 use crate::ServiceName;
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
@@ -22,7 +22,7 @@ const SLOWEST_POLL: Duration = Duration::from_secs(1);
 
 /// What a service has to say of a version, and to do for it.
 #[async_trait]
-pub trait Steward: Send + Sync {
+pub trait PolicySubscriber: Send + Sync {
     /// Why these rules cannot follow now; `None`: they can. Asked again until they can, or the file holds others.
     async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError>;
 
@@ -32,10 +32,10 @@ pub trait Steward: Send + Sync {
 
 /// Says yes to everything.
 #[derive(Debug, Clone, Copy)]
-pub struct NoSteward;
+pub struct NoSubscriber;
 
 #[async_trait]
-impl Steward for NoSteward {
+impl PolicySubscriber for NoSubscriber {
     async fn objection(&self, _next: &Rules) -> Result<Option<String>, DbError> {
         Ok(None)
     }
@@ -49,13 +49,13 @@ impl Steward for NoSteward {
 type Found = Result<Arc<Rules>, String>;
 
 /// See the module.
-pub struct Life {
+pub struct PolicyWatcher {
     service: ServiceName,
-    book: Rulebook,
+    versions: PolicyVersions,
     files: RulesFiles,
     db: Db,
     clock: Arc<dyn Clock>,
-    steward: Arc<dyn Steward>,
+    subscriber: Arc<dyn PolicySubscriber>,
     /// What the look before found: an id, or why it is wrong.
     last_look: Option<Result<RulesId, String>>,
     /// What this replica's files held last that is, or was, in force. Another replica's files may be ahead.
@@ -66,9 +66,9 @@ pub struct Life {
     told: Option<String>,
 }
 
-impl Rulebook {
+impl PolicyVersions {
     /// The rules that a service goes by when it starts: those in force when it stopped, or the file's if there are
-    /// none. What the file holds besides is looked at by [`Life::begin`].
+    /// none. What the file holds besides is looked at by [`PolicyWatcher::begin`].
     ///
     /// # Errors
     /// A text is missing or wrong; the database's.
@@ -102,26 +102,26 @@ impl Rulebook {
     }
 }
 
-impl Life {
-    /// Of the rules in `book`, which was opened on `db`.
+impl PolicyWatcher {
+    /// Of the rules in `versions`, which was opened on `db`.
     #[must_use]
     pub fn new(
         service: ServiceName,
-        book: Rulebook,
+        versions: PolicyVersions,
         files: RulesFiles,
         db: &Db,
         clock: &Arc<dyn Clock>,
-        steward: Arc<dyn Steward>,
+        subscriber: Arc<dyn PolicySubscriber>,
     ) -> Self {
         metrics::gauge!("phasegate_policy_refused", "service" => service.as_str()).set(0.0);
-        let parsed = Arc::clone(&book.current().policy);
+        let parsed = Arc::clone(&versions.current().policy);
         Self {
             service,
-            book,
+            versions,
             files,
             db: db.clone(),
             clock: Arc::clone(clock),
-            steward,
+            subscriber,
             last_look: None,
             settled: None,
             prepared: None,
@@ -145,7 +145,7 @@ impl Life {
     /// Turns until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
-            let poll = poll(&self.book.current().policy);
+            let poll = poll(&self.versions.current().policy);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(poll) => {}
@@ -186,12 +186,12 @@ impl Life {
         if self.prepared.as_ref() == Some(&newest.id) {
             return Ok(());
         }
-        let rules = self.book.of(&self.db, newest.id.clone()).await?;
-        self.steward.prepare(&rules).await?;
-        if rules.id() != self.book.current().id() {
+        let rules = self.versions.of(&self.db, newest.id.clone()).await?;
+        self.subscriber.prepare(&rules).await?;
+        if rules.id() != self.versions.current().id() {
             tracing::info!(service = %self.service, version = newest.id.version, from = %newest.from,
                 "another policy is in force, for windows that begin from then on");
-            self.book.put(rules);
+            self.versions.put(rules);
         }
         self.prepared = Some(newest.id);
         Ok(())
@@ -205,7 +205,7 @@ impl Life {
                 return Ok(());
             }
         };
-        let (id, in_force) = (rules.id(), self.book.current().id());
+        let (id, in_force) = (rules.id(), self.versions.current().id());
         if id == in_force {
             self.settled = Some(id);
             self.content();
@@ -213,14 +213,14 @@ impl Life {
             // It was in force, and another replica has moved on: its file is newer than ours.
             let reason =
                 format!("the file here still holds {}, another replica has moved on", short(&id.version));
-            self.book.refuse(Some(reason));
-        } else if let Some(reason) = self.steward.objection(&rules).await? {
+            self.versions.refuse(Some(reason));
+        } else if let Some(reason) = self.subscriber.objection(&rules).await? {
             self.refuse(&reason);
         } else {
             let Some(newest) = store::newest(&self.db).await? else { return Ok(()) };
             let now = self.clock.now();
             // Every replica has looked before a window goes by it.
-            let from = now.plus(poll(&self.book.current().policy) * 2).max(newest.from);
+            let from = now.plus(poll(&self.versions.current().policy) * 2).max(newest.from);
             if store::take_over(&self.db, &rules, newest.seq, from, now).await? {
                 metrics::counter!("phasegate_policy_changes_total", "service" => self.service.as_str(),
                     "outcome" => "taken_over")
@@ -235,8 +235,8 @@ impl Life {
 
     /// One line for each thing that is wrong, however often it is found.
     fn refuse(&mut self, reason: &str) {
-        let in_force = self.book.current().id().version;
-        self.book.refuse(Some(format!("refused: {reason}; {} stays in force", short(&in_force))));
+        let in_force = self.versions.current().id().version;
+        self.versions.refuse(Some(format!("refused: {reason}; {} stays in force", short(&in_force))));
         if self.told.as_deref() != Some(reason) {
             self.told = Some(reason.to_owned());
             tracing::error!(service = %self.service, in_force, "the changed policy is refused, the old one stays in force: {reason}");
@@ -249,7 +249,7 @@ impl Life {
 
     fn content(&mut self) {
         self.told = None;
-        self.book.refuse(None);
+        self.versions.refuse(None);
         metrics::gauge!("phasegate_policy_refused", "service" => self.service.as_str()).set(0.0);
     }
 }

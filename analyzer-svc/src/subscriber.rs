@@ -5,20 +5,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::policy::Standing;
 use service_kit::db::DbError;
-use service_kit::rules::{Rulebook, Rules, Steward};
+use service_kit::rules::{PolicySubscriber, PolicyVersions, Rules};
 
 use crate::store::AnalyzerStore;
 
 /// See the module.
-pub struct WatchSteward {
+pub struct WatchSubscriber {
     pub store: Arc<dyn AnalyzerStore>,
-    pub book: Rulebook,
+    pub versions: PolicyVersions,
 }
 
 #[async_trait]
-impl Steward for WatchSteward {
+impl PolicySubscriber for WatchSubscriber {
     async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError> {
-        for target in self.book.current().policy.targets.keys() {
+        for target in self.versions.current().policy.targets.keys() {
             let expected = self.store.target(target).await?.watch;
             let standing = expected.and_then(|watch| Standing::in_phase(target, &watch.phase));
             let standing: Vec<Standing> = standing.into_iter().collect();

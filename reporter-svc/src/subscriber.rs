@@ -9,7 +9,7 @@ use domain::policy::Standing;
 use serde_json::json;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::rules::{Adoption, Rulebook, Rules, RulesId, Steward};
+use service_kit::rules::{Adoption, PolicySubscriber, PolicyVersions, Rules, RulesId};
 use shared_types::audit::SERVICE_STREAM;
 use shared_types::incident::IncidentState;
 use shared_types::story::Deed;
@@ -21,14 +21,14 @@ use domain::rollout::{Stage, TargetState, Transition};
 const PAGE: u32 = 500;
 
 /// See the module.
-pub struct RolloutSteward {
+pub struct RolloutSubscriber {
     pub store: SharedStore,
-    pub book: Rulebook,
+    pub versions: PolicyVersions,
     pub clock: Arc<dyn Clock>,
 }
 
 #[async_trait]
-impl Steward for RolloutSteward {
+impl PolicySubscriber for RolloutSubscriber {
     async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError> {
         let mut after: Option<String> = None;
         loop {
@@ -55,7 +55,7 @@ impl Steward for RolloutSteward {
     }
 }
 
-impl RolloutSteward {
+impl RolloutSubscriber {
     /// GO-4: each version taken over is one row, whichever replica sees it first and however often it is looked at. The
     /// row is there before this replica goes by the version; one that was left out, by a crash say, is made up for.
     async fn note_adoptions(&self) -> Result<(), DbError> {
@@ -66,7 +66,7 @@ impl RolloutSteward {
         };
         let newest = self.store.audit(&filter, None, 1).await?.pop();
         let noted = newest.and_then(|row| row.detail["number"].as_i64()).unwrap_or(0);
-        for adoption in self.book.adoptions(noted).await? {
+        for adoption in self.versions.adoptions(noted).await? {
             self.store.note_once(None, adopted(&adoption), self.clock.now()).await?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use domain::policy::Standing;
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
-use service_kit::rules::{Rulebook, Rules, Steward};
+use service_kit::rules::{PolicySubscriber, PolicyVersions, Rules};
 use shared_types::TargetName;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -27,28 +27,28 @@ use crate::worker::{Worker, WorkerHandle, WorkerParts};
 const FETCH_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// One worker a target of the policy.
-pub struct Crew {
+pub struct WorkerPool {
     pub directory: Directory,
-    pub book: Rulebook,
+    pub versions: PolicyVersions,
     pub store: Arc<dyn CollectorStore>,
     pub clock: Arc<dyn Clock>,
     pub reporter: Neighbour,
     pub parse_threads: usize,
     pub sources: Arc<[Reader]>,
-    at_work: Mutex<BTreeMap<TargetName, AtWork>>,
+    running: Mutex<BTreeMap<TargetName, RunningWorker>>,
 }
 
-struct AtWork {
+struct RunningWorker {
     stop: CancellationToken,
     worker: JoinHandle<()>,
     asking: JoinHandle<()>,
 }
 
-impl Crew {
-    /// Nobody at work yet: [`Steward::prepare`] brings in who is missing.
+impl WorkerPool {
+    /// Nobody at work yet: [`PolicySubscriber::prepare`] brings in who is missing.
     #[must_use]
     pub fn new(
-        book: Rulebook,
+        versions: PolicyVersions,
         store: Arc<dyn CollectorStore>,
         clock: Arc<dyn Clock>,
         reporter: Neighbour,
@@ -56,15 +56,24 @@ impl Crew {
         sources: Arc<[Reader]>,
     ) -> Self {
         let directory = Directory::default();
-        Self { directory, book, store, clock, reporter, parse_threads, sources, at_work: Mutex::default() }
+        Self {
+            directory,
+            versions,
+            store,
+            clock,
+            reporter,
+            parse_threads,
+            sources,
+            running: Mutex::default(),
+        }
     }
 
     /// Lets all workers commit what is left, and waits for them.
     ///
     /// # Errors
     /// One of them panicked.
-    pub async fn disband(&self) -> anyhow::Result<()> {
-        let all = std::mem::take(&mut *self.at_work());
+    pub async fn shut_down(&self) -> anyhow::Result<()> {
+        let all = std::mem::take(&mut *self.running());
         all.values().for_each(|it| it.stop.cancel());
         for (target, it) in all {
             it.asking.abort();
@@ -73,13 +82,13 @@ impl Crew {
         Ok(())
     }
 
-    fn at_work(&self) -> std::sync::MutexGuard<'_, BTreeMap<TargetName, AtWork>> {
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<TargetName, RunningWorker>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self, target: &TargetName, rules: &Rules) {
-        let mut at_work = self.at_work();
-        let Some(version) = Version::of(target, rules).filter(|_| !at_work.contains_key(target)) else {
+        let mut running = self.running();
+        let Some(version) = Version::of(target, rules).filter(|_| !running.contains_key(target)) else {
             return;
         };
         let wake = Arc::new(Notify::new());
@@ -87,7 +96,7 @@ impl Crew {
         let worker = Worker::new(WorkerParts {
             target: target.clone(),
             version,
-            book: self.book.clone(),
+            policies: self.versions.clone(),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             parse_threads: self.parse_threads,
@@ -97,14 +106,14 @@ impl Crew {
         let stop = CancellationToken::new();
         let (handle, task) = worker.spawn(wake, stop.clone());
         let asking = tokio::spawn(fetch_directive(self.reporter.clone(), target.clone(), handle.clone()));
-        at_work.insert(target.clone(), AtWork { stop, worker: task, asking });
+        running.insert(target.clone(), RunningWorker { stop, worker: task, asking });
         self.directory.insert(target.clone(), TargetEntry { queue, worker: handle });
     }
 
     /// What was accepted is committed; the windows that are open stay so, and go on if the target comes back.
     async fn end(&self, target: &TargetName) {
         self.directory.remove(target);
-        let Some(it) = self.at_work().remove(target) else { return };
+        let Some(it) = self.running().remove(target) else { return };
         it.stop.cancel();
         it.asking.abort();
         it.worker.await.ok();
@@ -113,7 +122,7 @@ impl Crew {
 }
 
 #[async_trait]
-impl Steward for Crew {
+impl PolicySubscriber for WorkerPool {
     async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError> {
         for (name, target) in &next.policy.targets {
             let specs = match EventSpecs::of_metrics(&target.metrics) {
@@ -126,7 +135,7 @@ impl Steward for Crew {
                 return Ok(Some(format!("targets.{name}.metrics: {objection}")));
             }
         }
-        for (name, target) in &self.book.current().policy.targets {
+        for (name, target) in &self.versions.current().policy.targets {
             let initial = TargetState::initial(target.collection.window);
             let directive = self.store.load(name, &initial).await?.state.directive;
             let standing = directive.and_then(|it| Standing::in_phase(name, &it.phase));
