@@ -15,8 +15,8 @@ use shared_types::collector_event::CollectorEventKind;
 use shared_types::decision::Cause;
 use shared_types::{Batch, CollectorEvent, Decision, PhaseId, TargetName, Timestamp, Window};
 
-use crate::delivery;
-use crate::store::{AnalyzerStore, Commit, Committed};
+use crate::effects::DeliverDecision;
+use crate::store::{Commit, Committed, Store};
 use domain::gate::GateState;
 use domain::gate::ledger::{self, Judged, Rules};
 use domain::gate::watch::Watch;
@@ -71,7 +71,7 @@ impl Answer {
 /// The use cases over a store.
 #[derive(Clone)]
 pub struct Analyzer {
-    store: Arc<dyn AnalyzerStore>,
+    store: Store,
     versions: PolicyVersions,
     clock: Arc<dyn Clock>,
 }
@@ -93,19 +93,13 @@ struct Draft<'p> {
 
 impl Analyzer {
     #[must_use]
-    pub fn new(store: Arc<dyn AnalyzerStore>, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Store, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
         Self { store, versions, clock }
     }
 
     #[must_use]
-    pub fn store(&self) -> &dyn AnalyzerStore {
-        self.store.as_ref()
-    }
-
-    /// For what outlives the call.
-    #[must_use]
-    pub fn shared_store(&self) -> Arc<dyn AnalyzerStore> {
-        Arc::clone(&self.store)
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The policy of now: what windows that begin now are judged by.
@@ -293,7 +287,7 @@ impl Analyzer {
         let sequence = u64::try_from(state.version + 1).unwrap_or(0);
         let judged = Judged { subject, judgement, batch_hash, elapsed_ms, sequence, at: now };
         let decision = ledger::decide(&mut state, Rules { version, policy, phase }, judged);
-        let message = delivery::message(&decision, now);
+        let message = DeliverDecision::message(&decision, now);
         let commit = Commit { state, decision, batch, event, message, now };
         let committed = self.store.commit(&commit).await?;
         Ok((committed == Committed::Done).then_some(commit.decision))

@@ -15,7 +15,7 @@ use shared_types::{CollectorEvent, Decision, Timestamp};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::store::{AnalyzerStore, StoredBatch};
+use crate::store::{Store, StoredBatch};
 use domain::gate::longest_look_back;
 use domain::gate::recompute::{Difference, Recomputed, recompute};
 
@@ -87,11 +87,7 @@ impl JudgedBatch {
 ///
 /// # Errors
 /// The database's.
-pub async fn explain(
-    store: &dyn AnalyzerStore,
-    kinds: &Kinds,
-    id: Uuid,
-) -> Result<Option<Explanation>, DbError> {
+pub async fn explain(store: &Store, kinds: &Kinds, id: Uuid) -> Result<Option<Explanation>, DbError> {
     let Some(decision) = store.decision(id).await? else { return Ok(None) };
     let text = store.policy_text(&decision.policy_version).await?;
     let policy = text.as_deref().and_then(|text| Policy::parse_with(text, "policy", kinds).ok());

@@ -9,10 +9,7 @@ use crate::testing::{World, on_each_engine};
 use domain::gate::fixture::{Counts, whole_policy, window};
 
 async fn of(world: &World, decision: &Decision) -> Explanation {
-    explain(world.store.as_ref(), &world.analyzer.policy().kinds, decision.decision_id)
-        .await
-        .unwrap()
-        .unwrap()
+    explain(&world.store, &world.analyzer.policy().kinds, decision.decision_id).await.unwrap().unwrap()
 }
 
 async fn kept(db: service_kit::db::Db) -> World {
@@ -48,10 +45,7 @@ async fn decision_is_explained_by_the_policys_lines_and_its_history() {
             explained.batch.unwrap().batch_hash,
             made[2].evidence.clone().unwrap().batch_hash.unwrap()
         );
-        assert_eq!(
-            explain(world.store.as_ref(), &world.analyzer.policy().kinds, Uuid::nil()).await.unwrap(),
-            None
-        );
+        assert_eq!(explain(&world.store, &world.analyzer.policy().kinds, Uuid::nil()).await.unwrap(), None);
     })
     .await;
 }

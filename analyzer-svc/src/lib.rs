@@ -4,7 +4,7 @@
 
 pub mod analyzer;
 pub mod backtest;
-pub mod delivery;
+pub mod effects;
 pub mod explain;
 pub mod http;
 pub mod metrics;

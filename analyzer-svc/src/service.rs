@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
-use service_kit::forms::Forms;
+use service_kit::db::Db;
 use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
-use service_kit::outbox::{WorkerOptions, run_worker};
+use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::rollout::Rollout;
@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::Analyzer;
-use crate::delivery::Deliverer;
-use crate::store::{AnalyzerStore, DOCUMENTS, SqlStore, migrations};
+use crate::effects::Effects;
+use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::subscriber::WatchSubscriber;
 use crate::watch_loop::{Directives, WatchLoop};
 use crate::{http, metrics};
@@ -49,34 +49,34 @@ pub struct Config {
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Config { common } = config;
     metrics::describe();
-    let db = common.database(migrations()).await?;
-    let replica = common.join(&db, DOCUMENTS).await?;
-    let store: Arc<dyn AnalyzerStore> = Arc::new(SqlStore::new(db.clone()));
+    let db = common.database(MIGRATIONS).await?;
+    let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
+    let store = Store::new(db.clone());
     let clock = Arc::clone(&common.clock);
     let files = common.policy_file();
     let versions = PolicyVersions::open(&db, &files, &common.policy, clock.as_ref()).await?;
-    let subscriber = WatchSubscriber { store: Arc::clone(&store), versions: versions.clone() };
+    let subscriber = WatchSubscriber { store: store.clone(), versions: versions.clone() };
     let mut watcher =
         PolicyWatcher::new(common.service, versions.clone(), files, &db, &clock, Arc::new(subscriber));
     watcher.begin(&common.policy).await.context("policy")?;
-    let analyzer = Analyzer::new(Arc::clone(&store), versions.clone(), Arc::clone(&clock));
+    let analyzer = Analyzer::new(store.clone(), versions.clone(), Arc::clone(&clock));
 
     let directives = ReporterDirectives(common.neighbour(ServiceName::Reporter, DIRECTIVE_TIMEOUT)?);
     let watch = WatchLoop::new(analyzer.clone(), Arc::new(directives));
-    let deliverer = Arc::new(Deliverer::new(common.neighbour(ServiceName::Reporter, DELIVERY_TIMEOUT)?));
+    let effects = Arc::new(Effects { reporter: common.neighbour(ServiceName::Reporter, DELIVERY_TIMEOUT)? });
     let options = WorkerOptions::new(ServiceName::Analyzer.as_str());
-    let worker = run_worker(db.clone(), Arc::clone(&clock), deliverer, options, shutdown.clone());
+    let worker = run_worker(db.clone(), Arc::clone(&clock), effects, options, shutdown.clone());
 
-    let (kept, clock_of_retention) = (Arc::clone(&store), Arc::clone(&clock));
+    let clock_of_retention = Arc::clone(&clock);
     let parts = ServiceParts {
         service: ServiceName::Analyzer,
         router: http::routes(analyzer),
         openapi: http::openapi(),
-        readiness: readiness(store, clock, versions.clone(), db.forms().clone()),
+        readiness: readiness(&db, &clock, versions.clone()),
         tokens: common.tokens.clone(),
         options: HttpOptions { bulk: TRIALS, ..HttpOptions::default() },
     };
-    let forgetting = tokio::spawn(forget(kept, clock_of_retention, versions, shutdown.clone()));
+    let forgetting = tokio::spawn(forget(store, clock_of_retention, versions, shutdown.clone()));
     let watcher = tokio::spawn(watcher.run(shutdown.clone()));
     let watch = tokio::spawn(watch.run(db.clone(), shutdown.clone()));
     let worker = tokio::spawn(worker);
@@ -103,12 +103,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 }
 
 /// Deletes what is older than the policy keeps, a little at a time; a failure is the next round's work.
-async fn forget(
-    store: Arc<dyn AnalyzerStore>,
-    clock: Arc<dyn Clock>,
-    versions: PolicyVersions,
-    shutdown: CancellationToken,
-) {
+async fn forget(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions, shutdown: CancellationToken) {
     loop {
         let (now, keep) = (clock.now(), versions.current().policy.retention);
         let batches = keep.batches.map(|it| now.minus(it));
@@ -148,41 +143,24 @@ async fn ended(task: JoinHandle<()>, name: &'static str, shutdown: &Cancellation
     Ok(())
 }
 
-/// Without the database nothing can be accepted; a reporter that is away only makes decisions wait.
-fn readiness(
-    store: Arc<dyn AnalyzerStore>,
-    clock: Arc<dyn Clock>,
-    versions: PolicyVersions,
-    forms: Forms,
-) -> Readiness {
-    let database = Arc::clone(&store);
-    Readiness::new()
-        .check("policy", move || std::future::ready(versions.state()))
-        .check("database", move || {
-            let store = Arc::clone(&database);
-            async move {
-                match store.ping().await {
-                    Ok(()) => CheckState::Ok,
-                    Err(error) => CheckState::Failing(error.to_string()),
+/// A reporter that is away only makes decisions wait.
+fn readiness(db: &Db, clock: &Arc<dyn Clock>, versions: PolicyVersions) -> Readiness {
+    let (outbox, clock) = (db.clone(), Arc::clone(clock));
+    Readiness::of(db, versions).check("reporter", move || {
+        let (db, now) = (outbox.clone(), clock.now());
+        async move {
+            match outbox::stats(&db, now).await {
+                Err(error) => CheckState::Degraded(error.to_string()),
+                Ok(stats) if stats.dead > 0 => {
+                    CheckState::Degraded(format!("{} decisions were refused", stats.dead))
                 }
+                Ok(stats) => match stats.failing_lanes.first() {
+                    Some((lane, reason)) => CheckState::Degraded(format!("{lane}: {reason}")),
+                    None => CheckState::Ok,
+                },
             }
-        })
-        .check("documents", move || std::future::ready(forms.state()))
-        .check("reporter", move || {
-            let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
-            async move {
-                match store.outbox(clock.now()).await {
-                    Err(error) => CheckState::Degraded(error.to_string()),
-                    Ok(stats) if stats.dead > 0 => {
-                        CheckState::Degraded(format!("{} decisions were refused", stats.dead))
-                    }
-                    Ok(stats) => match stats.failing_lanes.first() {
-                        Some((lane, reason)) => CheckState::Degraded(format!("{lane}: {reason}")),
-                        None => CheckState::Ok,
-                    },
-                }
-            }
-        })
+        }
+    })
 }
 
 /// The reporter's word on what is collected.

@@ -7,11 +7,11 @@ use domain::policy::Standing;
 use service_kit::db::DbError;
 use service_kit::rules::{PolicySubscriber, PolicyVersions, Rules};
 
-use crate::store::AnalyzerStore;
+use crate::store::Store;
 
 /// See the module.
 pub struct WatchSubscriber {
-    pub store: Arc<dyn AnalyzerStore>,
+    pub store: Store,
     pub versions: PolicyVersions,
 }
 

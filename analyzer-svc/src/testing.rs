@@ -13,7 +13,7 @@ use shared_types::{CollectorEvent, Decision, Directive, PhaseId, TargetName, Tim
 use uuid::Uuid;
 
 use crate::analyzer::{Analyzer, Answer, IntakeError};
-use crate::store::{AnalyzerStore, Filter, RecordedKey, SqlStore, migrations};
+use crate::store::{Filter, MIGRATIONS, RecordedKey, Store};
 use crate::watch_loop::{Directives, WatchLoop};
 use domain::gate::GateState;
 use domain::gate::fixture::{Counts, autosave, ten_o_clock, whole_policy};
@@ -28,14 +28,14 @@ where
     S: Fn(Db) -> F,
     F: Future<Output = ()>,
 {
-    phasegate_tests::stores::both_engines("analyzer", migrations(), suite).await;
+    phasegate_tests::stores::both_engines("analyzer", MIGRATIONS, suite).await;
 }
 
 /// An analyzer on a clock that stands still.
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) db: Db,
-    pub(crate) store: Arc<SqlStore>,
+    pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) analyzer: Analyzer,
     pub(crate) reporter: Arc<Reporter>,
@@ -54,11 +54,11 @@ impl Directives for Reporter {
 
 impl World {
     pub(crate) fn new(db: Db) -> Self {
-        let store = Arc::new(SqlStore::new(db.clone()));
+        let store = Store::new(db.clone());
         let clock = Arc::new(ManualClock::at(ten_o_clock()));
         let dynamic: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let analyzer = Analyzer::new(
-            Arc::clone(&store) as _,
+            store.clone(),
             PolicyVersions::fixed(Rules::without_texts(Arc::new(whole_policy()))),
             dynamic,
         );
@@ -67,7 +67,7 @@ impl World {
 
     /// In memory, for tests that ask nothing of the engine.
     pub(crate) async fn in_memory() -> Self {
-        Self::new(Db::connect("sqlite::memory:", "analyzer", migrations()).await.unwrap())
+        Self::new(Db::connect("sqlite::memory:", "analyzer", MIGRATIONS).await.unwrap())
     }
 
     /// The batch arrives as usual.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::{Analyzer, IntakeError};
 use crate::metrics;
-use crate::store::{AnalyzerStore, Committed};
+use crate::store::Committed;
 use domain::gate::GateState;
 use domain::gate::watch::{Overdue, Watch};
 
@@ -168,7 +168,7 @@ impl WatchLoop {
     async fn save(&self, state: &mut GateState, watch: Option<Watch>) -> Result<Option<Look>, IntakeError> {
         state.watch = watch;
         // Outdated: a batch came meanwhile, and moved the watch itself.
-        let committed: Committed = AnalyzerStore::save_target(self.analyzer.store(), state).await?;
+        let committed: Committed = self.analyzer.store().save_target(state).await?;
         Ok((committed == Committed::Done).then_some(Look { decision: None }))
     }
 }

@@ -184,7 +184,7 @@ async fn a_form_of_a_newer_release_stops_the_start_with_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let (address, _decisions) = reporter().await;
     let url = Db::embedded_url(folder.path(), "analyzer");
-    let db = Db::connect(&url, "analyzer", analyzer_svc::store::migrations()).await.unwrap();
+    let db = Db::connect(&url, "analyzer", analyzer_svc::store::MIGRATIONS).await.unwrap();
     let insert = "INSERT INTO stored_forms (kind, form, allowed_at) VALUES ('watch', 2, 0)";
     sqlx::query(insert).execute(db.pool()).await.unwrap();
     db.close().await;

@@ -8,7 +8,6 @@ pub mod collect;
 pub mod effects;
 pub mod generate;
 pub mod intake;
-pub mod messages;
 pub mod schedule;
 pub mod schema;
 pub mod service;

@@ -21,7 +21,7 @@ use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
 use crate::event::EventSpecs;
 use crate::sources::{self, Reader};
-use crate::store::{Answered, CollectorStore, MIGRATIONS, documents};
+use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::worker::WorkerHandle;
 use crate::worker_pool::WorkerPool;
 
@@ -56,15 +56,15 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let shutdown = shutdown.child_token();
     let common = &config.common;
     let db = common.database(MIGRATIONS).await?;
-    let replica = common.join(&db, &documents()).await?;
-    let store: Arc<dyn CollectorStore> = Arc::new(Answered::new(db.clone()));
+    let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
+    let store = Store::new(db.clone());
     for (name, target) in &common.policy.targets {
         EventSpecs::of_metrics(&target.metrics).with_context(|| format!("target {name}"))?;
     }
     let files = common.policy_file();
     let versions = PolicyVersions::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
     let reporter = common.neighbour(ServiceName::Reporter, FETCH_TIMEOUT)?;
-    let (kept, clock) = (Arc::clone(&store), Arc::clone(&common.clock));
+    let (kept, clock) = (store.clone(), Arc::clone(&common.clock));
     let sources = Arc::clone(&config.sources);
     let pool =
         WorkerPool::new(versions.clone(), kept, clock, reporter.clone(), config.parse_threads, sources);
@@ -75,7 +75,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     watcher.begin(&common.policy).await.context("policy")?;
 
     let effects = Effects {
-        store: Arc::clone(&store),
+        store: store.clone(),
         analyzer: common.neighbour(ServiceName::Analyzer, DELIVERY_TIMEOUT)?,
         reporter,
         data_dir: common.data_dir.clone(),
@@ -94,7 +94,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
         async move { replica.run(shutdown).await }
     });
-    let pruning = tokio::spawn(prune(Arc::clone(&store), Arc::clone(&common.clock), versions.clone()));
+    let pruning = tokio::spawn(prune(store.clone(), Arc::clone(&common.clock), versions.clone()));
 
     let directory = pool.directory.clone();
     let targets = directory.clone();
@@ -138,7 +138,7 @@ pub async fn ask_directive(reporter: &Neighbour, target: &TargetName, worker: &W
     false
 }
 
-async fn prune(store: Arc<dyn CollectorStore>, clock: Arc<dyn Clock>, versions: PolicyVersions) {
+async fn prune(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions) {
     loop {
         let keep_batches = versions.current().policy.retention.batches;
         if let Err(error) = store.prune(clock.now(), keep_batches).await {
@@ -149,20 +149,8 @@ async fn prune(store: Arc<dyn CollectorStore>, clock: Arc<dyn Clock>, versions: 
 }
 
 fn readiness(db: &Db, clock: &Arc<dyn Clock>, directory: Directory, versions: PolicyVersions) -> Readiness {
-    let forms = db.forms().clone();
-    let (ping, stats_db, stats_clock) = (db.clone(), db.clone(), Arc::clone(clock));
-    Readiness::new()
-        .check("policy", move || std::future::ready(versions.state()))
-        .check("database", move || {
-            let db = ping.clone();
-            async move {
-                match db.ping().await {
-                    Ok(()) => CheckState::Ok,
-                    Err(error) => CheckState::Failing(error.to_string()),
-                }
-            }
-        })
-        .check("documents", move || std::future::ready(forms.state()))
+    let (stats_db, stats_clock) = (db.clone(), Arc::clone(clock));
+    Readiness::of(db, versions)
         .check("outbox", move || {
             let (db, now) = (stats_db.clone(), stats_clock.now());
             async move { outbox_state(&db, now).await }

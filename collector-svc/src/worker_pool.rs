@@ -20,7 +20,7 @@ use crate::event::EventSpecs;
 use crate::service::ask_directive;
 use crate::sources::{PushQueue, PushSource, Reader};
 use crate::state::TargetState;
-use crate::store::CollectorStore;
+use crate::store::Store;
 use crate::versions::Version;
 use crate::worker::{Worker, WorkerHandle, WorkerParts};
 
@@ -30,7 +30,7 @@ const FETCH_BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub struct WorkerPool {
     pub directory: Directory,
     pub versions: PolicyVersions,
-    pub store: Arc<dyn CollectorStore>,
+    pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub reporter: Neighbour,
     pub parse_threads: usize,
@@ -49,7 +49,7 @@ impl WorkerPool {
     #[must_use]
     pub fn new(
         versions: PolicyVersions,
-        store: Arc<dyn CollectorStore>,
+        store: Store,
         clock: Arc<dyn Clock>,
         reporter: Neighbour,
         parse_threads: usize,
@@ -97,7 +97,7 @@ impl WorkerPool {
             target: target.clone(),
             version,
             policies: self.versions.clone(),
-            store: Arc::clone(&self.store),
+            store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             parse_threads: self.parse_threads,
             push: PushSource(queue.clone()),

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::daily::ReportsMade;
-use crate::store::{Act, Change, Changed, Due, Given, SharedStore, StoredTarget, decision_answer};
+use crate::store::{Act, Change, Changed, Due, Given, Store, StoredTarget, decision_answer};
 use domain::effects::lower::Plan;
 use domain::effects::lower::{LowerContext, lower};
 use domain::rollout::audit::EventRecord;
@@ -30,7 +30,7 @@ const PAGE: u32 = 500;
 
 /// See the module. Cheap to share; holds no state of its own.
 pub struct Reporter {
-    pub store: SharedStore,
+    pub store: Store,
     /// What the policy says. Ask once for one piece of work: see [`Self::rules`].
     pub versions: PolicyVersions,
     pub clock: Arc<dyn Clock>,
@@ -65,7 +65,7 @@ pub type EventOf<'a> = &'a (dyn Fn(Option<Recorded>) -> Event + Send + Sync);
 impl Reporter {
     /// Over a store whose tables are there.
     #[must_use]
-    pub fn new(store: SharedStore, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Store, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
         let (changes, due) = (watch::Sender::new(0), Notify::new());
         Self { store, versions, clock, changes, due, daily_made: ReportsMade::default() }
     }

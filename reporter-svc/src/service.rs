@@ -8,12 +8,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use domain::policy::Policy;
 use domain::template::Templates;
-use secrecy::ExposeSecret as _;
+use service_kit::ServiceName;
 use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
 use service_kit::outbox::{WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
-use service_kit::{CommonConfig, ServiceName};
 use shared_types::TargetName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,11 +21,11 @@ use crate::api::{self, App};
 use crate::audit::{Archive, Keeper};
 use crate::config::Config;
 use crate::dashboard::Publisher;
+use crate::effects::Effects;
 use crate::executors::command::Environment;
 use crate::executors::{Executors, Surroundings};
-use crate::handler::Effects;
 use crate::reporter::Reporter;
-use crate::store::{self, MIGRATIONS, SharedStore, SqlStore};
+use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::subscriber::RolloutSubscriber;
 
 const NAME: &str = "reporter";
@@ -54,13 +53,13 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     if !config.log_only.is_empty() {
         tracing::warn!("not configured, so these go to the log only: {}", config.log_only.join(", "));
     }
-    let db = open(&common).await?;
-    let replica = common.join(&db, &store::documents()).await?;
-    let store: SharedStore = Arc::new(SqlStore::new(db.clone()));
+    let db = common.database(MIGRATIONS).await?;
+    let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
+    let store = Store::new(db.clone());
     let files = common.policy_and_texts();
     let versions = PolicyVersions::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
     let subscriber = RolloutSubscriber {
-        store: Arc::clone(&store),
+        store: store.clone(),
         versions: versions.clone(),
         clock: Arc::clone(&common.clock),
     };
@@ -134,12 +133,6 @@ fn grace(shutdown: &CancellationToken) -> CancellationToken {
         end.cancel();
     });
     ended
-}
-
-async fn open(common: &CommonConfig) -> anyhow::Result<Db> {
-    let embedded = || Db::embedded_url(&common.data_dir, NAME);
-    let url = common.database_url.as_ref().map_or_else(embedded, |url| url.expose_secret().to_owned());
-    Db::connect(&url, NAME, MIGRATIONS).await.context("the reporter's database")
 }
 
 /// The texts of every target, checked (NO-2).
@@ -243,22 +236,8 @@ async fn forget(reporter: &Reporter, db: &Db) {
 }
 
 fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>, db: &Db) -> Readiness {
-    let forms = db.forms().clone();
-    let keeper = Arc::clone(keeper);
-    let (database, outbox) = (Arc::clone(reporter), Arc::clone(reporter));
-    let versions = reporter.versions.clone();
-    Readiness::new()
-        .check("policy", move || std::future::ready(versions.state()))
-        .check("database", move || {
-            let reporter = Arc::clone(&database);
-            async move {
-                match reporter.store.ping().await {
-                    Ok(()) => CheckState::Ok,
-                    Err(error) => CheckState::Failing(error.to_string()),
-                }
-            }
-        })
-        .check("documents", move || std::future::ready(forms.state()))
+    let (keeper, outbox) = (Arc::clone(keeper), Arc::clone(reporter));
+    Readiness::of(db, reporter.versions.clone())
         .check("audit", move || {
             let keeper = Arc::clone(&keeper);
             async move {

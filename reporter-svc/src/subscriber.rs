@@ -15,14 +15,14 @@ use shared_types::incident::IncidentState;
 use shared_types::story::Deed;
 use shared_types::{Actor, PhaseId, TargetName};
 
-use crate::store::{AuditFilter, IncidentFilter, SharedStore};
+use crate::store::{AuditFilter, IncidentFilter, Store};
 use domain::rollout::{Stage, TargetState, Transition};
 
 const PAGE: u32 = 500;
 
 /// See the module.
 pub struct RolloutSubscriber {
-    pub store: SharedStore,
+    pub store: Store,
     pub versions: PolicyVersions,
     pub clock: Arc<dyn Clock>,
 }

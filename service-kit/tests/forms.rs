@@ -163,6 +163,7 @@ async fn an_effect_is_kept_in_the_form_that_all_read() {
             kind: Thing::KIND,
             subject: "one".to_owned(),
             payload: stored::payload(&THING),
+            form: Form::of::<Thing>(),
             due_at: now,
             retry: RetrySchedule::then_dead([]),
         };

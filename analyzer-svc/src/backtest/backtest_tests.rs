@@ -18,7 +18,7 @@ async fn asked(world: &World, policy: Option<Policy>, whole: bool, from: u32) ->
         whole,
         limits: LIMITS,
     };
-    backtest(Arc::clone(&world.store) as _, question).await.unwrap()
+    backtest(&world.store, question).await.unwrap()
 }
 
 /// PO-4: the policy that was in force changes nothing, to the last bit; read from any moment on, and either way.
@@ -79,7 +79,7 @@ async fn nothing_to_look_at_is_no_error_and_an_unknown_target_is_one() {
         whole: false,
         limits: LIMITS,
     };
-    let error = backtest(Arc::clone(&world.store) as _, unknown).await.unwrap_err();
+    let error = backtest(&world.store, unknown).await.unwrap_err();
     assert!(matches!(error, BacktestError::UnknownTarget(_)), "{error}");
 }
 
@@ -136,7 +136,7 @@ async fn a_year_of_history_is_tried_in_seconds() {
             whole,
             limits: LIMITS,
         };
-        let found = backtest(Arc::clone(&world.store) as _, question).await.unwrap();
+        let found = backtest(&world.store, question).await.unwrap();
         let took = started.elapsed();
         println!("{} decisions, whole {whole}: {took:?}", found.decisions);
         assert_eq!(found.decisions, u64::from(YEAR));
@@ -175,7 +175,7 @@ async fn a_year(world: &World, windows: u32) {
             at: now,
         };
         let decision = ledger::decide(&mut state, rules, judged);
-        let message = crate::delivery::message(&decision, now);
+        let message = crate::effects::DeliverDecision::message(&decision, now);
         let batch = Some((batch, hash));
         let commit = Commit { state: state.clone(), decision, batch, event: None, message, now };
         assert_eq!(world.store.commit(&commit).await.unwrap(), Committed::Done);

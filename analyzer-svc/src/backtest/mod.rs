@@ -17,7 +17,7 @@ use domain::policy::Policy;
 use service_kit::db::DbError;
 use shared_types::{TargetName, Timestamp};
 
-use crate::store::{AnalyzerStore, RecordedKey, Span};
+use crate::store::{RecordedKey, Span, Store};
 use domain::gate::longest_look_back;
 use domain::whatif::Recorded;
 use domain::whatif::compare::{About, Backtest, Comparison, Limits};
@@ -73,10 +73,10 @@ struct Work {
 ///
 /// # Errors
 /// [`BacktestError`].
-pub async fn backtest(store: Arc<dyn AnalyzerStore>, question: Question) -> Result<Backtest, BacktestError> {
+pub async fn backtest(store: &Store, question: Question) -> Result<Backtest, BacktestError> {
     let target = question.target.clone();
     let look_back = match &question.policy {
-        None => store_look_back(store.as_ref(), &question).await?,
+        None => store_look_back(store, &question).await?,
         Some(policy) => {
             let target = policy.targets.get(&target);
             longest_look_back(target.ok_or_else(|| BacktestError::UnknownTarget(question.target.clone()))?)
@@ -94,7 +94,7 @@ pub async fn backtest(store: Arc<dyn AnalyzerStore>, question: Question) -> Resu
         if span.decisions > MOST_DECISIONS {
             return Err(BacktestError::TooMany(span.decisions));
         }
-        work = replay_span(store.as_ref(), &span, work).await?;
+        work = replay_span(store, &span, work).await?;
     }
     let Work { question, comparison, .. } = work;
     let about = About { target, from: question.from, to: question.to };
@@ -102,10 +102,7 @@ pub async fn backtest(store: Arc<dyn AnalyzerStore>, question: Question) -> Resu
 }
 
 /// Without a policy of its own a replay looks back as far as the newest policy of its time did.
-async fn store_look_back(
-    store: &dyn AnalyzerStore,
-    question: &Question,
-) -> Result<std::time::Duration, BacktestError> {
+async fn store_look_back(store: &Store, question: &Question) -> Result<std::time::Duration, BacktestError> {
     let Some(span) = store.span(&question.target, question.from, question.to).await? else {
         return Ok(std::time::Duration::ZERO);
     };
@@ -117,7 +114,7 @@ async fn store_look_back(
     Ok(target.map(longest_look_back).unwrap_or_default())
 }
 
-async fn replay_span(store: &dyn AnalyzerStore, span: &Span, mut work: Work) -> Result<Work, BacktestError> {
+async fn replay_span(store: &Store, span: &Span, mut work: Work) -> Result<Work, BacktestError> {
     let mut whole = work.question.whole;
     let mut after = RecordedKey::before(span);
     let mut page = read(store, span, &after, whole).await?;
@@ -142,7 +139,7 @@ async fn replay_span(store: &dyn AnalyzerStore, span: &Span, mut work: Work) -> 
 }
 
 async fn read(
-    store: &dyn AnalyzerStore,
+    store: &Store,
     span: &Span,
     after: &RecordedKey,
     whole: bool,
@@ -152,7 +149,7 @@ async fn read(
 
 /// Reads the policies that a page's decisions were made by.
 async fn learn(
-    store: &dyn AnalyzerStore,
+    store: &Store,
     kinds: &Kinds,
     page: &[Recorded],
     policies: &mut Policies,

@@ -6,7 +6,6 @@ use shared_types::collector_event::CollectorEventKind;
 
 use std::time::Duration;
 
-use crate::store::AnalyzerStore as _;
 use crate::testing::{World, event, on_each_engine, recorded};
 use domain::gate::fixture::{Counts, autosave, policy, ten_o_clock, whole_policy, window};
 use domain::policy::Policy;
@@ -183,7 +182,7 @@ async fn what_cannot_be_judged_is_said() {
 }
 
 pub(crate) async fn in_memory() -> Db {
-    Db::connect("sqlite::memory:", "analyzer", crate::store::migrations()).await.unwrap()
+    Db::connect("sqlite::memory:", "analyzer", crate::store::MIGRATIONS).await.unwrap()
 }
 
 pub(crate) fn changed(change: impl FnOnce(&str) -> String) -> Policy {

@@ -61,7 +61,7 @@ pub(super) async fn post_backtest(
     Json(request): Json<BacktestRequest>,
 ) -> Result<Json<Backtest>, ApiError> {
     let question = question(&analyzer, request).await?;
-    Ok(Json(backtest(analyzer.shared_store(), question).await?))
+    Ok(Json(backtest(analyzer.store(), question).await?))
 }
 
 async fn question(analyzer: &Analyzer, request: BacktestRequest) -> Result<Question, ApiError> {

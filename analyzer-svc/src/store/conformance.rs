@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use service_kit::db::Db;
-use service_kit::outbox;
+use service_kit::outbox::{self, OutboxStats};
 use shared_types::decision::Cause;
 use shared_types::{Decision, PhaseId, TargetName, Timestamp, Verdict};
 use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::*;
-use crate::delivery;
+use crate::effects::DeliverDecision;
 use crate::testing::on_each_engine;
 use domain::gate::fixture::{COMPLETED, Counts, DRIFT, autosave, policy, ten_o_clock, window};
 use domain::gate::watch::Watch;
@@ -37,7 +37,7 @@ fn commit_of(target: &TargetName, counts: &Counts) -> Commit {
     );
     Commit {
         state: GateState::unheard(target.clone()),
-        message: delivery::message(&decision, now),
+        message: DeliverDecision::message(&decision, now),
         decision,
         batch: Some((batch, hash)),
         event: None,
@@ -69,7 +69,7 @@ fn delay_of(target: &TargetName, n: u32) -> Commit {
     };
     Commit {
         state: GateState::unheard(target.clone()),
-        message: delivery::message(&decision, now),
+        message: DeliverDecision::message(&decision, now),
         decision,
         batch: None,
         event: Some(event),
@@ -78,7 +78,7 @@ fn delay_of(target: &TargetName, n: u32) -> Commit {
 }
 
 /// Commits against the version that is stored now.
-async fn commit(store: &SqlStore, mut commit: Commit) -> Decision {
+async fn commit(store: &Store, mut commit: Commit) -> Decision {
     commit.state.version = store.target(&commit.state.target).await.unwrap().version;
     let evidence = commit.decision.evidence.as_mut().unwrap();
     evidence.sequence = u64::try_from(commit.state.version).unwrap() + 1;
@@ -98,11 +98,11 @@ async fn messages(db: &Db) -> u64 {
 #[tokio::test]
 async fn target_is_changed_only_by_who_saw_its_last_version() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db);
+        let store = Store::new(db);
         let mut state = store.target(&autosave()).await.unwrap();
         assert_eq!(state, GateState::unheard(autosave()));
 
-        let mut run = domain::gate::Run::fresh(3);
+        let mut run = Run::fresh(3);
         run.take(window(0), domain::gate::Contribution::Feeds);
         state.run = Some((PhaseId::parse("B").unwrap(), run));
         state.watch = Watch::after_batch(None, &Counts::default().batch(), Duration::from_secs(300));
@@ -123,7 +123,7 @@ async fn target_is_changed_only_by_who_saw_its_last_version() {
 #[tokio::test]
 async fn decision_commits_with_all_that_belongs_to_it_or_not_at_all() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db.clone());
+        let store = Store::new(db.clone());
         let first = commit_of(&autosave(), &Counts::default());
         let decision = commit(&store, first.clone()).await;
         assert_eq!(store.decision(decision.decision_id).await.unwrap(), Some(decision.clone()));
@@ -152,7 +152,7 @@ async fn decision_commits_with_all_that_belongs_to_it_or_not_at_all() {
 #[tokio::test]
 async fn refused_batches_and_repeated_events_are_kept_once() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db.clone());
+        let store = Store::new(db.clone());
         let batch = Counts::default().batch();
         for _ in 0..2 {
             store.refuse(&batch, "sha256:a", ten_o_clock()).await.unwrap();
@@ -174,7 +174,7 @@ async fn refused_batches_and_repeated_events_are_kept_once() {
 #[tokio::test]
 async fn earlier_batches_are_those_of_the_epoch_in_the_time_asked_for() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db);
+        let store = Store::new(db);
         for n in 0..6 {
             let epoch = if n < 2 { 1 } else { 2 };
             let counts = Counts { window: window(n), epoch, drift: u64::from(n), ..Counts::default() };
@@ -206,7 +206,7 @@ async fn earlier_batches_are_those_of_the_epoch_in_the_time_asked_for() {
 #[tokio::test]
 async fn lists_are_paged_newest_first() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db);
+        let store = Store::new(db);
         for n in 0..3 {
             for target in ["autosave", "merge"] {
                 let counts = Counts { window: window(n), ..Counts::default() };
@@ -247,7 +247,7 @@ async fn lists_are_paged_newest_first() {
 #[tokio::test]
 async fn lists_are_narrowed_by_their_filters() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db);
+        let store = Store::new(db);
         for (n, phase, epoch, drift) in [(0, "A", 1, 0), (1, "A", 1, 1), (2, "B", 2, 0), (3, "B", 2, 1)] {
             let counts = Counts { window: window(n), phase, epoch, drift, ..Counts::default() };
             commit(&store, commit_of(&autosave(), &counts)).await;
@@ -282,7 +282,7 @@ async fn lists_are_narrowed_by_their_filters() {
 #[tokio::test]
 async fn overdue_targets_come_longest_overdue_first() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db);
+        let store = Store::new(db);
         for (target, n) in [("late", 2), ("later", 1), ("fine", 7)] {
             let batch = Counts { window: window(n), ..Counts::default() }.batch();
             let watch = Watch::after_batch(None, &batch, Duration::from_secs(300));
@@ -305,14 +305,13 @@ async fn overdue_targets_come_longest_overdue_first() {
 #[tokio::test]
 async fn policies_are_kept_by_their_version() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db);
-        store.ping().await.unwrap();
+        let store = Store::new(db.clone());
         assert_eq!(store.policy_text("sha256:p").await.unwrap(), None);
         for _ in 0..2 {
             store.keep_policy("sha256:p", "version: 1", ten_o_clock()).await.unwrap();
         }
         assert_eq!(store.policy_text("sha256:p").await.unwrap().as_deref(), Some("version: 1"));
-        assert_eq!(store.outbox(ten_o_clock()).await.unwrap(), OutboxStats::default());
+        assert_eq!(outbox::stats(&db, ten_o_clock()).await.unwrap(), OutboxStats::default());
     })
     .await;
 }
@@ -321,7 +320,7 @@ async fn policies_are_kept_by_their_version() {
 #[tokio::test]
 async fn what_is_past_its_retention_goes_a_little_at_a_time() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db.clone());
+        let store = Store::new(db.clone());
         for n in 0..4 {
             commit(&store, commit_of(&autosave(), &Counts { window: window(n), ..Counts::default() })).await;
         }
@@ -355,7 +354,7 @@ async fn what_is_past_its_retention_goes_a_little_at_a_time() {
 #[tokio::test]
 async fn recorded_decisions_are_paged_in_the_order_in_which_they_were_made() {
     on_each_engine(|db| async move {
-        let store = SqlStore::new(db);
+        let store = Store::new(db);
         for n in [0, 2, 1, 3] {
             let drift = u64::from(n);
             commit(&store, commit_of(&autosave(), &Counts { window: window(n), drift, ..Counts::default() }))

@@ -1,14 +1,15 @@
 //! What a decision was made from, read again: for its explanation, and in the order in which a target's
 //! decisions were made, for a replay.
 
-use service_kit::db::{Db, DbError};
+use service_kit::db::DbError;
 use service_kit::forms::Forms;
+use service_kit::rules;
 use shared_types::{CollectorEvent, Decision, TargetName, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::{StoredBatch, rows};
+use super::{MOST_EARLIER, Store, StoredBatch, rows, signed};
 use domain::gate::EarlierBatch;
 use domain::whatif::Recorded;
 
@@ -33,8 +34,7 @@ impl RecordedKey {
     /// Where `decision` stands.
     #[must_use]
     pub fn of(decision: &Decision) -> Self {
-        let sequence = decision.evidence.as_ref().map_or(0, |it| it.sequence);
-        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+        let sequence = signed(decision.evidence.as_ref().map_or(0, |it| it.sequence));
         Self(sequence, decision.window.start.as_millis(), decision.decision_id.to_string())
     }
 
@@ -43,90 +43,6 @@ impl RecordedKey {
     pub fn before(span: &Span) -> Self {
         Self(span.first, i64::MIN, String::new())
     }
-}
-
-pub(super) async fn batch_of(db: &Db, decision: Uuid) -> Result<Option<StoredBatch>, DbError> {
-    let row = sqlx::query(
-        "SELECT body, batch_hash, received_at_ms, decision_id, verdict FROM batches WHERE decision_id = $1",
-    )
-    .bind(decision.to_string())
-    .fetch_optional(db.pool())
-    .await?;
-    row.as_ref().map(|row| rows::stored_batch(db.forms(), row)).transpose()
-}
-
-pub(super) async fn event_of(db: &Db, decision: Uuid) -> Result<Option<CollectorEvent>, DbError> {
-    let row = sqlx::query(
-        "SELECT event_id, body FROM collector_events WHERE decision_id = $1 ORDER BY received_at_ms, event_id LIMIT 1",
-    )
-    .bind(decision.to_string())
-    .fetch_optional(db.pool())
-    .await?;
-    row.map(|row| db.forms().read(&rows::text(&row, "event_id")?, &rows::text(&row, "body")?)).transpose()
-}
-
-pub(super) async fn known_to(
-    db: &Db,
-    decision: &Decision,
-    since: Timestamp,
-    limit: i64,
-) -> Result<Vec<EarlierBatch>, DbError> {
-    let RecordedKey(sequence, start, _) = RecordedKey::of(decision);
-    let rows = sqlx::query(
-        "SELECT b.epoch, b.window_start_ms, b.window_end_ms, b.counters FROM batches AS b \
-         JOIN decisions AS d ON d.decision_id = b.decision_id \
-         WHERE b.target = $1 AND b.epoch = $2 AND b.window_end_ms > $3 AND b.window_start_ms < $4 \
-         AND d.sequence < $5 ORDER BY b.window_end_ms DESC LIMIT $6",
-    )
-    .bind(decision.target.as_str().to_owned())
-    .bind(i64::try_from(decision.epoch).unwrap_or(i64::MAX))
-    .bind(since.as_millis())
-    .bind(start)
-    .bind(sequence)
-    .bind(limit)
-    .fetch_all(db.pool())
-    .await?;
-    rows.iter().map(rows::earlier).collect()
-}
-
-pub(super) async fn previous(db: &Db, decision: &Decision) -> Result<Option<Decision>, DbError> {
-    let row = sqlx::query(
-        "SELECT decision_id, body FROM decisions WHERE target = $1 AND epoch = $2 AND sequence < $3 \
-         ORDER BY sequence DESC LIMIT 1",
-    )
-    .bind(decision.target.as_str().to_owned())
-    .bind(i64::try_from(decision.epoch).unwrap_or(i64::MAX))
-    .bind(RecordedKey::of(decision).0)
-    .fetch_optional(db.pool())
-    .await?;
-    row.as_ref().map(|row| rows::decision(db.forms(), row)).transpose()
-}
-
-pub(super) async fn span(
-    db: &Db,
-    target: &TargetName,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<Option<Span>, DbError> {
-    let row = sqlx::query(
-        "SELECT COUNT(*) AS decisions, MIN(sequence) AS first, MAX(sequence) AS last FROM decisions \
-         WHERE target = $1 AND window_start_ms >= $2 AND window_start_ms < $3",
-    )
-    .bind(target.as_str().to_owned())
-    .bind(from.as_millis())
-    .bind(to.as_millis())
-    .fetch_one(db.pool())
-    .await?;
-    let (first, last): (Option<i64>, Option<i64>) = (row.try_get("first")?, row.try_get("last")?);
-    let decisions = u64::try_from(rows::number(&row, "decisions")?).unwrap_or(0);
-    Ok(std::iter::zip(first, last).next().map(|(first, last)| Span {
-        target: target.clone(),
-        from,
-        to,
-        decisions,
-        first,
-        last,
-    }))
 }
 
 const RECORDED: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, NULL AS body FROM decisions AS d \
@@ -140,30 +56,141 @@ const RECORDED_WHOLE: &str = "SELECT d.decision_id, d.body AS decision, b.receiv
      AND d.window_start_ms >= $6 AND d.window_start_ms < $7 \
      ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $8";
 
-/// A page in the order in which the decisions were made; `whole` reads the batches with their histograms too.
-pub(super) async fn recorded(
-    db: &Db,
-    span: &Span,
-    after: &RecordedKey,
-    whole: bool,
-    limit: u32,
-) -> Result<Vec<AnyRow>, DbError> {
-    let RecordedKey(sequence, start, id) = after.clone();
-    let rows = sqlx::query(if whole { RECORDED_WHOLE } else { RECORDED })
-        .bind(span.target.as_str().to_owned())
-        .bind(sequence)
-        .bind(start)
-        .bind(id)
-        .bind(span.last)
-        .bind(span.from.as_millis())
-        .bind(span.to.as_millis())
-        .bind(i64::from(limit))
-        .fetch_all(db.pool())
+impl Store {
+    /// One decision.
+    pub async fn decision(&self, id: Uuid) -> Result<Option<Decision>, DbError> {
+        let row = sqlx::query("SELECT decision_id, body FROM decisions WHERE decision_id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.db.pool())
+            .await?;
+        row.as_ref().map(|row| rows::decision(self.db.forms(), row)).transpose()
+    }
+
+    /// The batch that a decision judged.
+    pub async fn batch_of(&self, decision: Uuid) -> Result<Option<StoredBatch>, DbError> {
+        let row = sqlx::query(
+            "SELECT body, batch_hash, received_at_ms, decision_id, verdict FROM batches WHERE decision_id = $1",
+        )
+        .bind(decision.to_string())
+        .fetch_optional(self.db.pool())
         .await?;
-    Ok(rows)
+        row.as_ref().map(|row| rows::stored_batch(self.db.forms(), row)).transpose()
+    }
+
+    /// The event that a decision was made on, or the first one that was answered with it.
+    pub async fn event_of(&self, decision: Uuid) -> Result<Option<CollectorEvent>, DbError> {
+        let row = sqlx::query(
+            "SELECT event_id, body FROM collector_events WHERE decision_id = $1 ORDER BY received_at_ms, event_id LIMIT 1",
+        )
+        .bind(decision.to_string())
+        .fetch_optional(self.db.pool())
+        .await?;
+        row.map(|row| self.db.forms().read(&rows::text(&row, "event_id")?, &rows::text(&row, "body")?))
+            .transpose()
+    }
+
+    /// As [`Self::earlier`], of what was there when a decision was made.
+    pub async fn known_to(
+        &self,
+        decision: &Decision,
+        since: Timestamp,
+    ) -> Result<Vec<EarlierBatch>, DbError> {
+        let RecordedKey(sequence, start, _) = RecordedKey::of(decision);
+        let rows = sqlx::query(
+            "SELECT b.epoch, b.window_start_ms, b.window_end_ms, b.counters FROM batches AS b \
+             JOIN decisions AS d ON d.decision_id = b.decision_id \
+             WHERE b.target = $1 AND b.epoch = $2 AND b.window_end_ms > $3 AND b.window_start_ms < $4 \
+             AND d.sequence < $5 ORDER BY b.window_end_ms DESC LIMIT $6",
+        )
+        .bind(decision.target.as_str().to_owned())
+        .bind(signed(decision.epoch))
+        .bind(since.as_millis())
+        .bind(start)
+        .bind(sequence)
+        .bind(MOST_EARLIER)
+        .fetch_all(self.db.pool())
+        .await?;
+        rows.iter().map(rows::earlier).collect()
+    }
+
+    /// The decision that its target's epoch had before this one.
+    pub async fn previous(&self, decision: &Decision) -> Result<Option<Decision>, DbError> {
+        let row = sqlx::query(
+            "SELECT decision_id, body FROM decisions WHERE target = $1 AND epoch = $2 AND sequence < $3 \
+             ORDER BY sequence DESC LIMIT 1",
+        )
+        .bind(decision.target.as_str().to_owned())
+        .bind(signed(decision.epoch))
+        .bind(RecordedKey::of(decision).0)
+        .fetch_optional(self.db.pool())
+        .await?;
+        row.as_ref().map(|row| rows::decision(self.db.forms(), row)).transpose()
+    }
+
+    /// How far the decisions on windows that begin in a time reach; `None` if there are none.
+    pub async fn span(
+        &self,
+        target: &TargetName,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Option<Span>, DbError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS decisions, MIN(sequence) AS first, MAX(sequence) AS last FROM decisions \
+             WHERE target = $1 AND window_start_ms >= $2 AND window_start_ms < $3",
+        )
+        .bind(target.as_str().to_owned())
+        .bind(from.as_millis())
+        .bind(to.as_millis())
+        .fetch_one(self.db.pool())
+        .await?;
+        let (first, last): (Option<i64>, Option<i64>) = (row.try_get("first")?, row.try_get("last")?);
+        let decisions = u64::try_from(rows::number(&row, "decisions")?).unwrap_or(0);
+        Ok(std::iter::zip(first, last).next().map(|(first, last)| Span {
+            target: target.clone(),
+            from,
+            to,
+            decisions,
+            first,
+            last,
+        }))
+    }
+
+    /// Decisions of a span in the order in which they were made, after the key given; at most `limit`. With their
+    /// batches whole, or only what those counted.
+    pub async fn recorded(
+        &self,
+        span: &Span,
+        after: &RecordedKey,
+        whole: bool,
+        limit: u32,
+    ) -> Result<Vec<Recorded>, DbError> {
+        let RecordedKey(sequence, start, id) = after.clone();
+        let rows = sqlx::query(if whole { RECORDED_WHOLE } else { RECORDED })
+            .bind(span.target.as_str().to_owned())
+            .bind(sequence)
+            .bind(start)
+            .bind(id)
+            .bind(span.last)
+            .bind(span.from.as_millis())
+            .bind(span.to.as_millis())
+            .bind(i64::from(limit))
+            .fetch_all(self.db.pool())
+            .await?;
+        rows.iter().map(|row| recorded_row(self.db.forms(), row)).collect()
+    }
+
+    /// Keeps a policy's text under its version.
+    pub async fn keep_policy(&self, version: &str, text: &str, now: Timestamp) -> Result<(), DbError> {
+        rules::keep(&self.db, version, text, now).await
+    }
+
+    /// A policy's text by its version.
+    pub async fn policy_text(&self, version: &str) -> Result<Option<String>, DbError> {
+        rules::body_of(&self.db, version).await
+    }
 }
 
-pub(super) fn recorded_row(forms: &Forms, row: &AnyRow) -> Result<Recorded, DbError> {
+fn recorded_row(forms: &Forms, row: &AnyRow) -> Result<Recorded, DbError> {
     let optional = |column| -> Result<Option<String>, DbError> { Ok(row.try_get(column)?) };
     let id = rows::text(row, "decision_id")?;
     let arrived: Option<i64> = row.try_get("received_at_ms")?;

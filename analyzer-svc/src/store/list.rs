@@ -1,10 +1,44 @@
-//! A list's SELECT from its filter: conditions, cursor and order, so that each page is an index lookup.
+//! Lists. A list's SELECT is made from its filter: conditions, cursor and order, so that each page is an index lookup.
 
+use service_kit::db::DbError;
+use shared_types::Decision;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyPool, AssertSqlSafe};
 
-use super::Filter;
+use super::{BatchKey, DecisionKey, Filter, Store, StoredBatch, rows};
+
+impl Store {
+    /// Decisions, newest window first, after the key given; at most `limit`.
+    pub async fn decisions(
+        &self,
+        filter: &Filter,
+        after: Option<&DecisionKey>,
+        limit: u32,
+    ) -> Result<Vec<Decision>, DbError> {
+        let after = after.map(|DecisionKey(start, id)| (*start, id.to_string()));
+        let query = ListQuery::new("SELECT decision_id, body FROM decisions", filter).page(
+            "decision_id",
+            after,
+            limit,
+        );
+        let rows = query.rows(self.db.pool()).await?;
+        rows.iter().map(|row| rows::decision(self.db.forms(), row)).collect()
+    }
+
+    /// Batches, newest window first, after the key given; at most `limit`.
+    pub async fn batches(
+        &self,
+        filter: &Filter,
+        after: Option<&BatchKey>,
+        limit: u32,
+    ) -> Result<Vec<StoredBatch>, DbError> {
+        let after = after.map(|BatchKey(start, target)| (*start, target.to_string()));
+        let select = "SELECT body, batch_hash, received_at_ms, decision_id, verdict FROM batches";
+        let rows = ListQuery::new(select, filter).page("target", after, limit).rows(self.db.pool()).await?;
+        rows.iter().map(|row| rows::stored_batch(self.db.forms(), row)).collect()
+    }
+}
 
 /// A value that is bound to the statement.
 #[derive(Debug, Clone)]
@@ -15,14 +49,14 @@ enum Value {
 
 /// A SELECT under construction. Only constant text goes into the statement; values are bound.
 #[derive(Debug)]
-pub(super) struct ListQuery {
+struct ListQuery {
     sql: String,
     values: Vec<Value>,
 }
 
 impl ListQuery {
     /// Starts with `SELECT … FROM …`, and the filter's conditions.
-    pub(super) fn new(select: &'static str, filter: &Filter) -> Self {
+    fn new(select: &'static str, filter: &Filter) -> Self {
         let mut query = Self { sql: format!("{select} WHERE 1 = 1"), values: Vec::new() };
         if let Some(target) = &filter.target {
             query.compare("target =", Value::Text(target.to_string()));
@@ -56,7 +90,7 @@ impl ListQuery {
     }
 
     /// Newest window first, ties by `tie`; only what comes after `after`; at most `limit` rows.
-    pub(super) fn page(mut self, tie: &'static str, after: Option<(i64, String)>, limit: u32) -> Self {
+    fn page(mut self, tie: &'static str, after: Option<(i64, String)>, limit: u32) -> Self {
         if let Some((start, key)) = after {
             let (start, key) = (self.bind(Value::Number(start)), self.bind(Value::Text(key)));
             self.sql.push_str(&format!(" AND (window_start_ms, {tie}) < (${start}, ${key})"));
@@ -66,7 +100,7 @@ impl ListQuery {
         self
     }
 
-    pub(super) async fn rows(self, pool: &AnyPool) -> Result<Vec<AnyRow>, sqlx::Error> {
+    async fn rows(self, pool: &AnyPool) -> Result<Vec<AnyRow>, sqlx::Error> {
         let query = sqlx::query(AssertSqlSafe(self.sql));
         let bind = |query: Query<'static, Any, AnyArguments>, value| match value {
             Value::Number(number) => query.bind(number),

@@ -5,133 +5,55 @@
 //! carries it to the reporter are one transaction.
 
 mod history;
+mod intake;
 mod list;
+mod retention;
 mod rows;
-mod sql;
+mod targets;
 
 #[cfg(test)]
 mod conformance;
 
-use async_trait::async_trait;
 use domain::effects::NewMessage;
 use serde::{Deserialize, Serialize};
-use service_kit::db::DbError;
-use service_kit::outbox::OutboxStats;
+use service_kit::db::{Db, Migration};
+use service_kit::migration;
 use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, Timestamp, Verdict, Window};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use domain::gate::{EarlierBatch, GateState};
-use domain::whatif::Recorded;
+use domain::gate::watch::Watch;
+use domain::gate::{GateState, Run};
+use domain::stored::Form;
 
 pub use history::{RecordedKey, Span};
-pub use sql::{DOCUMENTS, SqlStore, migrations};
 
-/// The narrow seam between the analyzer and its database.
-#[async_trait]
-pub trait AnalyzerStore: Send + Sync {
-    /// A target as it stands; a fresh one if nothing was heard of it yet.
-    async fn target(&self, target: &TargetName) -> Result<GateState, DbError>;
+/// The analyzer's tables.
+pub const MIGRATIONS: &[Migration] = &[
+    migration!(100, "history", "analyzer/0100_history.sql"),
+    migration!(150, "sequence", "analyzer/0150_sequence.sql"),
+    migration!(160, "policy_versions", "analyzer/0160_policy_versions.sql"),
+];
 
-    /// Targets whose watch's deadline is not after `now`, the longest overdue first.
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<GateState>, DbError>;
+/// What the analyzer keeps as JSON, beside the payloads of its effects. Batches and decisions carry their schema; a batch's counters stand beside it as they are
+/// in it.
+pub const DOCUMENTS: &[Form] = &[Form::of::<Run>(), Form::of::<Watch>(), Form::of::<CollectorEvent>()];
 
-    /// What came under a batch's key, if anything.
-    async fn receipt(&self, target: &TargetName, window_start: Timestamp)
-    -> Result<Option<Receipt>, DbError>;
+/// A mean over time never reads more batches than this.
+const MOST_EARLIER: i64 = 10_000;
 
-    /// Batches of an epoch that end after `since` and begin before `before`, for means over time.
-    async fn earlier(
-        &self,
-        target: &TargetName,
-        epoch: Epoch,
-        since: Timestamp,
-        before: Timestamp,
-    ) -> Result<Vec<EarlierBatch>, DbError>;
+/// See the module. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Db,
+}
 
-    /// Commits a decision with all that belongs to it.
-    async fn commit(&self, commit: &Commit) -> Result<Committed, DbError>;
-
-    /// Commits a target's state alone.
-    async fn save_target(&self, state: &GateState) -> Result<Committed, DbError>;
-
-    /// Keeps a batch that came under the key of another one; once, however often it comes.
-    async fn refuse(&self, batch: &Batch, hash: &str, now: Timestamp) -> Result<(), DbError>;
-
-    /// Keeps a collector's event that led to no new decision.
-    async fn note_event(&self, event: &CollectorEvent, decision: Uuid, now: Timestamp)
-    -> Result<(), DbError>;
-
-    /// One decision.
-    async fn decision(&self, id: Uuid) -> Result<Option<Decision>, DbError>;
-
-    /// Decisions, newest window first, after the key given; at most `limit`.
-    async fn decisions(
-        &self,
-        filter: &Filter,
-        after: Option<&DecisionKey>,
-        limit: u32,
-    ) -> Result<Vec<Decision>, DbError>;
-
-    /// Batches, newest window first, after the key given; at most `limit`.
-    async fn batches(
-        &self,
-        filter: &Filter,
-        after: Option<&BatchKey>,
-        limit: u32,
-    ) -> Result<Vec<StoredBatch>, DbError>;
-
-    /// The batch that a decision judged.
-    async fn batch_of(&self, decision: Uuid) -> Result<Option<StoredBatch>, DbError>;
-
-    /// The event that a decision was made on, or the first one that was answered with it.
-    async fn event_of(&self, decision: Uuid) -> Result<Option<CollectorEvent>, DbError>;
-
-    /// As [`Self::earlier`], of what was there when a decision was made.
-    async fn known_to(&self, decision: &Decision, since: Timestamp) -> Result<Vec<EarlierBatch>, DbError>;
-
-    /// The decision that its target's epoch had before this one.
-    async fn previous(&self, decision: &Decision) -> Result<Option<Decision>, DbError>;
-
-    /// How far the decisions on windows that begin in a time reach; `None` if there are none.
-    async fn span(
-        &self,
-        target: &TargetName,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Option<Span>, DbError>;
-
-    /// Decisions of a span in the order in which they were made, after the key given; at most `limit`. With their
-    /// batches whole, or only what those counted.
-    async fn recorded(
-        &self,
-        span: &Span,
-        after: &RecordedKey,
-        whole: bool,
-        limit: u32,
-    ) -> Result<Vec<Recorded>, DbError>;
-
-    /// Keeps a policy's text under its version.
-    async fn keep_policy(&self, version: &str, text: &str, now: Timestamp) -> Result<(), DbError>;
-
-    /// A policy's text by its version.
-    async fn policy_text(&self, version: &str) -> Result<Option<String>, DbError>;
-
-    /// Depth and age of the outbox.
-    async fn outbox(&self, now: Timestamp) -> Result<OutboxStats, DbError>;
-
-    /// Deletes at most `limit` each of the batches (with what was refused or heard beside them) and of the decisions
-    /// whose windows began before these times; a decision stays at least as long as its batch. Says whether more is
-    /// left to delete.
-    async fn forget(
-        &self,
-        batches: Option<Timestamp>,
-        decisions: Option<Timestamp>,
-        limit: u32,
-    ) -> Result<bool, DbError>;
-
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<(), DbError>;
+impl Store {
+    /// Over an open database with [`MIGRATIONS`] applied.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
 }
 
 /// That a batch was received, without the batch.
@@ -213,4 +135,8 @@ pub struct StoredBatch {
     pub received_at: Timestamp,
     pub decision_id: Uuid,
     pub verdict: Verdict,
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

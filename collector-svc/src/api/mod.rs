@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::sources::PushQueue;
-use crate::store::CollectorStore;
+use crate::store::Store;
 use crate::worker::WorkerHandle;
 
 pub use directory::Directory;
@@ -35,7 +35,7 @@ pub const PUSHES: Bulk = Bulk { calls: &["/events"], in_flight: 512, body_budget
 pub struct Api {
     pub targets: Directory,
     pub versions: PolicyVersions,
-    pub store: Arc<dyn CollectorStore>,
+    pub store: Store,
     pub clock: Arc<dyn Clock>,
     /// A turn for each thread that may parse large bodies: more of them would take the cores from what decides and directs.
     pub parsers: Arc<Semaphore>,

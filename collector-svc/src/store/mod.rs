@@ -1,27 +1,54 @@
-//! Everything the collector keeps, behind one narrow trait.
+//! Everything the collector keeps. All SQL of the service is in this folder, a file a topic.
 //!
-//! One write: [`CollectorStore::commit`]. It carries the generation its writer has seen; whoever comes second
+//! One write: [`Store::commit`]. It carries the generation its writer has seen; whoever comes second
 //! gets [`Committed::Conflict`], loads again and starts over, so that several replicas can work on one target
 //! and each event is counted once (TE-5, CO-1).
 
-mod answered;
+mod answers;
+mod batches;
 mod places;
-mod sql;
+mod retention;
+mod targets;
+mod windows;
 
-use std::time::Duration;
-
-use async_trait::async_trait;
 use domain::effects::NewMessage;
-use service_kit::db::DbError;
+use domain::stored::Form;
+use service_kit::db::{Db, Migration};
+use service_kit::migration;
 use shared_types::{Batch, TargetName, Timestamp};
 
 use crate::intake::WindowChange;
 use crate::state::TargetState;
 use crate::totals::Totals;
+use places::StoredCursor;
 
-pub use answered::Answered;
+pub use batches::record_delivery;
 pub use places::{FileCursor, Place, Position};
-pub use sql::{MIGRATIONS, SqlStore, documents, record_delivery};
+
+/// The collector's tables.
+pub const MIGRATIONS: &[Migration] = &[
+    migration!(100, "collector", "collector/0100_collector.sql"),
+    migration!(101, "source_cursors", "collector/0101_source_cursors.sql"),
+];
+
+/// What the collector keeps as JSON, beside the payloads of its effects. Batches carry their schema; first answers to pushes are kept as they were said.
+pub const DOCUMENTS: &[Form] =
+    &[Form::of::<TargetState>(), Form::of::<Totals>(), Form::of::<Position>(), Form::of::<StoredCursor>()];
+
+/// See the module. Every wait has an end ([`Db::answered`]): the worker has no other task to notice that one hangs, and
+/// keeps what it has read from a source across an error, but not when it is dropped in the middle. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Db,
+}
+
+impl Store {
+    /// Over an open database with [`MIGRATIONS`] applied.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+}
 
 /// What is known of a target.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,42 +129,4 @@ pub struct BatchRow {
 pub enum Delivery {
     Delivered,
     Failed(String),
-}
-
-/// The collector's store.
-#[async_trait]
-pub trait CollectorStore: Send + Sync + 'static {
-    /// The target, made with `initial` if it is not there.
-    async fn load(&self, target: &TargetName, initial: &TargetState) -> Result<Loaded, DbError>;
-
-    /// Writes, if nobody else has since.
-    async fn commit(&self, commit: &Commit) -> Result<Committed, DbError>;
-
-    /// The counts of an open window; empty if there are none.
-    async fn totals(&self, target: &TargetName, window_start: Timestamp) -> Result<Totals, DbError>;
-
-    /// All ids seen in an open window.
-    async fn ids(&self, target: &TargetName, window_start: Timestamp) -> Result<Vec<u64>, DbError>;
-
-    /// Ids written after a generation.
-    async fn ids_since(&self, target: &TargetName, generation: i64) -> Result<Vec<IdChunk>, DbError>;
-
-    /// The first answer to a push with this key.
-    async fn answer(&self, target: &TargetName, key: &str) -> Result<Option<PushAnswer>, DbError>;
-
-    /// The batch of the window that starts then.
-    async fn batch(&self, target: &TargetName, window_start: Timestamp) -> Result<Option<BatchRow>, DbError>;
-
-    /// The batch of the newest window.
-    async fn last_batch(&self, target: &TargetName) -> Result<Option<BatchRow>, DbError>;
-
-    /// The oldest batch whose window ended after `after` and which the analyzer should have but has not.
-    async fn oldest_undelivered(
-        &self,
-        target: &TargetName,
-        after: Timestamp,
-    ) -> Result<Option<BatchRow>, DbError>;
-
-    /// Deletes old answers, positions of files not seen for long, and batches beyond their retention.
-    async fn prune(&self, now: Timestamp, keep_batches: Option<Duration>) -> Result<(), DbError>;
 }

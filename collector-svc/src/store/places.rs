@@ -7,9 +7,11 @@
 use domain::stored::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use service_kit::db::DbError;
+use service_kit::db::{DbError, Tx};
 use service_kit::forms::Forms;
+use shared_types::{TargetName, Timestamp};
 
+use super::Store;
 use crate::records::MalformedLine;
 
 /// The kind whose rows are those of the release before.
@@ -176,4 +178,45 @@ impl PlaceRow {
         let StoredCursor { source, place: name, cursor, malformed, errors } = forms.read(id, text)?;
         Ok(Place { source, name, cursor, malformed, errors })
     }
+}
+
+impl Store {
+    /// How far each place of a target's source was read.
+    pub(super) async fn places(&self, target: &TargetName) -> Result<Vec<Place>, DbError> {
+        let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
+            "SELECT file_id, position, cursor FROM source_positions WHERE target = $1 ORDER BY file_id",
+        )
+        .bind(target.as_str())
+        .fetch_all(self.db.pool())
+        .await?;
+        let forms = self.db.forms();
+        let place = |(id, position, cursor): &(String, String, Option<String>)| {
+            PlaceRow::place(forms, id, position, cursor.as_deref())
+        };
+        rows.iter().map(place).collect()
+    }
+}
+
+pub(super) async fn put_place(
+    tx: &mut Tx<'_>,
+    target: &TargetName,
+    place: &Place,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let PlaceRow { file_id, byte_offset, position, cursor } = PlaceRow::of(tx.forms(), place)?;
+    sqlx::query(
+        "INSERT INTO source_positions (target, file_id, byte_offset, position, cursor, seen_at_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (target, file_id) DO UPDATE SET byte_offset = excluded.byte_offset, \
+             position = excluded.position, cursor = excluded.cursor, seen_at_ms = excluded.seen_at_ms",
+    )
+    .bind(target.as_str())
+    .bind(file_id)
+    .bind(i64::try_from(byte_offset).unwrap_or(i64::MAX))
+    .bind(position)
+    .bind(cursor)
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

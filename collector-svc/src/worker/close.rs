@@ -7,7 +7,7 @@ use shared_types::{Timestamp, Window};
 
 use super::Worker;
 use super::flush::{Extra, InFlight};
-use crate::messages::{DeliverBatch, WriteArchive};
+use crate::effects::{DeliverBatch, WriteArchive};
 use crate::schedule::Planned;
 use crate::store::ClosedWindow;
 use crate::totals::BatchHead;

@@ -9,8 +9,8 @@ use service_kit::db::DbError;
 use shared_types::Timestamp;
 
 use super::Worker;
+use crate::effects::messages;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};
-use crate::messages;
 use crate::records::Records;
 use crate::sources::{
     Asked, Contribution, Input, Origin, Part, Places, Push, PushReply, Source as _, SourceError, WindowTotals,

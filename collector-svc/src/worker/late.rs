@@ -7,7 +7,7 @@ use shared_types::Timestamp;
 
 use super::Worker;
 use super::flush::{Extra, InFlight};
-use crate::messages;
+use crate::effects::messages;
 use crate::schedule::Planned;
 
 /// Pushes make many turns a second; nothing gets late so fast.

@@ -20,13 +20,13 @@ use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::{Actor, Directive, TargetName, Timestamp, Via};
 use tokio::sync::watch;
 
+use crate::effects::messages;
 use crate::event::EventSpecs;
 use crate::intake::Intake;
-use crate::messages;
 use crate::sources;
 use crate::sources::{Places, PushSource, Reader, Source};
 use crate::state::TargetState;
-use crate::store::CollectorStore;
+use crate::store::Store;
 use crate::versions::{Version, Versions};
 
 pub use run::{Attended, Command, WorkerHandle};
@@ -40,7 +40,7 @@ pub struct WorkerParts {
     /// What the policy says of the target at first; from then on `policies` say it.
     pub version: Version,
     pub policies: PolicyVersions,
-    pub store: Arc<dyn CollectorStore>,
+    pub store: Store,
     pub clock: Arc<dyn Clock>,
     /// Threads that parse one large piece of a file together.
     pub parse_threads: usize,
@@ -57,7 +57,7 @@ pub struct Worker {
     changes: watch::Receiver<Arc<Rules>>,
     /// What pushes are to be read with.
     read_with: watch::Sender<Arc<EventSpecs>>,
-    store: Arc<dyn CollectorStore>,
+    store: Store,
     clock: Arc<dyn Clock>,
     parse_threads: usize,
     /// The source that is read, and the version that named it; pushes come besides.

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::rig::{Fault, Rig, autosave, directive, saved, saves};
 use collector_svc::state::TargetState;
-use collector_svc::store::{CollectorStore as _, Position};
+use collector_svc::store::Position;
 
 /// TE-5: killed after every step, with rotations in between, and commits refused or their answers lost.
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn a_collector_killed_at_every_step_counts_each_event_once() {
             }
             rig.clock.set(crate::rig::at(&time));
             if faulty {
-                rig.store.fail_next_commit([Fault::None, Fault::Refused, Fault::AnswerLost][step % 3]);
+                rig.faults.fail_next_commit([Fault::None, Fault::Refused, Fault::AnswerLost][step % 3]);
                 let _ = rig.worker.turn().await;
             }
             if step % 2 == 0 {
@@ -64,7 +64,7 @@ async fn a_large_file_is_counted_piece_by_piece() {
     let text: String = (0..60_000).map(|id| saved("10:05:00", &format!("event-{id}"))).collect();
     rig.append(&text);
     rig.append(&text[..text.len() / 2]);
-    rig.store.fail_next_commit(Fault::Refused);
+    rig.faults.fail_next_commit(Fault::Refused);
     let _ = rig.worker.turn().await;
     rig.turn_at("10:15:30").await;
     let batches = rig.analyzer.batches();

@@ -10,7 +10,6 @@ use collector_svc::sources::{
     Asked, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError, WindowTotals,
 };
 use collector_svc::state::TargetState;
-use collector_svc::store::CollectorStore as _;
 use collector_svc::totals::Totals;
 use domain::kinds::{Chosen, Kinds};
 use domain::policy::Policy;
@@ -169,7 +168,7 @@ async fn totals_are_counted_once_through_kills_and_refused_commits() {
         assert_eq!(rig.analyzer.batches().len(), 0, "the window is not over");
         drop(rig.push(&saved("10:05:00", "pushed"), None));
         rig.clock.set(at("10:15:01"));
-        rig.store.fail_next_commit(fault);
+        rig.faults.fail_next_commit(fault);
         let _ = rig.worker.turn().await;
         rig.kill();
         rig.turn().await;

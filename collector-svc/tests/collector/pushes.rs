@@ -81,7 +81,7 @@ async fn a_push_survives_a_store_that_fails() {
     let anonymous = r#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.save.completed","duration_ms":1}"#;
     for fault in [Fault::Refused, Fault::AnswerLost] {
         let reply = rig.push(anonymous, None);
-        rig.store.fail_next_commit(fault);
+        rig.faults.fail_next_commit(fault);
         assert!(rig.worker.turn().await.is_err());
         rig.turn().await;
         assert_eq!(committed(reply.await.unwrap()).accepted, 1, "{fault:?}");

@@ -12,11 +12,7 @@ use collector_svc::effects::{Effects, archive_path, retry_failures_path};
 use collector_svc::event::EventSpecs;
 use collector_svc::records::Records;
 use collector_svc::sources::{PushQueue, PushReply, PushSource, Reader, SHIPPED};
-use collector_svc::state::TargetState;
-use collector_svc::store::{
-    BatchRow, CollectorStore, Commit, Committed, IdChunk, Loaded, MIGRATIONS, PushAnswer, SqlStore,
-};
-use collector_svc::totals::Totals;
+use collector_svc::store::{BatchRow, MIGRATIONS, Store};
 use collector_svc::versions::Version;
 use collector_svc::worker::{Worker, WorkerParts};
 use domain::kinds::Chosen;
@@ -26,7 +22,7 @@ use domain::sources::http::Http;
 use domain::sources::jsonl::Jsonl;
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
-use service_kit::db::{Db, DbError};
+use service_kit::db::{Boundary, Db, DbError, Probe};
 use service_kit::http::BodyShare;
 use service_kit::outbox::{ListFilter, list, work_once};
 use service_kit::rules::{PolicyVersions, Rules};
@@ -77,7 +73,8 @@ pub(crate) struct Rig {
     readers: Arc<[Reader]>,
     pub(crate) directory: Arc<tempfile::TempDir>,
     pub(crate) db: Db,
-    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) store: Store,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) policy: Arc<TargetPolicy>,
     pub(crate) worker: Worker,
@@ -124,19 +121,20 @@ impl Rig {
         policy.collection.source = source;
         let readers: Arc<[Reader]> = readers.into();
         let policy = Arc::new(policy);
-        let store = Arc::new(FaultyStore::new(SqlStore::new(db.clone())));
+        let faults = Arc::new(Faults::default());
+        let store = Store::new(db.probed(Arc::clone(&faults) as Arc<dyn Probe>));
         let clock = Arc::new(ManualClock::at(Timestamp::parse(TEN).unwrap()));
         let (analyzer, address) = Analyzer::start().await;
         let url = format!("http://{address}").parse().unwrap();
         let neighbour = Neighbour::new(url, None, Duration::from_secs(5)).unwrap();
         let effects = Arc::new(Effects {
-            store: Arc::clone(&store) as Arc<dyn CollectorStore>,
+            store: store.clone(),
             analyzer: neighbour.clone(),
             reporter: neighbour,
             data_dir: directory.path().to_owned(),
         });
         let (worker, queue) = worker(&policy, &store, &clock, &readers);
-        Self { readers, directory, db, store, clock, policy, worker, queue, analyzer, effects }
+        Self { readers, directory, db, store, faults, clock, policy, worker, queue, analyzer, effects }
     }
 
     /// The process is killed and started again: what is not in the store is gone.
@@ -229,7 +227,7 @@ pub(crate) async fn turn(worker: &mut Worker) {
 
 fn worker(
     policy: &Arc<TargetPolicy>,
-    store: &Arc<FaultyStore>,
+    store: &Store,
     clock: &Arc<ManualClock>,
     readers: &Arc<[Reader]>,
 ) -> (Worker, PushQueue) {
@@ -241,7 +239,7 @@ fn worker(
         target: autosave(),
         version: Version::of(&autosave(), &versions.current()).unwrap(),
         policies: versions,
-        store: Arc::clone(store) as Arc<dyn CollectorStore>,
+        store: store.clone(),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         parse_threads: 1,
         push: PushSource(queue.clone()),
@@ -261,67 +259,27 @@ pub(crate) enum Fault {
     AnswerLost = 2,
 }
 
-/// A store whose next commit can be made to fail.
-pub(crate) struct FaultyStore {
-    inner: SqlStore,
-    fault: AtomicU8,
-}
+/// Where write transactions of the worker can be made to fail.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(AtomicU8);
 
-impl FaultyStore {
-    fn new(inner: SqlStore) -> Self {
-        Self { inner, fault: AtomicU8::new(0) }
-    }
-
+impl Faults {
     pub(crate) fn fail_next_commit(&self, fault: Fault) {
-        self.fault.store(fault as u8, Ordering::SeqCst);
+        self.0.store(fault as u8, Ordering::SeqCst);
     }
-}
-
-fn broken() -> DbError {
-    DbError::Busy
 }
 
 #[async_trait]
-impl CollectorStore for FaultyStore {
-    async fn load(&self, target: &TargetName, initial: &TargetState) -> Result<Loaded, DbError> {
-        self.inner.load(target, initial).await
-    }
-    async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
-        match self.fault.swap(0, Ordering::SeqCst) {
-            1 => Err(broken()),
-            2 => {
-                self.inner.commit(commit).await?;
-                Err(broken())
-            }
-            _ => self.inner.commit(commit).await,
+impl Probe for Faults {
+    async fn at(&self, boundary: Boundary) -> Result<(), DbError> {
+        let fault = match boundary {
+            Boundary::Begin => Fault::Refused,
+            Boundary::Commit => return Ok(()),
+            Boundary::Committed => Fault::AnswerLost,
+        };
+        match self.0.compare_exchange(fault as u8, 0, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => Err(DbError::Busy),
+            Err(_) => Ok(()),
         }
-    }
-    async fn totals(&self, target: &TargetName, window_start: Timestamp) -> Result<Totals, DbError> {
-        self.inner.totals(target, window_start).await
-    }
-    async fn ids(&self, target: &TargetName, window_start: Timestamp) -> Result<Vec<u64>, DbError> {
-        self.inner.ids(target, window_start).await
-    }
-    async fn ids_since(&self, target: &TargetName, generation: i64) -> Result<Vec<IdChunk>, DbError> {
-        self.inner.ids_since(target, generation).await
-    }
-    async fn answer(&self, target: &TargetName, key: &str) -> Result<Option<PushAnswer>, DbError> {
-        self.inner.answer(target, key).await
-    }
-    async fn batch(&self, target: &TargetName, window_start: Timestamp) -> Result<Option<BatchRow>, DbError> {
-        self.inner.batch(target, window_start).await
-    }
-    async fn last_batch(&self, target: &TargetName) -> Result<Option<BatchRow>, DbError> {
-        self.inner.last_batch(target).await
-    }
-    async fn oldest_undelivered(
-        &self,
-        target: &TargetName,
-        after: Timestamp,
-    ) -> Result<Option<BatchRow>, DbError> {
-        self.inner.oldest_undelivered(target, after).await
-    }
-    async fn prune(&self, now: Timestamp, keep_batches: Option<Duration>) -> Result<(), DbError> {
-        self.inner.prune(now, keep_batches).await
     }
 }

@@ -6,8 +6,8 @@ use collector_svc::intake::WindowChange;
 use collector_svc::records::MalformedLine;
 use collector_svc::state::TargetState;
 use collector_svc::store::{
-    ClosedWindow, CollectorStore, Commit, Committed, Delivery, MIGRATIONS, Place, Position, PushAnswer,
-    SqlStore, record_delivery,
+    ClosedWindow, Commit, Committed, Delivery, MIGRATIONS, Place, Position, PushAnswer, Store,
+    record_delivery,
 };
 use collector_svc::totals::{BatchHead, Totals};
 use domain::policy::TargetPolicy;
@@ -26,7 +26,7 @@ async fn every_method_keeps_its_word_on_both_engines() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn positions_of_the_release_before_are_read_and_written() {
     both_engines("collector", MIGRATIONS, |db: Db| async move {
-        let (store, state) = (SqlStore::new(db.clone()), TargetState::initial(Duration::from_secs(900)));
+        let (store, state) = (Store::new(db.clone()), TargetState::initial(Duration::from_secs(900)));
         store.load(&autosave(), &state).await.unwrap();
         let row = r#"{"file_id":"1:2","path":"a.jsonl","offset":100,"line":7,"fingerprint":"f","fingerprint_length":256,"skipping":false,"malformed":1,"errors":[{"line":3,"reason":"not UTF-8"}]}"#;
         sqlx::query(
@@ -116,7 +116,7 @@ fn closed(policy: &TargetPolicy, start: &str, end: &str, sent: bool) -> ClosedWi
 }
 
 async fn conformance(db: Db) {
-    let store = SqlStore::new(db.clone());
+    let store = Store::new(db.clone());
     let (target, policy) = (autosave(), policy());
     let mut state = TargetState::initial(Duration::from_secs(900));
     let loaded = store.load(&target, &state).await.unwrap();
@@ -168,7 +168,7 @@ async fn conformance(db: Db) {
 }
 
 /// A closed window's counts are gone, its batch is there once, and its delivery is followed.
-async fn closing(store: &SqlStore, db: &Db, policy: &TargetPolicy, state: &TargetState) {
+async fn closing(store: &Store, db: &Db, policy: &TargetPolicy, state: &TargetState) {
     let (target, ten, quarter) = (autosave(), at("10:00:00"), at("10:15:00"));
     let mut closing = commit(3, state);
     closing.closed =

@@ -146,7 +146,7 @@ async fn pauses_and_their_ends_are_told_as_acts() {
     other.turn().await.unwrap();
     rig.turn_at("10:03:01").await;
     rig.worker.pause(60, &ana).await.unwrap();
-    rig.store.fail_next_commit(Fault::Refused);
+    rig.faults.fail_next_commit(Fault::Refused);
     rig.worker.pause(0, &ana).await.unwrap_err();
     rig.kill();
     rig.turn_at("10:03:20").await;
@@ -201,7 +201,6 @@ async fn before_a_rollout_batches_are_archived_and_not_sent() {
     rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
     rig.turn_at("10:45:30").await;
     assert_eq!(rig.analyzer.batches().len(), 1);
-    let last =
-        collector_svc::store::CollectorStore::last_batch(&*rig.store, &autosave()).await.unwrap().unwrap();
+    let last = rig.store.last_batch(&autosave()).await.unwrap().unwrap();
     assert_eq!(last.delivered_at, Some(at("10:45:30")));
 }

@@ -1,15 +1,12 @@
 //! Turns a step's effects into outbox rows and notifications. Pure, but for fresh ids.
 //!
-//! What to do was decided by the machine; here it becomes complete: texts rendered, channels and retry
-//! schedules filled in from the policy. Executing makes no choices.
-
-use std::time::Duration;
+//! What to do was decided by the machine; here it becomes complete: texts rendered, channels and the
+//! schedule of commands filled in from the policy. Executing makes no choices.
 
 use crate::audit::AuditDraft;
 use crate::notifiers::{Address, Message, Runbook};
 use crate::placeholder::PlaceholderError;
 use crate::policy::{NotificationPolicy, TargetPolicy};
-use crate::stored;
 use crate::template::Templates;
 use serde_json::{Value, json};
 use shared_types::story::Hop;
@@ -19,7 +16,7 @@ use uuid::Uuid;
 use super::notification::{Notification, NotificationKind};
 use super::{
     CheckPageAcknowledged, NewMessage, PostMessage, PushDirective, ResolvePage, RetrySchedule, RunTransition,
-    SetPagePriority, Severity, TriggerPage, Verb, WriteChecklist, WriteRca, WriteRunbookEntry, buttons,
+    SetPagePriority, Severity, TriggerPage, WriteChecklist, WriteRca, WriteRunbookEntry, buttons,
 };
 use crate::rollout::watch::millis;
 use crate::rollout::{Effect, Notice, NoticeKind, Step, Transition};
@@ -93,35 +90,31 @@ impl Lowering<'_> {
                 let (target, dedup_key) = self.page_of(&incident);
                 let key = format!("priority:{incident}:{priority}");
                 let verb = SetPagePriority { incident: incident.clone(), target, dedup_key, priority };
-                self.enqueue(&verb, key, incident.to_string(), self.context.now, vendor_retry());
+                self.enqueue(&verb, key, incident.to_string());
             }
             Effect::CheckPage { incident, at } => {
                 let (target, dedup_key) = self.page_of(&incident);
                 let key = format!("check-page:{incident}");
                 let verb = CheckPageAcknowledged { incident: incident.clone(), target, dedup_key };
-                // One answer before the escalation is enough; a failed question is not worth a person's time.
-                let once = RetrySchedule::then_dead([Duration::from_secs(2), Duration::from_secs(5)]);
-                self.enqueue(&verb, key, incident.to_string(), at, once);
+                self.messages.push(NewMessage::of(&verb, key, incident.to_string(), at));
             }
             Effect::ResolvePage { incident } => {
                 let (target, dedup_key) = self.page_of(&incident);
                 let key = format!("resolve:{incident}");
                 let verb = ResolvePage { incident: incident.clone(), target, dedup_key };
-                self.enqueue(&verb, key, incident.to_string(), self.context.now, page_retry());
+                self.enqueue(&verb, key, incident.to_string());
             }
             Effect::WriteRca { incident, prepare } => {
                 let key = format!("rca:{incident}:{}", self.version);
                 let verb =
                     WriteRca { incident: incident.clone(), target: self.context.target.clone(), prepare };
-                let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
-                self.enqueue(&verb, key, incident.to_string(), self.context.now, retry);
+                self.enqueue(&verb, key, incident.to_string());
             }
             Effect::WriteChecklist => {
                 let key = format!("checklist:{}:{}", self.context.target, self.version);
                 let verb = WriteChecklist { target: self.context.target.clone() };
                 let subject = subject(step.incident.as_ref().map(|it| &it.id), self.context.target);
-                let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
-                self.enqueue(&verb, key, subject, self.context.now, retry);
+                self.enqueue(&verb, key, subject);
             }
             Effect::Run(transition) => self.run(&transition),
             Effect::CancelRun(id) => self.cancels.push(transition_key(id)),
@@ -129,8 +122,7 @@ impl Lowering<'_> {
                 let incident = step.target.incident.clone();
                 let subject = subject(incident.as_ref(), self.context.target);
                 let key = format!("directive:{}:{}", directive.target, directive.sequence);
-                let retry = RetrySchedule::then_repeat([1, 2, 4, 8, 16, 30].map(Duration::from_secs));
-                self.enqueue(&PushDirective { directive, incident }, key, subject, self.context.now, retry);
+                self.enqueue(&PushDirective { directive, incident }, key, subject);
             }
         }
         Ok(())
@@ -171,10 +163,7 @@ impl Lowering<'_> {
         };
         let subject = notice_subject(notice, self.context.target);
         let key = format!("{}:{id}", address.notifier());
-        self.enqueue(&verb, key, subject, self.context.now, vendor_retry());
-        if let Some(row) = self.messages.last_mut() {
-            row.kind = address.row_kind();
-        }
+        self.enqueue(&verb, key, subject);
     }
 
     fn keep(&mut self, notice: &Notice, kind: NotificationKind, channel: &str, text: &str) -> Uuid {
@@ -216,9 +205,8 @@ impl Lowering<'_> {
             text: plain,
             runbook,
         };
-        let retry = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
         let subject = notice_subject(notice, shop.target);
-        self.enqueue(&verb, format!("runbook:{id}"), subject, shop.now, retry);
+        self.enqueue(&verb, format!("runbook:{id}"), subject);
         let policy = &shop.policy.notifications.rollback;
         // The runbook log has it already.
         if policy.channel.notifier() != Runbook::NAME && policy.phases.contains(&notice.phase) {
@@ -262,7 +250,7 @@ impl Lowering<'_> {
             }),
             opened_at: about.opened_at,
         };
-        self.enqueue(&verb, format!("page:{id}"), incident.to_string(), self.context.now, page_retry());
+        self.enqueue(&verb, format!("page:{id}"), incident.to_string());
         Ok(())
     }
 
@@ -281,26 +269,12 @@ impl Lowering<'_> {
         };
         let retry = RetrySchedule::then_dead(transitions.retry.iter().copied());
         let subject = subject(it.incident.as_ref(), self.context.target);
-        self.enqueue(&verb, transition_key(it.id), subject, self.context.now, retry);
+        let row = NewMessage::of(&verb, transition_key(it.id), subject, self.context.now);
+        self.messages.push(NewMessage { retry, ..row });
     }
 
-    fn enqueue<V: Verb>(
-        &mut self,
-        verb: &V,
-        dedup_key: String,
-        subject: String,
-        due_at: Timestamp,
-        retry: RetrySchedule,
-    ) {
-        self.messages.push(NewMessage {
-            dedup_key,
-            lane: verb.lane(),
-            kind: V::KIND,
-            subject,
-            payload: stored::payload(verb),
-            due_at,
-            retry,
-        });
+    fn enqueue<E: super::Effect>(&mut self, effect: &E, dedup_key: String, subject: String) {
+        self.messages.push(NewMessage::of(effect, dedup_key, subject, self.context.now));
     }
 }
 
@@ -337,17 +311,4 @@ fn notice_subject(notice: &Notice, target: &TargetName) -> String {
         (None, Some(decision)) => decision.decision_id.to_string(),
         (None, None) => target.to_string(),
     }
-}
-
-/// A message is tried for about two hours, then a person is asked. Once a minute, so that what waits behind goes out soon
-/// after an outage.
-#[must_use]
-pub fn vendor_retry() -> RetrySchedule {
-    let delays = [1, 2, 5, 10, 30].into_iter().chain(std::iter::repeat_n(60, 115));
-    RetrySchedule::then_dead(delays.map(Duration::from_secs))
-}
-
-/// A page is never given up for an outage.
-fn page_retry() -> RetrySchedule {
-    RetrySchedule::then_repeat([1, 2, 5, 10, 30, 60].map(Duration::from_secs))
 }

@@ -1,12 +1,14 @@
 //! What is to be done about a decision, as data: the rows an outbox keeps, complete before the first attempt.
 
 pub mod buttons;
+mod effect;
 pub mod lower;
 mod message;
 pub mod notification;
 mod payload;
 mod retry;
 
+pub use effect::Effect;
 pub use message::NewMessage;
 pub use payload::*;
 pub use retry::{AfterLastRetry, RetrySchedule};

@@ -35,6 +35,32 @@ impl RetrySchedule {
         Self { delays_ms: delays.into_iter().map(millis).collect(), then: AfterLastRetry::RepeatLast }
     }
 
+    /// For a neighbour, which will come back.
+    #[must_use]
+    pub fn of_neighbours() -> Self {
+        Self::then_repeat([1, 2, 4, 8, 16, 30].map(Duration::from_secs))
+    }
+
+    /// For what only this machine and its database can hold up.
+    #[must_use]
+    pub fn of_our_own() -> Self {
+        Self::then_repeat([1, 5, 30].map(Duration::from_secs))
+    }
+
+    /// A message is tried for about two hours, then a person is asked. Once a minute, so that what waits behind goes out
+    /// soon after an outage.
+    #[must_use]
+    pub fn of_messages() -> Self {
+        let delays = [1, 2, 5, 10, 30].into_iter().chain(std::iter::repeat_n(60, 115));
+        Self::then_dead(delays.map(Duration::from_secs))
+    }
+
+    /// A page is never given up for an outage.
+    #[must_use]
+    pub fn of_pages() -> Self {
+        Self::then_repeat([1, 2, 5, 10, 30, 60].map(Duration::from_secs))
+    }
+
     /// The delay after a failure when `step` delays were used before; none: no retry is left.
     #[must_use]
     pub fn delay_after(&self, step: u32) -> Option<Duration> {

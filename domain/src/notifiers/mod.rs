@@ -41,11 +41,6 @@ pub trait NotifierKind: Send + Sync {
 
     /// The message as it is sent.
     fn render(&self, message: &Message) -> String;
-
-    /// What its outbox rows are called.
-    fn row_kind(&self) -> &'static str {
-        "PostMessage"
-    }
 }
 
 /// Where a message goes.
@@ -98,12 +93,6 @@ impl Address {
     #[must_use]
     pub fn render(&self, message: &Message) -> String {
         self.kind.render(message)
-    }
-
-    /// As [`NotifierKind::row_kind`].
-    #[must_use]
-    pub fn row_kind(&self) -> &'static str {
-        self.kind.row_kind()
     }
 }
 

@@ -35,10 +35,6 @@ impl NotifierKind for Slack {
     fn render(&self, message: &Message) -> String {
         message.rendered(|value| escape(value).into_owned())
     }
-
-    fn row_kind(&self) -> &'static str {
-        Self::ROW_KIND
-    }
 }
 
 /// A value made safe to stand in a message: `&`, `<`, `>` and nothing else, as Slack asks. For values

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use collector_svc::generate::Generator;
 use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
-use collector_svc::store::{CollectorStore, MIGRATIONS, SqlStore};
+use collector_svc::store::{MIGRATIONS, Store};
 use collector_svc::versions::Version;
 use collector_svc::worker::{Worker, WorkerParts};
 use domain::kinds::Chosen;
@@ -58,7 +58,7 @@ pub(crate) fn measure(file: &Path, threads: usize) -> anyhow::Result<u64> {
 async fn collect(file: &Path, threads: usize) -> anyhow::Result<u64> {
     let directory = tempfile::tempdir()?;
     let db = Db::connect(&Db::embedded_url(directory.path(), "collector"), "collector", MIGRATIONS).await?;
-    let store = Arc::new(SqlStore::new(db.clone()));
+    let store = Store::new(db.clone());
     let (target, mut policy) = autosave()?;
     policy.collection.source = Chosen(Arc::new(Jsonl { paths: vec![file.display().to_string()] }));
     let mut whole = whole_policy()?;
@@ -71,7 +71,7 @@ async fn collect(file: &Path, threads: usize) -> anyhow::Result<u64> {
         target: target.clone(),
         version,
         policies: versions,
-        store: Arc::clone(&store) as Arc<dyn CollectorStore>,
+        store: store.clone(),
         clock: Arc::new(ManualClock::at(now)) as Arc<dyn Clock>,
         parse_threads: threads,
         push: PushSource(queue),

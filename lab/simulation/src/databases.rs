@@ -24,7 +24,7 @@ impl Databases {
         let url = "sqlite::memory:";
         let databases = Self {
             collector: Db::connect(url, "collector", collector_svc::store::MIGRATIONS).await?,
-            analyzer: Db::connect(url, "analyzer", analyzer_svc::store::migrations()).await?,
+            analyzer: Db::connect(url, "analyzer", analyzer_svc::store::MIGRATIONS).await?,
             reporter: Db::connect(url, "reporter", REPORTER).await?,
         };
         for service in Service::ALL {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use collector_svc::store::CollectorStore as _;
 use domain::effects::notification::NotificationView;
 use domain::rollout::Incident;
 use domain::rollout::state::TargetState;
-use reporter_svc::store::{IncidentFilter, NotificationFilter, ReporterStore as _, SqlStore};
+use reporter_svc::store::{IncidentFilter, NotificationFilter, Store};
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{ListFilter, MessageView, list};
 use shared_types::audit::{SERVICE_STREAM, stream_of};
@@ -65,7 +64,7 @@ impl Facts {
     /// The databases'.
     pub async fn of(world: &World<'_>) -> Result<Self, DbError> {
         let databases = world.databases;
-        let store = SqlStore::new(databases.of(Service::Reporter).clone());
+        let store = Store::new(databases.of(Service::Reporter).clone());
         let mut incidents = Vec::new();
         for incident in store.incidents(&IncidentFilter::default(), None, 1000).await? {
             let timeline = store.timeline(&incident.id).await?;
@@ -122,7 +121,7 @@ async fn collected(db: &Db) -> Result<Vec<Collected>, DbError> {
     rows.into_iter().map(read).collect()
 }
 
-async fn audit(store: &SqlStore, target: &TargetName) -> Result<Vec<AuditEntry>, DbError> {
+async fn audit(store: &Store, target: &TargetName) -> Result<Vec<AuditEntry>, DbError> {
     let mut rows = Vec::new();
     for stream in [stream_of(Some(target)), SERVICE_STREAM] {
         loop {
@@ -138,7 +137,7 @@ async fn audit(store: &SqlStore, target: &TargetName) -> Result<Vec<AuditEntry>,
 }
 
 async fn open(db: &Db, target: &TargetName) -> Result<u64, DbError> {
-    let store = collector_svc::store::SqlStore::new(db.clone());
+    let store = collector_svc::store::Store::new(db.clone());
     let initial = collector_svc::state::TargetState::initial(Duration::from_secs(900));
     let mut events = 0;
     for start in store.load(target, &initial).await?.open {

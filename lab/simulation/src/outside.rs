@@ -16,7 +16,7 @@ use domain::rollout::state::Stage;
 use reporter_svc::executors::{Executor, ReadBack};
 use reporter_svc::notifiers::Notifier;
 use reporter_svc::ports::{Messenger, Pager};
-use reporter_svc::store::SharedStore;
+use reporter_svc::store::Store;
 use serde_json::json;
 use service_kit::outbox::{Outcome, Recorded};
 use shared_types::{Epoch, PhaseId, Timestamp};
@@ -122,7 +122,7 @@ pub struct Ports {
     pub scheduler: Scheduler,
     pub outside: Outside,
     pub policy: Arc<TargetPolicy>,
-    pub store: SharedStore,
+    pub store: Store,
 }
 
 impl Ports {

@@ -11,7 +11,7 @@ use domain::policy::TargetPolicy;
 use domain::rollout::evidence::is_complete;
 use domain::rollout::{Incident, Stage, TargetState};
 use rand::RngExt as _;
-use reporter_svc::store::{IncidentFilter, SharedStore};
+use reporter_svc::store::{IncidentFilter, Store};
 use serde_json::{Value, json};
 use service_kit::client::Neighbour;
 use service_kit::outbox::ListFilter;
@@ -44,7 +44,7 @@ struct Intent {
 pub struct People {
     pub scheduler: Scheduler,
     pub outside: Outside,
-    pub store: SharedStore,
+    pub store: Store,
     wire: Wire,
     pub target: TargetName,
     policy: Arc<TargetPolicy>,
@@ -112,7 +112,7 @@ impl Manner {
 impl People {
     /// A team that knows of nothing yet.
     #[must_use]
-    pub fn new(ground: &Ground, store: SharedStore, policy: Arc<TargetPolicy>, spec: &Spec) -> Self {
+    pub fn new(ground: &Ground, store: Store, policy: Arc<TargetPolicy>, spec: &Spec) -> Self {
         Self {
             scheduler: ground.scheduler.clone(),
             outside: ground.outside.clone(),

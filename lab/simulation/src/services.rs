@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use analyzer_svc::analyzer::Analyzer;
-use analyzer_svc::delivery::Deliverer;
 use analyzer_svc::service::ReporterDirectives;
-use analyzer_svc::store::AnalyzerStore;
 use analyzer_svc::watch_loop::WatchLoop;
 use async_trait::async_trait;
 use axum::Router;
@@ -17,7 +15,6 @@ use axum::http;
 use collector_svc::api::{Api, Directory, TargetEntry};
 use collector_svc::service::ask_directive;
 use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
-use collector_svc::store::CollectorStore;
 use collector_svc::versions::Version;
 use collector_svc::worker::{Attended, Worker, WorkerHandle, WorkerParts};
 use domain::policy::{Policy, TargetPolicy};
@@ -25,10 +22,8 @@ use domain::template::Templates;
 use reporter_svc::api::{App, WebhookSecrets};
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::executors::Executors;
-use reporter_svc::handler::Effects as ReporterEffects;
 use reporter_svc::notifiers::Notifiers;
 use reporter_svc::reporter::Reporter;
-use reporter_svc::store::SharedStore;
 use secrecy::SecretString;
 use service_kit::auth::{Access, Identity};
 use service_kit::client::Neighbour;
@@ -127,7 +122,7 @@ pub struct Collector {
 /// The analyzer's watch.
 pub struct Watcher {
     pub watch: WatchLoop,
-    pub store: Arc<dyn AnalyzerStore>,
+    pub store: analyzer_svc::store::Store,
     pub started_at: shared_types::Timestamp,
 }
 
@@ -157,7 +152,7 @@ impl Replica {
                 let policy = &ground.policy;
                 while watcher.store.keep_policy(&policy.version, &policy.text, now).await.is_err() {}
                 let analyzer = Analyzer::new(
-                    Arc::clone(&watcher.store),
+                    watcher.store.clone(),
                     ground.judged_by(),
                     Arc::clone(&self.clock) as Arc<dyn Clock>,
                 );
@@ -236,14 +231,14 @@ impl Replica {
 fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Handler>, Part) {
     let versions = ground.judged_by();
     let version = Version::of(&ground.target, &versions.current());
-    let store: Arc<dyn CollectorStore> = Arc::new(collector_svc::store::SqlStore::new(db.clone()));
+    let store = collector_svc::store::Store::new(db.clone());
     let queue = PushQueue::new(Arc::new(Notify::new()));
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
     let worker = Worker::new(WorkerParts {
         target: ground.target.clone(),
         version: version.unwrap_or_else(|| panic!("no target {}", ground.target)),
         policies: versions.clone(),
-        store: Arc::clone(&store),
+        store: store.clone(),
         clock: Arc::clone(&clock),
         parse_threads: 1,
         push: PushSource(queue.clone()),
@@ -255,7 +250,7 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
     let router = collector_svc::api::router(Api {
         targets,
         versions,
-        store: Arc::clone(&store),
+        store: store.clone(),
         clock,
         parsers: Arc::new(Semaphore::new(1)),
     });
@@ -277,27 +272,27 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
 }
 
 fn analyzer(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Handler>, Part) {
-    let store: Arc<dyn AnalyzerStore> = Arc::new(analyzer_svc::store::SqlStore::new(db.clone()));
+    let store = analyzer_svc::store::Store::new(db.clone());
     let dynamic: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let analyzer = Analyzer::new(Arc::clone(&store), ground.judged_by(), dynamic);
+    let analyzer = Analyzer::new(store.clone(), ground.judged_by(), dynamic);
     let reporter = ground.neighbour(Service::Reporter);
     let watch = WatchLoop::new(analyzer, Arc::new(ReporterDirectives(reporter.clone())));
     let part = Watcher { watch, store, started_at: clock.now() };
-    (Arc::new(Deliverer::new(reporter)), Part::Analyzer(Arc::new(part)))
+    (Arc::new(analyzer_svc::effects::Effects { reporter }), Part::Analyzer(Arc::new(part)))
 }
 
 fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Handler>, Part) {
-    let store: SharedStore = Arc::new(reporter_svc::store::SqlStore::new(db.clone()));
+    let store = reporter_svc::store::Store::new(db.clone());
     let ports = Arc::new(Ports {
         scheduler: ground.scheduler.clone(),
         outside: ground.outside.clone(),
         policy: ground.target_policy(),
-        store: Arc::clone(&store),
+        store: store.clone(),
     });
     let rules = Rules::with_templates(Arc::clone(&ground.policy), (*ground.templates).clone());
     let reporter =
         Arc::new(Reporter::new(store, PolicyVersions::fixed(rules), Arc::clone(clock) as Arc<dyn Clock>));
-    let handler = ReporterEffects {
+    let handler = reporter_svc::effects::Effects {
         reporter: Arc::clone(&reporter),
         publisher: Arc::new(Publisher::new(Arc::clone(&reporter), &ground.data_dir)),
         notifiers: Notifiers::default().with(Arc::clone(&ports) as _),

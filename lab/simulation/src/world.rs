@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use analyzer_svc::store::AnalyzerStore as _;
 use domain::kinds::Chosen;
 use domain::policy::{AdvanceCondition, Policy};
 use domain::sources::http::Http;
 use domain::template::Templates;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
-use reporter_svc::store::{SharedStore, SqlStore};
+use reporter_svc::store::Store;
 use service_kit::auth::Access;
 use service_kit::clock::Clock as _;
 use service_kit::outbox;
@@ -180,7 +179,7 @@ impl<'s> World<'s> {
             data_dir: folder.path().to_owned(),
             changed: Arc::new(AtomicBool::new(true)),
         };
-        let store: SharedStore = Arc::new(SqlStore::new(databases.of(Service::Reporter).clone()));
+        let store = Store::new(databases.of(Service::Reporter).clone());
         let policy = Arc::new(setting.policies[0].targets[&setting.target].clone());
         let people = People::new(&ground, store, policy, &spec);
         let mut world = Self {
@@ -408,7 +407,7 @@ impl<'s> World<'s> {
     }
 
     async fn watch_deadline(&self) -> Option<Timestamp> {
-        let store = analyzer_svc::store::SqlStore::new(self.databases.of(Service::Analyzer).clone());
+        let store = analyzer_svc::store::Store::new(self.databases.of(Service::Analyzer).clone());
         store.target(&self.setting.target).await.ok()?.watch.map(|watch| watch.deadline)
     }
 

@@ -109,7 +109,7 @@ pub(super) async fn verify(
 ) -> Result<Json<AuditVerification>, ApiError> {
     let (limit, after) = (page.limit()?, page.after::<String>()?.unwrap_or_default());
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (store, archive) = (&*app.reporter.store, app.keeper.archive());
+    let (store, archive) = (&app.reporter.store, app.keeper.archive());
     let now = app.reporter.clock.now();
     let items = match streams.stream {
         Some(stream) => audit::one(store, archive, &checked(stream)?, now).await.map(|it| vec![it]),

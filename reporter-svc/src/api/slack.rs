@@ -5,8 +5,8 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use domain::effects::{NewMessage, RetrySchedule};
-use domain::stored::{self, Document as _, plain};
+use domain::effects::NewMessage;
+use domain::stored::plain;
 use serde::Serialize;
 use serde_json::json;
 use service_kit::auth::{Access, Identity, Lookup};
@@ -20,8 +20,8 @@ use super::approvals::held;
 use crate::reporter::Cause;
 use crate::store::{Act, Changed};
 use crate::vendors::SlackInbound;
+use domain::effects::TellSlackUser;
 use domain::effects::buttons::ButtonAct;
-use domain::effects::{TellSlackUser, Verb};
 use domain::notifiers::slack::escape;
 use domain::rollout::Event;
 use domain::rollout::event::Expected;
@@ -200,13 +200,5 @@ fn may(app: &App, identity: &Identity, route: &str) -> Result<(), ApiError> {
 
 fn tell(act: &Act, channel: String, user: String, text: &str, now: shared_types::Timestamp) -> NewMessage {
     let verb = TellSlackUser { channel, user, text: escape(text).into_owned() };
-    NewMessage {
-        dedup_key: format!("tell:{}", act.request_id),
-        lane: verb.lane(),
-        kind: TellSlackUser::KIND,
-        subject: verb.user.clone(),
-        payload: stored::payload(&verb),
-        due_at: now,
-        retry: RetrySchedule::then_dead([1, 5, 30].map(std::time::Duration::from_secs)),
-    }
+    NewMessage::of(&verb, format!("tell:{}", act.request_id), verb.user.clone(), now)
 }

@@ -4,17 +4,15 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::effects::{NewMessage, RetrySchedule};
-use domain::stored::{self, Document as _};
+use domain::effects::NewMessage;
 use secrecy::SecretString;
 use serde::Serialize;
 use service_kit::http::{ApiError, Json};
-use std::time::Duration;
 use utoipa::ToSchema;
 
 use super::App;
 use crate::vendors::pagerduty::webhook::{self, PageEvent};
-use domain::effects::{ApplyPageEvent, PageAct, Verb as _};
+use domain::effects::{ApplyPageEvent, PageAct};
 
 /// Enough for any event; a body is read whole before its signature can be checked.
 const LARGEST_BODY: usize = 512 * 1024;
@@ -122,19 +120,9 @@ async fn receive(app: &App, event: PageEvent) -> Result<WebhookOutcome, ApiError
             by: event.by.clone(),
             at: event.occurred_at,
         };
-        NewMessage {
-            dedup_key: format!("webhook:pagerduty:{}", event.id),
-            lane: verb.lane(),
-            kind: ApplyPageEvent::KIND,
-            subject: page
-                .incident_key
-                .as_deref()
-                .and_then(webhook::incident_of)
-                .map_or_else(|| page.id.clone(), |(_, incident)| incident.to_string()),
-            payload: stored::payload(&verb),
-            due_at: now,
-            retry: RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs)),
-        }
+        let incident = page.incident_key.as_deref().and_then(webhook::incident_of);
+        let subject = incident.map_or_else(|| page.id.clone(), |(_, incident)| incident.to_string());
+        NewMessage::of(&verb, format!("webhook:pagerduty:{}", event.id), subject, now)
     });
     let id = format!("pagerduty:{}", event.id);
     let named = named.as_ref().map(|(page, key)| (page.as_str(), key.as_str()));

@@ -8,7 +8,7 @@ use shared_types::audit::StreamVerification;
 
 use super::archive::Archive;
 use super::keeper::KeepError;
-use crate::store::ReporterStore;
+use crate::store::Store;
 
 /// Rows held in memory at once.
 const PIECE: u32 = 1000;
@@ -20,7 +20,7 @@ pub const OVERDUE: Duration = Duration::from_secs(300);
 /// # Errors
 /// The database's, the file system's.
 pub async fn page(
-    store: &dyn ReporterStore,
+    store: &Store,
     archive: &Archive,
     after: &str,
     limit: usize,
@@ -46,7 +46,7 @@ pub async fn page(
 /// # Errors
 /// The database's, the file system's.
 pub async fn one(
-    store: &dyn ReporterStore,
+    store: &Store,
     archive: &Archive,
     stream: &str,
     now: Timestamp,

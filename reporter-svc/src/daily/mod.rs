@@ -7,10 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use domain::effects::{NewMessage, RetrySchedule};
-use domain::stored;
+use domain::effects::NewMessage;
 use jiff::civil::Date;
 use service_kit::db::DbError;
 use shared_types::daily::{DailyIncident, DailyReport};
@@ -19,9 +17,8 @@ use uuid::Uuid;
 
 use crate::reporter::Reporter;
 use crate::store::{After, DailyMade, IncidentFilter};
-use domain::effects::lower::vendor_retry;
 use domain::effects::notification::{Notification, NotificationKind};
-use domain::effects::{PostMessage, Verb, WriteDailyReport};
+use domain::effects::{PostMessage, WriteDailyReport};
 use domain::notifiers::{Address, Runbook};
 use domain::rollout::{Incident, TargetState, Terms};
 use domain::story::views;
@@ -197,8 +194,7 @@ fn made_of(told: &ZonedReport, address: Option<&Address>, now: Timestamp) -> Dai
     let (target, date) = (report.target.clone(), report.date.clone());
     let file =
         WriteDailyReport { target: target.clone(), date: date.clone(), text: markdown(report, &told.zone) };
-    let forever = RetrySchedule::then_repeat([1, 5, 30].map(Duration::from_secs));
-    let mut messages = vec![enqueued(&file, format!("daily:{target}:{date}"), &target, now, forever)];
+    let mut messages = vec![NewMessage::of(&file, format!("daily:{target}:{date}"), target.to_string(), now)];
     let mut notification = None;
     if let Some(address) = address.filter(|it| it.notifier() != Runbook::NAME) {
         let id = Uuid::now_v7();
@@ -214,8 +210,7 @@ fn made_of(told: &ZonedReport, address: Option<&Address>, now: Timestamp) -> Dai
             buttons: Vec::new(),
         };
         let key = format!("{}:{id}", address.notifier());
-        let row = enqueued(&verb, key, &target, now, vendor_retry());
-        messages.push(NewMessage { kind: address.row_kind(), ..row });
+        messages.push(NewMessage::of(&verb, key, target.to_string(), now));
         notification = Some(Notification {
             id,
             target: target.clone(),
@@ -227,22 +222,4 @@ fn made_of(told: &ZonedReport, address: Option<&Address>, now: Timestamp) -> Dai
         });
     }
     DailyMade { target, date, messages, notification }
-}
-
-fn enqueued<V: Verb>(
-    verb: &V,
-    dedup_key: String,
-    target: &TargetName,
-    due_at: Timestamp,
-    retry: RetrySchedule,
-) -> NewMessage {
-    NewMessage {
-        dedup_key,
-        lane: verb.lane(),
-        kind: V::KIND,
-        subject: target.to_string(),
-        payload: stored::payload(verb),
-        due_at,
-        retry,
-    }
 }

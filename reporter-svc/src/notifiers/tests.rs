@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use domain::effects::PostMessage;
+use domain::effects::{Effect as _, PostMessage};
 use domain::kinds::Kinds;
 use domain::notifiers::Address;
 use service_kit::clock::{Clock, ManualClock};
-use service_kit::outbox::Outcome;
+use service_kit::outbox::{Outcome, Registry as _};
 use shared_types::{TargetName, Timestamp};
 use uuid::Uuid;
 
 use super::Notifiers;
+use crate::effects::Effects;
 
 fn notifiers(data: &tempfile::TempDir) -> Notifiers {
     let now = Timestamp::parse("2026-11-22T10:15:31Z").unwrap();
@@ -72,6 +73,8 @@ fn a_row_of_the_release_before_is_sent_by_slack() {
     row.as_object_mut().unwrap().remove("notifier");
     let read: PostMessage = serde_json::from_value(row).unwrap();
     assert_eq!(read, message("#incident"));
-    assert!(PostMessage::is_kind("PostSlackMessage") && PostMessage::is_kind("PostMessage"));
-    assert!(!PostMessage::is_kind("TriggerPage"));
+    assert_eq!(read.row_kind(), "PostSlackMessage");
+    for kind in ["PostSlackMessage", "PostMessage"] {
+        assert_eq!(Effects::effect(kind).unwrap().form.kind, "PostMessage");
+    }
 }

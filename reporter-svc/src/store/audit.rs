@@ -14,10 +14,153 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{count, text, time};
-use super::{AuditAfter, AuditFilter};
+use super::{AuditAfter, AuditFilter, Store};
 
 const COLUMNS: &str =
     "stream, seq, at, actor, roles, via, verified, action, target, subject, detail, prev_hash, hash";
+
+impl Store {
+    /// Writes a row of the audit log for an act that changes no machine: into the stream of `target`, or, where there
+    /// is none or it is not known, into the service's (GO-4).
+    pub async fn note(
+        &self,
+        target: Option<&TargetName>,
+        act: AuditDraft,
+        now: Timestamp,
+    ) -> Result<AuditEntry, DbError> {
+        let mut tx = self.db.begin().await?;
+        let stream = lock(&self.db, &mut tx, target).await?;
+        let entry = append(&mut tx, stream, act, now).await?;
+        tx.commit().await?;
+        Ok(entry)
+    }
+
+    /// As [`Self::note`], unless the stream holds a row of that action and subject that says the same: what may be told
+    /// more than once. Whether it was written.
+    pub async fn note_once(
+        &self,
+        target: Option<&TargetName>,
+        act: AuditDraft,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        let mut tx = self.db.begin().await?;
+        let stream = lock(&self.db, &mut tx, target).await?;
+        if holds(&mut tx, stream, &act).await? {
+            return Ok(false);
+        }
+        append(&mut tx, stream, act, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Rows, newest first.
+    pub async fn audit(
+        &self,
+        filter: &AuditFilter,
+        after: Option<&AuditAfter>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, DbError> {
+        let texts = [
+            ("stream", filter.stream.as_deref()),
+            ("actor", filter.actor.as_deref()),
+            ("action", filter.action.as_deref()),
+            ("subject", filter.subject.as_deref()),
+        ];
+        let times = [("at >=", filter.from), ("at <", filter.to)];
+        let mut sql = format!("SELECT {COLUMNS} FROM audit WHERE 1 = 1");
+        let mut next = 2;
+        let mut place = || {
+            next += 1;
+            next - 1
+        };
+        for (column, _) in texts.iter().filter(|it| it.1.is_some()) {
+            sql.push_str(&format!(" AND {column} = ${}", place()));
+        }
+        for (comparison, _) in times.iter().filter(|it| it.1.is_some()) {
+            sql.push_str(&format!(" AND {comparison} ${}", place()));
+        }
+        if after.is_some() {
+            sql.push_str(&format!(" AND (at, stream, seq) < (${}, ${}, ${})", place(), place(), place()));
+        }
+        sql.push_str(" ORDER BY at DESC, stream DESC, seq DESC LIMIT $1");
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(limit));
+        for text in texts.iter().filter_map(|it| it.1) {
+            query = query.bind(text);
+        }
+        for time in times.iter().filter_map(|it| it.1) {
+            query = query.bind(time.as_millis());
+        }
+        if let Some((at, stream, seq)) = after {
+            query = query.bind(*at).bind(stream.as_str()).bind(*seq);
+        }
+        query.fetch_all(self.db.pool()).await?.iter().map(entry).collect()
+    }
+
+    /// The stream that comes after this one by name.
+    pub async fn audit_stream_after(&self, stream: &str) -> Result<Option<String>, DbError> {
+        let (found,): (Option<String>,) = sqlx::query_as("SELECT MIN(stream) FROM audit WHERE stream > $1")
+            .bind(stream)
+            .fetch_one(self.db.pool())
+            .await?;
+        Ok(found)
+    }
+
+    /// The last seq of each stream that has a row of `since` or later.
+    pub async fn audit_heads(&self, since: Timestamp) -> Result<Vec<(String, u64)>, DbError> {
+        let found: Vec<(String, i64)> =
+            sqlx::query_as("SELECT stream, MAX(seq) FROM audit WHERE at >= $1 GROUP BY stream")
+                .bind(since.as_millis())
+                .fetch_all(self.db.pool())
+                .await?;
+        Ok(found.into_iter().map(|(stream, seq)| (stream, u64::try_from(seq).unwrap_or(0))).collect())
+    }
+
+    /// The last seq of a stream; 0 without rows.
+    pub async fn audit_head(&self, stream: &str) -> Result<u64, DbError> {
+        let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) AS seq FROM audit WHERE stream = $1")
+            .bind(stream)
+            .fetch_one(self.db.pool())
+            .await?;
+        count(&row, "seq")
+    }
+
+    /// Rows of a stream from `seq` on, oldest first.
+    pub async fn audit_piece(&self, stream: &str, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, DbError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
+        let found = sqlx::query(AssertSqlSafe(sql))
+            .bind(stream)
+            .bind(i64::try_from(seq).unwrap_or(i64::MAX))
+            .bind(i64::from(limit))
+            .fetch_all(self.db.pool())
+            .await?;
+        found.iter().map(entry).collect()
+    }
+
+    /// Rows of a target's stream that are about one of its incidents, since then, oldest first.
+    pub async fn audit_of(
+        &self,
+        target: &TargetName,
+        incident: &IncidentId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, DbError> {
+        // What an act is about beside the incident, a decision or a command, stands in `subject`; the incident then in `detail`.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM audit WHERE stream = $1 AND at >= $2 AND (subject = $3 OR detail LIKE $4) \
+             ORDER BY seq LIMIT $5"
+        );
+        let found = sqlx::query(AssertSqlSafe(sql))
+            .bind(target.as_str())
+            .bind(since.as_millis())
+            .bind(incident.as_str())
+            .bind(format!("%\"incident\":\"{incident}\"%"))
+            .bind(i64::from(limit))
+            .fetch_all(self.db.pool())
+            .await?;
+        found.iter().map(entry).collect()
+    }
+}
 
 /// Locks the stream of a target, or, where there is none or it is not known, the service's.
 pub(super) async fn lock<'a>(
@@ -94,109 +237,6 @@ pub(super) async fn holds(
 /// The rest of a row is made of checked names and of JSON, which escapes it.
 fn storable_name(name: &str) -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.replace('\0', "\u{fffd}") }
-}
-
-pub(super) async fn piece(db: &Db, stream: &str, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, DbError> {
-    let sql = format!("SELECT {COLUMNS} FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(stream)
-        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
-        .bind(i64::from(limit))
-        .fetch_all(db.pool())
-        .await?;
-    found.iter().map(entry).collect()
-}
-
-/// Filters that are given, then the place of the page before, as a range of an index.
-pub(super) async fn list(
-    db: &Db,
-    filter: &AuditFilter,
-    after: Option<&AuditAfter>,
-    limit: u32,
-) -> Result<Vec<AuditEntry>, DbError> {
-    let texts = [
-        ("stream", filter.stream.as_deref()),
-        ("actor", filter.actor.as_deref()),
-        ("action", filter.action.as_deref()),
-        ("subject", filter.subject.as_deref()),
-    ];
-    let times = [("at >=", filter.from), ("at <", filter.to)];
-    let mut sql = format!("SELECT {COLUMNS} FROM audit WHERE 1 = 1");
-    let mut next = 2;
-    let mut place = || {
-        next += 1;
-        next - 1
-    };
-    for (column, _) in texts.iter().filter(|it| it.1.is_some()) {
-        sql.push_str(&format!(" AND {column} = ${}", place()));
-    }
-    for (comparison, _) in times.iter().filter(|it| it.1.is_some()) {
-        sql.push_str(&format!(" AND {comparison} ${}", place()));
-    }
-    if after.is_some() {
-        sql.push_str(&format!(" AND (at, stream, seq) < (${}, ${}, ${})", place(), place(), place()));
-    }
-    sql.push_str(" ORDER BY at DESC, stream DESC, seq DESC LIMIT $1");
-    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(i64::from(limit));
-    for text in texts.iter().filter_map(|it| it.1) {
-        query = query.bind(text);
-    }
-    for time in times.iter().filter_map(|it| it.1) {
-        query = query.bind(time.as_millis());
-    }
-    if let Some((at, stream, seq)) = after {
-        query = query.bind(*at).bind(stream.as_str()).bind(*seq);
-    }
-    query.fetch_all(db.pool()).await?.iter().map(entry).collect()
-}
-
-pub(super) async fn stream_after(db: &Db, stream: &str) -> Result<Option<String>, DbError> {
-    let (found,): (Option<String>,) = sqlx::query_as("SELECT MIN(stream) FROM audit WHERE stream > $1")
-        .bind(stream)
-        .fetch_one(db.pool())
-        .await?;
-    Ok(found)
-}
-
-pub(super) async fn heads(db: &Db, since: Timestamp) -> Result<Vec<(String, u64)>, DbError> {
-    let found: Vec<(String, i64)> =
-        sqlx::query_as("SELECT stream, MAX(seq) FROM audit WHERE at >= $1 GROUP BY stream")
-            .bind(since.as_millis())
-            .fetch_all(db.pool())
-            .await?;
-    Ok(found.into_iter().map(|(stream, seq)| (stream, u64::try_from(seq).unwrap_or(0))).collect())
-}
-
-pub(super) async fn head(db: &Db, stream: &str) -> Result<u64, DbError> {
-    let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) AS seq FROM audit WHERE stream = $1")
-        .bind(stream)
-        .fetch_one(db.pool())
-        .await?;
-    count(&row, "seq")
-}
-
-/// Rows that are about an incident.
-pub(super) async fn of_incident(
-    db: &Db,
-    stream: &str,
-    incident: &IncidentId,
-    since: Timestamp,
-    limit: u32,
-) -> Result<Vec<AuditEntry>, DbError> {
-    // What an act is about beside the incident, a decision or a command, stands in `subject`; the incident then in `detail`.
-    let sql = format!(
-        "SELECT {COLUMNS} FROM audit WHERE stream = $1 AND at >= $2 AND (subject = $3 OR detail LIKE $4) \
-         ORDER BY seq LIMIT $5"
-    );
-    let found = sqlx::query(AssertSqlSafe(sql))
-        .bind(stream)
-        .bind(since.as_millis())
-        .bind(incident.as_str())
-        .bind(format!("%\"incident\":\"{incident}\"%"))
-        .bind(i64::from(limit))
-        .fetch_all(db.pool())
-        .await?;
-    found.iter().map(entry).collect()
 }
 
 /// A row as it is. What somebody has made unreadable is kept as a text: then its hash does not fit, and the row is

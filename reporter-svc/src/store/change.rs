@@ -11,13 +11,36 @@ use shared_types::{Decision, IncidentId, Timestamp, Verdict};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{count, incident_state, json, text};
-use super::{Act, Change, Changed, Given, audit};
+use super::{Act, Change, Changed, Given, Store, audit};
 use domain::effects::lower::Plan;
 use domain::effects::notification::Notification;
 use domain::rollout::{Aggregate, Incident, Rejection, TargetState};
 use domain::story::words;
 
-pub(super) async fn change(db: &Db, change: Change<'_>) -> Result<Changed, DbError> {
+impl Store {
+    /// See [`Change`]. Boxed: it is large, and every act of the API holds it.
+    pub async fn change(&self, change: Change<'_>) -> Result<Changed, DbError> {
+        Box::pin(under_lock(&self.db, change)).await
+    }
+
+    /// Keeps the answer of an act that changed nothing, if none is kept yet, and enqueues what is to be told.
+    pub async fn remember(
+        &self,
+        act: &Act,
+        answer: &serde_json::Value,
+        message: Option<&NewMessage>,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let mut tx = self.db.begin().await?;
+        save_act(&mut tx, act, answer, now).await?;
+        if let Some(message) = message {
+            outbox::enqueue(&mut tx, message, now).await?;
+        }
+        tx.commit().await
+    }
+}
+
+async fn under_lock(db: &Db, change: Change<'_>) -> Result<Changed, DbError> {
     let mut tx = db.begin().await?;
     let Some((state, version)) = lock_target(db, &mut tx, &change).await? else {
         return Ok(Changed::UnknownTarget);
@@ -312,21 +335,6 @@ pub(super) async fn save_notification(
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-pub(super) async fn remember(
-    db: &Db,
-    act: &Act,
-    answer: &serde_json::Value,
-    message: Option<&NewMessage>,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    let mut tx = db.begin().await?;
-    save_act(&mut tx, act, answer, now).await?;
-    if let Some(message) = message {
-        outbox::enqueue(&mut tx, message, now).await?;
-    }
-    tx.commit().await
 }
 
 /// Whether it was not there yet.

@@ -1,40 +1,39 @@
 //! Outcomes of effects that change no machine: the notification's fate and the hop it leaves.
 
-use service_kit::db::{Db, DbError, Tx};
-use service_kit::outbox::{self, Claim, Outcome, Recorded};
+use service_kit::db::{DbError, Tx};
+use service_kit::outbox::{self, Attempt, Claim, Outcome, Recorded};
 use shared_types::Timestamp;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::Settled;
 use super::change::append_hops;
+use super::{Settled, Store};
 use domain::effects::notification::NotificationState;
 
-pub(super) async fn settle(
-    db: &Db,
-    claim: &Claim,
-    outcome: &Outcome,
-    settled: Settled<'_>,
-    now: Timestamp,
-) -> Result<Recorded, DbError> {
-    let mut tx = db.begin().await?;
-    let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
-    if recorded == Recorded::Fenced {
-        return Ok(recorded);
-    }
-    if let Some(id) = settled.notification {
-        update_notification(&mut tx, id, claim, outcome, recorded, now).await?;
-    }
-    if let (Recorded::Done, Some(incident), Some(hop)) = (recorded, settled.incident, &settled.hop) {
-        let lock = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update());
-        let there: Option<(String,)> =
-            sqlx::query_as(AssertSqlSafe(lock)).bind(incident.as_str()).fetch_optional(&mut *tx).await?;
-        if there.is_some() {
-            append_hops(&mut tx, incident, std::slice::from_ref(hop)).await?;
+impl Store {
+    /// Records an outcome together with the notification's fate and its hop.
+    pub async fn settle(&self, attempt: &Attempt<'_>, settled: Settled<'_>) -> Result<Recorded, DbError> {
+        let &Attempt { claim, outcome, ended_at: now, .. } = attempt;
+        let db = &self.db;
+        let mut tx = db.begin().await?;
+        let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
+        if recorded == Recorded::Fenced {
+            return Ok(recorded);
         }
+        if let Some(id) = settled.notification {
+            update_notification(&mut tx, id, claim, outcome, recorded, now).await?;
+        }
+        if let (Recorded::Done, Some(incident), Some(hop)) = (recorded, settled.incident, &settled.hop) {
+            let lock = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update());
+            let there: Option<(String,)> =
+                sqlx::query_as(AssertSqlSafe(lock)).bind(incident.as_str()).fetch_optional(&mut *tx).await?;
+            if there.is_some() {
+                append_hops(&mut tx, incident, std::slice::from_ref(hop)).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(recorded)
     }
-    tx.commit().await?;
-    Ok(recorded)
 }
 
 async fn update_notification(

@@ -189,7 +189,7 @@ async fn the_archive_catches_up_after_a_crash() {
         assert_eq!(again.keeper.catch_up(rig.clock.now()).await.unwrap(), 0);
         rig.keeper.catch_up(rig.clock.now()).await.unwrap();
         rig.clock.advance(minutes(60));
-        let found = audit::one(&*rig.reporter.store, rig.keeper.archive(), "autosave", rig.clock.now()).await;
+        let found = audit::one(&rig.reporter.store, rig.keeper.archive(), "autosave", rig.clock.now()).await;
         let found = found.unwrap();
         assert!(found.ok, "{found:?}");
         assert_eq!((found.rows, found.unarchived), (found.archived, 0));
@@ -198,7 +198,7 @@ async fn the_archive_catches_up_after_a_crash() {
         let archive = audit::Archive::below(elsewhere.path());
         let replica = audit::Keeper::new(std::sync::Arc::clone(&rig.reporter), archive);
         replica.catch_up(rig.clock.now()).await.unwrap();
-        let found = audit::one(&*rig.reporter.store, replica.archive(), "autosave", rig.clock.now()).await;
+        let found = audit::one(&rig.reporter.store, replica.archive(), "autosave", rig.clock.now()).await;
         assert_eq!(found.unwrap().archived, rows(&rig).await.len() as u64);
     })
     .await;

@@ -51,7 +51,7 @@ impl Scene {
     }
 
     async fn verify(&self) -> Option<(u64, FaultKind)> {
-        let (store, archive) = (&*self.rig.reporter.store, self.rig.keeper.archive());
+        let (store, archive) = (&self.rig.reporter.store, self.rig.keeper.archive());
         let found = audit::page(store, archive, "", 10, self.rig.clock.now()).await.unwrap();
         assert_eq!(found.len(), 1, "one stream");
         assert_eq!(found[0].ok, found[0].fault.is_none());

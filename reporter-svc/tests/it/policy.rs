@@ -18,7 +18,7 @@ use crate::rig::{Rig, autosave, minutes, policy};
 
 fn subscriber(rig: &Rig, versions: PolicyVersions) -> RolloutSubscriber {
     let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
-    RolloutSubscriber { store: Arc::clone(&rig.reporter.store), versions, clock }
+    RolloutSubscriber { store: rig.reporter.store.clone(), versions, clock }
 }
 
 async fn objection(rig: &Rig, change: impl FnOnce(&mut Policy)) -> Option<String> {

@@ -18,12 +18,12 @@ use domain::rollout::{Event, approval};
 use reporter_svc::api::{self, App, WebhookSecrets};
 use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::dashboard::Publisher;
+use reporter_svc::effects::Effects;
 use reporter_svc::executors::{Executor, Executors, ReadBack};
-use reporter_svc::handler::Effects;
 use reporter_svc::notifiers::{Notifier, Notifiers};
 use reporter_svc::ports::{Messenger, Pager};
 use reporter_svc::reporter::{Cause, Reporter};
-use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, SqlStore};
+use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, Store};
 use reporter_svc::vendors::SlackInbound;
 use serde_json::{Value, json};
 use service_kit::auth::{Authenticator, TokenFile, Tokens};
@@ -235,7 +235,7 @@ impl Rig {
     ) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let templates = reporter_svc::service::templates(&policy, &root).unwrap();
-        let store = Arc::new(SqlStore::new(db.clone()));
+        let store = Store::new(db.clone());
         let shared_clock: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let rules = Rules::with_templates(Arc::clone(&policy), templates);
         let reporter = Arc::new(Reporter::new(store, PolicyVersions::fixed(rules), shared_clock));

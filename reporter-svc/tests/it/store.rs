@@ -2,12 +2,13 @@
 
 use domain::audit::AuditDraft;
 use domain::effects::lower::Plan;
+use domain::effects::{NewMessage, TellSlackUser};
 use domain::rollout::{Aggregate, Event, Reason, Step};
 use phasegate_tests::stores::both_engines;
 use reporter_svc::reporter::Cause;
 use reporter_svc::store::*;
 use service_kit::clock::Clock;
-use service_kit::outbox::{ListFilter, Outcome, Recorded};
+use service_kit::outbox::{Attempt, ListFilter, Outcome, Recorded};
 use shared_types::incident::IncidentState;
 use shared_types::story::{Deed, Hop, LoggedHop};
 use shared_types::{Actor, IncidentId, TargetName, Verdict, Via};
@@ -31,7 +32,6 @@ async fn targets_and_revision() {
         assert_eq!(store.revision().await.unwrap(), 1);
         assert_eq!(store.target(&autosave()).await.unwrap().unwrap().version, 1);
         assert!(store.target(&TargetName::parse("nobody").unwrap()).await.unwrap().is_none());
-        store.ping().await.unwrap();
     })
     .await;
 }
@@ -98,15 +98,8 @@ async fn an_answer_is_remembered_once() {
         let rig = Rig::new(db).await;
         let store = &rig.reporter.store;
         let act = Act::new("slack:1".into(), "autosave", "start", serde_json::Value::Null);
-        let message = domain::effects::NewMessage {
-            dedup_key: "tell:1".into(),
-            lane: "slack-answer/U1".into(),
-            kind: "TellSlackUser",
-            subject: "U1".into(),
-            payload: serde_json::json!({ "channel": "C1", "user": "U1", "text": "Not done." }),
-            due_at: rig.clock.now(),
-            retry: domain::effects::RetrySchedule::then_dead([]),
-        };
+        let told = TellSlackUser { channel: "C1".into(), user: "U1".into(), text: "Not done.".into() };
+        let message = NewMessage::of(&told, "tell:1".into(), "U1".into(), rig.clock.now());
         for text in ["first", "second"] {
             let answer = serde_json::json!(text);
             store.remember(&act, &answer, Some(&message), rig.clock.now()).await.unwrap();
@@ -308,11 +301,12 @@ async fn a_fenced_outcome_changes_nothing() {
         let notification = held.decode::<domain::effects::PostMessage>().unwrap().notification;
         let settled = || Settled { notification: Some(notification), incident: None, hop: None };
         let done = Outcome::Done(serde_json::Value::Null);
-        let now = rig.clock.now();
-        assert_eq!(store.settle(&lost, &done, settled(), now).await.unwrap(), Recorded::Fenced);
+        let (outcome, db, ended_at) = (&done, &rig.db, rig.clock.now());
+        let ended = |claim| Attempt { db, claim, outcome, ended_at };
+        assert_eq!(store.settle(&ended(&lost), settled()).await.unwrap(), Recorded::Fenced);
         let pending = NotificationFilter { state: Some("pending".into()), ..NotificationFilter::default() };
         assert_eq!(store.notifications(&pending, None, 10).await.unwrap().len(), 1);
-        assert_eq!(store.settle(&held, &done, settled(), now).await.unwrap(), Recorded::Done);
+        assert_eq!(store.settle(&ended(&held), settled()).await.unwrap(), Recorded::Done);
         assert!(store.notifications(&pending, None, 10).await.unwrap().is_empty());
     })
     .await;

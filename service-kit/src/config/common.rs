@@ -16,6 +16,7 @@ use crate::client::Neighbour;
 use crate::clock::Clock;
 use crate::db::{Db, Migration};
 use crate::forms::Replica;
+use crate::outbox::Registry;
 use crate::rules::RulesFiles;
 use domain::policy::Policy;
 use domain::stored::Form;
@@ -119,15 +120,18 @@ impl CommonConfig {
             Some(url) => url.clone(),
             None => Db::embedded_url(&self.data_dir, self.service.as_str()).into(),
         };
-        Ok(Db::connect(url.expose_secret(), self.service.as_str(), migrations).await?)
+        let opened = Db::connect(url.expose_secret(), self.service.as_str(), migrations).await;
+        opened.with_context(|| format!("the {}'s database", self.service))
     }
 
-    /// Joins the replicas at the service's database; to be done before anything is read or written there.
+    /// Joins the replicas at the service's database with what its store and its effects `E` keep; to be done before anything
+    /// is read or written there.
     ///
     /// # Errors
     /// One line, if a newer release may have written what this one does not read. The database's.
-    pub async fn join(&self, db: &Db, documents: &[Form]) -> anyhow::Result<Arc<Replica>> {
-        let joined = Replica::join(db, &self.clock, self.service, documents).await;
+    pub async fn join<E: Registry>(&self, db: &Db, documents: &[Form]) -> anyhow::Result<Arc<Replica>> {
+        let documents: Vec<Form> = documents.iter().copied().chain(E::forms()).collect();
+        let joined = Replica::join(db, &self.clock, self.service, &documents).await;
         Ok(Arc::new(joined.with_context(|| format!("the {}'s database", self.service))?))
     }
 

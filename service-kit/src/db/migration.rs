@@ -16,26 +16,25 @@ pub struct Migration {
     pub sqlite: &'static str,
 }
 
+/// A migration by its two scripts: `migration!(100, "reporter", "reporter/0100_reporter.sql")`, a path below
+/// `migrations/postgres` and `migrations/sqlite`. For crates that stand right below the workspace's root.
+#[macro_export]
+macro_rules! migration {
+    ($version:literal, $name:literal, $script:literal) => {
+        $crate::db::Migration {
+            version: $version,
+            name: $name,
+            postgres: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/postgres/", $script)),
+            sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/sqlite/", $script)),
+        }
+    };
+}
+
 /// What every service's database has.
 pub(super) const KIT: &[Migration] = &[
-    Migration {
-        version: 1,
-        name: "outbox",
-        postgres: include_str!("../../../migrations/postgres/kit/0001_outbox.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/kit/0001_outbox.sql"),
-    },
-    Migration {
-        version: 16,
-        name: "rules",
-        postgres: include_str!("../../../migrations/postgres/kit/0016_rules.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/kit/0016_rules.sql"),
-    },
-    Migration {
-        version: 20,
-        name: "stored forms",
-        postgres: include_str!("../../../migrations/postgres/kit/0020_stored_forms.sql"),
-        sqlite: include_str!("../../../migrations/sqlite/kit/0020_stored_forms.sql"),
-    },
+    migration!(1, "outbox", "kit/0001_outbox.sql"),
+    migration!(16, "rules", "kit/0016_rules.sql"),
+    migration!(20, "stored forms", "kit/0020_stored_forms.sql"),
 ];
 
 /// Applies what is missing. The caller holds the lock that keeps other replicas out meanwhile.

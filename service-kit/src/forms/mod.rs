@@ -59,16 +59,13 @@ impl Forms {
         Ok(stored::write(document, self.form_of::<D>())?)
     }
 
-    /// A payload as it is to be enqueued. What is no document of ours stays as it is.
+    /// A payload as it is to be enqueued.
     ///
     /// # Errors
     /// As [`Self::text`].
-    pub fn payload(&self, kind: &str, payload: &Value) -> Result<String, DbError> {
-        let form = self.0.known.get().and_then(|known| known.iter().find(|form| form.kind == kind));
-        match (form, self.allowed_of(kind)) {
-            (Some(form), Some(to)) if to < form.newest() => {
-                Ok(stored::lower(form, payload.clone(), to)?.to_string())
-            }
+    pub fn payload(&self, form: &Form, payload: &Value) -> Result<String, DbError> {
+        match self.allowed_of(form.kind) {
+            Some(to) if to < form.newest() => Ok(stored::lower(form, payload.clone(), to)?.to_string()),
             _ => Ok(payload.to_string()),
         }
     }

@@ -7,6 +7,9 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::db::Db;
+use crate::rules::PolicyVersions;
+
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a check found.
@@ -38,6 +41,24 @@ impl Readiness {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What every service needs: a policy in force, its database, documents that can be read.
+    #[must_use]
+    pub fn of(db: &Db, versions: PolicyVersions) -> Self {
+        let (db, forms) = (db.clone(), db.forms().clone());
+        Self::new()
+            .check("policy", move || std::future::ready(versions.state()))
+            .check("database", move || {
+                let db = db.clone();
+                async move {
+                    match db.ping().await {
+                        Ok(()) => CheckState::Ok,
+                        Err(error) => CheckState::Failing(error.to_string()),
+                    }
+                }
+            })
+            .check("documents", move || std::future::ready(forms.state()))
     }
 
     /// Adds a check; one that takes longer than 2 s is failing.

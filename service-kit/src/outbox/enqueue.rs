@@ -14,7 +14,7 @@ use domain::effects::NewMessage;
 /// The database's.
 pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<bool, DbError> {
     let (payload, retry) =
-        (tx.forms().payload(message.kind, &message.payload)?, tx.forms().text(&message.retry)?);
+        (tx.forms().payload(&message.form, &message.payload)?, tx.forms().text(&message.retry)?);
     let inserted = sqlx::query(
         "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, \
              due_at, next_at, enqueued_at) \

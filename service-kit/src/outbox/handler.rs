@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared_types::Timestamp;
 
-use super::{Claim, Outcome, Recorded, record};
+use super::{Attempt, Claim, Outcome, Recorded, USUAL_LEASE};
 use crate::db::{Db, DbError};
 
-/// Does a service's effects.
+/// Does a service's effects. A service is one by its [`super::Registry`].
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
     /// Does it. Must come to an end, with its own time limits, well before [`Handler::lease`] is over (nine tenths of
@@ -18,11 +18,11 @@ pub trait Handler: Send + Sync + 'static {
     /// How long a row of this kind may be worked at. A worker leases it for [`WorkerOptions::first_lease`] at most and
     /// renews that while it works, so that another takes over soon after a worker has died.
     fn lease(&self, _kind: &str) -> Duration {
-        Duration::from_secs(60)
+        USUAL_LEASE
     }
 
     /// Records what came of it. A service whose state changes with the outcome overrides this and does both in one
-    /// transaction: [`record`] first, nothing else when that says [`Recorded::Fenced`], commit. Called again when it
+    /// transaction: [`super::record`] first, nothing else when that says [`Recorded::Fenced`], commit. Called again when it
     /// fails, so it must have no effects but the transaction.
     ///
     /// # Errors
@@ -32,12 +32,9 @@ pub trait Handler: Send + Sync + 'static {
         db: &Db,
         claim: &Claim,
         outcome: &Outcome,
-        now: Timestamp,
+        ended_at: Timestamp,
     ) -> Result<Recorded, DbError> {
-        let mut tx = db.begin().await?;
-        let recorded = record(&mut tx, claim, outcome, now).await?;
-        tx.commit().await?;
-        Ok(recorded)
+        Attempt { db, claim, outcome, ended_at }.record().await
     }
 }
 

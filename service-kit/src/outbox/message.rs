@@ -32,25 +32,12 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The payload as its verb struct.
+    /// The payload.
     ///
     /// # Errors
     /// The payload is not one.
     pub fn decode<D: Document>(&self) -> Result<D, Unreadable> {
         stored::read_value(self.payload.clone())
-    }
-
-    /// As [`Self::decode`], with what comes of the effect otherwise: a newer replica does what it wrote, and damage is
-    /// shown to a person.
-    ///
-    /// # Errors
-    /// The outcome.
-    pub fn read<D: Document>(&self) -> Result<D, Outcome> {
-        const FOR_ANOTHER: Duration = Duration::from_secs(10);
-        self.decode().map_err(|error| match error {
-            Unreadable::TooNew { .. } => Outcome::Postponed { after: FOR_ANOTHER, reason: error.to_string() },
-            _ => Outcome::Never { reason: error.to_string() },
-        })
     }
 
     /// Whether this outcome is the one failure after which no listed retry is left.

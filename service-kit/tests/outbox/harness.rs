@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use domain::effects::{NewMessage, RetrySchedule};
+use domain::stored::Form;
 use phasegate_tests::stores;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
@@ -44,6 +45,7 @@ pub(crate) fn message(lane: &str, key: &str) -> NewMessage {
         kind: "PostSlackMessage",
         subject: format!("subject of {key}"),
         payload: serde_json::json!({ "key": key }),
+        form: Form { kind: "PostMessage", steps: &[] },
         due_at: start(),
         retry: four_retries(),
     }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use domain::effects::RetrySchedule;
-use domain::effects::*;
 use domain::rollout::{Event, Incident, TargetState};
-use domain::stored::{Document as _, read, read_wire};
+use domain::stored::{Document as _, read_wire};
 use reporter_svc::api::{self, App};
 use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::dashboard::Publisher;
+use reporter_svc::effects::Effects;
 use reporter_svc::reporter::{Cause, Reporter};
-use reporter_svc::store::{Changed, MIGRATIONS, SqlStore};
+use reporter_svc::store::{Changed, MIGRATIONS, Store};
 use serde_json::{Value, json};
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
@@ -23,7 +23,7 @@ use shared_types::{Decision, TargetName, Timestamp};
 use tower::ServiceExt as _;
 
 use crate::fixture::{Left, left};
-use crate::services::read_all;
+use crate::services::{read_all, read_effects};
 
 /// A reporter on what was left, a minute after the last of it.
 struct Open {
@@ -40,7 +40,7 @@ async fn open(left: &Left) -> Open {
         sqlx::query_as("SELECT MAX(updated_at) FROM targets").fetch_one(left.db.pool()).await.unwrap();
     let now = Timestamp::from_millis(newest).plus(Duration::from_secs(60));
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
-    let reporter = Arc::new(Reporter::new(Arc::new(SqlStore::new(left.db.clone())), versions, clock));
+    let reporter = Arc::new(Reporter::new(Store::new(left.db.clone()), versions, clock));
     let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), left.folder.path()));
     service_kit::client::install_crypto();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
@@ -102,25 +102,7 @@ async fn what_a_released_reporter_stored_is_read() {
         for (id, text) in left.texts("id", "body", "decisions").await {
             read_wire::<Decision>(&text).unwrap_or_else(|error| panic!("{id}: {error}"));
         }
-        for (kind, text) in left.texts("kind", "payload", "outbox").await {
-            let read = match kind.as_str() {
-                kind if PostMessage::is_kind(kind) => read::<PostMessage>(&text).map(drop),
-                TellSlackUser::KIND => read::<TellSlackUser>(&text).map(drop),
-                TriggerPage::KIND => read::<TriggerPage>(&text).map(drop),
-                ResolvePage::KIND => read::<ResolvePage>(&text).map(drop),
-                SetPagePriority::KIND => read::<SetPagePriority>(&text).map(drop),
-                CheckPageAcknowledged::KIND => read::<CheckPageAcknowledged>(&text).map(drop),
-                RunTransition::KIND => read::<RunTransition>(&text).map(drop),
-                PushDirective::KIND => read::<PushDirective>(&text).map(drop),
-                WriteRunbookEntry::KIND => read::<WriteRunbookEntry>(&text).map(drop),
-                ApplyPageEvent::KIND => read::<ApplyPageEvent>(&text).map(drop),
-                WriteChecklist::KIND => read::<WriteChecklist>(&text).map(drop),
-                WriteRca::KIND => read::<WriteRca>(&text).map(drop),
-                WriteDailyReport::KIND => read::<WriteDailyReport>(&text).map(drop),
-                other => panic!("no effect is called {other}"),
-            };
-            read.unwrap_or_else(|error| panic!("{kind}: {error}: {text}"));
-        }
+        read_effects::<Effects>(&left).await;
         left.db.close().await;
     }
 }

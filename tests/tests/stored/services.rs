@@ -1,14 +1,15 @@
 //! The collector's and the analyzer's state.
 
-use analyzer_svc::store::{AnalyzerStore as _, Filter, SqlStore};
-use collector_svc::messages::*;
+use analyzer_svc::store::{Filter, Store};
+use collector_svc::effects::DeliverBatch;
 use collector_svc::state::TargetState;
-use collector_svc::store::{CollectorStore as _, Position};
+use collector_svc::store::Position;
 use collector_svc::totals::Totals;
 use domain::effects::RetrySchedule;
 use domain::gate::Run;
 use domain::gate::watch::Watch;
 use domain::stored::{Document, read, read_wire};
+use service_kit::outbox::Registry;
 use shared_types::{Batch, Decision, TargetName, Timestamp};
 
 use crate::fixture::{Left, left};
@@ -17,6 +18,16 @@ pub(crate) async fn read_all<D: Document>(left: &Left, id: &str, column: &str, t
     for (id, text) in left.texts(id, column, table).await {
         read::<D>(&text).unwrap_or_else(|error| panic!("{table} {id}: {error}: {text}"));
     }
+}
+
+/// What waits in the outbox, and what was done, can be read by the effects of this release. Returns their kinds.
+pub(crate) async fn read_effects<S: Registry>(left: &Left) -> Vec<String> {
+    let rows = left.texts("kind", "payload", "outbox").await;
+    for (kind, text) in &rows {
+        let effect = S::effect(kind).unwrap_or_else(|| panic!("no effect is called {kind}"));
+        effect.check(text).unwrap_or_else(|error| panic!("{kind}: {error}: {text}"));
+    }
+    rows.into_iter().map(|(kind, _)| kind).collect()
 }
 
 /// OP-6: every document of the collector, read one by one and through its store; then the next write.
@@ -34,22 +45,10 @@ async fn what_a_released_collector_stored_is_read() {
             serde_json::from_str::<collector_svc::sources::Push>(&text)
                 .unwrap_or_else(|error| panic!("{id}: {error}"));
         }
-        let mut kinds = Vec::new();
-        for (kind, text) in left.texts("kind", "payload", "outbox").await {
-            let read = match kind.as_str() {
-                DeliverBatch::KIND => read::<DeliverBatch>(&text).map(drop),
-                DeliverEvent::KIND => read::<DeliverEvent>(&text).map(drop),
-                WriteArchive::KIND => read::<WriteArchive>(&text).map(drop),
-                AppendRetryFailure::KIND => read::<AppendRetryFailure>(&text).map(drop),
-                TellAct::KIND => read::<TellAct>(&text).map(drop),
-                other => panic!("no effect is called {other}"),
-            };
-            read.unwrap_or_else(|error| panic!("{kind}: {error}: {text}"));
-            kinds.push(kind);
-        }
+        let kinds = read_effects::<collector_svc::effects::Effects>(&left).await;
         assert!(kinds.iter().any(|kind| kind == DeliverBatch::KIND), "{kinds:?}");
 
-        let store = collector_svc::store::SqlStore::new(left.db.clone());
+        let store = collector_svc::store::Store::new(left.db.clone());
         let initial = TargetState::initial(std::time::Duration::from_secs(900));
         for (name, _) in left.texts("target", "state", "targets").await {
             let target = TargetName::parse(&name).unwrap();
@@ -68,7 +67,7 @@ async fn what_a_released_collector_stored_is_read() {
 /// OP-6: every document of the analyzer, read one by one and through its store.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_released_analyzer_stored_is_read() {
-    for left in left("analyzer", analyzer_svc::store::migrations()).await {
+    for left in left("analyzer", analyzer_svc::store::MIGRATIONS).await {
         read_all::<Run>(&left, "target", "run", "targets").await;
         read_all::<Watch>(&left, "target", "watch", "targets").await;
         read_all::<RetrySchedule>(&left, "id", "retry", "outbox").await;
@@ -79,9 +78,9 @@ async fn what_a_released_analyzer_stored_is_read() {
             let decision = read_wire::<Decision>(&text).unwrap_or_else(|error| panic!("{id}: {error}"));
             assert!(decision.evidence.is_some(), "its evidence is in it: {text}");
         }
-        for (kind, text) in left.texts("kind", "payload", "outbox").await {
-            assert_eq!(kind, analyzer_svc::delivery::DELIVER_DECISION);
-            read_wire::<Decision>(&text).unwrap();
+        read_effects::<analyzer_svc::effects::Effects>(&left).await;
+        for (id, text) in left.texts("id", "payload", "outbox").await {
+            read_wire::<Decision>(&text).unwrap_or_else(|error| panic!("{id}: {error}"));
         }
         let waiting: (i64,) = sqlx::query_as("SELECT COUNT(*) FROM outbox WHERE state <> 'done'")
             .fetch_one(left.db.pool())
@@ -89,7 +88,7 @@ async fn what_a_released_analyzer_stored_is_read() {
             .unwrap();
         assert!(waiting.0 > 0, "some wait to be delivered");
 
-        let store = SqlStore::new(left.db.clone());
+        let store = Store::new(left.db.clone());
         let decisions = store.decisions(&Filter::default(), None, 1000).await.unwrap();
         let batches = store.batches(&Filter::default(), None, 1000).await.unwrap();
         assert!(!batches.is_empty());

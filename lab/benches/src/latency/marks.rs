@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use analyzer_svc::effects::DeliverDecision;
 use domain::effects::RunTransition;
 use domain::stored::Document as _;
 use shared_types::story::HopKind;
@@ -147,7 +148,7 @@ impl<S: tracing::Subscriber> Layer<S> for MarkLayer {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         match (fields.kind.as_str(), fields.name.as_str()) {
-            (analyzer_svc::delivery::DELIVER_DECISION, _) => self.marks.set(Mark::DeliveryClaimed),
+            (DeliverDecision::KIND, _) => self.marks.set(Mark::DeliveryClaimed),
             (RunTransition::KIND, _) => self.marks.set(Mark::RollbackClaimed),
             (_, "POST /v1/decisions") => self.marks.set(Mark::DecisionArrived),
             _ => {}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use collector_svc::messages::TellAct;
+use collector_svc::effects::TellAct;
 use collector_svc::state::PAUSE_MAX;
 use domain::audit::{GENESIS, hash_of};
 use domain::stored::Document as _;

@@ -1,0 +1,137 @@
+//! Batches, and what became of their delivery.
+
+use domain::stored::plain_text;
+use service_kit::db::{DbError, Tx};
+use service_kit::forms::Forms;
+use shared_types::{TargetName, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::{BatchRow, ClosedWindow, Delivery, Store};
+
+const BATCH_COLUMNS: &str =
+    "SELECT target, window_start_ms, batch, sent, attempts, delivered_at_ms, last_error FROM batches";
+
+impl Store {
+    /// The batch of the window that starts then.
+    pub async fn batch(
+        &self,
+        target: &TargetName,
+        window_start: Timestamp,
+    ) -> Result<Option<BatchRow>, DbError> {
+        self.db
+            .answered(async {
+                let text = format!("{BATCH_COLUMNS} WHERE target = $1 AND window_start_ms = $2");
+                let row = sqlx::query(AssertSqlSafe(text))
+                    .bind(target.as_str())
+                    .bind(window_start.as_millis())
+                    .fetch_optional(self.db.pool())
+                    .await?;
+                row.as_ref().map(|row| batch_row(self.db.forms(), row)).transpose()
+            })
+            .await
+    }
+
+    /// The batch of the newest window.
+    pub async fn last_batch(&self, target: &TargetName) -> Result<Option<BatchRow>, DbError> {
+        self.db
+            .answered(async {
+                let text = format!("{BATCH_COLUMNS} WHERE target = $1 ORDER BY window_start_ms DESC LIMIT 1");
+                let row = sqlx::query(AssertSqlSafe(text))
+                    .bind(target.as_str())
+                    .fetch_optional(self.db.pool())
+                    .await?;
+                row.as_ref().map(|row| batch_row(self.db.forms(), row)).transpose()
+            })
+            .await
+    }
+
+    /// The oldest batch whose window ended after `after` and which the analyzer should have but has not.
+    pub async fn oldest_undelivered(
+        &self,
+        target: &TargetName,
+        after: Timestamp,
+    ) -> Result<Option<BatchRow>, DbError> {
+        self.db
+            .answered(async {
+                let text = format!(
+                    "{BATCH_COLUMNS} WHERE target = $1 AND sent = 1 AND delivered_at_ms IS NULL \
+                 AND window_end_ms > $2 ORDER BY window_end_ms LIMIT 1"
+                );
+                let row = sqlx::query(AssertSqlSafe(text))
+                    .bind(target.as_str())
+                    .bind(after.as_millis())
+                    .fetch_optional(self.db.pool())
+                    .await?;
+                row.as_ref().map(|row| batch_row(self.db.forms(), row)).transpose()
+            })
+            .await
+    }
+}
+
+/// Writes what came of a delivery attempt, in the transaction that records it in the outbox.
+///
+/// # Errors
+/// The database's.
+pub async fn record_delivery(
+    tx: &mut Tx<'_>,
+    target: &TargetName,
+    window_start: Timestamp,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let (delivered_at, error) = match delivery {
+        Delivery::Delivered => (Some(now.as_millis()), None),
+        Delivery::Failed(reason) => (None, Some(reason.as_str())),
+    };
+    sqlx::query(
+        "UPDATE batches SET attempts = attempts + 1, delivered_at_ms = COALESCE(delivered_at_ms, $3), \
+             last_error = COALESCE($4, last_error) \
+         WHERE target = $1 AND window_start_ms = $2 AND sent = 1",
+    )
+    .bind(target.as_str())
+    .bind(window_start.as_millis())
+    .bind(delivered_at)
+    .bind(error)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn put_batch(
+    tx: &mut Tx<'_>,
+    target: &TargetName,
+    closed: &ClosedWindow,
+) -> Result<(), DbError> {
+    let batch = &closed.batch;
+    sqlx::query(
+        "INSERT INTO batches (target, window_start_ms, window_end_ms, phase, epoch, batch, collected_at_ms, sent) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(target.as_str())
+    .bind(batch.window.start.as_millis())
+    .bind(batch.window.end.as_millis())
+    .bind(batch.phase.as_str())
+    .bind(i64::try_from(batch.epoch).unwrap_or(i64::MAX))
+    .bind(plain_text(batch))
+    .bind(batch.collected_at.as_millis())
+    .bind(i64::from(closed.sent))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+fn batch_row(forms: &Forms, row: &AnyRow) -> Result<BatchRow, DbError> {
+    let (target, start, text): (String, i64, String) =
+        (row.try_get("target")?, row.try_get("window_start_ms")?, row.try_get("batch")?);
+    let sent: i64 = row.try_get("sent")?;
+    let attempts: i64 = row.try_get("attempts")?;
+    let delivered_at: Option<i64> = row.try_get("delivered_at_ms")?;
+    Ok(BatchRow {
+        batch: forms.read_wire(&format!("{target}/{}", Timestamp::from_millis(start)), &text)?,
+        sent: sent != 0,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        delivered_at: delivered_at.map(Timestamp::from_millis),
+        last_error: row.try_get("last_error")?,
+    })
+}

@@ -1,0 +1,100 @@
+//! A target as it is loaded, and the one write of it.
+
+use service_kit::db::DbError;
+use service_kit::outbox;
+use shared_types::{TargetName, Timestamp};
+
+use super::answers::put_answer;
+use super::batches::put_batch;
+use super::places::put_place;
+use super::windows::{add_to_window, delete_window};
+use super::{Commit, Committed, Loaded, Store};
+use crate::state::TargetState;
+
+impl Store {
+    /// The target, made with `initial` if it is not there.
+    pub async fn load(&self, target: &TargetName, initial: &TargetState) -> Result<Loaded, DbError> {
+        self.db
+            .answered(async {
+                let find = || async {
+                    sqlx::query_as::<_, (i64, String, String)>(
+                        "SELECT generation, commit_ids, state FROM targets WHERE target = $1",
+                    )
+                    .bind(target.as_str())
+                    .fetch_optional(self.db.pool())
+                    .await
+                };
+                let mut row = find().await?;
+                if row.is_none() {
+                    let mut tx = self.db.begin().await?;
+                    sqlx::query(
+                        "INSERT INTO targets (target, generation, commit_ids, state) VALUES ($1, 1, '', $2) \
+                     ON CONFLICT (target) DO NOTHING",
+                    )
+                    .bind(target.as_str())
+                    .bind(tx.forms().text(initial)?)
+                    .execute(&mut *tx)
+                    .await?;
+                    tx.commit().await?;
+                    row = find().await?;
+                }
+                let (generation, commit_ids, state) = row.ok_or(sqlx::Error::RowNotFound)?;
+                // Read after the generation: whatever is newer than it shows as a conflict at the next commit.
+                let open: Vec<(i64,)> = sqlx::query_as(
+                "SELECT DISTINCT window_start_ms FROM partials WHERE target = $1 ORDER BY window_start_ms",
+            )
+            .bind(target.as_str())
+            .fetch_all(self.db.pool())
+            .await?;
+                Ok(Loaded {
+                    generation,
+                    commit_ids,
+                    state: self.db.forms().read(target.as_str(), &state)?,
+                    open: open.into_iter().map(|(start,)| Timestamp::from_millis(start)).collect(),
+                    places: self.places(target).await?,
+                })
+            })
+            .await
+    }
+
+    /// Writes, if nobody else has since.
+    pub async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
+        self.db.answered(async {
+            let mut tx = self.db.begin().await?;
+            let generation = commit.generation + 1;
+            let changed = sqlx::query(
+                "UPDATE targets SET generation = $2, commit_ids = $3, state = $4 WHERE target = $1 AND generation = $5",
+            )
+            .bind(commit.target.as_str())
+            .bind(generation)
+            .bind(commit.ids.as_str())
+            .bind(tx.forms().text(&commit.state)?)
+            .bind(commit.generation)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            if changed == 0 {
+                tx.rollback().await?;
+                return Ok(Committed::Conflict);
+            }
+            for window in &commit.windows {
+                add_to_window(&mut tx, &commit.target, window, generation).await?;
+            }
+            for place in &commit.places {
+                put_place(&mut tx, &commit.target, place, commit.now).await?;
+            }
+            for answer in &commit.answers {
+                put_answer(&mut tx, &commit.target, answer, commit.now).await?;
+            }
+            for closed in &commit.closed {
+                put_batch(&mut tx, &commit.target, closed).await?;
+                delete_window(&mut tx, &commit.target, closed.batch.window.start).await?;
+            }
+            for message in &commit.messages {
+                outbox::enqueue(&mut tx, message, commit.now).await?;
+            }
+            tx.commit().await?;
+            Ok(Committed::Yes(generation))
+        }).await
+    }
+}

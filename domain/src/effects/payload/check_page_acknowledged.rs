@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shared_types::{IncidentId, TargetName, Timestamp};
+
+use crate::effects::{Effect, RetrySchedule};
+use crate::stored::Document;
+
+/// Asks PagerDuty whether somebody has acknowledged, because its webhook can be lost; due shortly before an
+/// escalation. Needs the REST token. `Done` carries [`PageAcknowledgement`] or null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckPageAcknowledged {
+    pub incident: IncidentId,
+    pub target: TargetName,
+    pub dedup_key: String,
+}
+
+/// Who acknowledged a page, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageAcknowledgement {
+    pub at: Timestamp,
+    pub by: String,
+}
+
+impl Document for CheckPageAcknowledged {
+    const KIND: &'static str = "CheckPageAcknowledged";
+}
+
+impl Effect for CheckPageAcknowledged {
+    fn lane(&self) -> String {
+        format!("pagerduty-poll/{}", self.incident)
+    }
+
+    /// One answer before the escalation is enough; a failed question is not worth a person's time.
+    fn retry(&self) -> RetrySchedule {
+        RetrySchedule::then_dead([2, 5].map(Duration::from_secs))
+    }
+}

@@ -1,0 +1,62 @@
+use serde::{Deserialize, Serialize};
+use shared_types::{Epoch, IncidentId, PhaseId, TargetName};
+use uuid::Uuid;
+
+use crate::effects::{Effect, RetrySchedule};
+use crate::executors::Request;
+use crate::executors::stored::OF_RUN;
+use crate::stored::{Document, Step};
+
+/// Has the policy's executor move the target, then read back what is served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunTransition {
+    pub transition: Uuid,
+    pub target: TargetName,
+    pub kind: TransitionKind,
+    /// The phase it expects to leave.
+    pub from: PhaseId,
+    /// The phase to be at afterwards.
+    pub to: PhaseId,
+    /// The epoch in which it was decided.
+    pub epoch: Epoch,
+    pub incident: Option<IncidentId>,
+    /// What its executor does.
+    pub request: Request,
+    /// For doing it, and again for reading it back.
+    pub timeout_ms: u64,
+}
+
+/// Which way a transition goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransitionKind {
+    Promote,
+    Rollback,
+}
+
+impl TransitionKind {
+    /// As on the wire; also the metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+impl Document for RunTransition {
+    const KIND: &'static str = "RunTransition";
+    const STEPS: &'static [Step] = &[OF_RUN];
+}
+
+impl Effect for RunTransition {
+    fn lane(&self) -> String {
+        format!("command/{}", self.target)
+    }
+
+    /// The policy's takes its place; without one, nothing is done twice.
+    fn retry(&self) -> RetrySchedule {
+        RetrySchedule::then_dead([])
+    }
+}

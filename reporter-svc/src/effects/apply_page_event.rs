@@ -1,0 +1,48 @@
+//! What people did at PagerDuty, applied to the incident in the transaction that records it (ES-3).
+
+use async_trait::async_trait;
+use domain::effects::{ApplyPageEvent, PageAct};
+use domain::rollout::Event;
+use serde_json::json;
+use service_kit::db::DbError;
+use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
+use shared_types::{Actor, IncidentId, TargetName, Via};
+
+use super::Effects;
+use crate::reporter::Cause;
+use crate::vendors::pagerduty::webhook;
+
+#[async_trait]
+impl Perform<Effects> for ApplyPageEvent {
+    /// Nothing is asked of the outside; all happens when it is settled.
+    async fn run(&self, _effects: &Effects, _claim: &Claim) -> Outcome {
+        Outcome::Done(json!({ "page": self.page }))
+    }
+
+    async fn settle(&self, effects: &Effects, attempt: Attempt<'_>) -> Result<Recorded, DbError> {
+        let Some((target, incident)) = incident_of(effects, self).await? else {
+            tracing::info!(page = self.page, "PagerDuty told of an incident that is none of ours");
+            return attempt.record().await;
+        };
+        let (by, at) = (self.by.clone(), self.at);
+        let event = match self.act {
+            PageAct::Acknowledged => Event::Acknowledged { by, at },
+            PageAct::Resolved => Event::PageResolved { by, at },
+        };
+        let actor = Actor::service(&self.by, Via::Pagerduty);
+        let cause = Cause { actor, incident: Some(&incident), ..Cause::default() };
+        effects.apply(&attempt, &target, cause, &|_| event.clone()).await
+    }
+}
+
+/// By our dedup key, else by the name under which an earlier event made the page known.
+async fn incident_of(
+    effects: &Effects,
+    it: &ApplyPageEvent,
+) -> Result<Option<(TargetName, IncidentId)>, DbError> {
+    let key = match &it.dedup_key {
+        Some(key) => Some(key.clone()),
+        None => effects.reporter.store.page_key(&it.page).await?,
+    };
+    Ok(key.as_deref().and_then(webhook::incident_of))
+}

@@ -1,0 +1,125 @@
+//! Runs a transition: its start is committed before the command starts, its result with the outcome (RB-3).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use service_kit::db::DbError;
+use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
+use shared_types::{Directive, Timestamp};
+
+use super::Effects;
+use crate::reporter::Cause;
+use crate::store::Changed;
+use domain::effects::{RunTransition, TransitionKind};
+use domain::executors::Report;
+use domain::rollout::event::StopOutcome;
+use domain::rollout::{Event, TargetState};
+
+/// Says in an outcome that the command was not started, because the transition is not wanted any more.
+const SKIPPED: &str = "skipped";
+
+#[async_trait]
+impl Perform<Effects> for RunTransition {
+    /// Long enough for a command, its read-back and the ending of its children.
+    fn lease(effects: &Effects) -> Duration {
+        let rules = effects.reporter.rules();
+        let longest = rules.policy.targets.values().map(|it| it.transitions.timeout).max();
+        longest.unwrap_or_default() * 5 / 2 + Duration::from_secs(15)
+    }
+
+    async fn run(&self, effects: &Effects, claim: &Claim) -> Outcome {
+        let state = match effects.reporter.store.target(&self.target).await {
+            Ok(Some(stored)) => stored.state,
+            Ok(None) => return Outcome::Never { reason: format!("there is no target {}", self.target) },
+            Err(error) => return not_now(&error),
+        };
+        if state.stage.runnable().is_none_or(|wanted| wanted.id != self.transition) {
+            return skipped();
+        }
+        let stop = stop_collecting(effects, &state, self).await;
+        let attempt = u32::try_from(claim.fence).unwrap_or(u32::MAX);
+        let event = Event::TransitionStarted { transition: self.transition, attempt, stop };
+        let cause = Cause { of_transition: true, ..Cause::default() };
+        match effects.reporter.apply(&self.target, cause, &|_| event.clone()).await {
+            Ok(Changed::Applied { .. }) => {}
+            Ok(_) => return skipped(),
+            Err(error) => return not_now(&error),
+        }
+        record_latency(effects, &state, self, attempt);
+        match effects.executors.run(self).await {
+            Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
+                Outcome::Postponed { after: Duration::ZERO, reason: format!("the service stopped: {reason}") }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Applies what came of it in the transaction that records it.
+    async fn settle(&self, effects: &Effects, attempt: Attempt<'_>) -> Result<Recorded, DbError> {
+        let event = |recorded: Option<Recorded>| event_of(self, attempt.outcome, recorded, attempt.ended_at);
+        let cause = Cause { of_transition: true, ..Cause::default() };
+        let recorded = effects.apply(&attempt, &self.target, cause, &event).await?;
+        count(self, attempt.outcome, recorded);
+        Ok(recorded)
+    }
+}
+
+/// The command is not to blame for our database.
+fn not_now(error: &DbError) -> Outcome {
+    Outcome::Postponed { after: Duration::from_secs(1), reason: error.to_string() }
+}
+
+fn skipped() -> Outcome {
+    Outcome::Done(json!({ SKIPPED: true }))
+}
+
+/// RB-5: the collector is told before the command starts, but a collector that is away never delays a
+/// rollback by more than the quick client's deadline. The directive's own delivery goes on in any case.
+async fn stop_collecting(effects: &Effects, state: &TargetState, it: &RunTransition) -> StopOutcome {
+    let stop: Option<&Directive> = state.directive.as_ref().filter(|directive| !directive.collect);
+    let (TransitionKind::Rollback, Some(stop)) = (it.kind, stop) else { return StopOutcome::NotNeeded };
+    let path = format!("/v1/targets/{}/directive", it.target);
+    match effects.collector_quick.deliver_put(&path, stop).await {
+        Outcome::Done(_) => StopOutcome::Delivered,
+        other => StopOutcome::NotDelivered(other.reason().unwrap_or_default().to_owned()),
+    }
+}
+
+/// From the analyzer's decision to the start of the command.
+fn record_latency(effects: &Effects, state: &TargetState, it: &RunTransition, attempt: u32) {
+    if let (TransitionKind::Rollback, 1, Some(latest)) = (it.kind, attempt, &state.latest) {
+        let latency = effects.reporter.clock.now().since(latest.decided_at);
+        metrics::histogram!("phasegate_rollback_start_seconds", "target" => it.target.to_string())
+            .record(latency.as_secs_f64());
+    }
+}
+
+fn event_of(it: &RunTransition, outcome: &Outcome, recorded: Option<Recorded>, now: Timestamp) -> Event {
+    let transition = it.transition;
+    let reason = outcome.reason().unwrap_or_default().to_owned();
+    match (outcome, recorded) {
+        (Outcome::Done(answer), _) => match serde_json::from_value::<Report>(answer.clone()) {
+            Ok(report) => Event::TransitionSucceeded { transition, report },
+            Err(_) => Event::TransitionSkipped { transition },
+        },
+        (_, Some(Recorded::Retrying(next))) => Event::TransitionAttemptFailed { transition, reason, next },
+        (_, Some(Recorded::Dead)) => Event::TransitionFailed { transition, reason },
+        (_, Some(Recorded::Done | Recorded::Fenced) | None) => {
+            Event::TransitionAttemptFailed { transition, reason, next: now }
+        }
+    }
+}
+
+fn count(it: &RunTransition, outcome: &Outcome, recorded: Recorded) {
+    let outcome = match (outcome, recorded) {
+        (_, Recorded::Fenced) => return,
+        (Outcome::Done(answer), _) if answer.get(SKIPPED).is_some() => "skipped",
+        (_, Recorded::Done) => "succeeded",
+        (_, Recorded::Dead) => "failed",
+        (_, Recorded::Retrying(_)) => "retrying",
+    };
+    let (target, kind) = (it.target.to_string(), it.kind.as_str());
+    metrics::counter!("phasegate_transitions_total", "target" => target, "kind" => kind, "outcome" => outcome)
+        .increment(1);
+}

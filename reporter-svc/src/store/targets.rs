@@ -1,0 +1,90 @@
+//! Targets, and what is due.
+
+use domain::rollout::TargetState;
+use service_kit::db::DbError;
+use shared_types::{PhaseId, TargetName, Timestamp};
+use sqlx::Row;
+
+use super::{Due, Store, StoredTarget, rows};
+
+impl Store {
+    /// Makes the rows of targets that are new in the policy.
+    pub async fn ensure_targets(&self, targets: &[TargetName], now: Timestamp) -> Result<(), DbError> {
+        let mut tx = self.db.begin().await?;
+        for target in targets {
+            sqlx::query(
+                "INSERT INTO targets (target, version, phase, epoch, state, due_at, updated_at) \
+                 VALUES ($1, 0, $2, 0, $3, NULL, $4) ON CONFLICT (target) DO NOTHING",
+            )
+            .bind(target.as_str())
+            .bind(PhaseId::off().as_str())
+            .bind(tx.forms().text(&TargetState::new(target.clone()))?)
+            .bind(now.as_millis())
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await
+    }
+
+    pub async fn target(&self, target: &TargetName) -> Result<Option<StoredTarget>, DbError> {
+        let row = sqlx::query("SELECT target, version, state FROM targets WHERE target = $1")
+            .bind(target.as_str())
+            .fetch_optional(self.db.pool())
+            .await?;
+        row.as_ref().map(|row| rows::target(self.db.forms(), row)).transpose()
+    }
+
+    /// In the order of their names, after `after`.
+    pub async fn targets(&self, after: Option<&str>, limit: u32) -> Result<Vec<StoredTarget>, DbError> {
+        let found = sqlx::query(
+            "SELECT target, version, state FROM targets WHERE target > $1 ORDER BY target LIMIT $2",
+        )
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit))
+        .fetch_all(self.db.pool())
+        .await?;
+        found.iter().map(|row| rows::target(self.db.forms(), row)).collect()
+    }
+
+    /// Grows with every change of any target.
+    pub async fn revision(&self) -> Result<u64, DbError> {
+        // PostgreSQL's SUM of BIGINT is NUMERIC.
+        let row = sqlx::query("SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) AS revision FROM targets")
+            .fetch_one(self.db.pool())
+            .await?;
+        rows::count(&row, "revision")
+    }
+
+    /// Whatever is due, the longest overdue first.
+    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, DbError> {
+        let found = sqlx::query(
+            "SELECT target, NULL AS incident, due_at FROM targets WHERE due_at IS NOT NULL AND due_at <= $1 \
+             UNION ALL \
+             SELECT target, id AS incident, due_at FROM incidents WHERE due_at IS NOT NULL AND due_at <= $1 \
+             ORDER BY due_at LIMIT $2",
+        )
+        .bind(now.as_millis())
+        .bind(i64::from(limit))
+        .fetch_all(self.db.pool())
+        .await?;
+        let due = |row: &sqlx::any::AnyRow| {
+            let incident: Option<String> = row.try_get("incident")?;
+            Ok(Due {
+                target: rows::name("target", &row.try_get::<String, _>("target")?)?,
+                incident: incident.as_deref().map(|it| rows::name("incident id", it)).transpose()?,
+            })
+        };
+        found.iter().map(due).collect()
+    }
+
+    /// When something will be due next.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, DbError> {
+        let row: (Option<i64>,) = sqlx::query_as(
+            "SELECT MIN(due_at) FROM (SELECT MIN(due_at) AS due_at FROM targets WHERE due_at IS NOT NULL \
+             UNION ALL SELECT MIN(due_at) AS due_at FROM incidents WHERE due_at IS NOT NULL) AS everything",
+        )
+        .fetch_one(self.db.pool())
+        .await?;
+        Ok(row.0.map(Timestamp::from_millis))
+    }
+}

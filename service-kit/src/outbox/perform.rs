@@ -1,0 +1,169 @@
+//! How a service does its effects: one implementation of [`Perform`] an effect, one line of [`Registry::EFFECTS`] each.
+//! What they have in common stands here: which one a row is, its stored form, damage, and names that nobody knows.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::effects::Effect;
+use domain::stored::{self, Form, Unreadable};
+use futures_util::future::BoxFuture;
+use shared_types::Timestamp;
+
+use super::{Claim, Handler, Outcome, Recorded, record};
+use crate::db::{Db, DbError};
+
+/// How long a row may be worked at, where its effect does not say.
+pub const USUAL_LEASE: Duration = Duration::from_secs(60);
+
+/// A row that a newer replica wrote waits so long for that one.
+const FOR_ANOTHER: Duration = Duration::from_secs(10);
+
+/// How an effect is done with what the service `S` has.
+#[async_trait]
+pub trait Perform<S: Sync>: Effect + Send + Sync {
+    /// As [`Handler::lease`].
+    fn lease(_service: &S) -> Duration {
+        USUAL_LEASE
+    }
+
+    /// As [`Handler::handle`].
+    async fn run(&self, service: &S, claim: &Claim) -> Outcome;
+
+    /// As [`Handler::settle`]: for effects whose outcome changes more than their row.
+    async fn settle(&self, _service: &S, attempt: Attempt<'_>) -> Result<Recorded, DbError> {
+        attempt.record().await
+    }
+}
+
+/// An attempt that has ended, to be recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    pub db: &'a Db,
+    pub claim: &'a Claim,
+    pub outcome: &'a Outcome,
+    pub ended_at: Timestamp,
+}
+
+impl Attempt<'_> {
+    /// Records the outcome and nothing else.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn record(&self) -> Result<Recorded, DbError> {
+        let mut tx = self.db.begin().await?;
+        let recorded = record(&mut tx, self.claim, self.outcome, self.ended_at).await?;
+        tx.commit().await?;
+        Ok(recorded)
+    }
+}
+
+/// The line of an effect in its service's registry.
+pub struct EffectKind<S> {
+    /// In which its payload is stored; its name is the rows' kind.
+    pub form: Form,
+    also: &'static [&'static str],
+    check: fn(&str) -> Result<(), Unreadable>,
+    lease: fn(&S) -> Duration,
+    run: for<'a> fn(&'a S, &'a Claim) -> BoxFuture<'a, Outcome>,
+    settle: for<'a> fn(&'a S, Attempt<'a>) -> BoxFuture<'a, Result<Recorded, DbError>>,
+}
+
+impl<S: Sync> EffectKind<S> {
+    /// Of an effect.
+    #[must_use]
+    pub const fn of<E: Perform<S>>() -> Self {
+        Self {
+            form: Form::of::<E>(),
+            also: E::ALSO,
+            check: |payload| stored::read::<E>(payload).map(drop),
+            lease: E::lease,
+            run: run::<S, E>,
+            settle: settle::<S, E>,
+        }
+    }
+
+    /// Whether rows of that kind hold this effect.
+    #[must_use]
+    pub fn is_kind(&self, kind: &str) -> bool {
+        self.form.kind == kind || self.also.contains(&kind)
+    }
+
+    /// Whether a stored payload can be read.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn check(&self, payload: &str) -> Result<(), Unreadable> {
+        (self.check)(payload)
+    }
+}
+
+/// A service that does effects. It is the [`Handler`] of its outbox.
+pub trait Registry: Send + Sync + Sized + 'static {
+    /// All it can do.
+    const EFFECTS: &'static [EffectKind<Self>];
+
+    /// The effect that rows of that kind hold.
+    #[must_use]
+    fn effect(kind: &str) -> Option<&'static EffectKind<Self>> {
+        Self::EFFECTS.iter().find(|effect| effect.is_kind(kind))
+    }
+
+    /// The payloads it stores.
+    fn forms() -> impl Iterator<Item = Form> {
+        Self::EFFECTS.iter().map(|effect| effect.form)
+    }
+}
+
+#[async_trait]
+impl<S: Registry> Handler for S {
+    async fn handle(&self, claim: &Claim) -> Outcome {
+        match S::effect(&claim.kind) {
+            Some(effect) => (effect.run)(self, claim).await,
+            None => Outcome::Never { reason: format!("no effect is called {}", claim.kind) },
+        }
+    }
+
+    fn lease(&self, kind: &str) -> Duration {
+        S::effect(kind).map_or(USUAL_LEASE, |effect| (effect.lease)(self))
+    }
+
+    async fn settle(
+        &self,
+        db: &Db,
+        claim: &Claim,
+        outcome: &Outcome,
+        ended_at: Timestamp,
+    ) -> Result<Recorded, DbError> {
+        let attempt = Attempt { db, claim, outcome, ended_at };
+        match S::effect(&claim.kind) {
+            Some(effect) => (effect.settle)(self, attempt).await,
+            None => attempt.record().await,
+        }
+    }
+}
+
+/// A newer replica does what it wrote; damage is shown to a person.
+fn run<'a, S: Sync, E: Perform<S>>(service: &'a S, claim: &'a Claim) -> BoxFuture<'a, Outcome> {
+    Box::pin(async move {
+        match claim.decode::<E>() {
+            Ok(effect) => effect.run(service, claim).await,
+            Err(error @ Unreadable::TooNew { .. }) => {
+                Outcome::Postponed { after: FOR_ANOTHER, reason: error.to_string() }
+            }
+            Err(error) => Outcome::Never { reason: error.to_string() },
+        }
+    })
+}
+
+/// What cannot be read was not done, so there is nothing to settle but the row.
+fn settle<'a, S: Sync, E: Perform<S>>(
+    service: &'a S,
+    attempt: Attempt<'a>,
+) -> BoxFuture<'a, Result<Recorded, DbError>> {
+    Box::pin(async move {
+        match attempt.claim.decode::<E>() {
+            Ok(effect) => effect.settle(service, attempt).await,
+            Err(_) => attempt.record().await,
+        }
+    })
+}
