@@ -5,7 +5,7 @@ use std::fmt::Write;
 use shared_types::dashboard::DashboardTarget;
 use shared_types::decision::{GateProgress, MetricVerdict};
 use shared_types::incident::Incident;
-use shared_types::rollout::{Approval, Rollout, RolloutState, TransitionState};
+use shared_types::rollout::{Approval, Rollout, RolloutState};
 
 /// One rollout in a few lines.
 pub(crate) fn rollout(rollout: &Rollout) -> String {
@@ -14,14 +14,14 @@ pub(crate) fn rollout(rollout: &Rollout) -> String {
         rollout.target,
         rollout.phase,
         rollout.epoch,
-        state(rollout.state)
+        rollout.state.as_str()
     );
     if let Some(since) = rollout.since {
         let _ = write!(text, ", since {since}");
     }
     text.push('\n');
     if let Some(transition) = &rollout.transition {
-        let how = transition_state(transition.state);
+        let how = transition.state.as_str();
         let _ = writeln!(text, "  move {} → {}: {how}", transition.from, transition.to);
     }
     if let Some(it) = &rollout.frozen {
@@ -79,8 +79,12 @@ pub(crate) fn cards(target: &DashboardTarget) -> String {
 /// An incident with its timeline.
 pub(crate) fn incident(incident: &Incident) -> String {
     let mut text = format!(
-        "  {}: {} of phase {}, {:?}, {}\n",
-        incident.id, incident.metric, incident.phase, incident.state, incident.priority
+        "  {}: {} of phase {}, {}, {}\n",
+        incident.id,
+        incident.metric,
+        incident.phase,
+        incident.state.as_str(),
+        incident.priority
     );
     for entry in &incident.timeline {
         let _ = writeln!(text, "    {}  {:<22} {}", entry.at, entry.kind, entry.detail);
@@ -122,26 +126,6 @@ pub(crate) fn measured(card: &MetricVerdict) -> String {
 pub(crate) fn rounded(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-pub(crate) fn state(state: RolloutState) -> &'static str {
-    match state {
-        RolloutState::Running => "running",
-        RolloutState::Incident => "incident",
-        RolloutState::Frozen => "frozen",
-        RolloutState::Completed => "completed",
-        RolloutState::Off => "off",
-    }
-}
-
-fn transition_state(state: TransitionState) -> &'static str {
-    match state {
-        TransitionState::Waiting => "waiting",
-        TransitionState::Requested => "requested",
-        TransitionState::Running => "running",
-        TransitionState::Succeeded => "succeeded",
-        TransitionState::Failed => "failed",
-    }
 }
 
 #[cfg(test)]

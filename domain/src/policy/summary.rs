@@ -87,7 +87,7 @@ impl TargetSummary {
             for phase in &self.phases {
                 let _ = write!(text, "  {:width$}", phase.limits[row]);
             }
-            let _ = writeln!(text, "  {}", format!("{:?}", metric.on_violation).to_lowercase());
+            let _ = writeln!(text, "  {}", metric.on_violation.as_str());
         }
         text
     }

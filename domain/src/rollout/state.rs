@@ -68,8 +68,9 @@ impl Document for TargetState {
 }
 
 /// Where the rollout machine stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "one a target, and never many in memory at once")]
 pub enum Stage {
     /// No command is under way.
@@ -92,14 +93,7 @@ impl Stage {
     /// For logs, rejections and metric labels.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Promoting(_) => "promoting",
-            Self::Superseded { .. } => "superseded",
-            Self::Waiting(_) => "waiting",
-            Self::RollingBack(_) => "rolling_back",
-            Self::RollbackFailed(_) => "rollback_failed",
-        }
+        self.into()
     }
 
     /// The transition whose command may be started now.

@@ -31,7 +31,7 @@ pub fn markdown(report: &DailyReport, zone: &Zone) -> String {
         report.made_at,
         report.phase,
         report.epoch,
-        state(report),
+        report.state.as_str(),
     );
     text.push_str("## SLOs\n\n");
     slos(&mut text, report, zone);
@@ -58,8 +58,13 @@ pub fn markdown(report: &DailyReport, zone: &Zone) -> String {
 /// The message to the rollout's channel.
 #[must_use]
 pub fn message(report: &DailyReport) -> Message {
-    let mut text =
-        format!("📋 {} daily {} / phase {} / {}", report.title, report.date, report.phase, state(report));
+    let mut text = format!(
+        "📋 {} daily {} / phase {} / {}",
+        report.title,
+        report.date,
+        report.phase,
+        report.state.as_str()
+    );
     let windows = &report.windows;
     if total(windows) == 0 {
         let _ = write!(text, "\n{NOTHING}");
@@ -87,10 +92,6 @@ pub fn message(report: &DailyReport) -> Message {
     let asked: Vec<String> = report.asked.iter().map(|it| format!("{} ({})", it.code, it.detail)).collect();
     let _ = write!(text, "\nasked: {}", or_none(&asked));
     Message::value(text)
-}
-
-fn state(report: &DailyReport) -> String {
-    format!("{:?}", report.state).to_lowercase()
 }
 
 fn or_none(items: &[String]) -> String {
@@ -167,7 +168,7 @@ fn windows(text: &mut String, windows: &DailyWindows, zone: &Zone) {
 }
 
 fn incident_text(it: &DailyIncident) -> String {
-    let state = format!("{:?}", it.state).to_lowercase();
+    let state = it.state.as_str();
     let recovered = it.recovered_at.map(|at| format!(", recovered {at}")).unwrap_or_default();
     format!("{}: {} in phase {}, opened {}{recovered}; {state}", it.id, it.metric, it.phase, it.opened_at)
 }

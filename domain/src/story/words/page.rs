@@ -75,7 +75,7 @@ fn words(language: &Language) -> BTreeMap<String, &'static str> {
     }
     words.extend(NotificationKind::iter().map(|it| (format!("notice.{it}"), (language.notice)(it))));
     words.extend(Deed::iter().map(|it| (format!("deed.{it}"), (language.deed)(it))));
-    for cause in [Cause::Slo, Cause::CollectionDelayed, Cause::RetryExhausted] {
+    for cause in Cause::iter() {
         words.insert(format!("cause.{}", cause.as_str()), (language.cause)(cause));
     }
     words.extend([true, false].map(|it| (format!("value.{it}"), (language.truth)(it))));

@@ -59,7 +59,7 @@ fn cells(metric: &MetricVerdict) -> [String; 6] {
         with_unit(Some(metric.threshold)),
         metric.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0)),
         metric.verdict.as_str().to_owned(),
-        format!("{:?}", metric.on_violation).to_lowercase(),
+        metric.on_violation.as_str().to_owned(),
     ]
 }
 
