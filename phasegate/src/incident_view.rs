@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use domain::story::figures::format_roughly;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_types::Timestamp;
@@ -154,13 +155,11 @@ fn review(review: &Review, incident: &Incident) -> String {
 
 /// `3h 12m left`, `overdue by 40m`
 fn countdown(now: Timestamp, due: Timestamp) -> String {
-    let span = |seconds: i64| match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7199 => format!("{}m", seconds / 60),
-        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
-    };
-    let left = (due.as_millis() - now.as_millis()) / 1000;
-    if left >= 0 { format!("{} left", span(left)) } else { format!("overdue by {}", span(-left)) }
+    if due >= now {
+        format!("{} left", format_roughly(due.since(now)))
+    } else {
+        format!("overdue by {}", format_roughly(now.since(due)))
+    }
 }
 
 #[cfg(test)]
@@ -218,8 +217,8 @@ mod tests {
     fn a_countdown_has_two_units_at_most() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
         let cases = [
-            (0, 90, "90s left"),
-            (0, 3_600, "60m left"),
+            (0, 90, "1m 30s left"),
+            (0, 3_600, "1h left"),
             (0, 80_100, "22h 15m left"),
             (600, 0, "overdue by 10m"),
         ];

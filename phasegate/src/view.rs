@@ -1,7 +1,9 @@
 //! Rollouts and incidents as text for people.
 
 use std::fmt::Write;
+use std::time::Duration;
 
+use domain::story::figures::{format_duration, format_number};
 use shared_types::dashboard::DashboardTarget;
 use shared_types::decision::{GateProgress, MetricVerdict};
 use shared_types::incident::Incident;
@@ -33,8 +35,8 @@ pub(crate) fn rollout(rollout: &Rollout) -> String {
     }
     let spent = rollout.automatic_rollbacks;
     if spent.started > 0 {
-        let per = jiff::SignedDuration::from_millis(i64::try_from(spent.per_ms).unwrap_or(i64::MAX));
-        let _ = writeln!(text, "  automatic rollbacks: {} of {} per {per:#}", spent.started, spent.allowed);
+        let per = format_duration(Duration::from_millis(spent.per_ms));
+        let _ = writeln!(text, "  automatic rollbacks: {} of {} per {per}", spent.started, spent.allowed);
     }
     if let Some(incident) = &rollout.incident {
         let _ = writeln!(text, "  incident {incident}");
@@ -97,9 +99,7 @@ pub(crate) fn gate(progress: &GateProgress) -> String {
     let mut text = match (progress.needed_batches, progress.needed_ms) {
         (Some(needed), _) => format!("{} of {needed} compliant windows", progress.compliant_batches),
         (None, Some(needed)) => {
-            let span = |ms: u64| {
-                format!("{:#}", jiff::SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)))
-            };
+            let span = |ms: u64| format_duration(Duration::from_millis(ms));
             format!("{} of {} compliant", span(progress.compliant_ms), span(needed))
         }
         (None, None) => format!("{} compliant windows", progress.compliant_batches),
@@ -117,15 +117,10 @@ pub(crate) fn gate(progress: &GateProgress) -> String {
 /// `0.74 s of at most 0.3 s: violation`
 pub(crate) fn measured(card: &MetricVerdict) -> String {
     let unit = if card.unit.is_empty() { String::new() } else { format!(" {}", card.unit) };
-    let observed = card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", rounded(value)));
-    let (side, limit) = (card.direction.words(), rounded(card.threshold));
+    let observed =
+        card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", format_number(Some(value))));
+    let (side, limit) = (card.direction.words(), format_number(Some(card.threshold)));
     format!("{observed} of {side} {limit}{unit}: {}", card.verdict.as_str())
-}
-
-/// Up to three decimals, without trailing zeros.
-pub(crate) fn rounded(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -159,10 +154,5 @@ mod tests {
           - gate_unsatisfied: 3 of 8 compliant windows
           - approval_missing: sre
         ");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!([0.0, 1.5, 0.3751, 12.0, 1234.5678].map(rounded), ["0", "1.5", "0.375", "12", "1234.568"]);
     }
 }

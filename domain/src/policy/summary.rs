@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use super::section::{metrics, phases};
-use super::units::format_duration;
 use super::{Policy, TargetPolicy};
+use crate::story::figures::format_duration;
 
 pub use super::section::metrics::MetricSummary;
 pub use super::section::phases::PhaseSummary;

@@ -5,13 +5,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::policy::units::format_duration;
-use crate::template::values::format_number;
 use shared_types::daily::{DailyIncident, DailyReport, DailySlo, DailyWindows};
 use shared_types::decision::GateProgress;
 
 use super::day::Zone;
 use crate::notifiers::Message;
+use crate::story::figures::{format_duration, format_number, format_ratio};
 
 const NOTHING: &str = "No window of this day was judged.";
 
@@ -106,7 +105,7 @@ fn slos(text: &mut String, report: &DailyReport, zone: &Zone) {
     text.push_str("| metric | phase | limit | worst | in window | median | windows | violated |\n");
     text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for slo in &report.slos {
-        let of_limit = slo.worst_ratio.map(|it| format!(" ({} % of it)", format_number(Some(it * 100.0))));
+        let of_limit = slo.worst_ratio.map(|it| format!(" ({} of it)", format_ratio(it)));
         let window = slo.worst_window.map(|it| format!("{}–{}", zone.clock(it.start), zone.clock(it.end)));
         let _ = writeln!(
             text,

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::template::values::format_number;
 use shared_types::incident::{EvidenceItem, EvidenceState, Incident as IncidentView, TimelineEntry};
 use shared_types::{AuditEntry, Decision, Timestamp};
 
 use super::markdown::{block, code};
 use crate::effects::notification::NotificationView;
 use crate::rollout::Incident;
+use crate::story::figures::format_number;
 
 /// What GitHub takes as a comment, in characters.
 pub const LONGEST: usize = 65_536;

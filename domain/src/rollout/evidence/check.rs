@@ -1,10 +1,10 @@
 //! What the system checks itself, with the figures it goes by (EV-2).
 
 use crate::policy::EvidenceItem;
-use crate::template::values::format_number;
 
 use super::Facts;
 use crate::rollout::incident::Incident;
+use crate::story::figures::{format_number, format_ratio};
 
 /// How far dashboard and message may be apart.
 pub const AGREES_WITHIN: f64 = 0.05;
@@ -113,7 +113,7 @@ fn check_figures(facts: &Facts) -> Checked {
         match (message, card) {
             (Some(message), Some(card)) => {
                 let by = difference(*message, *card);
-                line.push_str(&format!(" ({} % apart)", format_number(Some(by * 100.0))));
+                line.push_str(&format!(" ({} apart)", format_ratio(by)));
                 if by > AGREES_WITHIN + ROUNDING {
                     apart.push(name);
                 }

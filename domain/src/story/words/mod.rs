@@ -74,14 +74,3 @@ pub fn entry(it: &LoggedHop) -> TimelineEntry {
 fn facts(it: &Hop) -> Value {
     it.data().unwrap_or_default()
 }
-
-/// `23h 45m`, `90s`, `400ms`: two units at most.
-pub(crate) fn span(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0 => format!("{ms}ms"),
-        1..=119 => format!("{seconds}s"),
-        120..=7199 => format!("{}m", seconds / 60),
-        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
-    }
-}
