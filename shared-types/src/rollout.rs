@@ -103,6 +103,9 @@ pub struct WaitingRollback {
     pub until: Option<Timestamp>,
     /// In words.
     pub detail: String,
+    /// The facts that `detail` puts into words, as far as they are known.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
     /// What a person types to have it now.
     pub command: String,
 }

@@ -84,6 +84,12 @@ pub(super) fn of(waiting: &Waiting, target: &TargetState, policy: &TargetPolicy)
     }
 }
 
+/// The same of a target that may have left the policy: what its budget was is not known then.
+pub(crate) fn known(waiting: &Waiting, target: &TargetState, policy: Option<&TargetPolicy>) -> Option<Hold> {
+    let freeze = target.frozen.as_ref().filter(|_| waiting.why == HoldReason::Frozen);
+    policy.map(|it| of(waiting, target, it)).or_else(|| freeze.map(|it| frozen(it, target)))
+}
+
 fn frozen(freeze: &Freeze, target: &TargetState) -> Hold {
     Hold::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone(), target: target.target.clone() }
 }

@@ -129,9 +129,9 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// As the API shows it.
+    /// As the API shows it, with the facts it waits for.
     #[must_use]
-    pub fn view(&self) -> WaitingRollback {
+    pub fn view(&self, data: serde_json::Value) -> WaitingRollback {
         WaitingRollback {
             from: self.rollback.from.clone(),
             to: self.rollback.to.clone(),
@@ -139,6 +139,7 @@ impl Waiting {
             since: self.since,
             until: self.until,
             detail: self.detail.clone(),
+            data,
             command: self.rollback.human.clone(),
         }
     }

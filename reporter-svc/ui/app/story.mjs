@@ -60,6 +60,9 @@ export function blockerText({ code, detail, data }) {
   return known(key) ? t(key, { detail: text }) : `${code.replaceAll("_", " ")}: ${text}`;
 }
 
+/** Why a required rollback waits. @param {Schemas["WaitingRollback"]} waiting */
+export const holdText = ({ detail, data }) => sentence("told", "rollback_waiting", /** @type {Facts} */ (data ?? {})) ?? readable(detail);
+
 /** What happened, and what it says of itself. What was logged before hops had facts says what it said. @param {Schemas["TimelineEntry"]} entry */
 export function hopText({ kind, detail, data }) {
   const facts = /** @type {Facts} */ (data ?? {});
