@@ -190,6 +190,9 @@ pub struct EvidenceItem {
     pub state: EvidenceState,
     /// What the system's check found; of a signed item as it was then.
     pub figures: Option<String>,
+    /// The facts that `figures` puts into words; none of a signed item.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures_data: Vec<serde_json::Value>,
     /// Where the evidence is, as the signer says.
     pub link: Option<String>,
     pub signer: Option<String>,
@@ -201,6 +204,9 @@ pub struct EvidenceItem {
     pub task_done: Option<bool>,
     /// What keeps it from being complete: items it waits for, what the check does not find.
     pub missing: Vec<String>,
+    /// The facts of the last of `missing`, where the check does not find it.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub missing_data: serde_json::Value,
 }
 
 /// Where an item of the checklist stands.

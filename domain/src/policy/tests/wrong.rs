@@ -72,7 +72,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "to: [autosave.save.completed",
             "to: [true",
-            "19:66: targets.autosave.metrics.error_rate.to[0]: expected a text, found `true`: put it in quotes",
+            "19:61: targets.autosave.metrics.error_rate.to[0]: expected a text, found `true`: put it in quotes",
         ),
         (
             "builtin: collector_latency",
@@ -82,7 +82,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "builtin: collector_latency",
             "builtin: collector_latency, 1.0: x",
-            "21:63: targets.autosave.metrics.collector_latency.1.0: unknown key `1.0`; expected `builtin` or `display`",
+            "21:56: targets.autosave.metrics.collector_latency.1.0: unknown key `1.0`; expected `builtin` or `display`",
         ),
         ("    rca:    { due", "    <<: { due", "64:5: targets.autosave: merge key not allowed here"),
         (

@@ -19,6 +19,7 @@ use shared_types::incident::TimelineEntry;
 use shared_types::problem::Blocker as WireBlocker;
 use shared_types::story::{Hold, Hop, LoggedHop};
 
+use crate::rollout::evidence::{Figure, Lack};
 use crate::rollout::{Blocker, Refusal};
 use fill::fill;
 
@@ -62,6 +63,19 @@ pub fn blockers(found: &[Blocker]) -> Vec<WireBlocker> {
 #[must_use]
 pub fn refusal(it: &Refusal) -> String {
     fill(en::refusal(it), &crate::stored::plain(it))
+}
+
+/// What a check of evidence goes by, in English; none: by nothing.
+#[must_use]
+pub fn figures(found: &[Figure]) -> Option<String> {
+    let told = |it: &Figure| fill(en::figure(it), &crate::stored::plain(it));
+    (!found.is_empty()).then(|| found.iter().map(told).collect::<Vec<_>>().join("; "))
+}
+
+/// What a check of evidence does not find, in English.
+#[must_use]
+pub fn lack(it: &Lack) -> String {
+    fill(en::lack(it), &crate::stored::plain(it))
 }
 
 /// A hop as the API gives it: with its English words, and with its data for words of other languages.
