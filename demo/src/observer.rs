@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
-use domain::template::values::format_number;
 use service_kit::client::Neighbour;
 use shared_types::incident::Incident;
 use shared_types::rollout::Rollout;
@@ -14,6 +13,7 @@ use vendor_doubles::{PagerDutyDouble, SlackDouble};
 
 use super::policy::TARGET;
 use super::screen::{Screen, Tone};
+use domain::story::figures::format_number;
 
 /// What has been shown already.
 pub(super) struct Observer<'d> {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use domain::template::values::format_number;
 use rand::RngExt;
 use service_kit::client::Neighbour;
 use service_kit::config::http_url;
@@ -17,6 +16,7 @@ use super::editor::flag::FlagDir;
 use super::editor::tuning::Tuning;
 use super::policy;
 use super::screen::{Screen, Tone};
+use domain::story::figures::format_number;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -9,6 +9,8 @@ pub mod values;
 
 use std::path::{Path, PathBuf};
 
+use strum::{IntoEnumIterator as _, IntoStaticStr, VariantArray};
+
 use crate::notifiers::Message;
 use crate::placeholder::{Pattern, PlaceholderError, Values};
 use crate::policy::{Notifications, TargetPolicy};
@@ -31,7 +33,8 @@ pub const SHIPPED: [(&str, &str); 6] = [
 ];
 
 /// What a text is for; it decides which placeholders the text may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum TemplateKind {
     Ok,
     Warn,
@@ -46,20 +49,12 @@ pub enum TemplateKind {
 
 impl TemplateKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Ok, Self::Warn, Self::Incident, Self::Rollback, Self::Runbook, Self::Rca];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// As in the policy's `notifications`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Incident => "incident",
-            Self::Rollback => "rollback",
-            Self::Runbook => "runbook",
-            Self::Rca => "rca",
-        }
+        self.into()
     }
 
     /// The placeholders a text of this kind may use, beside the policy's `values` (messages only).
@@ -123,7 +118,7 @@ impl Template {
             return Err(TemplateError::Empty { file: file.to_owned() });
         }
         let lacks = |section: &Section| sections::place(&source, *section).is_none();
-        if let Some(section) = Section::ALL.into_iter().find(lacks).filter(|_| kind == TemplateKind::Rca) {
+        if let Some(section) = Section::iter().find(lacks).filter(|_| kind == TemplateKind::Rca) {
             return Err(TemplateError::Section { file: file.to_owned(), section });
         }
         let mut known: Vec<&str> = kind.placeholders().to_vec();

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use analyzer_svc::explain::{Explanation, MetricExplanation};
 use domain::gate::recompute::Recomputed;
-use domain::policy::units::format_duration;
-use domain::template::values::format_number;
+use domain::story::figures::{format_duration, format_number, format_ratio};
 use shared_types::decision::{Cause, GateProgress};
 
 /// The whole of it: what was decided, by what, and whether it comes out the same.
@@ -65,7 +64,7 @@ fn metric_text(text: &mut String, metric: &MetricExplanation) {
         value => format!("{} {}", format_number(value), verdict.unit).trim_end().to_owned(),
     };
     let _ = writeln!(text, "\n{}: {}", verdict.metric, verdict.verdict.as_str());
-    let ratio = verdict.ratio.map_or_else(String::new, |ratio| format!(", {:.1} % of it", ratio * 100.0));
+    let ratio = verdict.ratio.map_or_else(String::new, |ratio| format!(", {} of it", format_ratio(ratio)));
     let warn = metric.warn_above.map_or_else(String::new, |it| {
         format!(", warn {} {}", verdict.direction.beyond(), with_unit(Some(it)))
     });

@@ -60,8 +60,9 @@ pub(crate) struct Posted {
     pub(crate) url: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Action {
     Posted,
     Updated,
@@ -71,12 +72,7 @@ pub(crate) enum Action {
 
 impl Posted {
     pub(crate) fn line(&self) -> String {
-        let action = match self.action {
-            Action::Posted => "posted",
-            Action::Updated => "updated",
-            Action::Unchanged => "unchanged",
-        };
-        format!("{action}: {}\n", self.url)
+        format!("{}: {}\n", self.action, self.url)
     }
 }
 

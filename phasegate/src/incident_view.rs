@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use domain::story::figures::format_roughly;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_types::Timestamp;
-use shared_types::incident::{Incident, IncidentState, Rca, RcaState, Recommendation, Review, ReviewState};
+use shared_types::incident::{Incident, Rca, Recommendation, Review, ReviewState};
 
 /// An incident with what was sent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,11 +31,11 @@ pub(crate) fn line(incident: &Incident) -> String {
         incident.target,
         incident.phase,
         incident.metric,
-        state(incident.state),
+        incident.state.as_str(),
         incident.priority,
-        rca_state(incident.rca.state),
+        incident.rca.state.as_str(),
         match &incident.review {
-            Some(review) => format!(", review {}", review_state(review.state)),
+            Some(review) => format!(", review {}", review.state.as_str()),
             None => String::new(),
         },
     )
@@ -76,7 +77,7 @@ fn about(incident: &Incident, now: Option<Timestamp>) -> String {
         incident.metric,
         incident.target,
         incident.phase,
-        state(incident.state),
+        incident.state.as_str(),
         incident.priority
     );
     let _ = writeln!(text, "  opened {}", incident.opened_at);
@@ -108,7 +109,7 @@ fn about(incident: &Incident, now: Option<Timestamp>) -> String {
 }
 
 fn rca(rca: &Rca, now: Option<Timestamp>) -> String {
-    let mut text = format!("  RCA {}", rca_state(rca.state));
+    let mut text = format!("  RCA {}", rca.state.as_str());
     if let (Some(by), Some(at)) = (&rca.submitted_by, rca.submitted_at) {
         let in_time = if rca.in_time == Some(false) { ", after it was due" } else { "" };
         let _ = write!(text, " {at} by {by}{in_time}");
@@ -134,11 +135,8 @@ fn review(review: &Review, incident: &Incident) -> String {
         Recommendation::Rollback => "go back one phase",
         Recommendation::Stay => "stay",
     };
-    let mut text = format!(
-        "  review {} since {}, recommendation: {advice}\n",
-        review_state(review.state),
-        review.opened_at
-    );
+    let mut text =
+        format!("  review {} since {}, recommendation: {advice}\n", review.state.as_str(), review.opened_at);
     match (&review.decided_by, review.decided_at) {
         (Some(by), Some(at)) => {
             let _ =
@@ -157,38 +155,10 @@ fn review(review: &Review, incident: &Incident) -> String {
 
 /// `3h 12m left`, `overdue by 40m`
 fn countdown(now: Timestamp, due: Timestamp) -> String {
-    let span = |seconds: i64| match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7199 => format!("{}m", seconds / 60),
-        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
-    };
-    let left = (due.as_millis() - now.as_millis()) / 1000;
-    if left >= 0 { format!("{} left", span(left)) } else { format!("overdue by {}", span(-left)) }
-}
-
-fn state(state: IncidentState) -> &'static str {
-    match state {
-        IncidentState::Open => "open",
-        IncidentState::Recovered => "recovered",
-        IncidentState::Closed => "closed",
-    }
-}
-
-fn rca_state(state: RcaState) -> &'static str {
-    match state {
-        RcaState::Missing => "missing",
-        RcaState::Draft => "draft",
-        RcaState::Submitted => "submitted",
-        RcaState::Confirmed => "confirmed",
-    }
-}
-
-fn review_state(state: ReviewState) -> &'static str {
-    match state {
-        ReviewState::Open => "open",
-        ReviewState::Approved => "approved",
-        ReviewState::Declined => "declined",
-        ReviewState::Void => "void",
+    if due >= now {
+        format!("{} left", format_roughly(due.since(now)))
+    } else {
+        format!("overdue by {}", format_roughly(now.since(due)))
     }
 }
 
@@ -247,8 +217,8 @@ mod tests {
     fn a_countdown_has_two_units_at_most() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
         let cases = [
-            (0, 90, "90s left"),
-            (0, 3_600, "60m left"),
+            (0, 90, "1m 30s left"),
+            (0, 3_600, "1h left"),
             (0, 80_100, "22h 15m left"),
             (600, 0, "overdue by 10m"),
         ];

@@ -1,11 +1,13 @@
 //! Rollouts and incidents as text for people.
 
 use std::fmt::Write;
+use std::time::Duration;
 
+use domain::story::figures::{format_duration, format_number};
 use shared_types::dashboard::DashboardTarget;
 use shared_types::decision::{GateProgress, MetricVerdict};
 use shared_types::incident::Incident;
-use shared_types::rollout::{Approval, Rollout, RolloutState, TransitionState};
+use shared_types::rollout::{Approval, Rollout, RolloutState};
 
 /// One rollout in a few lines.
 pub(crate) fn rollout(rollout: &Rollout) -> String {
@@ -14,14 +16,14 @@ pub(crate) fn rollout(rollout: &Rollout) -> String {
         rollout.target,
         rollout.phase,
         rollout.epoch,
-        state(rollout.state)
+        rollout.state.as_str()
     );
     if let Some(since) = rollout.since {
         let _ = write!(text, ", since {since}");
     }
     text.push('\n');
     if let Some(transition) = &rollout.transition {
-        let how = transition_state(transition.state);
+        let how = transition.state.as_str();
         let _ = writeln!(text, "  move {} → {}: {how}", transition.from, transition.to);
     }
     if let Some(it) = &rollout.frozen {
@@ -33,8 +35,8 @@ pub(crate) fn rollout(rollout: &Rollout) -> String {
     }
     let spent = rollout.automatic_rollbacks;
     if spent.started > 0 {
-        let per = jiff::SignedDuration::from_millis(i64::try_from(spent.per_ms).unwrap_or(i64::MAX));
-        let _ = writeln!(text, "  automatic rollbacks: {} of {} per {per:#}", spent.started, spent.allowed);
+        let per = format_duration(Duration::from_millis(spent.per_ms));
+        let _ = writeln!(text, "  automatic rollbacks: {} of {} per {per}", spent.started, spent.allowed);
     }
     if let Some(incident) = &rollout.incident {
         let _ = writeln!(text, "  incident {incident}");
@@ -79,8 +81,12 @@ pub(crate) fn cards(target: &DashboardTarget) -> String {
 /// An incident with its timeline.
 pub(crate) fn incident(incident: &Incident) -> String {
     let mut text = format!(
-        "  {}: {} of phase {}, {:?}, {}\n",
-        incident.id, incident.metric, incident.phase, incident.state, incident.priority
+        "  {}: {} of phase {}, {}, {}\n",
+        incident.id,
+        incident.metric,
+        incident.phase,
+        incident.state.as_str(),
+        incident.priority
     );
     for entry in &incident.timeline {
         let _ = writeln!(text, "    {}  {:<22} {}", entry.at, entry.kind, entry.detail);
@@ -93,9 +99,7 @@ pub(crate) fn gate(progress: &GateProgress) -> String {
     let mut text = match (progress.needed_batches, progress.needed_ms) {
         (Some(needed), _) => format!("{} of {needed} compliant windows", progress.compliant_batches),
         (None, Some(needed)) => {
-            let span = |ms: u64| {
-                format!("{:#}", jiff::SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)))
-            };
+            let span = |ms: u64| format_duration(Duration::from_millis(ms));
             format!("{} of {} compliant", span(progress.compliant_ms), span(needed))
         }
         (None, None) => format!("{} compliant windows", progress.compliant_batches),
@@ -113,35 +117,10 @@ pub(crate) fn gate(progress: &GateProgress) -> String {
 /// `0.74 s of at most 0.3 s: violation`
 pub(crate) fn measured(card: &MetricVerdict) -> String {
     let unit = if card.unit.is_empty() { String::new() } else { format!(" {}", card.unit) };
-    let observed = card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", rounded(value)));
-    let (side, limit) = (card.direction.words(), rounded(card.threshold));
+    let observed =
+        card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", format_number(Some(value))));
+    let (side, limit) = (card.direction.words(), format_number(Some(card.threshold)));
     format!("{observed} of {side} {limit}{unit}: {}", card.verdict.as_str())
-}
-
-/// Up to three decimals, without trailing zeros.
-pub(crate) fn rounded(value: f64) -> String {
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-pub(crate) fn state(state: RolloutState) -> &'static str {
-    match state {
-        RolloutState::Running => "running",
-        RolloutState::Incident => "incident",
-        RolloutState::Frozen => "frozen",
-        RolloutState::Completed => "completed",
-        RolloutState::Off => "off",
-    }
-}
-
-fn transition_state(state: TransitionState) -> &'static str {
-    match state {
-        TransitionState::Waiting => "waiting",
-        TransitionState::Requested => "requested",
-        TransitionState::Running => "running",
-        TransitionState::Succeeded => "succeeded",
-        TransitionState::Failed => "failed",
-    }
 }
 
 #[cfg(test)]
@@ -175,10 +154,5 @@ mod tests {
           - gate_unsatisfied: 3 of 8 compliant windows
           - approval_missing: sre
         ");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!([0.0, 1.5, 0.3751, 12.0, 1234.5678].map(rounded), ["0", "1.5", "0.375", "12", "1234.568"]);
     }
 }

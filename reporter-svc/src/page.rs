@@ -137,6 +137,11 @@ mod tests {
         while let Some(module) = unread.pop() {
             unread.extend(imports(&module).into_iter().filter(|it| first.insert(it.clone())));
         }
+        let files: BTreeSet<&str> = first.iter().map(String::as_str).chain([INDEX, "style.css"]).collect();
+        let bytes: usize = files.iter().map(|it| Files::get(it).unwrap().data.len()).sum();
+        let told =
+            format!("the first view takes {} files and {} kB", files.len(), bytes.div_ceil(10_000) * 10);
+        assert!(include_str!("../../docs/page.md").contains(&told), "docs/page.md: {told}");
         first.remove("app/main.mjs");
         let page = String::from_utf8(Files::get(INDEX).unwrap().data.into_owned()).unwrap();
         let asked = page.split("<link rel=\"modulepreload\" href=\"/ui/").skip(1);

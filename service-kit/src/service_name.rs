@@ -1,9 +1,10 @@
 //! The three services by name, and what follows from the name.
 
-use std::fmt;
+use strum::{Display, IntoStaticStr, VariantArray};
 
 /// A service: decides its port, its variables and the names it goes by in logs, metrics and documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ServiceName {
     Collector,
     Analyzer,
@@ -12,17 +13,13 @@ pub enum ServiceName {
 
 impl ServiceName {
     /// All of them, upstream first.
-    pub const ALL: [Self; 3] = [Self::Collector, Self::Analyzer, Self::Reporter];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// `collector`, `analyzer`, `reporter`: also the database schema, the metric label, the section of the
     /// configuration file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Collector => "collector",
-            Self::Analyzer => "analyzer",
-            Self::Reporter => "reporter",
-        }
+        self.into_str()
     }
 
     /// The binary's name.
@@ -53,11 +50,5 @@ impl ServiceName {
             Self::Analyzer => "PHASEGATE_ANALYZER_LISTEN",
             Self::Reporter => "PHASEGATE_REPORTER_LISTEN",
         }
-    }
-}
-
-impl fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

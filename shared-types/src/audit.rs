@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, EnumString, IntoStaticStr};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -25,8 +26,11 @@ pub struct Actor {
 }
 
 /// By which way an act came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, EnumString, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case", from = "String")]
+#[strum(serialize_all = "snake_case")]
 pub enum Via {
     /// The HTTP API: the command line and the web page too.
     Api,
@@ -41,27 +45,16 @@ pub enum Via {
 }
 
 impl Via {
-    const ALL: [Self; 6] =
-        [Self::Api, Self::Slack, Self::Pagerduty, Self::Analyzer, Self::Collector, Self::Phasegate];
-
     /// As on the wire and in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::Slack => "slack",
-            Self::Pagerduty => "pagerduty",
-            Self::Analyzer => "analyzer",
-            Self::Collector => "collector",
-            Self::Phasegate => "phasegate",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 
 impl From<String> for Via {
     fn from(text: String) -> Self {
-        Self::ALL.into_iter().find(|via| via.as_str() == text).unwrap_or(Self::Unknown)
+        text.parse().unwrap_or(Self::Unknown)
     }
 }
 
@@ -144,8 +137,9 @@ impl CollectorActKind {
 }
 
 /// What is wrong with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FaultKind {
     /// Its fields do not give its hash.
     Edited,
@@ -169,16 +163,7 @@ impl FaultKind {
     /// As on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Edited => "edited",
-            Self::Missing => "missing",
-            Self::Reordered => "reordered",
-            Self::Unlinked => "unlinked",
-            Self::Truncated => "truncated",
-            Self::Rewritten => "rewritten",
-            Self::ArchiveMissing => "archive_missing",
-            Self::ArchiveEdited => "archive_edited",
-        }
+        self.into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the gate says of a batch, with its evidence.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoStaticStr};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -43,8 +44,23 @@ pub struct Decision {
 }
 
 /// Worst of a decision's metrics; ordered from best to worst (SLO-3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    EnumIter,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Verdict {
     Ok,
     /// Too few samples to say (SLO-6).
@@ -65,12 +81,7 @@ impl Verdict {
     /// As on the wire; also the metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Insufficient => "insufficient",
-            Self::Warn => "warn",
-            Self::Violation => "violation",
-        }
+        self.into()
     }
 }
 
@@ -88,8 +99,11 @@ impl Verdict {
     Deserialize,
     ToSchema,
     schemars::JsonSchema,
+    EnumIter,
+    IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ViolationAction {
     /// Blocks promotion and warns.
     Hold,
@@ -99,9 +113,20 @@ pub enum ViolationAction {
     Rollback,
 }
 
+impl ViolationAction {
+    /// As in the policy and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// Why a decision was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Cause {
     /// A batch was held against the SLOs.
     Slo,
@@ -115,11 +140,7 @@ impl Cause {
     /// As on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Slo => "slo",
-            Self::CollectionDelayed => "collection_delayed",
-            Self::RetryExhausted => "retry_exhausted",
-        }
+        self.into()
     }
 }
 

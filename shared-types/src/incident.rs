@@ -1,6 +1,7 @@
 //! What a violation opens.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoStaticStr};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -52,12 +53,23 @@ pub struct Incident {
 }
 
 /// Open until its recovery is confirmed; closed once the RCA is confirmed too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum IncidentState {
     Open,
     Recovered,
     Closed,
+}
+
+impl IncidentState {
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// The root cause analysis of an incident.
@@ -86,8 +98,11 @@ pub struct Rca {
 }
 
 /// How far a root cause analysis is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RcaState {
     /// Its file is not prepared yet.
     Missing,
@@ -97,6 +112,14 @@ pub enum RcaState {
     Submitted,
     /// Governance has confirmed it.
     Confirmed,
+}
+
+impl RcaState {
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// What governance decides when the root cause analysis is overdue.
@@ -113,8 +136,11 @@ pub struct Review {
 }
 
 /// Where a review stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ReviewState {
     /// Waits for governance.
     Open,
@@ -124,6 +150,14 @@ pub enum ReviewState {
     Declined,
     /// The RCA was confirmed before anybody decided.
     Void,
+}
+
+impl ReviewState {
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// What a review recommends; governance is free in its decision.
@@ -156,6 +190,9 @@ pub struct EvidenceItem {
     pub state: EvidenceState,
     /// What the system's check found; of a signed item as it was then.
     pub figures: Option<String>,
+    /// The facts that `figures` puts into words; none of a signed item.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures_data: Vec<serde_json::Value>,
     /// Where the evidence is, as the signer says.
     pub link: Option<String>,
     pub signer: Option<String>,
@@ -167,11 +204,17 @@ pub struct EvidenceItem {
     pub task_done: Option<bool>,
     /// What keeps it from being complete: items it waits for, what the check does not find.
     pub missing: Vec<String>,
+    /// The facts of the last of `missing`, where the check does not find it.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub missing_data: serde_json::Value,
 }
 
 /// Where an item of the checklist stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum EvidenceState {
     /// Waits for its owner's signature, or for the check to hold.
     Open,
@@ -193,12 +236,7 @@ impl EvidenceState {
     /// As on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Waiting => "waiting",
-            Self::Satisfied => "satisfied",
-            Self::Signed => "signed",
-        }
+        self.into()
     }
 }
 

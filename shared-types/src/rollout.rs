@@ -1,6 +1,7 @@
 //! One target's journey through its phases, as the reporter shows it.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoStaticStr};
 use utoipa::ToSchema;
 
 use crate::decision::GateProgress;
@@ -102,6 +103,9 @@ pub struct WaitingRollback {
     pub until: Option<Timestamp>,
     /// In words.
     pub detail: String,
+    /// The facts that `detail` puts into words, as far as they are known.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
     /// What a person types to have it now.
     pub command: String,
 }
@@ -116,8 +120,11 @@ pub struct AutomaticRollbacks {
 }
 
 /// Why a required rollback does not start by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum HoldReason {
     /// The target is frozen.
     Frozen,
@@ -129,16 +136,16 @@ impl HoldReason {
     /// As on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Frozen => "frozen",
-            Self::Budget => "budget",
-        }
+        self.into()
     }
 }
 
 /// Where a rollout stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RolloutState {
     /// In a phase, no incident open.
     Running,
@@ -150,6 +157,14 @@ pub enum RolloutState {
     Completed,
     /// Below the first phase.
     Off,
+}
+
+impl RolloutState {
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// A promote or rollback command and how far it is.
@@ -172,8 +187,11 @@ pub struct TransitionView {
 }
 
 /// How far a command is. "done" is only said after the read-back, where there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum TransitionState {
     /// Required, and not started by itself: see `rollback_waiting`.
     Waiting,
@@ -187,12 +205,6 @@ impl TransitionState {
     /// As on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
 }

@@ -1,6 +1,7 @@
 //! The hosted CI file, as far as it can be checked without its host: it runs the very script that guards the tree on
 //! any machine, may only read, and comes to an end.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -35,7 +36,22 @@ fn pull_requests_and_main_are_guarded_by_the_script_that_guards_the_tree() {
     let (_, run) = jobs(&workflow).find(|(name, _)| *name == "run").expect("the job run");
     assert_eq!(run["if"], "github.event_name == 'pull_request' || github.event_name == 'push'");
     assert!(steps(run, "run").any(|command| command == "bash .ci/run"), "{run}");
-    assert!(root().join(".ci/run").is_file());
+    assert!(is_script(".ci/run"));
+}
+
+/// Whether a person can start it by its name.
+fn is_script(file: &str) -> bool {
+    let found = std::fs::metadata(root().join(file));
+    found.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+}
+
+#[test]
+fn the_long_runs_are_each_nights_and_known_to_contributors() {
+    assert!(is_script(".ci/full"));
+    let workflow = workflow();
+    assert!(workflow["on"].as_object().expect("on").contains_key("schedule"));
+    assert!(jobs(&workflow).any(|(_, job)| steps(job, "run").any(|command| command == "bash .ci/full")));
+    assert!(read("docs/contributing/README.md").contains("`.ci/full`"));
 }
 
 #[test]

@@ -6,6 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use domain::effects::TransitionKind;
+use domain::effects::notification::NotificationState;
+use service_kit::auth::Proof;
+use shared_types::audit::{FaultKind, Via};
+use shared_types::decision::{Cause, Verdict, ViolationAction};
+use shared_types::incident::{EvidenceState, IncidentState, RcaState, ReviewState};
+use shared_types::rollout::{HoldReason, RolloutState, TransitionState};
+use strum::IntoEnumIterator;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace root").to_path_buf()
 }
@@ -313,4 +322,29 @@ fn the_text_names_no_machine_of_ours() {
         );
     }
     assert!(offences.is_empty(), "paths of one machine:\n{}", offences.join("\n"));
+}
+
+/// What is compared, stored or printed by its name has the same name as JSON.
+#[test]
+fn names_of_values_are_those_of_their_json() {
+    fn check<T: IntoEnumIterator + Into<&'static str> + serde::Serialize + Copy>() {
+        for value in T::iter() {
+            assert_eq!(serde_json::to_value(value).unwrap(), value.into(), "{}", std::any::type_name::<T>());
+        }
+    }
+    check::<Verdict>();
+    check::<Cause>();
+    check::<ViolationAction>();
+    check::<RolloutState>();
+    check::<TransitionState>();
+    check::<HoldReason>();
+    check::<IncidentState>();
+    check::<RcaState>();
+    check::<ReviewState>();
+    check::<EvidenceState>();
+    check::<Via>();
+    check::<FaultKind>();
+    check::<Proof>();
+    check::<NotificationState>();
+    check::<TransitionKind>();
 }

@@ -94,7 +94,7 @@ fn every_image_runs_its_own_binary_as_an_unprivileged_user() {
 #[test]
 fn every_service_image_checks_its_health_by_its_own_binary_and_listens_on_its_port() {
     let stages = stages();
-    for service in ServiceName::ALL {
+    for &service in ServiceName::ALL {
         let stage = &stages[service.as_str()];
         let check = stage.all("HEALTHCHECK").next().unwrap();
         let (_, command) = check.split_once("CMD ").unwrap();
@@ -255,7 +255,7 @@ fn compose_names_only_what_exists() {
 #[test]
 fn compose_starts_the_services_with_tokens_on_their_ports() {
     let compose = compose();
-    for service in ServiceName::ALL {
+    for &service in ServiceName::ALL {
         let part = &compose["services"][service.as_str()];
         let environment = &part["environment"];
         let port = service.default_listen().rsplit(':').next().unwrap();
@@ -263,7 +263,7 @@ fn compose_starts_the_services_with_tokens_on_their_ports() {
         assert_eq!(environment["PHASEGATE_TOKENS"], "/run/secrets/tokens");
         assert!(texts(&part["secrets"]).contains(&"tokens"));
         assert_eq!(texts(&part["ports"]), [format!("127.0.0.1:{port}:{port}")]);
-        for neighbour in ServiceName::ALL {
+        for &neighbour in ServiceName::ALL {
             let variable = format!("PHASEGATE_{}_URL", neighbour.as_str().to_uppercase());
             let port = neighbour.default_listen().rsplit(':').next().unwrap();
             assert_eq!(environment[&variable], format!("http://{neighbour}:{port}"));

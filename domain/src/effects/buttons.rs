@@ -7,8 +7,9 @@ use shared_types::{Epoch, IncidentId, PhaseId, TargetName};
 use crate::rollout::{Notice, NoticeKind};
 
 /// An act behind a button; the button's value is this as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "act", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ButtonAct {
     Acknowledge { incident: IncidentId },
     Approve { target: TargetName, role: String, phase: PhaseId, epoch: Epoch, policy_version: String },

@@ -4,7 +4,7 @@
 //! schedule of commands filled in from the policy. Executing makes no choices.
 
 use crate::audit::AuditDraft;
-use crate::notifiers::{Address, Message, Runbook};
+use crate::notifiers::{Address, Message, RUNBOOK};
 use crate::placeholder::PlaceholderError;
 use crate::policy::{NotificationPolicy, TargetPolicy};
 use crate::template::Templates;
@@ -196,7 +196,7 @@ impl Lowering<'_> {
         }
         let (template, told) = (text.template.clone(), plain.clone());
         step.hop(shop.now, Hop::RollbackTold { transition: transition.id, template, text: told });
-        let id = self.keep(notice, notice.kind.name(), Runbook::NAME, &plain);
+        let id = self.keep(notice, notice.kind.name(), RUNBOOK.name, &plain);
         let verb = WriteRunbookEntry {
             notification: id,
             target: shop.target.clone(),
@@ -209,7 +209,7 @@ impl Lowering<'_> {
         self.enqueue(&verb, format!("runbook:{id}"), subject);
         let policy = &shop.policy.notifications.rollback;
         // The runbook log has it already.
-        if policy.channel.notifier() != Runbook::NAME && policy.phases.contains(&notice.phase) {
+        if policy.channel.notifier() != RUNBOOK.name && policy.phases.contains(&notice.phase) {
             self.post(notice, &policy.channel, &text.message, None);
         }
         Ok(())

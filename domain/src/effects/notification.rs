@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shared_types::{IncidentId, TargetName, Timestamp};
-use strum::{Display, EnumIter, IntoStaticStr};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -68,8 +68,21 @@ pub struct NotificationView {
 }
 
 /// What became of a notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    serde::Deserialize,
+    ToSchema,
+    EnumIter,
+    EnumString,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum NotificationState {
     /// On its way.
     Pending,
@@ -84,17 +97,6 @@ impl NotificationState {
     /// As stored and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Sent => "sent",
-            Self::Logged => "logged",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// The other way round.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Sent, Self::Logged, Self::Failed].into_iter().find(|it| it.as_str() == text)
+        self.into()
     }
 }

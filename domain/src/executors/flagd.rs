@@ -12,7 +12,7 @@ use shared_types::PhaseId;
 use super::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Request};
 use crate::policy::Wrong;
 use crate::policy::kind_section::Section;
-use crate::template::values::format_number;
+use crate::story::figures::format_number;
 
 /// Its name.
 pub const NAME: &str = "flagd";

@@ -1,58 +1,31 @@
-//! What is told on this machine: the runbook log, and the service's own log.
+//! What is told on this machine.
 
 use super::{Message, NotifierKind};
 
-/// The runbook log of the reporter's data directory.
+/// A place with one address, which is its name.
 #[derive(Debug, Clone, Copy)]
-pub struct Runbook;
-
-impl Runbook {
-    /// Its name, and its one address.
-    pub const NAME: &'static str = "runbook";
+pub struct Local {
+    pub name: &'static str,
+    expected: &'static str,
 }
 
-impl NotifierKind for Runbook {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
-
-    fn expected(&self) -> &'static str {
-        "`runbook`"
-    }
-
-    fn address(&self, written: &str) -> Option<String> {
-        (written == Self::NAME).then(|| written.to_owned())
-    }
-
-    fn reaches_people(&self) -> bool {
-        false
-    }
-
-    fn render(&self, message: &Message) -> String {
-        message.plain()
-    }
-}
+/// The runbook log of the reporter's data directory.
+pub const RUNBOOK: Local = Local { name: "runbook", expected: "`runbook`" };
 
 /// The service's own log.
-#[derive(Debug, Clone, Copy)]
-pub struct Log;
+pub const LOG: Local = Local { name: "log", expected: "`log`" };
 
-impl Log {
-    /// Its name, and its one address.
-    pub const NAME: &'static str = "log";
-}
-
-impl NotifierKind for Log {
+impl NotifierKind for Local {
     fn name(&self) -> &'static str {
-        Self::NAME
+        self.name
     }
 
     fn expected(&self) -> &'static str {
-        "`log`"
+        self.expected
     }
 
     fn address(&self, written: &str) -> Option<String> {
-        (written == Self::NAME).then(|| written.to_owned())
+        (written == self.name).then(|| written.to_owned())
     }
 
     fn reaches_people(&self) -> bool {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub use local::{Log, Runbook};
+pub use local::{LOG, Local, RUNBOOK};
 pub use message::{Message, Span};
 
 use crate::kinds::Kinds;
@@ -20,7 +20,7 @@ use crate::kinds::Kinds;
 /// The kinds of the product, one line each.
 #[must_use]
 pub fn shipped() -> Vec<Arc<dyn NotifierKind>> {
-    vec![Arc::new(slack::Slack), Arc::new(Runbook), Arc::new(Log)]
+    vec![Arc::new(slack::Slack), Arc::new(RUNBOOK), Arc::new(LOG)]
 }
 
 /// A kind of notifier.

@@ -14,6 +14,8 @@ use super::units::parse_duration;
 
 /// The name by which a section of a kind is asked for a scalar as a text, see `kind_section`.
 pub(crate) const AS_TEXT: &str = "scalar as a text";
+/// The same for a text that is none of the other scalars: a number's spelling is lost by then, so `1.0` would be taken for `1`.
+pub(crate) const ONLY_TEXT: &str = "text";
 
 /// Scalars that are read as texts, each with the form that the schema asks for.
 macro_rules! text_form {
@@ -34,9 +36,9 @@ macro_rules! text_form {
     };
 }
 
-/// A text, however it is written.
+/// A text: a name or a word of somebody's choice, never a number.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename = "scalar as a text")]
+#[serde(rename = "text")]
 #[schemars(inline)]
 pub struct Text(pub(crate) String);
 

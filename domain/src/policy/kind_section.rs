@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::at::At;
 use super::check::Wrong;
-use super::forms::{self, AS_TEXT};
+use super::forms::{self, AS_TEXT, ONLY_TEXT};
 use super::parse::one_of;
 
 pub use super::forms::{Decimal, Dur, Text};
@@ -145,6 +145,16 @@ impl Section {
         error.or_at((self.line, self.column), &self.path)
     }
 
+    /// The text that stands there.
+    fn only_text(&self) -> Result<String, ShapeError> {
+        let quotes = |what: &str| format!("expected a text, found {what}: put it in quotes");
+        match &self.value {
+            Node::Whole(_) | Node::Number(_) => Err(serde::de::Error::custom(quotes("a number"))),
+            Node::Bool(it) => Err(serde::de::Error::custom(quotes(&format!("`{it}`")))),
+            _ => self.scalar(),
+        }
+    }
+
     /// What stands there as a text, however it is written.
     fn scalar(&self) -> Result<String, ShapeError> {
         match &self.value {
@@ -188,10 +198,12 @@ impl<'de> Deserializer<'de> for &'de Section {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, ShapeError> {
-        if name != AS_TEXT {
-            return visitor.visit_newtype_struct(self);
-        }
-        let read = self.scalar().and_then(|text| visitor.visit_newtype_struct(text.into_deserializer()));
+        let text = match name {
+            AS_TEXT => self.scalar(),
+            ONLY_TEXT => self.only_text(),
+            _ => return visitor.visit_newtype_struct(self),
+        };
+        let read = text.and_then(|text| visitor.visit_newtype_struct(text.into_deserializer()));
         read.map_err(|error| self.placed(error))
     }
 

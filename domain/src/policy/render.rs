@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::section::{advance, file, phases};
 use super::{TargetPolicy, schema};
-use crate::template::values::format_number;
+use crate::story::figures::format_number;
 use crate::template::{RCA_FILE, RUNBOOK_FILE, TemplateKind, Templates};
 
 /// A row a metric, a column a phase.
@@ -49,7 +49,7 @@ pub fn phase_table(target: &TargetPolicy) -> String {
 pub fn template_table(target: &TargetPolicy, templates: &Templates) -> String {
     let mut table = Table::new(["id", "sent on", "phases", "channel", "text"].map(String::from));
     let notifications = &target.notifications;
-    for kind in TemplateKind::ALL {
+    for &kind in TemplateKind::ALL {
         let (sent_on, policy) = match kind {
             TemplateKind::Ok => ("`ok`, after the dashboard has the values", &notifications.ok),
             TemplateKind::Warn => ("`warn`", &notifications.warn),
@@ -79,7 +79,7 @@ pub fn template_table(target: &TargetPolicy, templates: &Templates) -> String {
 #[must_use]
 pub fn placeholder_table() -> String {
     let mut table = Table::new(["text", "placeholders"].map(String::from));
-    for kind in TemplateKind::ALL {
+    for &kind in TemplateKind::ALL {
         let names: Vec<String> = kind.placeholders().iter().map(|name| format!("`{{{name}}}`")).collect();
         let values = match kind {
             TemplateKind::Rollback | TemplateKind::Runbook | TemplateKind::Rca => "",

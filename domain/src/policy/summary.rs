@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use super::section::{metrics, phases};
-use super::units::format_duration;
 use super::{Policy, TargetPolicy};
+use crate::story::figures::format_duration;
 
 pub use super::section::metrics::MetricSummary;
 pub use super::section::phases::PhaseSummary;
@@ -87,7 +87,7 @@ impl TargetSummary {
             for phase in &self.phases {
                 let _ = write!(text, "  {:width$}", phase.limits[row]);
             }
-            let _ = writeln!(text, "  {}", format!("{:?}", metric.on_violation).to_lowercase());
+            let _ = writeln!(text, "  {}", metric.on_violation.as_str());
         }
         text
     }

@@ -81,20 +81,6 @@ pub fn parse_number(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
-/// `15m`, `24h`, `2500ms`: the largest unit that leaves a whole number; days only from four of them, as people say 72 h.
-#[must_use]
-pub fn format_duration(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    let fits = |unit_ms: u64| millis != 0 && millis.is_multiple_of(u128::from(unit_ms));
-    let days_from = 4 * 86_400_000;
-    let units = UNITS_MS.iter().rev().filter(|(unit, _)| *unit != "d" || millis >= days_from);
-    let unit = units.into_iter().find(|(_, unit_ms)| fits(*unit_ms));
-    unit.map_or_else(
-        || format!("{millis}ms"),
-        |(unit, unit_ms)| format!("{}{unit}", millis / u128::from(*unit_ms)),
-    )
-}
-
 /// Digits before and after the point; neither may be missing where the point is there.
 fn split_decimal(text: &str) -> Option<(&str, &str)> {
     let digits =
@@ -176,12 +162,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn a_formatted_duration_parses_to_itself(millis in 0..=3650 * 86_400_000_u64) {
-            let duration = Duration::from_millis(millis);
-            prop_assert_eq!(parse_duration(&format_duration(duration)), Some(duration));
-        }
-
         #[test]
         fn any_text_is_a_finite_number_or_refused(text in "[0-9.eE+%infNamsh-]{0,24}") {
             for number in [parse_ratio(&text), parse_percent(&text), parse_threshold(&text, DisplayUnit::Number)].into_iter().flatten() {

@@ -6,7 +6,7 @@ use crate::stored::plain;
 use serde_json::{Map, Value, json};
 use shared_types::story::Deed;
 
-use super::event::{Event, StopOutcome};
+use super::event::Event;
 use super::outcome::with_facts;
 use super::state::Aggregate;
 use super::step::Step;
@@ -70,7 +70,7 @@ pub fn told(event: &Event) -> EventRecord {
             act(Deed::RolloutRollback, json!({ "by": by, "from": from, "reason": reason }))
         }
         Event::TransitionStarted { transition, attempt, stop } => {
-            let detail = json!({ "attempt": attempt, "collection_stop": stop_name(stop) });
+            let detail = json!({ "attempt": attempt, "collection_stop": <&str>::from(stop) });
             of(Deed::CommandStarted, transition, detail)
         }
         Event::TransitionAttemptFailed { transition, reason, next } => {
@@ -118,14 +118,6 @@ pub fn told(event: &Event) -> EventRecord {
             act(Deed::EvidenceTaskDone, json!({ "by": by, "item": item }))
         }
         Event::Tick => act(Deed::TimerDue, json!({})),
-    }
-}
-
-fn stop_name(stop: &StopOutcome) -> &str {
-    match stop {
-        StopOutcome::NotNeeded => "not_needed",
-        StopOutcome::Delivered => "delivered",
-        StopOutcome::NotDelivered(_) => "not_delivered",
     }
 }
 

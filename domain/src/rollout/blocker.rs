@@ -5,6 +5,7 @@ use shared_types::story::Hold;
 use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
+use super::evidence::Lack;
 use crate::effects::TransitionKind;
 
 /// The name of a variant in `snake_case` is its stable code on the wire. Where one code has several sentences, the field `how`
@@ -77,10 +78,12 @@ pub enum Blocker {
         missing: Vec<String>,
     },
     EvidenceMissing {
-        missing: String,
+        #[serde(flatten)]
+        lack: Lack,
     },
     CommentMissing {
-        missing: String,
+        #[serde(flatten)]
+        lack: Lack,
     },
     TaskMissing {
         how: TaskMissing,

@@ -1,6 +1,7 @@
 //! What can happen to a target or to one of its incidents.
 
 use shared_types::{Decision, Epoch, PhaseId, Timestamp};
+use strum::IntoStaticStr;
 use uuid::Uuid;
 
 use super::evidence::{Facts, Signing};
@@ -8,7 +9,8 @@ use super::rca::Finding;
 use crate::executors::Report;
 
 /// An input of [`apply`](super::apply).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Event {
     /// The analyzer decided.
     Decided(Box<Decision>),
@@ -66,33 +68,7 @@ impl Event {
     /// For logs and rejections.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Decided(_) => "decided",
-            Self::Start { .. } => "start",
-            Self::Promote { .. } => "promote",
-            Self::Approve { .. } => "approve",
-            Self::Withdraw { .. } => "withdraw",
-            Self::Freeze { .. } => "freeze",
-            Self::Unfreeze { .. } => "unfreeze",
-            Self::Rollback { .. } => "rollback",
-            Self::TransitionStarted { .. } => "transition_started",
-            Self::TransitionAttemptFailed { .. } => "transition_attempt_failed",
-            Self::TransitionSucceeded { .. } => "transition_succeeded",
-            Self::TransitionFailed { .. } => "transition_failed",
-            Self::TransitionSkipped { .. } => "transition_skipped",
-            Self::TransitionRetried { .. } => "transition_retried",
-            Self::Acknowledged { .. } => "acknowledged",
-            Self::PageResolved { .. } => "page_resolved",
-            Self::RcaPrepared => "rca_prepared",
-            Self::RcaSubmitted { .. } => "rca_submitted",
-            Self::RcaConfirmed { .. } => "rca_confirmed",
-            Self::ReviewDecided { .. } => "review_decided",
-            Self::PolicyChanged => "policy_changed",
-            Self::EvidenceChecked { .. } => "evidence_checked",
-            Self::EvidenceSigned(_) => "evidence_signed",
-            Self::EvidenceTaskDone { .. } => "evidence_task_done",
-            Self::Tick => "tick",
-        }
+        self.into()
     }
 }
 
@@ -105,7 +81,8 @@ pub struct Expected {
 }
 
 /// Whether the collector heard of the stop before the command started (RB-5).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum StopOutcome {
     /// Nothing to stop: the move is upwards.
     NotNeeded,

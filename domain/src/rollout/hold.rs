@@ -3,7 +3,7 @@
 //! A required rollback is never lost. It waits in the rollout machine's own stage, stands in texts, status and
 //! dashboard, and starts when the freeze ends, when the budget allows it, or when a person rolls back by hand.
 
-use crate::policy::{TargetPolicy, units};
+use crate::policy::TargetPolicy;
 use shared_types::Timestamp;
 use shared_types::rollout::{AutomaticRollbacks, Freeze, HoldReason, TransitionState};
 use shared_types::story::{self, Hop};
@@ -16,6 +16,7 @@ use super::outcome::promotion_failed;
 use super::state::{Stage, TargetState, Transition, Waiting};
 use super::step::{Context, Step, Terms};
 use super::watch::millis;
+use crate::story::figures::format_duration;
 use crate::story::words;
 
 /// What a rollback waits for.
@@ -83,13 +84,19 @@ pub(super) fn of(waiting: &Waiting, target: &TargetState, policy: &TargetPolicy)
     }
 }
 
+/// The same of a target that may have left the policy: what its budget was is not known then.
+pub(crate) fn known(waiting: &Waiting, target: &TargetState, policy: Option<&TargetPolicy>) -> Option<Hold> {
+    let freeze = target.frozen.as_ref().filter(|_| waiting.why == HoldReason::Frozen);
+    policy.map(|it| of(waiting, target, it)).or_else(|| freeze.map(|it| frozen(it, target)))
+}
+
 fn frozen(freeze: &Freeze, target: &TargetState) -> Hold {
     Hold::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone(), target: target.target.clone() }
 }
 
 fn budget_spent(policy: &TargetPolicy, until: Timestamp) -> Hold {
     let budget = policy.transitions.budget;
-    Hold::Budget { most: budget.automatic_rollbacks, per: units::format_duration(budget.per), until }
+    Hold::Budget { most: budget.automatic_rollbacks, per: format_duration(budget.per), until }
 }
 
 /// Starts a rollback, or has it wait. What a person asked for by hand never waits.

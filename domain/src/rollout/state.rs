@@ -68,8 +68,9 @@ impl Document for TargetState {
 }
 
 /// Where the rollout machine stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "one a target, and never many in memory at once")]
 pub enum Stage {
     /// No command is under way.
@@ -92,14 +93,7 @@ impl Stage {
     /// For logs, rejections and metric labels.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Promoting(_) => "promoting",
-            Self::Superseded { .. } => "superseded",
-            Self::Waiting(_) => "waiting",
-            Self::RollingBack(_) => "rolling_back",
-            Self::RollbackFailed(_) => "rollback_failed",
-        }
+        self.into()
     }
 
     /// The transition whose command may be started now.
@@ -135,9 +129,9 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// As the API shows it.
+    /// As the API shows it, with the facts it waits for.
     #[must_use]
-    pub fn view(&self) -> WaitingRollback {
+    pub fn view(&self, data: serde_json::Value) -> WaitingRollback {
         WaitingRollback {
             from: self.rollback.from.clone(),
             to: self.rollback.to.clone(),
@@ -145,6 +139,7 @@ impl Waiting {
             since: self.since,
             until: self.until,
             detail: self.detail.clone(),
+            data,
             command: self.rollback.human.clone(),
         }
     }

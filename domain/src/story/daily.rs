@@ -5,13 +5,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::policy::units::format_duration;
-use crate::template::values::format_number;
 use shared_types::daily::{DailyIncident, DailyReport, DailySlo, DailyWindows};
 use shared_types::decision::GateProgress;
 
 use super::day::Zone;
 use crate::notifiers::Message;
+use crate::story::figures::{format_duration, format_number, format_ratio};
 
 const NOTHING: &str = "No window of this day was judged.";
 
@@ -31,7 +30,7 @@ pub fn markdown(report: &DailyReport, zone: &Zone) -> String {
         report.made_at,
         report.phase,
         report.epoch,
-        state(report),
+        report.state.as_str(),
     );
     text.push_str("## SLOs\n\n");
     slos(&mut text, report, zone);
@@ -58,8 +57,13 @@ pub fn markdown(report: &DailyReport, zone: &Zone) -> String {
 /// The message to the rollout's channel.
 #[must_use]
 pub fn message(report: &DailyReport) -> Message {
-    let mut text =
-        format!("📋 {} daily {} / phase {} / {}", report.title, report.date, report.phase, state(report));
+    let mut text = format!(
+        "📋 {} daily {} / phase {} / {}",
+        report.title,
+        report.date,
+        report.phase,
+        report.state.as_str()
+    );
     let windows = &report.windows;
     if total(windows) == 0 {
         let _ = write!(text, "\n{NOTHING}");
@@ -89,10 +93,6 @@ pub fn message(report: &DailyReport) -> Message {
     Message::value(text)
 }
 
-fn state(report: &DailyReport) -> String {
-    format!("{:?}", report.state).to_lowercase()
-}
-
 fn or_none(items: &[String]) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
@@ -105,7 +105,7 @@ fn slos(text: &mut String, report: &DailyReport, zone: &Zone) {
     text.push_str("| metric | phase | limit | worst | in window | median | windows | violated |\n");
     text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
     for slo in &report.slos {
-        let of_limit = slo.worst_ratio.map(|it| format!(" ({} % of it)", format_number(Some(it * 100.0))));
+        let of_limit = slo.worst_ratio.map(|it| format!(" ({} of it)", format_ratio(it)));
         let window = slo.worst_window.map(|it| format!("{}–{}", zone.clock(it.start), zone.clock(it.end)));
         let _ = writeln!(
             text,
@@ -167,7 +167,7 @@ fn windows(text: &mut String, windows: &DailyWindows, zone: &Zone) {
 }
 
 fn incident_text(it: &DailyIncident) -> String {
-    let state = format!("{:?}", it.state).to_lowercase();
+    let state = it.state.as_str();
     let recovered = it.recovered_at.map(|at| format!(", recovered {at}")).unwrap_or_default();
     format!("{}: {} in phase {}, opened {}{recovered}; {state}", it.id, it.metric, it.phase, it.opened_at)
 }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::template::values::format_number;
 use shared_types::incident::{EvidenceItem, EvidenceState, Incident as IncidentView, TimelineEntry};
 use shared_types::{AuditEntry, Decision, Timestamp};
 
 use super::markdown::{block, code};
 use crate::effects::notification::NotificationView;
 use crate::rollout::Incident;
+use crate::story::figures::format_number;
 
 /// What GitHub takes as a comment, in characters.
 pub const LONGEST: usize = 65_536;
@@ -96,21 +96,12 @@ fn summary(view: &IncidentView) -> String {
         view.epoch
     );
     let _ = writeln!(text, "- Violated: {} in {}", code(&view.metric, WORD), view.window);
-    let _ = writeln!(text, "- State: {}, priority {}", state(view), code(&view.priority, WORD));
+    let _ = writeln!(text, "- State: {}, priority {}", view.state.as_str(), code(&view.priority, WORD));
     let _ = writeln!(text, "- Opened: {}", view.opened_at);
     let _ = writeln!(text, "- Recovered: {}", at(view.recovered_at));
     let _ = writeln!(text, "- Closed: {}", at(view.closed_at));
     let _ = writeln!(text, "- Evidence: {complete} of {} items complete", view.evidence.len());
     text
-}
-
-fn state(view: &IncidentView) -> &'static str {
-    use shared_types::incident::IncidentState as S;
-    match view.state {
-        S::Open => "open",
-        S::Recovered => "recovered",
-        S::Closed => "closed",
-    }
 }
 
 fn checklist(items: &[EvidenceItem]) -> String {

@@ -29,7 +29,7 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
         state: state.rollout_state(),
         since: state.since,
         frozen: state.frozen.clone(),
-        rollback_waiting: waiting(state),
+        rollback_waiting: waiting(state, Some(terms.policy)),
         automatic_rollbacks: hold::budget(state, terms),
         transition: newest.map(crate::rollout::Transition::view),
         incident: state.incident.clone(),
@@ -42,11 +42,10 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
     }
 }
 
-fn waiting(state: &TargetState) -> Option<WaitingRollback> {
-    match &state.stage {
-        Stage::Waiting(it) => Some(it.view()),
-        _ => None,
-    }
+fn waiting(state: &TargetState, policy: Option<&TargetPolicy>) -> Option<WaitingRollback> {
+    let Stage::Waiting(it) = &state.stage else { return None };
+    let hold = hold::known(it, state, policy);
+    Some(it.view(hold.as_ref().map(crate::stored::plain).unwrap_or_default()))
 }
 
 /// An incident with its log. One whose target left the policy is shown without checklist.
@@ -111,7 +110,7 @@ pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> Dashb
         rollback_active: state.rollback_active(),
         incident: state.incident.clone(),
         frozen: state.frozen.clone(),
-        rollback_waiting: waiting(state),
+        rollback_waiting: waiting(state, policy),
         transition: newest.map(crate::rollout::Transition::view),
         watch_until: state.directive.as_ref().and_then(|it| it.until).filter(|_| state.incident.is_some()),
         slos: latest.map(|it| it.metrics.clone()).unwrap_or_default(),

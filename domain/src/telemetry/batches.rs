@@ -9,6 +9,7 @@ use super::event::{EventSpecs, TooManyFields};
 use super::records::{MalformedLine, Record, Records};
 use super::totals::{BatchHead, Totals, add_label};
 use crate::policy::TargetPolicy;
+use crate::story::figures::format_duration;
 
 /// A file that spans more windows than this is a mistake.
 const WINDOWS_MAX: u32 = 20_000;
@@ -31,7 +32,7 @@ pub enum CountError {
     NoEvents { first: Option<MalformedLine> },
     #[error("the array: {0}")]
     Array(String),
-    #[error("the events span more than {WINDOWS_MAX} windows of {window:?}")]
+    #[error("the events span more than {WINDOWS_MAX} windows of {}", format_duration(*window))]
     Span { window: Duration },
 }
 

@@ -4,15 +4,15 @@
 
 use std::collections::BTreeSet;
 
-use shared_types::incident::{Incident, IncidentState, TimelineEntry};
+use shared_types::incident::{Incident, TimelineEntry};
 use shared_types::story::HopKind;
 use shared_types::{Decision, Timestamp};
 
-use super::values::{format_number, observed_and_threshold, worst_metric};
+use super::values::{observed_and_threshold, worst_metric};
 use crate::executors::stored::words_of_hop;
 use crate::placeholder::Values;
 use crate::policy::TargetPolicy;
-use crate::policy::units::format_duration;
+use crate::story::figures::{format_duration, format_number};
 
 /// What `rca.md` may use.
 pub const RCA: [&str; 24] = [
@@ -76,7 +76,7 @@ pub fn rca_values(target: &TargetPolicy, facts: &RcaFacts<'_>) -> Values {
         ("title", target.title.clone()),
         ("phase", incident.phase.to_string()),
         ("epoch", incident.epoch.to_string()),
-        ("state", state(incident.state).to_owned()),
+        ("state", incident.state.as_str().to_owned()),
         ("priority", incident.priority.clone()),
         ("metric", incident.metric.clone()),
         ("observed", observed),
@@ -101,14 +101,6 @@ pub fn rca_values(target: &TargetPolicy, facts: &RcaFacts<'_>) -> Values {
     let lines = lines.map(|(name, value)| (name.to_owned(), or_nothing(cell(&value))));
     let blocks = blocks.map(|(name, value)| (name.to_owned(), or_nothing(value)));
     lines.into_iter().chain(blocks).collect()
-}
-
-fn state(state: IncidentState) -> &'static str {
-    match state {
-        IncidentState::Open => "open",
-        IncidentState::Recovered => "recovered",
-        IncidentState::Closed => "closed",
-    }
 }
 
 fn rollback(incident: &Incident) -> String {

@@ -3,11 +3,13 @@
 //! Markers in HTML comments bound each part, so that a person may move, rename and translate everything around them.
 //! Pure.
 
-use std::fmt;
 use std::ops::Range;
 
-/// A part between two markers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use strum::{Display, EnumIter};
+
+/// A part between two markers, by its name there and in messages; in the order of the shipped template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumIter)]
+#[strum(serialize_all = "snake_case")]
 pub enum Section {
     /// Written anew whenever there is something to tell.
     Generated,
@@ -18,35 +20,16 @@ pub enum Section {
 }
 
 impl Section {
-    /// All of them, in the order of the shipped template.
-    pub const ALL: [Self; 3] = [Self::Generated, Self::Cause, Self::Prevention];
-
-    /// As in the markers and in messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Generated => "generated",
-            Self::Cause => "cause",
-            Self::Prevention => "prevention",
-        }
-    }
-
     /// The marker before the part.
     #[must_use]
     pub fn begin(self) -> String {
-        format!("<!-- phasegate:{} -->", self.name())
+        format!("<!-- phasegate:{self} -->")
     }
 
     /// The marker after it.
     #[must_use]
     pub fn end(self) -> String {
-        format!("<!-- /phasegate:{} -->", self.name())
-    }
-}
-
-impl fmt::Display for Section {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        format!("<!-- /phasegate:{self} -->")
     }
 }
 

@@ -5,7 +5,7 @@ use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use uuid::Uuid;
 
 use super::values::{
-    RollbackFacts, decision_values, format_number, incident_values, rollback_command_text, rollback_values,
+    RollbackFacts, decision_values, incident_values, rollback_command_text, rollback_values,
 };
 use super::*;
 use crate::policy::Policy;
@@ -225,29 +225,6 @@ fn only_values_are_escaped_for_a_receiver_with_markup() {
         .message(&values)
         .map(|it| it.rendered(|value| value.replace('<', "&lt;").replace('>', "&gt;")));
     assert_eq!(text.unwrap(), "<&> &lt;B&gt;");
-}
-
-/// NO-1
-#[test]
-fn numbers_are_written_for_people() {
-    for (number, expected) in [
-        (Some(0.0), "0"),
-        (Some(-0.0), "0"),
-        (Some(2.0), "2"),
-        (Some(1.84), "1.84"),
-        (Some(2.81049), "2.81"),
-        (Some(180.0), "180"),
-        (Some(1_234.567_8), "1234.568"),
-        (Some(0.25), "0.25"),
-        (Some(0.012_345), "0.0123"),
-        (Some(0.000_421_9), "0.000422"),
-        (Some(1e-300), "0"),
-        (Some(f64::NAN), "n/a"),
-        (Some(f64::INFINITY), "n/a"),
-        (None, "n/a"),
-    ] {
-        assert_eq!(format_number(number), expected, "{number:?}");
-    }
 }
 
 /// RB-2

@@ -196,7 +196,7 @@ pub fn policy(bytes: &[u8]) {
 /// A text is refused when it is loaded, or renders whole (NO-2).
 pub fn template(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    for kind in TemplateKind::ALL {
+    for &kind in TemplateKind::ALL {
         let notifications = &shipped().notifications;
         match Template::parse(Path::new("text.txt"), text, kind, notifications) {
             Err(error) => assert_eq!(error.to_string().lines().count(), 1, "{error}"),

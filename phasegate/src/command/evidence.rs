@@ -153,6 +153,7 @@ mod tests {
             auto: false,
             state,
             figures: None,
+            figures_data: Vec::new(),
             link: None,
             signer: None,
             at: None,
@@ -160,6 +161,7 @@ mod tests {
             task: None,
             task_done: None,
             missing: Vec::new(),
+            missing_data: serde_json::Value::Null,
         }
     }
 

@@ -70,7 +70,7 @@ pub(crate) struct Args {
 
 /// Reads flags, environment and file, and runs.
 pub(crate) fn main(arguments: &[OsString]) -> anyhow::Result<Exit> {
-    let sections = ServiceName::ALL.map(ServiceName::as_str);
+    let sections: Vec<&str> = ServiceName::ALL.iter().map(|service| service.as_str()).collect();
     let spec = Spec { subcommand: Some("up"), sections: &sections };
     let loaded = match config::load(super::Cli::command(), spec, arguments, &process_environment) {
         Ok(loaded) => loaded,

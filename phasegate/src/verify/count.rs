@@ -11,6 +11,7 @@ use domain::gate::metric::mean::Mean;
 use domain::gate::metric::quantile::Quantile;
 use domain::gate::metric::ratio::Ratio;
 use domain::policy::{DisplayUnit, MetricPolicy, TargetPolicy};
+use domain::story::figures::{format_number, format_ratio};
 use serde_json::Value;
 use shared_types::decision::MetricVerdict;
 use shared_types::{Batch, Histogram, Timestamp, Window};
@@ -144,10 +145,12 @@ pub(super) fn agrees(facts: &Facts) -> Finding {
 }
 
 fn said(slo: &MetricVerdict, expected: Option<f64>, off: f64) -> String {
-    let number =
-        |value: Option<f64>| value.map_or_else(|| "nothing".to_owned(), |it| format!("{it} {}", slo.unit));
+    let number = |value: Option<f64>| {
+        value.map_or_else(|| "nothing".to_owned(), |it| format!("{} {}", format_number(Some(it)), slo.unit))
+    };
     let (shown, counted) = (number(slo.observed), number(expected));
-    format!("{}: shown {shown}, counted {counted} ({:.1} % off)", slo.metric, off * 100.0)
+    let off = if off.is_finite() { format!(" ({} off)", format_ratio(off)) } else { String::new() };
+    format!("{}: shown {shown}, counted {counted}{off}", slo.metric)
 }
 
 /// Relative to what was counted; none if there is nothing on either side.

@@ -12,12 +12,13 @@ mod trace;
 
 use serde::Serialize;
 use shared_types::{TargetName, Timestamp};
+use strum::{EnumIter, IntoEnumIterator as _};
 
 pub(crate) use facts::{Ask, gather};
 pub(crate) use report::{markdown, text};
 
 /// The items, in the order of the checklist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum, EnumIter)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Item {
     /// Each window has its line in the archive, whole, and equal to the batch that was judged
@@ -35,9 +36,6 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Jsonl, Self::Recompute, Self::Dashboard, Self::Drift, Self::Notifications, Self::Rollbacks];
-
     /// What it asks, in a few words.
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -162,7 +160,7 @@ pub(crate) fn check(facts: &facts::Facts, skip: &[Item]) -> Report {
         Item::Notifications => notices::filled(facts),
         Item::Rollbacks => trace::traced(facts),
     };
-    let items: Vec<Finding> = Item::ALL.into_iter().map(judge).collect();
+    let items: Vec<Finding> = Item::iter().map(judge).collect();
     let ok = items.iter().all(|it| matches!(it.outcome, Outcome::Ok | Outcome::Skipped));
     Report { target: facts.target.clone(), from: facts.from, to: facts.to, ok, items }
 }

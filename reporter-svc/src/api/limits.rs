@@ -5,6 +5,7 @@ use domain::policy::draft::{DraftError, LimitChange};
 use domain::policy::{PhasePolicy, Policy, TargetPolicy};
 use serde::{Deserialize, Serialize};
 use service_kit::http::{ApiError, Json};
+use shared_types::decision::Direction;
 use shared_types::problem::ProblemCode;
 use shared_types::{PhaseId, TargetName};
 use similar::TextDiff;
@@ -41,7 +42,7 @@ pub(super) struct PhaseLimits {
     pub(super) limits: Vec<Limit>,
 }
 
-/// The highest compliant value of a metric.
+/// The last compliant value of a metric: the highest, or the lowest where it has a floor.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Limit {
     pub(super) metric: String,
@@ -49,6 +50,9 @@ pub(super) struct Limit {
     pub(super) threshold: f64,
     /// `s`, `ms`, `%` or empty for a plain number.
     pub(super) unit: String,
+    /// The side of the threshold that is compliant; absent: at most.
+    #[serde(skip_serializing_if = "Direction::is_at_most")]
+    pub(super) direction: Direction,
 }
 
 /// Other limits to try.
@@ -157,7 +161,12 @@ fn limits(policy: &Policy) -> Limits {
 fn phase_limits(target: &TargetPolicy, phase: &PhasePolicy) -> PhaseLimits {
     let limits = target.metrics.iter().filter_map(|metric| {
         let threshold = *phase.thresholds.get(&metric.name)?;
-        Some(Limit { metric: metric.name.clone(), threshold, unit: metric.display.symbol().to_owned() })
+        Some(Limit {
+            metric: metric.name.clone(),
+            threshold,
+            unit: metric.display.symbol().to_owned(),
+            direction: metric.kind.direction(),
+        })
     });
     PhaseLimits { id: phase.id.clone(), name: phase.name.clone(), limits: limits.collect() }
 }

@@ -82,11 +82,7 @@ pub(super) async fn press(
     let pressed = inbound::pressed(&body)
         .map_err(|wrong| ApiError::unprocessable(ProblemCode::InvalidInteraction, wrong))?;
     let request_id = format!("slack:{}", signature.unwrap_or_default());
-    let what = match pressed.act {
-        ButtonAct::Acknowledge { .. } => "acknowledge",
-        ButtonAct::Approve { .. } => "approve",
-    };
-    let act = Act::new(request_id, &pressed.user, what, plain(&pressed.act));
+    let act = Act::new(request_id, &pressed.user, (&pressed.act).into(), plain(&pressed.act));
     let answer = answer(&app, inbound, &pressed.user, &pressed.act, &act).await?;
     if answer.outcome != SlackOutcome::Repeated {
         let message = pressed.channel.map(|channel| tell(&act, channel, pressed.user, &answer.text, now));

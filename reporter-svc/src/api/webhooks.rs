@@ -8,6 +8,7 @@ use domain::effects::NewMessage;
 use secrecy::SecretString;
 use serde::Serialize;
 use service_kit::http::{ApiError, Json};
+use strum::IntoStaticStr;
 use utoipa::ToSchema;
 
 use super::App;
@@ -30,8 +31,9 @@ pub struct WebhookReceipt {
 }
 
 /// What became of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum WebhookOutcome {
     /// Written down; it is applied next.
     Accepted,
@@ -39,16 +41,6 @@ pub enum WebhookOutcome {
     Repeated,
     /// Nothing to do for it here.
     Ignored,
-}
-
-impl WebhookOutcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Repeated => "repeated",
-            Self::Ignored => "ignored",
-        }
-    }
 }
 
 /// Events of PagerDuty's webhooks, version 3: an acknowledgement is taken over, all others are ignored.
@@ -92,7 +84,7 @@ pub(super) async fn pagerduty(
             WebhookOutcome::Ignored
         }
     };
-    count(outcome.as_str());
+    count(outcome.into());
     Ok((StatusCode::ACCEPTED, Json(WebhookReceipt { outcome })).into_response())
 }
 

@@ -19,7 +19,7 @@ use crate::reporter::Reporter;
 use crate::store::{After, DailyMade, IncidentFilter};
 use domain::effects::notification::{Notification, NotificationKind};
 use domain::effects::{PostMessage, WriteDailyReport};
-use domain::notifiers::{Address, Runbook};
+use domain::notifiers::{Address, RUNBOOK};
 use domain::rollout::{Incident, TargetState, Terms};
 use domain::story::views;
 
@@ -196,7 +196,7 @@ fn made_of(told: &ZonedReport, address: Option<&Address>, now: Timestamp) -> Dai
         WriteDailyReport { target: target.clone(), date: date.clone(), text: markdown(report, &told.zone) };
     let mut messages = vec![NewMessage::of(&file, format!("daily:{target}:{date}"), target.to_string(), now)];
     let mut notification = None;
-    if let Some(address) = address.filter(|it| it.notifier() != Runbook::NAME) {
+    if let Some(address) = address.filter(|it| it.notifier() != RUNBOOK.name) {
         let id = Uuid::now_v7();
         let text = address.render(&message(report));
         let verb = PostMessage {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::effects::WriteRunbookEntry;
-use domain::notifiers::Runbook;
+use domain::notifiers::RUNBOOK;
 use serde_json::json;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
@@ -31,7 +31,7 @@ impl Perform<Effects> for WriteRunbookEntry {
     }
 
     async fn settle(&self, effects: &Effects, attempt: Attempt<'_>) -> Result<Recorded, DbError> {
-        let channel = Runbook::NAME.to_owned();
+        let channel = RUNBOOK.name.to_owned();
         let hop = hop_of(Sent { notification: self.notification, channel, priority: None }, &attempt);
         let settled =
             Settled { notification: Some(self.notification), incident: self.incident.as_ref(), hop };

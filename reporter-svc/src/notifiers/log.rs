@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::effects::PostMessage;
-use domain::notifiers::Log;
+use domain::notifiers::LOG;
 use serde_json::json;
 use service_kit::outbox::Outcome;
 
@@ -23,7 +23,7 @@ impl Notifier for LogNotifier {
 
     async fn post(&self, message: &PostMessage, _thread: Option<&str>, _resend: bool) -> Outcome {
         let PostMessage { channel, text, .. } = message;
-        if self.stands_for == Log::NAME {
+        if self.stands_for == LOG.name {
             tracing::info!(text, "message");
         } else {
             tracing::info!(channel, text, "{} is not configured: message", self.stands_for);

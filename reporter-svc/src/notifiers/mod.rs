@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::effects::PostMessage;
-use domain::notifiers::{Log, slack};
+use domain::notifiers::{LOG, slack};
 use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
 
@@ -43,7 +43,7 @@ impl Notifiers {
         Self::default()
             .with(slack.unwrap_or_else(|| Arc::new(LogNotifier { stands_for: slack::Slack::NAME })))
             .with(Arc::new(RunbookNotifier::new(data_dir, Arc::clone(clock))))
-            .with(Arc::new(LogNotifier { stands_for: Log::NAME }))
+            .with(Arc::new(LogNotifier { stands_for: LOG.name }))
     }
 
     /// One more; it takes the place of one of the same name.

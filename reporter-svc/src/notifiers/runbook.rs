@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::effects::PostMessage;
-use domain::notifiers::Runbook;
+use domain::notifiers::RUNBOOK;
 use serde_json::json;
 use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
@@ -30,7 +30,7 @@ impl RunbookNotifier {
 #[async_trait]
 impl Notifier for RunbookNotifier {
     fn name(&self) -> &'static str {
-        Runbook::NAME
+        RUNBOOK.name
     }
 
     async fn post(&self, message: &PostMessage, _thread: Option<&str>, _resend: bool) -> Outcome {

@@ -10,7 +10,7 @@ use shared_types::story::LoggedHop;
 use shared_types::{Decision, IncidentId, Timestamp, Verdict};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{count, incident_state, json, text};
+use super::rows::{count, json, text};
 use super::{Act, Change, Changed, Given, Store, audit};
 use domain::effects::lower::Plan;
 use domain::effects::notification::Notification;
@@ -236,7 +236,7 @@ async fn save_incident(tx: &mut Tx<'_>, incident: &Incident, opened: bool) -> Re
     sqlx::query(sql)
         .bind(incident.id.as_str())
         .bind(incident.target.as_str())
-        .bind(incident_state(incident.state()))
+        .bind(incident.state().as_str())
         .bind(incident.opened_at.as_millis())
         .bind(incident.next_due().map(Timestamp::as_millis))
         .bind(tx.forms().text(incident)?)

@@ -2,12 +2,12 @@
 
 use domain::rollout::Incident;
 use service_kit::db::DbError;
+use shared_types::incident::IncidentState;
 use shared_types::story::LoggedHop;
 use shared_types::{IncidentId, TargetName};
 use uuid::Uuid;
 
 use super::list::{list, listing};
-use super::rows::incident_state;
 use super::{After, IncidentFilter, Store, rows};
 
 impl Store {
@@ -27,7 +27,7 @@ impl Store {
     ) -> Result<Vec<Incident>, DbError> {
         let filters = [
             ("target", filter.target.as_ref().map(TargetName::as_str)),
-            ("state", filter.state.map(incident_state)),
+            ("state", filter.state.map(IncidentState::as_str)),
         ];
         let sql = listing("SELECT id, body FROM incidents", "opened_at", &filters, after);
         let found = list(&self.db, sql, &filters, after, limit).await?;

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use service_kit::db::DbError;
 use service_kit::forms::Forms;
-use shared_types::incident::IncidentState;
 use shared_types::story::{Hop, LoggedHop};
 use shared_types::{IncidentId, TargetName, Timestamp};
 use sqlx::Row;
@@ -82,7 +81,7 @@ pub(super) fn notification(row: &AnyRow) -> Result<NotificationView, DbError> {
         text: row.try_get("text")?,
         incident: text("incident")?.as_deref().map(|it| name::<IncidentId>("incident id", it)).transpose()?,
         decision: text("decision")?.as_deref().map(|it| uuid("decision id", it)).transpose()?,
-        state: NotificationState::parse(&state).ok_or_else(unknown_state)?,
+        state: state.parse::<NotificationState>().map_err(|_| unknown_state())?,
         attempts: small(row, "attempts")?,
         unknowns: small(row, "unknowns")?,
         created_at: time(row, "created_at")?,
@@ -90,14 +89,6 @@ pub(super) fn notification(row: &AnyRow) -> Result<NotificationView, DbError> {
         outcome: text("outcome")?.as_deref().map(|it| json("notification outcome", it)).transpose()?,
         last_error: text("last_error")?,
     })
-}
-
-pub(super) fn incident_state(state: IncidentState) -> &'static str {
-    match state {
-        IncidentState::Open => "open",
-        IncidentState::Recovered => "recovered",
-        IncidentState::Closed => "closed",
-    }
 }
 
 /// What is stored is always serialisable; were it not, that is a bug worth its own name.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use domain::effects::lower::PAGERDUTY;
 use domain::gate::fixture::{Counts, WINDOW, ten_o_clock};
-use domain::notifiers::Runbook;
+use domain::notifiers::RUNBOOK;
 use domain::policy::Policy;
 use domain::template::Templates;
 use domain::whatif::dry_run::{Reaction, dry_run, react, render};
@@ -106,7 +106,7 @@ fn assert_sent(rig: &Rig, reactions: &[Reaction]) {
     let posted = posted.iter().map(|(it, ..)| [it.channel.clone(), numbered(&it.text)]).collect();
     let messages = in_parts(reactions);
     let slack =
-        messages.iter().filter(|it| it.1 != Runbook::NAME).map(|it| [it.1.clone(), it.2.clone()]).collect();
+        messages.iter().filter(|it| it.1 != RUNBOOK.name).map(|it| [it.1.clone(), it.2.clone()]).collect();
     assert_eq!(sorted(posted), sorted(slack), "posted, and said to be posted");
 
     let pages = rig.world.pages.lock().unwrap();
@@ -182,7 +182,7 @@ async fn a_rollback_is_said_as_it_is_sent() {
         let of = [Of::Healthy, Of::Nearing, Of::Slow, Of::Failing];
         let reactions = both(policy(), id, &of).await;
         let runbook = reactions[2].messages.last().unwrap();
-        assert_eq!(runbook.channel, Runbook::NAME);
+        assert_eq!(runbook.channel, RUNBOOK.name);
         assert!(runbook.text.contains("initiated_by=phasegate"), "{}", runbook.text);
         assert_eq!(in_parts(&reactions[3..]), []);
     }

@@ -85,8 +85,8 @@ const drawMarks = (marks) => (plot) => {
   ctx.restore();
 };
 
-/** @param {typeof import("uplot")} UPlot @param {string} metric @param {string} unit @param {Mark[]} marks @param {number} width */
-function options(UPlot, metric, unit, marks, width) {
+/** @param {typeof import("uplot")} UPlot @param {string} metric @param {string} unit @param {boolean} atLeast @param {Mark[]} marks @param {number} width */
+function options(UPlot, metric, unit, atLeast, marks, width) {
   // A limit holds for the whole window that ends where it is drawn.
   const stepped = UPlot.paths.stepped?.({ align: -1 });
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
@@ -105,7 +105,7 @@ function options(UPlot, metric, unit, marks, width) {
     series: [
       { label: t("col.window"), value: (/** @type {any} */ _, /** @type {number | null} */ it) => (it === null ? "–" : dayTime(it * 1000)) },
       { label: named("metric", metric), stroke: colour("--accent"), width: 2, value, points: { size: 5 }, spanGaps: false },
-      { label: t("chart.limit"), stroke: colour("--violation"), width: 1.5, value, paths: stepped, points: { show: false } },
+      { label: t(atLeast ? "chart.floor" : "chart.limit"), stroke: colour("--violation"), width: 1.5, value, paths: stepped, points: { show: false } },
       { label: t("chart.warn"), stroke: colour("--warn"), width: 1, dash: [5, 4], value, paths: stepped, points: { show: false } },
     ],
     hooks: { draw: [drawMarks(marks)] },
@@ -129,12 +129,12 @@ export function Chart({ metric, unit, points, warnRatio, atLeast, marks, scheme,
     points.map((it) => it.threshold),
     points.map((it) => warnLimit(it.threshold, unit, warnRatio, atLeast)),
   ];
-  const shape = JSON.stringify([metric, unit, scheme, language, marks, points.length === 0, UPlot === null]);
+  const shape = JSON.stringify([metric, unit, atLeast, scheme, language, marks, points.length === 0, UPlot === null]);
   useEffect(() => {
     const element = place.current;
     if (element === null || points.length === 0 || UPlot === null) return undefined;
     const width = () => Math.max(240, element.clientWidth);
-    plot.current = new UPlot(/** @type {any} */ (options(UPlot, metric, unit, marks, width())), /** @type {any} */ (data), element);
+    plot.current = new UPlot(/** @type {any} */ (options(UPlot, metric, unit, atLeast, marks, width())), /** @type {any} */ (data), element);
     const watch = new ResizeObserver(() => plot.current?.setSize({ width: width(), height: HEIGHT }));
     watch.observe(element);
     return () => {
@@ -162,10 +162,11 @@ export function Chart({ metric, unit, points, warnRatio, atLeast, marks, scheme,
   if (points.length === 0) return html`<p class="quiet">${t("chart.empty")}</p>`;
   const seen = points.map((it) => it.observed).filter((it) => it !== null);
   const last = points[points.length - 1];
-  const summary = t("chart.summary", {
+  const worst = atLeast ? Math.min(...seen) : Math.max(...seen);
+  const summary = t(atLeast ? "chart.summary.floor" : "chart.summary", {
     metric: named("metric", metric),
     newest: figure(last?.observed, unit),
-    highest: figure(seen.length > 0 ? Math.max(...seen) : null, unit),
+    worst: figure(seen.length > 0 ? worst : null, unit),
     limit: figure(last?.threshold, unit),
   });
   return html`<figure class="chart">

@@ -1,9 +1,9 @@
 // What a target's card says in one line, what the guard does next, and how urgent that is. Pure, so that the list and
 // the target's own view never differ.
-import { ago, clockTime, readable } from "./format.mjs";
+import { ago, clockTime } from "./format.mjs";
 import { t } from "./i18n.mjs";
 import { phaseName } from "./parts.mjs";
-import { blockerText } from "./story.mjs";
+import { blockerText, holdText } from "./story.mjs";
 
 /** @typedef {import("./api.mjs").Schemas["DashboardTarget"]} Target */
 /** @typedef {"incident" | "silent" | "warn" | "asked" | "ok" | "idle"} Group */
@@ -59,7 +59,7 @@ export function next(it, now) {
   }
   const waits = it.blockers.find(({ code }) => code === "rollback_waiting");
   if (waits) return blockerText(waits);
-  if (it.rollback_waiting != null) return t("next.waits", { detail: readable(it.rollback_waiting.detail) });
+  if (it.rollback_waiting != null) return t("next.waits", { detail: holdText(it.rollback_waiting) });
   if (it.incident != null) {
     if (move != null && move.state === "failed") return t("next.rollback_failed", { to: phaseName(move.to) });
     if (it.watch_until != null) return t("next.watch", { until: clockTime(it.watch_until) });

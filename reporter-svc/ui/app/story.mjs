@@ -60,6 +60,23 @@ export function blockerText({ code, detail, data }) {
   return known(key) ? t(key, { detail: text }) : `${code.replaceAll("_", " ")}: ${text}`;
 }
 
+/** Why a required rollback waits. @param {Schemas["WaitingRollback"]} waiting */
+export const holdText = ({ detail, data }) => sentence("told", "rollback_waiting", /** @type {Facts} */ (data ?? {})) ?? readable(detail);
+
+/** What a check of evidence goes by; what was signed says what it said then. @param {Schemas["EvidenceItem"]} item */
+export function figuresText({ figures, figures_data }) {
+  const told = (figures_data ?? []).map((it) => sentence("checked", "figure", /** @type {Facts} */ (it)));
+  return told.length > 0 && !told.includes(undefined) ? told.join("; ") : readable(figures ?? "");
+}
+
+/** What keeps an item from being complete: other items, and at last what its check does not find. @param {Schemas["EvidenceItem"]} item */
+export function missingText({ missing, missing_data }) {
+  const lack = missing_data == null ? undefined : sentence("checked", "lack", /** @type {Facts} */ (missing_data));
+  const items = missing_data == null ? missing : missing.slice(0, -1);
+  const last = missing_data == null ? [] : [lack ?? readable(missing[missing.length - 1] ?? "")];
+  return [...items.map((it) => (known(`item.${it}`) ? named("item", it) : readable(it))), ...last].join("; ");
+}
+
 /** What happened, and what it says of itself. What was logged before hops had facts says what it said. @param {Schemas["TimelineEntry"]} entry */
 export function hopText({ kind, detail, data }) {
   const facts = /** @type {Facts} */ (data ?? {});

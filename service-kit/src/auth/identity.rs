@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
+use strum::{EnumIter, IntoStaticStr};
 use utoipa::ToSchema;
 
 use super::role;
@@ -20,8 +21,9 @@ pub struct Identity {
 }
 
 /// How a caller was recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Proof {
     /// By a token of the file.
     Token,
@@ -41,14 +43,7 @@ impl Proof {
     /// As it is written everywhere.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Oidc => "oidc",
-            Self::Session => "session",
-            Self::Slack => "slack",
-            Self::Local => "local",
-            Self::Anonymous => "anonymous",
-        }
+        self.into()
     }
 }
 

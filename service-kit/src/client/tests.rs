@@ -40,13 +40,7 @@ fn every_status_has_its_outcome() {
     let five = Some(Duration::from_secs(5));
     let kind = |status: u16, retry_after| {
         let status = StatusCode::from_u16(status).unwrap();
-        match outcome_of_status(status, retry_after, String::new()) {
-            Outcome::Done(_) => "done",
-            Outcome::Failed { .. } => "failed",
-            Outcome::Postponed { .. } => "postponed",
-            Outcome::Unknown { .. } => "unknown",
-            Outcome::Never { .. } => "never",
-        }
+        outcome_of_status(status, retry_after, String::new()).label()
     };
     for status in [429, 503] {
         assert_eq!(kind(status, five), "postponed");

@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use domain::story::figures::format_duration;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use shared_types::problem::ProblemCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -77,7 +78,7 @@ impl Refusal {
         match self {
             Self::Slow => {
                 let detail =
-                    format!("the body did not come within {} s; nothing was done", limit.as_secs_f64());
+                    format!("the body did not come within {}; nothing was done", format_duration(limit));
                 ApiError::new(StatusCode::REQUEST_TIMEOUT, ProblemCode::SlowBody, detail).into_response()
             }
             Self::Full => ApiError::unavailable(

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use domain::story::figures::format_duration;
 use shared_types::problem::ProblemCode;
 use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span, field};
@@ -292,7 +293,7 @@ pub(super) async fn bound_in_flight(
 /// Answers 408 when a handler (reading the body included) takes too long.
 pub(super) async fn bound_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("not done within {} s; it may still take effect", limit.as_secs_f64());
+        let detail = format!("not done within {}; it may still take effect", format_duration(limit));
         ApiError::new(StatusCode::REQUEST_TIMEOUT, ProblemCode::Timeout, detail).into_response()
     })
 }

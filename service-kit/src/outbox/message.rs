@@ -49,7 +49,8 @@ impl Claim {
 }
 
 /// What came of an attempt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// Done; what the receiver said is kept.
     Done(serde_json::Value),
@@ -67,13 +68,7 @@ impl Outcome {
     /// The metric label.
     #[must_use]
     pub fn label(&self) -> &'static str {
-        match self {
-            Self::Done(_) => "done",
-            Self::Failed { .. } => "failed",
-            Self::Postponed { .. } => "postponed",
-            Self::Unknown { .. } => "unknown",
-            Self::Never { .. } => "never",
-        }
+        self.into()
     }
 
     /// What went wrong, if anything did.

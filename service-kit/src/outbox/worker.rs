@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::story::figures::format_duration;
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -224,7 +225,7 @@ async fn attempt(handler: &dyn Handler, claim: &Claim) -> Outcome {
     match tokio::time::timeout(limit, caught).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Outcome::Unknown { reason: "the handler panicked".into() },
-        Err(_) => Outcome::Unknown { reason: format!("not finished within {} ms", limit.as_millis()) },
+        Err(_) => Outcome::Unknown { reason: format!("not finished within {}", format_duration(limit)) },
     }
 }
 

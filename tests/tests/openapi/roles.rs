@@ -139,7 +139,7 @@ async fn call(app: &Router, operation: &Operation, token: Option<&str>) -> (u16,
 #[tokio::test]
 async fn every_call_is_open_to_its_roles_and_to_no_other() {
     let mut asked = 0;
-    for (service, (_, document)) in ServiceName::ALL.into_iter().zip(documents()) {
+    for (&service, (_, document)) in ServiceName::ALL.iter().zip(documents()) {
         let app = guarded(service, document.clone());
         for operation in operations(&document) {
             let place = format!("{service}: {} {}", operation.method, operation.path);

@@ -32,7 +32,8 @@ pub struct PagerDutyIncident {
     pub acknowledgements: Vec<(Timestamp, String)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum PagerDutyStatus {
     Triggered,
     Acknowledged,
@@ -41,11 +42,7 @@ pub enum PagerDutyStatus {
 
 impl PagerDutyStatus {
     pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Triggered => "triggered",
-            Self::Acknowledged => "acknowledged",
-            Self::Resolved => "resolved",
-        }
+        self.into()
     }
 }
 

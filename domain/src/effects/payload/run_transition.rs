@@ -27,8 +27,21 @@ pub struct RunTransition {
 }
 
 /// Which way a transition goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum TransitionKind {
     Promote,
     Rollback,
@@ -38,10 +51,7 @@ impl TransitionKind {
     /// As on the wire; also the metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Promote => "promote",
-            Self::Rollback => "rollback",
-        }
+        self.into()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Dur, Section, Text, schema_of};
-use crate::policy::units::format_duration;
+use crate::story::figures::format_duration;
 use crate::telemetry::event::EventSpec;
 
 /// The kind.

@@ -3,10 +3,9 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use crate::story::figures::format_duration;
 use serde::Serialize;
 use shared_types::PhaseId;
-
-use crate::policy::units::format_duration;
 
 /// What a change does to the protection of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

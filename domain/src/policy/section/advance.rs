@@ -10,7 +10,7 @@ use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::{Dur, Whole, names, positive, whole};
-use crate::policy::units::format_duration;
+use crate::story::figures::format_duration;
 
 /// What it takes to move up: exactly one of `compliant_batches` and `compliant_for`, and the rest that is named.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Dur, Whole, positive, whole};
-use crate::policy::units::format_duration;
+use crate::story::figures::format_duration;
 
 /// How many rollbacks may start by themselves in how much time. The next one waits, and a person is asked.
 #[derive(Debug, Deserialize, JsonSchema)]

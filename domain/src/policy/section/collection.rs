@@ -11,8 +11,8 @@ use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, times};
 use crate::policy::forms::{Dur, duration, positive, retry, window};
-use crate::policy::units::format_duration;
 use crate::sources::SourceSettings;
+use crate::story::figures::format_duration;
 
 /// Where events come from and how they are cut into batches.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -102,7 +102,7 @@ pub(crate) fn diff(place: &str, old: &[MetricPolicy], new: &[MetricPolicy], list
         };
         list.text(place, &format!("metric {name}:"), &before.kind.words(), &kind.words());
         list.text(place, &format!("metric {name} shown in"), before.display.symbol(), display.symbol());
-        let action = |action: ViolationAction| format!("{action:?}").to_lowercase();
+        let action = |action: ViolationAction| action.as_str().to_owned();
         list.less_is_looser(
             place,
             &format!("on violation of {name}:"),

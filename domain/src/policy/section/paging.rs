@@ -9,7 +9,7 @@ use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Dur, duration, positive, text};
-use crate::policy::units::format_duration;
+use crate::story::figures::format_duration;
 
 /// How people are paged.
 #[derive(Debug, Deserialize, JsonSchema)]

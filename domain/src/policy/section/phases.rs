@@ -15,7 +15,7 @@ use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect, phase_names};
 use crate::policy::forms::{Ratio, Threshold, names, text};
 use crate::policy::units::{parse_percent, parse_threshold, threshold_form};
-use crate::template::values::format_number;
+use crate::story::figures::format_number;
 
 /// One step of the rollout.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Dur, name, positive};
-use crate::policy::units::format_duration;
+use crate::story::figures::format_duration;
 
 /// What is asked for after an incident.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -9,7 +9,8 @@ use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::Kept;
-use crate::policy::units::{format_duration, parse_duration};
+use crate::policy::units::parse_duration;
+use crate::story::figures::format_duration;
 
 /// How long history is kept.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -17,7 +17,7 @@ use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect, times};
 use crate::policy::forms::{Dur, positive, retry, window};
 use crate::policy::kind_section::{Node, Section, Tree};
-use crate::policy::units::format_duration;
+use crate::story::figures::format_duration;
 
 /// How a phase is changed: by commands (`rollback` and `promote`), or by a flag system (`flag`).
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -64,6 +64,26 @@ fn unknown_missing_and_repeated_keys_are_refused() {
             "9:15: targets.autosave: mapping values are not allowed in this context",
         ),
         ("retention:", "---\nretention:", "5:1: the key `retention` is missing"),
+        (
+            "of: autosave.save.completed",
+            "of: 1.0",
+            "18:48: targets.autosave.metrics.save_latency_p95.of: expected a text, found a number: put it in quotes",
+        ),
+        (
+            "to: [autosave.save.completed",
+            "to: [true",
+            "19:61: targets.autosave.metrics.error_rate.to[0]: expected a text, found `true`: put it in quotes",
+        ),
+        (
+            "builtin: collector_latency",
+            "0x10: collector_latency",
+            "21:26: targets.autosave.metrics.collector_latency: expected exactly one of `quantile`, `ratio`, `mean` and `builtin`",
+        ),
+        (
+            "builtin: collector_latency",
+            "builtin: collector_latency, 1.0: x",
+            "21:56: targets.autosave.metrics.collector_latency.1.0: unknown key `1.0`; expected `builtin` or `display`",
+        ),
         ("    rca:    { due", "    <<: { due", "64:5: targets.autosave: merge key not allowed here"),
         (
             "  autosave:\n    title: AutoSave",

@@ -1,43 +1,45 @@
 //! What the system checks itself, with the figures it goes by (EV-2).
 
 use crate::policy::EvidenceItem;
-use crate::template::values::format_number;
 
 use super::Facts;
+use super::finding::{Figure, Lack};
 use crate::rollout::incident::Incident;
+use crate::story::figures::{format_number, format_ratio};
 
 /// How far dashboard and message may be apart.
 pub const AGREES_WITHIN: f64 = 0.05;
 /// What decimal fractions lose in binary is no difference.
 const ROUNDING: f64 = 1e-9;
 
-/// What the system's own check of an item says.
+/// What the system's own check of an item says, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Checked {
+pub struct Checked {
+    pub figures: Vec<Figure>,
+    pub result: CheckResult,
+}
+
+/// How a check comes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckResult {
     /// Nothing here can be checked by the system.
-    Unchecked { figures: Option<String> },
-    /// It holds, by these figures.
-    Holds { figures: String },
+    Unchecked,
+    Holds,
     /// It does not hold, for this; a person may find it good all the same.
-    Fails { figures: Option<String>, missing: String },
+    Fails(Lack),
     /// Somebody has to do this first; no signature stands in for it.
-    Lacks { figures: Option<String>, missing: String },
+    Lacks(Lack),
 }
 
 impl Checked {
-    pub(super) fn figures(&self) -> Option<String> {
-        match self {
-            Self::Unchecked { figures } | Self::Fails { figures, .. } | Self::Lacks { figures, .. } => {
-                figures.clone()
-            }
-            Self::Holds { figures } => Some(figures.clone()),
-        }
+    fn of(figures: impl IntoIterator<Item = Figure>, result: CheckResult) -> Self {
+        Self { figures: figures.into_iter().collect(), result }
     }
 
-    pub(super) fn missing(&self) -> Option<&str> {
-        match self {
-            Self::Fails { missing, .. } | Self::Lacks { missing, .. } => Some(missing),
-            Self::Unchecked { .. } | Self::Holds { .. } => None,
+    pub(super) fn lack(&self) -> Option<&Lack> {
+        match &self.result {
+            CheckResult::Fails(lack) | CheckResult::Lacks(lack) => Some(lack),
+            CheckResult::Unchecked | CheckResult::Holds => None,
         }
     }
 }
@@ -50,87 +52,81 @@ pub fn check(incident: &Incident, item: &EvidenceItem) -> Checked {
         "pagerduty" if item.auto => check_page(incident, facts),
         "rca" if item.auto => check_rca(incident),
         "dashboard" if item.auto => check_figures(facts),
-        "retry_log" => Checked::Unchecked {
-            figures: Some(match facts.exhausted.as_slice() {
-                [] => "no retry was exhausted".to_owned(),
-                windows => format!("retries exhausted in {}", windows.join(", ")),
-            }),
-        },
-        _ => Checked::Unchecked { figures: None },
+        "retry_log" if facts.exhausted.is_empty() => {
+            Checked::of([Figure::NoRetryExhausted], CheckResult::Unchecked)
+        }
+        "retry_log" => {
+            let figure = Figure::RetriesExhausted { windows: facts.exhausted.clone() };
+            Checked::of([figure], CheckResult::Unchecked)
+        }
+        _ => Checked::of([], CheckResult::Unchecked),
     }
 }
 
 fn check_page(incident: &Incident, facts: &Facts) -> Checked {
-    let fails =
-        |figures: Option<String>, missing: &str| Checked::Fails { figures, missing: missing.to_owned() };
-    let Some(page) = &facts.page else { return fails(None, "PagerDuty has not accepted a page") };
-    let command = page.command.as_deref().unwrap_or("none, nothing was rolled back");
-    let paged = format!("template {}, command {command}, accepted at {}", page.template, page.at);
-    if !page.in_text {
-        return fails(Some(paged), "the page does not hold the rollback command");
-    }
-    let Some(acknowledged) = &incident.acknowledged else {
-        return fails(Some(paged), "nobody has acknowledged it");
+    let Some(page) = &facts.page else { return Checked::of([], CheckResult::Fails(Lack::Page)) };
+    let acknowledged = incident.acknowledged.as_ref().filter(|_| page.in_text);
+    let figure = Figure::Page {
+        template: page.template.clone(),
+        command: page.command.clone(),
+        at: page.at,
+        acknowledged_at: acknowledged.map(|it| it.at),
+        by: acknowledged.map(|it| it.by.clone()),
     };
-    let figures = format!("{paged}, acknowledged at {} by {}", acknowledged.at, acknowledged.by);
-    if acknowledged.at > incident.acknowledge_by {
-        let late = format!("the acknowledgement was due at {}", incident.acknowledge_by);
-        return fails(Some(figures), &late);
-    }
-    Checked::Holds { figures }
+    let due_at = incident.acknowledge_by;
+    let result = match acknowledged {
+        _ if !page.in_text => CheckResult::Fails(Lack::CommandInPage),
+        None => CheckResult::Fails(Lack::Acknowledgement),
+        Some(it) if it.at > due_at => CheckResult::Fails(Lack::AcknowledgementInTime { due_at }),
+        Some(_) => CheckResult::Holds,
+    };
+    Checked::of([figure], result)
 }
 
 fn check_rca(incident: &Incident) -> Checked {
     let rca = &incident.rca;
-    let Some(submitted) = rca.first_submitted_at else {
-        let missing = format!("the root cause analysis, due at {}", rca.due_at);
-        return Checked::Lacks { figures: None, missing };
+    let due_at = rca.due_at;
+    let Some(submitted_at) = rca.first_submitted_at else {
+        return Checked::of([], CheckResult::Lacks(Lack::Analysis { due_at }));
     };
-    let figures = format!("submitted at {submitted}, due at {}", rca.due_at);
-    let Some(confirmation) = &rca.confirmation else {
-        return Checked::Lacks { figures: Some(figures), missing: "the confirmation of the RCA".to_owned() };
+    let confirmation = rca.confirmation.as_ref();
+    let figure = Figure::Analysis {
+        submitted_at,
+        due_at,
+        confirmed_at: confirmation.map(|it| it.at),
+        by: confirmation.map(|it| it.by.clone()),
     };
-    let figures = format!("{figures}, confirmed at {} by {}", confirmation.at, confirmation.by);
-    if submitted > rca.due_at {
-        return Checked::Fails {
-            figures: Some(figures),
-            missing: "it was submitted after it was due".to_owned(),
-        };
-    }
-    Checked::Holds { figures }
+    let result = match confirmation {
+        None => CheckResult::Lacks(Lack::Confirmation),
+        Some(_) if submitted_at > due_at => CheckResult::Fails(Lack::AnalysisInTime),
+        Some(_) => CheckResult::Holds,
+    };
+    Checked::of([figure], result)
 }
 
 fn check_figures(facts: &Facts) -> Checked {
-    let Some(fact) = &facts.figures else {
-        let missing = "no message with figures has been sent since the incident opened".to_owned();
-        return Checked::Fails { figures: None, missing };
-    };
-    let mut shown = Vec::new();
-    let mut apart: Vec<&str> = if fact.same_phase { Vec::new() } else { vec!["phase"] };
+    let Some(fact) = &facts.figures else { return Checked::of([], CheckResult::Fails(Lack::Figures)) };
+    let mut figures = vec![Figure::Phase { phase: fact.phase.clone() }];
+    let mut names = if fact.same_phase { Vec::new() } else { vec!["phase".to_owned()] };
     for (name, message, card) in &fact.pairs {
-        let number = |it: &Option<f64>| format_number(*it);
-        let mut line = format!("{name} {} in the message, {} on the card", number(message), number(card));
-        match (message, card) {
-            (Some(message), Some(card)) => {
-                let by = difference(*message, *card);
-                line.push_str(&format!(" ({} % apart)", format_number(Some(by * 100.0))));
-                if by > AGREES_WITHIN + ROUNDING {
-                    apart.push(name);
-                }
-            }
-            (None, None) => {}
-            _ => apart.push(name),
+        let apart = message.zip(*card).map(|(message, card)| difference(message, card));
+        let agrees = match apart {
+            Some(apart) => apart <= AGREES_WITHIN + ROUNDING,
+            None => message.is_none() && card.is_none(),
+        };
+        if !agrees {
+            names.push(name.clone());
         }
-        shown.push(line);
+        figures.push(Figure::Compared {
+            name: name.clone(),
+            message: format_number(*message),
+            card: format_number(*card),
+            apart: apart.map(format_ratio),
+        });
     }
-    let figures = format!("phase {}; {}", fact.phase, shown.join("; "));
-    match apart.as_slice() {
-        [] => Checked::Holds { figures },
-        names => Checked::Fails {
-            figures: Some(figures),
-            missing: format!("message and card do not agree on {}", names.join(", ")),
-        },
-    }
+    let result =
+        if names.is_empty() { CheckResult::Holds } else { CheckResult::Fails(Lack::Agreement { names }) };
+    Checked::of(figures, result)
 }
 
 /// How far two figures are apart, relative to the card's; two zeros agree.

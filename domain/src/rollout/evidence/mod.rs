@@ -5,6 +5,7 @@
 //! from moving up (`remember`). Pure.
 
 mod check;
+mod finding;
 mod remember;
 mod sign;
 
@@ -16,8 +17,10 @@ use shared_types::Timestamp;
 use shared_types::incident::{EvidenceItem as View, EvidenceState};
 
 use super::incident::Incident;
+use crate::story::words;
 
-pub use check::{AGREES_WITHIN, Checked, check};
+pub use check::{AGREES_WITHIN, CheckResult, Checked, check};
+pub use finding::{Figure, Lack};
 pub use remember::{OpenEvidence, OpenTask, blockers};
 pub(super) use remember::{learn, note_exhausted, remember};
 pub use sign::Signing;
@@ -94,7 +97,7 @@ fn needs_reviewer(item: &EvidenceItem) -> bool {
 #[must_use]
 pub fn is_complete(incident: &Incident, item: &EvidenceItem) -> bool {
     let signed = incident.evidence.signatures.contains_key(&item.item);
-    signed || (!needs_reviewer(item) && matches!(check(incident, item), Checked::Holds { .. }))
+    signed || (!needs_reviewer(item) && check(incident, item).result == CheckResult::Holds)
 }
 
 /// Items that are not complete, as people read them: `retry_log (sre)`.
@@ -117,9 +120,9 @@ fn view_of(incident: &Incident, item: &EvidenceItem, policy: &TargetPolicy) -> V
     let complete = is_complete(incident, item);
     let mut missing = waits_for(incident, item, policy);
     let waits = !missing.is_empty();
-    if !complete {
-        missing.extend(checked.missing().map(str::to_owned));
-    }
+    let lack = checked.lack().filter(|_| !complete);
+    missing.extend(lack.map(words::lack));
+    let data = |it: &Figure| crate::stored::plain(it);
     View {
         item: item.item.clone(),
         owner: item.owner.clone(),
@@ -130,7 +133,12 @@ fn view_of(incident: &Incident, item: &EvidenceItem, policy: &TargetPolicy) -> V
             (None, false) if waits => EvidenceState::Waiting,
             (None, false) => EvidenceState::Open,
         },
-        figures: signature.map_or_else(|| checked.figures(), |it| it.figures.clone()),
+        figures: signature.map_or_else(|| words::figures(&checked.figures), |it| it.figures.clone()),
+        figures_data: if signature.is_some() {
+            Vec::new()
+        } else {
+            checked.figures.iter().map(data).collect()
+        },
         link: signature.and_then(|it| it.link.clone()),
         signer: signature.map(|it| it.by.clone()),
         at: signature.map(|it| it.at),
@@ -138,6 +146,7 @@ fn view_of(incident: &Incident, item: &EvidenceItem, policy: &TargetPolicy) -> V
         task: task.map(|it| it.text.clone()),
         task_done: task.map(|it| it.done.is_some()),
         missing: if complete { Vec::new() } else { missing },
+        missing_data: lack.map(crate::stored::plain).unwrap_or_default(),
     }
 }
 

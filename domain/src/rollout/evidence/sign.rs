@@ -3,13 +3,14 @@
 use crate::policy::{EvidenceItem, TargetPolicy};
 use shared_types::story::Hop;
 
-use super::check::{Checked, check};
+use super::check::{CheckResult, check};
 use super::{Signature, Task, waits_for};
 use crate::rollout::blocker::{Blocker, TaskMissing};
 use crate::rollout::incident::Incident;
 use crate::rollout::rca::same_person;
 use crate::rollout::refusal::{Refusal, Rejection};
 use crate::rollout::step::{Context, Step};
+use crate::story::words;
 
 /// What somebody signs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(in crate::rollout) fn sign(
         at: context.now,
         comment: signing.comment.clone(),
         link: signing.link.clone(),
-        figures: check(&incident, item).figures(),
+        figures: words::figures(&check(&incident, item).figures),
         task: signing.task.clone().map(|text| Task { text, done: None }),
     };
     incident.evidence.signatures.insert(item.item.clone(), signature);
@@ -92,10 +93,10 @@ fn hindrances(
     let waits = waits_for(incident, item, policy).into_iter();
     let waits_for = |it| Blocker::EvidenceIncomplete { incident: None, missing: vec![it] };
     let mut found: Vec<_> = waits.map(waits_for).collect();
-    match check(incident, item) {
-        Checked::Lacks { missing, .. } => found.push(Blocker::EvidenceMissing { missing }),
-        Checked::Fails { missing, .. } if signing.comment.is_none() => {
-            found.push(Blocker::CommentMissing { missing });
+    match check(incident, item).result {
+        CheckResult::Lacks(lack) => found.push(Blocker::EvidenceMissing { lack }),
+        CheckResult::Fails(lack) if signing.comment.is_none() => {
+            found.push(Blocker::CommentMissing { lack });
         }
         _ => {}
     }

@@ -44,6 +44,12 @@ fn a_rollback_waits_for_the_end_of_a_freeze() {
     let command = "phasegate rollback --target autosave --phase B --reason \"save_latency_p95 violation\"";
     assert_eq!(told.command.as_deref(), Some(command));
     assert!(told.waiting.as_ref().unwrap().starts_with("frozen by fay, flags answer wrongly"));
+    let shown = crate::story::views::dashboard_target(&world.target, None).rollback_waiting.unwrap();
+    assert_eq!(
+        (&shown.data["how"], &shown.data["by"]),
+        (&"frozen".into(), &"fay".into()),
+        "a target without policy"
+    );
     assert_eq!(world.incident().rollback.as_ref().unwrap().state, TransitionState::Waiting);
     assert!(collects(&world), "the phase is still served, so it is still judged");
     for _ in 0..100 {

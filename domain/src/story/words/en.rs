@@ -9,7 +9,27 @@ use shared_types::story::{
 use crate::effects::TransitionKind;
 use crate::effects::notification::NotificationKind;
 use crate::rollout::blocker::{Blocker, BlockerCode, Reached, TaskMissing};
+use crate::rollout::evidence::{Figure, Lack};
 use crate::rollout::refusal::Refusal;
+
+/// What a check of evidence does not find, and what follows it: a text is one literal, so that the page can fill it.
+macro_rules! lack {
+    ($lack:expr, $after:literal) => {
+        match $lack {
+            Lack::Page => concat!("PagerDuty has not accepted a page", $after),
+            Lack::CommandInPage => concat!("the page does not hold the rollback command", $after),
+            Lack::Acknowledgement => concat!("nobody has acknowledged it", $after),
+            Lack::AcknowledgementInTime { .. } => concat!("the acknowledgement was due at {due_at}", $after),
+            Lack::Analysis { .. } => concat!("the root cause analysis, due at {due_at}", $after),
+            Lack::Confirmation => concat!("the confirmation of the RCA", $after),
+            Lack::AnalysisInTime => concat!("it was submitted after it was due", $after),
+            Lack::Figures => {
+                concat!("no message with figures has been sent since the incident opened", $after)
+            }
+            Lack::Agreement { .. } => concat!("message and card do not agree on {names}", $after),
+        }
+    };
+}
 
 /// What stands before a hop's sentence.
 #[must_use]
@@ -206,9 +226,9 @@ pub fn blocker(it: &Blocker) -> &'static str {
         Blocker::AlertsInPhase { .. } => "{count} incidents or pages in this phase",
         Blocker::IncidentNotified { .. } => "{count} incident notifications in that time",
         Blocker::EvidenceIncomplete { .. } => "[{incident}: ]{missing}",
-        Blocker::EvidenceMissing { .. } => "{missing}",
-        Blocker::CommentMissing { .. } => {
-            "{missing}: sign it with a comment that says why it is good all the same"
+        Blocker::EvidenceMissing { lack } => self::lack(lack),
+        Blocker::CommentMissing { lack } => {
+            lack!(lack, ": sign it with a comment that says why it is good all the same")
         }
         Blocker::TaskMissing { how, .. } => match how {
             TaskMissing::Asked => "the follow-up task against the exhausted retries",
@@ -229,6 +249,29 @@ pub fn blocker(it: &Blocker) -> &'static str {
         Blocker::RcaMissing { .. } => "{incident} has no RCA yet",
         Blocker::FourEyes { .. } => "{by} submitted it",
     }
+}
+
+/// What a check of evidence goes by.
+#[must_use]
+pub fn figure(it: &Figure) -> &'static str {
+    match it {
+        Figure::NoRetryExhausted => "no retry was exhausted",
+        Figure::RetriesExhausted { .. } => "retries exhausted in {windows}",
+        Figure::Page { .. } => {
+            "template {template}, command [{command}|none, nothing was rolled back], accepted at {at}[, acknowledged at {acknowledged_at} by {by}]"
+        }
+        Figure::Analysis { .. } => {
+            "submitted at {submitted_at}, due at {due_at}[, confirmed at {confirmed_at} by {by}]"
+        }
+        Figure::Phase { .. } => "phase {phase}",
+        Figure::Compared { .. } => "{name} {message} in the message, {card} on the card[ ({apart} apart)]",
+    }
+}
+
+/// What a check of evidence does not find.
+#[must_use]
+pub fn lack(it: &Lack) -> &'static str {
+    lack!(it, "")
 }
 
 /// Why an event is refused.

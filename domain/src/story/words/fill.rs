@@ -3,10 +3,12 @@
 //! `{name}` is the fact of that name. `[shown|otherwise]` is `shown` if all its places have a fact, else `otherwise`, which may
 //! be left out. No fact: absent, null, an empty text or list. Sections do not nest.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use shared_types::Window;
 
-use super::span;
+use crate::story::figures::format_duration;
 
 /// The text with its places filled in.
 #[must_use]
@@ -42,7 +44,9 @@ fn shown(name: &str, fact: &Value) -> String {
     match fact {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Number(ms) if name.ends_with("_ms") => span(ms.as_u64().unwrap_or(0)),
+        Value::Number(ms) if name.ends_with("_ms") => {
+            format_duration(Duration::from_millis(ms.as_u64().unwrap_or(0)))
+        }
         Value::Array(items) => {
             let between = match name {
                 "command" => " ",
@@ -74,7 +78,7 @@ mod tests {
     #[test]
     fn a_place_is_its_fact() {
         check("{by} did {n} of {list}", "ana did 3 of a, b");
-        check("{command} for {rest_ms} by {any_of}", "flags set for 90s by sre or gov");
+        check("{command} for {rest_ms} by {any_of}", "flags set for 1m 30s by sre or gov");
         check("window {window}", "window 2026-11-22T10:00Z/10:15Z");
     }
 

@@ -9,6 +9,24 @@ use shared_types::story::{
 use crate::effects::TransitionKind;
 use crate::effects::notification::NotificationKind;
 use crate::rollout::blocker::{Blocker, BlockerCode, Reached, TaskMissing};
+use crate::rollout::evidence::{Figure, Lack};
+
+/// What a check of evidence does not find, and what follows it: a text is one literal, so that the page can fill it.
+macro_rules! lack {
+    ($lack:expr, $after:literal) => {
+        match $lack {
+            Lack::Page => concat!("PagerDuty がまだ呼び出しを受理していません", $after),
+            Lack::CommandInPage => concat!("呼び出しの本文にロールバックのコマンドがありません", $after),
+            Lack::Acknowledgement => concat!("まだ誰も確認していません", $after),
+            Lack::AcknowledgementInTime { .. } => concat!("確認の期限は {due_at} でした", $after),
+            Lack::Analysis { .. } => concat!("RCA（期限 {due_at}）", $after),
+            Lack::Confirmation => concat!("RCA の確認", $after),
+            Lack::AnalysisInTime => concat!("期限を過ぎてから提出されました", $after),
+            Lack::Figures => concat!("インシデントの発生後、数値入りの通知がまだ送信されていません", $after),
+            Lack::Agreement { .. } => concat!("通知とカードが一致しません: {names}", $after),
+        }
+    };
+}
 
 /// What stands before a hop's sentence.
 #[must_use]
@@ -207,8 +225,10 @@ pub fn blocker(it: &Blocker) -> &'static str {
         Blocker::AlertsInPhase { .. } => "このフェーズでインシデントまたは呼び出し {count} 件",
         Blocker::IncidentNotified { .. } => "この期間のインシデント通知 {count} 件",
         Blocker::EvidenceIncomplete { .. } => "[{incident}: ]{missing}",
-        Blocker::EvidenceMissing { .. } => "{missing}",
-        Blocker::CommentMissing { .. } => "{missing}: それでもよい理由をコメントに書いて署名してください",
+        Blocker::EvidenceMissing { lack } => self::lack(lack),
+        Blocker::CommentMissing { lack } => {
+            lack!(lack, "。それでもよい理由をコメントに書いて署名してください")
+        }
         Blocker::TaskMissing { how, .. } => match how {
             TaskMissing::Asked => "再試行の上限到達に対する再発防止タスク",
             TaskMissing::None => "「{item}」に再発防止タスクはありません",
@@ -228,6 +248,27 @@ pub fn blocker(it: &Blocker) -> &'static str {
         Blocker::RcaMissing { .. } => "{incident} の RCA はまだありません",
         Blocker::FourEyes { .. } => "提出者は {by} です",
     }
+}
+
+/// What a check of evidence goes by.
+#[must_use]
+pub fn figure(it: &Figure) -> &'static str {
+    match it {
+        Figure::NoRetryExhausted => "上限に達した再試行はありません",
+        Figure::RetriesExhausted { .. } => "再試行の上限に達したウィンドウ: {windows}",
+        Figure::Page { .. } => {
+            "テンプレート {template}、コマンド [{command}|なし（ロールバックなし）]、受理 {at}[、確認 {acknowledged_at}（{by}）]"
+        }
+        Figure::Analysis { .. } => "提出 {submitted_at}、期限 {due_at}[、確認 {confirmed_at}（{by}）]",
+        Figure::Phase { .. } => "フェーズ {phase}",
+        Figure::Compared { .. } => "{name}: 通知 {message}、カード {card}[（差 {apart}）]",
+    }
+}
+
+/// What a check of evidence does not find.
+#[must_use]
+pub fn lack(it: &Lack) -> &'static str {
+    lack!(it, "")
 }
 
 /// How a blocker stands in a list without its code; `{detail}` is its sentence.

@@ -19,6 +19,7 @@ use shared_types::incident::TimelineEntry;
 use shared_types::problem::Blocker as WireBlocker;
 use shared_types::story::{Hold, Hop, LoggedHop};
 
+use crate::rollout::evidence::{Figure, Lack};
 use crate::rollout::{Blocker, Refusal};
 use fill::fill;
 
@@ -64,6 +65,19 @@ pub fn refusal(it: &Refusal) -> String {
     fill(en::refusal(it), &crate::stored::plain(it))
 }
 
+/// What a check of evidence goes by, in English; none: by nothing.
+#[must_use]
+pub fn figures(found: &[Figure]) -> Option<String> {
+    let told = |it: &Figure| fill(en::figure(it), &crate::stored::plain(it));
+    (!found.is_empty()).then(|| found.iter().map(told).collect::<Vec<_>>().join("; "))
+}
+
+/// What a check of evidence does not find, in English.
+#[must_use]
+pub fn lack(it: &Lack) -> String {
+    fill(en::lack(it), &crate::stored::plain(it))
+}
+
 /// A hop as the API gives it: with its English words, and with its data for words of other languages.
 #[must_use]
 pub fn entry(it: &LoggedHop) -> TimelineEntry {
@@ -73,15 +87,4 @@ pub fn entry(it: &LoggedHop) -> TimelineEntry {
 /// A hop's names and numbers are always serialisable.
 fn facts(it: &Hop) -> Value {
     it.data().unwrap_or_default()
-}
-
-/// `23h 45m`, `90s`, `400ms`: two units at most.
-pub(crate) fn span(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0 => format!("{ms}ms"),
-        1..=119 => format!("{seconds}s"),
-        120..=7199 => format!("{}m", seconds / 60),
-        _ => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
-    }
 }

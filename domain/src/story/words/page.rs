@@ -14,6 +14,8 @@ use strum::IntoEnumIterator as _;
 use super::{en, ja, samples};
 use crate::effects::notification::NotificationKind;
 use crate::rollout::blocker::{Blocker, BlockerCode};
+use crate::rollout::evidence::{Figure, Lack};
+use crate::stored::plain;
 
 /// A language, as functions.
 struct Language {
@@ -21,6 +23,8 @@ struct Language {
     hop: fn(&Hop) -> &'static str,
     blocker_line: fn(BlockerCode) -> &'static str,
     blocker: fn(&Blocker) -> &'static str,
+    figure: fn(&Figure) -> &'static str,
+    lack: fn(&Lack) -> &'static str,
     notice: fn(NotificationKind) -> &'static str,
     deed: fn(Deed) -> &'static str,
     cause: fn(Cause) -> &'static str,
@@ -32,6 +36,8 @@ const ENGLISH: Language = Language {
     hop: en::hop,
     blocker_line: en::blocker_line,
     blocker: en::blocker,
+    figure: en::figure,
+    lack: en::lack,
     notice: en::notice,
     deed: en::deed,
     cause: en::cause,
@@ -43,6 +49,8 @@ const JAPANESE: Language = Language {
     hop: ja::hop,
     blocker_line: ja::blocker_line,
     blocker: ja::blocker,
+    figure: ja::figure,
+    lack: ja::lack,
     notice: ja::notice,
     deed: ja::deed,
     cause: ja::cause,
@@ -73,9 +81,15 @@ fn words(language: &Language) -> BTreeMap<String, &'static str> {
         let data = serde_json::to_value(&blocker).unwrap();
         words.insert(form("blocked", blocker.code(), &data), (language.blocker)(&blocker));
     }
+    for figure in samples::figures() {
+        words.insert(form("checked", "figure", &plain(&figure)), (language.figure)(&figure));
+    }
+    for lack in samples::lacks() {
+        words.insert(form("checked", "lack", &plain(&lack)), (language.lack)(&lack));
+    }
     words.extend(NotificationKind::iter().map(|it| (format!("notice.{it}"), (language.notice)(it))));
     words.extend(Deed::iter().map(|it| (format!("deed.{it}"), (language.deed)(it))));
-    for cause in [Cause::Slo, Cause::CollectionDelayed, Cause::RetryExhausted] {
+    for cause in Cause::iter() {
         words.insert(format!("cause.{}", cause.as_str()), (language.cause)(cause));
     }
     words.extend([true, false].map(|it| (format!("value.{it}"), (language.truth)(it))));

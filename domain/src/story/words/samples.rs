@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::effects::TransitionKind;
 use crate::rollout::blocker::{Blocker, Reached, TaskMissing};
+use crate::rollout::evidence::{Figure, Lack};
 
 pub(super) fn at() -> Timestamp {
     Timestamp::parse("2026-11-22T10:15:00Z").unwrap()
@@ -134,6 +135,45 @@ pub(super) fn hops() -> Vec<Hop> {
 }
 
 /// Every form of every blocker.
+/// What checks of evidence go by; the compiler names a form that is missing where its words are matched.
+pub(super) fn figures() -> [Figure; 6] {
+    let text = str::to_owned;
+    [
+        Figure::NoRetryExhausted,
+        Figure::RetriesExhausted { windows: vec![window().to_string()] },
+        Figure::Page {
+            template: text("autosave-incident"),
+            command: Some(text("phasegate rollback")),
+            at: at(),
+            acknowledged_at: Some(at()),
+            by: Some(ana()),
+        },
+        Figure::Analysis { submitted_at: at(), due_at: at(), confirmed_at: Some(at()), by: Some(ana()) },
+        Figure::Phase { phase: text("A") },
+        Figure::Compared {
+            name: text("p95"),
+            message: text("1.71"),
+            card: text("1.8"),
+            apart: Some(text("5 %")),
+        },
+    ]
+}
+
+/// What they do not find.
+pub(super) fn lacks() -> [Lack; 9] {
+    [
+        Lack::Page,
+        Lack::CommandInPage,
+        Lack::Acknowledgement,
+        Lack::AcknowledgementInTime { due_at: at() },
+        Lack::Analysis { due_at: at() },
+        Lack::Confirmation,
+        Lack::AnalysisInTime,
+        Lack::Figures,
+        Lack::Agreement { names: vec!["p95".to_owned()] },
+    ]
+}
+
 pub(super) fn blockers() -> Vec<Blocker> {
     let role = || "sre".to_owned();
     let item = || "rca".to_owned();
@@ -151,8 +191,6 @@ pub(super) fn blockers() -> Vec<Blocker> {
         Blocker::AlertsInPhase { count: 2 },
         Blocker::IncidentNotified { count: 3 },
         Blocker::EvidenceIncomplete { incident: Some(incident()), missing: vec!["rca (sre)".to_owned()] },
-        Blocker::EvidenceMissing { missing: because() },
-        Blocker::CommentMissing { missing: because() },
         Blocker::SignedAlone { by: ana(), item: item() },
         Blocker::AlreadySigned { item: item(), by: ana(), at: at() },
         Blocker::ApprovalMissing { role: role() },
@@ -162,6 +200,8 @@ pub(super) fn blockers() -> Vec<Blocker> {
         Blocker::RcaMissing { incident: incident() },
         Blocker::FourEyes { by: ana() },
     ];
+    found.extend(lacks().map(|lack| Blocker::EvidenceMissing { lack }));
+    found.extend(lacks().map(|lack| Blocker::CommentMissing { lack }));
     let moves = [TransitionKind::Promote, TransitionKind::Rollback];
     found.extend(moves.map(|how| Blocker::TransitionRunning { how, to: phase("A") }));
     found.extend(holds().map(|hold| Blocker::RollbackWaiting { to: phase("A"), hold }));

@@ -7,6 +7,7 @@ use shared_types::story::{Hop, HopKind, Told};
 use strum::IntoEnumIterator as _;
 
 use crate::rollout::blocker::{Blocker, BlockerCode};
+use crate::stored::plain;
 
 use super::{en, entry, fill::fill, ja, samples};
 use shared_types::story::LoggedHop;
@@ -105,6 +106,20 @@ fn every_blocker_has_words_in_both_languages_and_all_their_places_are_facts() {
     }
 }
 
+#[test]
+fn what_a_check_of_evidence_says_has_words_in_both_languages_and_all_their_places_are_facts() {
+    for figure in samples::figures() {
+        for text in [en::figure(&figure), ja::figure(&figure)] {
+            places_are_facts(text, &plain(&figure));
+        }
+    }
+    for lack in samples::lacks() {
+        for text in [en::lack(&lack), ja::lack(&lack)] {
+            places_are_facts(text, &plain(&lack));
+        }
+    }
+}
+
 /// What people and scripts have read so far stays as it was.
 #[test]
 fn english_words_are_those_of_the_api() {
@@ -112,4 +127,5 @@ fn english_words_are_those_of_the_api() {
     let blockers = super::blockers(&samples::blockers()).into_iter();
     let told: Vec<String> = told.chain(blockers.map(|it| format!("- {}: {}", it.code, it.detail))).collect();
     insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!("checks", super::figures(&samples::figures()).unwrap().replace("; ", "\n"));
 }

@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::policy::units::format_duration;
-use crate::template::values::format_number;
 use shared_types::Decision;
 use shared_types::decision::{GateProgress, MetricVerdict};
 use std::time::Duration;
 
 use super::reaction::{Reaction, dated};
+use crate::story::figures::{format_duration, format_number, format_ratio};
 
 const HEADINGS: [&str; 6] = ["metric", "observed", "threshold", "of it", "verdict", "if violated"];
 
@@ -57,9 +56,9 @@ fn cells(metric: &MetricVerdict) -> [String; 6] {
         metric.metric.clone(),
         with_unit(metric.observed),
         with_unit(Some(metric.threshold)),
-        metric.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0)),
+        metric.ratio.map_or_else(|| "-".to_owned(), format_ratio),
         metric.verdict.as_str().to_owned(),
-        format!("{:?}", metric.on_violation).to_lowercase(),
+        metric.on_violation.as_str().to_owned(),
     ]
 }
 

@@ -9,7 +9,7 @@ use service_kit::outbox::Outcome;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::canned::{Says, nobody, serve};
-use super::{TIMEOUT, kind, message, page, pagerduty_at, question, slack_by_token, slack_by_webhook};
+use super::{TIMEOUT, message, page, pagerduty_at, question, slack_by_token, slack_by_webhook};
 use crate::notifiers::Notifier;
 use crate::ports::Pager;
 use crate::vendors::{Code, Meaning, PagerDuty, Row, Slack, Status, Vendor};
@@ -130,7 +130,7 @@ async fn every_row_of_every_table_gives_its_outcome() {
                 let url = serve(Says::answer(status, headers, (subject.body)(row.code))).await;
                 let outcome = (subject.call)(url, TIMEOUT).await;
                 let expected = subject.expected(row.meaning, with_retry_after);
-                assert_eq!(kind(&outcome), expected, "{}: {row:?}: {outcome:?}", subject.name);
+                assert_eq!(outcome.label(), expected, "{}: {row:?}: {outcome:?}", subject.name);
                 if let Outcome::Postponed { after, .. } = outcome {
                     assert_eq!(after, Duration::from_secs(7));
                 }
@@ -145,7 +145,7 @@ async fn the_vendors_documented_answers_mean_what_their_pages_say() {
     let [by_token, by_webhook, events, _] = subjects();
     let check = async |subject: &Subject, status: u16, body: &str, expected: &str| {
         let outcome = (subject.call)(serve(Says::answer(status, "", body)).await, TIMEOUT).await;
-        assert_eq!(kind(&outcome), expected, "{} {status} {body}: {outcome:?}", subject.name);
+        assert_eq!(outcome.label(), expected, "{} {status} {body}: {outcome:?}", subject.name);
     };
     check(&by_token, 200, r#"{"ok":true,"ts":"1.2","channel":"C1"}"#, "done").await;
     for final_error in ["channel_not_found", "invalid_auth", "msg_too_long", "is_archived", "not_in_channel"]
@@ -178,7 +178,7 @@ async fn only_a_request_that_was_never_written_is_a_failure() {
         let unknown = if subject.only_reads { "unknown or failed" } else { "unknown" };
         let check = async |url: String, timeout, expected: &str| {
             let outcome = (subject.call)(url, timeout).await;
-            let said = kind(&outcome);
+            let said = outcome.label();
             assert!(expected.split(" or ").any(|one| one == said), "{}: {outcome:?}", subject.name);
         };
         check(nobody().await, TIMEOUT, "failed").await;
@@ -195,7 +195,7 @@ async fn a_redirect_is_not_followed() {
         let elsewhere = serve(Says::answer(200, "", "ok")).await;
         let url = serve(Says::answer(307, &format!("location: {elsewhere}\r\n"), "")).await;
         let outcome = (subject.call)(url, TIMEOUT).await;
-        assert_eq!(kind(&outcome), "failed", "{}", subject.name);
+        assert_eq!(outcome.label(), "failed", "{}", subject.name);
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use serde_json::json;
 use service_kit::clock::ManualClock;
-use service_kit::outbox::Outcome;
 use shared_types::{IncidentId, TargetName, Timestamp};
 use uuid::Uuid;
 
@@ -95,15 +94,4 @@ fn pagerduty_at(url: &str, routing_key: &str, api_token: &str, timeout: Duration
         timeout,
     };
     PagerDuty::new(settings, clock()).unwrap()
-}
-
-/// An outcome's kind, for tables.
-fn kind(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done(_) => "done",
-        Outcome::Failed { .. } => "failed",
-        Outcome::Postponed { .. } => "postponed",
-        Outcome::Unknown { .. } => "unknown",
-        Outcome::Never { .. } => "never",
-    }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use service_kit::outbox::Outcome;
 use vendor_doubles::{Mode, PagerDutyDouble, PagerDutyOptions, PagerDutyStatus};
 
-use super::{KEY, TIMEOUT, clock, incident, kind, page, pagerduty_at, question, resolution, target};
+use super::{KEY, TIMEOUT, clock, incident, page, pagerduty_at, question, resolution, target};
 use crate::ports::Pager;
 use crate::vendors::pagerduty::{PagerDuty, PagerDutySettings};
 use domain::effects::{SetPagePriority, Severity, TriggerPage};
@@ -31,8 +31,8 @@ async fn an_incident_is_one_incident_there_from_opening_to_resolution() {
     let pager = client(&double, TIMEOUT);
     assert_eq!(pager.trigger(&page()).await, Outcome::Done(json!({ "dedup_key": KEY })));
     let escalated = TriggerPage { priority: "P1".to_owned(), severity: Severity::Critical, ..page() };
-    assert_eq!(kind(&pager.trigger(&escalated).await), "done");
-    assert_eq!(kind(&pager.resolve(&resolution()).await), "done");
+    assert_eq!(pager.trigger(&escalated).await.label(), "done");
+    assert_eq!(pager.resolve(&resolution()).await.label(), "done");
     let [incident] = double.incidents().try_into().unwrap();
     assert_eq!(incident.status, PagerDutyStatus::Resolved);
     assert_eq!((incident.triggers, incident.severity.as_str()), (2, "critical"));
@@ -48,9 +48,9 @@ async fn a_repeat_after_a_lost_reply_opens_no_second_incident() {
     for mode in [Mode::AcceptThenDropReply, Mode::ErrorAfterEffect(500), Mode::AcceptThenNeverAnswer] {
         double.next(mode.clone());
         let outcome = client(&double, Duration::from_millis(300)).trigger(&page()).await;
-        assert_eq!(kind(&outcome), "unknown", "{mode:?}");
+        assert_eq!(outcome.label(), "unknown", "{mode:?}");
     }
-    assert_eq!(kind(&client(&double, TIMEOUT).trigger(&page()).await), "done");
+    assert_eq!(client(&double, TIMEOUT).trigger(&page()).await.label(), "done");
     assert_eq!(double.incidents().len(), 1);
     assert_eq!(double.events().len(), 4);
 }
@@ -61,8 +61,8 @@ async fn a_priority_is_found_by_name_and_set_once_the_incident_is_there() {
     let options = PagerDutyOptions { appears_after_lookups: 1, ..PagerDutyOptions::default() };
     let double = PagerDutyDouble::start_with(options).await.unwrap();
     let pager = client(&double, TIMEOUT);
-    assert_eq!(kind(&pager.trigger(&page()).await), "done");
-    assert_eq!(kind(&pager.set_priority(&priority("P1")).await), "failed");
+    assert_eq!(pager.trigger(&page()).await.label(), "done");
+    assert_eq!(pager.set_priority(&priority("P1")).await.label(), "failed");
     let set = pager.set_priority(&priority("P1")).await;
     assert_eq!(set, Outcome::Done(json!({ "incident": "PINC0001", "priority": "P1" })));
     assert_eq!(double.incidents()[0].priority.as_deref(), Some("P1"));
@@ -76,7 +76,7 @@ async fn an_acknowledgement_is_read_back_with_its_time_and_name() {
     let double = PagerDutyDouble::start().await.unwrap();
     let pager = client(&double, TIMEOUT);
     assert_eq!(pager.acknowledged(&question()).await, Outcome::Done(Value::Null));
-    assert_eq!(kind(&pager.trigger(&page()).await), "done");
+    assert_eq!(pager.trigger(&page()).await.label(), "done");
     assert_eq!(pager.acknowledged(&question()).await, Outcome::Done(Value::Null));
     assert!(double.acknowledge(KEY, "Ada"));
     let Outcome::Done(found) = pager.acknowledged(&question()).await else { panic!() };
@@ -94,7 +94,7 @@ async fn without_a_rest_token_nothing_is_asked_of_the_rest_api() {
         timeout: TIMEOUT,
     };
     let pager = PagerDuty::new(settings, clock()).unwrap();
-    assert_eq!(kind(&pager.set_priority(&priority("P1")).await), "done");
+    assert_eq!(pager.set_priority(&priority("P1")).await.label(), "done");
     assert_eq!(pager.acknowledged(&question()).await, Outcome::Done(Value::Null));
     assert_eq!(double.attempts(), []);
 }
@@ -105,8 +105,8 @@ async fn what_pagerduty_refuses_for_good_is_never_sent_again() {
     let wrong_key = pagerduty_at(&double.url(), "not-the-key", "not-the-token", TIMEOUT);
     let Outcome::Never { reason } = wrong_key.trigger(&page()).await else { panic!() };
     assert!(reason.starts_with("400") && reason.contains("Invalid routing key"), "{reason}");
-    assert_eq!(kind(&wrong_key.acknowledged(&question()).await), "never");
+    assert_eq!(wrong_key.acknowledged(&question()).await.label(), "never");
     let empty = TriggerPage { summary: String::new(), ..page() };
-    assert_eq!(kind(&client(&double, TIMEOUT).trigger(&empty).await), "never");
+    assert_eq!(client(&double, TIMEOUT).trigger(&empty).await.label(), "never");
     assert_eq!(double.incidents(), []);
 }

@@ -8,7 +8,7 @@ use service_kit::clock::ManualClock;
 use service_kit::outbox::Outcome;
 use vendor_doubles::{Mode, SlackDouble, SlackOptions};
 
-use super::{TIMEOUT, clock, kind, message, slack_by_token, slack_by_webhook};
+use super::{TIMEOUT, clock, message, slack_by_token, slack_by_webhook};
 use crate::notifiers::Notifier;
 use crate::ports::Messenger;
 use domain::notifiers::slack::escape;
@@ -25,7 +25,7 @@ async fn a_later_message_joins_the_thread_of_the_first() {
     let Outcome::Done(first) = slack.post(&message("#a", "first"), None, false).await else { panic!() };
     let other = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
     let outcome = other.post(&message("#a", "second"), first["ts"].as_str(), false).await;
-    assert_eq!(kind(&outcome), "done");
+    assert_eq!(outcome.label(), "done");
     let messages = double.messages_in("#a");
     assert_eq!(messages[1].thread_ts.as_ref(), Some(&messages[0].ts));
     assert!(first["channel"].as_str().unwrap().starts_with('C'));
@@ -38,13 +38,13 @@ async fn a_message_has_buttons_only_where_they_lead_somewhere() {
     let acknowledge = ButtonAct::Acknowledge { incident: super::incident() };
     let message = PostMessage { buttons: vec![acknowledge], ..message("#a", "🚨 violation") };
     let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
-    assert_eq!(kind(&slack.post(&message, None, false).await), "done");
+    assert_eq!(slack.post(&message, None, false).await.label(), "done");
     let access = SlackAccess::BotToken { token: double.token().into(), api_url: double.api_url() };
     let mute = Slack::new(SlackSettings { access, buttons: false, timeout: TIMEOUT }, clock()).unwrap();
-    assert_eq!(kind(&mute.post(&message, None, false).await), "done");
+    assert_eq!(mute.post(&message, None, false).await.label(), "done");
     let long = PostMessage { text: "x".repeat(10_000), ..message.clone() };
     let again = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
-    assert_eq!(kind(&again.post(&long, None, false).await), "done");
+    assert_eq!(again.post(&long, None, false).await.label(), "done");
     let shown: Vec<_> = double.messages().iter().map(|it| (it.text.chars().count(), it.buttons())).collect();
     let acknowledge = || vec!["acknowledge".to_owned()];
     assert_eq!(shown, [(11, acknowledge()), (11, vec![]), (10_000, acknowledge())]);
@@ -59,10 +59,10 @@ async fn an_answer_is_shown_to_the_one_who_pressed() {
     assert_eq!(slack.tell(&answer).await, Outcome::Done(json!({ "told": true })));
     assert_eq!(double.messages()[0].only_to.as_deref(), Some("U1"));
     let refused = slack_by_token(&double.api_url(), "xoxb-other", TIMEOUT).tell(&answer).await;
-    assert_eq!(kind(&refused), "done");
+    assert_eq!(refused.label(), "done");
     let broken = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
     double.next(Mode::TooManyRequests { retry_after: None });
-    assert_eq!(kind(&broken.tell(&answer).await), "failed", "it is tried again");
+    assert_eq!(broken.tell(&answer).await.label(), "failed", "it is tried again");
 }
 
 /// NO-3
@@ -72,7 +72,7 @@ async fn values_are_shown_as_they_are_and_command_nothing() {
     let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
     let value = "<!channel> p95 > 2s & rising";
     let text = format!("<https://example.com|runbook> {}", escape(value));
-    assert_eq!(kind(&slack.post(&message("#a", &text), None, false).await), "done");
+    assert_eq!(slack.post(&message("#a", &text), None, false).await.label(), "done");
     let shown = &double.messages()[0];
     assert!(shown.shown().ends_with(value));
     assert_eq!(shown.control_sequences(), ["https://example.com|runbook"]);
@@ -91,18 +91,18 @@ async fn a_channel_gets_one_message_a_second_and_is_not_even_asked_before() {
         Arc::<ManualClock>::clone(&clock),
     )
     .unwrap();
-    assert_eq!(kind(&slack.post(&message("#a", "1"), None, false).await), "done");
+    assert_eq!(slack.post(&message("#a", "1"), None, false).await.label(), "done");
     let Outcome::Postponed { after, .. } = slack.post(&message("#a", "2"), None, false).await else {
         panic!()
     };
     assert_eq!(after, Duration::from_secs(1));
-    assert_eq!(kind(&slack.post(&message("#b", "3"), None, false).await), "done");
+    assert_eq!(slack.post(&message("#b", "3"), None, false).await.label(), "done");
     assert_eq!(double.attempts().len(), 2);
     // The clock is ahead of Slack's, which then refuses; that is obeyed, for that channel.
     clock.advance(Duration::from_secs(1));
     double.next(Mode::TooManyRequests { retry_after: Some(30) });
     let refused = slack.post(&message("#a", "4"), None, false).await;
-    assert_eq!(kind(&refused), "postponed");
+    assert_eq!(refused.label(), "postponed");
     clock.advance(Duration::from_secs(20));
     let Outcome::Postponed { after, .. } = slack.post(&message("#a", "4"), None, false).await else {
         panic!()
@@ -118,7 +118,7 @@ async fn a_lost_reply_is_unknown_and_the_message_may_be_there() {
     for mode in [Mode::AcceptThenDropReply, Mode::ErrorAfterEffect(502), Mode::AcceptThenNeverAnswer] {
         let slack = slack_by_token(&double.api_url(), &double.token(), Duration::from_millis(300));
         double.next(mode.clone());
-        assert_eq!(kind(&slack.post(&message("#a", "x"), None, false).await), "unknown", "{mode:?}");
+        assert_eq!(slack.post(&message("#a", "x"), None, false).await.label(), "unknown", "{mode:?}");
     }
     assert_eq!(double.messages().len(), 3);
     let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);

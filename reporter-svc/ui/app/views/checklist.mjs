@@ -1,10 +1,11 @@
 // The evidence that an incident was understood: what the system has checked itself, and what people sign.
 import { useState } from "preact/hooks";
 import { put } from "../api.mjs";
-import { dayTime, readable } from "../format.mjs";
+import { dayTime } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { Act, Field } from "../parts.mjs";
+import { figuresText, missingText } from "../story.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 
@@ -25,10 +26,10 @@ function Item({ incident, item, session, changed }) {
   const body = { ...(comment.trim() ? { comment } : {}), ...(task.trim() ? { task } : {}), ...(link.trim() ? { link } : {}) };
   return html`<li class=${done ? "done" : "open"} data-item=${item.item}>
     <p><span aria-hidden="true">${done ? "☑" : "☐"}</span> <b>${named("item", item.item)}</b> <span class="quiet">(${item.owner})</span> <span class="chip">${named("evidence", item.state)}</span></p>
-    ${item.figures && html`<p class="quiet">${item.figures}</p>`}
+    ${item.figures && html`<p class="quiet">${figuresText(item)}</p>`}
     ${item.signer && html`<p class="quiet">${t("by", { name: item.signer })}, ${dayTime(item.at)}${item.comment ? `: ${item.comment}` : ""}</p>`}
     ${item.link && html`<p class="quiet">${t("incident.checklist.link")}: <code>${item.link}</code></p>`}
-    ${!done && waits && html`<p class="quiet">${readable(item.missing.join("; "))}</p>`}
+    ${!done && waits && html`<p class="quiet">${missingText(item)}</p>`}
     ${!done && html`<details><summary>${t("incident.checklist.sign")}</summary>
       <${Field} label=${t("promotion.comment")} value=${comment} set=${setComment} />
       ${item.item === "retry_log" && html`<${Field} label=${t("incident.checklist.task")} value=${task} set=${setTask} />`}

@@ -23,7 +23,7 @@ export function Explanation({ id, close }) {
     <div class="scroll"><table>
       <thead><tr><th>${t("col.metric")}</th><th>${t("col.observed")}</th><th>${t("col.threshold")}</th><th>${t("col.ratio")}</th><th>${t("col.verdict")}</th><th>${t("why.source")}</th></tr></thead>
       <tbody>${it.metrics.map((metric) => html`<tr key=${metric.metric}>
-        <td>${named("metric", metric.metric)}</td><td>${figure(metric.observed, metric.unit)}</td><td>${figure(metric.threshold, metric.unit)}</td>
+        <td>${named("metric", metric.metric)}</td><td>${figure(metric.observed, metric.unit)}</td><td>${metric.direction === "at_least" ? "≥ " : ""}${figure(metric.threshold, metric.unit)}</td>
         <td>${percent(metric.ratio)}</td><td><${Verdict} verdict=${metric.verdict} /></td><td><code>${source(again.data, metric.metric)}</code></td>
       </tr>`)}</tbody>
     </table></div>

@@ -94,7 +94,8 @@ function Slider({ limit, value, set }) {
   const step = limit.threshold > 0 ? limit.threshold / 100 : 1;
   const id = `limit-${limit.metric}`;
   const metric = named("metric", limit.metric);
-  const label = limit.unit === "" ? t("lab.limit.bare", { metric }) : t("lab.limit", { metric, unit: limit.unit });
+  const atLeast = limit.direction === "at_least";
+  const label = limit.unit === "" ? t(atLeast ? "lab.floor.bare" : "lab.limit.bare", { metric }) : t(atLeast ? "lab.floor" : "lab.limit", { metric, unit: limit.unit });
   const change = (/** @type {any} */ event) => set(Math.round(Number(event.currentTarget.value) * 10_000) / 10_000);
   return html`<div class="field">
     <label for=${id}>${label}</label>

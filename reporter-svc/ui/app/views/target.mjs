@@ -72,11 +72,13 @@ function SloCard({ slo, windows, incidents, warnRatio, scheme, span }) {
     const metric = it.metrics.find((candidate) => candidate.metric === slo.metric);
     return metric ? [{ end: Date.parse(it.window.end), observed: metric.observed ?? null, threshold: metric.threshold, verdict: metric.verdict }] : [];
   });
+  const atLeast = slo.direction === "at_least";
+  const used = slo.ratio != null ? t(atLeast ? "card.of.floor" : "card.of", { percent: percent(slo.ratio) }) : atLeast ? "" : t("card.zero");
   return html`<section class=${`card slo ${slo.verdict}`} aria-label=${named("metric", slo.metric)}>
     <div class="row"><h3>${named("metric", slo.metric)}</h3><${Verdict} verdict=${slo.verdict} /></div>
-    <p class="figures"><b>${figure(slo.observed, slo.unit)}</b> ${t("card.observed")} · <b>${figure(slo.threshold, slo.unit)}</b> ${t("card.threshold")} · ${slo.ratio != null ? t("card.of", { percent: percent(slo.ratio) }) : slo.direction === "at_least" ? "" : t("card.zero")}
+    <p class="figures"><b>${figure(slo.observed, slo.unit)}</b> ${t("card.observed")} · <b>${figure(slo.threshold, slo.unit)}</b> ${t(atLeast ? "card.floor" : "card.threshold")} · ${used}
       <span class="quiet"> · ${t(`card.on.${slo.on_violation}`)}</span></p>
-    <${Chart} metric=${slo.metric} unit=${slo.unit} points=${points} warnRatio=${warnRatio} atLeast=${slo.direction === "at_least"} marks=${marks(windows, incidents)} scheme=${scheme} span=${span} />
+    <${Chart} metric=${slo.metric} unit=${slo.unit} points=${points} warnRatio=${warnRatio} atLeast=${atLeast} marks=${marks(windows, incidents)} scheme=${scheme} span=${span} />
   </section>`;
 }
 

@@ -44,7 +44,7 @@ fn drops() -> Body {
 async fn a_body_that_comes_byte_by_byte_is_a_408_in_bounded_time() {
     let started = tokio::time::Instant::now();
     let answer = send(app(parts()), post_of("/v1/raw", drops())).await;
-    insta::assert_snapshot!(answer.problem(), @"408 slow_body: the body did not come within 10 s; nothing was done");
+    insta::assert_snapshot!(answer.problem(), @"408 slow_body: the body did not come within 10s; nothing was done");
     assert_eq!(started.elapsed().as_secs(), 10);
 }
 

@@ -85,7 +85,7 @@ async fn other_encodings_are_refused_by_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_takes_too_long_is_a_408() {
-    insta::assert_snapshot!(call("GET", "/v1/never").await.problem(), @"408 timeout: not done within 30 s; it may still take effect");
+    insta::assert_snapshot!(call("GET", "/v1/never").await.problem(), @"408 timeout: not done within 30s; it may still take effect");
 }
 
 #[tokio::test(start_paused = true)]
