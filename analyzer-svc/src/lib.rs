@@ -18,4 +18,4 @@ pub(crate) mod testing;
 pub mod watch_loop;
 
 pub use http::openapi;
-pub use service::{Config, run};
+pub use service::{Config, main, run};

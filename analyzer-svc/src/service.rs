@@ -1,17 +1,19 @@
 //! The service: its parts put together, started and stopped.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use domain::kinds::Kinds;
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::Db;
 use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
-use service_kit::{CommonConfig, ServiceName};
+use service_kit::{CommonConfig, Main, ServiceName, main_of};
 use shared_types::rollout::Rollout;
 use shared_types::{Directive, TargetName};
 use tokio::net::TcpListener;
@@ -39,6 +41,14 @@ const TRIALS: Bulk = Bulk { calls: &["/evaluations", "/backtests"], in_flight: 2
 #[derive(Debug, Clone)]
 pub struct Config {
     pub common: CommonConfig,
+}
+
+/// The analyzer as a process, with the kinds that its policy may name.
+#[must_use]
+pub fn main(kinds: &Kinds) -> ExitCode {
+    let about = "Judges batches against the policy's SLOs and reports its decisions";
+    let main = Main { service: ServiceName::Analyzer, about, kinds, arguments: &std::convert::identity };
+    main_of(main, |_, common, listener, shutdown| run(Config { common }, listener, shutdown))
 }
 
 /// Runs the analyzer until `shutdown`: HTTP, the watch, and the delivery of decisions. What was accepted is

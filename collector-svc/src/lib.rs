@@ -19,7 +19,7 @@ pub mod worker;
 pub mod worker_pool;
 
 pub use api::openapi;
-pub use service::{Config, run};
+pub use service::{Config, main, run};
 
 // The reading and counting that the dry run needs too.
 pub use domain::telemetry::{event, records, totals};

@@ -2,13 +2,9 @@
 
 use std::process::ExitCode;
 
-use collector_svc::{Config, run};
-use service_kit::{NoArgs, ServiceName, main_of};
+use collector_svc::sources;
+use domain::kinds::Kinds;
 
 fn main() -> ExitCode {
-    main_of(
-        ServiceName::Collector,
-        "Phasegate collector: telemetry in, one batch a window out",
-        |_: NoArgs, common, listener, shutdown| run(Config::new(common), listener, shutdown),
-    )
+    collector_svc::main(&Kinds::shipped(), sources::SHIPPED.to_vec())
 }

@@ -1,16 +1,18 @@
 //! Puts the collector together: the policy, a worker a target, the outbox, the HTTP side.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use domain::kinds::Kinds;
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicySubscriber, PolicyVersions, PolicyWatcher};
-use service_kit::{CommonConfig, ServiceName};
+use service_kit::{CommonConfig, Main, ServiceName, main_of};
 use shared_types::rollout::Rollout;
 use shared_types::{TargetName, Timestamp};
 use tokio::net::TcpListener;
@@ -45,6 +47,20 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self { common, parse_threads: cores.min(4), sources: sources::SHIPPED.into() }
     }
+}
+
+/// The collector as a process, with the kinds that its policy may name and what reads the sources among them.
+#[must_use]
+pub fn main(kinds: &Kinds, sources: Vec<Reader>) -> ExitCode {
+    let main = Main {
+        service: ServiceName::Collector,
+        about: "Phasegate collector: telemetry in, one batch a window out",
+        kinds,
+        arguments: &std::convert::identity,
+    };
+    main_of(main, |_, common, listener, shutdown| {
+        run(Config { sources: sources.into(), ..Config::new(common) }, listener, shutdown)
+    })
 }
 
 /// Runs the collector until `shutdown`; what was accepted by then is stored.

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod kinds;
 mod load;
 pub mod notifiers;
+pub mod pagers;
 pub mod placeholder;
 pub mod policy;
 pub mod rollout;

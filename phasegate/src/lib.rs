@@ -1,6 +1,7 @@
 //! The `phasegate` command line: the three services in one process and the operator's commands.
 //!
-//! One file a subcommand under `command/`; `exit` holds the exit statuses, `api` speaks to the services.
+//! One file a subcommand under `command/`; `exit` holds the exit statuses, `api` speaks to the services. What can be named in
+//! a policy, and who does it, is a [`Product`]: a binary of somebody else's is this crate with another one.
 
 pub(crate) mod api;
 pub(crate) mod archived;
@@ -13,6 +14,7 @@ pub(crate) mod explained;
 mod github;
 pub(crate) mod incident_view;
 pub(crate) mod output;
+mod product;
 pub(crate) mod services;
 pub(crate) mod usage;
 pub(crate) mod verify;
@@ -21,13 +23,12 @@ pub(crate) mod view;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use command::Cli;
 use exit::{Exit, exit_of};
 
-/// Parses the arguments, runs the subcommand, and says what went wrong in one line.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub use product::Product;
+
+/// Parses the arguments, runs the subcommand with the kinds of that product, and says what went wrong in one line.
+pub fn run(product: &Product, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let is_analyze = arguments.get(1).is_some_and(|name| name == "analyze");
     let status = |exit: Exit| if is_analyze { exit.code_of_analyze() } else { exit.code() };
@@ -40,9 +41,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     rustls::crypto::ring::default_provider().install_default().ok();
     if arguments.get(1).is_some_and(|name| name == "up") {
-        return finish(command::up::main(&arguments)); // it reads a configuration file too
+        return finish(command::up::main(product, &arguments)); // it reads a configuration file too
     }
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match command::parsed(product, &arguments) {
         Ok(cli) => cli,
         Err(message) if usage::is_help(&message) => {
             let _ = message.print(); // a closed pipe is no reason to fail
@@ -51,5 +52,5 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(message) => return finish(Err(exit::error(Exit::Usage, usage::line(&message)))),
     };
-    finish(cli.run())
+    finish(cli.run(product))
 }

@@ -1,7 +1,7 @@
-//! `phasegate`.
+//! `phasegate`, of the kinds that the product ships.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    phasegate::run(std::env::args_os())
+    phasegate::run(&phasegate::Product::shipped(), std::env::args_os())
 }

@@ -1,9 +1,11 @@
 //! The three services in this process: each with its own listener and configuration, stopped together.
 
-use reporter_svc::ReporterArgs;
+use clap::ArgMatches;
 use service_kit::{CommonConfig, ServiceName};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::Product;
 
 /// Bound, but not served yet: connections wait, none is refused.
 pub(crate) struct Listeners {
@@ -29,18 +31,17 @@ pub(crate) struct Services {
 
 impl Services {
     /// Checks what single services are told besides.
-    pub(crate) fn new(reporter: &ReporterArgs, common: &CommonConfig) -> anyhow::Result<Self> {
-        let analyzer = common.for_service(ServiceName::Analyzer);
+    pub(crate) fn new(product: &Product, told: &ArgMatches, common: &CommonConfig) -> anyhow::Result<Self> {
         Ok(Self {
-            collector: collector_svc::Config::new(common.for_service(ServiceName::Collector)),
-            analyzer: analyzer_svc::Config { common: analyzer },
-            reporter: reporter_svc::Config::new(reporter, common.for_service(ServiceName::Reporter))?,
+            collector: product.collector(common),
+            analyzer: product.analyzer(common),
+            reporter: product.reporter(told, common)?,
         })
     }
 
     /// What goes to the log only, because nothing else is configured (NO-6).
-    pub(crate) fn log_only(&self) -> &[&'static str] {
-        &self.reporter.log_only
+    pub(crate) fn log_only(&self) -> Vec<&'static str> {
+        self.reporter.log_only()
     }
 
     /// Runs all three until `stop`, or until one of them ends, which ends the others.

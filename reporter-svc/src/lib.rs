@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod composition;
 pub mod config;
 pub mod daily;
 pub mod dashboard;
@@ -11,7 +12,7 @@ pub mod executors;
 pub mod files;
 pub mod notifiers;
 pub mod page;
-pub mod ports;
+pub mod pagers;
 pub mod reporter;
 pub mod service;
 pub mod store;
@@ -19,5 +20,5 @@ pub mod subscriber;
 pub mod vendors;
 
 pub use api::openapi;
-pub use config::{Config, ReporterArgs};
-pub use service::run;
+pub use config::Config;
+pub use service::{main, run};

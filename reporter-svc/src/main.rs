@@ -2,17 +2,9 @@
 
 use std::process::ExitCode;
 
-use reporter_svc::{Config, ReporterArgs};
-use service_kit::ServiceName;
+use domain::kinds::Kinds;
+use reporter_svc::composition::Composition;
 
 fn main() -> ExitCode {
-    let about = "Runs rollouts: incidents, rollbacks, notifications, dashboard";
-    service_kit::main_of(
-        ServiceName::Reporter,
-        about,
-        |args: ReporterArgs, common, listener, shutdown| async move {
-            let config = Config::new(&args, common)?;
-            reporter_svc::run(config, listener, shutdown).await
-        },
-    )
+    reporter_svc::main(&Kinds::shipped(), &Composition::shipped())
 }

@@ -2,28 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::template::Templates;
-use service_kit::ServiceName;
 use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
 use service_kit::outbox::{WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
+use service_kit::{Main, ServiceName, main_of};
 use shared_types::TargetName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, App};
 use crate::audit::{Archive, Keeper};
+use crate::composition::Composition;
 use crate::config::Config;
 use crate::dashboard::Publisher;
 use crate::effects::Effects;
-use crate::executors::command::Environment;
-use crate::executors::{Executors, Surroundings};
 use crate::reporter::Reporter;
 use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::subscriber::RolloutSubscriber;
@@ -36,11 +37,26 @@ const ANALYZER_TIMEOUT: Duration = Duration::from_secs(25);
 const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
 /// RB-5: a collector that is away delays a rollback by no more than this.
 const QUICK: Duration = Duration::from_secs(1);
-/// How long a command may go on after the stop was asked for; shorter than the worker's drain.
-const COMMAND_GRACE: Duration = Duration::from_secs(5);
+/// How long a move may go on after the stop was asked for; shorter than the worker's drain.
+const MOVE_GRACE: Duration = Duration::from_secs(5);
 /// How long a repeated event of a vendor is known; they repeat for a day at most.
 const EVENTS_KNOWN: Duration = Duration::from_secs(48 * 3600);
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// The reporter as a process, with the kinds that its policy may name and those who act for them.
+#[must_use]
+pub fn main(kinds: &Kinds, of: &Composition) -> ExitCode {
+    let main = Main {
+        service: ServiceName::Reporter,
+        about: "Runs rollouts: incidents, rollbacks, notifications, dashboard",
+        kinds,
+        arguments: &|command| of.arguments(command),
+    };
+    main_of(main, |told, common, listener, shutdown| async move {
+        let config = Config::new(of, &told, common)?;
+        run(config, listener, shutdown).await
+    })
+}
 
 /// Runs the reporter until `shutdown`, then finishes what is under way.
 ///
@@ -50,8 +66,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     // A token of our own: what ends this service ends no other one in the process.
     let shutdown = shutdown.child_token();
     let common = config.common.clone();
-    if !config.log_only.is_empty() {
-        tracing::warn!("not configured, so these go to the log only: {}", config.log_only.join(", "));
+    let log_only = config.log_only();
+    if !log_only.is_empty() {
+        tracing::warn!("not configured, so these go to the log only: {}", log_only.join(", "));
     }
     let db = common.database(MIGRATIONS).await?;
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
@@ -69,8 +86,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let reporter = Arc::new(Reporter::new(store, versions, Arc::clone(&common.clock)));
     let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), &common.data_dir));
     let analyzer = common.neighbour(ServiceName::Analyzer, ANALYZER_TIMEOUT)?;
-    let (slack, webhooks) = (config.slack.clone(), config.webhooks.clone());
-    let effects = Arc::new(effects(config, &reporter, &publisher, &grace(&shutdown))?);
+    let inbound = config.inbound.clone();
+    end_later(&shutdown, &config.stopping);
+    let effects = Arc::new(effects(config, &reporter, &publisher)?);
 
     let poll = poll(&reporter.rules().policy);
     let background = CancellationToken::new();
@@ -96,9 +114,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
         async move { replica.run(shutdown).await }
     });
-    let app =
-        App { slack, webhooks, ..App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper)) };
-    let (router, openapi) = api::router(app);
+    let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper));
+    let (router, openapi) = api::router(app, inbound);
     let parts = ServiceParts {
         service: ServiceName::Reporter,
         router,
@@ -123,16 +140,14 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     served
 }
 
-/// Cancelled a while after the stop was asked for: commands under way get that long to finish.
-fn grace(shutdown: &CancellationToken) -> CancellationToken {
-    let (asked, ended) = (shutdown.clone(), CancellationToken::new());
-    let end = ended.clone();
+/// Ends what is under way a while after the stop was asked for: moves get that long to finish.
+fn end_later(shutdown: &CancellationToken, end: &CancellationToken) {
+    let (asked, end) = (shutdown.clone(), end.clone());
     tokio::spawn(async move {
         asked.cancelled().await;
-        tokio::time::sleep(COMMAND_GRACE).await;
+        tokio::time::sleep(MOVE_GRACE).await;
         end.cancel();
     });
-    ended
 }
 
 /// The texts of every target, checked (NO-2).
@@ -147,28 +162,18 @@ pub fn templates(policy: &Policy, base: &Path) -> anyhow::Result<BTreeMap<Target
     policy.targets.iter().map(load).collect()
 }
 
-fn effects(
-    config: Config,
-    reporter: &Arc<Reporter>,
-    publisher: &Arc<Publisher>,
-    stopping: &CancellationToken,
-) -> anyhow::Result<Effects> {
+fn effects(config: Config, reporter: &Arc<Reporter>, publisher: &Arc<Publisher>) -> anyhow::Result<Effects> {
     let common = &config.common;
-    let on_this_machine = || {
-        let environment = Environment::of_this_process(&config.command_env);
-        Executors::shipped(&Surroundings { directory: ".".into(), environment, stop: stopping.clone() })
-    };
     Ok(Effects {
         reporter: Arc::clone(reporter),
         publisher: Arc::clone(publisher),
         collector: common.neighbour(ServiceName::Collector, COLLECTOR_TIMEOUT)?,
         collector_quick: common.neighbour(ServiceName::Collector, QUICK)?,
         data_dir: common.data_dir.clone(),
-        stopping: stopping.clone(),
+        stopping: config.stopping,
         notifiers: config.notifiers,
-        messenger: config.messenger,
         pager: config.pager,
-        executors: config.executors.unwrap_or_else(on_this_machine),
+        executors: config.executors,
     })
 }
 

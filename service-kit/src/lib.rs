@@ -15,6 +15,6 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod trace_context;
 
-pub use config::{CommonConfig, NoArgs};
-pub use main_of::main_of;
+pub use config::CommonConfig;
+pub use main_of::{Main, main_of};
 pub use service_name::ServiceName;

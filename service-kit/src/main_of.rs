@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Command};
+use clap::{ArgMatches, Args as _, Command};
+use domain::kinds::Kinds;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,18 +23,30 @@ use crate::telemetry::{self, TelemetryOptions};
 const BAD_CONFIGURATION: u8 = 2;
 const FAILED: u8 = 1;
 
-/// A service's `main`: `A` are its own flags, `run` is its library.
+/// A service, as its `main` knows it.
+#[derive(Clone, Copy)]
+pub struct Main<'a> {
+    pub service: ServiceName,
+    /// For `--help`.
+    pub about: &'static str,
+    /// What its policy may name.
+    pub kinds: &'a Kinds,
+    /// Adds its own flags and variables.
+    pub arguments: &'a dyn Fn(Command) -> Command,
+}
+
+/// A service's `main`; `run` is its library, and is given what its own flags came to.
 ///
 /// Ends with 0 after a graceful stop (and after `--help`, `--print-config`), 1 if the service failed, 2 if
 /// the configuration cannot be used; a failure is one line on standard error.
-pub fn main_of<A, F, Fut>(service: ServiceName, about: &'static str, run: F) -> ExitCode
+pub fn main_of<F, Fut>(main: Main<'_>, run: F) -> ExitCode
 where
-    A: Args,
-    F: FnOnce(A, CommonConfig, TcpListener, CancellationToken) -> Fut,
+    F: FnOnce(ArgMatches, CommonConfig, TcpListener, CancellationToken) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
+    let service = main.service;
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let loaded = match load::<A>(service, about, &arguments, &config::process_environment) {
+    let loaded = match load(&main, &arguments, &config::process_environment) {
         Ok(loaded) => loaded,
         Err(ConfigError::Display(help)) => {
             let _ = help.print();
@@ -44,7 +57,7 @@ where
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    let (error, status) = match prepare::<A>(service, &loaded) {
+    let (error, status) = match prepare(&main, &loaded) {
         Ok(None) => return ExitCode::SUCCESS,
         Ok(Some(prepared)) => match start(service, prepared, run) {
             Ok(()) => return ExitCode::SUCCESS,
@@ -60,45 +73,44 @@ where
 ///
 /// # Errors
 /// [`ConfigError`].
-pub fn load<A: Args>(
-    service: ServiceName,
-    about: &'static str,
+pub fn load(
+    main: &Main<'_>,
     arguments: &[OsString],
     environment: config::Environment<'_>,
 ) -> Result<Loaded, ConfigError> {
-    let command = Command::new(service.binary()).about(about).version(env!("CARGO_PKG_VERSION"));
-    let command = A::augment_args(SharedArgs::augment_args(ListenArg::augment_args(command)))
-        .mut_arg("listen", |arg| {
-            arg.env(service.listen_variable()).default_value(service.default_listen()).required(false)
-        });
+    let service = main.service;
+    let command = Command::new(service.binary()).about(main.about).version(env!("CARGO_PKG_VERSION"));
+    let command = SharedArgs::augment_args(ListenArg::augment_args(command));
+    let command = (main.arguments)(command).mut_arg("listen", |arg| {
+        arg.env(service.listen_variable()).default_value(service.default_listen()).required(false)
+    });
     let spec = Spec { subcommand: None, sections: &[service.as_str()] };
     config::load(command, spec, arguments, environment)
 }
 
 /// What the configuration came to.
-struct Prepared<A> {
-    own: A,
+struct Prepared {
+    own: ArgMatches,
     shared: SharedArgs,
     listen: ListenArg,
     common: CommonConfig,
 }
 
 /// Everything that can be wrong with the configuration; `None` if it was only to be printed.
-fn prepare<A: Args>(service: ServiceName, loaded: &Loaded) -> anyhow::Result<Option<Prepared<A>>> {
+fn prepare(main: &Main<'_>, loaded: &Loaded) -> anyhow::Result<Option<Prepared>> {
     let (shared, listen): (SharedArgs, ListenArg) = (loaded.get()?, loaded.get()?);
     if shared.print_config {
         print!("{}", loaded.print());
         return Ok(None);
     }
-    let common = CommonConfig::read(service, &shared, Arc::new(SystemClock))?;
+    let common = CommonConfig::read(main.service, &shared, main.kinds, Arc::new(SystemClock))?;
     check_listen(listen.listen, common.tokens.is_some())?;
-    Ok(Some(Prepared { own: loaded.get()?, shared, listen, common }))
+    Ok(Some(Prepared { own: loaded.matches().clone(), shared, listen, common }))
 }
 
-fn start<A, F, Fut>(service: ServiceName, prepared: Prepared<A>, run: F) -> anyhow::Result<()>
+fn start<F, Fut>(service: ServiceName, prepared: Prepared, run: F) -> anyhow::Result<()>
 where
-    A: Args,
-    F: FnOnce(A, CommonConfig, TcpListener, CancellationToken) -> Fut,
+    F: FnOnce(ArgMatches, CommonConfig, TcpListener, CancellationToken) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
     let Prepared { own, shared, listen, common } = prepared;

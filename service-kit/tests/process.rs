@@ -7,8 +7,9 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, ExitCode, Stdio};
 
+use domain::kinds::Kinds;
 use service_kit::http::{HttpOptions, Readiness, ServiceParts, openapi, serve};
-use service_kit::{NoArgs, ServiceName};
+use service_kit::{Main, ServiceName};
 use utoipa::openapi::{InfoBuilder, OpenApi, PathsBuilder};
 
 const CHILD: &str = "PHASEGATE_TEST_CHILD";
@@ -42,9 +43,13 @@ fn main() -> ExitCode {
 
 fn service() -> ExitCode {
     service_kit::main_of(
-        ServiceName::Analyzer,
-        "A service",
-        |_: NoArgs, common, listener, shutdown| async move {
+        Main {
+            service: ServiceName::Analyzer,
+            about: "A service",
+            kinds: &Kinds::shipped(),
+            arguments: &std::convert::identity,
+        },
+        |_, common, listener, shutdown| async move {
             let document = OpenApi::new(InfoBuilder::new().build(), PathsBuilder::new().build());
             let parts = ServiceParts {
                 service: common.service,

@@ -218,6 +218,114 @@ fn balanced(text: &str) -> bool {
     text.trim_end().ends_with(')') && text.matches(')').count() == opened + 1
 }
 
+/// A word that only one kind of a seam may know, and where it may stand.
+struct Own {
+    word: &'static str,
+    /// The kind's own files, in both halves.
+    files: &'static [&'static str],
+    /// The literals in which it is registered.
+    registries: &'static [&'static str],
+    /// Elsewhere, and why.
+    exceptions: &'static [(&'static str, &'static str)],
+}
+
+const OWN_WORDS: [Own; 4] = [
+    Own {
+        word: "slack",
+        files: &["domain/src/notifiers/slack.rs", "reporter-svc/src/notifiers/slack/"],
+        registries: &["domain/src/notifiers/mod.rs", "reporter-svc/src/notifiers/mod.rs"],
+        exceptions: &[
+            (
+                "shared-types/src/audit.rs",
+                "by which way an act came in: rows of the audit log have one form for ever",
+            ),
+            ("service-kit/src/auth/identity.rs", "a name on the wire, in the OpenAPI documents"),
+        ],
+    },
+    Own {
+        word: "pagerduty",
+        files: &["domain/src/pagers/pagerduty.rs", "reporter-svc/src/pagers/pagerduty/"],
+        registries: &["domain/src/pagers/mod.rs", "reporter-svc/src/pagers/mod.rs"],
+        exceptions: &[
+            (
+                "shared-types/src/audit.rs",
+                "by which way an act came in: rows of the audit log have one form for ever",
+            ),
+            ("domain/src/story/words/", "a sentence of its checklist, put together while it is compiled"),
+        ],
+    },
+    Own { word: "argv", files: &["reporter-svc/src/executors/command/"], registries: &[], exceptions: &[] },
+    // An address as Slack has them, in a literal or in a comment.
+    Own {
+        word: "#address",
+        files: &["domain/src/notifiers/slack.rs", "reporter-svc/src/notifiers/slack/"],
+        registries: &[],
+        exceptions: &[(
+            "domain/src/policy/section/notifications.rs",
+            "the example in the policy's documentation, which has to name some address",
+        )],
+    },
+];
+
+fn names(line: &str, word: &str) -> bool {
+    if word != "#address" {
+        return line.to_lowercase().contains(word);
+    }
+    line.match_indices('#').any(|(at, _)| {
+        let quoted = line[..at].ends_with(['"', '`']);
+        quoted && line[at + 1..].starts_with(|next: char| next.is_ascii_lowercase())
+    })
+}
+
+#[test]
+fn an_address_is_told_from_other_hashes() {
+    for (line, address) in [
+        ("let to = \"#incident\";", true),
+        ("/// `#incident` or `log`", true),
+        ("\"# Title\", \"#/$defs\", r#\"x\"#", false),
+        ("`#[derive]`", false),
+    ] {
+        assert_eq!(names(line, "#address"), address, "{line}");
+    }
+}
+
+/// What a vendor is called, how its addresses look and what a command is made of is known to the kind's own files, and its name
+/// to the literal that registers it: one more kind of a seam is met by nothing else.
+#[test]
+fn only_its_own_files_name_a_kind_of_a_seam() {
+    let (mut offences, mut named) = (Vec::new(), BTreeSet::new());
+    for member in [
+        "shared-types/src",
+        "domain/src",
+        "service-kit/src",
+        "collector-svc/src",
+        "analyzer-svc/src",
+        "reporter-svc/src",
+        "phasegate/src",
+    ] {
+        for source in sources_below(member).into_iter().filter(|source| !is_test(source)) {
+            let inside = source.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+            let text = fs::read_to_string(&source).expect("readable source");
+            for (number, line) in production_part(&text) {
+                for own in OWN_WORDS.iter().filter(|own| names(line, own.word)) {
+                    let places = own.files.iter().chain(own.registries);
+                    let exceptions = own.exceptions.iter().map(|(place, _)| place);
+                    match places.chain(exceptions).find(|place| inside.starts_with(**place)) {
+                        Some(place) => drop(named.insert((own.word, *place))),
+                        None => offences.push(format!("{inside}:{}: {}", number + 1, own.word)),
+                    }
+                }
+            }
+        }
+    }
+    assert!(offences.is_empty(), "named outside of their own files:\n{}", offences.join("\n"));
+    for own in &OWN_WORDS {
+        for (place, why) in own.exceptions {
+            assert!(named.contains(&(own.word, *place)), "{place} needs no exception any more ({why})");
+        }
+    }
+}
+
 /// Each costs every first build its time.
 #[test]
 fn every_dependency_of_a_member_is_used_in_its_code() {

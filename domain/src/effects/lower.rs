@@ -5,6 +5,7 @@
 
 use crate::audit::AuditDraft;
 use crate::notifiers::{Address, Message, RUNBOOK};
+use crate::pagers::PAGER;
 use crate::placeholder::PlaceholderError;
 use crate::policy::{NotificationPolicy, TargetPolicy};
 use crate::template::Templates;
@@ -21,9 +22,6 @@ use super::{
 use crate::rollout::watch::millis;
 use crate::rollout::{Effect, Notice, NoticeKind, Step, Transition};
 use crate::story::texts::{self, Text};
-
-/// What pages are kept under.
-pub const PAGERDUTY: &str = "pagerduty";
 
 /// Everything that is committed together.
 #[derive(Debug, Clone)]
@@ -225,7 +223,7 @@ impl Lowering<'_> {
         let (Some(incident), Some(about)) = (&notice.incident, step.incident.as_ref()) else { return Ok(()) };
         let text = self.text(notice)?;
         let plain = text.message.plain();
-        let id = self.keep(notice, NotificationKind::Page, PAGERDUTY, &plain);
+        let id = self.keep(notice, NotificationKind::Page, PAGER.name, &plain);
         let decision = notice.decision.as_ref();
         let verb = TriggerPage {
             notification: id,

@@ -12,7 +12,7 @@ pub struct Notification {
     pub id: Uuid,
     pub target: TargetName,
     pub kind: NotificationKind,
-    /// `#…`, `pagerduty`, `runbook`.
+    /// An address as it is kept, or the name of what pages.
     pub channel: String,
     pub text: String,
     pub incident: Option<IncidentId>,
@@ -49,7 +49,7 @@ pub struct NotificationView {
     /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
     /// `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
     pub kind: String,
-    /// `#…`, `pagerduty`, `runbook`.
+    /// An address as it is kept, or the name of what pages.
     pub channel: String,
     /// As sent.
     pub text: String,

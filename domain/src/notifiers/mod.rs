@@ -23,12 +23,22 @@ pub fn shipped() -> Vec<Arc<dyn NotifierKind>> {
     vec![Arc::new(slack::Slack), Arc::new(RUNBOOK), Arc::new(LOG)]
 }
 
+/// The one that there was before rows named theirs, and what its rows are called.
+pub const FIRST: &str = slack::Slack::NAME;
+pub const FIRST_ROW_KIND: &str = slack::Slack::ROW_KIND;
+pub const FIRST_ANSWER_KIND: &str = slack::Slack::ANSWER_KIND;
+
+/// As [`FIRST`], for rows that name none.
+pub(crate) fn first() -> String {
+    FIRST.to_owned()
+}
+
 /// A kind of notifier.
 pub trait NotifierKind: Send + Sync {
-    /// Its name, which its addresses may begin with (`slack:#incident`), and that of its other half.
+    /// Its name, which its addresses may begin with (`pigeon:roof`), and that of its other half.
     fn name(&self) -> &'static str;
 
-    /// What an address looks like, for people who wrote another: ``a Slack channel such as "#incident"``.
+    /// What an address looks like, for the documentation and for people who wrote another: ``a loft such as `pigeon:roof` ``.
     fn expected(&self) -> &'static str;
 
     /// An address in the one form that is kept, where it is one of this kind; short forms are its own business.
@@ -56,19 +66,24 @@ impl Address {
     /// # Errors
     /// What was expected.
     pub fn parse(written: &str, kinds: &Kinds, asking: bool) -> Result<Self, String> {
-        let fit: Vec<_> = kinds.notifiers().iter().filter(|it| it.reaches_people() || !asking).collect();
-        for kind in &fit {
+        for kind in kinds.notifiers().iter().filter(|it| it.reaches_people() || !asking) {
             if let Some(channel) = kind.address(written) {
                 return Ok(Self { kind: Arc::clone(kind), channel });
             }
         }
-        let (last, first) = fit.split_last().ok_or("nobody can be told")?;
-        let first: Vec<&str> = first.iter().map(|it| it.expected()).collect();
-        let expected = match first.as_slice() {
-            [] => last.expected().to_owned(),
-            first => format!("{} or {}", first.join(", "), last.expected()),
-        };
-        Err(format!("expected {expected}, found `{written}`"))
+        Err(format!("expected {}, found `{written}`", Self::expected(kinds, asking)))
+    }
+
+    /// What an address looks like, in words.
+    #[must_use]
+    pub fn expected(kinds: &Kinds, asking: bool) -> String {
+        let fit = kinds.notifiers().iter().filter(|it| it.reaches_people() || !asking);
+        let fit: Vec<&str> = fit.map(|it| it.expected()).collect();
+        match fit.as_slice() {
+            [] => "nothing, as nobody can be told".to_owned(),
+            [only] => (*only).to_owned(),
+            [first @ .., last] => format!("{} or {last}", first.join(", ")),
+        }
     }
 
     /// The notifier's name.
@@ -77,7 +92,7 @@ impl Address {
         self.kind.name()
     }
 
-    /// As it is kept: `#incident`, `runbook`.
+    /// As it is kept: `runbook`.
     #[must_use]
     pub fn channel(&self) -> &str {
         &self.channel

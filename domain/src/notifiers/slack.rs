@@ -13,6 +13,8 @@ impl Slack {
     pub const NAME: &'static str = "slack";
     /// What its outbox rows are called: the release before knows no other name, and replicas of both work side by side (OP-6).
     pub const ROW_KIND: &'static str = "PostSlackMessage";
+    /// And those that answer one of its users.
+    pub const ANSWER_KIND: &'static str = "TellSlackUser";
 }
 
 impl NotifierKind for Slack {

@@ -8,7 +8,15 @@ use serde_json::{Value, json};
 use super::section::file::RawPolicy;
 use crate::executors::ExecutorKind;
 use crate::kinds::Kinds;
+use crate::notifiers::Address;
 use crate::stored::pretty_text;
+
+/// Where addresses stand, and whether they have to be such that somebody can act there.
+const ADDRESSES: [(&str, bool); 3] = [
+    ("/$defs/RawNotification/properties/channel", false),
+    ("/$defs/RawNotifications/properties/escalation_channel", true),
+    ("/$defs/RawDailyReport/properties/channel", false),
+];
 
 /// The schema as it is checked in: pretty JSON (2020-12) with a newline at its end.
 #[must_use]
@@ -35,6 +43,12 @@ pub fn schema_json_of(kinds: &Kinds) -> String {
     for (place, kinds) in places {
         if let Some(place) = schema.pointer_mut(place) {
             place["oneOf"] = Value::Array(kinds);
+        }
+    }
+    for (place, asking) in ADDRESSES {
+        if let Some(description) = schema.pointer_mut(place).and_then(|it| it.get_mut("description")) {
+            let said = description.as_str().unwrap_or_default().trim_end_matches('.');
+            *description = json!(format!("{said}: {}.", Address::expected(kinds, asking)));
         }
     }
     let text = pretty_text(&schema);

@@ -42,7 +42,7 @@ pub enum Event {
     TransitionRetried { transition: Uuid, by: String },
     /// Somebody took the incident on; `at` may lie in the past when it was learned late.
     Acknowledged { by: String, at: Timestamp },
-    /// Somebody resolved the page at PagerDuty; the incident goes on as it must.
+    /// Somebody resolved the page at the pager; the incident goes on as it must.
     PageResolved { by: String, at: Timestamp },
     /// The file of the root cause analysis was written for the first time.
     RcaPrepared,

@@ -35,11 +35,11 @@ impl Watch {
     pub fn begin(policy: &TargetPolicy, epoch: Epoch, now: Timestamp) -> Self {
         let (transitions, collection) = (&policy.transitions, &policy.collection);
         let until = now.plus(transitions.recovery_watch);
-        let slack = transitions.recovery_cadence + collection.delayed_after + collection.grace;
+        let leeway = transitions.recovery_cadence + collection.delayed_after + collection.grace;
         Self {
             epoch,
             until,
-            deadline: Some(until.plus(slack)),
+            deadline: Some(until.plus(leeway)),
             compliant: 0,
             violations: 0,
             rollback_asked: false,

@@ -9,9 +9,10 @@ use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, 
 use uuid::Uuid;
 
 use super::story::{Command, Consequence, Course, Entered, RolledBack, Story, What};
-use crate::effects::lower::{LowerContext, PAGERDUTY, lower};
+use crate::effects::lower::{LowerContext, lower};
 use crate::effects::{TransitionKind, TriggerPage};
 use crate::executors::Report;
+use crate::pagers::PAGER;
 use crate::placeholder::PlaceholderError;
 use crate::policy::TargetPolicy;
 use crate::rollout::event::StopOutcome;
@@ -380,7 +381,7 @@ fn consequences(rules: &Rules, templates: &Templates, played: Played) -> Result<
         let page: TriggerPage = serde_json::from_value(page.payload.clone())?;
         found.push(What::Paged(page.into()));
     }
-    let texts = plan.notifications.into_iter().filter(|it| it.channel != PAGERDUTY);
+    let texts = plan.notifications.into_iter().filter(|it| it.channel != PAGER.name);
     found.extend(texts.map(|it| What::Told {
         kind: it.kind.to_string(),
         channel: it.channel,

@@ -8,18 +8,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::effects::{
     CheckPageAcknowledged, PageAcknowledgement, PostMessage, ResolvePage, RunTransition, SetPagePriority,
-    TellSlackUser, TransitionKind, TriggerPage,
+    TellUser, TransitionKind, TriggerPage,
 };
 use domain::executors::{Report, command};
 use domain::policy::TargetPolicy;
 use domain::rollout::state::Stage;
 use reporter_svc::executors::{Executor, ReadBack};
 use reporter_svc::notifiers::Notifier;
-use reporter_svc::ports::{Messenger, Pager};
+use reporter_svc::pagers::Pager;
 use reporter_svc::store::Store;
 use serde_json::json;
 use service_kit::outbox::{Outcome, Recorded};
-use shared_types::{Epoch, PhaseId, Timestamp};
+use shared_types::{Epoch, PhaseId, Timestamp, Via};
 
 use crate::boundary::Kind;
 use crate::faults::{CommandFate, VendorFate};
@@ -187,11 +187,8 @@ impl Notifier for Ports {
             Posted { notification: message.notification.to_string(), text: message.text.clone(), resend };
         self.ask("slack", |books| books.posted.push(posted)).await
     }
-}
 
-#[async_trait]
-impl Messenger for Ports {
-    async fn tell(&self, _it: &TellSlackUser) -> Outcome {
+    async fn tell(&self, _it: &TellUser) -> Outcome {
         self.ask("slack answer", |_| {}).await
     }
 }
@@ -228,6 +225,10 @@ impl Pager for Ports {
             Outcome::Done(_) => Outcome::Done(json!(found)),
             other => other,
         }
+    }
+
+    fn via(&self) -> Via {
+        Via::Pagerduty
     }
 }
 

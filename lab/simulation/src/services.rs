@@ -9,9 +9,9 @@ use analyzer_svc::analyzer::Analyzer;
 use analyzer_svc::service::ReporterDirectives;
 use analyzer_svc::watch_loop::WatchLoop;
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::Body;
 use axum::http;
+use axum::{Extension, Router};
 use collector_svc::api::{Api, Directory, TargetEntry};
 use collector_svc::service::ask_directive;
 use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
@@ -19,10 +19,11 @@ use collector_svc::versions::Version;
 use collector_svc::worker::{Attended, Worker, WorkerHandle, WorkerParts};
 use domain::policy::{Policy, TargetPolicy};
 use domain::template::Templates;
-use reporter_svc::api::{App, WebhookSecrets};
+use reporter_svc::api::App;
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::executors::Executors;
-use reporter_svc::notifiers::Notifiers;
+use reporter_svc::notifiers::{Notifiers, slack};
+use reporter_svc::pagers::pagerduty::{self, WebhookSecret};
 use reporter_svc::reporter::Reporter;
 use secrecy::SecretString;
 use service_kit::auth::{Access, Identity};
@@ -172,13 +173,13 @@ impl Replica {
                     reporter: Arc::clone(reporter),
                     publisher,
                     analyzer,
-                    slack: None,
-                    webhooks: WebhookSecrets { pagerduty: Some(SecretString::from(SECRET)) },
                     access: Arc::clone(&ground.access),
                     keeper,
                 };
+                let secret = WebhookSecret(SecretString::from(SECRET));
+                let inbound = slack::routes().merge(pagerduty::routes().layer(Extension(secret)));
                 Arc::new(Plain {
-                    router: reporter_svc::api::router(app).0,
+                    router: reporter_svc::api::router(app, inbound).0,
                     scheduler: ground.scheduler.clone(),
                 })
             }
@@ -296,7 +297,6 @@ fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Hand
         reporter: Arc::clone(&reporter),
         publisher: Arc::new(Publisher::new(Arc::clone(&reporter), &ground.data_dir)),
         notifiers: Notifiers::default().with(Arc::clone(&ports) as _),
-        messenger: Arc::clone(&ports) as _,
         pager: Arc::clone(&ports) as _,
         executors: Executors::default().with(ports),
         collector: ground.neighbour(Service::Collector),

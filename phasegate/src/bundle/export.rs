@@ -9,6 +9,7 @@ use std::time::Duration;
 use analyzer_svc::store::StoredBatch;
 use anyhow::Context as _;
 use domain::gate::longest_look_back;
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -24,10 +25,10 @@ const SKEW: Duration = Duration::from_secs(600);
 
 /// Writes the file; it is complete, or it is not there.
 pub(crate) async fn export(
-    reporter: &Api,
-    analyzer: &Api,
+    (reporter, analyzer): (&Api, &Api),
     span: Span,
     file: &Path,
+    kinds: &Kinds,
 ) -> anyhow::Result<Header> {
     let mut rows = Vec::new();
     for stream in streams(reporter, span.target.as_ref()).await? {
@@ -36,7 +37,7 @@ pub(crate) async fn export(
     let decisions: Vec<Decision> =
         all(analyzer, &format!("/v1/decisions?limit=1000{}", windows(&span, span.from))).await?;
     let policies = policies(analyzer, &decisions).await?;
-    let since = span.from.map(|from| from.minus(look_back(&policies)));
+    let since = span.from.map(|from| from.minus(look_back(&policies, kinds)));
     let earlier = Span { to: span.from, ..span.clone() };
     let before: Vec<Decision> = match since {
         Some(_) => all(analyzer, &format!("/v1/decisions?limit=1000{}", windows(&earlier, since))).await?,
@@ -136,8 +137,8 @@ async fn policies(analyzer: &Api, decisions: &[Decision]) -> anyhow::Result<BTre
 }
 
 /// How far back the means of these policies look.
-fn look_back(policies: &BTreeMap<String, String>) -> Duration {
-    let parsed = policies.values().filter_map(|text| Policy::parse(text, "policy").ok());
+fn look_back(policies: &BTreeMap<String, String>, kinds: &Kinds) -> Duration {
+    let parsed = policies.values().filter_map(|text| Policy::parse_with(text, "policy", kinds).ok());
     parsed.flat_map(|it| it.targets.into_values().map(|it| longest_look_back(&it))).max().unwrap_or_default()
 }
 

@@ -9,6 +9,7 @@ use domain::audit::{AuditDraft, digest};
 use domain::gate::GateState;
 use domain::gate::ledger::{Judged, Rules, decide};
 use domain::gate::{CheckedBatch, EarlierBatch, Subject, batch_hash, judge_batch};
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use serde_json::json;
 use shared_types::audit::FaultKind;
@@ -138,7 +139,7 @@ fn checked(lines: &[Line]) -> BundleReport {
     let file = folder.path().join("bundle.jsonl");
     let text: Vec<String> = lines.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
     std::fs::write(&file, text.join("\n") + "\n").unwrap();
-    verify(&file, None).unwrap()
+    verify(&file, None, &Kinds::shipped()).unwrap()
 }
 
 /// GO-4, SLO-10

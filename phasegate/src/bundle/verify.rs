@@ -10,6 +10,7 @@ use domain::audit::digest;
 use domain::audit::verify::Walk;
 use domain::gate::longest_look_back;
 use domain::gate::recompute::{Difference, decide_again, differences, history_before};
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::stored::plain;
 use reporter_svc::audit::Archive;
@@ -53,14 +54,14 @@ struct Bundle {
     rows: BTreeMap<String, Vec<AuditEntry>>,
 }
 
-/// Verifies a bundle; with `archive`, its rows beside their copies too.
-pub(crate) fn verify(file: &Path, archive: Option<&Path>) -> anyhow::Result<BundleReport> {
+/// Verifies a bundle, whose policies may name these kinds; with `archive`, its rows beside their copies too.
+pub(crate) fn verify(file: &Path, archive: Option<&Path>, kinds: &Kinds) -> anyhow::Result<BundleReport> {
     let bundle = read(file)?;
     let streams = streams(&bundle, archive)?;
     let mut faults = Vec::new();
     let mut decisions = DecisionsReport::default();
     compare(&bundle, &mut decisions, &mut faults);
-    make_again(&bundle, &mut decisions, &mut faults);
+    make_again(&bundle, kinds, &mut decisions, &mut faults);
     let count = |found: usize, stated: u64, what: &str, faults: &mut Vec<String>| {
         if u64::try_from(found).unwrap_or(u64::MAX) != stated {
             faults.push(format!("the header says {stated} {what}, the bundle holds {found}"));
@@ -188,8 +189,9 @@ fn demanded(bundle: &Bundle, row: &AuditEntry) -> bool {
 }
 
 /// SLO-10: through the same gate, from the batch, those before it and the policy's text.
-fn make_again(bundle: &Bundle, report: &mut DecisionsReport, faults: &mut Vec<String>) {
-    let parse = |(version, text): (&String, &String)| (version.clone(), Policy::parse(text, "policy"));
+fn make_again(bundle: &Bundle, kinds: &Kinds, report: &mut DecisionsReport, faults: &mut Vec<String>) {
+    let parse =
+        |(version, text): (&String, &String)| (version.clone(), Policy::parse_with(text, "policy", kinds));
     let policies: BTreeMap<String, Result<Policy, _>> = bundle.policies.iter().map(parse).collect();
     let looks_back = policies.values().flatten().flat_map(|it| it.targets.values().map(longest_look_back));
     let look_back = looks_back.max().unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::template::Templates;
 use domain::whatif::dry_run::{DryRunError, Reaction, dry_run, react, render, worst};
@@ -48,9 +49,9 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
         debug_assert!(self.dry_run);
-        let policy = super::policy::load(&self.policy)?;
+        let policy = super::policy::load(&self.policy, kinds)?;
         let target = super::policy::target(&policy, self.target)?;
         let fixture = read(&self.fixture)?;
         let decisions = dry_run(&policy, &target, &self.phase, &fixture).map_err(|cause| {

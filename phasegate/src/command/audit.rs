@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use domain::kinds::Kinds;
 use shared_types::audit::{AuditVerification, StreamVerification};
 use shared_types::{AuditEntry, Page, TargetName, Timestamp};
 
@@ -107,19 +108,19 @@ struct Export {
 }
 
 impl Args {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
         match self.action {
-            Action::Verify(args) => args.run(),
+            Action::Verify(args) => args.run(kinds),
             Action::List(args) => super::block_on(args.run()),
-            Action::Export(args) => super::block_on(args.run()),
+            Action::Export(args) => super::block_on(args.run(kinds)),
         }
     }
 }
 
 impl Verify {
-    fn run(self) -> anyhow::Result<Exit> {
+    fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
         if let Some(file) = &self.bundle {
-            let report = bundle::verify(file, self.archive.as_deref())?;
+            let report = bundle::verify(file, self.archive.as_deref(), kinds)?;
             self.output.print(&report, audit_view::bundle)?;
             return Ok(if report.ok { Exit::Ok } else { Exit::Refused });
         }
@@ -179,7 +180,7 @@ impl List {
 }
 
 impl Export {
-    async fn run(self) -> anyhow::Result<Exit> {
+    async fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
         if let (Some(from), Some(to)) = (self.from, self.to)
             && from >= to
         {
@@ -187,7 +188,7 @@ impl Export {
         }
         let span = bundle::Span { target: self.target, from: self.from, to: self.to };
         let (reporter, analyzer) = (self.history.reporter()?, self.history.analyzer()?);
-        let header = bundle::export(&reporter, &analyzer, span, &self.output).await?;
+        let header = bundle::export((&reporter, &analyzer), span, &self.output, kinds).await?;
         let rows: u64 = header.streams.iter().map(|it| it.rows).sum();
         crate::output::print(&format!(
             "{}: {rows} rows of {} streams, {} decisions, {} policies\nCheck it anywhere: phasegate audit verify --bundle {}",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use analyzer_svc::http::BacktestRequest;
 use analyzer_svc::store::StoredBatch;
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::policy::units::parse_duration;
 use domain::whatif::archive::Archive;
@@ -82,9 +83,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Args {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
-        let new = Arc::new(super::policy::load(&self.policy)?);
-        let old = Arc::new(super::policy::load(&self.against)?);
+    pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
+        let new = Arc::new(super::policy::load(&self.policy, kinds)?);
+        let old = Arc::new(super::policy::load(&self.against, kinds)?);
         let target = super::policy::target(&new, self.target.clone())?;
         super::policy::target(&old, Some(target.clone()))?;
         let compared = if self.jsonl.is_empty() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector_svc::collect::{CollectError, Collected, OneShot, OneShotSource, Span, collect_windows};
+use domain::kinds::Kinds;
 use domain::policy::TargetPolicy;
 use domain::policy::units::parse_duration;
 use domain::sources::http::Http;
@@ -62,8 +63,8 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
-        let policy = super::policy::load(&self.policy)?;
+    pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
+        let policy = super::policy::load(&self.policy, kinds)?;
         let target = super::policy::target(&policy, self.target)?;
         let target_policy = policy.targets[&target].clone();
         if self.phase.is_gated() && target_policy.phase(&self.phase).is_none() {

@@ -1,7 +1,6 @@
 //! `phasegate completions SHELL`.
 
-use clap::CommandFactory;
-
+use crate::Product;
 use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
@@ -20,9 +19,9 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, product: &Product) -> anyhow::Result<Exit> {
         let mut bytes = Vec::new();
-        clap_complete::generate(self.shell, &mut super::Cli::command(), "phasegate", &mut bytes);
+        clap_complete::generate(self.shell, &mut super::cli(product), "phasegate", &mut bytes);
         crate::output::print(String::from_utf8(bytes)?.trim_end())?;
         Ok(Exit::Ok)
     }

@@ -30,8 +30,11 @@ pub(crate) mod up;
 mod verify;
 mod withdraw;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::Product;
 use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
@@ -103,9 +106,21 @@ enum Command {
     DemoFlag(phasegate_demo::FlagArgs),
 }
 
+/// The command line, with what the product's kinds can be told.
+pub(crate) fn cli(product: &Product) -> clap::Command {
+    Cli::command().mut_subcommand("up", |up| product.arguments(up))
+}
+
+/// The arguments, read.
+pub(crate) fn parsed(product: &Product, arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = cli(product);
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
 impl Cli {
     /// Runs the subcommand; `exit::exit_of` says the status that an error asks for.
-    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+    pub(crate) fn run(self, product: &Product) -> anyhow::Result<Exit> {
         match self.command {
             Command::Demo(args) => args.run(),
             // `run` of the crate takes it over before; this is reached by no command line.
@@ -124,18 +139,18 @@ impl Cli {
             Command::Rca(args) => args.run(),
             Command::Review(args) => args.run(),
             Command::Evidence(args) => args.run(),
-            Command::Collect(args) => args.run(),
-            Command::Analyze(args) => args.run(),
+            Command::Collect(args) => args.run(product.kinds()),
+            Command::Analyze(args) => args.run(product.kinds()),
             Command::Explain(args) => args.run(),
-            Command::Backtest(args) => args.run(),
-            Command::Verify(args) => args.run(),
+            Command::Backtest(args) => args.run(product.kinds()),
+            Command::Verify(args) => args.run(product.kinds()),
             Command::Generate(args) => args.run(),
-            Command::Policy(args) => args.run(),
-            Command::Audit(args) => args.run(),
+            Command::Policy(args) => args.run(product.kinds()),
+            Command::Audit(args) => args.run(product.kinds()),
             Command::Daily(args) => args.run(),
             Command::Pause(args) => args.run(),
             Command::Token(args) => args.run(),
-            Command::Completions(args) => args.run(),
+            Command::Completions(args) => args.run(product),
             Command::Healthcheck(args) => args.run(),
             #[cfg(feature = "demo")]
             Command::DemoEditor(args) => args.run().map(|()| Exit::Ok),

@@ -2,7 +2,8 @@
 
 use clap::{CommandFactory, Parser};
 
-use super::Cli;
+use super::{Cli, cli};
+use crate::Product;
 use crate::exit::Exit;
 
 fn documentation() -> String {
@@ -16,7 +17,7 @@ fn visible() -> Vec<clap::Command> {
 
 #[test]
 fn the_command_line_is_without_contradictions() {
-    Cli::command().debug_assert();
+    cli(&Product::shipped()).debug_assert();
 }
 
 #[test]

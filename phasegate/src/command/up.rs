@@ -8,8 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::CommandFactory;
-use reporter_svc::ReporterArgs;
+use clap::ArgMatches;
 use service_kit::auth::check_listen;
 use service_kit::client::Neighbour;
 use service_kit::clock::SystemClock;
@@ -20,6 +19,7 @@ use service_kit::telemetry::{self, TelemetryOptions};
 use service_kit::{CommonConfig, ServiceName, shutdown};
 use tokio::net::TcpListener;
 
+use crate::Product;
 use crate::exit::{Exit, error};
 use crate::output::OutputArgs;
 use crate::services::{Listeners, Running, Services};
@@ -60,8 +60,6 @@ pub(crate) struct Args {
           default_value = ServiceName::Reporter.default_listen())]
     reporter_listen: SocketAddr,
     #[command(flatten)]
-    vendors: ReporterArgs,
-    #[command(flatten)]
     output: OutputArgs,
     /// Stop when standard input ends, as a child of another program should
     #[arg(long, hide = true)]
@@ -69,10 +67,10 @@ pub(crate) struct Args {
 }
 
 /// Reads flags, environment and file, and runs.
-pub(crate) fn main(arguments: &[OsString]) -> anyhow::Result<Exit> {
+pub(crate) fn main(product: &Product, arguments: &[OsString]) -> anyhow::Result<Exit> {
     let sections: Vec<&str> = ServiceName::ALL.iter().map(|service| service.as_str()).collect();
     let spec = Spec { subcommand: Some("up"), sections: &sections };
-    let loaded = match config::load(super::Cli::command(), spec, arguments, &process_environment) {
+    let loaded = match config::load(super::cli(product), spec, arguments, &process_environment) {
         Ok(loaded) => loaded,
         Err(ConfigError::Display(help)) => {
             let _ = help.print(); // a closed pipe is no reason to fail
@@ -85,21 +83,22 @@ pub(crate) fn main(arguments: &[OsString]) -> anyhow::Result<Exit> {
         crate::output::print(loaded.print().trim_end())?;
         return Ok(Exit::Ok);
     }
-    super::block_on(args.run())
+    super::block_on(args.run(product, loaded.matches()))
 }
 
 impl Args {
-    async fn run(self) -> anyhow::Result<Exit> {
+    async fn run(self, product: &Product, told: &ArgMatches) -> anyhow::Result<Exit> {
         telemetry::init(&TelemetryOptions::of("phasegate", &self.shared))?;
         let stop = shutdown::on_signals()?;
         if self.until_input_ends {
             let stop = stop.clone();
             shutdown::when_input_ends(move || stop.cancel());
         }
-        super::policy::load(&self.shared.policy)?;
+        super::policy::load(&self.shared.policy, product.kinds())?;
         // The first service's configuration; the others' differ by the name only.
-        let mut common = CommonConfig::read(ServiceName::Collector, &self.shared, Arc::new(SystemClock))
-            .map_err(|cause| error(Exit::Usage, format!("{cause:#}")))?;
+        let mut common =
+            CommonConfig::read(ServiceName::Collector, &self.shared, product.kinds(), Arc::new(SystemClock))
+                .map_err(|cause| error(Exit::Usage, format!("{cause:#}")))?;
         common.say_who_may_call();
         let addresses = [self.collector_listen, self.analyzer_listen, self.reporter_listen];
         for address in addresses {
@@ -116,9 +115,9 @@ impl Args {
         common.collector_url = url(&running.collector)?;
         common.analyzer_url = url(&running.analyzer)?;
         common.reporter_url = url(&running.reporter)?;
-        let services = Services::new(&self.vendors, &common)
+        let services = Services::new(product, told, &common)
             .map_err(|cause| error(Exit::Usage, format!("{cause:#}")))?;
-        let text = self.text(&running, &common, services.log_only())?;
+        let text = self.text(&running, &common, &services.log_only())?;
         // Boxed: the services' futures are large, and live as long as the process.
         let mut services = Box::pin(services.run(listeners, stop.clone()));
         let ended = tokio::select! {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::kinds::Kinds;
 use domain::policy::units::parse_duration;
 use service_kit::clock::{Clock, SystemClock};
 use shared_types::TargetName;
@@ -63,7 +64,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Args {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
         let report = super::block_on(async {
             let to = SystemClock.now();
             let ask = Ask {
@@ -74,6 +75,7 @@ impl Args {
                 reporter: self.services.reporter()?,
                 data_dir: self.data_dir.clone(),
                 policy: self.policy.clone(),
+                kinds,
                 skip: &self.skip,
             };
             Ok(check(&gather(&ask).await?, &self.skip))

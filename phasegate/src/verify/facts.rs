@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use analyzer_svc::explain::Explanation;
 use analyzer_svc::store::StoredBatch;
+use domain::kinds::Kinds;
 use domain::policy::{Policy, TargetPolicy};
 use domain::template::Templates;
 use serde::Deserialize;
@@ -37,11 +38,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) reporter: Api,
     pub(crate) data_dir: PathBuf,
     pub(crate) policy: PathBuf,
+    /// What the policy may name.
+    pub(crate) kinds: &'a Kinds,
     pub(crate) skip: &'a [Item],
 }
 
 /// What was found.
 pub(crate) struct Facts {
+    /// What the policy may name.
+    pub(crate) kinds: Kinds,
     pub(crate) target: TargetName,
     pub(crate) from: Timestamp,
     pub(crate) to: Timestamp,
@@ -133,13 +138,16 @@ pub(crate) async fn gather(ask: &Ask<'_>) -> anyhow::Result<Facts> {
     let explanations =
         if wanted(Item::Recompute) { explain(&ask.analyzer, &decisions).await? } else { BTreeMap::new() };
     let lines = if wanted(Item::Jsonl) { archive(ask, &batches).await } else { None };
-    let policy = Policy::load(&ask.policy).ok().and_then(|policy| policy.targets.get(&ask.target).cloned());
+    let policy = Policy::load_with(&ask.policy, ask.kinds)
+        .ok()
+        .and_then(|policy| policy.targets.get(&ask.target).cloned());
     let templates = policy.as_ref().and_then(|policy| Templates::load(Path::new("."), policy).ok());
     let telemetry = match (&policy, card.as_ref().and_then(|card| card.window)) {
         (Some(policy), Some(window)) if wanted(Item::Dashboard) => count::telemetry(policy, window),
         _ => None,
     };
     Ok(Facts {
+        kinds: ask.kinds.clone(),
         target: ask.target.clone(),
         from: ask.from,
         to: ask.to,

@@ -1,5 +1,7 @@
 //! Item 5: no notification of the time has an unfilled place, and each says what its template says it should (NO-2).
 
+use domain::kinds::Kinds;
+use domain::notifiers::Message;
 use domain::placeholder::Values;
 use domain::template::values::decision_values;
 use shared_types::Decision;
@@ -26,7 +28,10 @@ pub(super) fn filled(facts: &Facts) -> Finding {
         let Some(values) = values(facts, notice) else { continue };
         held_against += 1;
         for name in placeholders(facts, notice) {
-            let Some(value) = values.get(&name).filter(|value| !says(&notice.text, value)) else { continue };
+            let Some(value) = values.get(&name).filter(|value| !says(&facts.kinds, &notice.text, value))
+            else {
+                continue;
+            };
             let said = format!("{} {} to {}", notice.kind, notice.id, notice.channel);
             problems.push(format!("{said}: `{value}` ({name}) is not in `{}`", notice.text));
         }
@@ -79,8 +84,8 @@ fn all_placeholders(text: &str) -> Vec<String> {
     names.filter(|name| !name.is_empty() && is_name(name)).map(str::to_owned).collect()
 }
 
-/// Vendors' escapes undone.
-fn says(text: &str, value: &str) -> bool {
-    text.contains(value)
-        || text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").contains(value)
+/// As one of those who tell people shows a value.
+fn says(kinds: &Kinds, text: &str, value: &str) -> bool {
+    let value = Message::value(value);
+    kinds.notifiers().iter().any(|it| text.contains(&it.render(&value)))
 }

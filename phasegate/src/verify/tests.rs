@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use analyzer_svc::store::StoredBatch;
 use domain::gate::batch_hash;
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::template::Templates;
 use domain::template::values::decision_values;
@@ -91,6 +92,7 @@ fn in_order() -> Facts {
                  metric("history_drift", Some(0.0), ""), metric("collector_latency", Some(31.0), "s")],
     });
     Facts {
+        kinds: Kinds::shipped(),
         target: TargetName::parse("autosave").unwrap(),
         from: at(0),
         to: at(120),

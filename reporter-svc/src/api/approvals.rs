@@ -110,7 +110,7 @@ pub(super) async fn withdraw(
 }
 
 /// The role, if the caller may act in it.
-pub(super) fn held(identity: &Identity, by: &str, role: &str) -> Result<String, ApiError> {
+pub(crate) fn held(identity: &Identity, by: &str, role: &str) -> Result<String, ApiError> {
     let role = text("role", role)?;
     if identity.holds(&role) {
         return Ok(role);

@@ -2,7 +2,7 @@
 #![allow(unused_qualifications, reason = "what utoipa makes of `Query<…>` names it in full")]
 
 mod acts;
-mod approvals;
+pub(crate) mod approvals;
 mod audit;
 mod changed;
 mod daily;
@@ -20,8 +20,6 @@ mod rca;
 mod review;
 mod rollouts;
 mod session;
-mod slack;
-mod webhooks;
 
 use std::sync::Arc;
 
@@ -34,9 +32,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::audit::Keeper;
+use crate::composition::Composition;
 use crate::dashboard::Publisher;
 use crate::reporter::Reporter;
-use crate::vendors::SlackInbound;
 
 pub use acts::{Acknowledgement, Promotion, Rollback, Start};
 pub use approvals::ApprovalGiven;
@@ -47,8 +45,6 @@ pub use incidents::IncidentDetail;
 pub use rca::{RcaConfirmation, RcaDocument, RcaSubmission};
 pub use review::ReviewDecision;
 pub use session::Session;
-pub use slack::{SlackAnswer, SlackOutcome};
-pub use webhooks::{WebhookOutcome, WebhookReceipt, WebhookSecrets};
 
 /// What handlers share.
 #[derive(Clone)]
@@ -57,17 +53,13 @@ pub struct App {
     pub publisher: Arc<Publisher>,
     /// Knows why decisions came out as they did, and what other policies would have decided.
     pub analyzer: Neighbour,
-    /// How requests from Slack are taken; none: not at all.
-    pub slack: Option<Arc<SlackInbound>>,
-    /// What the other vendors sign with.
-    pub webhooks: WebhookSecrets,
     /// Who may make which call, for acts that come in by another way.
     pub access: Arc<Access>,
     pub keeper: Arc<Keeper>,
 }
 
 impl App {
-    /// Without requests from vendors.
+    /// With the calls as they are documented.
     #[must_use]
     pub fn new(
         reporter: Arc<Reporter>,
@@ -75,8 +67,7 @@ impl App {
         analyzer: Neighbour,
         keeper: Arc<Keeper>,
     ) -> Self {
-        let (webhooks, access) = (WebhookSecrets::default(), Arc::new(Access::of(&openapi())));
-        Self { reporter, publisher, analyzer, keeper, slack: None, webhooks, access }
+        Self { reporter, publisher, analyzer, keeper, access: Arc::new(Access::of(&openapi())) }
     }
 }
 
@@ -106,8 +97,6 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(review::decide))
         .routes(routes!(evidence::show))
         .routes(routes!(evidence::sign))
-        .routes(routes!(webhooks::pagerduty))
-        .routes(routes!(slack::press))
         .routes(routes!(notifications::list))
         .routes(routes!(effects::list))
         .routes(routes!(effects::retry))
@@ -122,9 +111,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(session::open, session::show, session::end))
 }
 
-/// The service's own routes and the document that describes them.
-pub fn router(app: App) -> (Router, OpenApi) {
-    let (router, document) = routes().split_for_parts();
+/// The service's own routes, with those of its kinds, and the document that describes them.
+pub fn router(app: App, inbound: OpenApiRouter<App>) -> (Router, OpenApi) {
+    let (router, document) = routes().merge(inbound).split_for_parts();
     let router = router.with_state(app).merge(crate::page::routes());
     (router, service_kit::http::openapi::finish(document, ServiceName::Reporter))
 }
@@ -132,6 +121,6 @@ pub fn router(app: App) -> (Router, OpenApi) {
 /// The OpenAPI document as it is checked in.
 #[must_use]
 pub fn openapi() -> OpenApi {
-    let (_, document) = routes().split_for_parts();
+    let (_, document) = routes().merge(Composition::shipped().routes()).split_for_parts();
     service_kit::http::openapi::finish(document, ServiceName::Reporter)
 }

@@ -1,4 +1,4 @@
-//! What people did at PagerDuty, applied to the incident in the transaction that records it (ES-3).
+//! What people did at the pager, applied to the incident in the transaction that records it (ES-3).
 
 use async_trait::async_trait;
 use domain::effects::{ApplyPageEvent, PageAct};
@@ -6,11 +6,11 @@ use domain::rollout::Event;
 use serde_json::json;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
-use shared_types::{Actor, IncidentId, TargetName, Via};
+use shared_types::{Actor, IncidentId, TargetName};
 
 use super::Effects;
+use crate::pagers;
 use crate::reporter::Cause;
-use crate::vendors::pagerduty::webhook;
 
 #[async_trait]
 impl Perform<Effects> for ApplyPageEvent {
@@ -21,7 +21,7 @@ impl Perform<Effects> for ApplyPageEvent {
 
     async fn settle(&self, effects: &Effects, attempt: Attempt<'_>) -> Result<Recorded, DbError> {
         let Some((target, incident)) = incident_of(effects, self).await? else {
-            tracing::info!(page = self.page, "PagerDuty told of an incident that is none of ours");
+            tracing::info!(page = self.page, "the pager told of an incident that is none of ours");
             return attempt.record().await;
         };
         let (by, at) = (self.by.clone(), self.at);
@@ -29,7 +29,7 @@ impl Perform<Effects> for ApplyPageEvent {
             PageAct::Acknowledged => Event::Acknowledged { by, at },
             PageAct::Resolved => Event::PageResolved { by, at },
         };
-        let actor = Actor::service(&self.by, Via::Pagerduty);
+        let actor = Actor::service(&self.by, effects.pager.via());
         let cause = Cause { actor, incident: Some(&incident), ..Cause::default() };
         effects.apply(&attempt, &target, cause, &|_| event.clone()).await
     }
@@ -44,5 +44,5 @@ async fn incident_of(
         Some(key) => Some(key.clone()),
         None => effects.reporter.store.page_key(&it.page).await?,
     };
-    Ok(key.as_deref().and_then(webhook::incident_of))
+    Ok(key.as_deref().and_then(pagers::incident_of))
 }

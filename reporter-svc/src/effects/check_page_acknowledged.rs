@@ -1,11 +1,11 @@
-//! Asks PagerDuty whether somebody has acknowledged; what it knows is applied with the outcome (ES-3).
+//! Asks the pager whether somebody has acknowledged; what it knows is applied with the outcome (ES-3).
 
 use async_trait::async_trait;
 use domain::effects::{CheckPageAcknowledged, PageAcknowledgement};
 use domain::rollout::Event;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
-use shared_types::{Actor, Via};
+use shared_types::Actor;
 
 use super::Effects;
 use crate::reporter::Cause;
@@ -22,7 +22,7 @@ impl Perform<Effects> for CheckPageAcknowledged {
             _ => None,
         };
         let Some(found) = found else { return attempt.record().await };
-        let actor = Actor::service(&found.by, Via::Pagerduty);
+        let actor = Actor::service(&found.by, effects.pager.via());
         let cause = Cause { actor, incident: Some(&self.incident), ..Cause::default() };
         let event = Event::Acknowledged { by: found.by, at: found.at };
         effects.apply(&attempt, &self.target, cause, &|_| event.clone()).await

@@ -8,7 +8,7 @@ mod push_directive;
 mod resolve_page;
 mod run_transition;
 mod set_page_priority;
-mod tell_slack_user;
+mod tell_user;
 mod trigger_page;
 mod write_checklist;
 mod write_daily_report;
@@ -21,8 +21,7 @@ use std::sync::Arc;
 
 use domain::effects::{
     ApplyPageEvent, CheckPageAcknowledged, PostMessage, PushDirective, ResolvePage, RunTransition,
-    SetPagePriority, TellSlackUser, TriggerPage, WriteChecklist, WriteDailyReport, WriteRca,
-    WriteRunbookEntry,
+    SetPagePriority, TellUser, TriggerPage, WriteChecklist, WriteDailyReport, WriteRca, WriteRunbookEntry,
 };
 use serde_json::Value;
 use service_kit::client::Neighbour;
@@ -36,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dashboard::Publisher;
 use crate::executors::Executors;
 use crate::notifiers::Notifiers;
-use crate::ports::{Messenger, Pager};
+use crate::pagers::Pager;
 use crate::reporter::{Cause, EventOf, Reporter};
 use crate::store::Changed;
 
@@ -45,7 +44,6 @@ pub struct Effects {
     pub reporter: Arc<Reporter>,
     pub publisher: Arc<Publisher>,
     pub notifiers: Notifiers,
-    pub messenger: Arc<dyn Messenger>,
     pub pager: Arc<dyn Pager>,
     pub executors: Executors,
     pub collector: Neighbour,
@@ -59,7 +57,7 @@ pub struct Effects {
 impl Registry for Effects {
     const EFFECTS: &'static [EffectKind<Self>] = &[
         EffectKind::of::<PostMessage>(),
-        EffectKind::of::<TellSlackUser>(),
+        EffectKind::of::<TellUser>(),
         EffectKind::of::<TriggerPage>(),
         EffectKind::of::<SetPagePriority>(),
         EffectKind::of::<ResolvePage>(),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::effects::TriggerPage;
-use domain::effects::lower::PAGERDUTY;
+use domain::pagers::PAGER;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::story::hop::Sent;
@@ -20,7 +20,7 @@ impl Perform<Effects> for TriggerPage {
     async fn settle(&self, effects: &Effects, attempt: Attempt<'_>) -> Result<Recorded, DbError> {
         let sent = Sent {
             notification: self.notification,
-            channel: PAGERDUTY.to_owned(),
+            channel: PAGER.name.to_owned(),
             priority: Some(self.priority.clone()),
         };
         let hop = hop_of(sent, &attempt);

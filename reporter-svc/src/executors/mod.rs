@@ -8,18 +8,19 @@ pub mod flagd;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use clap::ArgMatches;
 use domain::effects::RunTransition;
 use domain::executors::Report;
 use serde_json::json;
 use service_kit::outbox::Outcome;
-use tokio_util::sync::CancellationToken;
 
-use command::{CommandExecutor, Environment};
-use flagd::FlagdExecutor;
+use crate::composition::{Kind, Opening};
+
+/// The kinds of the product, one line each.
+pub const SHIPPED: [Kind<dyn Executor>; 2] = [command::KIND, flagd::KIND];
 
 /// One kind. It makes one attempt and says what came of it; retrying is the outbox's business. Running twice is as running
 /// once, and no secret is in what it says.
@@ -50,27 +51,17 @@ pub struct ReadBack {
     pub as_asked: bool,
 }
 
-/// What executors on this machine work with.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// What relative paths start from.
-    pub directory: PathBuf,
-    pub environment: Environment,
-    /// Cancelled: what can be ended is ended, with an unknown outcome, and is done again by whoever claims it next.
-    pub stop: CancellationToken,
-}
-
 /// All kinds, by name.
 #[derive(Clone, Default)]
 pub struct Executors(BTreeMap<&'static str, Arc<dyn Executor>>);
 
 impl Executors {
-    /// Those of the product, one line each.
-    #[must_use]
-    pub fn shipped(of: &Surroundings) -> Self {
-        Self::default()
-            .with(Arc::new(CommandExecutor::new(&of.directory, of.environment.clone(), of.stop.clone())))
-            .with(Arc::new(FlagdExecutor::new(&of.directory)))
+    /// With what they were told.
+    ///
+    /// # Errors
+    /// One line that names the setting.
+    pub fn open(kinds: &[Kind<dyn Executor>], told: &ArgMatches, with: &Opening) -> anyhow::Result<Self> {
+        kinds.iter().try_fold(Self::default(), |all, kind| Ok(all.with((kind.open)(told, with)?)))
     }
 
     /// One more; it takes the place of one of the same name.

@@ -1,5 +1,7 @@
 //! What every executor must do with what it is given. Each brings a place to act on; the promises are the same.
 
+use std::sync::Arc;
+
 use domain::effects::{RunTransition, TransitionKind};
 use domain::executors::command::request;
 use domain::executors::flagd::Settings;
@@ -7,11 +9,12 @@ use domain::executors::{ExecutorPolicy, Facts, Request};
 use domain::policy::Policy;
 use service_kit::outbox::Outcome;
 use shared_types::{IncidentId, PhaseId, TargetName};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::command::Environment;
-use super::{Executors, Surroundings};
+use super::Executors;
+use super::command::{CommandExecutor, Environment};
+use crate::composition::Composition;
+use crate::vendors::tests::{TIMEOUT, opening};
 
 const SECRET: &str = "s3cret-of-the-environment";
 
@@ -65,13 +68,13 @@ fn subjects(place: &std::path::Path) -> Vec<Subject> {
     ]
 }
 
+/// The registry's, with a secret in the environment of what can show one.
 fn executors(place: &std::path::Path) -> Executors {
-    let environment = Environment::of_this_process(&[]).with("PHASEGATE_SLACK_SECRET", SECRET);
-    Executors::shipped(&Surroundings {
-        directory: place.to_owned(),
-        environment,
-        stop: CancellationToken::new(),
-    })
+    let of = Composition::shipped();
+    let with = opening(place.to_owned(), TIMEOUT);
+    let all = Executors::open(&of.executors, &of.told_nothing().unwrap(), &with).unwrap();
+    let environment = Environment::of_this_process(&[]).with("PHASEGATE_SECRET", SECRET);
+    all.with(Arc::new(CommandExecutor::new(place, environment, with.stop)))
 }
 
 fn order(request: &Request) -> RunTransition {
@@ -93,8 +96,9 @@ fn order(request: &Request) -> RunTransition {
 fn every_executor_is_tried() {
     let place = tempfile::tempdir().unwrap();
     let tried: Vec<&str> = subjects(place.path()).iter().map(|it| it.name).collect();
-    let registered: Vec<&str> = executors(place.path()).0.keys().copied().collect();
+    let registered: Vec<&str> = Composition::shipped().executors.iter().map(|it| it.name).collect();
     assert_eq!(tried, registered);
+    assert!(executors(place.path()).0.keys().eq(&registered), "each says the name it is registered by");
     let kinds = domain::kinds::Kinds::shipped();
     let planned: Vec<&str> = kinds.executors().iter().map(|it| it.name()).collect();
     assert_eq!(planned, registered, "each half has its other");

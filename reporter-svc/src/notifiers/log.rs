@@ -1,5 +1,7 @@
 //! The service's own log: as an address of its own, and in the place of whoever is not configured (NO-6).
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::effects::PostMessage;
 use domain::notifiers::LOG;
@@ -7,6 +9,11 @@ use serde_json::json;
 use service_kit::outbox::Outcome;
 
 use super::Notifier;
+use crate::composition::Kind;
+
+/// The kind.
+pub(super) const KIND: Kind<dyn Notifier> =
+    Kind::plain(LOG.name, |_, _| Ok(Arc::new(LogNotifier { stands_for: LOG.name })));
 
 /// Writes messages to the log.
 #[derive(Debug, Clone, Copy)]

@@ -3,22 +3,29 @@
 
 mod log;
 mod runbook;
+pub mod slack;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::effects::PostMessage;
-use domain::notifiers::{LOG, slack};
-use service_kit::clock::Clock;
+use clap::ArgMatches;
+use domain::effects::{PostMessage, TellUser};
+use serde_json::json;
 use service_kit::outbox::Outcome;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::api::App;
+use crate::composition::{Kind, Opening};
 
 pub use log::LogNotifier;
 pub use runbook::RunbookNotifier;
+
+/// The kinds of the product, one line each.
+pub const SHIPPED: [Kind<dyn Notifier>; 3] = [slack::KIND, runbook::KIND, log::KIND];
 
 /// One kind. It makes one attempt and says what came of it by one table from the answer; retrying is the outbox's business, and no
 /// secret is in what it says.
@@ -30,6 +37,21 @@ pub trait Notifier: Send + Sync {
     /// One attempt. `thread` is what the first message of the incident in this channel was answered with as `ts`. `resend` marks
     /// that an earlier attempt's outcome is unknown. `Done` carries what the receiver said; `{"logged": true}` if there is none.
     async fn post(&self, message: &PostMessage, thread: Option<&str>, resend: bool) -> Outcome;
+
+    /// One attempt to answer somebody who acted there, where only they see it. Most have no such place.
+    async fn tell(&self, _it: &TellUser) -> Outcome {
+        Outcome::Done(json!({ "told": false }))
+    }
+
+    /// What goes to the log only, as nothing else is configured (NO-6).
+    fn log_only(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Tells its routes whom to believe.
+    fn admit(&self, routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+        routes
+    }
 }
 
 /// All kinds, by name.
@@ -37,13 +59,22 @@ pub trait Notifier: Send + Sync {
 pub struct Notifiers(BTreeMap<&'static str, Arc<dyn Notifier>>);
 
 impl Notifiers {
-    /// Those of the product, one line each. A vendor that is not configured goes to the log (NO-6).
-    #[must_use]
-    pub fn shipped(data_dir: &Path, clock: &Arc<dyn Clock>, slack: Option<Arc<dyn Notifier>>) -> Self {
-        Self::default()
-            .with(slack.unwrap_or_else(|| Arc::new(LogNotifier { stands_for: slack::Slack::NAME })))
-            .with(Arc::new(RunbookNotifier::new(data_dir, Arc::clone(clock))))
-            .with(Arc::new(LogNotifier { stands_for: LOG.name }))
+    /// With what they were told, and the calls they take.
+    ///
+    /// # Errors
+    /// One line that names the setting.
+    pub fn open(
+        kinds: &[Kind<dyn Notifier>],
+        told: &ArgMatches,
+        with: &Opening,
+    ) -> anyhow::Result<(Self, OpenApiRouter<App>)> {
+        let (mut all, mut routes) = (Self::default(), OpenApiRouter::new());
+        for kind in kinds {
+            let notifier = (kind.open)(told, with)?;
+            routes = routes.merge(notifier.admit((kind.routes)()));
+            all = all.with(notifier);
+        }
+        Ok((all, routes))
     }
 
     /// One more; it takes the place of one of the same name.
@@ -55,11 +86,27 @@ impl Notifiers {
 
     /// As [`Notifier::post`], by the one that the message names.
     pub async fn post(&self, message: &PostMessage, thread: Option<&str>, resend: bool) -> Outcome {
-        match self.0.get(message.notifier.as_str()) {
-            Some(notifier) => notifier.post(message, thread, resend).await,
-            None => Outcome::Never {
-                reason: format!("this reporter has no notifier called {}", message.notifier),
-            },
+        match self.named(&message.notifier) {
+            Ok(notifier) => notifier.post(message, thread, resend).await,
+            Err(outcome) => outcome,
         }
+    }
+
+    /// As [`Notifier::tell`], by the one that is named.
+    pub async fn tell(&self, it: &TellUser) -> Outcome {
+        match self.named(&it.notifier) {
+            Ok(notifier) => notifier.tell(it).await,
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// As [`Notifier::log_only`], of all.
+    pub fn log_only(&self) -> impl Iterator<Item = &'static str> {
+        self.0.values().filter_map(|it| it.log_only())
+    }
+
+    fn named(&self, name: &str) -> Result<&dyn Notifier, Outcome> {
+        let reason = || format!("this reporter has no notifier called {name}");
+        self.0.get(name).map(AsRef::as_ref).ok_or_else(|| Outcome::Never { reason: reason() })
     }
 }

@@ -11,7 +11,13 @@ use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
 
 use super::Notifier;
+use crate::composition::Kind;
 use crate::files;
+
+/// The kind.
+pub(super) const KIND: Kind<dyn Notifier> = Kind::plain(RUNBOOK.name, |_, with| {
+    Ok(Arc::new(RunbookNotifier::new(&with.data_dir, Arc::clone(&with.clock))))
+});
 
 /// Appends to the runbook log.
 pub struct RunbookNotifier {

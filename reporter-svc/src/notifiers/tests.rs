@@ -1,36 +1,41 @@
 //! What every notifier of the registry must hold. Those of vendors have their tables tried besides (`vendors/tests/contract.rs`).
 
-use std::sync::Arc;
-
 use domain::effects::{Effect as _, PostMessage};
 use domain::kinds::Kinds;
-use domain::notifiers::Address;
-use service_kit::clock::{Clock, ManualClock};
+use domain::notifiers::{Address, LOG, RUNBOOK};
 use service_kit::outbox::{Outcome, Registry as _};
-use shared_types::{TargetName, Timestamp};
 use uuid::Uuid;
 
-use super::Notifiers;
+use super::{Notifiers, slack};
+use crate::composition::Composition;
 use crate::effects::Effects;
+use crate::vendors::tests::{self, TIMEOUT, Trial, opening};
 
 fn notifiers(data: &tempfile::TempDir) -> Notifiers {
-    let now = Timestamp::parse("2026-11-22T10:15:31Z").unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
-    Notifiers::shipped(data.path(), &clock, None)
+    let of = Composition::shipped();
+    let with = opening(data.path().to_owned(), TIMEOUT);
+    Notifiers::open(&of.notifiers, &of.told_nothing().unwrap(), &with).unwrap().0
+}
+
+/// An address of each kind, and the ways in which the vendor behind it is asked, where there is one. One that is registered and
+/// not here is named.
+fn tried(notifier: &str) -> (&'static str, Vec<Trial>) {
+    match notifier {
+        "slack" => ("#incident", slack::tests::trials()),
+        "runbook" => (RUNBOOK.name, Vec::new()),
+        "log" => (LOG.name, Vec::new()),
+        other => panic!("{other} is registered and not tried"),
+    }
+}
+
+pub(crate) fn trials_of(notifier: &str) -> Vec<Trial> {
+    tried(notifier).1
 }
 
 fn message(to: &str) -> PostMessage {
     let address: Address = to.parse().unwrap();
-    PostMessage {
-        notification: Uuid::from_u128(5),
-        target: TargetName::parse("autosave").unwrap(),
-        notifier: address.notifier().to_owned(),
-        channel: address.channel().to_owned(),
-        text: "AutoSave B violation".to_owned(),
-        buttons: Vec::new(),
-        incident: None,
-        after_dashboard: None,
-    }
+    let message = tests::message(address.notifier(), address.channel(), "AutoSave B violation");
+    PostMessage { notification: Uuid::from_u128(5), ..message }
 }
 
 /// Each half has its other.
@@ -46,7 +51,9 @@ fn what_a_policy_may_name_is_there_to_send() {
 #[tokio::test]
 async fn every_notifier_takes_a_message_and_takes_it_again() {
     let data = tempfile::tempdir().unwrap();
-    for to in ["#incident", "runbook", "log"] {
+    for kind in Composition::shipped().notifiers {
+        let to = tried(kind.name).0;
+        assert_eq!(to.parse::<Address>().unwrap().notifier(), kind.name);
         for resend in [false, true] {
             let outcome = notifiers(&data).post(&message(to), None, resend).await;
             assert!(matches!(outcome, Outcome::Done(_)), "{to}: {outcome:?}");

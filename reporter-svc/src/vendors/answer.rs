@@ -48,14 +48,14 @@ pub enum Meaning {
 
 /// What came back, read to the end (up to a limit).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Looks the answer up. An answer no row knows is unknown: nobody said that it did not happen.
-pub(super) fn meaning(table: &[Row], status: u16, code: Option<&str>) -> Meaning {
+pub(crate) fn meaning(table: &[Row], status: u16, code: Option<&str>) -> Meaning {
     let matches = |row: &&Row| {
         let status_matches = match row.status {
             Status::Is(exactly) => status == exactly,
@@ -73,7 +73,7 @@ pub(super) fn meaning(table: &[Row], status: u16, code: Option<&str>) -> Meaning
 }
 
 /// The outcome of an answer that means anything but done.
-pub(super) fn outcome(meaning: Meaning, retry_after: Option<Duration>, reason: String) -> Outcome {
+pub(crate) fn outcome(meaning: Meaning, retry_after: Option<Duration>, reason: String) -> Outcome {
     match (meaning, retry_after) {
         (Meaning::Patience, Some(after)) => Outcome::Postponed { after, reason },
         (Meaning::Patience | Meaning::Failed, _) => Outcome::Failed { reason },

@@ -19,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A client that tells failures and unknown outcomes apart as well as can be: no connection is kept (one
 /// that died while idle would look like a lost reply), and no redirect is followed (it would carry the
 /// secret elsewhere).
-pub(super) fn client(timeout: Duration) -> Result<Client, VendorSettingsError> {
+pub(crate) fn client(timeout: Duration) -> Result<Client, VendorSettingsError> {
     // A provider that is installed already serves as well.
     rustls::crypto::ring::default_provider().install_default().ok();
     Client::builder()
@@ -33,7 +33,7 @@ pub(super) fn client(timeout: Duration) -> Result<Client, VendorSettingsError> {
 }
 
 /// A base URL, with exactly one `/` at its end so that paths can be joined to it.
-pub(super) fn base_url(setting: &'static str, text: &str) -> Result<Url, VendorSettingsError> {
+pub(crate) fn base_url(setting: &'static str, text: &str) -> Result<Url, VendorSettingsError> {
     let invalid = VendorSettingsError::Invalid { setting, expected: "an http or https URL" };
     let url = Url::parse(&format!("{}/", text.trim_end_matches('/'))).map_err(|_| invalid.clone())?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(invalid) }
@@ -41,7 +41,7 @@ pub(super) fn base_url(setting: &'static str, text: &str) -> Result<Url, VendorS
 
 /// Sends the request and reads the answer; without one, says what that means: a request that was never
 /// written failed, anything later may have happened.
-pub(super) async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer, Outcome> {
+pub(crate) async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer, Outcome> {
     let mut response = request.send().await.map_err(without_answer)?;
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), now);
@@ -96,7 +96,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 }
 
 /// The start of a body, in one line, for an error that people read.
-pub(super) fn excerpt(body: &[u8]) -> String {
+pub(crate) fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(1024)]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|character| !character.is_control()).take(200).collect()
@@ -126,15 +126,14 @@ mod tests {
 
     #[test]
     fn a_base_url_joins_paths_with_or_without_a_slash_at_its_end() {
-        for text in ["https://slack.com/api", "https://slack.com/api/", "https://slack.com/api//"] {
-            let url = base_url("SLACK_API_URL", text).unwrap();
-            assert_eq!(
-                url.join("chat.postMessage").unwrap().as_str(),
-                "https://slack.com/api/chat.postMessage"
-            );
+        for text in
+            ["https://vendor.example/api", "https://vendor.example/api/", "https://vendor.example/api//"]
+        {
+            let url = base_url("VENDOR_API_URL", text).unwrap();
+            assert_eq!(url.join("send").unwrap().as_str(), "https://vendor.example/api/send");
         }
-        for text in ["", "slack.com", "file:///etc/passwd", "ftp://slack.com"] {
-            assert!(base_url("SLACK_API_URL", text).is_err(), "{text}");
+        for text in ["", "vendor.example", "file:///etc/passwd", "ftp://vendor.example"] {
+            assert!(base_url("VENDOR_API_URL", text).is_err(), "{text}");
         }
     }
 }

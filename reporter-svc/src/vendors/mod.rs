@@ -1,26 +1,20 @@
-//! The vendors that effects go to, one module each, behind the ports of [`domain::effects`].
+//! What clients of vendors are made from. Each stands in the folder of its kind, below `notifiers` or `pagers`.
 //!
-//! A vendor module holds what its vendor promises and nothing else: the request, and one table from the
+//! A client holds what its vendor promises and nothing else: the request, and one table from the
 //! answer to the outbox's outcome (done, retry after, never, unknown) with the link to the page it was read
 //! from. It makes one attempt, never sleeps, never retries by itself, and never lets a secret into an
 //! outcome, an error or a log line; the outbox does the rest.
 
-mod answer;
-mod http;
-mod log_only;
-mod pace;
-pub mod pagerduty;
-mod secrets;
+pub(crate) mod answer;
+pub(crate) mod http;
+pub(crate) mod pace;
+pub(crate) mod secrets;
 pub mod signature;
-pub mod slack;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use answer::{Code, Meaning, Row, Status};
-pub use log_only::LogOnly;
-pub use pagerduty::{PagerDuty, PagerDutyRestSettings, PagerDutySettings};
-pub use slack::{Slack, SlackAccess, SlackInbound, SlackSettings, SlackUsers};
 
 /// What one vendor promises.
 pub trait Vendor {

@@ -4,15 +4,15 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// The secrets of one vendor client, so that a text which might echo one (an error page of a proxy, say)
 /// can be cleaned before it is kept.
-pub(super) struct Secrets(Vec<SecretString>);
+pub(crate) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
-    pub(super) fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         Self(secrets.into_iter().filter(|secret| !secret.expose_secret().is_empty()).collect())
     }
 
     /// The text with every secret in it replaced by `***`.
-    pub(super) fn scrub(&self, text: &str) -> String {
+    pub(crate) fn scrub(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
     }
 }

@@ -6,9 +6,9 @@
 
 use std::path::Path;
 
-use domain::effects::lower::PAGERDUTY;
 use domain::gate::fixture::{Counts, WINDOW, ten_o_clock};
 use domain::notifiers::RUNBOOK;
+use domain::pagers::PAGER;
 use domain::policy::Policy;
 use domain::template::Templates;
 use domain::whatif::dry_run::{Reaction, dry_run, react, render};
@@ -157,7 +157,7 @@ async fn both(policy: Policy, id: &'static str, of: &[Of]) -> Vec<Reaction> {
 }
 
 async fn compare(rig: &Rig, reactions: &[Reaction], before: usize) {
-    let live: Vec<Told> = told(rig).await.into_iter().skip(before).filter(|it| it.1 != PAGERDUTY).collect();
+    let live: Vec<Told> = told(rig).await.into_iter().skip(before).filter(|it| it.1 != PAGER.name).collect();
     assert_eq!(in_parts(reactions), live, "the dry run on the left, the live reporter on the right");
     assert_sent(rig, reactions);
 }
@@ -166,13 +166,13 @@ async fn compare(rig: &Rig, reactions: &[Reaction], before: usize) {
 fn assert_printed(decisions: &[Decision], reactions: &[Reaction], live: &[Told]) {
     let printed = render(decisions, reactions);
     let mut rest = printed.as_str();
-    for (_, channel, text) in live.iter().filter(|it| it.1 != PAGERDUTY) {
+    for (_, channel, text) in live.iter().filter(|it| it.1 != PAGER.name) {
         let line = format!("write to {channel}: {text}\n");
         let at = rest.find(&line).unwrap_or_else(|| panic!("`{line}` is not in\n{rest}"));
         rest = &rest[at + line.len()..];
     }
     let lines = printed.matches("write to ").count();
-    assert_eq!(lines, live.iter().filter(|it| it.1 != PAGERDUTY).count(), "{printed}");
+    assert_eq!(lines, live.iter().filter(|it| it.1 != PAGER.name).count(), "{printed}");
 }
 
 /// H4, SLO-11, RB-1, RB-5, PH-8: a rollback, with `initiated_by=phasegate`; what the left phase shows afterwards is stale.

@@ -6,25 +6,26 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::Router;
 use axum::extract::State;
 use axum::routing::put;
+use axum::{Extension, Router};
 use domain::effects::*;
 use domain::executors::{Report, command};
 use domain::policy::Policy;
 use domain::rollout::event::Expected;
 use domain::rollout::rca::Finding;
 use domain::rollout::{Event, approval};
-use reporter_svc::api::{self, App, WebhookSecrets};
+use reporter_svc::api::{self, App};
 use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::effects::Effects;
 use reporter_svc::executors::{Executor, Executors, ReadBack};
+use reporter_svc::notifiers::slack::{self, SlackInbound};
 use reporter_svc::notifiers::{Notifier, Notifiers};
-use reporter_svc::ports::{Messenger, Pager};
+use reporter_svc::pagers::Pager;
+use reporter_svc::pagers::pagerduty::{self, WebhookSecret};
 use reporter_svc::reporter::{Cause, Reporter};
 use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, Store};
-use reporter_svc::vendors::SlackInbound;
 use serde_json::{Value, json};
 use service_kit::auth::{Authenticator, TokenFile, Tokens};
 use service_kit::client::Neighbour;
@@ -37,7 +38,7 @@ use shared_types::decision::{
     Cause as DecisionCause, Direction, GateProgress, MetricVerdict, ViolationAction,
 };
 use shared_types::incident::Incident;
-use shared_types::{Decision, Directive, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
+use shared_types::{Decision, Directive, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Via, Window};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -66,7 +67,7 @@ pub(crate) fn submission(by: &str) -> Event {
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) messages: Mutex<Vec<(PostMessage, Option<String>, bool)>>,
-    pub(crate) answers: Mutex<Vec<TellSlackUser>>,
+    pub(crate) answers: Mutex<Vec<TellUser>>,
     pub(crate) pages: Mutex<Vec<TriggerPage>>,
     pub(crate) resolved: Mutex<Vec<ResolvePage>>,
     pub(crate) commands: Mutex<Vec<RunTransition>>,
@@ -92,11 +93,8 @@ impl Notifier for Port {
         let told = self.0.slack.lock().unwrap().pop_front();
         told.unwrap_or_else(|| Outcome::Done(json!({ "ts": ts, "channel": "C1" })))
     }
-}
 
-#[async_trait]
-impl Messenger for Port {
-    async fn tell(&self, it: &TellSlackUser) -> Outcome {
+    async fn tell(&self, it: &TellUser) -> Outcome {
         self.0.answers.lock().unwrap().push(it.clone());
         Outcome::Done(json!({ "told": true }))
     }
@@ -117,6 +115,9 @@ impl Pager for Port {
     }
     async fn acknowledged(&self, _: &CheckPageAcknowledged) -> Outcome {
         Outcome::Done(json!(*self.0.acknowledgement.lock().unwrap()))
+    }
+    fn via(&self) -> Via {
+        Via::Pagerduty
     }
 }
 
@@ -248,7 +249,6 @@ impl Rig {
             reporter: Arc::clone(&reporter),
             publisher,
             notifiers: Notifiers::default().with(Arc::clone(&port) as _),
-            messenger: Arc::clone(&port) as _,
             pager: Arc::clone(&port) as _,
             executors: Executors::default().with(port),
             collector: neighbour(),
@@ -278,7 +278,7 @@ impl Rig {
 
     /// No vendor's secret is set.
     pub(crate) fn router_without_webhooks(&self) -> Router {
-        self.assembled(None, self.effects.collector.clone(), WebhookSecrets::default())
+        self.assembled(None, self.effects.collector.clone(), None)
     }
 
     /// A token is its own name.
@@ -293,23 +293,34 @@ impl Rig {
 
     /// The router of a service with these tokens.
     pub(crate) fn router_for(&self, tokens: Option<Tokens>) -> Router {
-        let webhooks = WebhookSecrets { pagerduty: Some(WEBHOOK_SECRET.into()) };
+        let webhooks = Some(WebhookSecret(WEBHOOK_SECRET.into()));
         self.assembled(tokens, self.effects.collector.clone(), webhooks)
     }
 
     /// The router of a service beside this analyzer.
     pub(crate) fn router_beside(&self, analyzer: Neighbour) -> Router {
-        self.assembled(None, analyzer, WebhookSecrets::default())
+        self.assembled(None, analyzer, None)
     }
 
-    fn assembled(&self, tokens: Option<Tokens>, analyzer: Neighbour, webhooks: WebhookSecrets) -> Router {
+    fn assembled(
+        &self,
+        tokens: Option<Tokens>,
+        analyzer: Neighbour,
+        webhooks: Option<WebhookSecret>,
+    ) -> Router {
         let publisher = Arc::clone(&self.effects.publisher);
-        let (slack, keeper) = (self.slack.clone(), Arc::clone(&self.keeper));
-        let app =
-            App { slack, webhooks, ..App::new(Arc::clone(&self.reporter), publisher, analyzer, keeper) };
+        let app = App::new(Arc::clone(&self.reporter), publisher, analyzer, Arc::clone(&self.keeper));
+        let buttons = match &self.slack {
+            Some(inbound) => slack::routes().layer(Extension(Arc::clone(inbound))),
+            None => slack::routes(),
+        };
+        let events = match webhooks {
+            Some(secret) => pagerduty::routes().layer(Extension(secret)),
+            None => pagerduty::routes(),
+        };
         let clock = Arc::clone(&self.reporter.clock);
         let guard = |tokens| Arc::new(Authenticator::new(Some(TokenFile::fixed(tokens)), None, clock));
-        let (router, openapi) = api::router(app);
+        let (router, openapi) = api::router(app, buttons.merge(events));
         service_kit::http::app(service_kit::http::ServiceParts {
             service: service_kit::ServiceName::Reporter,
             router,

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use domain::effects::PostMessage;
 use domain::rollout::Event;
-use reporter_svc::vendors::{SlackInbound, SlackUsers};
+use reporter_svc::notifiers::slack::{Slack, SlackAccess, SlackInbound, SlackSettings, SlackUsers};
 use serde_json::{Value, json};
 use service_kit::clock::Clock;
 use shared_types::Timestamp;
@@ -34,14 +34,11 @@ async fn shown(rig: &Rig, double: &SlackDouble, action_id: &str) -> SlackMessage
         rig.world.messages.lock().unwrap().iter().map(|it| it.0.clone()).collect();
     let wanted = messages.into_iter().rev().find(|it| it.buttons.iter().any(|act| act.id() == action_id));
     let message = wanted.expect("a message with that button");
-    let access = reporter_svc::vendors::SlackAccess::BotToken {
-        token: double.token().into(),
-        api_url: double.api_url(),
-    };
+    let access = SlackAccess::BotToken { token: double.token().into(), api_url: double.api_url() };
     let timeout = std::time::Duration::from_secs(20);
-    let settings = reporter_svc::vendors::SlackSettings { access, buttons: true, timeout };
+    let settings = SlackSettings { access, buttons: true, timeout };
     let clock: Arc<dyn Clock> = Arc::clone(&rig.clock) as _;
-    let slack = reporter_svc::vendors::Slack::new(settings, clock).unwrap();
+    let slack = Slack::new(settings, clock).unwrap();
     let sent = reporter_svc::notifiers::Notifier::post(&slack, &message, None, false).await;
     assert!(matches!(sent, service_kit::outbox::Outcome::Done(_)), "{sent:?}");
     double.messages().pop().unwrap()

@@ -2,7 +2,7 @@
 
 use domain::audit::AuditDraft;
 use domain::effects::lower::Plan;
-use domain::effects::{NewMessage, TellSlackUser};
+use domain::effects::{NewMessage, TellUser};
 use domain::rollout::{Aggregate, Event, Reason, Step};
 use phasegate_tests::stores::both_engines;
 use reporter_svc::reporter::Cause;
@@ -98,7 +98,12 @@ async fn an_answer_is_remembered_once() {
         let rig = Rig::new(db).await;
         let store = &rig.reporter.store;
         let act = Act::new("slack:1".into(), "autosave", "start", serde_json::Value::Null);
-        let told = TellSlackUser { channel: "C1".into(), user: "U1".into(), text: "Not done.".into() };
+        let told = TellUser {
+            notifier: "slack".into(),
+            channel: "C1".into(),
+            user: "U1".into(),
+            text: "Not done.".into(),
+        };
         let message = NewMessage::of(&told, "tell:1".into(), "U1".into(), rig.clock.now());
         for text in ["first", "second"] {
             let answer = serde_json::json!(text);

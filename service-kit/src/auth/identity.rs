@@ -31,8 +31,10 @@ pub enum Proof {
     Oidc,
     /// By the cookie of a browser session.
     Session,
-    /// By a request that Slack has signed, for a user that the configuration names.
-    Slack,
+    /// By a request that a vendor has signed, for a user that the configuration names.
+    #[serde(rename = "slack")]
+    #[strum(serialize = "slack")]
+    Vendor,
     /// No tokens are configured: whoever reaches the loopback listener.
     Local,
     /// The call needed no proof.
@@ -81,7 +83,7 @@ impl Identity {
     /// Whether its name is proven, so that no other may be given for it.
     #[must_use]
     pub fn is_verified(&self) -> bool {
-        matches!(self.proof, Proof::Token | Proof::Oidc | Proof::Session | Proof::Slack)
+        matches!(self.proof, Proof::Token | Proof::Oidc | Proof::Session | Proof::Vendor)
     }
 
     /// Whether it may act as `role`. On a service without tokens everybody on the machine may.

@@ -126,10 +126,6 @@ pub struct ListenArg {
     pub check_health: bool,
 }
 
-/// A service without flags of its own.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub struct NoArgs {}
-
 fn database_url(text: &str) -> Result<SecretString, String> {
     let known = ["postgres://", "postgresql://", "sqlite:"];
     if known.iter().any(|scheme| text.starts_with(scheme)) {
@@ -149,6 +145,14 @@ pub fn http_url(text: &str) -> Result<Url, String> {
         return Err("expected a URL that starts with http:// or https://".to_owned());
     }
     Ok(url)
+}
+
+/// A secret.
+///
+/// # Errors
+/// What was expected instead.
+pub fn secret(text: &str) -> Result<SecretString, String> {
+    if text.trim().is_empty() { Err("expected a text that is not empty".to_owned()) } else { Ok(text.into()) }
 }
 
 /// A secret that will be sent in a header.

@@ -18,6 +18,7 @@ use crate::db::{Db, Migration};
 use crate::forms::Replica;
 use crate::outbox::Registry;
 use crate::rules::RulesFiles;
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::stored::Form;
 
@@ -29,7 +30,8 @@ pub struct CommonConfig {
     pub database_url: Option<SecretString>,
     pub data_dir: PathBuf,
     pub policy_path: PathBuf,
-    /// As it was when the process started; [`crate::rules`] knows the one in force.
+    /// As it was when the process started; [`crate::rules`] knows the one in force. Every other version is read by the kinds
+    /// that this one was read by.
     pub policy: Arc<Policy>,
     pub collector_url: Url,
     pub analyzer_url: Url,
@@ -53,18 +55,23 @@ impl fmt::Debug for CommonConfig {
 }
 
 impl CommonConfig {
-    /// Reads the policy and the token file that the arguments name.
+    /// Reads the policy, which may name these kinds, and the token file that the arguments name.
     ///
     /// # Errors
     /// One line naming file, line and what was expected.
-    pub fn read(service: ServiceName, args: &SharedArgs, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub fn read(
+        service: ServiceName,
+        args: &SharedArgs,
+        kinds: &Kinds,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let tokens = authenticator(args, &clock)?.map(Arc::new);
         Ok(Self {
             service,
             database_url: args.database_url.clone(),
             data_dir: args.data_dir.clone(),
             policy_path: args.policy.clone(),
-            policy: Arc::new(Policy::load(&args.policy)?),
+            policy: Arc::new(Policy::load_with(&args.policy, kinds)?),
             collector_url: args.collector_url.clone(),
             analyzer_url: args.analyzer_url.clone(),
             reporter_url: args.reporter_url.clone(),

@@ -64,6 +64,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The values as they are.
+    #[must_use]
+    pub fn matches(&self) -> &ArgMatches {
+        &self.matches
+    }
+
     /// The values as a struct that derives `clap::Args`.
     ///
     /// # Errors

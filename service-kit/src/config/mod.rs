@@ -7,6 +7,6 @@ mod print;
 #[cfg(test)]
 mod tests;
 
-pub use args::{ListenArg, NoArgs, SharedArgs, header_secret, http_url, listen_address};
+pub use args::{ListenArg, SharedArgs, header_secret, http_url, listen_address, secret};
 pub use common::CommonConfig;
 pub use layers::{ConfigError, Environment, Loaded, Source, Spec, load, process_environment};

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 
+use clap::Args as _;
+use domain::kinds::Kinds;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::*;
@@ -10,7 +12,7 @@ use crate::ServiceName;
 
 #[derive(Debug, clap::Args)]
 struct OwnArgs {
-    /// Slack bot token
+    /// Bot token
     #[arg(long, env = "SLACK_BOT_TOKEN")]
     slack_bot_token: Option<SecretString>,
     #[arg(long, env = "RETRIES", default_value_t = 4)]
@@ -55,8 +57,13 @@ impl Case {
         }
         arguments.extend(self.arguments.iter().map(OsString::from));
         let environment = |name: &str| self.environment.get(name).map(OsString::from);
-        let loaded =
-            crate::main_of::load::<OwnArgs>(ServiceName::Reporter, "Reports", &arguments, &environment);
+        let main = crate::Main {
+            service: ServiceName::Reporter,
+            about: "Reports",
+            kinds: &Kinds::shipped(),
+            arguments: &OwnArgs::augment_args,
+        };
+        let loaded = crate::main_of::load(&main, &arguments, &environment);
         let hide = |text: String| text.replace(directory.path().to_str().unwrap(), "DIR");
         loaded.map_err(|error| hide(error.to_string()))
     }

@@ -1,7 +1,7 @@
 //! The one outbox: effects are committed with the state that caused them, done by a worker, and their
 //! outcome is recorded.
 //!
-//! A row lives in a *lane* (`analyzer/autosave`, `slack/#incident`, `command/autosave`); what stands before the first
+//! A row lives in a *lane* (`analyzer/autosave`, `runbook/autosave`, `command/autosave`); what stands before the first
 //! `/` is its *receiver*. Lanes are strictly first-in-first-out and independent of each other, and each receiver has
 //! slots of its own, so a failing receiver holds up nobody else. A claim is a lease with a fencing token (`claims`,
 //! which grows with every claim): once a row was claimed again, the worker before can no longer record anything.

@@ -158,7 +158,7 @@ pub enum Hop {
     NotificationLogged(Sent),
     PageResolved,
     PageResolutionLogged,
-    /// At PagerDuty; the incident goes on.
+    /// At the pager; the incident goes on.
     PageResolvedByPerson {
         by: String,
     },

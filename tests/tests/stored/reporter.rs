@@ -10,6 +10,7 @@ use domain::rollout::{Event, Incident, TargetState};
 use domain::stored::{Document as _, read_wire};
 use reporter_svc::api::{self, App};
 use reporter_svc::audit::{Archive, Keeper};
+use reporter_svc::composition::Composition;
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::effects::Effects;
 use reporter_svc::reporter::{Cause, Reporter};
@@ -47,7 +48,7 @@ async fn open(left: &Left) -> Open {
     let analyzer = Neighbour::new(nowhere, None, Duration::from_secs(1)).unwrap();
     let keeper = Arc::new(Keeper::new(Arc::clone(&reporter), Archive::below(left.folder.path())));
     let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper));
-    let (router, openapi) = api::router(app);
+    let (router, openapi) = api::router(app, Composition::shipped().routes());
     let router = service_kit::http::app(ServiceParts {
         service: service_kit::ServiceName::Reporter,
         router,

@@ -4,16 +4,16 @@ use shared_types::Timestamp;
 use crate::effects::{Effect, RetrySchedule};
 use crate::stored::Document;
 
-/// Takes over what somebody did at PagerDuty, as its webhook told (ES-3).
+/// Takes over what somebody did at the pager, as its webhook told (ES-3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyPageEvent {
     pub act: PageAct,
-    /// Of the page, as the store names it: `pagerduty:<id>`.
+    /// Of the page, as the store names it: `<pager>:<id>`.
     pub page: String,
     /// Ours, if the event held it.
     pub dedup_key: Option<String>,
     pub by: String,
-    /// When it was done, by PagerDuty's clock.
+    /// When it was done, by the pager's clock.
     pub at: Timestamp,
 }
 

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use shared_types::{IncidentId, TargetName, Timestamp};
 
 use crate::effects::{Effect, RetrySchedule};
+use crate::pagers::PAGER;
 use crate::stored::Document;
 
-/// Asks PagerDuty whether somebody has acknowledged, because its webhook can be lost; due shortly before an
-/// escalation. Needs the REST token. `Done` carries [`PageAcknowledgement`] or null.
+/// Asks the pager, if it can be asked, whether somebody has acknowledged, because its webhook can be lost; due shortly before an
+/// escalation. `Done` carries [`PageAcknowledgement`] or null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckPageAcknowledged {
     pub incident: IncidentId,
@@ -28,7 +29,7 @@ impl Document for CheckPageAcknowledged {
 
 impl Effect for CheckPageAcknowledged {
     fn lane(&self) -> String {
-        format!("pagerduty-poll/{}", self.incident)
+        format!("{}-poll/{}", PAGER.name, self.incident)
     }
 
     /// One answer before the escalation is enough; a failed question is not worth a person's time.

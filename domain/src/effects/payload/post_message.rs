@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::effects::buttons::ButtonAct;
 use crate::effects::{Effect, RetrySchedule};
-use crate::notifiers::slack::Slack;
+use crate::notifiers;
 use crate::stored::Document;
 
 /// Tells people something.
@@ -14,7 +14,7 @@ pub struct PostMessage {
     pub notification: Uuid,
     pub target: TargetName,
     /// Who tells them; the release before knew one.
-    #[serde(default = "only_one")]
+    #[serde(default = "notifiers::first")]
     pub notifier: String,
     /// Where, as the notifier has it.
     pub channel: String,
@@ -28,19 +28,15 @@ pub struct PostMessage {
     pub after_dashboard: Option<u64>,
 }
 
-fn only_one() -> String {
-    Slack::NAME.to_owned()
-}
-
 impl Document for PostMessage {
     const KIND: &'static str = "PostMessage";
 }
 
 impl Effect for PostMessage {
-    const ALSO: &'static [&'static str] = &[Slack::ROW_KIND];
+    const ALSO: &'static [&'static str] = &[notifiers::FIRST_ROW_KIND];
 
     fn row_kind(&self) -> &'static str {
-        if self.notifier == Slack::NAME { Slack::ROW_KIND } else { Self::KIND }
+        if self.notifier == notifiers::FIRST { notifiers::FIRST_ROW_KIND } else { Self::KIND }
     }
 
     fn lane(&self) -> String {

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use shared_types::{IncidentId, TargetName};
 
 use crate::effects::{Effect, RetrySchedule};
+use crate::pagers::PAGER;
 use crate::stored::Document;
 
 /// Resolves the page (ES-4).
@@ -18,7 +19,7 @@ impl Document for ResolvePage {
 
 impl Effect for ResolvePage {
     fn lane(&self) -> String {
-        format!("pagerduty/{}", self.target)
+        format!("{}/{}", PAGER.name, self.target)
     }
 
     fn retry(&self) -> RetrySchedule {

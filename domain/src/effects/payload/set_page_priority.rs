@@ -2,9 +2,10 @@ use serde::{Deserialize, Serialize};
 use shared_types::{IncidentId, TargetName};
 
 use crate::effects::{Effect, RetrySchedule};
+use crate::pagers::PAGER;
 use crate::stored::Document;
 
-/// Sets the priority field of the PagerDuty incident; needs the REST token, without it nothing is done.
+/// Sets the priority of the page where it is shown, if the pager can be asked to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetPagePriority {
     pub incident: IncidentId,
@@ -20,7 +21,7 @@ impl Document for SetPagePriority {
 
 impl Effect for SetPagePriority {
     fn lane(&self) -> String {
-        format!("pagerduty-rest/{}", self.target)
+        format!("{}-rest/{}", PAGER.name, self.target)
     }
 
     fn retry(&self) -> RetrySchedule {

@@ -3,9 +3,10 @@ use shared_types::{IncidentId, TargetName, Timestamp};
 use uuid::Uuid;
 
 use crate::effects::{Effect, RetrySchedule};
+use crate::pagers::PAGER;
 use crate::stored::Document;
 
-/// Opens a page at PagerDuty, or raises the one with the same dedup key (ES-1, ES-3).
+/// Opens a page, or raises the one with the same dedup key (ES-1, ES-3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerPage {
     pub notification: Uuid,
@@ -17,7 +18,7 @@ pub struct TriggerPage {
     pub summary: String,
     /// Which system is affected.
     pub source: String,
-    /// The policy's name of the PagerDuty service.
+    /// The policy's name of the service that the page is about.
     pub service: String,
     pub severity: Severity,
     /// `P2`, `P1`: Events v2 has no such field, so it goes into `custom_details.priority`.
@@ -49,7 +50,7 @@ impl Document for TriggerPage {
 
 impl Effect for TriggerPage {
     fn lane(&self) -> String {
-        format!("pagerduty/{}", self.target)
+        format!("{}/{}", PAGER.name, self.target)
     }
 
     fn retry(&self) -> RetrySchedule {

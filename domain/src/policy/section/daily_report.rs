@@ -22,7 +22,7 @@ pub(crate) struct RawDailyReport {
     at: At<String>,
     /// IANA name of the time zone, such as `Asia/Tokyo`.
     time_zone: At<String>,
-    /// An address, as for the messages above.
+    /// Where it is sent.
     channel: At<String>,
 }
 

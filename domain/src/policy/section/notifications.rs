@@ -34,7 +34,7 @@ pub(crate) struct RawNotifications {
     incident: RawNotification,
     /// When a rollback starts.
     rollback: RawNotification,
-    /// Where an incident that nobody acknowledged is told again: an address where somebody can act, such as `#incident`.
+    /// Where an incident that nobody acknowledged is told again, to people who can act.
     escalation_channel: At<String>,
     /// The daily report, if one is wanted.
     daily_report: Option<RawDailyReport>,
@@ -46,7 +46,7 @@ pub(crate) struct RawNotifications {
 struct RawNotification {
     /// Id of the text: its file name without `.txt`.
     template: At<String>,
-    /// A Slack channel such as `#incident`, `runbook` for the runbook log, or `log` for the service's own.
+    /// Where it is sent.
     channel: At<String>,
     /// The phases in which it is sent by itself.
     phases: Vec<At<String>>,

@@ -1,5 +1,6 @@
 //! What the system checks itself, with the figures it goes by (EV-2).
 
+use crate::pagers::PAGER;
 use crate::policy::EvidenceItem;
 
 use super::Facts;
@@ -44,12 +45,15 @@ impl Checked {
     }
 }
 
+/// The item that a page ticks off.
+const PAGER_ITEM: &str = PAGER.name;
+
 /// Checks an item.
 #[must_use]
 pub fn check(incident: &Incident, item: &EvidenceItem) -> Checked {
     let facts = &incident.evidence.facts;
     match item.item.as_str() {
-        "pagerduty" if item.auto => check_page(incident, facts),
+        PAGER_ITEM if item.auto => check_page(incident, facts),
         "rca" if item.auto => check_rca(incident),
         "dashboard" if item.auto => check_figures(facts),
         "retry_log" if facts.exhausted.is_empty() => {

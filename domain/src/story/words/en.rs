@@ -8,6 +8,7 @@ use shared_types::story::{
 
 use crate::effects::TransitionKind;
 use crate::effects::notification::NotificationKind;
+use crate::pagers::PAGER;
 use crate::rollout::blocker::{Blocker, BlockerCode, Reached, TaskMissing};
 use crate::rollout::evidence::{Figure, Lack};
 use crate::rollout::refusal::Refusal;
@@ -144,8 +145,8 @@ pub fn hop(it: &Hop) -> &'static str {
         },
         Hop::Closed => "recovered, and the RCA is confirmed",
         Hop::NotificationSent(_) | Hop::NotificationLogged(_) => "{channel}[ at priority {priority}]",
-        Hop::PageResolved => "resolved in PagerDuty",
-        Hop::PageResolutionLogged => "PagerDuty is not configured",
+        Hop::PageResolved => PAGER.resolved.en,
+        Hop::PageResolutionLogged => PAGER.not_configured.en,
         Hop::PageResolvedByPerson { .. } => "{by} resolved the page; the incident goes on",
         Hop::RcaPrepared { .. } => "{file}",
         Hop::RcaReminded { .. } => "cause and prevention are due at {due_at}",

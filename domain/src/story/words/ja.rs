@@ -8,6 +8,7 @@ use shared_types::story::{
 
 use crate::effects::TransitionKind;
 use crate::effects::notification::NotificationKind;
+use crate::pagers::PAGER;
 use crate::rollout::blocker::{Blocker, BlockerCode, Reached, TaskMissing};
 use crate::rollout::evidence::{Figure, Lack};
 
@@ -141,8 +142,8 @@ pub fn hop(it: &Hop) -> &'static str {
         },
         Hop::Closed => "回復し、RCA も確認されました",
         Hop::NotificationSent(_) | Hop::NotificationLogged(_) => "{channel}[（優先度 {priority}）]",
-        Hop::PageResolved => "PagerDuty で解決しました",
-        Hop::PageResolutionLogged => "PagerDuty は設定されていません",
+        Hop::PageResolved => PAGER.resolved.ja,
+        Hop::PageResolutionLogged => PAGER.not_configured.ja,
         Hop::PageResolvedByPerson { .. } => "{by} が呼び出しを解決しました。インシデントは継続します",
         Hop::RcaPrepared { .. } => "{file}",
         Hop::RcaReminded { .. } => "原因と再発防止策の期限は {due_at} です",

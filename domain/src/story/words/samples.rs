@@ -12,6 +12,7 @@ use strum::IntoEnumIterator as _;
 use uuid::Uuid;
 
 use crate::effects::TransitionKind;
+use crate::pagers::PAGER;
 use crate::rollout::blocker::{Blocker, Reached, TaskMissing};
 use crate::rollout::evidence::{Figure, Lack};
 
@@ -60,7 +61,7 @@ pub(super) fn hops() -> Vec<Hop> {
         cause: Cause::Slo,
     };
     let directed = || Directed { phase: to.clone(), collect: false, sequence: 3 };
-    let sent = || Sent { notification: id, channel: "pagerduty".to_owned(), priority: Some("P2".to_owned()) };
+    let sent = || Sent { notification: id, channel: PAGER.name.to_owned(), priority: Some("P2".to_owned()) };
     let mut hops = vec![
         Hop::BatchWindowEnded { window },
         Hop::Decided { decision: id, window, verdict: Verdict::Violation, cause: Cause::Slo },

@@ -31,7 +31,7 @@ pub struct Message {
     pub kind: String,
     /// The template it is made from; the product's own sentences have none.
     pub template: Option<String>,
-    /// A Slack channel, or `runbook`.
+    /// An address as it is kept.
     pub channel: String,
     pub text: String,
     /// If that is later than the decision.

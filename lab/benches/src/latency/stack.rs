@@ -12,7 +12,7 @@ use axum::routing::put;
 use domain::effects::{RunTransition, TransitionKind};
 use domain::executors::{Report, command};
 use domain::policy::Policy;
-use reporter_svc::ReporterArgs;
+use reporter_svc::composition::Composition;
 use reporter_svc::executors::command::{CommandExecutor, Environment};
 use reporter_svc::executors::{Executor, Executors, ReadBack};
 use reqwest::Url;
@@ -77,9 +77,10 @@ impl Stack {
             clock: Arc::new(SystemClock) as Arc<dyn Clock>,
         };
         let commands = Arc::new(Commands::new(Arc::clone(&marks), stop.clone()));
+        let shipped = Composition::shipped();
         let mut of_reporter =
-            reporter_svc::Config::new(&ReporterArgs::default(), common(ServiceName::Reporter))?;
-        of_reporter.executors = Some(Executors::default().with(Arc::clone(&commands) as Arc<dyn Executor>));
+            reporter_svc::Config::new(&shipped, &shipped.told_nothing()?, common(ServiceName::Reporter))?;
+        of_reporter.executors = Executors::default().with(Arc::clone(&commands) as Arc<dyn Executor>);
         let of_analyzer = analyzer_svc::Config { common: common(ServiceName::Analyzer) };
         let services = vec![
             tokio::spawn(directives(collector, Arc::clone(&marks), stop.clone())),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::effects::lower::PAGERDUTY;
+use domain::pagers::PAGER;
 use domain::rollout::Incident;
 use shared_types::story::HopKind;
 
@@ -26,7 +26,7 @@ pub(super) fn hear_of_each_incident(facts: &Facts) -> Findings {
         if incident.opened_at.plus(PATIENCE + facts.spec.spread()) > facts.end {
             continue;
         }
-        for (way, channel, accepted) in [("Slack", "#", &slack), ("PagerDuty", PAGERDUTY, &pages)] {
+        for (way, channel, accepted) in [("Slack", "#", &slack), ("PagerDuty", PAGER.name, &pages)] {
             let texts = facts.notifications.iter().filter(|it| it.incident.as_ref() == Some(&incident.id));
             let mut ids = texts.filter(|it| it.channel.starts_with(channel)).map(|it| it.id.to_string());
             if !ids.any(|id| accepted.contains(id.as_str()) || dead.contains(id.as_str())) {

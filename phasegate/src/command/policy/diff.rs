@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use domain::kinds::Kinds;
 use domain::policy::Policy;
 use serde_json::json;
 use service_kit::rules::PolicyText;
@@ -21,12 +22,12 @@ Exit status 0 if both say the same, 1 if they differ.";
 
 /// Says what `new` changes.
 pub(super) async fn run(
-    old: &str,
-    new: &str,
+    [old, new]: [&str; 2],
     services: &ServicesArgs,
+    kinds: &Kinds,
     output: OutputArgs,
 ) -> anyhow::Result<Exit> {
-    let (old, new) = (read(old, services).await?, read(new, services).await?);
+    let (old, new) = (read(old, services, kinds).await?, read(new, services, kinds).await?);
     let diff = old.diff(&new);
     let summary = json!({
         "old": diff.old,
@@ -40,9 +41,9 @@ pub(super) async fn run(
 }
 
 /// A file, or a version that a service has kept.
-async fn read(given: &str, services: &ServicesArgs) -> anyhow::Result<Policy> {
+async fn read(given: &str, services: &ServicesArgs, kinds: &Kinds) -> anyhow::Result<Policy> {
     if !given.starts_with("sha256:") || Path::new(given).exists() {
-        return super::load(Path::new(given));
+        return super::load(Path::new(given), kinds);
     }
     let path = format!("/v1/policies/{given}");
     let kept: PolicyText = match services.analyzer()?.get(&path).await {
@@ -50,7 +51,7 @@ async fn read(given: &str, services: &ServicesArgs) -> anyhow::Result<Policy> {
         // A version that the reporter alone has seen is a version too.
         Err(first) => services.reporter()?.get(&path).await.map_err(|_| first)?,
     };
-    Policy::parse(&kept.policy, given).map_err(|wrong| {
+    Policy::parse_with(&kept.policy, given, kinds).map_err(|wrong| {
         error(Exit::Failed, format!("a kept policy cannot be read by this version: {wrong}"))
     })
 }

@@ -6,6 +6,7 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use domain::kinds::Kinds;
 use domain::policy::{Policy, PolicyError};
 use domain::template::Templates;
 use serde_json::json;
@@ -67,19 +68,19 @@ enum Action {
 }
 
 impl Args {
-    pub(super) fn run(self) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
         match self.action {
-            Action::Check { file, output } => check(&file, output),
+            Action::Check { file, output } => check(&file, kinds, output),
             Action::Diff { old, new, services, output } => {
-                super::block_on(diff::run(&old, &new, &services, output))
+                super::block_on(diff::run([&old, &new], &services, kinds, output))
             }
             Action::Show { services, output } => super::block_on(show::run(&services, output)),
         }
     }
 }
 
-fn check(file: &Path, output: OutputArgs) -> anyhow::Result<Exit> {
-    let policy = load(file)?;
+fn check(file: &Path, kinds: &Kinds, output: OutputArgs) -> anyhow::Result<Exit> {
+    let policy = load(file, kinds)?;
     for (name, target) in &policy.targets {
         Templates::load(Path::new("."), target).map_err(|cause| {
             error(Exit::Refused, format!("target {name}: {:#}", anyhow::Error::from(cause)))
@@ -99,8 +100,8 @@ fn check(file: &Path, output: OutputArgs) -> anyhow::Result<Exit> {
 }
 
 /// Loads a policy; a wrong one is a refusal, a missing one is not found.
-pub(super) fn load(file: &Path) -> anyhow::Result<Policy> {
-    Policy::load(file).map_err(|cause| {
+pub(super) fn load(file: &Path, kinds: &Kinds) -> anyhow::Result<Policy> {
+    Policy::load_with(file, kinds).map_err(|cause| {
         let exit = match &cause {
             PolicyError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Exit::NotFound

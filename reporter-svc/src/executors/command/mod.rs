@@ -20,8 +20,38 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use clap::{ArgMatches, Args as _, FromArgMatches as _};
+use domain::executors::command::NAME;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::Executor;
+use crate::composition::{Kind, Opening};
+
 pub use environment::{Environment, INHERITED};
 pub use report::{Ending, Report};
 pub use run::{Command, run};
 pub use transition::CommandExecutor;
 pub use verify::{Verification, verify};
+
+/// The kind.
+pub const KIND: Kind<dyn Executor> =
+    Kind { name: NAME, arguments: CommandArgs::augment_args, open, routes: OpenApiRouter::new };
+
+/// What commands can be told.
+#[derive(Debug, Clone, clap::Args)]
+struct CommandArgs {
+    /// Variables that the policy's commands get besides PATH, HOME and the like, by name: `NAME,OTHER`
+    #[arg(long, env = "PHASEGATE_COMMAND_ENV", value_name = "NAME,…")]
+    command_env: Option<String>,
+}
+
+fn open(told: &ArgMatches, with: &Opening) -> anyhow::Result<Arc<dyn Executor>> {
+    let args = CommandArgs::from_arg_matches(told)?;
+    let names = args.command_env.iter().flat_map(|names| names.split(','));
+    let names: Vec<String> =
+        names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let environment = Environment::of_this_process(&names);
+    Ok(Arc::new(CommandExecutor::new(&with.directory, environment, with.stop.clone())))
+}

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -21,7 +22,12 @@ use domain::executors::flagd::{NAME, Share};
 use service_kit::outbox::Outcome;
 
 use super::{Executor, ReadBack};
+use crate::composition::Kind;
 use text::{Refused, Stamp};
+
+/// The kind.
+pub const KIND: Kind<dyn Executor> =
+    Kind::plain(NAME, |_, with| Ok(Arc::new(FlagdExecutor::new(&with.directory))));
 
 /// Sets flags in files of this machine.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What the server does once it has read the head of a request.
 #[derive(Debug, Clone)]
-pub(super) enum Says {
+pub(crate) enum Says {
     /// This, byte for byte, then the connection ends.
     Bytes(String),
     /// A response whose body is the request itself, so that every secret in it comes back.
@@ -16,7 +16,7 @@ pub(super) enum Says {
 }
 
 impl Says {
-    pub(super) fn answer(status: u16, headers: &str, body: &str) -> Self {
+    pub(crate) fn answer(status: u16, headers: &str, body: &str) -> Self {
         let length = body.len();
         Self::Bytes(format!(
             "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
@@ -24,7 +24,7 @@ impl Says {
     }
 
     /// Announces more body than it sends.
-    pub(super) fn broken_off(status: u16) -> Self {
+    pub(crate) fn broken_off(status: u16) -> Self {
         Self::Bytes(format!(
             "HTTP/1.1 {status} X\r\ncontent-length: 1000\r\nconnection: close\r\n\r\n{{\"ok\""
         ))
@@ -32,7 +32,7 @@ impl Says {
 }
 
 /// Serves until the test's runtime ends; gives its base URL.
-pub(super) async fn serve(says: Says) -> String {
+pub(crate) async fn serve(says: Says) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -45,7 +45,7 @@ pub(super) async fn serve(says: Says) -> String {
 }
 
 /// A port of this machine on which nobody listens.
-pub(super) async fn nobody() -> String {
+pub(crate) async fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }

@@ -1,97 +1,93 @@
-//! Vendors against real servers: one contract for all of them, and each against its double.
+//! Vendors against real servers: one contract for every client of the registries. Each client is tried in the ways that its own
+//! folder tells; against its double it is tried there.
 
-mod canned;
+pub(crate) mod canned;
 mod contract;
-mod pagerduty;
-mod slack;
 
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use clap::{ArgMatches, Command};
+use domain::effects::PostMessage;
 use service_kit::clock::ManualClock;
+use service_kit::outbox::Outcome;
 use shared_types::{IncidentId, TargetName, Timestamp};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::pagerduty::{PagerDuty, PagerDutyRestSettings, PagerDutySettings};
-use super::slack::{Slack, SlackAccess, SlackSettings};
-use domain::effects::{CheckPageAcknowledged, PostMessage, ResolvePage, Severity, TriggerPage};
+use crate::composition::{Composition, Kind, Opening};
+use crate::vendors::{Code, Row};
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
-fn clock() -> std::sync::Arc<ManualClock> {
-    std::sync::Arc::new(ManualClock::at(Timestamp::parse("2026-11-22T10:15:31Z").unwrap()))
+pub(crate) type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// One way in which a vendor is asked, with a server in the vendor's place.
+pub(crate) struct Trial {
+    pub(crate) name: &'static str,
+    pub(crate) table: &'static [Row],
+    pub(crate) reference: &'static str,
+    /// How the vendor says a code.
+    pub(crate) body: fn(Code) -> &'static str,
+    /// Whether asking again does no harm, so that nothing is unknown.
+    pub(crate) only_reads: bool,
+    /// What it is told that nobody may see again.
+    pub(crate) secrets: &'static [&'static str],
+    /// One attempt by the kind as the service opens it.
+    pub(crate) call: fn(url: String, timeout: Duration) -> Attempt,
+    /// What the vendor's pages say, stated apart from the table: status, body and the outcome's kind.
+    pub(crate) documented: &'static [(u16, &'static str, &'static str)],
+    /// The client as debug text.
+    pub(crate) shown: fn(url: &str) -> String,
 }
 
-fn incident() -> IncidentId {
+/// The kinds of the product with what they are tried in, where a vendor stands behind one. A kind that is registered without is
+/// named here.
+pub(crate) fn trials() -> Vec<Trial> {
+    let all = Composition::shipped();
+    let notifiers = all.notifiers.iter().flat_map(|kind| crate::notifiers::tests::trials_of(kind.name));
+    notifiers.chain(crate::pagers::pagerduty::tests::trials_of(all.pager.name)).collect()
+}
+
+/// A kind as the service opens it.
+pub(crate) fn opened<T: ?Sized>(kind: &Kind<T>, flags: &[String], timeout: Duration) -> Arc<T> {
+    (kind.open)(&told(kind, flags), &opening(PathBuf::from("."), timeout)).unwrap()
+}
+
+/// What a kind is told by these flags, whatever the environment holds.
+pub(crate) fn told<T: ?Sized>(kind: &Kind<T>, flags: &[String]) -> ArgMatches {
+    let command = (kind.arguments)(Command::new("trial")).mut_args(|arg| arg.env(None::<&str>));
+    command.no_binary_name(true).try_get_matches_from(flags).unwrap()
+}
+
+pub(crate) fn opening(directory: PathBuf, timeout: Duration) -> Opening {
+    let data_dir = directory.clone();
+    Opening { data_dir, directory, clock: clock(), timeout, stop: CancellationToken::new() }
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::parse("2026-11-22T10:15:31Z").unwrap()))
+}
+
+pub(crate) fn incident() -> IncidentId {
     IncidentId::parse("INC-20261122-001").unwrap()
 }
 
-fn target() -> TargetName {
+pub(crate) fn target() -> TargetName {
     TargetName::parse("autosave").unwrap()
 }
 
-const KEY: &str = "phasegate/autosave/INC-20261122-001";
-
-fn message(channel: &str, text: &str) -> PostMessage {
+pub(crate) fn message(notifier: &str, channel: &str, text: &str) -> PostMessage {
     PostMessage {
         notification: Uuid::nil(),
         target: target(),
-        notifier: "slack".to_owned(),
+        notifier: notifier.to_owned(),
         channel: channel.to_owned(),
         text: text.to_owned(),
         buttons: Vec::new(),
         incident: None,
         after_dashboard: None,
     }
-}
-
-pub(super) fn page() -> TriggerPage {
-    TriggerPage {
-        notification: Uuid::nil(),
-        incident: incident(),
-        target: target(),
-        dedup_key: KEY.to_owned(),
-        summary: "AutoSave B violation: save_latency_p95".to_owned(),
-        source: "phasegate/autosave".to_owned(),
-        service: "AutoSave".to_owned(),
-        severity: Severity::Error,
-        priority: "P2".to_owned(),
-        template: "autosave-incident".to_owned(),
-        text: "🚨 AutoSave B violation".to_owned(),
-        rollback_command: Some("phasegate rollback --target autosave --phase B".to_owned()),
-        details: json!({ "metric": "save_latency_p95" }),
-        opened_at: Timestamp::parse("2026-11-22T10:15:31Z").unwrap(),
-    }
-}
-
-fn resolution() -> ResolvePage {
-    ResolvePage { incident: incident(), target: target(), dedup_key: KEY.to_owned() }
-}
-
-fn question() -> CheckPageAcknowledged {
-    CheckPageAcknowledged { incident: incident(), target: target(), dedup_key: KEY.to_owned() }
-}
-
-fn slack_by_token(api_url: &str, token: &str, timeout: Duration) -> Slack {
-    let access = SlackAccess::BotToken { token: token.into(), api_url: api_url.to_owned() };
-    Slack::new(SlackSettings { access, buttons: true, timeout }, clock()).unwrap()
-}
-
-fn slack_by_webhook(channel: &str, url: &str, timeout: Duration) -> Slack {
-    let access = SlackAccess::webhooks(&format!("{channel}={url}").into()).unwrap();
-    Slack::new(SlackSettings { access, buttons: true, timeout }, clock()).unwrap()
-}
-
-fn pagerduty_at(url: &str, routing_key: &str, api_token: &str, timeout: Duration) -> PagerDuty {
-    let settings = PagerDutySettings {
-        routing_key: routing_key.into(),
-        events_url: url.to_owned(),
-        rest: Some(PagerDutyRestSettings {
-            token: api_token.into(),
-            api_url: url.to_owned(),
-            from: Some("oncall@example.com".to_owned()),
-        }),
-        timeout,
-    };
-    PagerDuty::new(settings, clock()).unwrap()
 }

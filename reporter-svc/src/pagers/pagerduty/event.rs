@@ -63,7 +63,7 @@ fn cut(text: &str, bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendors::tests::page;
+    use crate::pagers::pagerduty::tests::page;
     use domain::effects::Severity;
 
     /// ES-1

@@ -62,7 +62,7 @@ fn parse_entry(entry: &str) -> Result<(&str, Identity), String> {
     for role in &roles {
         role::check(role)?;
     }
-    Ok((id, Identity::proven(name, roles, Proof::Slack)))
+    Ok((id, Identity::proven(name, roles, Proof::Vendor)))
 }
 
 #[cfg(test)]

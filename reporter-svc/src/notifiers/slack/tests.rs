@@ -8,14 +8,121 @@ use service_kit::clock::ManualClock;
 use service_kit::outbox::Outcome;
 use vendor_doubles::{Mode, SlackDouble, SlackOptions};
 
-use super::{TIMEOUT, clock, message, slack_by_token, slack_by_webhook};
+use super::{KIND, Slack, SlackAccess, SlackSettings};
 use crate::notifiers::Notifier;
-use crate::ports::Messenger;
+use crate::vendors::tests::{self, TIMEOUT, Trial, clock, opened};
+use crate::vendors::{Code, Vendor};
+use domain::effects::buttons::ButtonAct;
+use domain::effects::{PostMessage, TellUser};
 use domain::notifiers::slack::escape;
 
-use crate::vendors::slack::{Slack, SlackAccess, SlackSettings};
-use domain::effects::buttons::ButtonAct;
-use domain::effects::{PostMessage, TellSlackUser};
+const TOKEN: &str = "xoxb-s3cret-token";
+const PATH: &str = "T0/B0/s3cretpath";
+
+fn message(channel: &str, text: &str) -> PostMessage {
+    tests::message(KIND.name, channel, text)
+}
+
+fn slack_by_token(api_url: &str, token: &str, timeout: Duration) -> Slack {
+    let access = SlackAccess::BotToken { token: token.into(), api_url: api_url.to_owned() };
+    Slack::new(SlackSettings { access, buttons: true, timeout }, clock()).unwrap()
+}
+
+fn slack_by_webhook(channel: &str, url: &str, timeout: Duration) -> Slack {
+    let access = SlackAccess::webhooks(&format!("{channel}={url}").into()).unwrap();
+    Slack::new(SlackSettings { access, buttons: true, timeout }, clock()).unwrap()
+}
+
+fn told_token(url: &str) -> [String; 2] {
+    [format!("--slack-bot-token={TOKEN}"), format!("--slack-api-url={url}")]
+}
+
+fn told_webhook(url: &str) -> [String; 1] {
+    [format!("--slack-webhooks=#a={url}/services/{PATH}")]
+}
+
+/// The ways in which Slack is asked.
+pub(crate) fn trials() -> Vec<Trial> {
+    fn api_body(code: Code) -> &'static str {
+        match code {
+            Code::Is("ok") => r#"{"ok":true,"channel":"C1","ts":"1.2"}"#,
+            Code::Is(code) => format!(r#"{{"ok":false,"error":"{code}"}}"#).leak(),
+            Code::Other => r#"{"ok":false,"error":"an_error_of_tomorrow"}"#,
+            Code::Any | Code::Unreadable => "<html>gateway</html>",
+        }
+    }
+    fn webhook_body(code: Code) -> &'static str {
+        match code {
+            Code::Is(code) => code,
+            Code::Other => "an_error_of_tomorrow",
+            Code::Any | Code::Unreadable => "<html>gateway</html>",
+        }
+    }
+    vec![
+        Trial {
+            name: "slack by token",
+            table: Slack::TABLE,
+            reference: Slack::REFERENCE,
+            body: api_body,
+            only_reads: false,
+            secrets: &[TOKEN],
+            call: |url, timeout| {
+                Box::pin(async move {
+                    let slack = opened(&KIND, &told_token(&url), timeout);
+                    slack.post(&message("#a", "text"), None, false).await
+                })
+            },
+            documented: &[
+                (200, r#"{"ok":true,"ts":"1.2","channel":"C1"}"#, "done"),
+                (200, r#"{"ok":false,"error":"channel_not_found"}"#, "never"),
+                (200, r#"{"ok":false,"error":"invalid_auth"}"#, "never"),
+                (200, r#"{"ok":false,"error":"msg_too_long"}"#, "never"),
+                (200, r#"{"ok":false,"error":"is_archived"}"#, "never"),
+                (200, r#"{"ok":false,"error":"not_in_channel"}"#, "never"),
+                (200, r#"{"ok":false,"error":"ratelimited"}"#, "failed"),
+                (200, r#"{"ok":false,"error":"service_unavailable"}"#, "failed"),
+                (200, r#"{"ok":false,"error":"request_timeout"}"#, "failed"),
+                (200, r#"{"ok":false,"error":"internal_error"}"#, "unknown"),
+                (200, r#"{"ok":false,"error":"fatal_error"}"#, "unknown"),
+                (200, "ok", "unknown"),
+                (502, "", "unknown"),
+            ],
+            shown: |url| format!("{:?}", slack_by_token(url, TOKEN, TIMEOUT)),
+        },
+        Trial {
+            name: "slack by webhook",
+            table: Slack::TABLE,
+            reference: Slack::REFERENCE,
+            body: webhook_body,
+            only_reads: false,
+            secrets: &[PATH],
+            call: |url, timeout| {
+                Box::pin(async move {
+                    let slack = opened(&KIND, &told_webhook(&url), timeout);
+                    slack.post(&message("#a", "text"), None, true).await
+                })
+            },
+            documented: &[
+                (200, "ok", "done"),
+                (200, "<html>signed in?</html>", "unknown"),
+                (404, "no_service", "never"),
+                (410, "channel_is_archived", "never"),
+                (500, "rollup_error", "unknown"),
+            ],
+            shown: |url| format!("{:?}", slack_by_webhook("#a", &format!("{url}/services/{PATH}"), TIMEOUT)),
+        },
+    ]
+}
+
+/// NO-6: told nothing, it writes to the log; what belongs together is asked for together.
+#[test]
+fn what_slack_is_told_is_checked() {
+    assert_eq!(opened(&KIND, &[], TIMEOUT).log_only(), Some("Slack messages"));
+    assert_eq!(opened(&KIND, &told_token("https://slack.com/api"), TIMEOUT).log_only(), None);
+    let told = tests::told(&KIND, &["--slack-users=U1=ana:sre".to_owned()]);
+    let refused = (KIND.open)(&told, &tests::opening(".".into(), TIMEOUT)).err().unwrap();
+    assert_eq!(refused.to_string(), "PHASEGATE_SLACK_USERS needs SLACK_SIGNING_SECRET");
+}
 
 /// NO-3
 #[tokio::test]
@@ -35,7 +142,7 @@ async fn a_later_message_joins_the_thread_of_the_first() {
 #[tokio::test]
 async fn a_message_has_buttons_only_where_they_lead_somewhere() {
     let double = SlackDouble::start().await.unwrap();
-    let acknowledge = ButtonAct::Acknowledge { incident: super::incident() };
+    let acknowledge = ButtonAct::Acknowledge { incident: tests::incident() };
     let message = PostMessage { buttons: vec![acknowledge], ..message("#a", "🚨 violation") };
     let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
     assert_eq!(slack.post(&message, None, false).await.label(), "done");
@@ -55,7 +162,8 @@ async fn a_message_has_buttons_only_where_they_lead_somewhere() {
 async fn an_answer_is_shown_to_the_one_who_pressed() {
     let double = SlackDouble::start().await.unwrap();
     let slack = slack_by_token(&double.api_url(), &double.token(), TIMEOUT);
-    let answer = TellSlackUser { channel: "C0DOUBLE".into(), user: "U1".into(), text: "Done.".into() };
+    let [notifier, channel, user, text] = [KIND.name, "C0DOUBLE", "U1", "Done."].map(str::to_owned);
+    let answer = TellUser { notifier, channel, user, text };
     assert_eq!(slack.tell(&answer).await, Outcome::Done(json!({ "told": true })));
     assert_eq!(double.messages()[0].only_to.as_deref(), Some("U1"));
     let refused = slack_by_token(&double.api_url(), "xoxb-other", TIMEOUT).tell(&answer).await;

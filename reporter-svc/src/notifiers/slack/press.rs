@@ -3,6 +3,9 @@
 //! Slack wants an answer within three seconds and shows none of it: what came of the press is told to the one who
 //! pressed, where only they see it. A press that was taken is known again by its signature.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use domain::effects::NewMessage;
@@ -14,19 +17,25 @@ use service_kit::http::{ApiError, Body, Json};
 use shared_types::problem::ProblemCode;
 use shared_types::{Actor, IncidentId, TargetName, Via};
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::App;
-use super::approvals::held;
+use super::inbound::{self, SlackInbound};
+use crate::api::App;
+use crate::api::approvals::held;
 use crate::reporter::Cause;
 use crate::store::{Act, Changed};
-use crate::vendors::SlackInbound;
-use domain::effects::TellSlackUser;
+use domain::effects::TellUser;
 use domain::effects::buttons::ButtonAct;
-use domain::notifiers::slack::escape;
+use domain::notifiers::slack::{Slack, escape};
 use domain::rollout::Event;
 use domain::rollout::event::Expected;
 
-use crate::vendors::slack::inbound;
+/// What comes in from Slack. Without [`SlackInbound`] as an extension nothing is believed.
+#[must_use]
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(press))
+}
 
 /// What came of a pressed button.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -64,12 +73,13 @@ pub enum SlackOutcome {
          content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn press(
+pub(crate) async fn press(
     State(app): State<App>,
+    inbound: Option<Extension<Arc<SlackInbound>>>,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Json<SlackAnswer>, ApiError> {
-    let Some(inbound) = &app.slack else {
+    let Some(Extension(inbound)) = inbound else {
         return Err(ApiError::not_found(
             "SLACK_SIGNING_SECRET is not set, so nothing from Slack can be trusted",
         ));
@@ -83,7 +93,7 @@ pub(super) async fn press(
         .map_err(|wrong| ApiError::unprocessable(ProblemCode::InvalidInteraction, wrong))?;
     let request_id = format!("slack:{}", signature.unwrap_or_default());
     let act = Act::new(request_id, &pressed.user, (&pressed.act).into(), plain(&pressed.act));
-    let answer = answer(&app, inbound, &pressed.user, &pressed.act, &act).await?;
+    let answer = answer(&app, &inbound, &pressed.user, &pressed.act, &act).await?;
     if answer.outcome != SlackOutcome::Repeated {
         let message = pressed.channel.map(|channel| tell(&act, channel, pressed.user, &answer.text, now));
         let kept = json!({ "outcome": answer.outcome, "text": answer.text });
@@ -195,6 +205,7 @@ fn may(app: &App, identity: &Identity, route: &str) -> Result<(), ApiError> {
 }
 
 fn tell(act: &Act, channel: String, user: String, text: &str, now: shared_types::Timestamp) -> NewMessage {
-    let verb = TellSlackUser { channel, user, text: escape(text).into_owned() };
+    let notifier = Slack::NAME.to_owned();
+    let verb = TellUser { notifier, channel, user, text: escape(text).into_owned() };
     NewMessage::of(&verb, format!("tell:{}", act.request_id), verb.user.clone(), now)
 }

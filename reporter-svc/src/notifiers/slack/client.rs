@@ -8,10 +8,6 @@
 //! - <https://docs.slack.dev/apis/web-api/rate-limits>
 //! - <https://docs.slack.dev/messaging/formatting-message-text>
 
-mod blocks;
-pub mod inbound;
-mod users;
-
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,17 +20,13 @@ use serde_json::{Value, json};
 use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
 
-use super::answer::{self, Answer, Code, Meaning, Row, Status};
-use super::http;
-use super::pace::Pace;
-use super::secrets::Secrets;
-use super::{Vendor, VendorSettingsError};
+use super::blocks;
 use crate::notifiers::Notifier;
-use crate::ports::Messenger;
-use domain::effects::{PostMessage, TellSlackUser};
-
-pub use inbound::SlackInbound;
-pub use users::SlackUsers;
+use crate::vendors::answer::{self, Answer};
+use crate::vendors::pace::Pace;
+use crate::vendors::secrets::Secrets;
+use crate::vendors::{Code, Meaning, Row, Status, Vendor, VendorSettingsError, http};
+use domain::effects::{PostMessage, TellUser};
 
 /// Slack's own base URL.
 pub const DEFAULT_API_URL: &str = "https://slack.com/api/";
@@ -220,12 +212,9 @@ impl Notifier for Slack {
         }
         self.send(message, thread).await
     }
-}
 
-#[async_trait]
-impl Messenger for Slack {
     /// A courtesy: what Slack refuses is not worth a person's time.
-    async fn tell(&self, it: &TellSlackUser) -> Outcome {
+    async fn tell(&self, it: &TellUser) -> Outcome {
         let Endpoint::Api { post_ephemeral, token, .. } = &self.endpoint else {
             return Outcome::Done(json!({ "told": false }));
         };

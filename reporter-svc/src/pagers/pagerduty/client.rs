@@ -7,10 +7,6 @@
 //! - <https://developer.pagerduty.com/docs/send-alert-event>
 //! - <https://developer.pagerduty.com/docs/rest-api-rate-limits>
 
-mod event;
-mod rest;
-pub mod webhook;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +16,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
+use shared_types::Via;
 
-use super::answer::{self, Answer, Code, Meaning, Row, Status};
-use super::http;
-use super::secrets::Secrets;
-use super::{Vendor, VendorSettingsError};
-use crate::ports::Pager;
+use super::event;
+use crate::pagers::Pager;
+use crate::vendors::answer::{self, Answer};
+use crate::vendors::secrets::Secrets;
+use crate::vendors::{Code, Meaning, Row, Status, Vendor, VendorSettingsError, http};
 use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TriggerPage};
 
 /// PagerDuty's own base URLs (US service region).
@@ -54,18 +51,18 @@ pub struct PagerDutyRestSettings {
 
 /// A PagerDuty client.
 pub struct PagerDuty {
-    client: Client,
+    pub(super) client: Client,
     enqueue: Url,
     routing_key: SecretString,
-    rest: Option<Rest>,
+    pub(super) rest: Option<Rest>,
     secrets: Secrets,
     clock: Arc<dyn Clock>,
 }
 
-struct Rest {
-    base: Url,
-    token: SecretString,
-    from: Option<String>,
+pub(super) struct Rest {
+    pub(super) base: Url,
+    pub(super) token: SecretString,
+    pub(super) from: Option<String>,
 }
 
 impl PagerDuty {
@@ -108,7 +105,7 @@ impl PagerDuty {
     }
 
     /// One exchange; anything but "done" comes back as the outcome it means.
-    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Outcome> {
+    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Answer, Outcome> {
         let answer = http::exchange(request, self.clock.now()).await?;
         let meaning = answer::meaning(Self::TABLE, answer.status, None);
         if meaning == Meaning::Done {
@@ -141,6 +138,10 @@ impl Pager for PagerDuty {
 
     async fn acknowledged(&self, page: &CheckPageAcknowledged) -> Outcome {
         self.find_acknowledgement(&page.dedup_key).await.unwrap_or_else(|outcome| outcome)
+    }
+
+    fn via(&self) -> Via {
+        Via::Pagerduty
     }
 }
 

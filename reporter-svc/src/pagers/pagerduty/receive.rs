@@ -1,5 +1,6 @@
-//! What vendors tell us: the signature over the body as it came, written down, answered; the work comes later.
+//! What PagerDuty tells us: the signature over the body as it came, written down, answered; the work comes later.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -10,18 +11,25 @@ use serde::Serialize;
 use service_kit::http::{ApiError, Json};
 use strum::IntoStaticStr;
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::App;
-use crate::vendors::pagerduty::webhook::{self, PageEvent};
+use super::webhook::{self, PageEvent};
+use crate::api::App;
+use crate::pagers::incident_of;
 use domain::effects::{ApplyPageEvent, PageAct};
 
 /// Enough for any event; a body is read whole before its signature can be checked.
 const LARGEST_BODY: usize = 512 * 1024;
 
-/// The secrets that vendors sign with; none: that vendor's webhook is not there.
-#[derive(Debug, Clone, Default)]
-pub struct WebhookSecrets {
-    pub pagerduty: Option<SecretString>,
+/// What PagerDuty signs with.
+#[derive(Debug, Clone)]
+pub struct WebhookSecret(pub SecretString);
+
+/// What comes in from PagerDuty. Without [`WebhookSecret`] as an extension nothing is believed.
+#[must_use]
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(receive_event))
 }
 
 /// What became of an event.
@@ -58,12 +66,13 @@ pub enum WebhookOutcome {
          content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn pagerduty(
+pub(crate) async fn receive_event(
     State(app): State<App>,
+    secret: Option<Extension<WebhookSecret>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let Some(secret) = &app.webhooks.pagerduty else {
+    let Some(Extension(WebhookSecret(secret))) = secret else {
         return Err(ApiError::not_found(
             "PAGERDUTY_WEBHOOK_SECRET is not set, so PagerDuty's events are not taken",
         ));
@@ -72,7 +81,7 @@ pub(super) async fn pagerduty(
         return Err(ApiError::too_large(format!("an event is at most {LARGEST_BODY} bytes")));
     }
     let header = headers.get(webhook::SIGNATURE_HEADER).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    if !webhook::is_genuine(secret, header, &body) {
+    if !webhook::is_genuine(&secret, header, &body) {
         count("refused");
         return Err(ApiError::unauthorized("no signature in X-PagerDuty-Signature is right for this body"));
     }
@@ -96,7 +105,7 @@ async fn receive(app: &App, event: PageEvent) -> Result<WebhookOutcome, ApiError
     let now = app.reporter.clock.now();
     let page = event.page.as_ref();
     // Only pages of ours are worth remembering.
-    let ours = |key: &String| webhook::incident_of(key).is_some();
+    let ours = |key: &String| incident_of(key).is_some();
     let named =
         page.and_then(|it| Some((format!("pagerduty:{}", it.id), it.incident_key.clone().filter(ours)?)));
     let act = match event.kind.as_str() {
@@ -112,7 +121,7 @@ async fn receive(app: &App, event: PageEvent) -> Result<WebhookOutcome, ApiError
             by: event.by.clone(),
             at: event.occurred_at,
         };
-        let incident = page.incident_key.as_deref().and_then(webhook::incident_of);
+        let incident = page.incident_key.as_deref().and_then(incident_of);
         let subject = incident.map_or_else(|| page.id.clone(), |(_, incident)| incident.to_string());
         NewMessage::of(&verb, format!("webhook:pagerduty:{}", event.id), subject, now)
     });

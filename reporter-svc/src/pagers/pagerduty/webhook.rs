@@ -9,7 +9,7 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
-use shared_types::{IncidentId, TargetName, Timestamp};
+use shared_types::Timestamp;
 
 use crate::vendors::signature::is_signed;
 
@@ -109,16 +109,10 @@ fn visible(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect::<String>().trim().to_owned()
 }
 
-/// The incident that a dedup key of ours names; none: somebody else's.
-#[must_use]
-pub fn incident_of(dedup_key: &str) -> Option<(TargetName, IncidentId)> {
-    let (target, incident) = dedup_key.strip_prefix("phasegate/")?.split_once('/')?;
-    Some((TargetName::parse(target).ok()?, IncidentId::parse(incident).ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pagers::incident_of;
 
     fn body() -> Value {
         serde_json::json!({ "event": {
@@ -163,15 +157,6 @@ mod tests {
         strange["event"]["id"] = "x\u{0}".into();
         assert!(read_value(&strange).is_err());
         assert!(read(b"{}").is_err() && read(b"\xff").is_err());
-    }
-
-    #[test]
-    fn a_key_of_somebody_else_names_no_incident() {
-        for key in
-            ["", "phasegate/", "phasegate/autosave", "other/autosave/INC-20261122-001", "phasegate/a b/INC-1"]
-        {
-            assert_eq!(incident_of(key), None, "{key}");
-        }
     }
 
     /// ES-3: any signature may match, nothing else does.

@@ -3,26 +3,31 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::effects::{Effect, RetrySchedule};
+use crate::notifiers;
 use crate::stored::Document;
 
 /// Tells somebody who has pressed a button, and nobody else, what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TellSlackUser {
-    /// Slack's id of the channel.
+pub struct TellUser {
+    /// Where the button was; the release before knew one.
+    #[serde(default = "notifiers::first")]
+    pub notifier: String,
+    /// The notifier's id of the channel.
     pub channel: String,
-    /// Slack's id of the user.
+    /// The notifier's id of the user.
     pub user: String,
     /// Ready to be sent.
     pub text: String,
 }
 
-impl Document for TellSlackUser {
-    const KIND: &'static str = "TellSlackUser";
+impl Document for TellUser {
+    // Named when there was one who could be answered; rows keep the name (OP-6).
+    const KIND: &'static str = notifiers::FIRST_ANSWER_KIND;
 }
 
-impl Effect for TellSlackUser {
+impl Effect for TellUser {
     fn lane(&self) -> String {
-        format!("slack-answer/{}", self.user)
+        format!("{}-answer/{}", self.notifier, self.user)
     }
 
     /// Somebody waits for it now, and nobody does in an hour.

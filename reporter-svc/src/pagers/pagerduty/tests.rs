@@ -6,10 +6,102 @@ use serde_json::{Value, json};
 use service_kit::outbox::Outcome;
 use vendor_doubles::{Mode, PagerDutyDouble, PagerDutyOptions, PagerDutyStatus};
 
-use super::{KEY, TIMEOUT, clock, incident, page, pagerduty_at, question, resolution, target};
-use crate::ports::Pager;
-use crate::vendors::pagerduty::{PagerDuty, PagerDutySettings};
-use domain::effects::{SetPagePriority, Severity, TriggerPage};
+use shared_types::Timestamp;
+use uuid::Uuid;
+
+use super::{KIND, PagerDuty, PagerDutyRestSettings, PagerDutySettings};
+use crate::pagers::Pager;
+use crate::vendors::Vendor;
+use crate::vendors::tests::{TIMEOUT, Trial, clock, incident, opened, target};
+use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, Severity, TriggerPage};
+
+const KEY: &str = "phasegate/autosave/INC-20261122-001";
+const ROUTING_KEY: &str = "routing-s3cret-key";
+const API_TOKEN: &str = "rest-s3cret-token";
+
+pub(crate) fn page() -> TriggerPage {
+    TriggerPage {
+        notification: Uuid::nil(),
+        incident: incident(),
+        target: target(),
+        dedup_key: KEY.to_owned(),
+        summary: "AutoSave B violation: save_latency_p95".to_owned(),
+        source: "phasegate/autosave".to_owned(),
+        service: "AutoSave".to_owned(),
+        severity: Severity::Error,
+        priority: "P2".to_owned(),
+        template: "autosave-incident".to_owned(),
+        text: "🚨 AutoSave B violation".to_owned(),
+        rollback_command: Some("phasegate rollback --target autosave --phase B".to_owned()),
+        details: json!({ "metric": "save_latency_p95" }),
+        opened_at: Timestamp::parse("2026-11-22T10:15:31Z").unwrap(),
+    }
+}
+
+fn resolution() -> ResolvePage {
+    ResolvePage { incident: incident(), target: target(), dedup_key: KEY.to_owned() }
+}
+
+fn question() -> CheckPageAcknowledged {
+    CheckPageAcknowledged { incident: incident(), target: target(), dedup_key: KEY.to_owned() }
+}
+
+fn pagerduty_at(url: &str, routing_key: &str, api_token: &str, timeout: Duration) -> PagerDuty {
+    let settings = PagerDutySettings {
+        routing_key: routing_key.into(),
+        events_url: url.to_owned(),
+        rest: Some(PagerDutyRestSettings {
+            token: api_token.into(),
+            api_url: url.to_owned(),
+            from: Some("oncall@example.com".to_owned()),
+        }),
+        timeout,
+    };
+    PagerDuty::new(settings, clock()).unwrap()
+}
+
+fn told(url: &str) -> [String; 4] {
+    [
+        format!("--pagerduty-routing-key={ROUTING_KEY}"),
+        format!("--pagerduty-events-url={url}"),
+        format!("--pagerduty-api-token={API_TOKEN}"),
+        format!("--pagerduty-api-url={url}"),
+    ]
+}
+
+/// The ways in which the pager of that name is asked.
+pub(crate) fn trials_of(pager: &str) -> Vec<Trial> {
+    assert_eq!(pager, KIND.name, "a pager without trials");
+    let events = Trial {
+        name: "pagerduty events",
+        table: PagerDuty::TABLE,
+        reference: PagerDuty::REFERENCE,
+        body: |_| "{}",
+        only_reads: false,
+        secrets: &[ROUTING_KEY, API_TOKEN],
+        call: |url, timeout| {
+            Box::pin(async move { opened(&KIND, &told(&url), timeout).trigger(&page()).await })
+        },
+        documented: &[
+            (202, r#"{"status":"success"}"#, "done"),
+            (400, r#"{"status":"invalid event"}"#, "never"),
+            (429, "", "failed"),
+            (500, "", "unknown"),
+        ],
+        shown: |url| format!("{:?}", pagerduty_at(url, ROUTING_KEY, API_TOKEN, TIMEOUT)),
+    };
+    let rest = Trial {
+        name: "pagerduty rest",
+        body: |_| r#"{"incidents":[]}"#,
+        only_reads: true,
+        call: |url, timeout| {
+            Box::pin(async move { opened(&KIND, &told(&url), timeout).acknowledged(&question()).await })
+        },
+        documented: &[],
+        ..events
+    };
+    vec![events, rest]
+}
 
 fn client(double: &PagerDutyDouble, timeout: Duration) -> PagerDuty {
     pagerduty_at(&double.url(), &double.routing_key(), &double.api_token(), timeout)
