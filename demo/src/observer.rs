@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
-use domain::template::values::format_number;
+use domain::story::figures::format_number;
 use service_kit::client::Neighbour;
 use shared_types::incident::Incident;
 use shared_types::rollout::Rollout;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use domain::template::values::format_number;
+use domain::story::figures::format_number;
 use rand::RngExt;
 use service_kit::client::Neighbour;
 use service_kit::config::http_url;

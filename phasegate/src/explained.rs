@@ -6,7 +6,7 @@ use std::time::Duration;
 use analyzer_svc::explain::{Explanation, MetricExplanation};
 use domain::gate::recompute::Recomputed;
 use domain::policy::units::format_duration;
-use domain::template::values::format_number;
+use domain::story::figures::format_number;
 use shared_types::decision::{Cause, GateProgress};
 
 /// The whole of it: what was decided, by what, and whether it comes out the same.

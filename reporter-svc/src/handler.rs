@@ -4,33 +4,31 @@
 
 mod checklist;
 mod daily;
+mod effects;
 mod page_event;
 pub mod rca;
 mod runbook;
 mod transition;
 
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::stored::Document as _;
 use serde_json::json;
-use service_kit::client::Neighbour;
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{Claim, Handler, Outcome, Recorded};
 use shared_types::story::hop::{Directed, Sent};
 use shared_types::story::{Hop, LoggedHop};
 use shared_types::{Actor, IncidentId, Timestamp, Via};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::dashboard::Publisher;
+pub use effects::Effects;
+use effects::plain;
+#[cfg(test)]
+pub(crate) use transition::carry_out;
+
 use crate::evidence;
-use crate::executors::Executors;
-use crate::notifiers::Notifiers;
-use crate::ports::{Messenger, Pager};
-use crate::reporter::{Cause, Reporter};
+use crate::reporter::Cause;
 use crate::store::{Changed, Settled};
 use domain::effects::{
     ApplyPageEvent, CheckPageAcknowledged, PageAcknowledgement, PostMessage, PushDirective, ResolvePage,
@@ -41,22 +39,6 @@ use domain::rollout::Event;
 
 /// Says in an outcome that a newer directive made this one needless.
 const SUPERSEDED: &str = "superseded";
-
-/// The outbox handler of the service.
-pub struct Effects {
-    pub reporter: Arc<Reporter>,
-    pub publisher: Arc<Publisher>,
-    pub notifiers: Notifiers,
-    pub messenger: Arc<dyn Messenger>,
-    pub pager: Arc<dyn Pager>,
-    pub executors: Executors,
-    pub collector: Neighbour,
-    /// The same neighbour with the short deadline of the stop before a command (RB-5).
-    pub collector_quick: Neighbour,
-    pub data_dir: PathBuf,
-    /// Cancelled when the service stops: a command ended by that is run again, and does not count as failed.
-    pub stopping: CancellationToken,
-}
 
 /// A decoded claim; the only place that knows all verbs.
 enum Work {
@@ -184,11 +166,6 @@ impl Handler for Effects {
         }
         Ok(recorded)
     }
-}
-
-/// Nothing but the outcome.
-fn plain<'a>() -> Settled<'a> {
-    Settled { notification: None, incident: None, hop: None }
 }
 
 fn sent(notification: Uuid, channel: &str) -> Sent {

@@ -14,6 +14,7 @@ pub mod page;
 pub mod ports;
 pub mod reporter;
 pub mod service;
+pub mod shown;
 pub mod store;
 pub mod subscriber;
 pub mod vendors;

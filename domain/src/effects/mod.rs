@@ -6,7 +6,9 @@ mod message;
 pub mod notification;
 mod payload;
 mod retry;
+mod severity;
 
 pub use message::NewMessage;
 pub use payload::*;
 pub use retry::{AfterLastRetry, RetrySchedule};
+pub use severity::Severity;

@@ -5,10 +5,12 @@
 
 use crate::stored::{Document, Form, Step};
 use serde::{Deserialize, Serialize};
+use shared_types::rollout::TransitionKind;
 use shared_types::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp};
 use uuid::Uuid;
 
 use super::buttons::ButtonAct;
+use super::severity::Severity;
 use crate::executors::{Request, stored};
 use crate::notifiers::slack::Slack;
 
@@ -90,16 +92,6 @@ pub struct TriggerPage {
     pub opened_at: Timestamp,
 }
 
-/// Events v2 severities that are used here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    Critical,
-    Error,
-    Warning,
-    Info,
-}
-
 /// Sets the priority field of the PagerDuty incident; needs the REST token, without it nothing is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetPagePriority {
@@ -151,25 +143,6 @@ pub struct RunTransition {
     pub request: Request,
     /// For doing it, and again for reading it back.
     pub timeout_ms: u64,
-}
-
-/// Which way a transition goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TransitionKind {
-    Promote,
-    Rollback,
-}
-
-impl TransitionKind {
-    /// As on the wire; also the metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Promote => "promote",
-            Self::Rollback => "rollback",
-        }
-    }
 }
 
 /// Gives the collector a directive (CO-6); an older one than the newest is not sent any more.

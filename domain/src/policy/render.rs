@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::section::{advance, file, phases};
 use super::{TargetPolicy, schema};
-use crate::template::values::format_number;
+use crate::story::figures::format_number;
 use crate::template::{RCA_FILE, RUNBOOK_FILE, TemplateKind, Templates};
 
 /// A row a metric, a column a phase.

@@ -4,7 +4,7 @@ use shared_types::{Decision, Epoch, PhaseId, Timestamp};
 use uuid::Uuid;
 
 use super::evidence::{Facts, Signing};
-use super::rca::Finding;
+use super::state::Finding;
 use crate::executors::Report;
 
 /// An input of [`apply`](super::apply).

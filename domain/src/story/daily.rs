@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::policy::units::format_duration;
-use crate::template::values::format_number;
+use crate::story::figures::format_number;
 use shared_types::daily::{DailyIncident, DailyReport, DailySlo, DailyWindows};
 use shared_types::decision::GateProgress;
 

@@ -3,6 +3,7 @@
 pub mod daily;
 pub mod day;
 pub mod document;
+pub mod figures;
 pub mod markdown;
 pub mod rca;
 mod tally;

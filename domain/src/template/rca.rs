@@ -8,11 +8,12 @@ use shared_types::incident::{Incident, IncidentState, TimelineEntry};
 use shared_types::story::HopKind;
 use shared_types::{Decision, Timestamp};
 
-use super::values::{format_number, observed_and_threshold, worst_metric};
+use super::values::{observed_and_threshold, worst_metric};
 use crate::executors::stored::words_of_hop;
 use crate::placeholder::Values;
 use crate::policy::TargetPolicy;
 use crate::policy::units::format_duration;
+use crate::story::figures::format_number;
 
 /// What `rca.md` may use.
 pub const RCA: [&str; 24] = [

@@ -5,10 +5,11 @@ use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use uuid::Uuid;
 
 use super::values::{
-    RollbackFacts, decision_values, format_number, incident_values, rollback_command_text, rollback_values,
+    RollbackFacts, decision_values, incident_values, rollback_command_text, rollback_values,
 };
 use super::*;
 use crate::policy::Policy;
+use crate::story::figures::format_number;
 
 fn autosave() -> TargetPolicy {
     let policy =

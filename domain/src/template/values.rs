@@ -8,52 +8,7 @@ use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use crate::placeholder::Values;
 use crate::policy::units::format_duration;
 use crate::policy::{Notifications, TargetPolicy};
-
-/// What `ok` and `warn` texts may use, beside the policy's `values`.
-pub const DECISION: [&str; 8] =
-    ["target", "title", "phase", "epoch", "window", "verdict", "metric", "decision"];
-
-/// What `incident` texts may use, beside the policy's `values`.
-pub const INCIDENT: [&str; 13] = [
-    "target",
-    "title",
-    "phase",
-    "epoch",
-    "window",
-    "verdict",
-    "metric",
-    "decision",
-    "observed",
-    "threshold",
-    "incident",
-    "cmd",
-    "priority",
-];
-
-/// What `rollback` texts and the runbook may use.
-pub const ROLLBACK: [&str; 19] = [
-    "target",
-    "title",
-    "phase",
-    "prev",
-    "incident",
-    "cmd",
-    "command",
-    "metric",
-    "reason",
-    "observed",
-    "threshold",
-    "window",
-    "initiator",
-    "started_at",
-    "recovery_watch",
-    "recovery_cadence",
-    "approver",
-    "escalate_to",
-    "escalation_channel",
-];
-
-const NOT_KNOWN: &str = "n/a";
+use crate::story::figures::{NOT_KNOWN, format_number};
 
 /// The values of an `ok` or `warn` text.
 #[must_use]
@@ -176,17 +131,6 @@ pub fn worst_metric(decision: &Decision) -> String {
 pub fn rollback_command_text(target: &TargetName, current: &PhaseId, reason: &str) -> String {
     let reason = reason.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
     format!("phasegate rollback --target {target} --phase {current} --reason \"{reason}\"")
-}
-
-/// A number for people: three decimals at most, or three significant digits if it is small; `n/a` if there is none.
-#[must_use]
-pub fn format_number(value: Option<f64>) -> String {
-    let Some(value) = value.filter(|value| value.is_finite()) else { return NOT_KNOWN.to_owned() };
-    let decimals = (3..=12).find(|decimals| value.abs() * 10_f64.powi(*decimals) >= 100.0).unwrap_or(12);
-    let decimals = usize::try_from(if value.abs() >= 0.1 { 3 } else { decimals }).unwrap_or(3);
-    let text = format!("{value:.decimals$}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 pub(super) fn observed_and_threshold(metric: Option<&MetricVerdict>) -> (String, String) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::effects::{
     CheckPageAcknowledged, PageAcknowledgement, PostMessage, ResolvePage, RunTransition, SetPagePriority,
-    TellSlackUser, TransitionKind, TriggerPage,
+    TellSlackUser, TriggerPage,
 };
 use domain::executors::{Report, command};
 use domain::policy::TargetPolicy;
@@ -19,6 +19,7 @@ use reporter_svc::ports::{Messenger, Pager};
 use reporter_svc::store::SharedStore;
 use serde_json::json;
 use service_kit::outbox::{Outcome, Recorded};
+use shared_types::rollout::TransitionKind;
 use shared_types::{Epoch, PhaseId, Timestamp};
 
 use crate::boundary::Kind;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use domain::policy::units::format_duration;
-use domain::template::values::format_number;
+use domain::story::figures::format_number;
 use domain::whatif::compare::{Backtest, Change, Detected, Required, Said, VerdictCounts};
 
 use super::{Compared, Course, Courses};

@@ -2,6 +2,7 @@
 #![allow(unused_qualifications, reason = "what utoipa makes of `Query<…>` names it in full")]
 
 mod acts;
+mod app;
 mod approvals;
 mod audit;
 mod changed;
@@ -36,9 +37,9 @@ use utoipa_axum::routes;
 use crate::audit::Keeper;
 use crate::dashboard::Publisher;
 use crate::reporter::Reporter;
-use crate::vendors::SlackInbound;
 
 pub use acts::{Acknowledgement, Promotion, Rollback, Start};
+pub use app::App;
 pub use approvals::ApprovalGiven;
 pub use decisions::{DecisionReceipt, DecisionRecord};
 pub use evidence::EvidenceSigning;
@@ -49,22 +50,6 @@ pub use review::ReviewDecision;
 pub use session::Session;
 pub use slack::{SlackAnswer, SlackOutcome};
 pub use webhooks::{WebhookOutcome, WebhookReceipt, WebhookSecrets};
-
-/// What handlers share.
-#[derive(Clone)]
-pub struct App {
-    pub reporter: Arc<Reporter>,
-    pub publisher: Arc<Publisher>,
-    /// Knows why decisions came out as they did, and what other policies would have decided.
-    pub analyzer: Neighbour,
-    /// How requests from Slack are taken; none: not at all.
-    pub slack: Option<Arc<SlackInbound>>,
-    /// What the other vendors sign with.
-    pub webhooks: WebhookSecrets,
-    /// Who may make which call, for acts that come in by another way.
-    pub access: Arc<Access>,
-    pub keeper: Arc<Keeper>,
-}
 
 impl App {
     /// Without requests from vendors.

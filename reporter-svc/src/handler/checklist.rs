@@ -5,7 +5,7 @@ use service_kit::outbox::Outcome;
 
 use super::Effects;
 use crate::files;
-use domain::rollout::evidence::OpenTask;
+use domain::rollout::state::OpenTask;
 use domain::story::markdown::code;
 
 const TARGETS_AT_ONCE: u32 = 200;

@@ -11,8 +11,8 @@ use crate::kinds::Chosen;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Decimal, Section, Text, schema_of};
 use crate::policy::units::parse_number;
+use crate::story::figures::format_number;
 use crate::telemetry::event::EventSpec;
-use crate::template::values::format_number;
 
 /// The kind.
 pub const KIND: MetricKind = MetricKind {

@@ -9,7 +9,7 @@ use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Ratio, Whole, whole};
 use crate::policy::units::parse_ratio;
-use crate::template::values::format_number;
+use crate::story::figures::format_number;
 
 /// How metrics are judged.
 #[derive(Debug, Deserialize, JsonSchema)]

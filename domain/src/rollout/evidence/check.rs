@@ -1,10 +1,10 @@
 //! What the system checks itself, with the figures it goes by (EV-2).
 
 use crate::policy::EvidenceItem;
-use crate::template::values::format_number;
+use crate::story::figures::format_number;
 
-use super::Facts;
-use crate::rollout::incident::Incident;
+use crate::rollout::state::Incident;
+use crate::rollout::state::evidence::Facts;
 
 /// How far dashboard and message may be apart.
 pub const AGREES_WITHIN: f64 = 0.05;

@@ -6,10 +6,10 @@ use shared_types::story::{
     Acknowledgement, Deed, EscalationReason, Hold, Hop, HopKind, InTime, Recovery, Ruling, WatchFailure,
 };
 
-use crate::effects::TransitionKind;
 use crate::effects::notification::NotificationKind;
 use crate::rollout::blocker::{Blocker, BlockerCode, Reached, TaskMissing};
 use crate::rollout::refusal::Refusal;
+use shared_types::rollout::TransitionKind;
 
 /// What stands before a hop's sentence.
 #[must_use]

@@ -6,9 +6,9 @@ use shared_types::story::{
     Acknowledgement, Deed, EscalationReason, Hold, Hop, HopKind, InTime, Recovery, Ruling, WatchFailure,
 };
 
-use crate::effects::TransitionKind;
 use crate::effects::notification::NotificationKind;
 use crate::rollout::blocker::{Blocker, BlockerCode, Reached, TaskMissing};
+use shared_types::rollout::TransitionKind;
 
 /// What stands before a hop's sentence.
 #[must_use]

@@ -11,8 +11,8 @@ use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use strum::IntoEnumIterator as _;
 use uuid::Uuid;
 
-use crate::effects::TransitionKind;
 use crate::rollout::blocker::{Blocker, Reached, TaskMissing};
+use shared_types::rollout::TransitionKind;
 
 pub(super) fn at() -> Timestamp {
     Timestamp::parse("2026-11-22T10:15:00Z").unwrap()

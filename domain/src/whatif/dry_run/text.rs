@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::policy::units::format_duration;
-use crate::template::values::format_number;
+use crate::story::figures::format_number;
 use shared_types::Decision;
 use shared_types::decision::{GateProgress, MetricVerdict};
 use std::time::Duration;

@@ -14,7 +14,6 @@ mod group;
 mod output;
 mod report;
 mod run;
-mod transition;
 mod verify;
 
 #[cfg(test)]
@@ -22,6 +21,5 @@ mod tests;
 
 pub use environment::{Environment, INHERITED};
 pub use report::{Ending, Report};
-pub use run::{Command, run};
-pub use transition::CommandExecutor;
+pub use run::{Command, CommandExecutor, run};
 pub use verify::{Verification, verify};
