@@ -21,7 +21,7 @@ pub(crate) mod view;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
 use command::Cli;
 use exit::{Exit, exit_of};
@@ -40,7 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     rustls::crypto::ring::default_provider().install_default().ok();
     if arguments.get(1).is_some_and(|name| name == "up") {
-        return finish(command::up::main(&arguments)); // it reads a configuration file too
+        return finish(command::up::main(Cli::command(), &arguments)); // it reads a configuration file too
     }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,

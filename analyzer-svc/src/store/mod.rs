@@ -4,6 +4,7 @@
 //! faster the change is refused whole and computed again. A decision, what it stands on and the message that
 //! carries it to the reporter are one transaction.
 
+mod batch;
 mod history;
 mod list;
 mod rows;
@@ -17,13 +18,13 @@ use domain::effects::NewMessage;
 use serde::{Deserialize, Serialize};
 use service_kit::db::DbError;
 use service_kit::outbox::OutboxStats;
-use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, Timestamp, Verdict, Window};
-use utoipa::ToSchema;
+use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, Timestamp, Verdict};
 use uuid::Uuid;
 
 use domain::gate::{EarlierBatch, GateState};
 use domain::whatif::Recorded;
 
+pub use batch::{Receipt, StoredBatch};
 pub use history::{RecordedKey, Span};
 pub use sql::{DOCUMENTS, SqlStore, migrations};
 
@@ -134,15 +135,6 @@ pub trait AnalyzerStore: Send + Sync {
     async fn ping(&self) -> Result<(), DbError>;
 }
 
-/// That a batch was received, without the batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    pub hash: String,
-    pub window: Window,
-    pub decision_id: Uuid,
-    pub received_at: Timestamp,
-}
-
 /// A decision and what commits with it.
 #[derive(Debug, Clone)]
 pub struct Commit {
@@ -201,16 +193,4 @@ impl BatchKey {
     pub fn of(stored: &StoredBatch) -> Self {
         Self(stored.batch.window.start.as_millis(), stored.batch.target.clone())
     }
-}
-
-/// A batch with what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct StoredBatch {
-    #[serde(flatten)]
-    pub batch: Batch,
-    /// `sha256:<hex>` of the batch.
-    pub batch_hash: String,
-    pub received_at: Timestamp,
-    pub decision_id: Uuid,
-    pub verdict: Verdict,
 }

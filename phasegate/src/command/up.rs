@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::CommandFactory;
 use reporter_svc::ReporterArgs;
 use service_kit::auth::check_listen;
 use service_kit::client::Neighbour;
@@ -69,10 +68,10 @@ pub(crate) struct Args {
 }
 
 /// Reads flags, environment and file, and runs.
-pub(crate) fn main(arguments: &[OsString]) -> anyhow::Result<Exit> {
+pub(crate) fn main(command: clap::Command, arguments: &[OsString]) -> anyhow::Result<Exit> {
     let sections = ServiceName::ALL.map(ServiceName::as_str);
     let spec = Spec { subcommand: Some("up"), sections: &sections };
-    let loaded = match config::load(super::Cli::command(), spec, arguments, &process_environment) {
+    let loaded = match config::load(command, spec, arguments, &process_environment) {
         Ok(loaded) => loaded,
         Err(ConfigError::Display(help)) => {
             let _ = help.print(); // a closed pipe is no reason to fail
