@@ -2,15 +2,15 @@
 //! the product ships stands in the registries' literals, and whoever embeds it may add kinds of their own before a policy
 //! is read; nothing here learns of it.
 
-use std::any::Any;
 use std::fmt::{self, Debug};
-use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::executors::{self, ExecutorKind};
 use crate::gate::metric::{self, MetricKind};
 use crate::notifiers::{self, NotifierKind};
 use crate::sources::{self, SourceKind};
+
+pub use crate::chosen::{Chosen, Settings};
 
 /// The kinds that a policy is read by.
 #[derive(Clone)]
@@ -101,46 +101,5 @@ impl Debug for Kinds {
         let executors = self.executors.iter().map(|it| it.name());
         let notifiers = self.notifiers.iter().map(|it| it.name());
         f.debug_set().entries(metrics.chain(sources).chain(executors).chain(notifiers)).finish()
-    }
-}
-
-/// What every kind's settings are: shared between threads, printed, held beside others. Comes with `PartialEq` and
-/// `Debug`; never written by hand.
-pub trait Settings: Any + Debug + Send + Sync {
-    /// Whether the other is of the same kind and says the same.
-    fn same_as(&self, other: &dyn Any) -> bool;
-}
-
-impl<T: Any + Debug + Send + Sync + PartialEq> Settings for T {
-    fn same_as(&self, other: &dyn Any) -> bool {
-        other.downcast_ref::<T>() == Some(self)
-    }
-}
-
-/// The settings of a thing, of whichever kind it is; compared by what they say.
-pub struct Chosen<T: ?Sized>(pub Arc<T>);
-
-impl<T: ?Sized> Clone for Chosen<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T: ?Sized> Deref for Chosen<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T: ?Sized + PartialEq> PartialEq for Chosen<T> {
-    fn eq(&self, other: &Self) -> bool {
-        *self.0 == *other.0
-    }
-}
-
-impl<T: ?Sized + Debug> Debug for Chosen<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }

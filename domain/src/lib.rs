@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests read fixtures"))]
 
 pub mod audit;
+mod chosen;
 pub mod effects;
 pub mod executors;
 pub mod gate;

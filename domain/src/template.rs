@@ -3,6 +3,7 @@
 //! A template with an unknown placeholder is refused here, when it is loaded; the values that fill it are made in
 //! [`values`], which fills every placeholder of a kind, so that a loaded template can always be rendered.
 
+pub mod names;
 pub mod rca;
 pub mod sections;
 pub mod values;
@@ -61,9 +62,9 @@ impl TemplateKind {
     #[must_use]
     pub fn placeholders(self) -> &'static [&'static str] {
         match self {
-            Self::Ok | Self::Warn => &values::DECISION,
-            Self::Incident => &values::INCIDENT,
-            Self::Rollback | Self::Runbook => &values::ROLLBACK,
+            Self::Ok | Self::Warn => &names::DECISION,
+            Self::Incident => &names::INCIDENT,
+            Self::Rollback | Self::Runbook => &names::ROLLBACK,
             Self::Rca => &rca::RCA,
         }
     }

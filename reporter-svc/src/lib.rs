@@ -15,6 +15,7 @@ pub mod page;
 pub mod pagers;
 pub mod reporter;
 pub mod service;
+pub mod shown;
 pub mod store;
 pub mod subscriber;
 pub mod vendors;

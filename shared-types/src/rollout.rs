@@ -186,6 +186,25 @@ pub struct TransitionView {
     pub verified: Option<String>,
 }
 
+/// Which way a transition goes.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum TransitionKind {
+    Promote,
+    Rollback,
+}
+
+impl TransitionKind {
+    /// As on the wire; also the metric label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// How far a command is. "done" is only said after the read-back, where there is one.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use domain::effects::TransitionKind;
 use domain::effects::notification::NotificationState;
 use service_kit::auth::Proof;
 use shared_types::audit::{FaultKind, Via};
 use shared_types::decision::{Cause, Verdict, ViolationAction};
 use shared_types::incident::{EvidenceState, IncidentState, RcaState, ReviewState};
+use shared_types::rollout::TransitionKind;
 use shared_types::rollout::{HoldReason, RolloutState, TransitionState};
 use strum::IntoEnumIterator;
 

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Query};
 use shared_types::{Batch, CollectorEvent, Decision, Page, Problem};
 
-use super::FilterQuery;
+use super::filter::FilterQuery;
 use crate::analyzer::{Analyzer, Answer, IntakeError};
 use crate::metrics;
 use crate::store::{BatchKey, StoredBatch};

@@ -5,7 +5,7 @@ use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
 use shared_types::{Decision, Page};
 use uuid::Uuid;
 
-use super::FilterQuery;
+use super::filter::FilterQuery;
 use crate::analyzer::Analyzer;
 use crate::store::DecisionKey;
 

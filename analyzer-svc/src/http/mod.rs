@@ -6,18 +6,17 @@ mod decisions;
 mod error;
 mod evaluations;
 mod explanations;
+mod filter;
 mod gate;
 mod policies;
 
 use service_kit::ServiceName;
 use service_kit::http::openapi::finish;
-use shared_types::{Epoch, PhaseId, TargetName, Timestamp, Verdict};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::analyzer::Analyzer;
-use crate::store::Filter;
 
 pub use backtests::BacktestRequest;
 pub use evaluations::{Evaluation, EvaluationRequest};
@@ -46,27 +45,6 @@ fn described() -> OpenApiRouter<Analyzer> {
         .routes(routes!(backtests::post_backtest))
         .routes(routes!(policies::get_policies))
         .routes(routes!(policies::get_policy))
-}
-
-/// What a list is narrowed to.
-#[derive(Debug, Clone, Default, serde::Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-struct FilterQuery {
-    target: Option<TargetName>,
-    /// Windows that begin at or after this.
-    from: Option<Timestamp>,
-    /// Windows that begin before this.
-    to: Option<Timestamp>,
-    verdict: Option<Verdict>,
-    phase: Option<PhaseId>,
-    epoch: Option<Epoch>,
-}
-
-impl From<FilterQuery> for Filter {
-    fn from(query: FilterQuery) -> Self {
-        let FilterQuery { target, from, to, verdict, phase, epoch } = query;
-        Self { target, from, to, verdict, phase, epoch }
-    }
 }
 
 #[cfg(test)]

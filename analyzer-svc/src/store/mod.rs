@@ -4,6 +4,7 @@
 //! faster the change is refused whole and computed again. A decision, what it stands on and the message that
 //! carries it to the reporter are one transaction.
 
+mod batch;
 mod history;
 mod intake;
 mod list;
@@ -18,14 +19,14 @@ use domain::effects::NewMessage;
 use serde::{Deserialize, Serialize};
 use service_kit::db::{Db, Migration};
 use service_kit::migration;
-use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, Timestamp, Verdict, Window};
-use utoipa::ToSchema;
+use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, Timestamp, Verdict};
 use uuid::Uuid;
 
 use domain::gate::watch::Watch;
 use domain::gate::{GateState, Run};
 use domain::stored::Form;
 
+pub use batch::{Receipt, StoredBatch};
 pub use history::{RecordedKey, Span};
 
 /// The analyzer's tables.
@@ -54,15 +55,6 @@ impl Store {
     pub fn new(db: Db) -> Self {
         Self { db }
     }
-}
-
-/// That a batch was received, without the batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    pub hash: String,
-    pub window: Window,
-    pub decision_id: Uuid,
-    pub received_at: Timestamp,
 }
 
 /// A decision and what commits with it.
@@ -123,18 +115,6 @@ impl BatchKey {
     pub fn of(stored: &StoredBatch) -> Self {
         Self(stored.batch.window.start.as_millis(), stored.batch.target.clone())
     }
-}
-
-/// A batch with what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct StoredBatch {
-    #[serde(flatten)]
-    pub batch: Batch,
-    /// `sha256:<hex>` of the batch.
-    pub batch_hash: String,
-    pub received_at: Timestamp,
-    pub decision_id: Uuid,
-    pub verdict: Verdict,
 }
 
 fn signed(number: u64) -> i64 {

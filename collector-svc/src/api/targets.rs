@@ -11,7 +11,7 @@ use shared_types::problem::ProblemCode;
 use shared_types::{Directive, Epoch, PhaseId, TargetName, Timestamp, Via, Window};
 use utoipa::ToSchema;
 
-use super::{Api, unknown};
+use super::app::{Api, unknown};
 use crate::schedule::Planned;
 use crate::state::{PAUSE_MAX, TargetState};
 use crate::store::{BatchRow, Loaded, Position};

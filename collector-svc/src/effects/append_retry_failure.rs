@@ -12,7 +12,7 @@ use service_kit::outbox::{Claim, Outcome, Perform};
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::{Epoch, PhaseId, TargetName, Timestamp, Window};
 
-use super::{Effects, in_file};
+use super::context::{Effects, in_file};
 
 /// Appends a line to `retry_failures.jsonl` (CO-5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,8 @@ use service_kit::db::DbError;
 use service_kit::outbox::{self, Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{TargetName, Timestamp};
 
-use super::{Effects, messages};
+use super::context::Effects;
+use super::messages;
 use crate::schedule::Planned;
 use crate::store::{Delivery, Store, record_delivery};
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::outbox::{Claim, Outcome, Perform};
 use shared_types::{CollectorEvent, Timestamp};
 
-use super::Effects;
+use super::context::Effects;
 
 /// Sends an event about the collector itself to the analyzer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

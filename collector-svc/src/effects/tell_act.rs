@@ -8,7 +8,7 @@ use service_kit::outbox::{Claim, Outcome, Perform};
 use shared_types::Timestamp;
 use shared_types::audit::CollectorAct;
 
-use super::Effects;
+use super::context::Effects;
 
 /// Tells the reporter, which keeps the audit log, of an act done here (GO-4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use serde_json::json;
 use service_kit::outbox::{Claim, Outcome, Perform};
 use shared_types::{Batch, TargetName, Timestamp};
 
-use super::{Effects, in_file};
+use super::context::{Effects, in_file};
 
 /// Writes a stored batch to its file (CO-3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,138 +6,21 @@ mod files;
 pub mod http;
 pub mod jsonl;
 mod places;
-
-use std::collections::HashMap;
-use std::sync::Arc;
+mod source;
 
 use async_trait::async_trait;
-use domain::policy::TargetPolicy;
-use serde_json::Value;
-use shared_types::{Timestamp, Window};
-
-use crate::event::EventSpecs;
-use crate::records::Records;
-use crate::totals::Totals;
 
 pub use files::expand as expand_patterns;
 pub use http::{Push, PushQueue, PushReply, PushSource, Receipt};
 pub use jsonl::JsonlSource;
 pub(crate) use places::Places;
+pub use source::{
+    Asked, Contribution, Cursor, Input, Moved, Opened, Opening, Origin, Part, Reader, Source, SourceError,
+    WindowTotals,
+};
 
 /// What reads each kind of the product.
 pub const SHIPPED: [Reader; 2] = [jsonl::READER, http::READER];
-
-/// A place of a source (a file, a stream, all of it), and how far that was read: JSON that only the source understands.
-pub type Cursor = HashMap<String, Value>;
-
-/// What reads a kind of source.
-#[derive(Debug, Clone, Copy)]
-pub struct Reader {
-    /// The kind's key in the policy.
-    pub key: &'static str,
-    /// A source with the settings of a target's policy.
-    pub open: fn(&Opening<'_>) -> Opened,
-}
-
-/// A source; none where nothing is pulled.
-pub type Opened = Result<Option<Box<dyn Source>>, SourceError>;
-
-/// What a source is opened with.
-#[derive(Debug, Clone, Copy)]
-pub struct Opening<'a> {
-    pub policy: &'a TargetPolicy,
-    /// What events are read with.
-    pub specs: &'a Arc<EventSpecs>,
-    /// Threads that may parse one large piece together.
-    pub threads: usize,
-}
-
-/// What a read is asked for.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// How far this kind of source was read, with everything handed over so far counted in.
-    pub cursor: Arc<Cursor>,
-    pub now: Timestamp,
-    /// The windows that are not closed and have begun, oldest first, a bounded number of the newest: for a source that
-    /// counts by itself and is asked for a window's totals.
-    pub windows: Vec<Window>,
-}
-
-/// Something to be counted.
-#[derive(Debug)]
-pub enum Contribution {
-    /// Events, each to be counted in the window of its time.
-    Records(Part),
-    /// What was counted elsewhere.
-    Totals(WindowTotals),
-}
-
-/// Records from one place.
-#[derive(Debug)]
-pub struct Part {
-    pub records: Records,
-    /// What they were read with.
-    pub specs: Arc<EventSpecs>,
-    pub origin: Origin,
-}
-
-/// Where a part came from, so that its malformed lines can be told there.
-#[derive(Debug)]
-pub enum Origin {
-    /// A place of the source; the first line here is number `line + 1` of it.
-    Place { name: String, line: u64 },
-    /// A push that waits for its answer.
-    Push(Receipt),
-}
-
-/// Counters, histograms and breakdowns to be added to a window's.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WindowTotals {
-    /// One of those that were asked for.
-    pub window: Window,
-    pub totals: Totals,
-}
-
-/// How far a place was read now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Moved {
-    pub place: String,
-    pub cursor: Value,
-    /// It is read from its beginning: what was told of it before is of something else.
-    pub anew: bool,
-}
-
-/// What one read gave.
-#[derive(Debug, Default)]
-pub struct Input {
-    pub contributions: Vec<Contribution>,
-    /// The places that moved on.
-    pub moved: Vec<Moved>,
-    /// Nothing more was there when the read began.
-    pub caught_up: bool,
-}
-
-/// Why a source could not be read. The texts are shown: they never hold a secret's value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SourceError {
-    #[error("{what}: {reason}")]
-    Io { what: String, reason: String },
-    #[error("no answer within {0} s")]
-    Timeout(u64),
-}
-
-/// A place where telemetry comes from.
-#[async_trait]
-pub trait Source: Send + Sync {
-    /// What a batch says of it: the kind's key.
-    fn kind(&self) -> &'static str;
-
-    /// Reads what is new after the cursor, a bounded amount. The same cursor gives the same again.
-    async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError>;
-
-    /// Takes back what could not be committed and cannot be read again.
-    fn take_back(&mut self, _parts: Vec<Part>) {}
-}
 
 /// The source that the policy names, where it is one that is read. One that cannot be opened is one that cannot be read:
 /// an outage, told like any other (CO-5).

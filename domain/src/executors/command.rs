@@ -4,14 +4,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared_types::PhaseId;
 
 use super::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Report, Request};
-use crate::effects::TransitionKind;
 use crate::placeholder::{Pattern, Values, render_arguments};
 use crate::policy::Wrong;
 use crate::policy::at::At;
 use crate::policy::kind_section::{Node, Section, Tree};
+use shared_types::rollout::TransitionKind;
 
 /// Its name.
 pub const NAME: &str = "command";
@@ -190,20 +189,18 @@ fn quoted(command: &[String]) -> String {
 /// Values for all of [`PLACEHOLDERS`]: `{phase}` is the phase to leave, `{prev}` and `{next}` the phases below and above it
 /// (one of them is the phase to reach), `{audience}` the percentage to reach, such as `5`.
 fn values(facts: &Facts<'_>) -> Values {
-    let policy = facts.policy;
-    let below = policy.below(facts.from).unwrap_or_else(PhaseId::off);
-    let above = policy.above(facts.from).unwrap_or_else(PhaseId::completed);
     // A policy that changed its phases since the transition was decided must not move its goal.
-    let position = |id: &PhaseId| policy.position(id);
-    let goes_up = position(facts.to) > position(facts.from);
-    let (prev, next) = if goes_up { (&below, facts.to) } else { (facts.to, &above) };
+    let (prev, next) = match facts.kind {
+        TransitionKind::Promote => (facts.below, facts.to),
+        TransitionKind::Rollback => (facts.to, facts.above),
+    };
     let reason = if facts.reason.is_empty() { "none" } else { facts.reason };
     let values = [
         ("target", facts.target.to_string()),
         ("phase", facts.from.to_string()),
         ("prev", prev.to_string()),
         ("next", next.to_string()),
-        ("audience", facts.audience_percent().to_string()),
+        ("audience", facts.audience_percent.to_string()),
         ("incident", facts.incident.map_or_else(|| "none".to_owned(), ToString::to_string)),
         ("reason", reason.to_owned()),
     ];
@@ -214,7 +211,7 @@ fn values(facts: &Facts<'_>) -> Values {
 mod tests {
     use std::path::Path;
 
-    use shared_types::TargetName;
+    use shared_types::{PhaseId, TargetName};
 
     use super::*;
     use crate::policy::{Policy, TargetPolicy};
@@ -227,8 +224,18 @@ mod tests {
     fn planned(commands: Option<&Commands>, from: &str, to: &str) -> Request {
         let (target, policy) = autosave();
         let (from, to) = (PhaseId::parse(from).unwrap(), PhaseId::parse(to).unwrap());
-        let (incident, reason, kind) = (None, "", TransitionKind::Rollback);
-        let facts = Facts { policy: &policy, kind, target: &target, from: &from, to: &to, incident, reason };
+        let goes_up = policy.position(&to) > policy.position(&from);
+        let facts = Facts {
+            kind: if goes_up { TransitionKind::Promote } else { TransitionKind::Rollback },
+            target: &target,
+            from: &from,
+            to: &to,
+            below: &policy.below(&from).unwrap_or_else(PhaseId::off),
+            above: &policy.above(&from).unwrap_or_else(PhaseId::completed),
+            audience_percent: policy.audience_percent(&to),
+            incident: None,
+            reason: "",
+        };
         commands.map_or_else(|| policy.transitions.executor.plan(&facts), |it| it.plan(&facts))
     }
 

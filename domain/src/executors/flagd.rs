@@ -99,7 +99,7 @@ impl Planner for Settings {
     fn plan(&self, facts: &Facts<'_>) -> Request {
         let share = Share {
             settings: self.clone(),
-            thousandths: thousandths(facts.audience_percent()),
+            thousandths: thousandths(facts.audience_percent),
             phase: facts.to.clone(),
         };
         let percent = format_number(Some(f64::from(share.thousandths) / 1000.0));
@@ -138,8 +138,8 @@ fn thousandths(percent: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effects::TransitionKind;
     use crate::policy::Policy;
+    use shared_types::rollout::TransitionKind;
 
     const SHIPPED: &str = include_str!("../../../governance/policy.yaml");
 
@@ -169,9 +169,17 @@ mod tests {
             ("C", "completed", 100_000, "100%"),
         ] {
             let [from, to] = [from, to].map(|it| PhaseId::parse(it).unwrap());
-            let (kind, reason) = (TransitionKind::Rollback, "");
-            let facts =
-                Facts { policy: target, kind, target: name, from: &from, to: &to, incident: None, reason };
+            let facts = Facts {
+                kind: TransitionKind::Rollback,
+                target: name,
+                from: &from,
+                to: &to,
+                below: &to,
+                above: &from,
+                audience_percent: target.audience_percent(&to),
+                incident: None,
+                reason: "",
+            };
             let request = target.transitions.executor.plan(&facts);
             assert_eq!(
                 request.words,

@@ -1,6 +1,7 @@
 //! What every notifier's addresses and texts must hold.
 
 use super::*;
+use crate::kinds::Kinds;
 
 fn message() -> Message {
     Message(vec![

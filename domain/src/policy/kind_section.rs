@@ -13,9 +13,8 @@ use serde::de::{
 use serde::{Deserialize, Deserializer};
 
 use super::at::At;
-use super::check::Wrong;
+use super::check::{Wrong, one_of};
 use super::forms::{self, AS_TEXT, ONLY_TEXT};
-use super::parse::one_of;
 
 pub use super::forms::{Decimal, Dur, Text};
 

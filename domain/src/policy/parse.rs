@@ -8,7 +8,7 @@ use serde_saphyr::{Error as YamlError, MessageFormatter as _};
 use sha2::{Digest, Sha256};
 use shared_types::one_line;
 
-use super::check::Wrong;
+use super::check::{Wrong, one_of};
 use super::section::file::{self, RawPolicy};
 use super::{Policy, PolicyError, WrongPolicy};
 use crate::kinds::Kinds;
@@ -161,15 +161,4 @@ fn shape_error(error: &YamlError, path: String) -> Wrong {
         other => serde_saphyr::UserMessageFormatter.format_message(other).into_owned(),
     };
     Wrong::new(place, path, message)
-}
-
-pub(super) fn one_of(names: &[&str]) -> String {
-    match names {
-        [] => "none".to_owned(),
-        [only] => format!("`{only}`"),
-        [first @ .., last] => {
-            let first: Vec<String> = first.iter().map(|name| format!("`{name}`")).collect();
-            format!("{} or `{last}`", first.join(", "))
-        }
-    }
 }

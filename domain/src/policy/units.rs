@@ -4,14 +4,34 @@
 
 use std::time::Duration;
 
-use super::DisplayUnit;
-
 /// The longest duration a policy may name: ten years of days, far from any overflow in milliseconds.
 pub const LONGEST: Duration = Duration::from_millis(3650 * 86_400_000);
 
 /// In the order that parsing needs: `ms` before `m` and `s`.
 const UNITS_MS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// How a metric's values are shown: the policy's thresholds are parsed into the same unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisplayUnit {
+    Seconds,
+    Milliseconds,
+    Percent,
+    Number,
+}
+
+impl DisplayUnit {
+    /// `s`, `ms`, `%` or empty.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Milliseconds => "ms",
+            Self::Percent => "%",
+            Self::Number => "",
+        }
+    }
+}
 
 /// Parses `500ms`, `2.5s`, `15m`, `24h`, `400d`: one number, one unit, whole milliseconds, at most [`LONGEST`].
 #[must_use]

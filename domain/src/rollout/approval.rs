@@ -9,7 +9,6 @@ use shared_types::rollout::{Approval, VoidApproval, VoidReason};
 
 use super::blocker::Blocker;
 use super::event::Expected;
-use super::moves::check_phase;
 use super::refusal::{Refusal, Rejection};
 use super::state::TargetState;
 use super::step::{Step, Terms};
@@ -92,7 +91,7 @@ pub(super) fn approve(
 fn check(step: &Step, given: &Given, expected: &Expected, terms: &Terms<'_>) -> Result<(), Rejection> {
     let state = &step.target;
     if let Some(phase) = &expected.phase {
-        check_phase(step, phase)?;
+        step.check_phase(phase)?;
     }
     if let Some(asked) = expected.epoch.filter(|it| *it != state.epoch) {
         return Err(Refusal::OtherEpoch { target: state.target.clone(), asked, epoch: state.epoch }.into());

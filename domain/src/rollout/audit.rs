@@ -8,8 +8,8 @@ use shared_types::story::Deed;
 
 use super::event::Event;
 use super::outcome::with_facts;
-use super::state::Aggregate;
-use super::step::Step;
+use super::state::{Incident, Stage};
+use super::step::{Aggregate, Step};
 
 /// Longer words of a command that failed are in the incident's log.
 const LONGEST: usize = 2000;
@@ -143,12 +143,12 @@ pub fn followed(before: &Aggregate, step: &Step, kept: bool) -> Option<Value> {
     differs("phase", json!(old.phase), json!(new.phase));
     differs("epoch", json!(old.epoch), json!(new.epoch));
     differs("stage", json!(old.stage.name()), json!(new.stage.name()));
-    let transition = |stage: &super::state::Stage| json!(stage.transition().map(|it| it.id));
+    let transition = |stage: &Stage| json!(stage.transition().map(|it| it.id));
     differs("transition", transition(&old.stage), transition(&new.stage));
     differs("open_incident", json!(old.incident), json!(new.incident));
     differs("frozen", json!(old.frozen), json!(new.frozen));
     differs("approvals", json!(old.approvals), json!(new.approvals));
-    let state = |it: Option<&super::incident::Incident>| json!(it.map(super::incident::Incident::state));
+    let state = |it: Option<&Incident>| json!(it.map(Incident::state));
     differs("incident_state", state(before.incident.as_ref()), state(step.incident.as_ref()));
     let hops: Vec<&str> = step.timeline.iter().map(|it| it.hop.kind()).collect();
     Some(json!({ "changed": changed, "hops": hops, "stale": step.stale }))

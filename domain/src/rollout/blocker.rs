@@ -1,12 +1,12 @@
 //! What stands in the way of an act, by name and with its facts (PH-5).
 
 use serde::{Deserialize, Serialize};
+use shared_types::rollout::TransitionKind;
 use shared_types::story::Hold;
 use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use strum::{EnumDiscriminants, EnumIter, IntoStaticStr};
 
 use super::evidence::Lack;
-use crate::effects::TransitionKind;
 
 /// The name of a variant in `snake_case` is its stable code on the wire. Where one code has several sentences, the field `how`
 /// says which.

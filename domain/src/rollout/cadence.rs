@@ -2,7 +2,7 @@
 
 use shared_types::Directive;
 
-use super::moves::{direct, next_sequence};
+use super::directive::{direct, next_sequence};
 use super::step::{Context, Step};
 use super::watch::millis;
 

@@ -2,12 +2,11 @@
 
 use crate::executors::Facts;
 use crate::template::values::rollback_command_text;
-use shared_types::rollout::TransitionState;
+use shared_types::rollout::{TransitionKind, TransitionState};
 use shared_types::{IncidentId, PhaseId};
 
 use super::state::{TargetState, Transition};
 use super::step::Context;
-use crate::effects::TransitionKind;
 
 /// Who asks for a transition, and why.
 #[derive(Debug, Clone)]
@@ -23,12 +22,15 @@ pub struct Request<'a> {
 /// Writes the transition down whole.
 #[must_use]
 pub fn transition(state: &TargetState, request: &Request<'_>, context: &Context<'_>) -> Transition {
+    let policy = context.policy;
     let facts = Facts {
-        policy: context.policy,
         kind: request.kind,
         target: &state.target,
         from: &state.phase,
         to: &request.to,
+        below: &policy.below(&state.phase).unwrap_or_else(PhaseId::off),
+        above: &policy.above(&state.phase).unwrap_or_else(PhaseId::completed),
+        audience_percent: policy.audience_percent(&request.to),
         incident: request.incident,
         reason: request.reason,
     };

@@ -9,13 +9,15 @@ use shared_types::{Decision, Verdict};
 use super::approval;
 use super::blocker::Blocker;
 use super::effect::{Asked, Effect, Notice, NoticeKind};
-use super::hold;
-use super::incident::{self, Incident, IncidentStatus, Mitigation};
-use super::moves::{ITSELF, begin_rollback, cancel_waiting_promotion};
-use super::outcome::open;
+use super::ending::cancel_waiting_promotion;
+use super::escalation::note_sent;
+use super::opening::open;
 use super::promotion;
-use super::state::{Banner, Latest};
+use super::recovery::recover;
+use super::rollback;
+use super::state::{Banner, ITSELF, Incident, IncidentStatus, Latest, Mitigation};
 use super::step::{Context, Step};
+use super::waiting;
 use super::watch::{Coverage, WatchEnd, asks_rollback, blame};
 use crate::effects::Severity;
 
@@ -116,9 +118,9 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
         (None | Some(IncidentStatus::Recovered | IncidentStatus::Closed), true) => {
             open(step, blame(decision), Mitigation::RollingBack, context);
             opening_hops(step, decision, context);
-            begin_rollback(step, ITSELF, &phrase(decision), context);
+            rollback::begin(step, ITSELF, &phrase(decision), context);
             announce(step, context);
-            hold::ask_person(step, context);
+            waiting::ask_person(step, context);
         }
         (None | Some(IncidentStatus::Recovered | IncidentStatus::Closed), false) => {
             open(step, blame(decision), Mitigation::Paged(Coverage::begin(context.policy)), context);
@@ -166,7 +168,7 @@ fn decision_hops(step: &mut Step, decision: &Decision, context: &Context<'_>, ho
 
 /// ES-1 and DE-3: the texts of a new incident, its page, and the question asked before it escalates.
 fn announce(step: &mut Step, context: &Context<'_>) {
-    let waiting = hold::waiting(&step.target).map(|it| it.detail.clone());
+    let waiting = step.target.waiting().map(|it| it.detail.clone());
     let Some(incident) = step.incident.as_ref() else { return };
     let paging = &context.policy.paging;
     let (notice, id, priority) =
@@ -176,7 +178,7 @@ fn announce(step: &mut Step, context: &Context<'_>) {
     step.then(Effect::Notify(notice.clone()));
     step.then(Effect::Page { notice, severity: Severity::Error, priority });
     step.then(Effect::CheckPage { incident: id, at: ask_at });
-    incident::note_sent(step, context);
+    note_sent(step, context);
 }
 
 /// A further rollback of the same incident: its texts speak of the newer violation.
@@ -185,14 +187,14 @@ fn roll_back_again(step: &mut Step, subject: Box<Decision>, context: &Context<'_
     if let Some(incident) = step.incident.as_mut() {
         incident.subject = subject;
     }
-    begin_rollback(step, ITSELF, &reason, context);
-    let waiting = hold::waiting(&step.target).map(|it| it.detail.clone());
+    rollback::begin(step, ITSELF, &reason, context);
+    let waiting = step.target.waiting().map(|it| it.detail.clone());
     let notice = step.incident.as_ref().map(|it| it.notice(NoticeKind::Incident, waiting));
     if let Some(notice) = notice {
         step.then(Effect::Notify(notice));
-        incident::note_sent(step, context);
+        note_sent(step, context);
     }
-    hold::ask_person(step, context);
+    waiting::ask_person(step, context);
 }
 
 /// Lets the open incident's watch or coverage see the decision.
@@ -207,7 +209,7 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
         Mitigation::RollingBack => {}
         Mitigation::Paged(coverage) => {
             if coverage.observe(decision) {
-                incident::recover(step, Recovery::Covered, context);
+                recover(step, Recovery::Covered, context);
             }
         }
         Mitigation::Watching(watch) if watch.epoch == decision.epoch => {
@@ -222,7 +224,7 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
             step.hop(context.now, batch);
             match end {
                 None => {}
-                Some(WatchEnd::Recovered) => incident::recover(step, Recovery::Watched, context),
+                Some(WatchEnd::Recovered) => recover(step, Recovery::Watched, context),
                 Some(WatchEnd::Unrecovered) => watch_failed(step, context),
             }
         }

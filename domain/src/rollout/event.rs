@@ -5,7 +5,7 @@ use strum::IntoStaticStr;
 use uuid::Uuid;
 
 use super::evidence::{Facts, Signing};
-use super::rca::Finding;
+use super::state::Finding;
 use crate::executors::Report;
 
 /// An input of [`apply`](super::apply).

@@ -11,20 +11,28 @@ pub mod blocker;
 mod cadence;
 pub mod command;
 mod decided;
+mod directive;
 pub mod effect;
+mod ending;
+mod escalation;
 pub mod event;
 pub mod evidence;
 pub mod hold;
-pub mod incident;
+mod incident;
 mod moves;
+mod opening;
 mod outcome;
+mod person;
 pub mod promotion;
-pub mod rca;
+mod rca;
+mod recovery;
 pub mod refusal;
-pub mod review;
+mod review;
+mod rollback;
 pub mod state;
 pub mod step;
 mod table;
+mod waiting;
 pub mod watch;
 
 #[cfg(test)]
@@ -33,9 +41,10 @@ mod tests;
 pub use blocker::Blocker;
 pub use effect::{Effect, Notice, NoticeKind};
 pub use event::Event;
-pub use incident::{Incident, IncidentStatus, Mitigation};
-pub use moves::ITSELF;
 pub use refusal::{Reason, Refusal, Rejection};
-pub use state::{Aggregate, Latest, Stage, TargetState, Transition, Waiting};
-pub use step::{Context, Step, Terms};
+pub use state::{
+    Finding, ITSELF, Incident, IncidentStatus, Latest, Mitigation, NewestRollback, Stage, TargetState,
+    Transition, Waiting,
+};
+pub use step::{Aggregate, Context, Step, Terms};
 pub use table::apply;

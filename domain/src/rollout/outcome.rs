@@ -8,12 +8,15 @@ use shared_types::{Decision, Directive, PhaseId, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
 use super::approval;
+use super::directive::{direct, next_sequence};
 use super::effect::{Effect, Notice, NoticeKind};
+use super::ending;
+use super::escalation::escalate;
 use super::event::StopOutcome;
-use super::hold;
-use super::incident::{self, Incident, IncidentStatus, Mitigation};
-use super::moves::{direct, next_sequence};
-use super::state::{Banner, Stage, Transition};
+use super::opening::open;
+use super::recovery::recover;
+use super::rollback;
+use super::state::{IncidentStatus, Mitigation, NewestRollback, Stage, Transition};
 use super::step::{Context, Step};
 use super::watch::{Watch, millis};
 use crate::executors::Report;
@@ -77,14 +80,14 @@ pub(super) fn rolled_back(mut step: Step, it: Transition, report: Report, contex
     // A rollback that a review forced may belong to an incident that has recovered: nothing is left to confirm.
     let epoch = step.target.epoch;
     if let Some(incident) = step.open_incident() {
-        incident.rollback = Some(it.clone());
+        incident.rollback = Some(NewestRollback::Ended(it.clone()));
         if it.to.is_gated() {
             let watch = Watch::begin(context.policy, epoch, context.now);
             let hop = Hop::WatchStarted { until: watch.until };
             incident.status = IncidentStatus::Open(Mitigation::Watching(watch));
             step.hop(context.now, hop);
         } else {
-            incident::recover(&mut step, Recovery::NobodyServed, context);
+            recover(&mut step, Recovery::NobodyServed, context);
         }
     }
     step.target.ended = Some(it);
@@ -170,36 +173,34 @@ pub(super) fn promotion_failed(
     reason: String,
     context: &Context<'_>,
 ) -> Step {
-    it.state = TransitionState::Failed;
-    it.finished_at = Some(context.now);
     it.output = Some(reason);
-    step.target.ended = Some(it);
-    step.target.stage = Stage::Idle;
+    ending::failed(&mut step, it, context);
     step
 }
 
-/// RB-4: P1. A rollback that belonged to no incident opens one, because now somebody has to act.
+/// RB-4: P1. It stays until a person retries or takes over. One that belonged to no incident opens one, because now
+/// somebody has to act.
 pub(super) fn rollback_failed(
     mut step: Step,
     mut it: Transition,
     reason: String,
     context: &Context<'_>,
 ) -> Step {
-    it.state = TransitionState::Failed;
-    it.finished_at = Some(context.now);
     it.output = Some(reason.clone());
+    it.fail(context.now);
     if step.target.incident.is_none() {
         let subject = undecided(&step, &it, context);
         open(&mut step, subject, Mitigation::RollingBack, context);
         it.incident.clone_from(&step.target.incident);
     }
-    if let Some(incident) = step.incident.as_mut() {
-        incident.rollback = Some(it.clone());
+    if let Some(incident) = step.open_incident() {
+        incident.rollback = Some(NewestRollback::asked(&it));
     }
     let attempts = it.attempts;
     step.hop(context.now, Hop::RollbackFailed { transition: it.id, attempts, reason: reason.clone() });
     step.target.stage = Stage::RollbackFailed(it);
-    incident::escalate(step, NoticeKind::RollbackFailed { reason, attempts }, context)
+    escalate(&mut step, NoticeKind::RollbackFailed { reason, attempts }, context);
+    step
 }
 
 /// What an incident without a decision is about: a rollback by hand that failed, and the newest figures.
@@ -226,32 +227,18 @@ fn undecided(step: &Step, it: &Transition, context: &Context<'_>) -> Box<Decisio
     })
 }
 
-/// Opens an incident and binds the target to it.
-pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigation, context: &Context<'_>) {
-    let incident = Incident::open(step, subject, mitigation, context);
-    step.target.incident = Some(incident.id.clone());
-    step.target.alerts += 1;
-    step.target.banner = Banner::On;
-    step.opened = true;
-    step.incident = Some(incident);
-}
-
 /// The promotion's command has ended, whichever way: now the rollback may run. The phase never changed, so
 /// one phase down is still one phase below where the violation was seen.
 pub(super) fn superseded_ended(
     mut step: Step,
-    mut promotion: Transition,
+    promotion: Transition,
     rollback: Transition,
     context: &Context<'_>,
 ) -> Step {
-    promotion.state = TransitionState::Failed;
-    promotion.finished_at = Some(context.now);
     let hop = Hop::PromotionSuperseded { transition: promotion.id, to: promotion.to.clone() };
     step.hop(context.now, hop);
-    step.then(Effect::CancelRun(promotion.id));
-    step.target.ended = Some(promotion);
-    step.target.stage = Stage::Idle;
-    hold::launch(&mut step, rollback, context);
+    ending::cancelled(&mut step, promotion, context);
+    rollback::launch(&mut step, rollback, context);
     step
 }
 

@@ -10,8 +10,7 @@ use super::approval;
 use super::blocker::{Blocker, Reached};
 use super::evidence;
 use super::hold;
-use super::incident::NOTICES_KEPT;
-use super::state::{Stage, TargetState};
+use super::state::{NOTICES_KEPT, Stage, TargetState};
 use super::step::Terms;
 
 /// Every blocker of the next move up; empty = it may be made.

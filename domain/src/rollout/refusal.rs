@@ -6,11 +6,9 @@ use shared_types::{Epoch, IncidentId, PhaseId, TargetName, Timestamp};
 use uuid::Uuid;
 
 use super::blocker::Blocker;
-use crate::story::words;
 
 /// A refusal, with everything that is in the way, by name (PH-5).
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{}", words::refusal(.refusal))]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rejection {
     pub refusal: Refusal,
     pub blockers: Vec<Blocker>,

@@ -1,53 +1,14 @@
 //! The governance review that opens when a root cause analysis is overdue, and the rollback it may force (GO-2).
 
-use serde::{Deserialize, Serialize};
-use shared_types::Timestamp;
-use shared_types::incident::{ForcedRollback, Recommendation, Review as ReviewView, ReviewState};
+use shared_types::incident::{ForcedRollback, Recommendation, ReviewState};
 use shared_types::story::{Hop, Ruling as Ruled};
 
 use super::effect::{Effect, NoticeKind};
-use super::incident::Incident;
-use super::moves::begin_rollback;
 use super::promotion;
 use super::refusal::{Refusal, Rejection};
-use super::state::Stage;
+use super::rollback;
+use super::state::{Incident, Review, Ruling, Stage};
 use super::step::{Context, Step};
-
-/// Part of an incident's state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Review {
-    pub state: ReviewState,
-    pub recommendation: Recommendation,
-    pub opened_at: Timestamp,
-    pub ruling: Option<Ruling>,
-}
-
-/// What governance decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ruling {
-    pub by: String,
-    pub at: Timestamp,
-    pub comment: String,
-    /// What an approval forced.
-    pub rollback: Option<ForcedRollback>,
-}
-
-impl Review {
-    /// As the API shows it.
-    #[must_use]
-    pub fn view(&self) -> ReviewView {
-        let ruling = self.ruling.as_ref();
-        ReviewView {
-            state: self.state,
-            recommendation: self.recommendation,
-            opened_at: self.opened_at,
-            decided_at: ruling.map(|it| it.at),
-            decided_by: ruling.map(|it| it.by.clone()),
-            comment: ruling.map(|it| it.comment.clone()),
-            rollback: ruling.and_then(|it| it.rollback.clone()),
-        }
-    }
-}
 
 /// Nothing submitted when it was due: opens once, and says so once.
 pub(super) fn open_if_due(step: &mut Step, context: &Context<'_>) {
@@ -162,7 +123,7 @@ fn force_rollback(step: &mut Step, by: &str, context: &Context<'_>) -> Result<Fo
         return Err(Refusal::NothingToForce { target: target.clone(), phase: from }.into());
     }
     let incident = step.incident.as_ref().map(|it| it.id.to_string()).unwrap_or_default();
-    begin_rollback(step, by, &format!("RCA of {incident} overdue"), context);
+    rollback::begin(step, by, &format!("RCA of {incident} overdue"), context);
     let forced = step.target.stage.transition();
     let forced =
         forced.map(|it| ForcedRollback { transition: it.id, from: it.from.clone(), to: it.to.clone() });

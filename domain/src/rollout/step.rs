@@ -2,12 +2,20 @@
 
 use crate::policy::TargetPolicy;
 use shared_types::story::{Hop, LoggedHop};
-use shared_types::{IncidentId, Timestamp};
+use shared_types::{IncidentId, PhaseId, Timestamp};
 use uuid::Uuid;
 
+use super::blocker::Blocker;
 use super::effect::Effect;
-use super::incident::Incident;
-use super::state::{Aggregate, TargetState};
+use super::refusal::{Refusal, Rejection};
+use super::state::{Incident, TargetState};
+
+/// A target, and the incident an event is about: the one it names, else the target's open one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    pub target: TargetState,
+    pub incident: Option<Incident>,
+}
 
 /// The time, the policy, and the ids to use should the step need any.
 #[derive(Debug, Clone)]
@@ -75,6 +83,23 @@ impl Step {
     pub fn open_incident(&mut self) -> Option<&mut Incident> {
         let open = self.target.incident.as_ref();
         self.incident.as_mut().filter(|it| Some(&it.id) == open)
+    }
+
+    /// Whether the step is about another incident than the one the target has open.
+    #[must_use]
+    pub fn is_about_older_incident(&self) -> bool {
+        self.incident.as_ref().is_some_and(|it| Some(&it.id) != self.target.incident.as_ref())
+    }
+
+    /// A person means the phase they see.
+    pub(super) fn check_phase(&self, named: &PhaseId) -> Result<(), Rejection> {
+        let phase = self.target.phase.clone();
+        if *named == phase {
+            return Ok(());
+        }
+        let target = self.target.target.clone();
+        let blockers = vec![Blocker::WrongPhase { phase: phase.clone() }];
+        Err(Rejection::blocked(Refusal::WrongPhase { target, phase, named: named.clone() }, blockers))
     }
 
     /// Adds a hop to the incident's log; without an incident there is no log.

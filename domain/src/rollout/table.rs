@@ -5,9 +5,8 @@ use super::cadence;
 use super::decided;
 use super::event::Event;
 use super::evidence;
-use super::hold;
-use super::incident::{self, IncidentStatus, Mitigation};
-use super::moves::{check_phase, promote, rollback_by_hand, start};
+use super::incident;
+use super::moves::{promote, rollback_by_hand, start};
 use super::outcome::{
     attempt_failed, promoted, promotion_failed, retried, rollback_failed, rolled_back, started,
     superseded_ended,
@@ -15,8 +14,9 @@ use super::outcome::{
 use super::promotion;
 use super::rca;
 use super::refusal::{Refusal, Rejection};
-use super::state::{Aggregate, Banner, Stage};
-use super::step::{Context, Step};
+use super::state::{Banner, IncidentStatus, Mitigation, Stage};
+use super::step::{Aggregate, Context, Step};
+use super::waiting;
 
 /// Applies an event. The `match` is the whole table; a pair that is not in it is a rejection.
 ///
@@ -52,12 +52,12 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
             E::Rollback { by, from, reason },
         ) => rollback_by_hand(step, &by, &from, &reason, context),
         (S::RollingBack(_) | S::Superseded { .. }, E::Rollback { from, .. }) => {
-            check_phase(&step, &from)?;
+            step.check_phase(&from)?;
             Err(blocked_move(&step, context))
         }
 
-        (_, E::Freeze { by, reason }) => Ok(hold::freeze(step, by, reason, context)),
-        (_, E::Unfreeze { by, reason }) => Ok(hold::unfreeze(step, by, reason, context)),
+        (_, E::Freeze { by, reason }) => Ok(waiting::freeze(step, by, reason, context)),
+        (_, E::Unfreeze { by, reason }) => Ok(waiting::unfreeze(step, by, reason, context)),
 
         (S::Promoting(it), E::TransitionStarted { transition, attempt, stop }) if it.id == transition => {
             Ok(started(step, it, S::Promoting, attempt, &stop, context))
@@ -69,13 +69,13 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
             if it.id == transition =>
         {
             let step = attempt_failed(step, it, S::Promoting, &reason, next, context);
-            Ok(hold::after_failure(step, context))
+            Ok(waiting::after_failure(step, context))
         }
         (S::RollingBack(it), E::TransitionAttemptFailed { transition, reason, next })
             if it.id == transition =>
         {
             let step = attempt_failed(step, it, S::RollingBack, &reason, next, context);
-            Ok(hold::after_failure(step, context))
+            Ok(waiting::after_failure(step, context))
         }
         (S::Promoting(it), E::TransitionSucceeded { transition, report }) if it.id == transition => {
             Ok(promoted(step, it, report, context))
@@ -124,20 +124,9 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
         (_, E::PolicyChanged) => Ok(cadence::policy_changed(step, context)),
         (_, E::Tick) => Ok(tick(step, context)),
     }?;
-    keep_newest_rollback(&mut step);
     rca::keep_file(&mut step);
     evidence::remember(&mut step, context.policy);
     Ok(step)
-}
-
-/// The incident shows its rollback as it stands.
-fn keep_newest_rollback(step: &mut Step) {
-    let Some(incident) = step.incident.as_mut() else { return };
-    let Some(id) = incident.rollback.as_ref().map(|it| it.id) else { return };
-    let mut current = step.target.stage.transition().into_iter().chain(step.target.ended.as_ref());
-    if let Some(newest) = current.find(|it| it.id == id) {
-        incident.rollback = Some(newest.clone());
-    }
 }
 
 fn blocked_move(step: &Step, context: &Context<'_>) -> Rejection {
@@ -150,12 +139,8 @@ fn tick(mut step: Step, context: &Context<'_>) -> Step {
     if matches!(step.target.banner, Banner::OffAt(at) if at <= context.now) {
         step.target.banner = Banner::Off;
     }
-    hold::tick(&mut step, context);
-    if step.incident.is_none() {
-        return step;
-    }
-    let fallback = step.clone();
-    let mut step = incident::apply(step, &Event::Tick, context).unwrap_or(fallback);
+    waiting::tick(&mut step, context);
+    incident::pass_time(&mut step, context);
     let expired = match step.incident.as_ref().map(|it| &it.status) {
         Some(IncidentStatus::Open(Mitigation::Watching(watch))) => watch.expired(context.now),
         _ => false,

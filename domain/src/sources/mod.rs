@@ -3,56 +3,9 @@
 
 pub mod http;
 pub mod jsonl;
+mod kind;
 
-use std::any::Any;
-
-use schemars::{Schema, SchemaGenerator};
-
-use crate::kinds::{Chosen, Settings};
-use crate::policy::Wrong;
-use crate::policy::kind_section::Section;
+pub use kind::{SourceKind, SourceSettings};
 
 /// The kinds of the product, in the order of the documentation.
 pub const SHIPPED: [SourceKind; 2] = [jsonl::KIND, http::KIND];
-
-/// A kind of source, as the policy names it: `source: { <key>: { … } }`.
-#[derive(Debug, Clone, Copy)]
-pub struct SourceKind {
-    /// Also what a batch says of it.
-    pub key: &'static str,
-    /// Its section in the schema and the documentation.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
-    /// Reads and checks its section.
-    pub read: fn(&Section) -> Result<Chosen<dyn SourceSettings>, Wrong>,
-    /// A section of it, as YAML in one line.
-    pub example: &'static str,
-}
-
-/// A source's settings.
-pub trait SourceSettings: Settings {
-    /// The kind's key.
-    fn kind(&self) -> &'static str;
-
-    /// The settings in one line, as a difference shows them. Never a secret's value.
-    fn words(&self) -> String;
-
-    /// Patterns of the files that hold its events, where they stand in files: what collects once or counts again reads
-    /// them by itself.
-    fn files(&self) -> Option<&[String]> {
-        None
-    }
-}
-
-impl PartialEq for dyn SourceSettings {
-    fn eq(&self, other: &Self) -> bool {
-        self.same_as(other as &dyn Any)
-    }
-}
-
-impl dyn SourceSettings {
-    /// The settings, if they are of that kind: for what reads them.
-    #[must_use]
-    pub fn of_kind<T: SourceSettings>(&self) -> Option<&T> {
-        (self as &dyn Any).downcast_ref()
-    }
-}

@@ -7,7 +7,7 @@ use shared_types::{AuditEntry, Decision, Timestamp};
 
 use super::markdown::{block, code};
 use crate::effects::notification::NotificationView;
-use crate::rollout::Incident;
+use crate::rollout::Transition;
 use crate::story::figures::format_number;
 
 /// What GitHub takes as a comment, in characters.
@@ -31,8 +31,9 @@ const OUTPUT: usize = 2_500;
 /// What the document is made of.
 #[derive(Debug)]
 pub struct Bundle<'a> {
-    pub incident: &'a Incident,
     pub view: &'a IncidentView,
+    /// The incident's newest one, if any.
+    pub rollback: Option<&'a Transition>,
     /// The opening one first.
     pub decisions: &'a [Decision],
     /// Oldest first.
@@ -57,7 +58,7 @@ pub fn render(bundle: &Bundle<'_>) -> String {
     text.push_str(&checklist(&view.evidence));
     text.push_str(&decisions(view, bundle.decisions));
     text.push_str(&acknowledgement(view));
-    text.push_str(&rollback(bundle.incident.rollback.as_ref()));
+    text.push_str(&rollback(bundle.rollback));
     text.push_str(&rca(view));
     text.push_str(&notifications(bundle.notifications));
     text.push_str(&timeline(&view.timeline));
@@ -194,7 +195,7 @@ fn acknowledgement(view: &IncidentView) -> String {
     text
 }
 
-fn rollback(it: Option<&crate::rollout::Transition>) -> String {
+fn rollback(it: Option<&Transition>) -> String {
     let mut text = "\n## Rollback\n\n".to_owned();
     let Some(it) = it else { return text + "Nothing was rolled back.\n" };
     let _ = writeln!(

@@ -5,7 +5,7 @@
 
 use crate::template::sections::{Section, holds_a_marker, place, without_comments, written};
 
-use crate::rollout::rca::Finding;
+use crate::rollout::Finding;
 
 /// What a person submits: the longest text of one part.
 pub const LONGEST: usize = 20_000;

@@ -11,7 +11,9 @@ use shared_types::story::LoggedHop;
 use uuid::Uuid;
 
 use super::words;
-use crate::rollout::{Blocker, Incident, Stage, TargetState, Terms, approval, evidence, hold, promotion};
+use crate::rollout::{
+    Blocker, Incident, Stage, TargetState, Terms, Transition, approval, evidence, hold, promotion,
+};
 
 /// A rollout with everything that stands between it and the next move up (PH-5).
 #[must_use]
@@ -21,7 +23,6 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
     if state.phase.is_off() && state.stage == Stage::Idle {
         blockers.push(Blocker::NotStarted);
     }
-    let newest = state.stage.transition().or(state.ended.as_ref());
     Rollout {
         target: state.target.clone(),
         phase: state.phase.clone(),
@@ -31,7 +32,7 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
         frozen: state.frozen.clone(),
         rollback_waiting: waiting(state, Some(terms.policy)),
         automatic_rollbacks: hold::budget(state, terms),
-        transition: newest.map(crate::rollout::Transition::view),
+        transition: state.newest_transition().map(Transition::view),
         incident: state.incident.clone(),
         gate: state.latest.as_ref().and_then(|it| it.gate.clone()),
         approvals_missing: approval::missing(state, terms),
@@ -43,15 +44,17 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
 }
 
 fn waiting(state: &TargetState, policy: Option<&TargetPolicy>) -> Option<WaitingRollback> {
-    let Stage::Waiting(it) = &state.stage else { return None };
+    let it = state.waiting()?;
     let hold = hold::known(it, state, policy);
     Some(it.view(hold.as_ref().map(crate::stored::plain).unwrap_or_default()))
 }
 
-/// An incident with its log. One whose target left the policy is shown without checklist.
+/// An incident with its log and its newest rollback as it stands. One whose target left the policy is shown without
+/// checklist.
 #[must_use]
 pub fn incident(
     it: &Incident,
+    rollback: Option<&Transition>,
     policy: Option<&TargetPolicy>,
     decisions: Vec<Uuid>,
     timeline: &[LoggedHop],
@@ -74,11 +77,11 @@ pub fn incident(
         escalated_at: it.escalated_at,
         recovered_at: it.recovered_at,
         closed_at: it.closed_at,
-        rollback: it.rollback.as_ref().map(crate::rollout::Transition::view),
+        rollback: rollback.map(Transition::view),
         decisions,
         rca: it.rca.view(&it.id, it.opened_at),
         approver: policy.map(|policy| policy.rca.approver.clone()),
-        review: it.review.as_ref().map(crate::rollout::review::Review::view),
+        review: it.review.as_ref().map(crate::rollout::state::Review::view),
         runbook: it.runbook.clone(),
         evidence: policy.map(|policy| evidence::view(it, policy)).unwrap_or_default(),
         timeline: timeline.iter().map(words::entry).collect(),
@@ -90,7 +93,6 @@ pub fn incident(
 pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> DashboardTarget {
     let policy = terms.map(|it| it.policy);
     let latest = state.latest.as_ref();
-    let newest = state.stage.transition().or(state.ended.as_ref());
     let phase = |it: &PhasePolicy| DashboardPhase {
         id: it.id.clone(),
         name: it.name.clone(),
@@ -111,7 +113,7 @@ pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> Dashb
         incident: state.incident.clone(),
         frozen: state.frozen.clone(),
         rollback_waiting: waiting(state, policy),
-        transition: newest.map(crate::rollout::Transition::view),
+        transition: state.newest_transition().map(Transition::view),
         watch_until: state.directive.as_ref().and_then(|it| it.until).filter(|_| state.incident.is_some()),
         slos: latest.map(|it| it.metrics.clone()).unwrap_or_default(),
         gate: latest.and_then(|it| it.gate.clone()),

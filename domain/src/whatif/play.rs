@@ -9,8 +9,8 @@ use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, 
 use uuid::Uuid;
 
 use super::story::{Command, Consequence, Course, Entered, RolledBack, Story, What};
+use crate::effects::TriggerPage;
 use crate::effects::lower::{LowerContext, lower};
-use crate::effects::{TransitionKind, TriggerPage};
 use crate::executors::Report;
 use crate::pagers::PAGER;
 use crate::placeholder::PlaceholderError;
@@ -22,6 +22,7 @@ use crate::rollout::{
 };
 use crate::stored::Document as _;
 use crate::template::Templates;
+use shared_types::rollout::TransitionKind;
 
 /// Who does what people would do.
 const ASSUMED: &str = "assumed";

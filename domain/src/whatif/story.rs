@@ -3,8 +3,9 @@
 use serde::Serialize;
 use shared_types::{Epoch, IncidentId, PhaseId, Timestamp};
 
-use crate::effects::{Severity, TransitionKind, TriggerPage};
+use crate::effects::{Severity, TriggerPage};
 use crate::rollout::Transition;
+use shared_types::rollout::TransitionKind;
 
 /// A rollout that was played to the end of its history.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::effects::{
     CheckPageAcknowledged, PageAcknowledgement, PostMessage, ResolvePage, RunTransition, SetPagePriority,
-    TellUser, TransitionKind, TriggerPage,
+    TellUser, TriggerPage,
 };
 use domain::executors::{Report, command};
 use domain::policy::TargetPolicy;
@@ -19,6 +19,7 @@ use reporter_svc::pagers::Pager;
 use reporter_svc::store::Store;
 use serde_json::json;
 use service_kit::outbox::{Outcome, Recorded};
+use shared_types::rollout::TransitionKind;
 use shared_types::{Epoch, PhaseId, Timestamp, Via};
 
 use crate::boundary::Kind;

@@ -22,6 +22,7 @@ mod promote;
 mod rca;
 mod review;
 mod rollback;
+mod runtime;
 mod start;
 mod status;
 mod token;
@@ -36,6 +37,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::Product;
 use crate::exit::Exit;
+use runtime::block_on;
 
 const EXAMPLES: &str = "\
 Start here:
@@ -158,11 +160,6 @@ impl Cli {
             Command::DemoFlag(args) => args.run().map(|()| Exit::Ok),
         }
     }
-}
-
-/// Runs an async subcommand.
-fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
 }
 
 #[cfg(test)]

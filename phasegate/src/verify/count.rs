@@ -16,8 +16,8 @@ use serde_json::Value;
 use shared_types::decision::MetricVerdict;
 use shared_types::{Batch, Histogram, Timestamp, Window};
 
-use super::archive::Line;
 use super::facts::Facts;
+use super::line::Line;
 use super::{Finding, Item};
 
 /// How far a figure may be off, and how far it should be at most.

@@ -19,8 +19,8 @@ use shared_types::{Decision, Epoch, IncidentId, Page, PhaseId, TargetName, Times
 use uuid::Uuid;
 
 use super::Item;
-use super::archive::Line;
 use super::count::{self, Counted};
+use super::line::Line;
 use crate::api::Api;
 
 /// Windows that one run looks at, at most.

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use shared_types::batch::{Distribution, Intake, SCHEMA};
 use shared_types::{Batch, Decision, Histogram, PhaseId, Window};
 
-use super::archive::Line;
 use super::facts::{Facts, Notice, Standing};
+use super::line::Line;
 use super::*;
 
 const QUARTER: Duration = Duration::from_secs(900);

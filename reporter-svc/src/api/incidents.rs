@@ -10,10 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use crate::evidence;
+use crate::shown;
 use crate::store::{After, IncidentFilter, NotificationFilter};
 use domain::effects::notification::NotificationView;
 use domain::rollout::Incident;
-use domain::story::views;
 
 const SHOWN_AT_MOST: u32 = 200;
 
@@ -53,10 +53,10 @@ pub(super) async fn list(
     let found = app.reporter.store.incidents(&filter, after.as_ref(), limit + 1).await?;
     let page =
         Cursor::page(found, limit, |it: &Incident| (it.opened_at.as_millis(), it.id.as_str().to_owned()));
-    let rules = app.reporter.rules();
-    let policies = &rules.policy.targets;
-    let view = |it: &Incident| views::incident(it, policies.get(&it.target), Vec::new(), &[]);
-    let items = page.items.iter().map(view).collect();
+    let mut items = Vec::new();
+    for incident in &page.items {
+        items.push(shown::listed(&app.reporter, incident).await?);
+    }
     Ok(Json(Page { items, next: page.next }))
 }
 
@@ -80,12 +80,9 @@ pub(super) async fn get(
 }
 
 pub(super) async fn view(app: &App, id: &IncidentId) -> Result<IncidentView, ApiError> {
-    let store = &app.reporter.store;
-    let Some(incident) = store.incident(id).await? else {
+    let Some(incident) = app.reporter.store.incident(id).await? else {
         return Err(ApiError::not_found(format!("no incident {id}")));
     };
     let incident = evidence::fresh(&app.reporter, incident).await?;
-    let rules = app.reporter.rules();
-    let policy = rules.policy.targets.get(&incident.target);
-    Ok(views::incident(&incident, policy, store.decisions_of(id).await?, &store.timeline(id).await?))
+    Ok(shown::whole(&app.reporter, &incident).await?)
 }

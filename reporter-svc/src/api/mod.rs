@@ -2,6 +2,7 @@
 #![allow(unused_qualifications, reason = "what utoipa makes of `Query<…>` names it in full")]
 
 mod acts;
+mod app;
 pub(crate) mod approvals;
 mod audit;
 mod changed;
@@ -37,6 +38,7 @@ use crate::dashboard::Publisher;
 use crate::reporter::Reporter;
 
 pub use acts::{Acknowledgement, Promotion, Rollback, Start};
+pub use app::App;
 pub use approvals::ApprovalGiven;
 pub use decisions::{DecisionReceipt, DecisionRecord};
 pub use evidence::EvidenceSigning;
@@ -45,18 +47,6 @@ pub use incidents::IncidentDetail;
 pub use rca::{RcaConfirmation, RcaDocument, RcaSubmission};
 pub use review::ReviewDecision;
 pub use session::Session;
-
-/// What handlers share.
-#[derive(Clone)]
-pub struct App {
-    pub reporter: Arc<Reporter>,
-    pub publisher: Arc<Publisher>,
-    /// Knows why decisions came out as they did, and what other policies would have decided.
-    pub analyzer: Neighbour,
-    /// Who may make which call, for acts that come in by another way.
-    pub access: Arc<Access>,
-    pub keeper: Arc<Keeper>,
-}
 
 impl App {
     /// With the calls as they are documented.

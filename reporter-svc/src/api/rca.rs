@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::acts::{actor, on_incident};
 use crate::effects::write_rca as file;
-use domain::rollout::rca::Finding;
+use domain::rollout::Finding;
 use domain::rollout::{self, Event};
 use domain::story::rca::{checked, compose};
 

@@ -8,7 +8,7 @@ use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{Actor, IncidentId, TargetName};
 
-use super::Effects;
+use super::context::Effects;
 use crate::pagers;
 use crate::reporter::Cause;
 

@@ -7,7 +7,7 @@ use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::Actor;
 
-use super::Effects;
+use super::context::Effects;
 use crate::reporter::Cause;
 
 #[async_trait]

@@ -6,7 +6,7 @@ use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::story::hop::Sent;
 
-use super::{Effects, hop_of};
+use super::context::{Effects, hop_of};
 use crate::store::Settled;
 
 #[async_trait]

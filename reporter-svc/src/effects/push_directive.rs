@@ -10,7 +10,7 @@ use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::story::hop::Directed;
 use shared_types::story::{Hop, LoggedHop};
 
-use super::Effects;
+use super::context::Effects;
 use crate::store::Settled;
 
 /// Says in an outcome that a newer directive made this one needless.

@@ -6,7 +6,7 @@ use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::story::{Hop, LoggedHop};
 
-use super::{Effects, is_logged};
+use super::context::{Effects, is_logged};
 use crate::store::Settled;
 
 #[async_trait]

@@ -8,13 +8,15 @@ use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{Directive, Timestamp};
 
-use super::Effects;
+use super::context::Effects;
+use crate::executors::{Executors, ReadBack};
 use crate::reporter::Cause;
 use crate::store::Changed;
-use domain::effects::{RunTransition, TransitionKind};
+use domain::effects::RunTransition;
 use domain::executors::Report;
 use domain::rollout::event::StopOutcome;
 use domain::rollout::{Event, TargetState};
+use shared_types::rollout::TransitionKind;
 
 /// Says in an outcome that the command was not started, because the transition is not wanted any more.
 const SKIPPED: &str = "skipped";
@@ -47,7 +49,7 @@ impl Perform<Effects> for RunTransition {
             Err(error) => return not_now(&error),
         }
         record_latency(effects, &state, self, attempt);
-        match effects.executors.run(self).await {
+        match carry_out(&effects.executors, self).await {
             Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
                 Outcome::Postponed { after: Duration::ZERO, reason: format!("the service stopped: {reason}") }
             }
@@ -63,6 +65,28 @@ impl Perform<Effects> for RunTransition {
         count(self, attempt.outcome, recorded);
         Ok(recorded)
     }
+}
+
+/// One attempt. `Done` carries the [`Report`], and is said only when what is served was read back as asked, where that can
+/// be (RB-9).
+pub(crate) async fn carry_out(executors: &Executors, it: &RunTransition) -> Outcome {
+    done(executors, it).await.map_or_else(|outcome| outcome, |report| Outcome::Done(json!(report)))
+}
+
+async fn done(executors: &Executors, it: &RunTransition) -> Result<Report, Outcome> {
+    let kind = it.request.kind.as_str();
+    let executor = executors
+        .of(kind)
+        .ok_or_else(|| Outcome::Never { reason: format!("this reporter has no executor called {kind}") })?;
+    let report = executor.run(it).await?;
+    if !it.request.reads_back {
+        return Ok(report);
+    }
+    let ReadBack { served, as_asked } = executor.read_back(it).await?;
+    if as_asked {
+        return Ok(Report { verified: Some(served), ..report });
+    }
+    Err(Outcome::Failed { reason: format!("read back {served:?} where {} was expected", it.to) })
 }
 
 /// The command is not to blame for our database.

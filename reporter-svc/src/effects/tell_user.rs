@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::effects::TellUser;
 use service_kit::outbox::{Claim, Outcome, Perform};
 
-use super::Effects;
+use super::context::Effects;
 
 #[async_trait]
 impl Perform<Effects> for TellUser {

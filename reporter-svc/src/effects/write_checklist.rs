@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use domain::effects::WriteChecklist;
-use domain::rollout::evidence::OpenTask;
+use domain::rollout::state::OpenTask;
 use domain::story::markdown::code;
 use serde_json::json;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Perform};
 
-use super::{Effects, in_file};
+use super::context::{Effects, in_file};
 use crate::files;
 use crate::store::Store;
 

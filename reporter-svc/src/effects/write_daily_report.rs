@@ -5,7 +5,7 @@ use domain::effects::WriteDailyReport;
 use serde_json::json;
 use service_kit::outbox::{Claim, Outcome, Perform};
 
-use super::{Effects, in_file};
+use super::context::{Effects, in_file};
 use crate::files;
 
 #[async_trait]

@@ -11,12 +11,13 @@ use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{Decision, IncidentId};
 
-use super::{Effects, in_file};
+use super::context::{Effects, in_file};
 use crate::files;
 use crate::reporter::{Cause, Reporter};
+use crate::shown;
 use domain::effects::WriteRca;
-use domain::rollout::{Event, Incident, rca::Finding};
-use domain::story::{rca, views};
+use domain::rollout::{Event, Finding, Incident};
+use domain::story::rca;
 
 /// Joined decisions whose figures are shown beside the opening one's.
 const DECISIONS_SHOWN: usize = 20;
@@ -36,9 +37,9 @@ pub enum RcaError {
 /// The database's; a target that is not in the policy any more.
 pub async fn rendered(reporter: &Reporter, incident: &Incident) -> Result<String, RcaError> {
     let store = &reporter.store;
-    let ids = store.decisions_of(&incident.id).await?;
+    let view = shown::whole(reporter, incident).await?;
     let mut decisions: Vec<Decision> = Vec::new();
-    for id in ids.iter().take(DECISIONS_SHOWN) {
+    for id in view.decisions.iter().take(DECISIONS_SHOWN) {
         decisions.extend(store.decision(*id).await?.map(|it| it.decision));
     }
     let unrenderable = |what: String| RcaError::Unrenderable { incident: incident.id.clone(), what };
@@ -48,7 +49,6 @@ pub async fn rendered(reporter: &Reporter, incident: &Incident) -> Result<String
     let (Some(policy), Some(templates)) = (policy, templates) else {
         return Err(unrenderable(format!("{target} is not in the policy any more")));
     };
-    let view = views::incident(incident, Some(policy), ids, &store.timeline(&incident.id).await?);
     let values = rca_values(policy, &RcaFacts { incident: &view, decisions: &decisions });
     templates.rca.render(&values).map_err(|error| unrenderable(error.to_string()))
 }
@@ -56,7 +56,7 @@ pub async fn rendered(reporter: &Reporter, incident: &Incident) -> Result<String
 /// Where the file of an incident is.
 #[must_use]
 pub fn path(data_dir: &Path, incident: &Incident) -> PathBuf {
-    data_dir.join(domain::rollout::rca::file(&incident.id, incident.opened_at))
+    data_dir.join(domain::rollout::state::rca_file(&incident.id, incident.opened_at))
 }
 
 /// What is there; none: nothing yet.

@@ -8,7 +8,7 @@ use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::story::hop::Sent;
 
-use super::{Effects, hop_of, in_file};
+use super::context::{Effects, hop_of, in_file};
 use crate::files;
 use crate::store::Settled;
 

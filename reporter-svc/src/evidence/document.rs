@@ -2,10 +2,10 @@
 
 use domain::rollout::Incident;
 use domain::story::document::{Bundle, render};
-use domain::story::views;
 use service_kit::db::DbError;
 
 use crate::reporter::Reporter;
+use crate::shown;
 use crate::store::NotificationFilter;
 
 /// How much of each is asked of the store.
@@ -18,19 +18,21 @@ const ROWS: u32 = 200;
 /// The database's.
 pub async fn written(reporter: &Reporter, incident: &Incident) -> Result<String, DbError> {
     let store = &reporter.store;
-    let ids = store.decisions_of(&incident.id).await?;
+    let view = shown::whole(reporter, incident).await?;
+    let rollback = shown::rollback(reporter, incident).await?;
     let mut decisions = Vec::new();
-    for id in ids.iter().take(DECISIONS) {
+    for id in view.decisions.iter().take(DECISIONS) {
         decisions.extend(store.decision(*id).await?.map(|it| it.decision));
     }
     let told = NotificationFilter { incident: Some(incident.id.clone()), ..NotificationFilter::default() };
     let mut notifications = store.notifications(&told, None, ROWS).await?;
     notifications.reverse();
     let audit = store.audit_of(&incident.target, &incident.id, incident.opened_at, ROWS).await?;
-    let rules = reporter.rules();
-    let policy = rules.policy.targets.get(&incident.target);
-    let view = views::incident(incident, policy, ids, &store.timeline(&incident.id).await?);
-    let bundle =
-        Bundle { incident, view: &view, decisions: &decisions, notifications: &notifications, audit: &audit };
-    Ok(render(&bundle))
+    Ok(render(&Bundle {
+        view: &view,
+        rollback: rollback.as_ref(),
+        decisions: &decisions,
+        notifications: &notifications,
+        audit: &audit,
+    }))
 }

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use domain::effects::{RunTransition, TransitionKind};
+use domain::effects::RunTransition;
 use domain::executors::command::request;
 use domain::executors::flagd::Settings;
 use domain::executors::{ExecutorPolicy, Facts, Request};
 use domain::policy::Policy;
 use service_kit::outbox::Outcome;
+use shared_types::rollout::TransitionKind;
 use shared_types::{IncidentId, PhaseId, TargetName};
 use uuid::Uuid;
 
 use super::Executors;
 use super::command::{CommandExecutor, Environment};
 use crate::composition::Composition;
+use crate::effects::run_transition::carry_out;
 use crate::vendors::tests::{TIMEOUT, opening};
 
 const SECRET: &str = "s3cret-of-the-environment";
@@ -31,13 +33,19 @@ struct Subject {
 fn planned(executor: &ExecutorPolicy) -> Request {
     let text = include_str!("../../../governance/policy.yaml");
     let mut policy = Policy::parse(text, "policy.yaml").unwrap();
-    let (target, mut policy) = policy.targets.pop_first().unwrap();
-    policy.transitions.executor = executor.clone();
+    let (target, policy) = policy.targets.pop_first().unwrap();
     let [from, to] = ["B", "A"].map(|it| PhaseId::parse(it).unwrap());
-    let (kind, reason) = (TransitionKind::Rollback, "");
-    let facts =
-        Facts { policy: &policy, kind, target: &target, from: &from, to: &to, incident: None, reason };
-    executor.plan(&facts)
+    executor.plan(&Facts {
+        kind: TransitionKind::Rollback,
+        target: &target,
+        from: &from,
+        to: &to,
+        below: &to,
+        above: &PhaseId::parse("C").unwrap(),
+        audience_percent: policy.audience_percent(&to),
+        incident: None,
+        reason: "",
+    })
 }
 
 fn subjects(place: &std::path::Path) -> Vec<Subject> {
@@ -111,7 +119,7 @@ async fn a_move_is_done_when_it_is_read_back_and_doing_it_again_changes_nothing(
     for it in subjects(place.path()) {
         let mut left = Vec::new();
         for _ in 0..2 {
-            let Outcome::Done(report) = executors(place.path()).run(&order(&it.works)).await else {
+            let Outcome::Done(report) = carry_out(&executors(place.path()), &order(&it.works)).await else {
                 panic!("{}", it.name)
             };
             assert_eq!(report["verified"], "A", "{}", it.name);
@@ -135,7 +143,7 @@ async fn what_is_served_is_looked_at_and_not_what_was_asked_for() {
     let place = tempfile::tempdir().unwrap();
     for it in subjects(place.path()) {
         let all = executors(place.path());
-        assert!(matches!(all.run(&order(&it.works)).await, Outcome::Done(_)), "{}", it.name);
+        assert!(matches!(carry_out(&all, &order(&it.works)).await, Outcome::Done(_)), "{}", it.name);
         (it.disturb)(place.path());
         let executor = &all.0[it.name];
         let found = executor.read_back(&order(&it.works)).await.unwrap();
@@ -149,7 +157,7 @@ async fn a_failure_says_why_and_shows_no_secret() {
     let place = tempfile::tempdir().unwrap();
     for it in subjects(place.path()) {
         for request in [&it.fails, &it.works] {
-            let outcome = executors(place.path()).run(&order(request)).await;
+            let outcome = carry_out(&executors(place.path()), &order(request)).await;
             let said = format!("{outcome:?}");
             assert!(!said.contains(SECRET), "{}: {said}", it.name);
             if request == &it.fails {
@@ -166,7 +174,7 @@ async fn a_request_that_is_not_understood_is_never_done() {
     for it in subjects(place.path()) {
         for (kind, data) in [(it.name, serde_json::json!({ "x": 1 })), ("nobody", it.works.data.clone())] {
             let request = Request { kind: kind.to_owned(), data, ..it.works.clone() };
-            let outcome = executors(place.path()).run(&order(&request)).await;
+            let outcome = carry_out(&executors(place.path()), &order(&request)).await;
             assert!(matches!(outcome, Outcome::Never { .. }), "{}: {outcome:?}", it.name);
         }
     }

@@ -2,6 +2,7 @@
 //! before (`domain::notifiers`); here a text that is ready is sent, in one attempt.
 
 mod log;
+mod notifier;
 mod runbook;
 pub mod slack;
 
@@ -11,10 +12,8 @@ pub(crate) mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use clap::ArgMatches;
 use domain::effects::{PostMessage, TellUser};
-use serde_json::json;
 use service_kit::outbox::Outcome;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -22,37 +21,11 @@ use crate::api::App;
 use crate::composition::{Kind, Opening};
 
 pub use log::LogNotifier;
+pub use notifier::Notifier;
 pub use runbook::RunbookNotifier;
 
 /// The kinds of the product, one line each.
 pub const SHIPPED: [Kind<dyn Notifier>; 3] = [slack::KIND, runbook::KIND, log::KIND];
-
-/// One kind. It makes one attempt and says what came of it by one table from the answer; retrying is the outbox's business, and no
-/// secret is in what it says.
-#[async_trait]
-pub trait Notifier: Send + Sync {
-    /// That of its other half.
-    fn name(&self) -> &'static str;
-
-    /// One attempt. `thread` is what the first message of the incident in this channel was answered with as `ts`. `resend` marks
-    /// that an earlier attempt's outcome is unknown. `Done` carries what the receiver said; `{"logged": true}` if there is none.
-    async fn post(&self, message: &PostMessage, thread: Option<&str>, resend: bool) -> Outcome;
-
-    /// One attempt to answer somebody who acted there, where only they see it. Most have no such place.
-    async fn tell(&self, _it: &TellUser) -> Outcome {
-        Outcome::Done(json!({ "told": false }))
-    }
-
-    /// What goes to the log only, as nothing else is configured (NO-6).
-    fn log_only(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// Tells its routes whom to believe.
-    fn admit(&self, routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
-        routes
-    }
-}
 
 /// All kinds, by name.
 #[derive(Clone, Default)]

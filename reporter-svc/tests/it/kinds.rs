@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use domain::effects::{PostMessage, RunTransition, TransitionKind};
+use domain::effects::{PostMessage, RunTransition};
 use domain::executors::{Description, ExecutorKind, Facts, Planner, Report, Request};
 use domain::kinds::Kinds;
 use domain::notifiers::{Message, NotifierKind};
@@ -14,6 +14,7 @@ use reporter_svc::notifiers::Notifier;
 use serde::Deserialize;
 use serde_json::json;
 use service_kit::outbox::{ListFilter, Outcome};
+use shared_types::rollout::TransitionKind;
 
 use crate::rig::{Rig, phase};
 
@@ -43,7 +44,7 @@ impl ExecutorKind for LeverKind {
 
 impl Planner for Lever {
     fn plan(&self, facts: &Facts<'_>) -> Request {
-        let notch = facts.audience_percent() * f64::from(self.notches) / 100.0;
+        let notch = facts.audience_percent * f64::from(self.notches) / 100.0;
         Request {
             kind: "lever".to_owned(),
             words: format!("{} to notch {notch}", self.name),

@@ -12,8 +12,8 @@ use axum::{Extension, Router};
 use domain::effects::*;
 use domain::executors::{Report, command};
 use domain::policy::Policy;
+use domain::rollout::Finding;
 use domain::rollout::event::Expected;
-use domain::rollout::rca::Finding;
 use domain::rollout::{Event, approval};
 use reporter_svc::api::{self, App};
 use reporter_svc::audit::{Archive, Keeper};
@@ -475,11 +475,7 @@ impl Rig {
         let store = &self.reporter.store;
         let newest = store.incidents(&IncidentFilter::default(), None, 1).await.unwrap();
         let newest = newest.first().expect("an incident");
-        let decisions = store.decisions_of(&newest.id).await.unwrap();
-        let timeline = store.timeline(&newest.id).await.unwrap();
-        let rules = self.reporter.rules();
-        let policy = rules.policy.targets.get(&newest.target);
-        domain::story::views::incident(newest, policy, decisions, &timeline)
+        reporter_svc::shown::whole(&self.reporter, newest).await.unwrap()
     }
 
     pub(crate) async fn incidents(&self) -> usize {

@@ -6,6 +6,7 @@
 //! connection. A service's tables live in a schema (PostgreSQL) or a file (SQLite) of its own.
 
 mod connect;
+mod engine;
 mod error;
 mod migration;
 mod probe;
@@ -21,6 +22,7 @@ use tokio::sync::{Notify, Semaphore};
 use crate::forms::Forms;
 
 pub use connect::install_drivers;
+pub use engine::Engine;
 pub use error::DbError;
 pub use migration::Migration;
 pub use probe::{Boundary, Probe};
@@ -32,13 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a piece of work may wait for a server. Longer than a lock may be waited for; the limits that the server keeps
 /// are of no use when it is the path to it that is gone.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-
-/// Which database is behind the pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    Postgres,
-    Sqlite,
-}
 
 /// A service's database on either engine. Cheap to clone.
 #[derive(Debug, Clone)]

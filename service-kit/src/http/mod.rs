@@ -12,6 +12,7 @@ mod extract;
 mod health;
 mod layers;
 pub mod openapi;
+mod options;
 mod page;
 mod serve;
 #[cfg(test)]
@@ -22,5 +23,6 @@ pub use bodies::BodyShare;
 pub use error::{ApiError, ErrorResponses};
 pub use extract::{Body, IdempotencyKey, Json, Path, Query};
 pub use health::{CheckReport, CheckState, Readiness, ReadinessReport, ReadinessState};
+pub use options::{Bulk, HttpOptions};
 pub use page::{Cursor, PageQuery};
-pub use serve::{Bulk, HttpOptions, ServiceParts, app, serve};
+pub use serve::{ServiceParts, app, serve};

@@ -172,7 +172,7 @@ impl ExecutorKind for LeverKind {
 
 impl Planner for LeverSettings {
     fn plan(&self, facts: &Move<'_>) -> Request {
-        let notch = facts.audience_percent() * f64::from(self.notches) / 100.0;
+        let notch = facts.audience_percent * f64::from(self.notches) / 100.0;
         let words = format!("{} to notch {notch}", self.name);
         Request { kind: "lever".to_owned(), words, reads_back: true, data: json!({ "notch": notch }) }
     }

@@ -20,7 +20,7 @@ pub use check_page_acknowledged::{CheckPageAcknowledged, PageAcknowledgement};
 pub use post_message::PostMessage;
 pub use push_directive::PushDirective;
 pub use resolve_page::ResolvePage;
-pub use run_transition::{RunTransition, TransitionKind};
+pub use run_transition::RunTransition;
 pub use set_page_priority::SetPagePriority;
 pub use tell_user::TellUser;
 pub use trigger_page::{Severity, TriggerPage};

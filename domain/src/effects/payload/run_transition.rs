@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use shared_types::rollout::TransitionKind;
 use shared_types::{Epoch, IncidentId, PhaseId, TargetName};
 use uuid::Uuid;
 
@@ -24,35 +25,6 @@ pub struct RunTransition {
     pub request: Request,
     /// For doing it, and again for reading it back.
     pub timeout_ms: u64,
-}
-
-/// Which way a transition goes.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-    strum::EnumIter,
-    strum::IntoStaticStr,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum TransitionKind {
-    Promote,
-    Rollback,
-}
-
-impl TransitionKind {
-    /// As on the wire; also the metric label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 impl Document for RunTransition {

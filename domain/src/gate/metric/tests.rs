@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use schemars::SchemaGenerator;
+
 use super::*;
 use crate::gate::fixture::{policy, whole_policy, window};
 use crate::kinds::Kinds;

@@ -27,28 +27,6 @@ impl JsonSchema for RawMetric {
     }
 }
 
-/// How a metric's values are shown: the policy's thresholds are parsed into the same unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DisplayUnit {
-    Seconds,
-    Milliseconds,
-    Percent,
-    Number,
-}
-
-impl DisplayUnit {
-    /// `s`, `ms`, `%` or empty.
-    #[must_use]
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::Seconds => "s",
-            Self::Milliseconds => "ms",
-            Self::Percent => "%",
-            Self::Number => "",
-        }
-    }
-}
-
 /// Which kind it is; keys of another kind are refused rather than ignored.
 pub(crate) fn check(raw: &At<RawMetric>, kinds: &Kinds, window: Duration, path: &Path) -> Checked<Shown> {
     let tree = &raw.value.0;

@@ -96,7 +96,7 @@ pub(crate) fn check(
     let mut values = BTreeMap::new();
     for (placeholder, metric) in &raw.values.0 {
         let path = path.key("values").key(placeholder);
-        if crate::template::values::INCIDENT.contains(&placeholder.as_str()) {
+        if crate::template::names::INCIDENT.contains(&placeholder.as_str()) {
             return Err(metric.wrong(&path, format!("`{placeholder}` is already the name of a placeholder")));
         }
         known_metric(&metric.value, metric, metrics, &path)?;

@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 use shared_types::PhaseId;
 
 use super::advance::{self, Advance, RawAdvance};
-use super::metric_kind::DisplayUnit;
 use super::metrics::{MetricPolicy, known_metric};
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect, phase_names};
 use crate::policy::forms::{Ratio, Threshold, names, text};
-use crate::policy::units::{parse_percent, parse_threshold, threshold_form};
+use crate::policy::units::{DisplayUnit, parse_percent, parse_threshold, threshold_form};
 use crate::story::figures::format_number;
 
 /// One step of the rollout.

@@ -3,9 +3,9 @@
 use crate::pagers::PAGER;
 use crate::policy::EvidenceItem;
 
-use super::Facts;
 use super::finding::{Figure, Lack};
-use crate::rollout::incident::Incident;
+use crate::rollout::state::Incident;
+use crate::rollout::state::evidence::Facts;
 use crate::story::figures::{format_number, format_ratio};
 
 /// How far dashboard and message may be apart.

@@ -1,35 +1,15 @@
 //! What the incident learns from the store, and what the target remembers of its incidents' evidence (PH-5).
 
 use crate::policy::TargetPolicy;
-use serde::{Deserialize, Serialize};
+use shared_types::Decision;
 use shared_types::decision::Cause;
-use shared_types::{Decision, IncidentId, Timestamp};
 
-use super::{Facts, Signature, missing};
+use super::missing;
 use crate::rollout::blocker::Blocker;
 use crate::rollout::effect::Effect;
-use crate::rollout::incident::Incident;
-use crate::rollout::state::TargetState;
+use crate::rollout::state::evidence::{Facts, Signature};
+use crate::rollout::state::{Incident, OpenEvidence, OpenTask, TargetState};
 use crate::rollout::step::Step;
-
-/// An incident of this rollout whose evidence is not complete, as the target remembers it (PH-5).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenEvidence {
-    pub incident: IncidentId,
-    /// Items with their owners.
-    pub missing: Vec<String>,
-}
-
-/// A follow-up that is not done, as the target remembers it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenTask {
-    pub incident: IncidentId,
-    pub item: String,
-    pub owner: String,
-    pub text: String,
-    pub by: String,
-    pub at: Timestamp,
-}
 
 /// Brings what the target remembers of the step's incident up to date: open items (PH-5), open tasks.
 pub(in crate::rollout) fn remember(step: &mut Step, policy: &TargetPolicy) {

@@ -4,11 +4,12 @@ use crate::policy::{EvidenceItem, TargetPolicy};
 use shared_types::story::Hop;
 
 use super::check::{CheckResult, check};
-use super::{Signature, Task, waits_for};
+use super::waits_for;
 use crate::rollout::blocker::{Blocker, TaskMissing};
-use crate::rollout::incident::Incident;
-use crate::rollout::rca::same_person;
+use crate::rollout::person::same_person;
 use crate::rollout::refusal::{Refusal, Rejection};
+use crate::rollout::state::Incident;
+use crate::rollout::state::evidence::{Signature, Task};
 use crate::rollout::step::{Context, Step};
 use crate::story::words;
 

@@ -75,10 +75,11 @@ impl Kept {
     fn document(&self, scene: &Scene) -> String {
         let incident = scene.world.incident();
         let ids = self.decisions.iter().map(|it| it.decision_id).collect();
-        let view = views::incident(incident, Some(&scene.world.policy), ids, &self.timeline);
+        let rollback = scene.world.rollback();
+        let view = views::incident(incident, rollback, Some(&scene.world.policy), ids, &self.timeline);
         render(&Bundle {
-            incident,
             view: &view,
+            rollback,
             decisions: &self.decisions,
             notifications: &self.notifications,
             audit: &self.audit,

@@ -6,9 +6,9 @@ use shared_types::incident::EvidenceState as S;
 use shared_types::{IncidentId, Verdict};
 
 use super::world::{World, minutes, phase, submission};
+use crate::rollout::Finding;
 use crate::rollout::evidence::{Facts, FiguresFact, PageFact, Signing, missing, view};
 use crate::rollout::promotion;
-use crate::rollout::rca::Finding;
 use crate::rollout::{Blocker, Effect, Event, Reason, Rejection, Step};
 use crate::story::words;
 

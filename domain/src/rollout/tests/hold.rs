@@ -50,7 +50,7 @@ fn a_rollback_waits_for_the_end_of_a_freeze() {
         (&"frozen".into(), &"fay".into()),
         "a target without policy"
     );
-    assert_eq!(world.incident().rollback.as_ref().unwrap().state, TransitionState::Waiting);
+    assert_eq!(world.rollback().unwrap().state, TransitionState::Waiting);
     assert!(collects(&world), "the phase is still served, so it is still judged");
     for _ in 0..100 {
         world.judged(Verdict::Ok, None);
@@ -100,6 +100,27 @@ fn an_unrecovered_watch_waits_in_a_frozen_target() {
     assert_eq!(waits(&world), Some(HoldReason::Frozen));
     world.unfreeze();
     assert_eq!(world.runs(), [(phase("C"), phase("B")), (phase("B"), phase("A"))]);
+}
+
+/// RB-1: what is due on an older incident does not start the rollback of the open one; that has a time of its own.
+#[test]
+fn a_tick_for_an_older_incident_leaves_what_waits() {
+    let mut world = World::in_phase("C");
+    world.policy.transitions.budget.automatic_rollbacks = 1;
+    world.violation();
+    world.finish_command();
+    for _ in 0..7 {
+        world.judged(Verdict::Ok, None);
+    }
+    let older = world.incident().id.clone();
+    world.violation();
+    assert_eq!(waits(&world), Some(HoldReason::Budget));
+    world.advance(Duration::from_secs(86_400));
+    world.apply_to(Some(older.clone()), Event::Tick).unwrap();
+    assert_eq!(waits(&world), Some(HoldReason::Budget));
+    world.apply(Event::Tick).unwrap();
+    assert_eq!((waits(&world), world.runs().len()), (None, 2));
+    assert_ne!(world.running().incident, Some(older));
 }
 
 /// PH-6: no move up in a frozen target; one that has not started its command is taken back.

@@ -10,5 +10,6 @@ mod promotions;
 mod random;
 mod rca;
 mod rollbacks;
+mod stored;
 mod table;
 mod world;

@@ -222,7 +222,7 @@ fn a_rollback_that_fails_for_good_goes_to_p1_and_stays() {
     assert!(matches!(world.target.stage, Stage::RollbackFailed(_)));
     assert_eq!(world.pages(), ["P2", "P1"]);
     assert_eq!(world.notices(|it| matches!(it, NoticeKind::RollbackFailed { .. })).len(), 1);
-    assert_eq!(world.incident().rollback.as_ref().unwrap().output.as_deref(), Some("exit 1"));
+    assert_eq!(world.rollback().unwrap().output.as_deref(), Some("exit 1"));
     assert_eq!(world.target.phase, phase("B"));
     world.advance(minutes(60));
     world.effects.clear();
@@ -285,7 +285,7 @@ fn a_manual_rollback_during_an_incident_belongs_to_it() {
     world.finish_command();
     world.apply(by_hand("B")).unwrap();
     assert_eq!(world.incident().rollbacks, 2);
-    assert_eq!(world.incident().rollback.as_ref().unwrap().initiator, "ben");
+    assert_eq!(world.rollback().unwrap().initiator, "ben");
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
     assert!(matches!(world.incident().status, IncidentStatus::Open(Mitigation::Watching(_))));
@@ -299,7 +299,7 @@ fn a_violation_during_a_manual_rollback_adopts_it() {
     let id = world.running().id;
     world.violation();
     assert_eq!(world.runs().len(), 1);
-    assert_eq!(world.incident().rollback.as_ref().unwrap().id, id);
+    assert_eq!(world.rollback().unwrap().id, id);
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
     assert!(matches!(world.incident().status, IncidentStatus::Open(Mitigation::Watching(_))));
@@ -315,7 +315,7 @@ fn a_failed_manual_rollback_opens_an_incident_at_p1() {
     assert_eq!(world.pages(), ["P1"]);
     world.apply(by_hand("B")).unwrap();
     world.finish_command();
-    assert_eq!(world.incident().rollback.as_ref().unwrap().attempts, 1);
+    assert_eq!(world.rollback().unwrap().attempts, 1);
 }
 
 /// PH-6, RB-1: a promotion whose command has started must not win; the rollback follows whatever became of it.

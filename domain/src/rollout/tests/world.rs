@@ -8,16 +8,16 @@ use crate::kinds::Chosen;
 use crate::policy::*;
 use crate::sources::http::Http;
 use shared_types::decision::{Cause, Direction, GateProgress, MetricVerdict, ViolationAction};
+use shared_types::rollout::TransitionKind;
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
 use crate::executors::Report;
 use crate::executors::command::exited;
 use crate::rollout::event::{Expected, StopOutcome};
-use crate::rollout::rca::Finding;
 use crate::rollout::{
-    Aggregate, Context, Effect, Event, ITSELF, Incident, IncidentStatus, Mitigation, Notice, NoticeKind,
-    Rejection, Stage, Step, TargetState, Terms, Transition, apply,
+    Aggregate, Context, Effect, Event, Finding, ITSELF, Incident, IncidentStatus, Mitigation, NewestRollback,
+    Notice, NoticeKind, Rejection, Stage, Step, TargetState, Terms, Transition, apply,
 };
 
 pub(crate) fn minutes(count: u64) -> Duration {
@@ -48,6 +48,10 @@ pub(crate) fn policy() -> TargetPolicy {
 pub(crate) fn submission(by: &str) -> Event {
     let (cause, prevention) = ("the lock".to_owned(), "shard it".to_owned());
     Event::RcaSubmitted { by: by.to_owned(), finding: Finding { cause, prevention, link: None } }
+}
+
+fn is_rollback(it: &Transition) -> bool {
+    it.kind == TransitionKind::Rollback
 }
 
 pub(crate) struct World {
@@ -145,6 +149,10 @@ impl World {
         }
         if self.target.incident.is_some() {
             assert!(self.target.rollback_active(), "DA-3: open incident without banner");
+        }
+        let under_way = self.target.stage.transition().filter(|it| it.incident == self.target.incident);
+        if let (Some(id), Some(it)) = (&self.target.incident, under_way.filter(|it| is_rollback(it))) {
+            assert_eq!(self.incidents[id].rollback, Some(NewestRollback::asked(it)), "DE-4: of {id}");
         }
         for incident in self.incidents.values() {
             assert_eq!(
@@ -281,6 +289,11 @@ impl World {
         self.start_command();
         self.apply(Event::TransitionFailed { transition: self.running().id, reason: "exit 1".into() })
             .unwrap()
+    }
+
+    /// The newest incident's newest rollback, as it stands.
+    pub(crate) fn rollback(&self) -> Option<&Transition> {
+        self.incident().rollback_of(&self.target)
     }
 
     pub(crate) fn incident(&self) -> &Incident {

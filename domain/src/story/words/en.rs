@@ -6,12 +6,12 @@ use shared_types::story::{
     Acknowledgement, Deed, EscalationReason, Hold, Hop, HopKind, InTime, Recovery, Ruling, WatchFailure,
 };
 
-use crate::effects::TransitionKind;
 use crate::effects::notification::NotificationKind;
 use crate::pagers::PAGER;
 use crate::rollout::blocker::{Blocker, BlockerCode, Reached, TaskMissing};
 use crate::rollout::evidence::{Figure, Lack};
 use crate::rollout::refusal::Refusal;
+use shared_types::rollout::TransitionKind;
 
 /// What a check of evidence does not find, and what follows it: a text is one literal, so that the page can fill it.
 macro_rules! lack {

@@ -14,13 +14,15 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use serde_json::Value;
 use shared_types::incident::TimelineEntry;
 use shared_types::problem::Blocker as WireBlocker;
 use shared_types::story::{Hold, Hop, LoggedHop};
 
 use crate::rollout::evidence::{Figure, Lack};
-use crate::rollout::{Blocker, Refusal};
+use crate::rollout::{Blocker, Refusal, Rejection};
 use fill::fill;
 
 /// A hop in English.
@@ -37,6 +39,14 @@ pub fn hop(it: &Hop) -> String {
 pub fn hold(it: &Hold) -> String {
     fill(en::hold(it), &crate::stored::plain(it))
 }
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&refusal(&self.refusal))
+    }
+}
+
+impl std::error::Error for Rejection {}
 
 /// What is in the way, in English.
 #[must_use]

@@ -11,10 +11,10 @@ use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use strum::IntoEnumIterator as _;
 use uuid::Uuid;
 
-use crate::effects::TransitionKind;
 use crate::pagers::PAGER;
 use crate::rollout::blocker::{Blocker, Reached, TaskMissing};
 use crate::rollout::evidence::{Figure, Lack};
+use shared_types::rollout::TransitionKind;
 
 pub(super) fn at() -> Timestamp {
     Timestamp::parse("2026-11-22T10:15:00Z").unwrap()

@@ -4,6 +4,7 @@
 //! is; whatever it does not know goes to [`strict`], which is serde_json and has the last word. Both only
 //! collect [`Fields`]; what they mean is decided here, once.
 
+mod fields;
 mod reason;
 mod scan;
 mod specs;
@@ -12,14 +13,13 @@ mod time;
 
 use std::borrow::Cow;
 
+use fields::{Fields, Value};
+
 pub use reason::Reason;
-pub use specs::{EventSpec, EventSpecs, TooManyFields};
+pub use specs::{DURATION_FIELDS_MAX, EventSpec, EventSpecs, TooManyFields};
 
 /// A duration beyond this is no duration (TE-2): 24 h in milliseconds.
 const DURATION_MAX_MS: f64 = 86_400_000.0;
-
-/// How many different duration fields the events of one target may have.
-pub const DURATION_FIELDS_MAX: usize = 8;
 
 /// An event, borrowed from its line.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,49 +51,6 @@ pub fn parse<'a>(line: &'a [u8], specs: &EventSpecs) -> Result<Event<'a>, Reason
         None => strict::fields(text, specs)?,
     };
     interpret(fields, specs)
-}
-
-/// A field's value, as far as anything here asks.
-#[derive(Debug, Clone, PartialEq, Default)]
-enum Value<'a> {
-    /// Not there, or null.
-    #[default]
-    Absent,
-    Text(Cow<'a, str>),
-    Number(f64),
-    Bool(bool),
-    /// An array or an object.
-    Other,
-}
-
-/// The fields that anything here asks for.
-#[derive(Debug, Clone, PartialEq, Default)]
-struct Fields<'a> {
-    ts: Value<'a>,
-    name: Value<'a>,
-    event_id: Value<'a>,
-    code: Value<'a>,
-    retryable: Value<'a>,
-    /// By index in [`EventSpecs::duration_fields`].
-    durations: [Value<'a>; DURATION_FIELDS_MAX],
-}
-
-impl<'a> Fields<'a> {
-    /// Where to put the field's value; `None` for a field that nobody asks for.
-    #[inline]
-    fn slot(&mut self, key: &str, specs: &EventSpecs) -> Option<&mut Value<'a>> {
-        match key {
-            "ts" => Some(&mut self.ts),
-            "name" => Some(&mut self.name),
-            "event_id" => Some(&mut self.event_id),
-            "code" => Some(&mut self.code),
-            "retryable" => Some(&mut self.retryable),
-            _ => {
-                let at = specs.duration_fields().iter().position(|field| field == key)?;
-                self.durations.get_mut(at)
-            }
-        }
-    }
 }
 
 #[inline]

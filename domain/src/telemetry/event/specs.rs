@@ -1,8 +1,7 @@
 //! Which events a target has, and what each must carry: taken from the policy's metrics (TE-1).
 
-use crate::policy::MetricPolicy;
-
-use super::DURATION_FIELDS_MAX;
+/// How many different duration fields the events of one target may have.
+pub const DURATION_FIELDS_MAX: usize = 8;
 
 /// One event name and what it must carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,14 +97,6 @@ impl EventSpecs {
             })
         };
         self.specs.iter().find(disagrees).map(|spec| spec.name.as_str())
-    }
-
-    /// What the policy's metrics ask for.
-    ///
-    /// # Errors
-    /// [`TooManyFields`].
-    pub fn of_metrics(metrics: &[MetricPolicy]) -> Result<Self, TooManyFields> {
-        Self::new(metrics.iter().flat_map(|metric| metric.kind.needs()))
     }
 
     /// All of them, by index.

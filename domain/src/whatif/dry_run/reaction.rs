@@ -5,11 +5,12 @@
 use serde::Serialize;
 use shared_types::{Decision, PhaseId, TargetName, Timestamp, Verdict};
 
-use crate::effects::{Severity, TransitionKind};
+use crate::effects::Severity;
 use crate::policy::{Notifications, Policy, TargetPolicy};
 use crate::template::Templates;
 use crate::whatif::play::{Assumptions, People, PlayError, Rules, Start, Telemetry, play};
 use crate::whatif::story::{Consequence, Page, What};
+use shared_types::rollout::TransitionKind;
 
 /// A fixture holds the windows of one phase, and nobody who would act.
 const ASSUMED: Assumptions = Assumptions { people: People::Away, telemetry: Telemetry::OnePhase };

@@ -10,12 +10,12 @@ mod reviews;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::effects::TransitionKind;
 use domain::effects::notification::NotificationState;
 use domain::rollout::state::Stage;
 use service_kit::outbox::Recorded;
 use shared_types::decision::Cause;
 use shared_types::incident::IncidentState;
+use shared_types::rollout::TransitionKind;
 use shared_types::story::{EscalationReason, Hop, HopKind};
 use shared_types::{Decision, Timestamp, Verdict};
 
@@ -248,7 +248,8 @@ fn rollbacks_happen(facts: &Facts) -> Findings {
 /// An incident that was opened while a rollback was under way has adopted it.
 fn succeeded_by_hand(facts: &Facts, id: &str) -> bool {
     let incident = facts.incidents.iter().find(|(incident, _)| incident.id.as_str() == id);
-    incident.and_then(|(it, _)| it.rollback.as_ref()).is_some_and(|it| it.finished_at.is_some())
+    let rollback = incident.zip(facts.target.as_ref()).and_then(|((it, _), target)| it.rollback_of(target));
+    rollback.is_some_and(|it| it.finished_at.is_some())
 }
 
 fn rollbacks_are_single(facts: &Facts) -> Findings {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::rollout::Incident;
-use domain::rollout::review::Ruling;
+use domain::rollout::state::Ruling;
 use shared_types::Timestamp;
 use shared_types::incident::ReviewState;
 use shared_types::story::{Hop, HopKind, LoggedHop};

@@ -14,7 +14,6 @@ mod group;
 mod output;
 mod report;
 mod run;
-mod transition;
 mod verify;
 
 #[cfg(test)]
@@ -31,8 +30,7 @@ use crate::composition::{Kind, Opening};
 
 pub use environment::{Environment, INHERITED};
 pub use report::{Ending, Report};
-pub use run::{Command, run};
-pub use transition::CommandExecutor;
+pub use run::{Command, CommandExecutor, run};
 pub use verify::{Verification, verify};
 
 /// The kind.

@@ -5,6 +5,12 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use service_kit::outbox::Outcome;
+
+/// How much output stands in a finished command's report, and in a failed one's reason.
+pub(super) const REPORTED_BYTES: usize = 8 * 1024;
+const REASON_BYTES: usize = 1500;
 
 /// What is kept of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,4 +96,27 @@ impl Report {
             None => self.ending.to_string(),
         }
     }
+}
+
+impl Report {
+    /// For the outbox (RB-4): a failure with the tail of the output; a command that was ended by our own
+    /// shutdown is run again, not counted as failed.
+    pub(super) fn outcome(&self) -> Outcome {
+        let said = tail(self.output.trim_end(), REASON_BYTES);
+        let reason =
+            if said.is_empty() { self.ending.to_string() } else { format!("{}\n{said}", self.ending) };
+        match &self.ending {
+            Ending::Exited { status: 0 } => Outcome::Done(json!(self)),
+            Ending::Cancelled => Outcome::Unknown { reason },
+            Ending::Exited { .. }
+            | Ending::Signalled { .. }
+            | Ending::TimedOut { .. }
+            | Ending::NotStarted { .. } => Outcome::Failed { reason },
+        }
+    }
+}
+
+/// The last `bytes` bytes at most, from the start of a character.
+pub(super) fn tail(text: &str, bytes: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(bytes))..]
 }

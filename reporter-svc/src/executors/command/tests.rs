@@ -10,9 +10,11 @@ use shared_types::{IncidentId, PhaseId, TargetName};
 use tokio_util::sync::CancellationToken;
 
 use super::{Command, CommandExecutor, Ending, Environment, Report, Verification, run, verify};
+use crate::effects::run_transition::carry_out;
 use crate::executors::{Executors, ReadBack};
-use domain::effects::{RunTransition, TransitionKind};
+use domain::effects::RunTransition;
 use domain::executors::command::request;
+use shared_types::rollout::TransitionKind;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -222,7 +224,7 @@ fn transition(command: &str, verify: Option<&str>) -> RunTransition {
 async fn run_transition(command: &str, verify: Option<&str>, stop: &CancellationToken) -> Outcome {
     let environment = Environment::of_this_process(&[]);
     let executor = CommandExecutor::new(std::env::temp_dir(), environment, stop.clone());
-    Executors::default().with(Arc::new(executor)).run(&transition(command, verify)).await
+    carry_out(&Executors::default().with(Arc::new(executor)), &transition(command, verify)).await
 }
 
 /// RB-3, RB-5

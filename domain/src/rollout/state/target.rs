@@ -4,24 +4,15 @@ use crate::executors::stored;
 use crate::stored::{Document, Step};
 use serde::{Deserialize, Serialize};
 use shared_types::decision::{GateProgress, MetricVerdict, ViolationAction};
-use shared_types::rollout::{
-    Approval, Freeze, HoldReason, RolloutState, TransitionState, TransitionView, VoidApproval,
-    WaitingRollback,
-};
+use shared_types::rollout::{Approval, Freeze, HoldReason, RolloutState, VoidApproval, WaitingRollback};
 use shared_types::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
 use super::evidence::{OpenEvidence, OpenTask};
-use super::incident::Incident;
-use crate::effects::TransitionKind;
-use crate::executors::Request;
+use super::transition::Transition;
 
-/// A target, and the incident an event is about: the one it names, else the target's open one.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Aggregate {
-    pub target: TargetState,
-    pub incident: Option<Incident>,
-}
+/// How many times of incident texts a target remembers (PH-4).
+pub const NOTICES_KEPT: usize = 32;
 
 /// The state of the rollout machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,54 +146,6 @@ pub enum Banner {
     OffAt(Timestamp),
 }
 
-/// A move of one phase, up or down, written down whole before its first step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Transition {
-    pub id: Uuid,
-    pub kind: TransitionKind,
-    pub from: PhaseId,
-    pub to: PhaseId,
-    /// The epoch it leaves.
-    pub epoch: Epoch,
-    pub state: TransitionState,
-    /// What its executor does.
-    pub request: Request,
-    /// What a person would type.
-    pub human: String,
-    /// `phasegate` or a person.
-    pub initiator: String,
-    /// The violated metric, or the person's words.
-    pub reason: String,
-    pub incident: Option<IncidentId>,
-    pub requested_at: Timestamp,
-    pub started_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    /// Starts.
-    pub attempts: u32,
-    /// What the last failed attempt said, or the report of the successful one.
-    pub output: Option<String>,
-    /// What was read back.
-    pub verified: Option<String>,
-}
-
-impl Transition {
-    /// As the API shows it.
-    #[must_use]
-    pub fn view(&self) -> TransitionView {
-        TransitionView {
-            from: self.from.clone(),
-            to: self.to.clone(),
-            state: self.state,
-            command: self.human.clone(),
-            initiator: self.initiator.clone(),
-            reason: self.reason.clone(),
-            attempts: self.attempts,
-            output: self.output.clone(),
-            verified: self.verified.clone(),
-        }
-    }
-}
-
 /// The newest decision of the epoch, as far as cards and promotion need it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Latest {
@@ -242,6 +185,27 @@ impl TargetState {
         }
     }
 
+    /// The rollback that waits, if one does.
+    #[must_use]
+    pub fn waiting(&self) -> Option<&Waiting> {
+        match &self.stage {
+            Stage::Waiting(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// A transition that it knows: the one that counts now, or the newest that has ended.
+    #[must_use]
+    pub fn transition(&self, id: Uuid) -> Option<&Transition> {
+        self.stage.transition().into_iter().chain(&self.ended).find(|it| it.id == id)
+    }
+
+    /// The newest transition, under way or ended.
+    #[must_use]
+    pub fn newest_transition(&self) -> Option<&Transition> {
+        self.stage.transition().or(self.ended.as_ref())
+    }
+
     /// DA-3.
     #[must_use]
     pub fn rollback_active(&self) -> bool {
@@ -271,10 +235,7 @@ impl TargetState {
             Banner::OffAt(at) => Some(at),
             Banner::Off | Banner::On => None,
         };
-        let waiting = match &self.stage {
-            Stage::Waiting(it) => it.until,
-            _ => None,
-        };
+        let waiting = self.waiting().and_then(|it| it.until);
         banner.into_iter().chain(waiting).min()
     }
 }

@@ -1,0 +1,48 @@
+//! What handlers work with.
+
+use std::sync::Arc;
+
+use service_kit::clock::Clock;
+use service_kit::http::ApiError;
+use service_kit::rules::{PolicyVersions, Rules};
+use shared_types::TargetName;
+use tokio::sync::Semaphore;
+
+use super::directory::Directory;
+use crate::sources::PushQueue;
+use crate::store::Store;
+use crate::worker::WorkerHandle;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    pub targets: Directory,
+    pub versions: PolicyVersions,
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    /// A turn for each thread that may parse large bodies: more of them would take the cores from what decides and directs.
+    pub parsers: Arc<Semaphore>,
+}
+
+/// One target.
+#[derive(Clone)]
+pub struct TargetEntry {
+    pub queue: PushQueue,
+    pub worker: WorkerHandle,
+}
+
+impl Api {
+    pub(super) fn target(&self, name: &TargetName) -> Result<TargetEntry, ApiError> {
+        self.targets.get(name).ok_or_else(|| unknown(name))
+    }
+
+    /// The target with what the policy says of it now.
+    pub(super) fn target_and_rules(&self, name: &TargetName) -> Result<(TargetEntry, Arc<Rules>), ApiError> {
+        let (entry, rules) = (self.target(name)?, self.versions.current());
+        if rules.policy.targets.contains_key(name) { Ok((entry, rules)) } else { Err(unknown(name)) }
+    }
+}
+
+pub(super) fn unknown(name: &TargetName) -> ApiError {
+    ApiError::not_found(format!("the policy has no target `{name}`"))
+}

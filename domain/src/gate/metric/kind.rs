@@ -1,0 +1,92 @@
+//! A kind of metric: what it reads of the policy, which events it needs, and the value it makes of them.
+
+use std::any::Any;
+use std::time::Duration;
+
+use schemars::{Schema, SchemaGenerator};
+use shared_types::decision::{Direction, HistoryValue};
+
+use super::facts::Facts;
+use crate::chosen::{Chosen, Settings};
+use crate::policy::DisplayUnit;
+use crate::policy::Wrong;
+use crate::policy::kind_section::Section;
+use crate::telemetry::event::EventSpec;
+
+/// A kind of metric, as the policy names it.
+#[derive(Debug, Clone, Copy)]
+pub struct MetricKind {
+    /// The key by which its section is told from others: `quantile`.
+    pub key: &'static str,
+    /// Its section in the schema and the documentation.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Reads and checks its section; told the length of a window.
+    pub read: fn(&Section, Duration) -> Result<Shown, Wrong>,
+    /// A section of it, as YAML in one line.
+    pub example: &'static str,
+}
+
+/// A metric, and the unit its values are shown in.
+pub type Shown = (Chosen<dyn Metric>, DisplayUnit);
+
+/// A metric with its settings.
+pub trait Metric: Settings {
+    /// The events it is made from, and what each must carry.
+    fn needs(&self) -> Vec<EventSpec>;
+
+    /// Its value in a window, and what that stands on. Without what it is made from there is no value.
+    fn observe(&self, facts: &Facts<'_>) -> Observation;
+
+    /// What it is made from, in a few words of Markdown.
+    fn words(&self) -> String;
+
+    /// The side of a threshold that is compliant.
+    fn direction(&self) -> Direction {
+        Direction::AtMost
+    }
+
+    /// How far back it looks, if it looks at windows that were before.
+    fn look_back(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The events that together are the whole of which it takes a part; each of them is then one attempt (SLO-6).
+    fn whole(&self) -> &[String] {
+        &[]
+    }
+
+    /// Whether counters alone make its value, so that it can be made again where distributions are no longer kept.
+    fn is_counted(&self) -> bool {
+        self.needs().iter().all(|event| event.duration_field.is_none())
+    }
+
+    /// Its value for a window that did not come, so many milliseconds after its end.
+    fn observe_missing(&self, _elapsed_ms: u64, _display: DisplayUnit) -> Option<f64> {
+        None
+    }
+}
+
+impl PartialEq for dyn Metric {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_as(other as &dyn Any)
+    }
+}
+
+impl dyn Metric {
+    /// Its settings, if it is of that kind: for whoever counts by other means.
+    #[must_use]
+    pub fn of_kind<T: Metric>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+}
+
+/// What a window says of one metric.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observation {
+    /// In the unit it is shown in.
+    pub value: Option<f64>,
+    /// Events it stands on, for the metrics that need a minimum (SLO-6).
+    pub samples: Option<u64>,
+    /// The earlier values it stands on, oldest first.
+    pub history: Vec<HistoryValue>,
+}

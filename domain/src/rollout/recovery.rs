@@ -1,0 +1,32 @@
+//! How an incident ends: recovered, and closed once its cause is confirmed too.
+
+use shared_types::story::{Hop, Recovery};
+
+use super::effect::Effect;
+use super::state::{Banner, IncidentStatus};
+use super::step::{Context, Step};
+
+/// The recovery is confirmed: the target has no open incident any more, the banner goes off a cycle later.
+pub(super) fn recover(step: &mut Step, how: Recovery, context: &Context<'_>) {
+    let Some(incident) = step.incident.as_mut() else { return };
+    incident.status = IncidentStatus::Recovered;
+    incident.recovered_at = Some(context.now);
+    step.target.incident = None;
+    step.target.banner = Banner::OffAt(context.now.plus(context.policy.collection.window));
+    step.hop(context.now, Hop::Recovered { how });
+    close_if_done(step, context);
+}
+
+/// ES-4: recovered and RCA confirmed.
+pub(super) fn close_if_done(step: &mut Step, context: &Context<'_>) {
+    let Some(incident) = step.incident.as_mut() else { return };
+    if incident.status != IncidentStatus::Recovered || incident.rca.confirmation.is_none() {
+        return;
+    }
+    incident.status = IncidentStatus::Closed;
+    incident.closed_at = Some(context.now);
+    incident.escalate_at = None;
+    let id = incident.id.clone();
+    step.hop(context.now, Hop::Closed);
+    step.then(Effect::ResolvePage { incident: id });
+}

@@ -1,0 +1,17 @@
+//! What is remembered between two events: data alone, kept as JSON documents (see `stored.rs`). The rules stand beside this
+//! folder.
+
+pub(super) mod evidence;
+mod incident;
+mod rca;
+mod review;
+mod stored;
+mod target;
+mod transition;
+
+pub use evidence::{OpenEvidence, OpenTask};
+pub use incident::{Acknowledgement, Incident, IncidentStatus, Mitigation, NewestRollback, RollbackAsked};
+pub use rca::{Confirmation, Finding, Rca, Submission, file as rca_file};
+pub use review::{Review, Ruling};
+pub use target::{Banner, Latest, NOTICES_KEPT, Stage, TargetState, Waiting};
+pub use transition::{ITSELF, Transition};

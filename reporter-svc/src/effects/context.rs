@@ -1,0 +1,83 @@
+//! What effects are done with.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use service_kit::client::Neighbour;
+use service_kit::db::DbError;
+use service_kit::outbox::{Attempt, Outcome, Recorded};
+use shared_types::TargetName;
+use shared_types::story::hop::Sent;
+use shared_types::story::{Hop, LoggedHop};
+use tokio_util::sync::CancellationToken;
+
+use crate::dashboard::Publisher;
+use crate::executors::Executors;
+use crate::notifiers::Notifiers;
+use crate::pagers::Pager;
+use crate::reporter::{Cause, EventOf, Reporter};
+use crate::store::Changed;
+
+/// What the reporter does its effects with.
+pub struct Effects {
+    pub reporter: Arc<Reporter>,
+    pub publisher: Arc<Publisher>,
+    pub notifiers: Notifiers,
+    pub pager: Arc<dyn Pager>,
+    pub executors: Executors,
+    pub collector: Neighbour,
+    /// The same neighbour with the short deadline of the stop before a command (RB-5).
+    pub collector_quick: Neighbour,
+    pub data_dir: PathBuf,
+    /// Cancelled when the service stops: a command ended by that is run again, and does not count as failed.
+    pub stopping: CancellationToken,
+}
+
+impl Effects {
+    /// Applies an event in the transaction that records the attempt. One of a target that is not in the policy any more is
+    /// recorded alone.
+    pub(super) async fn apply(
+        &self,
+        attempt: &Attempt<'_>,
+        target: &TargetName,
+        cause: Cause<'_>,
+        event: EventOf<'_>,
+    ) -> Result<Recorded, DbError> {
+        let settle = Some((attempt.claim, attempt.outcome));
+        let cause = Cause { settle, at: Some(attempt.ended_at), ..cause };
+        match self.reporter.apply(target, cause, event).await? {
+            Changed::Applied { recorded: Some(recorded), .. }
+            | Changed::Rejected { recorded: Some(recorded), .. } => Ok(recorded),
+            Changed::Fenced => Ok(Recorded::Fenced),
+            _ => attempt.record().await,
+        }
+    }
+}
+
+/// Whether the effect went to the log only (NO-6).
+pub(super) fn is_logged(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Done(answer) if answer.get("logged").is_some())
+}
+
+/// The hop of something that was sent.
+pub(super) fn hop_of(sent: Sent, attempt: &Attempt<'_>) -> Option<LoggedHop> {
+    let hop =
+        if is_logged(attempt.outcome) { Hop::NotificationLogged(sent) } else { Hop::NotificationSent(sent) };
+    Some(LoggedHop { at: attempt.ended_at, hop })
+}
+
+/// Writes a file beside the threads that must not wait.
+pub(super) async fn in_file<T: Send + 'static>(
+    path: PathBuf,
+    answer: Value,
+    write: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Outcome {
+    let shown = path.display().to_string();
+    match tokio::task::spawn_blocking(move || write(&path)).await {
+        Ok(Ok(_)) => Outcome::Done(answer),
+        Ok(Err(error)) => Outcome::Failed { reason: format!("{shown}: {error}") },
+        Err(error) => Outcome::Unknown { reason: error.to_string() },
+    }
+}

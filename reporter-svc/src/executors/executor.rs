@@ -1,0 +1,35 @@
+//! An executor: does what was planned, and reads it back.
+
+use async_trait::async_trait;
+use domain::effects::RunTransition;
+use domain::executors::Report;
+use service_kit::outbox::Outcome;
+
+/// One kind. It makes one attempt and says what came of it; retrying is the outbox's business. Running twice is as running
+/// once, and no secret is in what it says.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// That of its other half.
+    fn name(&self) -> &'static str;
+
+    /// Does what was planned.
+    ///
+    /// # Errors
+    /// Anything but done, for the outbox; a failure's reason ends with what the system said.
+    async fn run(&self, it: &RunTransition) -> Result<Report, Outcome>;
+
+    /// Looks at what is served now. Asked only where the request says that it can be.
+    ///
+    /// # Errors
+    /// It could not be looked at.
+    async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome>;
+}
+
+/// What is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBack {
+    /// The phase, or what stands in its place, in a few words.
+    pub served: String,
+    /// Whether that is what was asked for, share of users and all.
+    pub as_asked: bool,
+}
