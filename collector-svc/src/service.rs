@@ -1,5 +1,6 @@
 //! Puts the collector together: the policy, a worker a target, the outbox, the HTTP side.
 
+use domain::telemetry::event_specs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
-use crate::event::EventSpecs;
 use crate::sources::{self, Reader};
 use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::worker::WorkerHandle;
@@ -59,7 +59,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
     let store = Store::new(db.clone());
     for (name, target) in &common.policy.targets {
-        EventSpecs::of_metrics(&target.metrics).with_context(|| format!("target {name}"))?;
+        event_specs(&target.metrics).with_context(|| format!("target {name}"))?;
     }
     let files = common.policy_file();
     let versions = PolicyVersions::open(&db, &files, &common.policy, common.clock.as_ref()).await?;

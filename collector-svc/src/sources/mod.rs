@@ -15,9 +15,9 @@ use domain::policy::TargetPolicy;
 use serde_json::Value;
 use shared_types::{Timestamp, Window};
 
-use crate::event::EventSpecs;
-use crate::records::Records;
-use crate::totals::Totals;
+use domain::telemetry::totals::Totals;
+use events::EventSpecs;
+use events::records::Records;
 
 pub use files::expand as expand_patterns;
 pub use http::{Push, PushQueue, PushReply, PushSource, Receipt};

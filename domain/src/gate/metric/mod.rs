@@ -23,7 +23,7 @@ use crate::kinds::{Chosen, Settings};
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::Section;
-use crate::telemetry::event::EventSpec;
+use events::EventSpec;
 
 pub use display::Display;
 pub use facts::{EarlierBatch, Facts};

@@ -1,6 +1,4 @@
-//! Which events a target has, and what each must carry: taken from the policy's metrics (TE-1).
-
-use crate::policy::MetricPolicy;
+//! Which events a target has, and what each must carry: as the policy's metrics ask for it (TE-1).
 
 use super::DURATION_FIELDS_MAX;
 
@@ -98,14 +96,6 @@ impl EventSpecs {
             })
         };
         self.specs.iter().find(disagrees).map(|spec| spec.name.as_str())
-    }
-
-    /// What the policy's metrics ask for.
-    ///
-    /// # Errors
-    /// [`TooManyFields`].
-    pub fn of_metrics(metrics: &[MetricPolicy]) -> Result<Self, TooManyFields> {
-        Self::new(metrics.iter().flat_map(|metric| metric.kind.needs()))
     }
 
     /// All of them, by index.
