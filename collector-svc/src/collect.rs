@@ -6,6 +6,7 @@
 //! before `now`. A one-shot batch counts as complete at its window's end: its collector latency is only what
 //! is simulated, and the same input gives the same bytes.
 
+use domain::telemetry::event_specs;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -15,12 +16,12 @@ use std::time::Duration;
 use domain::policy::TargetPolicy;
 use shared_types::{Batch, Epoch, PhaseId, TargetName, Timestamp, Window};
 
-use crate::event::{EventSpecs, TooManyFields};
 use crate::intake::{Applied, Counts, Intake};
-use crate::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records};
 use crate::schedule::Schedule;
 use crate::sources::{SourceError, expand_patterns};
-use crate::totals::{BatchHead, Totals};
+use domain::telemetry::totals::{BatchHead, Totals};
+use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records};
+use events::{EventSpecs, TooManyFields};
 
 /// Bytes read at once.
 const CHUNK: usize = 4 << 20;
@@ -107,7 +108,7 @@ pub fn collect_once(request: &OneShot, now: Timestamp) -> Result<Batch, CollectE
 /// # Errors
 /// The source cannot be read.
 pub fn collect_windows(request: &OneShot, now: Timestamp) -> Result<Collected, CollectError> {
-    let specs = Arc::new(EventSpecs::of_metrics(&request.policy.metrics)?);
+    let specs = Arc::new(event_specs(&request.policy.metrics)?);
     let range = range_of(request, now);
     let paths = match &request.source {
         OneShotSource::Files(patterns) => Some(files(patterns)?),

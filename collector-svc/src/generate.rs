@@ -179,8 +179,8 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventSpec, EventSpecs};
-    use crate::records::Records;
+    use events::records::Records;
+    use events::{EventSpec, EventSpecs};
 
     #[test]
     fn the_same_seed_gives_the_same_bytes_and_they_are_what_is_said() {

@@ -13,10 +13,10 @@ use std::time::Duration;
 use shared_types::batch::Intake as IntakeCounts;
 use shared_types::{Histogram, Timestamp, Window};
 
-use crate::event::{EventSpecs, Reason};
-use crate::records::{MALFORMED_KEPT, MalformedLine, Record, Records};
 use crate::schedule::Schedule;
-use crate::totals::{Breakdown, Durations, Totals, add_label};
+use domain::telemetry::totals::{Breakdown, Durations, Totals, add_label};
+use events::records::{MALFORMED_KEPT, MalformedLine, Record, Records};
+use events::{EventSpecs, Reason};
 
 /// Event ids kept in memory over all windows of a target before cold windows' ids are dropped.
 const IDS_IN_MEMORY_MAX: usize = 1_000_000;
@@ -464,7 +464,7 @@ mod properties;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventSpec;
+    use events::EventSpec;
 
     fn specs() -> Arc<EventSpecs> {
         Arc::new(EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail")]).unwrap())

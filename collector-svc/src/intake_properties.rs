@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use shared_types::PhaseId;
 
 use super::*;
-use crate::event::EventSpec;
 use crate::schedule::Change;
+use events::EventSpec;
 
 const START_MS: i64 = 1_795_341_600_000;
 const WINDOW: Duration = Duration::from_secs(900);

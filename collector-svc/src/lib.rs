@@ -20,6 +20,3 @@ pub mod worker_pool;
 
 pub use api::openapi;
 pub use service::{Config, main, run};
-
-// The reading and counting that the dry run needs too.
-pub use domain::telemetry::{event, records, totals};

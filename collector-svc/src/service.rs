@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use domain::kinds::Kinds;
+use domain::telemetry::event_specs;
 use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::Db;
@@ -21,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
-use crate::event::EventSpecs;
 use crate::sources::{self, Reader};
 use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::worker::WorkerHandle;
@@ -75,7 +75,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
     let store = Store::new(db.clone());
     for (name, target) in &common.policy.targets {
-        EventSpecs::of_metrics(&target.metrics).with_context(|| format!("target {name}"))?;
+        event_specs(&target.metrics).with_context(|| format!("target {name}"))?;
     }
     let files = common.policy_file();
     let versions = PolicyVersions::open(&db, &files, &common.policy, common.clock.as_ref()).await?;

@@ -3,14 +3,15 @@
 //! A window is counted and closed by the version that was in force when it began. While windows of two versions are
 //! open side by side, events are read with all that one of the two wants; a batch then says what its own asked for.
 
+use domain::telemetry::event_specs;
 use std::sync::Arc;
 
 use domain::policy::TargetPolicy;
 use service_kit::rules::Rules;
 use shared_types::{TargetName, Timestamp};
 
-use crate::event::EventSpecs;
 use crate::schedule::Due;
+use events::EventSpecs;
 
 /// What one version says of the target.
 #[derive(Debug, PartialEq)]
@@ -35,7 +36,7 @@ impl Version {
     #[must_use]
     pub fn of(target: &TargetName, rules: &Rules) -> Option<Self> {
         let policy = rules.policy.targets.get(target)?.clone();
-        let specs = EventSpecs::of_metrics(&policy.metrics).ok()?;
+        let specs = event_specs(&policy.metrics).ok()?;
         Some(Self { id: rules.policy.version.clone(), policy, specs })
     }
 }

@@ -1,5 +1,6 @@
 //! The targets that are collected, as the policy has them: they join and leave while the service runs (PO-2).
 
+use domain::telemetry::event_specs;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,13 +17,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Directory, TargetEntry};
-use crate::event::EventSpecs;
 use crate::service::ask_directive;
 use crate::sources::{PushQueue, PushSource, Reader};
 use crate::state::TargetState;
 use crate::store::Store;
 use crate::versions::Version;
 use crate::worker::{Worker, WorkerHandle, WorkerParts};
+use events::EventSpecs;
 
 const FETCH_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
@@ -125,7 +126,7 @@ impl WorkerPool {
 impl PolicySubscriber for WorkerPool {
     async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError> {
         for (name, target) in &next.policy.targets {
-            let specs = match EventSpecs::of_metrics(&target.metrics) {
+            let specs = match event_specs(&target.metrics) {
                 Ok(specs) => specs,
                 Err(error) => return Ok(Some(format!("targets.{name}.metrics: {error}"))),
             };

@@ -2,6 +2,7 @@
 //! registry's value, and all that the product does with a metric works for it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use domain::telemetry::event_specs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use domain::policy::kind_section::{Section, Text, schema_of};
 use domain::policy::schema::schema_json_of;
 use domain::policy::{DisplayUnit, Policy, TargetPolicy};
 use domain::story::Tally;
-use domain::telemetry::event::{EventSpec, EventSpecs};
 use domain::telemetry::totals::{BatchHead, Totals};
+use events::EventSpec;
 use shared_types::decision::{Cause, Direction, MetricVerdict};
 use shared_types::{Batch, Decision, PhaseId, TargetName, Timestamp, Verdict, Window};
 
@@ -109,7 +110,7 @@ fn batch(policy: &Policy, saves: u64, save_ms: f64) -> Batch {
         collected_at: window.end.plus(Duration::from_secs(31)),
         policy_version: None,
     };
-    totals.into_batch(head, &EventSpecs::of_metrics(&target(policy).metrics).unwrap())
+    totals.into_batch(head, &event_specs(&target(policy).metrics).unwrap())
 }
 
 fn judge(policy: &Policy, saves: u64, save_ms: f64) -> Judgement {

@@ -142,6 +142,7 @@ fn sql_stands_only_in_stores_and_migrations() {
     for member in [
         "shared-types/src",
         "domain/src",
+        "events/src",
         "service-kit/src",
         "collector-svc/src",
         "analyzer-svc/src",
@@ -184,6 +185,7 @@ fn nothing_is_serialised_with_a_silent_default() {
     for member in [
         "shared-types/src",
         "domain/src",
+        "events/src",
         "service-kit/src",
         "collector-svc/src",
         "analyzer-svc/src",

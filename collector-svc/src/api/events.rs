@@ -13,9 +13,9 @@ use shared_types::problem::ProblemCode;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Api;
-use crate::event::EventSpecs;
-use crate::records::Records;
 use crate::sources::{Push, PushReply};
+use events::EventSpecs;
+use events::records::Records;
 
 /// Bodies beyond this are parsed off the threads that serve requests.
 const PARSE_INLINE_MAX: usize = 128 * 1024;

@@ -11,8 +11,8 @@ use tokio::sync::{Notify, oneshot};
 use utoipa::ToSchema;
 
 use super::{Asked, Contribution, Input, Opened, Opening, Origin, Part, Reader, Source, SourceError};
-use crate::event::EventSpecs;
-use crate::records::{MalformedLine, Records};
+use events::EventSpecs;
+use events::records::{MalformedLine, Records};
 
 /// Nothing is pulled: what is pushed comes through the target's queue, for every kind of source.
 pub const READER: Reader = Reader { key: domain::sources::http::KIND.key, open };

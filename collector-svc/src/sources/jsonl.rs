@@ -21,9 +21,9 @@ use super::{
     Asked, Contribution, Cursor, Input, Moved, Opened, Opening, Origin, Part, Reader as KindReader, Source,
     SourceError,
 };
-use crate::event::{EventSpecs, Reason};
-use crate::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Records};
 use crate::store::FileCursor;
+use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Records};
+use events::{EventSpecs, Reason};
 
 /// What reads the kind.
 pub const READER: KindReader = KindReader { key: KIND.key, open };
@@ -282,7 +282,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::event::EventSpec;
+    use events::EventSpec;
 
     struct Rig {
         directory: tempfile::TempDir,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Cursor, Moved};
 use crate::intake::Counts;
-use crate::records::{MALFORMED_KEPT, MalformedLine};
 use crate::store::Place;
+use events::records::{MALFORMED_KEPT, MalformedLine};
 
 /// All places, by kind of source.
 #[derive(Debug, Default)]

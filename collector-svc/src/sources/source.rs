@@ -9,9 +9,9 @@ use serde_json::Value;
 use shared_types::{Timestamp, Window};
 
 use super::http::Receipt;
-use crate::event::EventSpecs;
-use crate::records::Records;
-use crate::totals::Totals;
+use domain::telemetry::totals::Totals;
+use events::EventSpecs;
+use events::records::Records;
 
 /// A place of a source (a file, a stream, all of it), and how far that was read: JSON that only the source understands.
 pub type Cursor = HashMap<String, Value>;

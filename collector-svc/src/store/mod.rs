@@ -19,7 +19,7 @@ use shared_types::{Batch, TargetName, Timestamp};
 
 use crate::intake::WindowChange;
 use crate::state::TargetState;
-use crate::totals::Totals;
+use domain::telemetry::totals::Totals;
 use places::StoredCursor;
 
 pub use batches::record_delivery;

@@ -12,7 +12,7 @@ use service_kit::forms::Forms;
 use shared_types::{TargetName, Timestamp};
 
 use super::Store;
-use crate::records::MalformedLine;
+use events::records::MalformedLine;
 
 /// The kind whose rows are those of the release before.
 const FILES: &str = domain::sources::jsonl::KIND.key;

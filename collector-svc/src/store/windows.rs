@@ -6,7 +6,7 @@ use shared_types::{TargetName, Timestamp};
 
 use super::{IdChunk, Store};
 use crate::intake::WindowChange;
-use crate::totals::Totals;
+use domain::telemetry::totals::Totals;
 
 impl Store {
     /// The counts of an open window; empty if there are none.

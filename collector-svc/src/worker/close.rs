@@ -10,7 +10,7 @@ use super::flush::{Extra, InFlight};
 use crate::effects::{DeliverBatch, WriteArchive};
 use crate::schedule::Planned;
 use crate::store::ClosedWindow;
-use crate::totals::BatchHead;
+use domain::telemetry::totals::BatchHead;
 
 /// Windows closed by one commit.
 const WINDOWS_PER_COMMIT: usize = 32;

@@ -11,12 +11,12 @@ use shared_types::Timestamp;
 use super::Worker;
 use crate::effects::messages;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};
-use crate::records::Records;
 use crate::sources::{
     Asked, Contribution, Input, Origin, Part, Places, Push, PushReply, Source as _, SourceError, WindowTotals,
 };
 use crate::state::TargetState;
 use crate::store::{Commit, Committed, PushAnswer};
+use events::records::Records;
 
 /// Commits remembered by id, so that one whose answer got lost can be found again.
 const COMMIT_IDS_KEPT: usize = 8;

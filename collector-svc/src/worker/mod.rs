@@ -21,13 +21,13 @@ use shared_types::{Actor, Directive, TargetName, Timestamp, Via};
 use tokio::sync::watch;
 
 use crate::effects::messages;
-use crate::event::EventSpecs;
 use crate::intake::Intake;
 use crate::sources;
 use crate::sources::{Places, PushSource, Reader, Source};
 use crate::state::TargetState;
 use crate::store::Store;
 use crate::versions::{Version, Versions};
+use events::EventSpecs;
 
 pub use run::{Attended, Command, WorkerHandle};
 

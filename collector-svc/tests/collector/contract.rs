@@ -1,19 +1,20 @@
 //! What every kind of source keeps, run over the registry: the same cursor gives the same again, a cursor that moved on
 //! gives nothing twice, `caught_up` is true, pieces are bounded, and no error shows a secret.
 
+use domain::telemetry::event_specs;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use collector_svc::event::EventSpecs;
-use collector_svc::records::Records;
 use collector_svc::sources::{
     Asked, Contribution, Cursor, Input, Opening, Origin, Part, PushQueue, PushSource, SHIPPED, Source, open,
 };
 use domain::kinds::Chosen;
 use domain::policy::TargetPolicy;
 use domain::sources::jsonl::Jsonl;
+use events::EventSpecs;
+use events::records::Records;
 use service_kit::http::BodyShare;
 use shared_types::Timestamp;
 use tokio::sync::Notify;
@@ -103,7 +104,7 @@ impl Trial for Metered {
 }
 
 fn specs() -> Arc<EventSpecs> {
-    Arc::new(EventSpecs::of_metrics(&policy().metrics).unwrap())
+    Arc::new(event_specs(&policy().metrics).unwrap())
 }
 
 fn trials() -> BTreeMap<&'static str, Box<dyn Trial>> {

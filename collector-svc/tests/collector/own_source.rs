@@ -10,12 +10,12 @@ use collector_svc::sources::{
     Asked, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError, WindowTotals,
 };
 use collector_svc::state::TargetState;
-use collector_svc::totals::Totals;
 use domain::kinds::{Chosen, Kinds};
 use domain::policy::Policy;
 use domain::policy::Wrong;
 use domain::policy::kind_section::{Section, Text, schema_of};
 use domain::sources::{SourceKind, SourceSettings};
+use domain::telemetry::totals::Totals;
 use serde_json::json;
 use shared_types::Timestamp;
 

@@ -1,5 +1,6 @@
 //! One target's worker, its store, its effects, and a clock that stands still.
 
+use domain::telemetry::event_specs;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -9,8 +10,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use collector_svc::effects::{Effects, archive_path, retry_failures_path};
-use collector_svc::event::EventSpecs;
-use collector_svc::records::Records;
 use collector_svc::sources::{PushQueue, PushReply, PushSource, Reader, SHIPPED};
 use collector_svc::store::{BatchRow, MIGRATIONS, Store};
 use collector_svc::versions::Version;
@@ -20,6 +19,7 @@ use domain::policy::{Policy, TargetPolicy};
 use domain::sources::SourceSettings;
 use domain::sources::http::Http;
 use domain::sources::jsonl::Jsonl;
+use events::records::Records;
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::{Boundary, Db, DbError, Probe};
@@ -210,7 +210,7 @@ pub(crate) fn saves(batch: &Batch) -> u64 {
 }
 
 pub(crate) fn push(queue: &PushQueue, text: &str, key: Option<&str>) -> oneshot::Receiver<PushReply> {
-    let specs = EventSpecs::of_metrics(&policy().metrics).unwrap();
+    let specs = event_specs(&policy().metrics).unwrap();
     let key = key.map(|key| (key.to_owned(), format!("{:x}", text.len())));
     let specs = Arc::new(specs);
     queue.push(Records::of_lines(text.as_bytes(), &specs), specs, key, BodyShare::default())

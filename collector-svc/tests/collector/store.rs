@@ -1,16 +1,17 @@
 //! Every method of the store, on both engines.
 
+use domain::telemetry::event_specs;
 use std::time::Duration;
 
 use collector_svc::intake::WindowChange;
-use collector_svc::records::MalformedLine;
 use collector_svc::state::TargetState;
 use collector_svc::store::{
     ClosedWindow, Commit, Committed, Delivery, MIGRATIONS, Place, Position, PushAnswer, Store,
     record_delivery,
 };
-use collector_svc::totals::{BatchHead, Totals};
 use domain::policy::TargetPolicy;
+use domain::telemetry::totals::{BatchHead, Totals};
+use events::records::MalformedLine;
 use phasegate_tests::stores::both_engines;
 use service_kit::db::Db;
 use shared_types::{PhaseId, Timestamp, Window};
@@ -100,7 +101,7 @@ fn position(offset: u64) -> Place {
 }
 
 fn closed(policy: &TargetPolicy, start: &str, end: &str, sent: bool) -> ClosedWindow {
-    let specs = collector_svc::event::EventSpecs::of_metrics(&policy.metrics).unwrap();
+    let specs = event_specs(&policy.metrics).unwrap();
     let head = BatchHead {
         target: autosave(),
         phase: PhaseId::parse("A").unwrap(),

@@ -1,15 +1,16 @@
 //! A whole file of events as batches, as if each had come in time (SLO-11).
 
+use crate::telemetry::event_specs;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use shared_types::{Batch, PhaseId, TargetName, Timestamp, Window};
 
-use super::event::{EventSpecs, TooManyFields};
-use super::records::{MalformedLine, Record, Records};
 use super::totals::{BatchHead, Totals, add_label};
 use crate::policy::TargetPolicy;
 use crate::story::figures::format_duration;
+use events::records::{MalformedLine, Record, Records};
+use events::{EventSpecs, TooManyFields};
 
 /// A file that spans more windows than this is a mistake.
 const WINDOWS_MAX: u32 = 20_000;
@@ -46,7 +47,7 @@ pub fn count(
     phase: &PhaseId,
     policy: &TargetPolicy,
 ) -> Result<Counted, CountError> {
-    let specs = EventSpecs::of_metrics(&policy.metrics)?;
+    let specs = event_specs(&policy.metrics)?;
     let records = Records::of_body(lines, &specs).map_err(|error| CountError::Array(error.to_string()))?;
     let length = policy.collection.window;
     let starts = || records.events.iter().map(|record| start_of(record, length));

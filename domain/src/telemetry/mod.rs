@@ -1,9 +1,19 @@
-//! Telemetry events: what a line must be, what is counted of it, and the batch that comes out. Pure.
+//! From the policy to what is counted, and from counts to a batch. Pure.
 //!
-//! The collector counts streams of them as they come; the dry run counts a file of them at once. Both read
-//! lines and write batches with what is in here, so that they cannot disagree.
+//! The collector counts streams of events as they come; the dry run counts a file of them at once. Both read
+//! lines by the `events` crate and write batches with what is in here, so that they cannot disagree.
 
 pub mod batches;
-pub mod event;
-pub mod records;
 pub mod totals;
+
+use events::{EventSpecs, TooManyFields};
+
+use crate::policy::MetricPolicy;
+
+/// The events that a policy's metrics ask for.
+///
+/// # Errors
+/// [`TooManyFields`].
+pub fn event_specs(metrics: &[MetricPolicy]) -> Result<EventSpecs, TooManyFields> {
+    EventSpecs::new(metrics.iter().flat_map(|metric| metric.kind.needs()))
+}

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use shared_types::batch::{Distribution, Intake};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, TargetName, Timestamp, Window, batch};
 
-use crate::telemetry::event::EventSpecs;
-use crate::telemetry::records::{CODES_MAX, OTHER_CODE};
+use events::EventSpecs;
+use events::records::{CODES_MAX, OTHER_CODE};
 
 /// Counts per value of a field.
 pub type Breakdown = BTreeMap<String, u64>;

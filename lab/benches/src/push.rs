@@ -1,6 +1,7 @@
 //! (b) NDJSON bodies of 1,000 events pushed over HTTP, every 202 committed to SQLite, beside the same handler
 //! that only parses and answers.
 
+use domain::telemetry::event_specs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +13,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use collector_svc::api::BODY_LIMIT;
-use collector_svc::event::EventSpecs;
 use collector_svc::generate::Generator;
-use collector_svc::records::Records;
 use collector_svc::sources::Push;
 use collector_svc::{Config, run};
 use domain::kinds::Chosen;
 use domain::policy::Policy;
 use domain::sources::http::Http;
+use events::EventSpecs;
+use events::records::Records;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::http::{Body, HttpOptions, Json, Readiness, ServiceParts, serve};
 use service_kit::{CommonConfig, ServiceName};
@@ -102,7 +103,7 @@ fn without_store(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
-    let specs = Arc::new(EventSpecs::of_metrics(&autosave()?.1.metrics)?);
+    let specs = Arc::new(event_specs(&autosave()?.1.metrics)?);
     let parts = ServiceParts {
         service: ServiceName::Collector,
         router: Router::new().route("/v1/targets/autosave/events", post(parse_only)).with_state(specs),

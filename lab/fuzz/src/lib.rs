@@ -1,6 +1,7 @@
 //! What is fuzzed: one plain function a kind of input, which panics when something does not hold. The corpus replay
 //! and the long runs call the same functions.
 
+use domain::telemetry::event_specs;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -11,9 +12,9 @@ use axum::routing::post;
 use domain::gate::{CheckedBatch, judge_batch};
 use domain::placeholder::Values;
 use domain::policy::{Policy, TargetPolicy};
-use domain::telemetry::event::EventSpecs;
-use domain::telemetry::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, Records};
 use domain::template::{Template, TemplateKind};
+use events::EventSpecs;
+use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, Records};
 use reporter_svc::notifiers::slack::inbound::{Forged, pressed};
 use reporter_svc::notifiers::slack::{SlackInbound, SlackUsers};
 use reporter_svc::pagers::pagerduty::webhook;
@@ -52,7 +53,7 @@ fn shipped() -> &'static TargetPolicy {
 
 fn specs() -> &'static EventSpecs {
     static SPECS: OnceLock<EventSpecs> = OnceLock::new();
-    SPECS.get_or_init(|| EventSpecs::of_metrics(&shipped().metrics).expect("its events"))
+    SPECS.get_or_init(|| event_specs(&shipped().metrics).expect("its events"))
 }
 
 /// Lines of telemetry: every line is an event, malformed or blank; what is counted is a number (TE-1, TE-2).
@@ -186,8 +187,7 @@ pub fn policy(bytes: &[u8]) {
             assert!(!policy.targets.is_empty());
             for target in policy.targets.values() {
                 assert!(!target.phases.is_empty());
-                EventSpecs::of_metrics(&target.metrics)
-                    .expect("what the collector needs of a policy is checked in it");
+                event_specs(&target.metrics).expect("what the collector needs of a policy is checked in it");
             }
         }
     }

@@ -11,7 +11,6 @@ use collector_svc::sources::{
     Asked, Contribution, Input, Moved, Opened, Opening as OpeningSource, Reader, Source, SourceError,
     WindowTotals,
 };
-use collector_svc::totals::Totals;
 use domain::effects::{PostMessage, RunTransition};
 use domain::executors::{Description, ExecutorKind, Facts as Move, Planner, Report, Request};
 use domain::gate::metric::{Facts, Metric, MetricKind, Observation};
@@ -20,7 +19,8 @@ use domain::notifiers::{Message, NotifierKind};
 use domain::policy::kind_section::{Section, Text, schema_of};
 use domain::policy::{DisplayUnit, Wrong};
 use domain::sources::{SourceKind, SourceSettings};
-use domain::telemetry::event::EventSpec;
+use domain::telemetry::totals::Totals;
+use events::EventSpec;
 use phasegate::Product;
 use reporter_svc::composition::{Kind, Opening};
 use reporter_svc::executors::{Executor, ReadBack};

@@ -4,11 +4,11 @@ use analyzer_svc::store::{Filter, Store};
 use collector_svc::effects::DeliverBatch;
 use collector_svc::state::TargetState;
 use collector_svc::store::Position;
-use collector_svc::totals::Totals;
 use domain::effects::RetrySchedule;
 use domain::gate::Run;
 use domain::gate::watch::Watch;
 use domain::stored::{Document, read, read_wire};
+use domain::telemetry::totals::Totals;
 use service_kit::outbox::Registry;
 use shared_types::{Batch, Decision, TargetName, Timestamp};
 

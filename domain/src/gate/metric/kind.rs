@@ -11,7 +11,7 @@ use crate::chosen::{Chosen, Settings};
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::Section;
-use crate::telemetry::event::EventSpec;
+use events::EventSpec;
 
 /// A kind of metric, as the policy names it.
 #[derive(Debug, Clone, Copy)]

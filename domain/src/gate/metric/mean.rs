@@ -13,7 +13,7 @@ use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Dur, Section, Text, schema_of};
 use crate::story::figures::format_duration;
-use crate::telemetry::event::EventSpec;
+use events::EventSpec;
 
 /// The kind.
 pub const KIND: MetricKind = MetricKind {

@@ -12,7 +12,7 @@ use crate::policy::Wrong;
 use crate::policy::kind_section::{Decimal, Section, Text, schema_of};
 use crate::policy::units::parse_number;
 use crate::story::figures::format_number;
-use crate::telemetry::event::EventSpec;
+use events::EventSpec;
 
 /// The kind.
 pub const KIND: MetricKind = MetricKind {

@@ -11,7 +11,7 @@ use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Section, Text, schema_of};
-use crate::telemetry::event::EventSpec;
+use events::EventSpec;
 
 /// The kind.
 pub const KIND: MetricKind = MetricKind {

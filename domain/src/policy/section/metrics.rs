@@ -12,7 +12,6 @@ use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::units::DisplayUnit;
-use crate::telemetry::event::{EventSpecs, TooManyFields};
 
 pub(crate) const EXAMPLE: &str = r#"metrics:
   pay_latency_p95: { quantile: 0.95, of: checkout.pay.completed, field: duration_ms, display: s }
@@ -134,14 +133,4 @@ pub(crate) fn summary(metrics: &[MetricPolicy]) -> Vec<MetricSummary> {
         on_violation: metric.on_violation,
     };
     metrics.iter().map(one).collect()
-}
-
-impl EventSpecs {
-    /// What the policy's metrics ask for.
-    ///
-    /// # Errors
-    /// [`TooManyFields`].
-    pub fn of_metrics(metrics: &[MetricPolicy]) -> Result<Self, TooManyFields> {
-        Self::new(metrics.iter().flat_map(|metric| metric.kind.needs()))
-    }
 }

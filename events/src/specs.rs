@@ -1,4 +1,4 @@
-//! Which events a target has, and what each must carry: taken from the policy's metrics (TE-1).
+//! Which events a target has, and what each must carry: as the policy's metrics ask for it (TE-1).
 
 /// How many different duration fields the events of one target may have.
 pub const DURATION_FIELDS_MAX: usize = 8;

@@ -11,7 +11,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::telemetry::event::{self, EventSpecs, Reason};
+use crate::{EventSpecs, Reason};
 
 /// A line beyond this is malformed (TE-2), in bytes without its line break.
 pub const LINE_LENGTH_MAX: usize = 64 * 1024;
@@ -166,7 +166,7 @@ impl Records {
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        match event::parse(line, specs) {
+        match crate::parse(line, specs) {
             Ok(event) => {
                 let record = self.record(&event);
                 self.events.push(record);
@@ -205,7 +205,7 @@ impl Records {
     }
 
     #[inline]
-    fn record(&mut self, event: &event::Event<'_>) -> Record {
+    fn record(&mut self, event: &crate::Event<'_>) -> Record {
         let name = event.name.and_then(|name| u16::try_from(name).ok()).unwrap_or(Record::UNKNOWN);
         let (code, retryable) = match &event.error {
             Some(error) => (self.code(&error.code), error.retryable),
@@ -275,7 +275,7 @@ fn slices_of_lines(bytes: &[u8], length: usize) -> Vec<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::event::EventSpec;
+    use crate::EventSpec;
 
     fn specs() -> EventSpecs {
         EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail")]).unwrap()
