@@ -41,7 +41,7 @@ pub fn run(product: &Product, arguments: impl IntoIterator<Item = OsString>) -> 
     };
     rustls::crypto::ring::default_provider().install_default().ok();
     if arguments.get(1).is_some_and(|name| name == "up") {
-        return finish(command::up::main(product, &arguments)); // it reads a configuration file too
+        return finish(command::up::main(product, command::cli(product), &arguments)); // it reads a configuration file too
     }
     let cli = match command::parsed(product, &arguments) {
         Ok(cli) => cli,

@@ -9,8 +9,9 @@ use domain::gate::metric::MetricKind;
 use domain::kinds::Kinds;
 use domain::notifiers::NotifierKind;
 use domain::sources::SourceKind;
-use reporter_svc::composition::{Composition, Kind};
+use reporter_svc::composition::Composition;
 use reporter_svc::executors::Executor;
+use reporter_svc::kind::Kind;
 use reporter_svc::notifiers::Notifier;
 use service_kit::{CommonConfig, ServiceName};
 

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::App;
-use crate::composition::{Composition, Opening};
+use crate::composition::Composition;
 use crate::executors::Executors;
+use crate::kind::Opening;
 use crate::notifiers::Notifiers;
 use crate::pagers::Pager;
 

@@ -10,6 +10,7 @@ pub mod effects;
 pub mod evidence;
 pub mod executors;
 pub mod files;
+pub mod kind;
 pub mod notifiers;
 pub mod page;
 pub mod pagers;

@@ -1,6 +1,5 @@
 //! `phasegate completions SHELL`.
 
-use crate::Product;
 use crate::exit::Exit;
 
 const EXAMPLES: &str = "\
@@ -19,9 +18,10 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self, product: &Product) -> anyhow::Result<Exit> {
+    /// Of this command line.
+    pub(super) fn run(self, mut command: clap::Command) -> anyhow::Result<Exit> {
         let mut bytes = Vec::new();
-        clap_complete::generate(self.shell, &mut super::cli(product), "phasegate", &mut bytes);
+        clap_complete::generate(self.shell, &mut command, "phasegate", &mut bytes);
         crate::output::print(String::from_utf8(bytes)?.trim_end())?;
         Ok(Exit::Ok)
     }

@@ -152,7 +152,7 @@ impl Cli {
             Command::Daily(args) => args.run(),
             Command::Pause(args) => args.run(),
             Command::Token(args) => args.run(),
-            Command::Completions(args) => args.run(product),
+            Command::Completions(args) => args.run(cli(product)),
             Command::Healthcheck(args) => args.run(),
             #[cfg(feature = "demo")]
             Command::DemoEditor(args) => args.run().map(|()| Exit::Ok),

@@ -19,6 +19,7 @@ use service_kit::telemetry::{self, TelemetryOptions};
 use service_kit::{CommonConfig, ServiceName, shutdown};
 use tokio::net::TcpListener;
 
+use super::runtime::block_on;
 use crate::Product;
 use crate::exit::{Exit, error};
 use crate::output::OutputArgs;
@@ -67,10 +68,14 @@ pub(crate) struct Args {
 }
 
 /// Reads flags, environment and file, and runs.
-pub(crate) fn main(product: &Product, arguments: &[OsString]) -> anyhow::Result<Exit> {
+pub(crate) fn main(
+    product: &Product,
+    command: clap::Command,
+    arguments: &[OsString],
+) -> anyhow::Result<Exit> {
     let sections: Vec<&str> = ServiceName::ALL.iter().map(|service| service.as_str()).collect();
     let spec = Spec { subcommand: Some("up"), sections: &sections };
-    let loaded = match config::load(super::cli(product), spec, arguments, &process_environment) {
+    let loaded = match config::load(command, spec, arguments, &process_environment) {
         Ok(loaded) => loaded,
         Err(ConfigError::Display(help)) => {
             let _ = help.print(); // a closed pipe is no reason to fail
@@ -83,7 +88,7 @@ pub(crate) fn main(product: &Product, arguments: &[OsString]) -> anyhow::Result<
         crate::output::print(loaded.print().trim_end())?;
         return Ok(Exit::Ok);
     }
-    super::block_on(args.run(product, loaded.matches()))
+    block_on(args.run(product, loaded.matches()))
 }
 
 impl Args {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
-use crate::composition::{Kind, Opening};
+use crate::kind::{Kind, Opening};
 
 /// The kinds of the product, one line each.
 pub const SHIPPED: [Kind<dyn Executor>; 2] = [command::KIND, flagd::KIND];

@@ -9,7 +9,7 @@ use serde_json::json;
 use service_kit::outbox::Outcome;
 
 use super::Notifier;
-use crate::composition::Kind;
+use crate::kind::Kind;
 
 /// The kind.
 pub(super) const KIND: Kind<dyn Notifier> =

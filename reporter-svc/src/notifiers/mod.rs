@@ -18,7 +18,7 @@ use service_kit::outbox::Outcome;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::App;
-use crate::composition::{Kind, Opening};
+use crate::kind::{Kind, Opening};
 
 pub use log::LogNotifier;
 pub use notifier::Notifier;

@@ -11,8 +11,8 @@ use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
 
 use super::Notifier;
-use crate::composition::Kind;
 use crate::files;
+use crate::kind::Kind;
 
 /// The kind.
 pub(super) const KIND: Kind<dyn Notifier> = Kind::plain(RUNBOOK.name, |_, with| {

@@ -7,20 +7,11 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::state::CheckState;
 use crate::db::Db;
 use crate::rules::PolicyVersions;
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckState {
-    Ok,
-    /// Works, but somebody should look: a neighbour that is down, dead effects. Still ready.
-    Degraded(String),
-    /// Cannot do its work: not ready.
-    Failing(String),
-}
 
 type Check = Arc<dyn Fn() -> BoxFuture<'static, CheckState> + Send + Sync>;
 

@@ -15,6 +15,7 @@ pub mod openapi;
 mod options;
 mod page;
 mod serve;
+mod state;
 #[cfg(test)]
 mod tests;
 mod unread;
@@ -22,7 +23,8 @@ mod unread;
 pub use bodies::BodyShare;
 pub use error::{ApiError, ErrorResponses};
 pub use extract::{Body, IdempotencyKey, Json, Path, Query};
-pub use health::{CheckReport, CheckState, Readiness, ReadinessReport, ReadinessState};
+pub use health::{CheckReport, Readiness, ReadinessReport, ReadinessState};
 pub use options::{Bulk, HttpOptions};
 pub use page::{Cursor, PageQuery};
 pub use serve::{ServiceParts, app, serve};
+pub use state::CheckState;

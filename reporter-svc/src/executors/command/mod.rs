@@ -26,7 +26,7 @@ use domain::executors::command::NAME;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Executor;
-use crate::composition::{Kind, Opening};
+use crate::kind::{Kind, Opening};
 
 pub use environment::{Environment, INHERITED};
 pub use report::{Ending, Report};

@@ -22,7 +22,7 @@ use domain::executors::flagd::{NAME, Share};
 use service_kit::outbox::Outcome;
 
 use super::{Executor, ReadBack};
-use crate::composition::Kind;
+use crate::kind::Kind;
 use text::{Refused, Stamp};
 
 /// The kind.

@@ -25,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{LogNotifier, Notifier};
 use crate::api::App;
-use crate::composition::{Kind, Opening};
+use crate::kind::{Kind, Opening};
 
 pub use client::{DEFAULT_API_URL, Slack, SlackAccess, SlackSettings};
 pub use inbound::SlackInbound;

@@ -25,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{LogPager, Pager};
 use crate::api::App;
-use crate::composition::{Kind, Opening};
+use crate::kind::{Kind, Opening};
 
 pub use client::{DEFAULT_API_URL, DEFAULT_EVENTS_URL, PagerDuty, PagerDutyRestSettings, PagerDutySettings};
 pub use receive::{WebhookOutcome, WebhookReceipt, WebhookSecret, routes};

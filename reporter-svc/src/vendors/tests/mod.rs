@@ -17,7 +17,8 @@ use shared_types::{IncidentId, TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::composition::{Composition, Kind, Opening};
+use crate::composition::Composition;
+use crate::kind::{Kind, Opening};
 use crate::vendors::{Code, Row};
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
