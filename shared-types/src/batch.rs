@@ -31,7 +31,7 @@ pub struct Batch {
     pub collector_latency_ms: u64,
     /// How often the sources were read for this window until it succeeded; 1 = at once.
     pub attempts: u32,
-    /// Which source it came from: `jsonl`, `http`.
+    /// Which source it came from, by the key of its kind in the policy.
     pub source: String,
     /// When the batch was complete.
     pub collected_at: Timestamp,

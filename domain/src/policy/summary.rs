@@ -23,7 +23,7 @@ pub struct PolicySummary {
 pub struct TargetSummary {
     pub target: String,
     pub title: String,
-    /// Its kind: `jsonl`, `http`.
+    /// The key of its kind.
     pub source: &'static str,
     pub window_ms: u64,
     /// In the policy's order.

@@ -1,7 +1,9 @@
 //! `phasegate incidents`: which there are, newest first.
 
-use shared_types::incident::Incident;
+use clap::builder::PossibleValuesParser;
+use shared_types::incident::{Incident, IncidentState};
 use shared_types::{Page, TargetName};
+use strum::IntoEnumIterator as _;
 
 use crate::api::ReporterArgs;
 use crate::exit::Exit;
@@ -21,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long)]
     target: Option<TargetName>,
     /// Only in this state
-    #[arg(long, value_parser = ["open", "recovered", "closed"])]
+    #[arg(long, value_parser = states())]
     state: Option<String>,
     /// How many at most
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -30,6 +32,10 @@ pub(crate) struct Args {
     reporter: ReporterArgs,
     #[command(flatten)]
     output: OutputArgs,
+}
+
+fn states() -> PossibleValuesParser {
+    IncidentState::iter().map(IncidentState::as_str).collect::<Vec<_>>().into()
 }
 
 impl Args {

@@ -65,7 +65,7 @@ impl Perform<Garden> for Plant {
     }
 
     async fn run(&self, garden: &Garden, _claim: &Claim) -> Outcome {
-        garden.note(format!("planted {}", self.what));
+        garden.note(format!("set {}", self.what));
         done()
     }
 
@@ -125,7 +125,7 @@ async fn a_row_is_done_and_settled_by_its_effect() {
         }
         let mut noted = work(&db).await;
         noted.sort();
-        let expected = ["planted oak", "planted rose", "settled oak: done", "settled rose: done", "watered"];
+        let expected = ["set oak", "set rose", "settled oak: done", "settled rose: done", "watered"];
         assert_eq!(noted, expected);
         for key in ["rose", "oak", "water"] {
             assert_eq!(state(&db, key).await, ("done".to_owned(), None));
@@ -141,7 +141,7 @@ async fn an_older_payload_is_read_through_its_steps() {
         let old =
             NewMessage { kind: "PlantTree", payload: json!({ "tree": "elm" }), ..message("g/1", "old") };
         put(&db, &old).await;
-        assert_eq!(work(&db).await, ["planted elm", "settled elm: done"]);
+        assert_eq!(work(&db).await, ["set elm", "settled elm: done"]);
     })
     .await;
 }

@@ -17,7 +17,7 @@ pub struct Evidence {
 /// What the store knows about an incident, as far as items are checked by it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// The page that PagerDuty accepted first; none: none was, or paging goes to the log only.
+    /// The page that was accepted first; none: none was, or paging goes to the log only.
     pub page: Option<PageFact>,
     /// Windows of this incident's decisions that say the collector gave up, oldest first.
     pub exhausted: Vec<String>,
