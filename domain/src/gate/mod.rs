@@ -6,6 +6,7 @@
 
 mod checked;
 mod decide;
+pub mod evidence;
 mod judge;
 pub mod ledger;
 pub mod metric;

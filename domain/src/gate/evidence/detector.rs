@@ -1,0 +1,96 @@
+//! Evidence that a limit is broken (JU-2).
+
+use serde::{Deserialize, Serialize};
+
+use super::bunches::Bunches;
+use super::counts::{Counts, Limit};
+use super::level::{Level, mixture};
+use super::tail::as_number;
+
+/// How many times its limit a bad version may have: nobody knows, so evidence is the mean over these.
+const TIMES: [f64; 7] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
+
+/// Up to this share bad attempts are counted like Poisson's; above it they are what is left of the good ones too.
+const SMALL_SHARE: f64 = 0.2;
+
+/// How the policy wants evidence weighed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Mean windows between two false alarms of a metric that sits exactly at its limit.
+    pub certainty: f64,
+    /// By how much, as a part, a version's rate may differ between windows.
+    pub spread: f64,
+}
+
+impl Settings {
+    /// The evidence from which on a limit is broken.
+    #[must_use]
+    pub fn needed(self) -> f64 {
+        self.certainty.ln()
+    }
+}
+
+/// The evidence against one metric in one epoch: a mixture of Shiryaev–Roberts e-detectors (Shin, Ramdas, Rinaldo,
+/// *E-detectors: a nonparametric framework for sequential change detection*, 2022) over likelihood ratios of negative
+/// binomials, so that hours may differ without being another version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detector {
+    levels: [Level; TIMES.len()],
+    bunches: Bunches,
+    /// The design effect that the last window with attempts was weighed by.
+    design_effect: f64,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self { levels: [Level::NONE; TIMES.len()], bunches: Bunches::default(), design_effect: 1.0 }
+    }
+}
+
+impl Detector {
+    /// Takes a window into account; one without attempts says nothing. `squares`: see [`Bunches::take`].
+    pub fn take(&mut self, counts: Counts, squares: Option<u64>, limit: Limit, settings: Settings) {
+        if counts.attempts == 0 {
+            return;
+        }
+        self.design_effect = self.bunches.take(counts, squares);
+        let bad = as_number(counts.bad) / self.design_effect;
+        let attempts = as_number(counts.attempts) / self.design_effect;
+        let cap = 2.0 * settings.needed();
+        for (level, times) in std::iter::zip(&mut self.levels, TIMES) {
+            let step = log_likelihood_ratio(times, bad, attempts, limit, settings.spread);
+            *level = level.after(step).at_most(cap);
+        }
+    }
+
+    /// E: ln of the mean over the mixture; `None` before the first window with attempts.
+    #[must_use]
+    pub fn evidence(&self) -> Option<f64> {
+        mixture(&self.levels)
+    }
+
+    /// D of the last window with attempts.
+    #[must_use]
+    pub fn design_effect(&self) -> f64 {
+        self.design_effect
+    }
+}
+
+/// ln of how much likelier a window is at `times` the limit than at the limit.
+fn log_likelihood_ratio(times: f64, bad: f64, attempts: f64, limit: Limit, spread: f64) -> f64 {
+    let p0 = limit.p0().value();
+    let variance = spread * spread;
+    let excess = attempts * p0 * variance;
+    let is_large_share = matches!(limit, Limit::Share(_)) && p0 > SMALL_SHARE;
+    if is_large_share {
+        let plain = bad * times.ln() - attempts * ((times - 1.0) * p0).ln_1p();
+        return plain / (1.0 + excess / (1.0 - p0));
+    }
+    let by_bad = bad * (times * (1.0 + excess) / (1.0 + times * excess)).ln();
+    let by_attempts = if variance > 0.0 {
+        ((1.0 + times * excess) / (1.0 + excess)).ln() / variance
+    } else {
+        attempts * p0 * (times - 1.0)
+    };
+    by_bad - by_attempts
+}

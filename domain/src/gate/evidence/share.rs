@@ -1,0 +1,115 @@
+//! A share that may be bad, as exact as the policy's text has it.
+
+use std::fmt;
+
+/// A non-negative decimal number: `digits / 10^scale`. `99.9 %` at least is then 0.001 of bad ones, where a binary
+/// fraction would have 0.0010000000000000009.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    digits: u64,
+    scale: u32,
+}
+
+/// Why a number is none that can be held exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a number from 0 with at most 15 digits")]
+pub struct ShareError;
+
+/// More digits than these a binary fraction does not keep.
+const DIGITS: u32 = 15;
+
+impl Share {
+    /// The decimal number that a limit was written as, divided by `10^shift`: 2 for a percentage. The shortest text that
+    /// reads back as `limit` is the policy's own, up to 15 digits.
+    ///
+    /// # Errors
+    /// The limit is negative, not finite, or has more digits.
+    pub fn of(limit: f64, shift: u32) -> Result<Self, ShareError> {
+        if !limit.is_finite() || limit.is_sign_negative() && limit != 0.0 {
+            return Err(ShareError);
+        }
+        let text = format!("{}", limit.abs());
+        let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+        let scale = u32::try_from(part.len()).map_err(|_| ShareError)? + shift;
+        let digits: u64 = format!("{whole}{part}").parse().map_err(|_| ShareError)?;
+        if digits >= 10_u64.pow(DIGITS) || scale > 2 * DIGITS {
+            return Err(ShareError);
+        }
+        Ok(Self { digits, scale })
+    }
+
+    /// What is left of the whole: 0.001 of 0.999. `None` above 1.
+    #[must_use]
+    pub fn rest(self) -> Option<Self> {
+        let whole = 10_u128.pow(self.scale);
+        let digits = u64::try_from(whole.checked_sub(u128::from(self.digits))?).ok()?;
+        Some(Self { digits, scale: self.scale })
+    }
+
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.digits == 0
+    }
+
+    /// bad ÷ attempts > this share, in exact arithmetic.
+    #[must_use]
+    pub fn is_exceeded_by(self, bad: u64, attempts: u64) -> bool {
+        let allowed = u128::from(self.digits) * u128::from(attempts);
+        match u128::from(bad).checked_mul(10_u128.pow(self.scale)) {
+            Some(found) => found > allowed,
+            None => true, // no product of two u64 comes near
+        }
+    }
+
+    #[must_use]
+    pub fn value(self) -> f64 {
+        // Parsed as a whole, so that the result is the binary fraction nearest to the decimal.
+        self.to_string().parse().unwrap_or(f64::NAN)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}e-{}", self.digits, self.scale)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// JU-1: the limit's own text counts, not the binary fraction next to it.
+    #[test]
+    fn a_share_is_the_decimal_of_the_policy() {
+        let p0 = |limit, shift| Share::of(limit, shift).unwrap();
+        assert_eq!(p0(1.0, 2).value(), 0.01);
+        assert_eq!(p0(0.3, 2).value(), 0.003);
+        assert_eq!(p0(99.9, 2).rest().unwrap().value(), 0.001);
+        assert_eq!(p0(8.0, 2).rest().unwrap().value(), 0.92);
+        assert_eq!(p0(0.95, 0).rest().unwrap().value(), 0.05);
+        assert_eq!(p0(1.5, 0).value(), 1.5);
+        assert!(p0(0.0, 2).is_zero() && p0(100.0, 2).rest().unwrap().is_zero());
+        assert_eq!(p0(150.0, 2).rest(), None);
+    }
+
+    /// JU-1: over is k > p0·n, exactly: 3 of 1,000 is 0.3 %, and not over it.
+    #[test]
+    fn at_the_limit_is_not_over_it() {
+        for (limit, bad, attempts) in [(0.3, 3, 1000), (1.0, 1, 100), (0.7, 7, 1000), (99.9, 999, 1000)] {
+            let share = Share::of(limit, 2).unwrap();
+            assert!(!share.is_exceeded_by(bad, attempts), "{limit}");
+            assert!(share.is_exceeded_by(bad + 1, attempts), "{limit}");
+            assert!(share.is_exceeded_by(bad, attempts - 1), "{limit}");
+        }
+        let rate = Share::of(1.5, 0).unwrap();
+        assert!(rate.is_exceeded_by(151, 100) && !rate.is_exceeded_by(150, 100));
+        assert!(Share::of(1e-9, 2).unwrap().is_exceeded_by(u64::MAX, 1));
+    }
+
+    #[test]
+    fn what_is_no_share_is_refused() {
+        for limit in [-1.0, f64::NAN, f64::INFINITY, 1e16, 0.123_456_789_012_345_6, 1e-40] {
+            assert_eq!(Share::of(limit, 2), Err(ShareError), "{limit}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Exact odds of a binomial count.
+
+/// Terms below this part of the sum change nothing.
+const SMALL: f64 = 1e-16;
+
+/// P(X ≥ `bad`), X ~ Bin(`attempts`, `share`); the terms are summed, the first one by the logarithm of the gamma function.
+#[must_use]
+pub fn at_least(bad: u64, attempts: u64, share: f64) -> f64 {
+    if bad == 0 || share >= 1.0 {
+        return if bad <= attempts { 1.0 } else { 0.0 };
+    }
+    if bad > attempts || share <= 0.0 {
+        return 0.0;
+    }
+    let (k, n) = (as_number(bad), as_number(attempts));
+    if k < n * share { 1.0 - sum_down(k - 1.0, n, share) } else { sum_up(k, n, share) }
+}
+
+fn sum_up(from: f64, n: f64, share: f64) -> f64 {
+    let mut term = probability(from, n, share);
+    let (mut sum, mut k) = (term, from);
+    while k < n && term > sum * SMALL {
+        term *= (n - k) / (k + 1.0) * share / (1.0 - share);
+        k += 1.0;
+        sum += term;
+    }
+    sum.min(1.0)
+}
+
+fn sum_down(from: f64, n: f64, share: f64) -> f64 {
+    let mut term = probability(from, n, share);
+    let (mut sum, mut k) = (term, from);
+    while k > 0.0 && term > sum * SMALL {
+        term *= k / (n - k + 1.0) * (1.0 - share) / share;
+        k -= 1.0;
+        sum += term;
+    }
+    sum.min(1.0)
+}
+
+/// P(X = k).
+fn probability(k: f64, n: f64, share: f64) -> f64 {
+    let ways = libm::lgamma(n + 1.0) - libm::lgamma(k + 1.0) - libm::lgamma(n - k + 1.0);
+    (ways + k * share.ln() + (n - k) * (-share).ln_1p()).exp()
+}
+
+/// Exact below 2^53: more windows than these nobody counts.
+#[expect(clippy::cast_precision_loss, reason = "counts of a window lie far below 2^53")]
+pub(super) fn as_number(count: u64) -> f64 {
+    count as f64
+}
