@@ -82,12 +82,12 @@ mod tests {
     #[test]
     fn a_share_is_the_decimal_of_the_policy() {
         let p0 = |limit, shift| Share::of(limit, shift).unwrap();
-        assert_eq!(p0(1.0, 2).value(), 0.01);
-        assert_eq!(p0(0.3, 2).value(), 0.003);
-        assert_eq!(p0(99.9, 2).rest().unwrap().value(), 0.001);
-        assert_eq!(p0(8.0, 2).rest().unwrap().value(), 0.92);
-        assert_eq!(p0(0.95, 0).rest().unwrap().value(), 0.05);
-        assert_eq!(p0(1.5, 0).value(), 1.5);
+        assert_eq!(p0(1.0, 2).value().to_bits(), 0.01_f64.to_bits());
+        assert_eq!(p0(0.3, 2).value().to_bits(), 0.003_f64.to_bits());
+        assert_eq!(p0(99.9, 2).rest().unwrap().value().to_bits(), 0.001_f64.to_bits());
+        assert_eq!(p0(8.0, 2).rest().unwrap().value().to_bits(), 0.92_f64.to_bits());
+        assert_eq!(p0(0.95, 0).rest().unwrap().value().to_bits(), 0.05_f64.to_bits());
+        assert_eq!(p0(1.5, 0).value().to_bits(), 1.5_f64.to_bits());
         assert!(p0(0.0, 2).is_zero() && p0(100.0, 2).rest().unwrap().is_zero());
         assert_eq!(p0(150.0, 2).rest(), None);
     }
