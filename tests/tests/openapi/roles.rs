@@ -89,7 +89,7 @@ fn the_table_of_roles_is_made_from_the_documents() {
 }
 
 /// A policy's own role, which is a person's.
-const OWN: &str = "data-subscriber";
+const OWN: &str = "data-steward";
 
 fn everybody() -> impl Iterator<Item = &'static str> {
     role::KNOWN.into_iter().chain([OWN])
