@@ -32,19 +32,3 @@ impl Limit {
         self.p0().is_exceeded_by(counts.bad, counts.attempts)
     }
 }
-
-impl std::ops::AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.bad = self.bad.saturating_add(other.bad);
-        self.attempts = self.attempts.saturating_add(other.attempts);
-    }
-}
-
-impl std::iter::Sum for Counts {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |mut sum, it| {
-            sum += it;
-            sum
-        })
-    }
-}

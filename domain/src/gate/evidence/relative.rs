@@ -7,7 +7,7 @@ use super::level::{Level, mixture};
 use super::tail::as_number;
 
 /// What "no worse than the control" leaves room for.
-pub(super) const NO_WORSE: f64 = 1.25;
+const NO_WORSE: f64 = 1.25;
 
 /// How many times the control's rate a bad version may have.
 const TIMES: [f64; 5] = [1.5, 2.0, 3.0, 5.0, 10.0];
@@ -26,7 +26,7 @@ impl Default for RelativeDetector {
 }
 
 /// The exposed group's part of what is bad, where its rate is `times` the control's.
-pub(super) fn exposed_part(times: f64, exposed: u64, control: u64) -> f64 {
+fn exposed_part(times: f64, exposed: u64, control: u64) -> f64 {
     let weighted = times * as_number(exposed);
     weighted / (weighted + as_number(control))
 }
