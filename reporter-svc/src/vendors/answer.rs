@@ -12,6 +12,13 @@ pub struct Row {
     pub meaning: Meaning,
 }
 
+impl Row {
+    /// Whatever the body says.
+    pub const fn of_status(status: Status, meaning: Meaning) -> Self {
+        Self { status, code: Code::Any, meaning }
+    }
+}
+
 /// Which HTTP status a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {

@@ -238,10 +238,6 @@ const fn code(code: &'static str, meaning: Meaning) -> Row {
     Row { status: Status::Is(200), code: Code::Is(code), meaning }
 }
 
-const fn status(status: Status, meaning: Meaning) -> Row {
-    Row { status, code: Code::Any, meaning }
-}
-
 /// With HTTP 200 the body tells: `ok`, or the `error` of `"ok":false`. The codes are those of
 /// `chat.postMessage`; one that is not listed is tried again, as Slack says that others may come when it is
 /// in trouble. Slack says of `internal_error` and `fatal_error` that part of the call may have succeeded,
@@ -295,12 +291,12 @@ const TABLE: &[Row] = &[
     code("missing_post_type", Meaning::Never),
     Row { status: Status::Is(200), code: Code::Other, meaning: Meaning::Failed },
     Row { status: Status::Is(200), code: Code::Unreadable, meaning: Meaning::Unknown },
-    status(Status::Is(429), Meaning::Patience),
-    status(Status::Is(503), Meaning::Patience),
-    status(Status::Is(408), Meaning::Failed),
-    status(Status::Class(3), Meaning::Failed),
-    status(Status::Class(4), Meaning::Never),
-    status(Status::Class(5), Meaning::Unknown),
+    Row::of_status(Status::Is(429), Meaning::Patience),
+    Row::of_status(Status::Is(503), Meaning::Patience),
+    Row::of_status(Status::Is(408), Meaning::Failed),
+    Row::of_status(Status::Class(3), Meaning::Failed),
+    Row::of_status(Status::Class(4), Meaning::Never),
+    Row::of_status(Status::Class(5), Meaning::Unknown),
 ];
 
 fn refuses_blocks(answer: &Answer) -> bool {

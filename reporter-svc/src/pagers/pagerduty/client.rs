@@ -22,7 +22,7 @@ use super::event;
 use crate::pagers::Pager;
 use crate::vendors::answer::{self, Answer};
 use crate::vendors::secrets::Secrets;
-use crate::vendors::{Code, Meaning, Row, Status, Vendor, VendorSettingsError, http};
+use crate::vendors::{Meaning, Row, Status, Vendor, VendorSettingsError, http};
 use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TriggerPage};
 
 /// PagerDuty's own base URLs (US service region).
@@ -151,18 +151,14 @@ impl Vendor for PagerDuty {
     const TABLE: &'static [Row] = TABLE;
 }
 
-const fn status(status: Status, meaning: Meaning) -> Row {
-    Row { status, code: Code::Any, meaning }
-}
-
 /// Both APIs answer by status alone: 202 (events) and 200 (REST) are done, 400 must never be sent again,
 /// 429 and 5xx are tried again. A 5xx promises nothing about the event, which the dedup key makes harmless.
 const TABLE: &[Row] = &[
-    status(Status::Class(2), Meaning::Done),
-    status(Status::Is(429), Meaning::Patience),
-    status(Status::Is(503), Meaning::Patience),
-    status(Status::Is(408), Meaning::Failed),
-    status(Status::Class(3), Meaning::Failed),
-    status(Status::Class(4), Meaning::Never),
-    status(Status::Class(5), Meaning::Unknown),
+    Row::of_status(Status::Class(2), Meaning::Done),
+    Row::of_status(Status::Is(429), Meaning::Patience),
+    Row::of_status(Status::Is(503), Meaning::Patience),
+    Row::of_status(Status::Is(408), Meaning::Failed),
+    Row::of_status(Status::Class(3), Meaning::Failed),
+    Row::of_status(Status::Class(4), Meaning::Never),
+    Row::of_status(Status::Class(5), Meaning::Unknown),
 ];
