@@ -21,8 +21,8 @@ use domain::gate::GateState;
 use domain::gate::ledger::{self, Judged, Rules};
 use domain::gate::watch::Watch;
 use domain::gate::{
-    BatchError, CheckedBatch, Judgement, Subject, batch_hash, decision_id, judge_batch, judge_missing,
-    longest_look_back,
+    BatchError, CheckedBatch, Observed, Subject, batch_hash, decision_id, longest_look_back, observe_batch,
+    observe_missing,
 };
 
 /// How often a use case starts over before it says "try again".
@@ -83,7 +83,7 @@ struct Draft<'p> {
     policy: &'p TargetPolicy,
     phase: &'p PhasePolicy,
     subject: Subject,
-    judgement: Judgement,
+    observed: Observed,
     batch: Option<(Batch, String)>,
     event: Option<CollectorEvent>,
     /// Since the window's end, where its batch is missing.
@@ -166,7 +166,7 @@ impl Analyzer {
                 policy,
                 phase,
                 subject: subject.clone(),
-                judgement: judge_batch(&batch, &earlier, policy, phase),
+                observed: observe_batch(&batch, &earlier, policy, phase),
                 batch: Some((batch.batch().clone(), hash.clone())),
                 event: None,
                 elapsed_ms: None,
@@ -218,7 +218,7 @@ impl Analyzer {
                 policy,
                 phase,
                 subject: subject.clone(),
-                judgement: judge_missing(cause, elapsed, policy, phase),
+                observed: observe_missing(cause, elapsed, policy),
                 batch: None,
                 event: Some(event.clone()),
                 elapsed_ms: Some(event.elapsed_ms),
@@ -267,11 +267,11 @@ impl Analyzer {
             }
             let now = self.now();
             let elapsed = now.since(due.window.end);
-            let judgement = judge_missing(Cause::CollectionDelayed, elapsed, policy, phase);
+            let observed = observe_missing(Cause::CollectionDelayed, elapsed, policy);
             let subject = subject.clone();
             let elapsed_ms = u64::try_from(elapsed.as_millis()).ok();
             let (version, batch, event) = (in_force.version.as_str(), None, None);
-            let draft = Draft { version, policy, phase, subject, judgement, batch, event, elapsed_ms, now };
+            let draft = Draft { version, policy, phase, subject, observed, batch, event, elapsed_ms, now };
             if let Some(decision) = self.commit(state, draft).await? {
                 return Ok(Some(decision));
             }
@@ -281,11 +281,11 @@ impl Analyzer {
 
     /// `None`: the target changed meanwhile.
     async fn commit(&self, mut state: GateState, draft: Draft<'_>) -> Result<Option<Decision>, DbError> {
-        let Draft { version, policy, phase, subject, judgement, batch, event, elapsed_ms, now } = draft;
+        let Draft { version, policy, phase, subject, observed, batch, event, elapsed_ms, now } = draft;
         let batch_hash = batch.as_ref().map(|(_, hash)| hash.clone());
         // The version that this commit gives to the target.
         let sequence = u64::try_from(state.version + 1).unwrap_or(0);
-        let judged = Judged { subject, judgement, batch_hash, elapsed_ms, sequence, at: now };
+        let judged = Judged { subject, observed, batch_hash, elapsed_ms, sequence, at: now };
         let decision = ledger::decide(&mut state, Rules { version, policy, phase }, judged);
         let message = DeliverDecision::message(&decision, now);
         let commit = Commit { state, decision, batch, event, message, now };

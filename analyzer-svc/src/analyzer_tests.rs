@@ -8,7 +8,7 @@ use super::*;
 use crate::store::Filter;
 use crate::testing::{World, on_each_engine};
 use domain::gate::EarlierBatch;
-use domain::gate::fixture::{Counts, DRIFT, autosave, whole_policy, window};
+use domain::gate::fixture::{Counts, DRIFT, autosave, judge_batch, whole_policy, window};
 
 fn healthy(n: u32) -> Counts {
     Counts { window: window(n), ..Counts::default() }

@@ -44,7 +44,8 @@ impl Running {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let nowhere = "http://127.0.0.1:9".parse::<reqwest::Url>().unwrap();
-        let policy_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml");
+        let policy_path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies/source-document.yaml");
         let common = CommonConfig {
             service: ServiceName::Analyzer,
             database_url: database_url.map(|url| SecretString::from(url.to_owned())),

@@ -126,7 +126,7 @@ fn tone_of(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Ok => Tone::Good,
         Verdict::Insufficient => Tone::Plain,
-        Verdict::Warn => Tone::Warning,
+        Verdict::Warn | Verdict::Unsure => Tone::Warning,
         Verdict::Violation => Tone::Bad,
     }
 }

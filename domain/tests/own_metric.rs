@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::gate::metric::{Facts, Metric, MetricKind, Observation};
-use domain::gate::{CheckedBatch, Judgement, judge_batch, judge_missing, longest_look_back, recompute};
+use domain::gate::{
+    CheckedBatch, Judgement, Observed, judge, longest_look_back, observe_batch, observe_missing, recompute,
+};
 use domain::kinds::{Chosen, Kinds};
 use domain::policy::Wrong;
 use domain::policy::diff::Effect;
@@ -21,7 +23,7 @@ use events::EventSpec;
 use shared_types::decision::{Cause, Direction, MetricVerdict};
 use shared_types::{Batch, Decision, PhaseId, TargetName, Timestamp, Verdict, Window};
 
-const SHIPPED: &str = include_str!("../../governance/policy.yaml");
+const SHIPPED: &str = include_str!("../../examples/policies/source-document.yaml");
 
 /// A count that has to be reached.
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -113,10 +115,15 @@ fn batch(policy: &Policy, saves: u64, save_ms: f64) -> Batch {
     totals.into_batch(head, &event_specs(&target(policy).metrics).unwrap())
 }
 
-fn judge(policy: &Policy, saves: u64, save_ms: f64) -> Judgement {
+fn observed(policy: &Policy, saves: u64, save_ms: f64) -> Observed {
     let target = target(policy);
     let checked = CheckedBatch::check(batch(policy, saves, save_ms), target).unwrap();
-    judge_batch(&checked, &[], target, &target.phases[0])
+    observe_batch(&checked, &[], target, &target.phases[0])
+}
+
+fn judged(policy: &Policy, saves: u64, save_ms: f64) -> Judgement {
+    let (window, target) = (batch(policy, saves, save_ms).window, target(policy));
+    judge(&observed(policy, saves, save_ms), window, None, target, &target.phases[0])
 }
 
 fn saves(judgement: &Judgement) -> &MetricVerdict {
@@ -156,11 +163,11 @@ fn a_floor_is_judged_from_its_own_side() {
         (125, Verdict::Ok),
         (1000, Verdict::Ok),
     ] {
-        let judgement = judge(&policy, count, 500.0);
+        let judgement = judged(&policy, count, 500.0);
         assert_eq!(saves(&judgement).verdict, verdict, "{count}");
         assert_eq!(judgement.violated.contains(&"saves".to_owned()), verdict == Verdict::Violation);
     }
-    let judgement = judge(&policy, 50, 500.0);
+    let judgement = judged(&policy, 50, 500.0);
     assert_eq!((saves(&judgement).observed, saves(&judgement).ratio), (Some(50.0), Some(0.5)));
     assert!(!judgement.rollback_required(), "its answer is a page");
 }
@@ -170,9 +177,9 @@ fn a_floor_is_judged_from_its_own_side() {
 fn what_misses_its_floor_by_more_is_worse() {
     let policy = policy(200);
     // 2.5 s are allowed: 1.6 times too slow, and 4 times, or once and a third, too few.
-    assert_eq!(judge(&policy, 50, 4000.0).violated, ["saves", "save_latency_p95"]);
-    assert_eq!(judge(&policy, 150, 4000.0).violated, ["save_latency_p95", "saves"]);
-    assert_eq!(judge(&policy, 0, 500.0).violated, ["saves"]);
+    assert_eq!(judged(&policy, 50, 4000.0).violated, ["saves", "save_latency_p95"]);
+    assert_eq!(judged(&policy, 150, 4000.0).violated, ["save_latency_p95", "saves"]);
+    assert_eq!(judged(&policy, 0, 500.0).violated, ["saves"]);
 }
 
 /// SLO-7: a window that did not come says nothing of it.
@@ -180,8 +187,9 @@ fn what_misses_its_floor_by_more_is_worse() {
 fn silence_is_no_count() {
     let policy = policy(100);
     let target = target(&policy);
-    let judgement =
-        judge_missing(Cause::CollectionDelayed, Duration::from_secs(300), target, &target.phases[0]);
+    let missing = observe_missing(Cause::CollectionDelayed, Duration::from_secs(300), target);
+    let window = batch(&policy, 1, 500.0).window;
+    let judgement = judge(&missing, window, None, target, &target.phases[0]);
     assert_eq!((saves(&judgement).observed, saves(&judgement).verdict), (None, Verdict::Insufficient));
     assert_eq!(longest_look_back(target), Duration::from_secs(3600));
 }
@@ -214,8 +222,8 @@ fn decision(policy: &Policy, counts: &[u64]) -> Vec<Decision> {
     for count in counts {
         let batch = batch(policy, *count, 500.0);
         let (subject, at, hash) = (Subject::of(&batch), batch.collected_at, batch_hash(&batch));
-        let judgement = judge(policy, *count, 500.0);
-        let judged = Judged { subject, judgement, batch_hash: Some(hash), elapsed_ms: None, sequence: 1, at };
+        let observed = observed(policy, *count, 500.0);
+        let judged = Judged { subject, observed, batch_hash: Some(hash), elapsed_ms: None, sequence: 1, at };
         made.push(decide(&mut state, rules, judged));
     }
     made

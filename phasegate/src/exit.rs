@@ -30,7 +30,7 @@ impl Exit {
             Self::Refused | Self::Verdict(Verdict::Warn) => 1,
             Self::Usage | Self::Verdict(Verdict::Violation) => 2,
             Self::NotFound | Self::Verdict(Verdict::Insufficient) => 3,
-            Self::Unreachable => 4,
+            Self::Unreachable | Self::Verdict(Verdict::Unsure) => 4,
             Self::Failed => 5,
         }
     }
@@ -74,11 +74,12 @@ mod tests {
     use super::*;
     use shared_types::Verdict;
 
-    /// SLO-11 0 ok, 1 warn, 2 violation, 3 insufficient; over 10 an error.
+    /// SLO-11, JU-4: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure; over 10 an error.
     #[test]
     fn analyze_says_the_verdict_and_keeps_errors_over_ten() {
-        let verdicts = [Verdict::Ok, Verdict::Warn, Verdict::Violation, Verdict::Insufficient];
-        assert_eq!(verdicts.map(|verdict| Exit::Verdict(verdict).code_of_analyze()), [0, 1, 2, 3]);
+        let verdicts =
+            [Verdict::Ok, Verdict::Warn, Verdict::Violation, Verdict::Insufficient, Verdict::Unsure];
+        assert_eq!(verdicts.map(|verdict| Exit::Verdict(verdict).code_of_analyze()), [0, 1, 2, 3, 4]);
         for error in [Exit::Refused, Exit::Usage, Exit::NotFound, Exit::Unreachable, Exit::Failed] {
             assert!(error.code_of_analyze() > 10);
         }

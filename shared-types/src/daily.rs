@@ -41,6 +41,8 @@ pub struct DailyReport {
 pub struct DailyWindows {
     pub ok: u64,
     pub warn: u64,
+    #[serde(default)]
+    pub unsure: u64,
     pub violation: u64,
     pub insufficient: u64,
     /// No batch of them was judged.

@@ -1,7 +1,7 @@
 //! What the gate says of a batch, with its evidence.
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumIter, IntoStaticStr};
+use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -21,10 +21,11 @@ pub struct Decision {
     pub phase: PhaseId,
     pub epoch: Epoch,
     pub window: Window,
+    #[serde(deserialize_with = "known_or_unsure")]
     pub verdict: Verdict,
     /// True exactly when a violated metric's policy says `on_violation: rollback` (SLO-4).
     pub rollback_required: bool,
-    /// The strongest `on_violation` of the violated metrics; absent if none is violated.
+    /// The strongest `on_violation` of the violated metrics; without one, `page` where a person has to look (JU-4), else absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ViolationAction>,
     pub cause: Cause,
@@ -65,9 +66,11 @@ pub enum Verdict {
     Ok,
     /// Too few samples to say (SLO-6).
     Insufficient,
-    /// In the warn band of a threshold, not beyond it.
+    /// In the warn band of a threshold, or beyond it by no more than chance may do while the windows together keep it.
     Warn,
-    /// Beyond a threshold.
+    /// Beyond a threshold, and not yet proof that the version is (JU-4).
+    Unsure,
+    /// Beyond a threshold; by `judge: evidence` only where that is no chance.
     Violation,
 }
 
@@ -238,11 +241,43 @@ pub struct MetricVerdict {
     pub unit: String,
     /// observed ÷ threshold; null when the threshold is 0 or nothing was observed.
     pub ratio: Option<f64>,
+    #[serde(deserialize_with = "known_or_unsure")]
     pub verdict: Verdict,
     pub on_violation: ViolationAction,
     /// The side of the threshold that is compliant; absent: at most.
     #[serde(default, skip_serializing_if = "Direction::is_at_most")]
     pub direction: Direction,
+    /// How sure it is; absent where the metric has no attempts, or the policy judges single windows.
+    #[serde(flatten)]
+    pub weighed: Option<Weighed>,
+}
+
+/// What a window adds to the evidence that a metric breaks its limit (JU-1, JU-2, JU-14).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Weighed {
+    /// Attempts of the window that were bad.
+    pub bad: u64,
+    pub attempts: u64,
+    /// The share that may be bad; of a rate, how many for each attempt.
+    pub allowed: f64,
+    /// E, a logarithm: grows while more are bad than may be; null before the first window with attempts.
+    pub evidence: Option<f64>,
+    /// The evidence from which on it is a violation: the logarithm of `gate.certainty`.
+    pub needed: f64,
+    /// So many errors weigh as one, because they come in bunches; at least 1.
+    pub design_effect: f64,
+    /// So many more windows like this one would be a violation; absent where none would, or it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_windows: Option<u32>,
+    /// The policy changed what is counted or how it is weighed: the evidence before it does not count any more (JU-15).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
+}
+
+/// A verdict of a newer release is one that this one cannot be sure of.
+fn known_or_unsure<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Verdict, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    Ok(Verdict::iter().find(|verdict| verdict.as_str() == text).unwrap_or(Verdict::Unsure))
 }
 
 impl MetricVerdict {
@@ -263,7 +298,7 @@ impl MetricVerdict {
 }
 
 /// How far the success condition of the current epoch is (PH-2 to PH-4, PH-7).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GateProgress {
     pub epoch: Epoch,
     /// Compliant batches in a row up to now.
@@ -279,6 +314,19 @@ pub struct GateProgress {
     pub broken_by: Option<BrokenBy>,
     /// The newest window that was judged.
     pub through: Option<Window>,
+    /// Metrics of which the whole stay put together is beyond the limit: nothing moves up on it (JU-6).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stay_over: Vec<StayOver>,
+}
+
+/// A metric's whole stay, beyond its limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StayOver {
+    pub metric: String,
+    pub bad: u64,
+    pub attempts: u64,
+    /// The share that may be bad.
+    pub allowed: f64,
 }
 
 /// What ended a compliant run.
@@ -310,8 +358,8 @@ pub struct Evidence {
     pub sequence: u64,
 }
 
-/// A compliant run as it stood before a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// A compliant run as it stood before a decision, and what is remembered of its epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunBefore {
     pub compliant_batches: u64,
     pub compliant_ms: u64,
@@ -321,6 +369,50 @@ pub struct RunBefore {
     pub covered_to: Option<Timestamp>,
     pub broken_by: Option<BrokenBy>,
     pub through: Option<Window>,
+    /// Window time that waits until enough attempts are together (JU-5), in milliseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waiting_ms: u64,
+    /// Missing windows in a row (JU-8).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gaps: u64,
+    /// Windows in a row of which none is `ok` or `warn` (JU-4).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub undecided: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricBefore>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What is remembered of a metric's windows in an epoch (JU-12).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricBefore {
+    pub metric: String,
+    /// What was counted and how it was weighed: with another basis it starts anew.
+    pub basis: String,
+    /// m of each ratio of JU-2; null before the first window.
+    pub levels: Vec<Option<f64>>,
+    /// Bad attempts and all attempts of the newest windows with attempts, at most 15, the newest last.
+    pub recent: Vec<(u64, u64)>,
+    /// Bad attempts and all attempts of the whole stay.
+    pub stay: (u64, u64),
+    pub bunches: BunchSums,
+    /// Windows that wait until enough attempts are together, and their attempts.
+    pub group: (u64, u64),
+    /// For a metric without attempts: windows in a row that were beyond the threshold (JU-16).
+    pub over: u64,
+}
+
+/// What the design effect was estimated from (JU-14).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BunchSums {
+    /// Pairs of neighbouring windows.
+    pub pairs: u64,
+    /// The sum of their differences: 1 each where errors are independent.
+    pub differences: f64,
 }
 
 /// One earlier batch's value of one metric.

@@ -91,6 +91,15 @@ impl Histogram {
         None
     }
 
+    /// Values of the buckets whose lower bound is one that `is_meant`.
+    #[must_use]
+    pub fn count_where(&self, is_meant: impl Fn(f64) -> bool) -> u64 {
+        let used = self.slots.iter().filter(|slot| slot.count > 0);
+        used.filter(|slot| is_meant(lower_bound(slot.bucket)))
+            .map(|slot| slot.count)
+            .fold(0, u64::saturating_add)
+    }
+
     /// Base64 of a versioned binary form: version, maximum (f64, little endian), then for each bucket in
     /// ascending order the distance from the one before and its count, as LEB128 varints.
     #[must_use]

@@ -149,7 +149,7 @@ async fn a_year(world: &World, windows: u32) {
     use domain::gate::GateState;
     use domain::gate::fixture::{COMPLETED, Counts};
     use domain::gate::ledger::{self, Judged, Rules};
-    use domain::gate::{CheckedBatch, Subject, batch_hash, judge_batch};
+    use domain::gate::{CheckedBatch, Subject, batch_hash, observe_batch};
 
     let kept = whole_policy();
     world.store.keep_policy(&kept.version, &kept.text, ten_o_clock()).await.unwrap();
@@ -168,7 +168,7 @@ async fn a_year(world: &World, windows: u32) {
         let (hash, now) = (batch_hash(&batch), batch.collected_at);
         let judged = Judged {
             subject: Subject::of(&batch),
-            judgement: judge_batch(&checked, &[], rules.policy, rules.phase),
+            observed: observe_batch(&checked, &[], rules.policy, rules.phase),
             batch_hash: Some(hash.clone()),
             elapsed_ms: None,
             sequence: u64::from(n) + 1,

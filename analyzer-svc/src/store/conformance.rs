@@ -12,9 +12,11 @@ use uuid::Uuid;
 use super::*;
 use crate::effects::DeliverDecision;
 use crate::testing::on_each_engine;
-use domain::gate::fixture::{COMPLETED, Counts, DRIFT, autosave, policy, ten_o_clock, window};
+use domain::gate::fixture::{
+    COMPLETED, Counts, DRIFT, autosave, judge_batch, judge_missing, policy, ten_o_clock, window,
+};
 use domain::gate::watch::Watch;
-use domain::gate::{Basis, Subject, batch_hash, judge_batch, judge_missing};
+use domain::gate::{Basis, Subject, batch_hash};
 
 fn name(text: &str) -> TargetName {
     TargetName::parse(text).unwrap()

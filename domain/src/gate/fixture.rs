@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::policy::{Policy, TargetPolicy};
+use crate::policy::{PhasePolicy, Policy, TargetPolicy};
 use shared_types::batch::{Distribution, Intake, SCHEMA};
+use shared_types::decision::Cause;
 use shared_types::{Batch, Histogram, PhaseId, TargetName, Timestamp, Window};
 
-use super::{CheckedBatch, EarlierBatch};
+use super::{CheckedBatch, EarlierBatch, Judgement, judge, observe_batch, observe_missing};
 
 pub const COMPLETED: &str = "autosave.save.completed";
 pub const ERROR: &str = "autosave.save.error";
@@ -28,15 +29,43 @@ pub fn window(n: u32) -> Window {
     Window { start, end: start.plus(WINDOW) }
 }
 
-/// The shipped policy.
-pub fn whole_policy() -> Policy {
-    static SHIPPED: LazyLock<Policy> = LazyLock::new(|| {
-        Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml")).unwrap()
-    });
-    SHIPPED.clone()
+fn load(path: &str) -> Policy {
+    Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
 }
 
-/// The shipped policy's only target.
+/// The policy by the letter of the source document: each window is judged for itself.
+pub fn whole_policy() -> Policy {
+    static LITERAL: LazyLock<Policy> = LazyLock::new(|| load("examples/policies/source-document.yaml"));
+    LITERAL.clone()
+}
+
+/// The shipped policy's only target: windows are judged by evidence.
+pub fn shipped() -> TargetPolicy {
+    static SHIPPED: LazyLock<Policy> = LazyLock::new(|| load("governance/policy.yaml"));
+    SHIPPED.targets.values().next().unwrap().clone()
+}
+
+/// The first window of an epoch.
+pub fn judge_batch(
+    batch: &CheckedBatch,
+    earlier: &[EarlierBatch],
+    policy: &TargetPolicy,
+    phase: &PhasePolicy,
+) -> Judgement {
+    judge(&observe_batch(batch, earlier, policy, phase), batch.batch().window, None, policy, phase)
+}
+
+/// The first window of an epoch, and it did not come.
+pub fn judge_missing(
+    cause: Cause,
+    elapsed: Duration,
+    policy: &TargetPolicy,
+    phase: &PhasePolicy,
+) -> Judgement {
+    judge(&observe_missing(cause, elapsed, policy), window(0), None, policy, phase)
+}
+
+/// The only target of [`whole_policy`].
 pub fn policy() -> TargetPolicy {
     whole_policy().targets.into_values().next().unwrap()
 }

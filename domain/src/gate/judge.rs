@@ -1,15 +1,19 @@
 //! The verdict of a window: every metric against the phase's threshold, worst first (SLO-1 to SLO-6, SLO-8).
+//!
+//! By `judge: window` each window speaks for itself; by `judge: evidence` with those before it in its epoch (JU-3).
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use crate::policy::{MetricPolicy, PhasePolicy, TargetPolicy};
+use crate::policy::{GatePolicy, JudgeBy, MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::decision::{Cause, Evidence, HistoryValue, MetricVerdict, RunBefore, ViolationAction};
-use shared_types::{Decision, Epoch, Verdict, Window};
+use shared_types::{Verdict, Window};
 
-use super::checked::CheckedBatch;
-use super::metric::{EarlierBatch, Facts, Metric, Observation};
+use super::evidence::Settings;
+use super::memory::Remembered;
+use super::observe::{Observed, ObservedMetric};
 use super::threshold::{Threshold, hold_against, ratio, worst_first};
+use super::weigh::{Answer, Question, Weights, by_attempts, by_value};
+
+/// So many windows of an epoch in a row without one that is `ok` or `warn`, and a person is asked (JU-4).
+const UNDECIDED: u64 = 96;
 
 /// What a decision stands on besides its judgement.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,6 +40,8 @@ pub struct Judgement {
     pub action: Option<ViolationAction>,
     pub samples: u64,
     pub history: Vec<HistoryValue>,
+    /// What later windows of the epoch go on from.
+    pub remembered: Vec<Remembered>,
 }
 
 impl Judgement {
@@ -54,194 +60,179 @@ impl Judgement {
     }
 }
 
-/// How far back a judgement looks: as far as the metric that looks furthest.
+/// Holds what was observed in a window against the thresholds of `phase`. `before` is what its epoch's run was until
+/// then; none, if it begins one.
 #[must_use]
-pub fn longest_look_back(policy: &TargetPolicy) -> Duration {
-    policy.metrics.iter().filter_map(|metric| metric.kind.look_back()).max().unwrap_or_default()
-}
-
-/// Holds a batch against the thresholds of `phase`. `earlier` may hold more than is looked at: batches of
-/// other epochs and outside the look-back are left out here (SLO-5).
-#[must_use]
-pub fn judge_batch(
-    batch: &CheckedBatch,
-    earlier: &[EarlierBatch],
-    policy: &TargetPolicy,
-    phase: &PhasePolicy,
-) -> Judgement {
-    let whole = batch.batch();
-    let seen = Seen {
-        epoch: whole.epoch,
-        window: whole.window,
-        counters: &whole.counters,
-        measured: Measured::Batch(batch),
-    };
-    judge_seen(seen, earlier, policy, phase)
-}
-
-/// Whether two policies make the same values from a batch, whatever they hold against them.
-#[must_use]
-pub fn same_metrics(left: &TargetPolicy, right: &TargetPolicy) -> bool {
-    let made = |policy: &TargetPolicy| {
-        let metrics = policy.metrics.iter();
-        metrics.map(|it| (it.name.clone(), it.kind.clone(), it.display)).collect::<Vec<_>>()
-    };
-    made(left) == made(right)
-}
-
-/// Judges a window by its counts and, for what those do not hold, by what `decision` says was observed in it: its policy
-/// and this one have the [same metrics](same_metrics), so no distribution is decoded again. `of` is the window, with
-/// its counts, in the epoch that it is judged in.
-#[must_use]
-pub fn judge_observed(
-    of: &EarlierBatch,
-    decision: &Decision,
-    earlier: &[EarlierBatch],
-    policy: &TargetPolicy,
-    phase: &PhasePolicy,
-) -> Judgement {
-    let EarlierBatch { epoch, window, counters } = of;
-    let measured = Measured::Decision(decision);
-    judge_seen(Seen { epoch: *epoch, window: *window, counters, measured }, earlier, policy, phase)
-}
-
-fn judge_seen(
-    seen: Seen<'_>,
-    earlier: &[EarlierBatch],
-    policy: &TargetPolicy,
-    phase: &PhasePolicy,
-) -> Judgement {
-    let siblings: Vec<&dyn Metric> = policy.metrics.iter().map(|metric| &*metric.kind).collect();
-    let observations: Vec<Observation> =
-        policy.metrics.iter().map(|metric| observe(metric, &siblings, seen, earlier)).collect();
-    let metrics = verdicts(policy, phase, &observations);
-    let samples = observations.iter().filter_map(|observation| observation.samples).min().unwrap_or(0);
-    let history = observations.into_iter().flat_map(|observation| observation.history).collect();
-    conclude(Cause::Slo, metrics, samples, history)
-}
-
-/// Says what a window means whose batch did not come: `collector_latency` is the time elapsed, all else is
-/// unknown (SLO-7, SLO-8). It is never `ok`. With `retry_exhausted` it is a violation whatever the time.
-#[must_use]
-pub fn judge_missing(
-    cause: Cause,
-    elapsed: Duration,
-    policy: &TargetPolicy,
-    phase: &PhasePolicy,
-) -> Judgement {
-    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    let observations: Vec<Observation> = policy
-        .metrics
-        .iter()
-        .map(|metric| {
-            let value = metric.kind.observe_missing(elapsed_ms, metric.display);
-            Observation { value, ..Observation::default() }
-        })
-        .collect();
-    let mut metrics = verdicts(policy, phase, &observations);
-    let exhausted = cause == Cause::RetryExhausted;
-    for metric in metrics.iter_mut().filter(|metric| exhausted && metric.observed.is_some()) {
-        metric.verdict = Verdict::Violation;
-    }
-    let mut judgement = conclude(cause, metrics, 0, Vec::new());
-    if exhausted && judgement.verdict != Verdict::Violation {
-        // A policy without a collector metric still has to hear of it (ES-2).
-        judgement.verdict = Verdict::Violation;
-        judgement.action = Some(ViolationAction::Page);
-    }
-    judgement.verdict = judgement.verdict.max(Verdict::Insufficient);
-    judgement
-}
-
-/// A window, as far as metrics are made from it.
-#[derive(Debug, Clone, Copy)]
-struct Seen<'a> {
-    epoch: Epoch,
+pub fn judge(
+    observed: &Observed,
     window: Window,
-    counters: &'a BTreeMap<String, u64>,
-    measured: Measured<'a>,
-}
-
-/// Where the values come from that no counter holds.
-#[derive(Debug, Clone, Copy)]
-enum Measured<'a> {
-    Batch(&'a CheckedBatch),
-    /// By a policy that made its metrics in the same way.
-    Decision(&'a Decision),
-}
-
-/// One metric of a window. Without a value, if not all was counted that it is made from: another version of the policy
-/// may not have asked for it.
-fn observe(
-    metric: &MetricPolicy,
-    siblings: &[&dyn Metric],
-    seen: Seen<'_>,
-    earlier: &[EarlierBatch],
-) -> Observation {
-    let Seen { epoch, window, counters, measured } = seen;
-    let batch = match measured {
-        Measured::Batch(batch) => Some(batch),
-        Measured::Decision(_) => None,
-    };
-    let facts = Facts {
-        metric: &metric.name,
-        display: metric.display,
-        epoch,
-        window,
-        counters,
-        histograms: batch.map(CheckedBatch::histograms),
-        collector_latency_ms: batch.map(|batch| batch.batch().collector_latency_ms),
-        earlier,
-        siblings,
-    };
-    let mut observation = metric.kind.observe(&facts);
-    if let Measured::Decision(decision) = measured
-        && !metric.kind.is_counted()
-    {
-        let stated = decision.metrics.iter().find(|it| it.metric == metric.name);
-        observation.value = stated.and_then(|it| it.observed);
+    before: Option<&RunBefore>,
+    policy: &TargetPolicy,
+    phase: &PhasePolicy,
+) -> Judgement {
+    let stay = Stay { window, before, policy, phase };
+    match (policy.gate.judge, observed.cause) {
+        (JudgeBy::Evidence, Cause::Slo) => stay.weighed(observed),
+        (JudgeBy::Evidence, Cause::CollectionDelayed) => stay.blind(observed),
+        (JudgeBy::Window, Cause::Slo) => stay.alone(observed),
+        (JudgeBy::Window, Cause::CollectionDelayed) => stay.missing(observed),
+        (_, Cause::RetryExhausted) => stay.exhausted(observed),
     }
-    let counted = || metric.kind.needs().iter().all(|event| counters.contains_key(&event.name));
-    observation.value = observation.value.filter(|value| value.is_finite() && counted());
-    observation
 }
 
-fn verdicts(policy: &TargetPolicy, phase: &PhasePolicy, observations: &[Observation]) -> Vec<MetricVerdict> {
-    let gate = &policy.gate;
-    std::iter::zip(&policy.metrics, observations)
-        .filter_map(|(metric, observation)| {
-            let limit = *phase.thresholds.get(&metric.name)?;
+/// Where a window stands.
+#[derive(Debug, Clone, Copy)]
+struct Stay<'a> {
+    window: Window,
+    before: Option<&'a RunBefore>,
+    policy: &'a TargetPolicy,
+    phase: &'a PhasePolicy,
+}
+
+impl Stay<'_> {
+    /// JU-3: with the windows before it.
+    fn weighed(self, observed: &Observed) -> Judgement {
+        let answers = self.each(observed, |metric, seen, threshold| self.weigh(metric, seen, threshold));
+        let mut remembered = Vec::new();
+        let metrics = answers.into_iter().map(|(mut verdict, answer)| {
+            verdict.weighed = answer.weighed;
+            remembered.extend(answer.remembered);
+            MetricVerdict { verdict: answer.verdict, ..verdict }
+        });
+        let metrics = metrics.collect();
+        let mut judgement = conclude(observed, metrics);
+        judgement.remembered = remembered;
+        let undecided = self.before.map_or(0, |before| before.undecided) + 1;
+        if !judgement.verdict.is_compliant() && judgement.action.is_none() && undecided == UNDECIDED {
+            judgement.action = Some(ViolationAction::Page);
+        }
+        judgement
+    }
+
+    fn weigh(self, metric: &MetricPolicy, seen: &ObservedMetric, threshold: Threshold<'_>) -> Answer {
+        let gate = &self.policy.gate;
+        let settings = Settings { certainty: gate.certainty, spread: gate.spread };
+        let limit = metric.kind.limit(threshold.limit, metric.display);
+        let Threshold { limit: at, unit, .. } = threshold;
+        let basis = format!(
+            "{}; {at} {unit}; certainty {}, spread {}",
+            metric.kind.words(),
+            gate.certainty,
+            gate.spread
+        );
+        let known = self.before.map(|before| before.metrics.as_slice()).unwrap_or_default();
+        let newer = self.before.and_then(|before| before.through);
+        let question = Question {
+            metric: &metric.name,
+            basis,
+            before: known.iter().find(|it| it.metric == metric.name),
+            value: seen.observation.value,
+            threshold,
+            late: newer.is_some_and(|newer| newer.start > self.window.start),
+        };
+        match (limit, seen.counts) {
+            (Some(limit), Some(counts)) => {
+                by_attempts(&question, counts, Weights { limit, settings, min_samples: gate.min_samples })
+            }
+            // It has attempts, and this window's are not known.
+            (Some(_), None) => Answer { verdict: Verdict::Insufficient, weighed: None, remembered: None },
+            (None, _) => by_value(&question, enough(seen, gate), metric.kind.windows_to_violate()),
+        }
+    }
+
+    /// Each window for itself.
+    fn alone(self, observed: &Observed) -> Judgement {
+        conclude(observed, self.by_window(observed))
+    }
+
+    fn by_window(self, observed: &Observed) -> Vec<MetricVerdict> {
+        let verdicts = self.each(observed, |_, seen, threshold| {
+            hold_against(seen.observation.value, &threshold, enough(seen, &self.policy.gate))
+        });
+        verdicts.into_iter().map(|(metric, verdict)| MetricVerdict { verdict, ..metric }).collect()
+    }
+
+    /// SLO-7: `collector_latency` is the time elapsed, all else is unknown. It is never `ok`.
+    fn missing(self, observed: &Observed) -> Judgement {
+        let mut judgement = self.alone(observed);
+        judgement.verdict = judgement.verdict.max(Verdict::Insufficient);
+        judgement
+    }
+
+    /// JU-8: so many missing windows in a row say nothing of the feature; one more, and nobody sees.
+    fn blind(self, observed: &Observed) -> Judgement {
+        let metrics = self.by_window(observed);
+        let unknown = metrics.into_iter().map(|it| MetricVerdict { verdict: Verdict::Insufficient, ..it });
+        let mut judgement = conclude(observed, unknown.collect());
+        let gaps = &self.policy.gate.gaps;
+        if self.before.map_or(0, |before| before.gaps) >= gaps.tolerated {
+            judgement.verdict = Verdict::Violation;
+            judgement.action = Some(gaps.blind);
+        }
+        judgement
+    }
+
+    /// SLO-8: the collector gave up for now; a violation, whatever the time.
+    fn exhausted(self, observed: &Observed) -> Judgement {
+        let mut metrics = self.by_window(observed);
+        for metric in metrics.iter_mut().filter(|metric| metric.observed.is_some()) {
+            metric.verdict = Verdict::Violation;
+        }
+        let mut judgement = conclude(observed, metrics);
+        if judgement.verdict != Verdict::Violation {
+            // A policy without a collector metric still has to hear of it (ES-2).
+            judgement.verdict = Verdict::Violation;
+            judgement.action = Some(ViolationAction::Page);
+        }
+        judgement
+    }
+
+    /// Asks `held` of every metric that the phase has a threshold for.
+    fn each<A>(
+        self,
+        observed: &Observed,
+        held: impl Fn(&MetricPolicy, &ObservedMetric, Threshold<'_>) -> A,
+    ) -> Vec<(MetricVerdict, A)> {
+        let of = |(metric, seen): (&MetricPolicy, &ObservedMetric)| {
+            let limit = *self.phase.thresholds.get(&metric.name)?;
             let (direction, unit) = (metric.kind.direction(), metric.display.symbol());
-            let threshold = Threshold { direction, limit, unit, warn_ratio: gate.warn_ratio };
-            let enough = observation.samples.is_none_or(|samples| samples >= gate.min_samples);
-            Some(MetricVerdict {
+            let warn_ratio = self.policy.gate.warn_ratio;
+            let answer = held(metric, seen, Threshold { direction, limit, unit, warn_ratio });
+            let verdict = MetricVerdict {
                 metric: metric.name.clone(),
-                observed: observation.value,
+                observed: seen.observation.value,
                 threshold: limit,
                 unit: unit.to_owned(),
-                ratio: ratio(observation.value, limit),
-                verdict: hold_against(observation.value, &threshold, enough),
+                ratio: ratio(seen.observation.value, limit),
+                verdict: Verdict::Insufficient,
                 on_violation: metric.on_violation,
                 direction,
-            })
-        })
-        .collect()
+                weighed: None,
+            };
+            Some((verdict, answer))
+        };
+        std::iter::zip(&self.policy.metrics, &observed.metrics).filter_map(of).collect()
+    }
+}
+
+/// SLO-6.
+fn enough(seen: &ObservedMetric, gate: &GatePolicy) -> bool {
+    seen.observation.samples.is_none_or(|samples| samples >= gate.min_samples)
 }
 
 /// SLO-3 and SLO-4: the worst metric's verdict, the violated ones worst first, the strongest action.
-fn conclude(
-    cause: Cause,
-    metrics: Vec<MetricVerdict>,
-    samples: u64,
-    history: Vec<HistoryValue>,
-) -> Judgement {
+fn conclude(observed: &Observed, metrics: Vec<MetricVerdict>) -> Judgement {
     let verdict = metrics.iter().map(|metric| metric.verdict).max().unwrap_or(Verdict::Insufficient);
     let mut violated: Vec<&MetricVerdict> =
         metrics.iter().filter(|metric| metric.verdict == Verdict::Violation).collect();
     violated.sort_by(|left, right| worst_first(left, right));
     let action = violated.iter().map(|metric| metric.on_violation).max();
     let violated = violated.into_iter().map(|metric| metric.metric.clone()).collect();
-    Judgement { cause, verdict, metrics, violated, action, samples, history }
+    let seen = observed.metrics.iter().map(|it| &it.observation);
+    let samples = seen.clone().filter_map(|it| it.samples).min().unwrap_or(0);
+    let history = seen.flat_map(|it| it.history.iter().cloned()).collect();
+    let remembered = Vec::new();
+    Judgement { cause: observed.cause, verdict, metrics, violated, action, samples, history, remembered }
 }
 
 #[cfg(test)]

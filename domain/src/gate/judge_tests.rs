@@ -1,7 +1,12 @@
 //! The gate's table (SLO-1 to SLO-6, SLO-8).
 
-use super::super::fixture::{COMPLETED, Counts, DRIFT, ERROR, earlier, policy, window};
+use std::time::Duration;
+
+use super::super::fixture::{
+    COMPLETED, Counts, DRIFT, ERROR, earlier, judge_batch, judge_missing, policy, window,
+};
 use super::*;
+use crate::gate::EarlierBatch;
 use crate::gate::metric::builtin::CollectorLatency;
 use crate::gate::metric::quantile::Quantile;
 use crate::gate::metric::ratio::Ratio;

@@ -6,10 +6,14 @@ use shared_types::decision::{Cause, GateProgress, RunBefore};
 use shared_types::{Decision, Timestamp, Verdict, Window};
 use std::time::Duration;
 
-use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
+use crate::policy::{JudgeBy, PhasePolicy, TargetPolicy};
 
-use crate::gate::GateState;
-use crate::gate::{Basis, Contribution, Judgement, Run, Subject};
+use super::decide::Subject;
+use super::judge::{Basis, Judgement, judge};
+use super::memory::What;
+use super::observe::Observed;
+use super::run::{Contribution, Run};
+use super::state::GateState;
 
 /// Whether a batch received then was there before it counted as missing (CO-4).
 #[must_use]
@@ -17,25 +21,36 @@ pub fn in_time(window: Window, received_at: Timestamp, delayed_after: Duration) 
     received_at <= window.end.plus(delayed_after)
 }
 
-/// What a judgement means for the compliant run. A batch that came after it was given up counts as missing,
-/// whatever it says: otherwise the order in which batch and alarm are heard would decide.
+/// What a judgement means for the compliant run. By `judge: window` a batch that came after it was given up counts as
+/// missing, whatever it says: otherwise the order in which batch and alarm are heard would decide.
 #[must_use]
-pub fn contribution(judgement: &Judgement, in_time: bool) -> Contribution {
+pub fn contribution(judgement: &Judgement, in_time: bool, judge: JudgeBy) -> Contribution {
     let breaks = |cause| Contribution::Breaks { cause, metric: judgement.violated.first().cloned() };
+    let weighs = judge.weighs();
     match (judgement.cause, judgement.verdict) {
+        (Cause::CollectionDelayed, Verdict::Insufficient) if weighs => Contribution::Passes,
         (Cause::CollectionDelayed | Cause::RetryExhausted, _) => breaks(judgement.cause),
         (Cause::Slo, Verdict::Violation) => breaks(Cause::Slo),
+        // Its window was told as missing; that it came after all makes it no compliant one.
+        (Cause::Slo, _) if !in_time && weighs => Contribution::Passes,
         (Cause::Slo, _) if !in_time => breaks(Cause::CollectionDelayed),
+        (Cause::Slo, Verdict::Unsure) => Contribution::Doubts,
+        (Cause::Slo, Verdict::Insufficient) if had_attempts(judgement) => Contribution::Waits,
         (Cause::Slo, Verdict::Insufficient) => Contribution::Passes,
         (Cause::Slo, Verdict::Ok | Verdict::Warn) => Contribution::Feeds,
     }
 }
 
-/// A judged window with what its decision names besides.
+/// Whether it remembers attempts of a metric: by `judge: window` nothing is remembered.
+fn had_attempts(judgement: &Judgement) -> bool {
+    judgement.remembered.iter().any(|it| matches!(it.of, What::Attempts { .. }))
+}
+
+/// A window to be judged, with what its decision names besides.
 #[derive(Debug, Clone)]
 pub struct Judged {
     pub subject: Subject,
-    pub judgement: Judgement,
+    pub observed: Observed,
     /// Of the batch, if there was one.
     pub batch_hash: Option<String>,
     /// Since the window's end, if there was none.
@@ -52,14 +67,13 @@ pub struct Rules<'p> {
     pub phase: &'p PhasePolicy,
 }
 
-/// The decision on a judged window, taken into the run of its epoch. Whoever decides, replays or recomputes
-/// comes through here.
+/// The decision on a window, taken into the run of its epoch. Whoever decides, replays or recomputes comes through here.
 pub fn decide(state: &mut GateState, rules: Rules<'_>, judged: Judged) -> Decision {
-    let Judged { subject, judgement, batch_hash, elapsed_ms, sequence, at } = judged;
+    let Judged { subject, observed, batch_hash, elapsed_ms, sequence, at } = judged;
     let in_time = in_time(subject.window, at, rules.policy.collection.delayed_after);
     let run = run_before(state, &subject);
-    let contribution = contribution(&judgement, in_time);
-    let gate = advance(state, &subject, contribution, rules.phase.advance.condition);
+    let judgement = judge(&observed, subject.window, run.as_ref(), rules.policy, rules.phase);
+    let gate = advance(state, &subject, &judgement, in_time, rules);
     let basis = Basis { batch_hash, elapsed_ms, run, sequence };
     judgement.into_decision(subject, basis, rules.version, gate, at)
 }
@@ -72,18 +86,25 @@ fn run_before(state: &GateState, subject: &Subject) -> Option<RunBefore> {
 
 /// Takes a judged window into the run of its epoch; a newer epoch begins a fresh run. `None` for a window of
 /// an epoch that is over: it is judged and kept, but says nothing of the present one (PH-8).
-pub fn advance(
+fn advance(
     state: &mut GateState,
     subject: &Subject,
-    contribution: Contribution,
-    condition: AdvanceCondition,
+    judgement: &Judgement,
+    in_time: bool,
+    rules: Rules<'_>,
 ) -> Option<GateProgress> {
     if state.run.as_ref().is_none_or(|(_, run)| run.epoch < subject.epoch) {
         state.run = Some((subject.phase.clone(), Run::fresh(subject.epoch)));
     }
     let (_, run) = state.run.as_mut().filter(|(_, run)| run.epoch == subject.epoch)?;
-    run.take(subject.window, contribution);
-    Some(run.progress(condition))
+    let Rules { policy, phase, .. } = rules;
+    if policy.gate.judge.weighs() {
+        run.bridge(subject.window, policy.gate.gaps.tolerated);
+    }
+    run.take(subject.window, contribution(judgement, in_time, policy.gate.judge));
+    run.remember(judgement);
+    let stay_over = run.stay_over(policy, phase);
+    Some(GateProgress { stay_over, ..run.progress(phase.advance.condition) })
 }
 
 #[cfg(test)]
@@ -91,7 +112,7 @@ mod tests {
     use shared_types::{PhaseId, TargetName};
 
     use super::*;
-    use crate::gate::fixture::window;
+    use crate::gate::fixture::{policy, window};
 
     fn subject(epoch: u64, n: u32) -> Subject {
         Subject {
@@ -102,8 +123,23 @@ mod tests {
         }
     }
 
+    fn judgement(verdict: Verdict) -> Judgement {
+        Judgement {
+            cause: Cause::Slo,
+            verdict,
+            metrics: vec![],
+            violated: vec![],
+            action: None,
+            samples: 0,
+            history: vec![],
+            remembered: vec![],
+        }
+    }
+
     fn feed(state: &mut GateState, epoch: u64, n: u32) -> Option<GateProgress> {
-        advance(state, &subject(epoch, n), Contribution::Feeds, AdvanceCondition::CompliantBatches(8))
+        let policy = policy();
+        let rules = Rules { version: "v", policy: &policy, phase: &policy.phases[0] };
+        advance(state, &subject(epoch, n), &judgement(Verdict::Ok), true, rules)
     }
 
     /// PH-8: a new epoch starts a fresh run, and windows of the old one do not touch it.
@@ -122,22 +158,25 @@ mod tests {
     /// PH-7: a batch that came only after it was given up is a missing batch.
     #[test]
     fn late_batch_counts_as_missing() {
-        let judgement = |verdict| Judgement {
-            cause: Cause::Slo,
-            verdict,
-            metrics: vec![],
-            violated: vec![],
-            action: None,
-            samples: 0,
-            history: vec![],
-        };
+        let means = |verdict, in_time| contribution(&judgement(verdict), in_time, JudgeBy::Window);
         let broken = |cause| Contribution::Breaks { cause, metric: None };
-        assert_eq!(contribution(&judgement(Verdict::Warn), true), Contribution::Feeds);
-        assert_eq!(contribution(&judgement(Verdict::Insufficient), true), Contribution::Passes);
+        assert_eq!(means(Verdict::Warn, true), Contribution::Feeds);
+        assert_eq!(means(Verdict::Insufficient, true), Contribution::Passes);
         for verdict in [Verdict::Ok, Verdict::Warn, Verdict::Insufficient] {
-            assert_eq!(contribution(&judgement(verdict), false), broken(Cause::CollectionDelayed));
+            assert_eq!(means(verdict, false), broken(Cause::CollectionDelayed));
         }
-        assert_eq!(contribution(&judgement(Verdict::Violation), false), broken(Cause::Slo));
+        assert_eq!(means(Verdict::Violation, false), broken(Cause::Slo));
         assert!(in_time(window(0), window(0).end.plus(Duration::from_secs(300)), Duration::from_secs(300)));
+    }
+
+    /// JU-8: by evidence a batch that came late neither feeds the run nor breaks it, unless it is bad.
+    #[test]
+    fn late_batch_breaks_nothing_by_evidence() {
+        let means = |verdict| contribution(&judgement(verdict), false, JudgeBy::Evidence);
+        for verdict in [Verdict::Ok, Verdict::Warn, Verdict::Insufficient, Verdict::Unsure] {
+            assert_eq!(means(verdict), Contribution::Passes);
+        }
+        let broken = Contribution::Breaks { cause: Cause::Slo, metric: None };
+        assert_eq!(means(Verdict::Violation), broken);
     }
 }

@@ -1,7 +1,7 @@
 //! The gate: what is said of a batch, decided by plain functions.
 //!
-//! `judge_batch` holds a window's counts against the policy's thresholds, `judge_missing` says the same of a
-//! window that did not come, and `run::Run` keeps how long a phase has been compliant. Nothing here does
+//! `observe_batch` and `observe_missing` say what a window shows, `judge` holds it against the policy's thresholds, alone or
+//! with the windows before it, and `run::Run` keeps how long a phase has been compliant. Nothing here does
 //! I/O or reads a clock, so a stored decision can be recomputed from its evidence (SLO-10).
 
 mod checked;
@@ -9,12 +9,15 @@ mod decide;
 pub mod evidence;
 mod judge;
 pub mod ledger;
+mod memory;
 pub mod metric;
+mod observe;
 pub mod recompute;
 pub mod run;
 mod state;
 mod threshold;
 pub mod watch;
+mod weigh;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;
@@ -23,9 +26,10 @@ mod properties;
 
 pub use checked::{BatchError, CheckedBatch};
 pub use decide::{Subject, batch_hash, decision_id};
-pub use judge::{
-    Basis, Judgement, judge_batch, judge_missing, judge_observed, longest_look_back, same_metrics,
-};
+pub use judge::{Basis, Judgement, judge};
 pub use metric::EarlierBatch;
+pub use observe::{
+    Observed, longest_look_back, observe_batch, observe_missing, observe_recorded, same_observations,
+};
 pub use run::{Contribution, Run};
 pub use state::GateState;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use shared_types::{PhaseId, Verdict};
 
 use super::fixture::{
-    COMPLETED, Counts, ERROR, autosave, earlier, policy, ten_o_clock, whole_policy, window,
+    COMPLETED, Counts, ERROR, autosave, earlier, judge_batch, policy, ten_o_clock, whole_policy, window,
 };
 use super::*;
 use crate::whatif::dry_run::dry_run;

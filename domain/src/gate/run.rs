@@ -4,25 +4,33 @@
 //! same window twice counts once, and a hole between two windows breaks the run like the batch that is
 //! missing in it.
 
-use crate::policy::AdvanceCondition;
-use crate::stored::Document;
+use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
+use crate::stored::{Document, Step};
 use serde::{Deserialize, Serialize};
-use shared_types::decision::{BrokenBy, Cause, GateProgress, RunBefore};
+use serde_json::{Value, json};
+use shared_types::decision::{BrokenBy, Cause, GateProgress, RunBefore, StayOver};
 use shared_types::{Epoch, Timestamp, Window};
+
+use super::judge::Judgement;
+use super::memory::Memory;
 
 /// What a window does to the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contribution {
-    /// `ok` or `warn`: another compliant window.
+    /// `ok` or `warn`: another compliant window, and with it the time of those that waited for it.
     Feeds,
-    /// `insufficient`: no hole, and no evidence either.
+    /// Too few attempts alone: its time waits until enough are together (JU-5).
+    Waits,
+    /// No hole, and no evidence either.
     Passes,
+    /// `unsure`: as it passes, and what waited does not count (JU-5).
+    Doubts,
     /// A violation, or a batch that is missing or came too late.
     Breaks { cause: Cause, metric: Option<String> },
 }
 
-/// The compliant run of one target's epoch; stored as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The compliant run of one target's epoch, and what is remembered of the epoch's windows; stored as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub epoch: Epoch,
     compliant_batches: u64,
@@ -33,48 +41,133 @@ pub struct Run {
     covered_to: Option<Timestamp>,
     broken_by: Option<BrokenBy>,
     through: Option<Window>,
+    /// Of windows that wait, see [`Contribution::Waits`].
+    waiting_ms: u64,
+    /// Missing windows in a row (JU-8).
+    gaps: u64,
+    /// Windows in a row of which none is `ok` or `warn` (JU-4).
+    undecided: u64,
+    memory: Memory,
 }
 
 impl Document for Run {
     const KIND: &'static str = "compliant run";
+    const STEPS: &'static [Step] = &[Step { name: "windows are weighed together", up: weigh, down: forget }];
+}
+
+/// Form 2 remembers the windows of the epoch; of those before it nothing is known.
+fn weigh(mut run: Value) -> Result<Value, String> {
+    let fields = run.as_object_mut().ok_or("not an object")?;
+    for key in ["waiting_ms", "gaps", "undecided"] {
+        fields.insert(key.to_owned(), json!(0));
+    }
+    fields.insert("memory".to_owned(), json!([]));
+    Ok(run)
+}
+
+fn forget(mut run: Value) -> Result<Value, String> {
+    let fields = run.as_object_mut().ok_or("not an object")?;
+    for key in ["waiting_ms", "gaps", "undecided", "memory"] {
+        fields.remove(key);
+    }
+    Ok(run)
 }
 
 impl Run {
     /// Nothing judged yet.
     #[must_use]
     pub fn fresh(epoch: Epoch) -> Self {
-        Self {
-            epoch,
-            compliant_batches: 0,
-            compliant_ms: 0,
-            from: None,
-            covered_to: None,
-            broken_by: None,
-            through: None,
-        }
+        Self::resume(epoch, &RunBefore::default())
     }
 
     /// As a decision's evidence has it.
     #[must_use]
     pub fn resume(epoch: Epoch, before: &RunBefore) -> Self {
-        let RunBefore { compliant_batches, compliant_ms, from, covered_to, broken_by, through } =
+        let RunBefore { compliant_batches, compliant_ms, from, covered_to, broken_by, through, .. } =
             before.clone();
-        Self { epoch, compliant_batches, compliant_ms, from, covered_to, broken_by, through }
+        let RunBefore { waiting_ms, gaps, undecided, .. } = *before;
+        let memory = Memory::resume(&before.metrics);
+        Self {
+            epoch,
+            compliant_batches,
+            compliant_ms,
+            from,
+            covered_to,
+            broken_by,
+            through,
+            waiting_ms,
+            gaps,
+            undecided,
+            memory,
+        }
     }
 
     /// For the evidence of the decision that goes on from here.
     #[must_use]
     pub fn before(&self) -> RunBefore {
-        let Self { compliant_batches, compliant_ms, from, covered_to, broken_by, through, .. } = self.clone();
-        RunBefore { compliant_batches, compliant_ms, from, covered_to, broken_by, through }
+        let Self { compliant_batches, compliant_ms, from, covered_to, through, .. } = *self;
+        let Self { waiting_ms, gaps, undecided, .. } = *self;
+        let (broken_by, metrics) = (self.broken_by.clone(), self.memory.before());
+        RunBefore {
+            compliant_batches,
+            compliant_ms,
+            from,
+            covered_to,
+            broken_by,
+            through,
+            waiting_ms,
+            gaps,
+            undecided,
+            metrics,
+        }
+    }
+
+    /// Remembers what a judged window showed.
+    pub fn remember(&mut self, judgement: &Judgement) {
+        self.gaps = if judgement.cause == Cause::Slo { 0 } else { self.gaps.saturating_add(1) };
+        self.undecided = if judgement.verdict.is_compliant() { 0 } else { self.undecided.saturating_add(1) };
+        self.memory.take(&judgement.remembered);
+    }
+
+    /// Passes over the windows that are missing before this one, if they and those missing before them are no more than are
+    /// tolerated (JU-8).
+    pub fn bridge(&mut self, window: Window, tolerated: u64) {
+        let Some(covered_to) = self.covered_to.filter(|it| *it < window.start) else { return };
+        let hole = window.start.since(covered_to).as_millis();
+        let missing = u64::try_from(hole.div_ceil(window.length().as_millis().max(1))).unwrap_or(u64::MAX);
+        let gaps = self.gaps.saturating_add(missing);
+        if gaps <= tolerated {
+            self.gaps = gaps;
+            self.covered_to = Some(window.start);
+        }
+    }
+
+    /// The metrics whose whole stay put together is beyond the phase's limit (JU-6).
+    #[must_use]
+    pub fn stay_over(&self, policy: &TargetPolicy, phase: &PhasePolicy) -> Vec<StayOver> {
+        self.memory.stay_over(policy, phase)
     }
 
     /// Takes a judged window into account.
     pub fn take(&mut self, window: Window, contribution: Contribution) {
         match contribution {
             Contribution::Breaks { cause, metric } => self.end(BrokenBy { window, cause, metric }),
-            Contribution::Feeds => self.cover(window, true),
-            Contribution::Passes => self.cover(window, false),
+            Contribution::Feeds => {
+                if let Some(new) = self.cover(window) {
+                    self.compliant_batches += 1;
+                    self.compliant_ms = self.compliant_ms.saturating_add(self.waiting_ms).saturating_add(new);
+                    self.waiting_ms = 0;
+                }
+            }
+            Contribution::Waits => {
+                let new = self.cover(window).unwrap_or_default();
+                self.waiting_ms = self.waiting_ms.saturating_add(new);
+            }
+            Contribution::Passes => _ = self.cover(window),
+            Contribution::Doubts => {
+                self.cover(window);
+                self.waiting_ms = 0;
+            }
         }
         self.through = self.through.max(Some(window));
     }
@@ -86,12 +179,14 @@ impl Run {
         }
         self.compliant_batches = 0;
         self.compliant_ms = 0;
+        self.waiting_ms = 0;
         self.covered_to = self.covered_to.max(Some(window.end));
         self.from = self.covered_to;
         self.broken_by = Some(broken_by);
     }
 
-    fn cover(&mut self, window: Window, compliant: bool) {
+    /// The time that the window newly covers, in milliseconds; none, if it was covered before. A hole before it ends the run.
+    fn cover(&mut self, window: Window) -> Option<u64> {
         let covered_to = self.covered_to.unwrap_or(window.start);
         if covered_to < window.start {
             let hole = Window { start: covered_to, end: window.start };
@@ -99,14 +194,11 @@ impl Run {
         }
         let new = window.end.since(window.start.max(covered_to));
         if new.is_zero() {
-            return;
-        }
-        if compliant {
-            self.compliant_batches += 1;
-            self.compliant_ms = self.compliant_ms.saturating_add(u64::try_from(new.as_millis()).unwrap_or(0));
+            return None;
         }
         self.from = self.from.or(Some(window.start));
         self.covered_to = Some(window.end);
+        Some(u64::try_from(new.as_millis()).unwrap_or(0))
     }
 
     /// How far the condition is (PH-2 to PH-4).
@@ -128,6 +220,7 @@ impl Run {
                 && needed_ms.is_none_or(|needed| self.compliant_ms >= needed),
             broken_by: self.broken_by.clone(),
             through: self.through,
+            stay_over: Vec::new(),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use section::collection::Collection;
 pub use section::daily_report::DailyReport;
 pub use section::evidence::EvidenceItem;
 pub use section::file::Policy;
-pub use section::gate::GatePolicy;
+pub use section::gate::{Gaps, GatePolicy, JudgeBy};
 pub use section::metrics::MetricPolicy;
 pub use section::notifications::{NotificationPolicy, Notifications};
 pub use section::paging::Paging;

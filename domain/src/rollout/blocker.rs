@@ -66,6 +66,19 @@ pub enum Blocker {
     },
     /// The newest batch violates a metric whose policy is `hold`.
     Hold,
+    /// The newest batch is beyond a limit, and that may be chance (JU-4).
+    Unsure {
+        metrics: Vec<String>,
+    },
+    /// The whole stay put together is beyond a limit (JU-6).
+    StayOverLimit {
+        metric: String,
+        bad: u64,
+        attempts: u64,
+        /// Both as people read them.
+        observed: String,
+        allowed: String,
+    },
     AlertsInPhase {
         count: u64,
     },

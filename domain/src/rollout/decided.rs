@@ -35,13 +35,19 @@ pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) 
     if matches!(step.target.banner, Banner::OffAt(_)) {
         step.target.banner = Banner::Off;
     }
+    let was_unsure = is_unsure(step.target.latest.as_ref());
     keep_latest(&mut step, decision);
     match (decision.verdict, action(decision)) {
         (Verdict::Ok, _) => notify(&mut step, NoticeKind::Ok, decision),
         (Verdict::Warn, _) => notify(&mut step, NoticeKind::Warn, decision),
         (Verdict::Violation, Some(ViolationAction::Hold)) => notify(&mut step, NoticeKind::Hold, decision),
-        (Verdict::Insufficient, _) => {}
-        (Verdict::Violation, action) => violation(&mut step, decision, action, context),
+        // JU-4: told once for windows of which each is as unsure as the one before it.
+        (Verdict::Unsure, None) if was_unsure => {}
+        (Verdict::Unsure, None) => notify(&mut step, NoticeKind::Warn, decision),
+        (Verdict::Insufficient, None) => {}
+        (Verdict::Violation | Verdict::Unsure | Verdict::Insufficient, action) => {
+            violation(&mut step, decision, action, context)
+        }
     }
     observe(&mut step, decision, context);
     ask_approvals(&mut step, context);
@@ -81,6 +87,10 @@ fn action(decision: &Decision) -> Option<ViolationAction> {
         (Cause::RetryExhausted, action) => action.max(Some(ViolationAction::Page)),
         (_, action) => action,
     }
+}
+
+fn is_unsure(latest: Option<&Latest>) -> bool {
+    latest.is_some_and(|it| it.verdict == Verdict::Unsure)
 }
 
 fn keep_latest(step: &mut Step, decision: &Decision) {

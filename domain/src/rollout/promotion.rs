@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
+use crate::story::figures::format_share;
 use shared_types::Timestamp;
-use shared_types::decision::{GateProgress, ViolationAction};
+use shared_types::Verdict;
+use shared_types::decision::{GateProgress, StayOver, ViolationAction};
 
 use super::approval;
 use super::blocker::{Blocker, Reached};
@@ -85,6 +87,24 @@ fn gate_blockers(state: &TargetState, policy: &TargetPolicy, now: Timestamp, fou
     }
     if latest.action == Some(ViolationAction::Hold) {
         found.push(Blocker::Hold);
+    }
+    if latest.verdict == Verdict::Unsure {
+        let unsure = latest.metrics.iter().filter(|it| it.verdict == Verdict::Unsure);
+        found.push(Blocker::Unsure { metrics: unsure.map(|it| it.metric.clone()).collect() });
+    }
+    let stay = latest.gate.iter().filter(|gate| gate.epoch == state.epoch).flat_map(|gate| &gate.stay_over);
+    found.extend(stay.map(stay_over));
+}
+
+fn stay_over(stay: &StayOver) -> Blocker {
+    let StayOver { metric, bad, attempts, allowed } = stay;
+    let observed = *bad as f64 / *attempts as f64;
+    Blocker::StayOverLimit {
+        metric: metric.clone(),
+        bad: *bad,
+        attempts: *attempts,
+        observed: format_share(observed),
+        allowed: format_share(*allowed),
     }
 }
 

@@ -47,11 +47,12 @@ impl Watch {
         }
     }
 
-    /// Takes a gated decision of the watch's epoch. `insufficient` and `hold` neither confirm nor refute.
+    /// Takes a gated decision of the watch's epoch. `insufficient`, `unsure` and `hold` neither confirm nor refute.
     pub fn observe(&mut self, decision: &Decision) -> Option<WatchEnd> {
         match (decision.verdict, decision.action) {
             (Verdict::Ok | Verdict::Warn, _) => self.compliant += 1,
-            (Verdict::Insufficient, _) | (Verdict::Violation, Some(ViolationAction::Hold)) => {}
+            (Verdict::Insufficient | Verdict::Unsure, _)
+            | (Verdict::Violation, Some(ViolationAction::Hold)) => {}
             (Verdict::Violation, action) => {
                 self.violations += 1;
                 self.rollback_asked |= asks_rollback(decision, action);
@@ -106,7 +107,7 @@ impl Coverage {
     pub fn observe(&mut self, decision: &Decision) -> bool {
         match decision.verdict {
             Verdict::Ok | Verdict::Warn => self.compliant_ms += millis(decision.window.length()),
-            Verdict::Insufficient => {}
+            Verdict::Insufficient | Verdict::Unsure => {}
             Verdict::Violation => self.compliant_ms = 0,
         }
         self.compliant_ms >= self.needed_ms

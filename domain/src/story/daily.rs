@@ -70,8 +70,13 @@ pub fn message(report: &DailyReport) -> Message {
     } else {
         let _ = write!(
             text,
-            "\nwindows: {} ok, {} warn, {} violation, {} insufficient, {} missing",
-            windows.ok, windows.warn, windows.violation, windows.insufficient, windows.missing
+            "\nwindows: {} ok, {} warn, {} unsure, {} violation, {} insufficient, {} missing",
+            windows.ok,
+            windows.warn,
+            windows.unsure,
+            windows.violation,
+            windows.insufficient,
+            windows.missing
         );
     }
     for slo in &report.slos {
@@ -136,8 +141,8 @@ fn limit(slo: &DailySlo) -> String {
 }
 
 fn total(windows: &DailyWindows) -> u64 {
-    let DailyWindows { ok, warn, violation, insufficient, missing, stale: _, missing_windows: _ } = windows;
-    ok + warn + violation + insufficient + missing
+    let DailyWindows { ok, warn, unsure, violation, insufficient, missing, .. } = windows;
+    ok + warn + unsure + violation + insufficient + missing
 }
 
 fn windows(text: &mut String, windows: &DailyWindows, zone: &Zone) {
@@ -145,12 +150,17 @@ fn windows(text: &mut String, windows: &DailyWindows, zone: &Zone) {
         let _ = writeln!(text, "{NOTHING}");
     } else {
         text.push_str(
-            "| ok | warn | violation | insufficient | missing |\n| --- | --- | --- | --- | --- |\n",
+            "| ok | warn | unsure | violation | insufficient | missing |\n| --- | --- | --- | --- | --- | --- |\n",
         );
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} |",
-            windows.ok, windows.warn, windows.violation, windows.insufficient, windows.missing
+            "| {} | {} | {} | {} | {} | {} |",
+            windows.ok,
+            windows.warn,
+            windows.unsure,
+            windows.violation,
+            windows.insufficient,
+            windows.missing
         );
     }
     if !windows.missing_windows.is_empty() {

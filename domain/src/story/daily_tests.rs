@@ -60,6 +60,7 @@ fn full() -> DailyReport {
         windows: DailyWindows {
             ok: 90,
             warn: 3,
+            unsure: 0,
             violation: 1,
             insufficient: 1,
             missing: 1,
@@ -92,6 +93,7 @@ fn full() -> DailyReport {
                 metric: Some("save_latency_p95".to_owned()),
             }),
             through: Some(window),
+            stay_over: vec![],
         }),
         asked: vec![Blocker {
             code: "approval_missing".to_owned(),
@@ -124,7 +126,7 @@ fn the_message_is_whole_and_escaped() {
         lines,
         [
             "📋 AutoSave daily 2026-11-22 / phase C / running",
-            "windows: 90 ok, 3 warn, 1 violation, 1 insufficient, 1 missing",
+            "windows: 90 ok, 3 warn, 0 unsure, 1 violation, 1 insufficient, 1 missing",
             "save_latency_p95 C: worst 1.98 s, median 0.99 s, limit ≤ 1.8 s",
             "history_drift C: worst 1, median 0.5, limit = 0",
             "error_rate C: worst n/a, median n/a, limit ≤ 0.3 %",

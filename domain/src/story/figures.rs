@@ -27,6 +27,12 @@ pub fn format_ratio(ratio: f64) -> String {
     format!("{} %", format_number(Some((ratio * 1000.0).round() / 10.0)))
 }
 
+/// A share in per cent, as exact as [`format_number`]: `0.3 %`, `0.0412 %`.
+#[must_use]
+pub fn format_share(share: f64) -> String {
+    format!("{} %", format_number(Some(share * 100.0)))
+}
+
 /// `15m`, `24h`, `22h 15m`, `2.5s`, `400ms`: its units in the order of their size, those that are not needed left out, and
 /// nothing rounded away. Days only from four of them, as people say 72 h.
 #[must_use]

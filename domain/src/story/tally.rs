@@ -88,6 +88,7 @@ impl Tally {
             *match verdict {
                 Some(Verdict::Ok) => &mut windows.ok,
                 Some(Verdict::Warn) => &mut windows.warn,
+                Some(Verdict::Unsure) => &mut windows.unsure,
                 Some(Verdict::Violation) => &mut windows.violation,
                 Some(Verdict::Insufficient) => &mut windows.insufficient,
                 None => &mut windows.missing,

@@ -28,7 +28,7 @@ fn number() -> impl Strategy<Value = Option<f64>> {
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {
-    prop::sample::select(vec![Verdict::Ok, Verdict::Warn, Verdict::Insufficient, Verdict::Violation])
+    prop::sample::select(Verdict::iter().collect::<Vec<_>>())
 }
 
 prop_compose! {
@@ -41,7 +41,7 @@ prop_compose! {
     ) -> MetricVerdict {
         let (metric, unit) = (name.to_owned(), "s".to_owned());
         let (on_violation, direction) = (ViolationAction::Rollback, Direction::AtMost);
-        MetricVerdict { metric, observed, threshold, unit, ratio, verdict, on_violation, direction }
+        MetricVerdict { metric, observed, threshold, unit, ratio, verdict, on_violation, direction, weighed: None }
     }
 }
 

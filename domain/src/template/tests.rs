@@ -39,7 +39,17 @@ fn decision(in_phase: &str, verdict: Verdict, observed: [(Option<f64>, Verdict);
         let unit = metric.display.symbol().to_owned();
         let on_violation = ViolationAction::Rollback;
         let (metric, direction) = (metric.name.clone(), metric.kind.direction());
-        MetricVerdict { metric, observed, threshold, unit, ratio, verdict, on_violation, direction }
+        MetricVerdict {
+            metric,
+            observed,
+            threshold,
+            unit,
+            ratio,
+            verdict,
+            on_violation,
+            direction,
+            weighed: None,
+        }
     });
     let metrics: Vec<MetricVerdict> = judged.collect();
     let violated = metrics.iter().filter(|metric| metric.verdict == Verdict::Violation);

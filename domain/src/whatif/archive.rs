@@ -15,7 +15,7 @@ use super::Recorded;
 use super::compare::{About, Backtest, Comparison, Limits};
 use super::replay::Replay;
 use crate::gate::ledger;
-use crate::gate::{Run, longest_look_back, same_metrics};
+use crate::gate::{Run, longest_look_back, same_observations};
 
 /// Windows of one hole that are told one by one; the run is broken for all of it anyway.
 const HOLE: usize = 96;
@@ -56,7 +56,7 @@ impl Judge {
     pub fn new(policy: Arc<Policy>, target: TargetName, measured_by: Option<&Policy>) -> Option<Self> {
         let rules = policy.targets.get(&target)?;
         let measured = measured_by.and_then(|policy| policy.targets.get(&target));
-        let shares = measured.is_some_and(|measured| same_metrics(rules, measured));
+        let shares = measured.is_some_and(|measured| same_observations(rules, measured));
         let replay = Replay::new(target.clone(), longest_look_back(rules));
         Some(Self { policy, target, replay, shares, sequence: 0 })
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::gate::GateState;
 use crate::gate::fixture::{Counts, autosave, policy, ten_o_clock, window};
 use crate::gate::ledger::{self, Judged, Rules};
-use crate::gate::{Subject, judge_batch};
+use crate::gate::{Subject, observe_batch};
 
 const LIMITS: Limits = Limits { changes: 3, strip: 4 };
 
@@ -18,10 +18,10 @@ fn side(version: &str, threshold: f64, p95s: &[f64]) -> Vec<Decision> {
     let decide = |(n, save_ms): (u32, &f64)| {
         let counts =
             Counts { window: window(n), phase: "B", epoch: 2, save_ms: *save_ms, ..Counts::default() };
-        let judgement = judge_batch(&counts.checked(), &[], &policy, &policy.phases[1]);
+        let observed = observe_batch(&counts.checked(), &[], &policy, &policy.phases[1]);
         let judged = Judged {
             subject: Subject::of(&counts.batch()),
-            judgement,
+            observed,
             batch_hash: None,
             elapsed_ms: None,
             sequence: u64::from(n),

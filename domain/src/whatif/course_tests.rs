@@ -13,7 +13,7 @@ use super::*;
 const QUARTER: Duration = Duration::from_secs(900);
 
 fn policy(change: impl FnOnce(String) -> String) -> Arc<Policy> {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies/source-document.yaml");
     let text = change(std::fs::read_to_string(shipped).unwrap());
     Arc::new(Policy::parse(&text, "policy").unwrap())
 }

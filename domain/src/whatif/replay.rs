@@ -14,8 +14,8 @@ use shared_types::{Decision, TargetName, Timestamp, Window};
 use crate::gate::GateState;
 use crate::gate::ledger::{self, Judged, Rules};
 use crate::gate::{
-    CheckedBatch, EarlierBatch, Judgement, Run, Subject, batch_hash, judge_batch, judge_missing,
-    judge_observed, same_metrics,
+    CheckedBatch, EarlierBatch, Observed, Run, Subject, batch_hash, observe_batch, observe_missing,
+    observe_recorded, same_observations,
 };
 
 use super::Recorded;
@@ -48,7 +48,7 @@ pub struct Replayed {
 pub fn needs_batch(by: &Policy, was: Option<&Policy>, target: &TargetName) -> bool {
     let metrics = |policy: &Policy| policy.targets.get(target).cloned();
     match (metrics(by), was.and_then(metrics)) {
-        (Some(by), Some(was)) => !same_metrics(&by, &was),
+        (Some(by), Some(was)) => !same_observations(&by, &was),
         (None, _) => false,
         (Some(_), None) => true,
     }
@@ -116,28 +116,28 @@ impl Replay {
 
     fn judge(&mut self, recorded: &Recorded, rules: Rules<'_>) -> Result<Decision, String> {
         let decision = &recorded.decision;
-        let (judgement, hash, batch) = match (&recorded.batch, &recorded.counters) {
+        let (observed, hash, batch) = match (&recorded.batch, &recorded.counters) {
             (Some(batch), _) => {
                 // Around a change of the policy its own decision took what another version had counted.
                 let own = decision.policy_version == rules.version;
                 let check = if own { CheckedBatch::check_whoever_counted } else { CheckedBatch::check };
                 let checked = check(batch.clone(), rules.policy).map_err(|error| error.to_string())?;
                 let near = self.near(batch.window);
-                let judgement = judge_batch(&checked, &near, rules.policy, rules.phase);
-                (judgement, Some(batch_hash(batch)), EarlierBatch::of(batch))
+                let observed = observe_batch(&checked, &near, rules.policy, rules.phase);
+                (observed, Some(batch_hash(batch)), EarlierBatch::of(batch))
             }
             (None, Some(counters)) => {
                 let (epoch, window) = (decision.epoch, decision.window);
                 let of = EarlierBatch { epoch, window, counters: counters.clone() };
                 let near = self.near(window);
-                let judgement = judge_observed(&of, decision, &near, rules.policy, rules.phase);
+                let observed = observe_recorded(&of, decision, &near, rules.policy, rules.phase);
                 let hash = decision.evidence.as_ref().and_then(|it| it.batch_hash.clone());
-                (judgement, hash, of)
+                (observed, hash, of)
             }
             (None, None) => return Err("its batch is no longer kept".to_owned()),
         };
         self.keep(batch);
-        Ok(self.decide(decision, judgement, hash, None, decision.decided_at, rules))
+        Ok(self.decide(decision, observed, hash, None, decision.decided_at, rules))
     }
 
     /// What a mean may look back on.
@@ -162,15 +162,15 @@ impl Replay {
         at: Timestamp,
         rules: Rules<'_>,
     ) -> Decision {
-        let judgement = judge_missing(cause, elapsed, rules.policy, rules.phase);
+        let observed = observe_missing(cause, elapsed, rules.policy);
         let elapsed_ms = u64::try_from(elapsed.as_millis()).ok();
-        self.decide(decision, judgement, None, elapsed_ms, at, rules)
+        self.decide(decision, observed, None, elapsed_ms, at, rules)
     }
 
     fn decide(
         &mut self,
         decision: &Decision,
-        judgement: Judgement,
+        observed: Observed,
         batch_hash: Option<String>,
         elapsed_ms: Option<u64>,
         at: Timestamp,
@@ -184,7 +184,7 @@ impl Replay {
             epoch: decision.epoch,
             window: decision.window,
         };
-        let judged = Judged { subject, judgement, batch_hash, elapsed_ms, sequence, at };
+        let judged = Judged { subject, observed, batch_hash, elapsed_ms, sequence, at };
         if decision.gate.is_none() {
             // Of an epoch that was over by then: it says nothing of a run.
             let mut over = GateState::unheard(self.target.clone());

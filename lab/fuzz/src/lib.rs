@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
-use domain::gate::{CheckedBatch, judge_batch};
+use domain::gate::{CheckedBatch, judge, observe_batch};
 use domain::placeholder::Values;
 use domain::policy::{Policy, TargetPolicy};
 use domain::template::{Template, TemplateKind};
@@ -155,12 +155,15 @@ fn judged(batch: Batch) -> StatusCode {
     let policy = shipped();
     let Ok(batch) = CheckedBatch::check(batch, policy) else { return StatusCode::OK };
     let phase = batch.phase_policy(policy).expect("a checked batch is of a phase");
-    let judgement = judge_batch(&batch, &[], policy, phase);
+    let observed = observe_batch(&batch, &[], policy, phase);
+    let judgement = judge(&observed, batch.batch().window, None, policy, phase);
     for metric in &judgement.metrics {
         assert!(
             metric.observed.is_none_or(f64::is_finite) && metric.ratio.is_none_or(f64::is_finite),
             "{metric:?}"
         );
+        let evidence = metric.weighed.as_ref().and_then(|weighed| weighed.evidence);
+        assert!(evidence.is_none_or(f64::is_finite), "{metric:?}");
     }
     assert_eq!(judgement.violated.is_empty(), judgement.action.is_none());
     StatusCode::OK

@@ -56,7 +56,7 @@ pub struct Setting {
 
 /// The shipped policy, pushed to, with short phases and a short time for causes; and the same a little stricter.
 fn policies(root: &Path) -> [Arc<Policy>; 2] {
-    let policy = Policy::load(&root.join("governance/policy.yaml"));
+    let policy = Policy::load(&root.join("examples/policies/source-document.yaml"));
     let mut policy = policy.unwrap_or_else(|error| panic!("{error}"));
     for target in policy.targets.values_mut() {
         target.collection.source = Chosen(Arc::new(Http));

@@ -112,7 +112,10 @@ fn change_text(change: &Change) -> String {
 }
 
 fn counts(it: VerdictCounts) -> String {
-    format!("ok {}, warn {}, violation {}, insufficient {}", it.ok, it.warn, it.violation, it.insufficient)
+    format!(
+        "ok {}, warn {}, unsure {}, violation {}, insufficient {}",
+        it.ok, it.warn, it.unsure, it.violation, it.insufficient
+    )
 }
 
 fn required(side: Option<&Required>) -> String {

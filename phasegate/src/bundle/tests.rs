@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::audit::{AuditDraft, digest};
 use domain::gate::GateState;
 use domain::gate::ledger::{Judged, Rules, decide};
-use domain::gate::{CheckedBatch, EarlierBatch, Subject, batch_hash, judge_batch};
+use domain::gate::{CheckedBatch, EarlierBatch, Subject, batch_hash, observe_batch};
 use domain::kinds::Kinds;
 use domain::policy::Policy;
 use serde_json::json;
@@ -29,7 +29,8 @@ fn target() -> TargetName {
 }
 
 fn policy() -> Policy {
-    Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml")).unwrap()
+    Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies/source-document.yaml"))
+        .unwrap()
 }
 
 fn batch(number: u32, drift: u64) -> Batch {
@@ -84,7 +85,7 @@ fn history() -> Vec<(Batch, Decision)> {
         let checked = CheckedBatch::check(batch.clone(), terms).unwrap();
         let judged = Judged {
             subject: Subject::of(&batch),
-            judgement: judge_batch(&checked, &earlier, terms, phase),
+            observed: observe_batch(&checked, &earlier, terms, phase),
             batch_hash: Some(batch_hash(&batch)),
             elapsed_ms: None,
             sequence: u64::from(number) + 1,

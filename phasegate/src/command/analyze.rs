@@ -22,7 +22,7 @@ Examples:
 The fixture holds batches (as in logs/<target>/) or raw telemetry events, one JSON object a line. Every window
 is judged as one of --phase. What the reporter would do is played by its own rules: commands succeed at once,
 nobody acknowledges, approves or moves anything, and after a rollback the windows of --phase change nothing.
-Exit statuses: 0 ok, 1 warn, 2 violation, 3 insufficient; 11 wrong policy, 12 wrong usage or fixture,
+Exit statuses: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure; 11 wrong policy, 12 wrong usage or fixture,
 13 file not found, 15 failed.";
 
 /// Judge a file and say what would follow, without sending or storing anything

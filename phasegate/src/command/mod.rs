@@ -59,7 +59,7 @@ An incident:
   phasegate evidence INC-20261122-001 --post owner/repo#123
 
 Exit statuses: 0 done, 1 refused, 2 wrong usage or input, 3 not found, 4 not reachable, 5 failed.
-`analyze` says its verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, over 10 an error.";
+`analyze` says its verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure, over 10 an error.";
 
 /// Guards a feature's rollout: telemetry in, verdicts per window, one-phase rollback on violation
 #[derive(Debug, Parser)]

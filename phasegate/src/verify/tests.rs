@@ -62,7 +62,7 @@ fn batch(n: u64) -> Batch {
 /// Four quarters of phase B; the last one violates, is rolled back, and the rollback is done.
 fn in_order() -> Facts {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let policy = Policy::load(&root.join("governance/policy.yaml")).unwrap();
+    let policy = Policy::load(&root.join("examples/policies/source-document.yaml")).unwrap();
     let policy = policy.targets.into_values().next().unwrap();
     let templates = Templates::load(root, &policy).unwrap();
     let batches: Vec<Batch> = (0..4).map(batch).collect();

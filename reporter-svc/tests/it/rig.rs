@@ -410,6 +410,7 @@ impl Rig {
             verdict,
             on_violation: ViolationAction::Rollback,
             direction: Direction::AtMost,
+            weighed: None,
         };
         Decision {
             schema: shared_types::decision::SCHEMA.to_owned(),
@@ -438,6 +439,7 @@ impl Rig {
                 satisfied: false,
                 broken_by: None,
                 through: Some(window),
+                stay_over: vec![],
             }),
             evidence: None,
         }

@@ -11,7 +11,7 @@ import { blockerText } from "./story.mjs";
 /** @typedef {import("./api.mjs").Schemas} Schemas */
 
 /** A shape for each verdict, so that colour never says it alone. @type {Record<string, string>} */
-const glyphs = { ok: "✓", warn: "▲", violation: "✕", insufficient: "◌", silent: "?", missing: "?", none: "–", idle: "–" };
+const glyphs = { ok: "✓", warn: "▲", unsure: "◑", violation: "✕", insufficient: "◌", silent: "?", missing: "?", none: "–", idle: "–" };
 
 /** @param {{verdict: string}} props */
 export function Verdict({ verdict }) {

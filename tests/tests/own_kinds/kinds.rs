@@ -88,6 +88,10 @@ impl Metric for Count {
     fn direction(&self) -> Direction {
         Direction::AtLeast
     }
+
+    fn windows_to_violate(&self) -> u64 {
+        1
+    }
 }
 
 // A source: a meter that says what a window counted once that is over.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use shared_types::decision::BunchSums;
 
 use super::counts::Counts;
 use super::tail::as_number;
@@ -10,57 +11,85 @@ use super::tail::as_number;
 /// This window and the sixteen before it.
 const WINDOWS: usize = 17;
 /// Pairs of neighbours that are looked at.
-const PAIRS: usize = 96;
+const PAIRS: u64 = 96;
 /// A pair counts for no more: one step up is one step.
 const PAIR_MAX: f64 = 9.0;
 /// Before anything is known, the estimate is 1 with the weight of so many errors, or pairs.
 const ERRORS_BEFORE: f64 = 2.0;
 const PAIRS_BEFORE: f64 = 8.0;
+/// Sums are kept to so many places, as levels are.
+const ROUNDED_TO: f64 = 1e9;
 
-/// What the estimate stands on, within one epoch.
+/// Of errors that carry no session: how much a window differs from its neighbour, within one epoch.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Bunches {
-    /// Bad attempts and the sum over sessions of errors², oldest first.
-    sessions: VecDeque<(u64, u64)>,
-    /// How much neighbours differ, in units in which independent errors differ by 1 in the mean.
+pub struct Neighbours {
+    /// Of pairs that are known by their sum alone: those before a replay begins.
+    carried: BunchSums,
+    /// In units in which independent errors differ by 1 in the mean, oldest first.
     pairs: VecDeque<f64>,
-    last: Option<(u64, u64)>,
 }
 
-impl Bunches {
-    /// The design effect of a window with attempts: at least 1. `squares` is the sum over sessions of errors² where the
-    /// bad events carry sessions; else windows are compared with their neighbours, this one with the next.
-    pub fn take(&mut self, counts: Counts, squares: Option<u64>) -> f64 {
-        match squares {
-            Some(squares) => self.of_sessions(counts.bad, squares),
-            None => self.of_neighbours(counts),
+impl Neighbours {
+    /// Goes on from what a decision says it went on from.
+    #[must_use]
+    pub fn resume(carried: BunchSums) -> Self {
+        Self { carried, pairs: VecDeque::new() }
+    }
+
+    /// What the next window's design effect stands on.
+    #[must_use]
+    pub fn sums(&self) -> BunchSums {
+        let pairs = self.carried.pairs + u64::try_from(self.pairs.len()).unwrap_or(u64::MAX);
+        let differences = self.carried.differences + self.pairs.iter().sum::<f64>();
+        BunchSums { pairs, differences: (differences * ROUNDED_TO).round() / ROUNDED_TO }
+    }
+
+    /// Takes two windows with attempts that follow each other.
+    pub fn take(&mut self, before: Counts, now: Counts) {
+        let number = |counts: Counts| (as_number(counts.bad), as_number(counts.attempts));
+        let ((before_k, before_n), (k, n)) = (number(before), number(now));
+        if k + before_k <= 0.0 {
+            return;
+        }
+        let difference = k * before_n - before_k * n;
+        let pair = difference * difference / ((k + before_k) * n * before_n);
+        self.pairs.push_back((pair.min(PAIR_MAX) * ROUNDED_TO).round() / ROUNDED_TO);
+        if self.sums().pairs > PAIRS {
+            self.forget();
         }
     }
 
-    fn of_sessions(&mut self, bad: u64, squares: u64) -> f64 {
-        self.sessions.push_back((bad, squares));
-        if self.sessions.len() > WINDOWS {
-            self.sessions.pop_front();
+    fn forget(&mut self) {
+        let BunchSums { pairs, differences } = self.carried;
+        if pairs == 0 {
+            self.pairs.pop_front();
+            return;
         }
-        let sum = |of: fn(&(u64, u64)) -> u64| as_number(self.sessions.iter().map(of).sum());
+        // Which of them is the oldest is not known: one of mean size goes.
+        let left = pairs - 1;
+        self.carried =
+            BunchSums { pairs: left, differences: differences * as_number(left) / as_number(pairs) };
+    }
+}
+
+/// D from window to window, without the present one; at least 1.
+#[must_use]
+pub fn of_neighbours(sums: BunchSums) -> f64 {
+    ((PAIRS_BEFORE + sums.differences) / (PAIRS_BEFORE + as_number(sums.pairs))).max(1.0)
+}
+
+/// Of errors that carry a session: bad attempts and the sum over sessions of errors² of the last windows, oldest first.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Sessions(VecDeque<(u64, u64)>);
+
+impl Sessions {
+    /// D with this window; at least 1.
+    pub fn take(&mut self, bad: u64, squares: u64) -> f64 {
+        self.0.push_back((bad, squares));
+        if self.0.len() > WINDOWS {
+            self.0.pop_front();
+        }
+        let sum = |of: fn(&(u64, u64)) -> u64| as_number(self.0.iter().map(of).sum());
         ((sum(|it| it.1) + ERRORS_BEFORE) / (sum(|it| it.0) + ERRORS_BEFORE)).max(1.0)
-    }
-
-    fn of_neighbours(&mut self, counts: Counts) -> f64 {
-        let known = as_number(u64::try_from(self.pairs.len()).unwrap_or(u64::MAX));
-        let design = (PAIRS_BEFORE + self.pairs.iter().sum::<f64>()) / (PAIRS_BEFORE + known);
-        let (k, n) = (as_number(counts.bad), as_number(counts.attempts));
-        if let Some((before_k, before_n)) = self.last.map(|(k, n)| (as_number(k), as_number(n)))
-            && k + before_k > 0.0
-        {
-            let difference = k * before_n - before_k * n;
-            let pair = difference * difference / ((k + before_k) * n * before_n);
-            self.pairs.push_back(pair.min(PAIR_MAX));
-            if self.pairs.len() > PAIRS {
-                self.pairs.pop_front();
-            }
-        }
-        self.last = Some((counts.bad, counts.attempts));
-        design.max(1.0)
     }
 }

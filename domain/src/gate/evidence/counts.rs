@@ -1,12 +1,25 @@
 //! What a window holds of a metric, and what is held against it (JU-1).
 
 use super::share::Share;
+use super::tail::as_number;
+
+/// A binary fraction cannot hold 80 % of 0.018 exactly; this much, as a part, is rounding.
+const ROUNDING: f64 = 1e-12;
 
 /// Attempts of a window, and how many of them were bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     pub bad: u64,
     pub attempts: u64,
+}
+
+impl Counts {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let bad = self.bad.saturating_add(other.bad);
+        Self { bad, attempts: self.attempts.saturating_add(other.attempts) }
+    }
 }
 
 /// What may be bad.
@@ -24,6 +37,13 @@ impl Limit {
         match self {
             Self::Share(p0) | Self::Rate(p0) => p0,
         }
+    }
+
+    /// Bad ÷ attempts lies above so large a part of the limit.
+    #[must_use]
+    pub fn is_near(self, counts: Counts, part: f64) -> bool {
+        let near = self.p0().value() * part * (1.0 + ROUNDING);
+        as_number(counts.bad) > near * as_number(counts.attempts)
     }
 
     /// Bad ÷ attempts lies above the limit.

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bunches::Bunches;
 use super::counts::{Counts, Limit};
 use super::level::{Level, mixture};
 use super::tail::as_number;
@@ -33,46 +32,52 @@ impl Settings {
 /// The evidence against one metric in one epoch: a mixture of Shiryaev–Roberts e-detectors (Shin, Ramdas, Rinaldo,
 /// *E-detectors: a nonparametric framework for sequential change detection*, 2022) over likelihood ratios of negative
 /// binomials, so that hours may differ without being another version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Detector {
     levels: [Level; TIMES.len()],
-    bunches: Bunches,
-    /// The design effect that the last window with attempts was weighed by.
-    design_effect: f64,
 }
 
 impl Default for Detector {
     fn default() -> Self {
-        Self { levels: [Level::NONE; TIMES.len()], bunches: Bunches::default(), design_effect: 1.0 }
+        Self { levels: [Level::NONE; TIMES.len()] }
     }
 }
 
 impl Detector {
-    /// Takes a window into account; one without attempts says nothing. `squares`: see [`Bunches::take`].
-    pub fn take(&mut self, counts: Counts, squares: Option<u64>, limit: Limit, settings: Settings) {
+    /// As [`Self::levels`] says; what is not there has not begun.
+    #[must_use]
+    pub fn resume(levels: &[Option<f64>]) -> Self {
+        let level = |index: usize| levels.get(index).copied().flatten().map_or(Level::NONE, Level::at);
+        Self { levels: std::array::from_fn(level) }
+    }
+
+    /// m of each ratio.
+    #[must_use]
+    pub fn levels(&self) -> Vec<Option<f64>> {
+        self.levels.iter().map(|level| level.value()).collect()
+    }
+
+    /// With a window whose errors are weighed by their design effect; one without attempts says nothing.
+    #[must_use]
+    pub fn after(self, counts: Counts, design_effect: f64, limit: Limit, settings: Settings) -> Self {
         if counts.attempts == 0 {
-            return;
+            return self;
         }
-        self.design_effect = self.bunches.take(counts, squares);
-        let bad = as_number(counts.bad) / self.design_effect;
-        let attempts = as_number(counts.attempts) / self.design_effect;
+        let bad = as_number(counts.bad) / design_effect;
+        let attempts = as_number(counts.attempts) / design_effect;
         let cap = 2.0 * settings.needed();
-        for (level, times) in std::iter::zip(&mut self.levels, TIMES) {
-            let step = log_likelihood_ratio(times, bad, attempts, limit, settings.spread);
-            *level = level.after(step).at_most(cap);
-        }
+        let level = |index: usize| {
+            let step = log_likelihood_ratio(TIMES[index], bad, attempts, limit, settings.spread);
+            self.levels[index].after(step).at_most(cap)
+        };
+        Self { levels: std::array::from_fn(level) }
     }
 
     /// E: ln of the mean over the mixture; `None` before the first window with attempts.
     #[must_use]
     pub fn evidence(&self) -> Option<f64> {
         mixture(&self.levels)
-    }
-
-    /// D of the last window with attempts.
-    #[must_use]
-    pub fn design_effect(&self) -> f64 {
-        self.design_effect
     }
 }
 

@@ -15,6 +15,14 @@ const ROUNDED_TO: f64 = 1e9;
 impl Level {
     pub(super) const NONE: Self = Self(None);
 
+    pub(super) fn at(value: f64) -> Self {
+        Self(Some(value))
+    }
+
+    pub(super) fn value(self) -> Option<f64> {
+        self.0
+    }
+
     /// `ln(e^level + 1) + step`: the sum may have begun with any window, this one too.
     pub(super) fn after(self, step: f64) -> Self {
         // ln(e^m + 1), where e^m would not overflow: for m above 0 written as m + ln(1 + e^-m).

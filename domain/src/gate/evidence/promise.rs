@@ -42,7 +42,7 @@ fn streams(spread: f64, draw: impl Fn(&mut SmallRng) -> u64) -> (f64, f64, f64) 
         for _ in 0..WINDOWS {
             let counts = Counts { bad: draw(&mut rng), attempts: ATTEMPTS };
             for detector in [&mut whole, &mut anew] {
-                detector.take(counts, Some(counts.bad), limit(100.0 * P0), settings(spread));
+                *detector = detector.after(counts, 1.0, limit(100.0 * P0), settings(spread));
             }
             if anew.evidence().is_some_and(|it| it >= settings(spread).needed()) {
                 alarms += 1;
@@ -90,7 +90,7 @@ fn bunched_errors_deceive_nobody() {
     let false_alarms = |part_of_limit: f64, by_sessions: bool, spread: f64| {
         let alarmed = (0..STAYS).filter(|seed| {
             let mut rng = SmallRng::seed_from_u64(*seed);
-            let mut detector = Detector::default();
+            let (mut detector, mut seen) = (Detector::default(), Sessions::default());
             (0..STAY).any(|_| {
                 let errors = tail::as_number(attempts) * 0.005 * part_of_limit * varied(0.15, &mut rng);
                 let sessions = poisson(errors / 2.0, &mut rng);
@@ -99,7 +99,8 @@ fn bunched_errors_deceive_nobody() {
                 let bad: u64 = each.iter().sum();
                 let squares = if by_sessions { each.iter().map(|it| it * it).sum() } else { bad };
                 let counts = Counts { bad: bad.min(attempts), attempts };
-                detector.take(counts, Some(squares), limit(0.5), settings(spread));
+                let design_effect = seen.take(counts.bad, squares);
+                detector = detector.after(counts, design_effect, limit(0.5), settings(spread));
                 detector.evidence().is_some_and(|it| it >= settings(spread).needed())
                     && limit(0.5).is_exceeded_by(counts)
             })
@@ -123,7 +124,8 @@ fn what_is_bad_is_found() {
         let mut detector = Detector::default();
         let windows = (1..=60).find(|_| {
             let bad = u64::try_from((0..ATTEMPTS).filter(|_| rng.random_bool(0.03)).count()).unwrap();
-            detector.take(Counts { bad, attempts: ATTEMPTS }, Some(bad), limit(1.0), settings(0.15));
+            let counts = Counts { bad, attempts: ATTEMPTS };
+            detector = detector.after(counts, 1.0, limit(1.0), settings(0.15));
             detector.evidence().is_some_and(|it| it >= settings(0.15).needed())
         });
         found.push(windows.unwrap_or(u32::MAX));

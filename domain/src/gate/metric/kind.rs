@@ -8,6 +8,7 @@ use shared_types::decision::{Direction, HistoryValue};
 
 use super::facts::Facts;
 use crate::chosen::{Chosen, Settings};
+use crate::gate::evidence::{Counts, Limit};
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::Section;
@@ -58,6 +59,21 @@ pub trait Metric: Settings {
     /// Whether counters alone make its value, so that it can be made again where distributions are no longer kept.
     fn is_counted(&self) -> bool {
         self.needs().iter().all(|event| event.duration_field.is_none())
+    }
+
+    /// The share of attempts that may be bad under a threshold in the unit `display`; `None` for a metric without attempts.
+    fn limit(&self, _threshold: f64, _display: DisplayUnit) -> Option<Limit> {
+        None
+    }
+
+    /// Attempts of the window, and how many were bad under the threshold (JU-1); `None` without what it is made from.
+    fn counts(&self, _threshold: f64, _facts: &Facts<'_>) -> Option<Counts> {
+        None
+    }
+
+    /// For a metric without attempts: windows in a row that have to be beyond the threshold until it is a violation (JU-16).
+    fn windows_to_violate(&self) -> u64 {
+        3
     }
 
     /// Its value for a window that did not come, so many milliseconds after its end.

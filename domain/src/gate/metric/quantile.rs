@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
+use crate::gate::evidence::{Counts, Limit, Share};
 use crate::kinds::Chosen;
+use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Decimal, Section, Text, schema_of};
 use crate::policy::units::parse_number;
@@ -74,6 +76,21 @@ impl Metric for Quantile {
             samples: Some(facts.attempts(&self.of)),
             history: Vec::new(),
         }
+    }
+
+    fn limit(&self, _threshold: f64, _display: DisplayUnit) -> Option<Limit> {
+        Share::of(self.q, 0).ok()?.rest().map(Limit::Share)
+    }
+
+    /// Bad are the values above the threshold, by the lower bound of their bucket as the quantile is: then "more are bad than
+    /// may be" says the same as "the quantile is above the threshold".
+    fn counts(&self, threshold: f64, facts: &Facts<'_>) -> Option<Counts> {
+        let Some(histogram) = facts.histogram(&self.of) else {
+            // Where distributions are kept and there is none, the event did not occur.
+            return facts.histograms.map(|_| Counts::default());
+        };
+        let bad = histogram.count_where(|millis| facts.display.of_millis(millis) > threshold);
+        Some(Counts { bad, attempts: histogram.count() })
     }
 
     fn words(&self) -> String {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
+use crate::gate::evidence::{Counts, Limit, Share};
 use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
@@ -64,6 +65,15 @@ impl Metric for Ratio {
         let whole = facts.total(&self.to);
         let value = facts.display.of_ratio(facts.count(&self.of), whole);
         Observation { value, samples: Some(whole), history: Vec::new() }
+    }
+
+    fn limit(&self, threshold: f64, display: DisplayUnit) -> Option<Limit> {
+        let shift = if display == DisplayUnit::Percent { 2 } else { 0 };
+        Share::of(threshold, shift).ok().map(Limit::Share)
+    }
+
+    fn counts(&self, _threshold: f64, facts: &Facts<'_>) -> Option<Counts> {
+        Some(Counts { bad: facts.count(&self.of), attempts: facts.total(&self.to) })
     }
 
     fn words(&self) -> String {

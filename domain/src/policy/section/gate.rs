@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shared_types::decision::ViolationAction;
+use strum::IntoStaticStr;
 
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path};
@@ -15,28 +16,92 @@ use crate::story::figures::format_number;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawGate {
+    /// `evidence`, the default: a violation is what those windows of the epoch that were judged so far show together, and no
+    /// chance. `window`: each window for itself, one quotient against one limit.
+    judge: Option<At<JudgeBy>>,
+    /// How rare a false alarm is: with a metric that sits exactly at its limit, one in so many windows on average; 100 to
+    /// 1000000. Default 1000.
+    certainty: Option<At<Whole>>,
+    /// How much the rate of one version may differ between windows, good hours and bad hours; 0 to 50%. Default 15%.
+    spread: Option<At<Ratio>>,
+    /// Windows that did not come. Default: three in a row pass, the fourth pages.
+    gaps: Option<At<RawGaps>>,
     /// A warning is due above this part of a threshold; between 0 and 1.
     warn_ratio: At<Ratio>,
-    /// With fewer saves than this, quantiles and ratios of a batch are `insufficient`.
+    /// Windows with fewer attempts than this are put together until they hold so many; by `judge: window` quantiles and ratios
+    /// of such a batch are `insufficient`.
     min_samples: At<Whole>,
     /// What each metric's violation leads to: `rollback`, `page` (an incident, no rollback) or `hold` (blocks promotion).
     // Kept with each metric, see `metrics::check`.
     pub(super) on_violation: At<Entries<ViolationAction>>,
 }
 
+/// Windows that did not come.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawGaps {
+    /// So many in a row say nothing of the feature.
+    tolerated: At<Whole>,
+    /// What one more leads to, when nobody sees: `page`, `hold` or `rollback`.
+    blind: At<ViolationAction>,
+}
+
+/// How a window is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum JudgeBy {
+    /// With the windows before it in its epoch.
+    Evidence,
+    /// For itself.
+    Window,
+}
+
+impl JudgeBy {
+    /// Whether windows are weighed together.
+    #[must_use]
+    pub fn weighs(self) -> bool {
+        self == Self::Evidence
+    }
+}
+
+/// What missing windows lead to (JU-8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gaps {
+    /// So many in a row pass.
+    pub tolerated: u64,
+    /// The one after them.
+    pub blind: ViolationAction,
+}
+
 pub(crate) const EXAMPLE: &str = "\
 gate:
+  judge: evidence
+  certainty: 1000
+  spread: 15%
   warn_ratio: 80%
   min_samples: 50
+  gaps: { tolerated: 3, blind: page }
   on_violation: { pay_latency_p95: rollback, error_rate: rollback, lost_carts: page, collector_latency: hold }
 ";
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct GatePolicy {
+    pub judge: JudgeBy,
+    /// Mean windows between two false alarms of a metric that sits exactly at its limit; 100 to 1,000,000.
+    pub certainty: f64,
+    /// 0 to 0.5.
+    pub spread: f64,
+    pub gaps: Gaps,
     /// 0 < ratio < 1.
     pub warn_ratio: f64,
     pub min_samples: u64,
 }
+
+const CERTAINTY: u64 = 1000;
+const SPREAD: f64 = 0.15;
+const SPREAD_MAX: f64 = 0.5;
+const GAPS: Gaps = Gaps { tolerated: 3, blind: ViolationAction::Page };
 
 pub(crate) fn check(raw: &RawGate, path: &Path) -> Checked<GatePolicy> {
     let ratio = parse_ratio(&raw.warn_ratio.value.0).filter(|ratio| *ratio > 0.0 && *ratio < 1.0);
@@ -45,13 +110,48 @@ pub(crate) fn check(raw: &RawGate, path: &Path) -> Checked<GatePolicy> {
         let message = format!("expected a ratio between 0 and 1, such as 0.8 or 80%, found `{found}`");
         raw.warn_ratio.wrong(&path.key("warn_ratio"), message)
     })?;
+    let judge = raw.judge.as_ref().map_or(JudgeBy::Evidence, |judge| judge.value);
+    let certainty = match &raw.certainty {
+        Some(raw) => certainty(raw, &path.key("certainty"))?,
+        None => CERTAINTY,
+    };
+    let spread = match &raw.spread {
+        Some(raw) => spread(raw, &path.key("spread"))?,
+        None => SPREAD,
+    };
+    let gaps = match &raw.gaps {
+        Some(raw) => gaps(&raw.value, &path.key("gaps"))?,
+        None => GAPS,
+    };
     let min_samples = whole(&raw.min_samples, 0, &path.key("min_samples"))?;
-    Ok(GatePolicy { warn_ratio, min_samples })
+    Ok(GatePolicy { judge, certainty: certainty as f64, spread, gaps, warn_ratio, min_samples })
+}
+
+fn certainty(raw: &At<Whole>, path: &Path) -> Checked<u64> {
+    let found = whole(raw, 0, path)?;
+    if (100..=1_000_000).contains(&found) {
+        return Ok(found);
+    }
+    Err(raw.wrong(path, format!("expected 100 to 1000000 windows between two false alarms, found `{found}`")))
+}
+
+fn spread(raw: &At<Ratio>, path: &Path) -> Checked<f64> {
+    let found = parse_ratio(&raw.value.0).filter(|ratio| *ratio <= SPREAD_MAX);
+    found.ok_or_else(|| raw.wrong(path, format!("expected a ratio of 0 to 50%, found `{}`", raw.value.0)))
+}
+
+fn gaps(raw: &RawGaps, path: &Path) -> Checked<Gaps> {
+    Ok(Gaps { tolerated: whole(&raw.tolerated, 0, &path.key("tolerated"))?, blind: raw.blind.value })
 }
 
 pub(crate) fn diff(place: &str, old: &GatePolicy, new: &GatePolicy, list: &mut Changes) {
-    let GatePolicy { warn_ratio, min_samples } = new;
+    let GatePolicy { judge, certainty, spread, gaps, warn_ratio, min_samples } = new;
     let percent = |ratio: f64| format!("{}%", format_number(Some(ratio * 100.0)));
+    list.text(place, "judge", old.judge.into(), (*judge).into());
+    list.more_is_looser(place, "certainty", old.certainty, *certainty, |it| format_number(Some(it)));
+    list.more_is_looser(place, "spread", old.spread, *spread, percent);
+    list.more_is_looser(place, "gaps.tolerated", old.gaps.tolerated, gaps.tolerated, |it| it.to_string());
+    list.less_is_looser(place, "gaps.blind", old.gaps.blind, gaps.blind, |it| it.as_str().to_owned());
     list.more_is_looser(place, "warn_ratio", old.warn_ratio, *warn_ratio, percent);
     list.more_is_looser(place, "min_samples", old.min_samples, *min_samples, |it| it.to_string());
 }

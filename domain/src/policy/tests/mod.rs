@@ -63,7 +63,37 @@ fn the_shipped_thresholds_are_those_of_the_rules() {
         Some(&Mean { of: "autosave.history.drift".into(), over: Duration::from_hours(1) })
     );
     assert_eq!((target.gate.warn_ratio, target.gate.min_samples), (0.8, 50));
-    assert!(target.metrics.iter().all(|metric| metric.on_violation == ViolationAction::Rollback));
+    // JU-8: what troubles the collector is not the version's doing.
+    let actions: Vec<_> = target.metrics.iter().map(|metric| metric.on_violation).collect();
+    let rollback = ViolationAction::Rollback;
+    assert_eq!(actions, [rollback, rollback, rollback, ViolationAction::Page]);
+    let gate = &target.gate;
+    assert!(gate.judge.weighs() && (gate.certainty, gate.spread) == (1000.0, 0.15));
+    assert_eq!((gate.gaps.tolerated, gate.gaps.blind), (3, ViolationAction::Page));
+}
+
+/// The letter of the source document stays one policy away: it differs from the shipped one in how windows are judged alone.
+#[test]
+fn the_literal_reading_is_one_policy_away() {
+    let text = include_str!("../../../../examples/policies/source-document.yaml");
+    let literal = Policy::parse(text, "source-document.yaml").unwrap().targets.into_values().next().unwrap();
+    assert!(!literal.gate.judge.weighs());
+    assert!(literal.metrics.iter().all(|metric| metric.on_violation == ViolationAction::Rollback));
+    let mut shipped = autosave();
+    shipped.gate = literal.gate.clone();
+    shipped.metrics.clone_from(&literal.metrics);
+    assert_eq!(shipped, literal);
+}
+
+/// JU-2, JU-8: what a policy that says nothing of it gets.
+#[test]
+fn a_gate_without_the_keys_of_evidence_has_those_that_are_shipped() {
+    let lines = SHIPPED.lines().filter(|line| {
+        !["judge:", "certainty:", "spread:", "gaps:"].iter().any(|key| line.trim_start().starts_with(key))
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let bare = Policy::parse(&text, "policy.yaml").unwrap().targets.into_values().next().unwrap();
+    assert_eq!(bare.gate, autosave().gate);
 }
 
 /// PH-1, PH-2, PH-3, PH-4

@@ -21,7 +21,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "warn_ratio: 80%",
             "warn_ration: 80%",
-            "24:7: targets.autosave.gate.warn_ration: unknown key `warn_ration`; expected `warn_ratio`, `min_samples` or `on_violation`",
+            "27:7: targets.autosave.gate.warn_ration: unknown key `warn_ration`; expected `judge`, `certainty`, `spread`, `gaps`, `warn_ratio`, `min_samples` or `on_violation`",
         ),
         ("      window: 15m\n", "", "14:7: targets.autosave.collection: the key `window` is missing"),
         (
@@ -37,7 +37,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "error_rate: rollback",
             "error_rate: rollback, error_rate: page",
-            "26:73: targets.autosave.gate.on_violation: duplicate mapping key `error_rate` is not allowed here",
+            "30:73: targets.autosave.gate.on_violation: duplicate mapping key `error_rate` is not allowed here",
         ),
         (
             "  autosave:\n",
@@ -52,7 +52,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
             r#"title: " ""#,
             "7:12: targets.autosave.title: expected a text that is not empty",
         ),
-        ("auto: true }", "auto: yes }", "66:56: targets.autosave.evidence[0].auto: expected true or false"),
+        ("auto: true }", "auto: yes }", "70:56: targets.autosave.evidence[0].auto: expected true or false"),
         (
             "    title: AutoSave",
             "\ttitle: AutoSave",
@@ -84,7 +84,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
             "builtin: collector_latency, 1.0: x",
             "21:56: targets.autosave.metrics.collector_latency.1.0: unknown key `1.0`; expected `builtin` or `display`",
         ),
-        ("    rca:    { due", "    <<: { due", "64:5: targets.autosave: merge key not allowed here"),
+        ("    rca:    { due", "    <<: { due", "68:5: targets.autosave: merge key not allowed here"),
         (
             "  autosave:\n    title: AutoSave",
             "  autosave: {}\n  other:\n    title: AutoSave",
@@ -98,7 +98,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "auto: true }",
             "auto: true, when: 'a\u{1b}b' }",
-            "66:70: targets.autosave.evidence: unexpected character: `\\u{1b}'",
+            "70:70: targets.autosave.evidence: unexpected character: `\\u{1b}'",
         ),
     ] {
         refused(from, to, expected);
@@ -142,12 +142,12 @@ fn durations_are_checked_one_by_one_and_against_each_other() {
         (
             "timeout: 60s",
             "timeout: -1s",
-            "49:16: targets.autosave.transitions.timeout: expected a duration such as 500ms, 30s, 15m, 24h or 400d, found `-1s`",
+            "53:16: targets.autosave.transitions.timeout: expected a duration such as 500ms, 30s, 15m, 24h or 400d, found `-1s`",
         ),
         (
             "cadence: 5m",
             "cadence: 31m",
-            "51:40: targets.autosave.transitions.recovery.cadence: expected more than `collection.grace` and at most the watch, found `31m`",
+            "55:40: targets.autosave.transitions.recovery.cadence: expected more than `collection.grace` and at most the watch, found `31m`",
         ),
         (
             "over: 1h",
@@ -157,22 +157,22 @@ fn durations_are_checked_one_by_one_and_against_each_other() {
         (
             "escalate_after: 30m",
             "escalate_after: 10m",
-            "63:89: targets.autosave.paging.escalate_after: expected at least `acknowledge_within`, found `10m`",
+            "67:89: targets.autosave.paging.escalate_after: expected at least `acknowledge_within`, found `10m`",
         ),
         (
             "batches: 400d",
             "batches: 4000d",
-            "72:23: retention.batches: expected a duration such as 400d, or `forever`, found `4000d`",
+            "76:23: retention.batches: expected a duration such as 400d, or `forever`, found `4000d`",
         ),
         (
             "audit: forever",
             "audit: always",
-            "72:74: retention.audit: expected a duration such as 400d, or `forever`, found `always`",
+            "76:74: retention.audit: expected a duration such as 400d, or `forever`, found `always`",
         ),
         (
             "compliant_for: 24h",
             "compliant_for: 0h",
-            "38:35: targets.autosave.phases[1].advance.compliant_for: expected a duration longer than 0",
+            "42:35: targets.autosave.phases[1].advance.compliant_for: expected a duration longer than 0",
         ),
     ] {
         refused(from, to, expected);
@@ -186,12 +186,12 @@ fn numbers_are_finite_and_in_their_unit_and_range() {
         (
             "warn_ratio: 80%",
             "warn_ratio: 100%",
-            "24:19: targets.autosave.gate.warn_ratio: expected a ratio between 0 and 1, such as 0.8 or 80%, found `100%`",
+            "27:19: targets.autosave.gate.warn_ratio: expected a ratio between 0 and 1, such as 0.8 or 80%, found `100%`",
         ),
         (
             "warn_ratio: 80%",
             "warn_ratio: .nan",
-            "24:19: targets.autosave.gate.warn_ratio: expected a ratio between 0 and 1, such as 0.8 or 80%, found `.nan`",
+            "27:19: targets.autosave.gate.warn_ratio: expected a ratio between 0 and 1, such as 0.8 or 80%, found `.nan`",
         ),
         (
             "quantile: 0.95",
@@ -206,42 +206,42 @@ fn numbers_are_finite_and_in_their_unit_and_range() {
         (
             "min_samples: 50",
             "min_samples: 5.5",
-            "25:20: targets.autosave.gate.min_samples: expected a whole number from 0 on, found `5.5`",
+            "28:20: targets.autosave.gate.min_samples: expected a whole number from 0 on, found `5.5`",
         ),
         (
             "audience: 5%",
             "audience: 500%",
-            "31:19: targets.autosave.phases[0].audience: expected a share above 0 and at most 100%, such as 5%, found `500%`",
+            "35:19: targets.autosave.phases[0].audience: expected a share above 0 and at most 100%, such as 5%, found `500%`",
         ),
         (
             "audience: 30%",
             "audience: 3%",
-            "36:19: targets.autosave.phases[1].audience: expected at least the 5% of phase A",
+            "40:19: targets.autosave.phases[1].audience: expected at least the 5% of phase A",
         ),
         (
             "error_rate: 0.5%",
             "error_rate: 0.5",
-            "37:59: targets.autosave.phases[1].thresholds.error_rate: expected a percentage such as 1.0%, found `0.5`",
+            "41:59: targets.autosave.phases[1].thresholds.error_rate: expected a percentage such as 1.0%, found `0.5`",
         ),
         (
             "error_rate: 0.5%",
             "error_rate: .nan",
-            "37:59: targets.autosave.phases[1].thresholds.error_rate: expected a percentage such as 1.0%, found `.nan`",
+            "41:59: targets.autosave.phases[1].thresholds.error_rate: expected a percentage such as 1.0%, found `.nan`",
         ),
         (
             "save_latency_p95: 1.8s",
             "save_latency_p95: -1.8s",
-            "42:41: targets.autosave.phases[2].thresholds.save_latency_p95: expected a duration such as 2.5s or 180s, found `-1.8s`",
+            "46:41: targets.autosave.phases[2].thresholds.save_latency_p95: expected a duration such as 2.5s or 180s, found `-1.8s`",
         ),
         (
             "history_drift: 0, collector_latency: 3m",
             "history_drift: 1e400, collector_latency: 3m",
-            "32:80: targets.autosave.phases[0].thresholds.history_drift: expected a number such as 0 or 2.5, found `1e400`",
+            "36:80: targets.autosave.phases[0].thresholds.history_drift: expected a number such as 0 or 2.5, found `1e400`",
         ),
         (
             "compliant_batches: 8",
             "compliant_batches: 0",
-            "33:39: targets.autosave.phases[0].advance.compliant_batches: expected a whole number from 1 on, found `0`",
+            "37:39: targets.autosave.phases[0].advance.compliant_batches: expected a whole number from 1 on, found `0`",
         ),
     ] {
         refused(from, to, expected);
@@ -255,27 +255,27 @@ fn metrics_have_one_kind_a_threshold_and_an_answer_to_a_violation() {
         (
             "history_drift: 0, collector_latency: 3m",
             "collector_latency: 3m",
-            "32:21: targets.autosave.phases[0].thresholds: the metric `history_drift` is missing",
+            "36:21: targets.autosave.phases[0].thresholds: the metric `history_drift` is missing",
         ),
         (
             "history_drift: 0, collector_latency: 3m",
             "history_drift: 0, drift: 1, collector_latency: 3m",
-            "32:90: targets.autosave.phases[0].thresholds.drift: `drift` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
+            "36:90: targets.autosave.phases[0].thresholds.drift: `drift` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
         ),
         (
             ", error_rate: rollback,",
             ",",
-            "26:21: targets.autosave.gate.on_violation: the metric `error_rate` is missing",
+            "30:21: targets.autosave.gate.on_violation: the metric `error_rate` is missing",
         ),
         (
             "error_rate: rollback",
             "error_rate: retreat",
-            "26:63: targets.autosave.gate.on_violation.error_rate: expected `hold`, `page` or `rollback`, found `retreat`",
+            "30:63: targets.autosave.gate.on_violation.error_rate: expected `hold`, `page` or `rollback`, found `retreat`",
         ),
         (
             "error_rate: rollback",
             "error_rate: rollback, errors: page",
-            "26:81: targets.autosave.gate.on_violation.errors: `errors` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
+            "30:81: targets.autosave.gate.on_violation.errors: `errors` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
         ),
         (
             "{ builtin: collector_latency, display: s }",
@@ -321,51 +321,51 @@ fn metrics_have_one_kind_a_threshold_and_an_answer_to_a_violation() {
 #[test]
 fn phases_are_unique_and_name_one_condition_to_advance() {
     for (from, to, expected) in [
-        ("id: B", "id: A", "34:13: targets.autosave.phases[1].id: the phase `A` stands there twice"),
+        ("id: B", "id: A", "38:13: targets.autosave.phases[1].id: the phase `A` stands there twice"),
         (
             "id: B",
             "id: off",
-            "34:13: targets.autosave.phases[1].id: `off` is reserved for an end of the rollout",
+            "38:13: targets.autosave.phases[1].id: `off` is reserved for an end of the rollout",
         ),
         (
             "id: C",
             "id: completed",
-            "39:13: targets.autosave.phases[2].id: `completed` is reserved for an end of the rollout",
+            "43:13: targets.autosave.phases[2].id: `completed` is reserved for an end of the rollout",
         ),
         (
             "id: B",
             "id: B/2",
-            "34:13: targets.autosave.phases[1].id: `B/2` is not a name: expected 1 to 64 of a-z A-Z 0-9 _ -, not starting with -",
+            "38:13: targets.autosave.phases[1].id: `B/2` is not a name: expected 1 to 64 of a-z A-Z 0-9 _ -, not starting with -",
         ),
         (
             "{ compliant_for: 24h, critical_alerts: 0, approvals: [sre] }",
             "{ approvals: [sre] }",
-            "38:18: targets.autosave.phases[1].advance: expected exactly one of `compliant_batches` and `compliant_for`",
+            "42:18: targets.autosave.phases[1].advance: expected exactly one of `compliant_batches` and `compliant_for`",
         ),
         (
             "{ compliant_for: 24h, critical_alerts: 0, approvals: [sre] }",
             "{ compliant_for: 24h, compliant_batches: 8 }",
-            "38:18: targets.autosave.phases[1].advance: expected exactly one of `compliant_batches` and `compliant_for`",
+            "42:18: targets.autosave.phases[1].advance: expected exactly one of `compliant_batches` and `compliant_for`",
         ),
         (
             "recovery: { watch: 30m, cadence: 5m }",
             "recovery: { watch: 30m, cadence: 5m }\n      budget: { automatic_rollbacks: 0, per: 24h }",
-            "52:38: targets.autosave.transitions.budget.automatic_rollbacks: expected a whole number from 1 on, found `0`",
+            "56:38: targets.autosave.transitions.budget.automatic_rollbacks: expected a whole number from 1 on, found `0`",
         ),
         (
             "recovery: { watch: 30m, cadence: 5m }",
             "recovery: { watch: 30m, cadence: 5m }\n      budget: { automatic_rollbacks: 1001, per: 24h }",
-            "52:38: targets.autosave.transitions.budget.automatic_rollbacks: expected at most 1000, found `1001`",
+            "56:38: targets.autosave.transitions.budget.automatic_rollbacks: expected at most 1000, found `1001`",
         ),
         (
             "recovery: { watch: 30m, cadence: 5m }",
             "recovery: { watch: 30m, cadence: 5m }\n      budget: { automatic_rollbacks: 3, per: 0s }",
-            "52:46: targets.autosave.transitions.budget.per: expected a duration longer than 0",
+            "56:46: targets.autosave.transitions.budget.per: expected a duration longer than 0",
         ),
         (
             "approvals: [sre, dev-lead]",
             "approvals: [sre, sre]",
-            "33:59: targets.autosave.phases[0].advance.approvals[1]: `sre` stands there twice",
+            "37:59: targets.autosave.phases[0].advance.approvals[1]: `sre` stands there twice",
         ),
     ] {
         refused(from, to, expected);
@@ -394,77 +394,77 @@ fn names_that_refer_to_something_must_find_it() {
         (
             r#""{prev}""#,
             r#""{previous}""#,
-            "46:67: targets.autosave.transitions.rollback.command[4]: unknown placeholder {previous}; known here: {target} {phase} {prev} {next} {audience} {incident} {reason}",
+            "50:67: targets.autosave.transitions.rollback.command[4]: unknown placeholder {previous}; known here: {target} {phase} {prev} {next} {audience} {incident} {reason}",
         ),
         (
             r#""{next}""#,
             r#""{next""#,
-            "47:66: targets.autosave.transitions.promote.command[4]: `{` without `}`; write `{{` for a literal brace",
+            "51:66: targets.autosave.transitions.promote.command[4]: `{` without `}`; write `{{` for a literal brace",
         ),
         (
             r#"[pnpm, run, "flags:promote", --phase, "{next}"]"#,
             "[]",
-            "47:28: targets.autosave.transitions.promote.command: expected a program and its arguments",
+            "51:28: targets.autosave.transitions.promote.command: expected a program and its arguments",
         ),
         (
             "err_rate: error_rate }",
             "err_rate: errors }",
-            "55:50: targets.autosave.notifications.values.err_rate: `errors` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
+            "59:50: targets.autosave.notifications.values.err_rate: `errors` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
         ),
         (
             "err_rate: error_rate }",
             "phase: error_rate }",
-            "55:47: targets.autosave.notifications.values.phase: `phase` is already the name of a placeholder",
+            "59:47: targets.autosave.notifications.values.phase: `phase` is already the name of a placeholder",
         ),
         (
             "phases: [B, C] }",
             "phases: [B, D] }",
-            "56:92: targets.autosave.notifications.ok.phases[1]: `D` is not a phase; expected one of A, B, C",
+            "60:92: targets.autosave.notifications.ok.phases[1]: `D` is not a phase; expected one of A, B, C",
         ),
         (
             "channel: runbook",
             "channel: incident-autosave",
-            r##"59:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `incident-autosave`"##,
+            r##"63:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `incident-autosave`"##,
         ),
         (
             "template: autosave-ok",
             "template: ../autosave-ok",
-            "56:30: targets.autosave.notifications.ok.template: expected a name of 1 to 64 a-z A-Z 0-9 _ -, found `../autosave-ok`",
+            "60:30: targets.autosave.notifications.ok.template: expected a name of 1 to 64 a-z A-Z 0-9 _ -, found `../autosave-ok`",
         ),
         (
             r#"at: "09:00""#,
             r#"at: "9:00""#,
-            r#"61:40: targets.autosave.notifications.daily_report.at: expected a time of day such as "09:00", found `9:00`"#,
+            r#"65:40: targets.autosave.notifications.daily_report.at: expected a time of day such as "09:00", found `9:00`"#,
         ),
         (
             "Asia/Tokyo",
             "Asia/Edo",
-            "61:60: targets.autosave.notifications.daily_report.time_zone: expected an IANA time zone such as Asia/Tokyo, found `Asia/Edo`",
+            "65:60: targets.autosave.notifications.daily_report.time_zone: expected an IANA time zone such as Asia/Tokyo, found `Asia/Edo`",
         ),
         (
             "priority: P2",
             "priority: high",
-            "63:44: targets.autosave.paging.priority: expected a priority from P1 to P5, found `high`",
+            "67:44: targets.autosave.paging.priority: expected a priority from P1 to P5, found `high`",
         ),
         (
             "escalate_to: P1",
             "escalate_to: P3",
-            "63:107: targets.autosave.paging.escalate_to: expected P2 or a higher priority, found `P3`",
+            "67:107: targets.autosave.paging.escalate_to: expected P2 or a higher priority, found `P3`",
         ),
         (
             "propose: rollback",
             "propose: nothing",
-            "64:67: targets.autosave.rca.overdue.propose: expected `rollback`, found `nothing`",
+            "68:67: targets.autosave.rca.overdue.propose: expected `rollback`, found `nothing`",
         ),
         (
             "after: [pagerduty,",
             "after: [release,",
-            "70:58: targets.autosave.evidence[4].after[0]: expected an item listed above this one, found `release`",
+            "74:58: targets.autosave.evidence[4].after[0]: expected an item listed above this one, found `release`",
         ),
         (
             "item: rca, ",
             "item: pagerduty, ",
-            "68:17: targets.autosave.evidence[2].item: the item `pagerduty` stands there twice",
+            "72:17: targets.autosave.evidence[2].item: the item `pagerduty` stands there twice",
         ),
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,
@@ -489,22 +489,22 @@ fn names_that_refer_to_something_must_find_it() {
         (
             r##"escalation_channel: "#incident""##,
             "escalation_channel: #incident",
-            "60:25: targets.autosave.notifications.escalation_channel: expected a value, found none",
+            "64:25: targets.autosave.notifications.escalation_channel: expected a value, found none",
         ),
         (
             "channel: runbook",
             r##"channel: "#a b""##,
-            r##"59:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `#a b`"##,
+            r##"63:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `#a b`"##,
         ),
         (
             "verify:   null",
             r#"verify: "{phase}""#,
-            "48:15: targets.autosave.transitions.verify: expected a mapping",
+            "52:15: targets.autosave.transitions.verify: expected a mapping",
         ),
         (
             "templates: templates/alerts",
             r#"templates: """#,
-            "54:18: targets.autosave.notifications.templates: expected a text that is not empty",
+            "58:18: targets.autosave.notifications.templates: expected a text that is not empty",
         ),
         (
             r#"display: "%""#,

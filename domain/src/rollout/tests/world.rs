@@ -200,6 +200,7 @@ impl World {
                 verdict,
                 on_violation: ViolationAction::Rollback,
                 direction: Direction::AtMost,
+                weighed: None,
             }],
             violated,
             policy_version: "sha256:0".to_owned(),
@@ -339,5 +340,6 @@ pub(crate) fn gate(epoch: Epoch, satisfied: bool) -> GateProgress {
         satisfied,
         broken_by: None,
         through: None,
+        stay_over: vec![],
     }
 }

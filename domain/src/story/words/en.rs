@@ -224,6 +224,10 @@ pub fn blocker(it: &Blocker) -> &'static str {
         },
         Blocker::GateStale { .. } => "the newest judged window ended at {ended_at}; a newer one is due",
         Blocker::Hold => "the newest batch violates a metric whose policy is `hold`",
+        Blocker::Unsure { .. } => "beyond its limit, and it may be chance: {metrics}",
+        Blocker::StayOverLimit { .. } => {
+            "{metric}: {bad} of {attempts} in this phase were bad ({observed}), at most {allowed} may be"
+        }
         Blocker::AlertsInPhase { .. } => "{count} incidents or pages in this phase",
         Blocker::IncidentNotified { .. } => "{count} incident notifications in that time",
         Blocker::EvidenceIncomplete { .. } => "[{incident}: ]{missing}",
@@ -335,6 +339,8 @@ pub fn blocker_line(it: BlockerCode) -> &'static str {
         BlockerCode::GateUnsatisfied => "Time in compliance: {detail}",
         BlockerCode::GateStale => "The gate is out of date: {detail}",
         BlockerCode::Hold => "Held: {detail}",
+        BlockerCode::Unsure => "Not sure: {detail}",
+        BlockerCode::StayOverLimit => "The whole stay is over a limit: {detail}",
         BlockerCode::AlertsInPhase => "Alerts: {detail}",
         BlockerCode::IncidentNotified => "Too soon after an incident: {detail}",
         BlockerCode::EvidenceIncomplete => "Evidence missing: {detail}",

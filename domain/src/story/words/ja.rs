@@ -223,6 +223,10 @@ pub fn blocker(it: &Blocker) -> &'static str {
         },
         Blocker::GateStale { .. } => "最後に判定したウィンドウは {ended_at} に終わり、次が届くはずです",
         Blocker::Hold => "最新のバッチが `hold` の指標に違反しています",
+        Blocker::Unsure { .. } => "上限を超えていますが、偶然の可能性があります: {metrics}",
+        Blocker::StayOverLimit { .. } => {
+            "{metric}: このフェーズ全体で {attempts} 件中 {bad} 件 ({observed})、上限は {allowed} です"
+        }
         Blocker::AlertsInPhase { .. } => "このフェーズでインシデントまたは呼び出し {count} 件",
         Blocker::IncidentNotified { .. } => "この期間のインシデント通知 {count} 件",
         Blocker::EvidenceIncomplete { .. } => "[{incident}: ]{missing}",
@@ -289,6 +293,8 @@ pub fn blocker_line(it: BlockerCode) -> &'static str {
         BlockerCode::GateUnsatisfied => "遵守期間: {detail}",
         BlockerCode::GateStale => "ゲートの情報が古い: {detail}",
         BlockerCode::Hold => "保留: {detail}",
+        BlockerCode::Unsure => "判定できません: {detail}",
+        BlockerCode::StayOverLimit => "滞在全体が上限を超えています: {detail}",
         BlockerCode::AlertsInPhase => "アラート: {detail}",
         BlockerCode::IncidentNotified => "インシデント通知の直後: {detail}",
         BlockerCode::EvidenceIncomplete => "不足しているエビデンス: {detail}",

@@ -56,6 +56,7 @@ pub struct VerdictCounts {
     pub ok: u64,
     pub insufficient: u64,
     pub warn: u64,
+    pub unsure: u64,
     pub violation: u64,
 }
 
@@ -65,6 +66,7 @@ impl VerdictCounts {
             Verdict::Ok => &mut self.ok,
             Verdict::Insufficient => &mut self.insufficient,
             Verdict::Warn => &mut self.warn,
+            Verdict::Unsure => &mut self.unsure,
             Verdict::Violation => &mut self.violation,
         };
         *count += 1;
@@ -270,7 +272,7 @@ pub struct Unjudged {
     pub why: String,
 }
 
-/// Every decision in three columns, the newest ones: `o` ok, `i` insufficient, `w` warn, `v` violation, `-` none.
+/// Every decision in three columns, the newest ones: `o` ok, `i` insufficient, `w` warn, `u` unsure, `v` violation, `-` none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Strip {
     /// Starts of the windows, in milliseconds since 1970.
@@ -308,6 +310,7 @@ fn letter(side: Option<&Decision>) -> char {
         Some(Verdict::Ok) => 'o',
         Some(Verdict::Insufficient) => 'i',
         Some(Verdict::Warn) => 'w',
+        Some(Verdict::Unsure) => 'u',
         Some(Verdict::Violation) => 'v',
     }
 }

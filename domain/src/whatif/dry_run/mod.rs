@@ -19,7 +19,7 @@ use shared_types::{Batch, Decision, PhaseId, TargetName, Timestamp, Verdict, Win
 
 use crate::gate::GateState;
 use crate::gate::ledger::{self, Judged, Rules};
-use crate::gate::{BatchError, CheckedBatch, EarlierBatch, Subject, batch_hash, judge_batch};
+use crate::gate::{BatchError, CheckedBatch, EarlierBatch, Subject, batch_hash, observe_batch};
 
 pub use reaction::{Message, Paging, Reaction, Rollback, react};
 pub use text::render;
@@ -128,8 +128,8 @@ pub fn judge_all(
         }
         let batch = CheckedBatch::check(batch, target_policy)
             .map_err(|source| DryRunError::Batch { line, source })?;
-        let judgement = judge_batch(&batch, &earlier, target_policy, phase_policy);
-        evidence += judgement.history.len();
+        let observed = observe_batch(&batch, &earlier, target_policy, phase_policy);
+        evidence += observed.metrics.iter().map(|it| it.observation.history.len()).sum::<usize>();
         if evidence > EVIDENCE_MAX {
             return Err(DryRunError::TooMuchEvidence { line });
         }
@@ -137,7 +137,7 @@ pub fn judge_all(
         let batch = batch.into_batch();
         let at = batch.window.end.plus(Duration::from_millis(batch.collector_latency_ms));
         let sequence = decisions.len() as u64 + 1;
-        let judged = Judged { subject, judgement, batch_hash: Some(hash), elapsed_ms: None, sequence, at };
+        let judged = Judged { subject, observed, batch_hash: Some(hash), elapsed_ms: None, sequence, at };
         decisions.push(ledger::decide(&mut state, rules, judged));
         earlier.push(EarlierBatch::of(&batch));
     }
@@ -160,13 +160,13 @@ fn parse_batches(fixture: &[u8]) -> Result<Vec<(usize, Batch)>, DryRunError> {
         .collect()
 }
 
-/// The worst verdict: violation > warn > insufficient > ok (SLO-3).
+/// The worst verdict: violation > unsure > warn > insufficient > ok (SLO-3).
 #[must_use]
 pub fn worst(decisions: &[Decision]) -> Verdict {
     decisions.iter().map(|decision| decision.verdict).max().unwrap_or(Verdict::Insufficient)
 }
 
-/// The exit status of the worst verdict: 0 ok, 1 warn, 2 violation, 3 insufficient.
+/// The exit status of the worst verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure (JU-4).
 #[must_use]
 pub fn exit_status(decisions: &[Decision]) -> u8 {
     match worst(decisions) {
@@ -174,6 +174,7 @@ pub fn exit_status(decisions: &[Decision]) -> u8 {
         Verdict::Warn => 1,
         Verdict::Violation => 2,
         Verdict::Insufficient => 3,
+        Verdict::Unsure => 4,
     }
 }
 

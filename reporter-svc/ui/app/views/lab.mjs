@@ -108,7 +108,7 @@ function Slider({ limit, value, set }) {
 }
 
 /** What a letter of the answer's strip stands for. @type {Record<string, string>} */
-const LETTERS = { o: "ok", i: "insufficient", w: "warn", v: "violation", "-": "missing" };
+const LETTERS = { o: "ok", i: "insufficient", w: "warn", u: "unsure", v: "violation", "-": "missing" };
 
 /** @param {{result: any}} props */
 function Outcome({ result }) {

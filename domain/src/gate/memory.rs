@@ -1,0 +1,147 @@
+//! What an epoch's windows have shown of each metric so far (JU-2 to JU-6, JU-14 to JU-16).
+//!
+//! A judgement reads it as a decision keeps it ([`MetricBefore`]), so whoever has the decision can judge again (JU-12).
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use shared_types::decision::{MetricBefore, StayOver};
+
+use super::evidence::{Counts, Detector, Neighbours};
+use crate::policy::{PhasePolicy, TargetPolicy};
+
+/// Windows before the present one that are looked at together with it.
+pub(super) const RECENT: usize = 15;
+
+/// What a judged window adds to what is remembered of one metric.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remembered {
+    pub metric: String,
+    /// What was counted and how it was weighed; another one starts anew (JU-15).
+    pub basis: String,
+    pub of: What,
+}
+
+/// The two kinds of metrics.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// It has attempts, and some occurred.
+    Attempts { counts: Counts, detector: Detector, group_done: bool },
+    /// It has none; whether its value was beyond the threshold.
+    Value { over: bool },
+}
+
+/// Of all metrics of an epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Memory(Vec<MetricMemory>);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct MetricMemory {
+    metric: String,
+    basis: String,
+    detector: Detector,
+    recent: VecDeque<(u64, u64)>,
+    stay: (u64, u64),
+    neighbours: Neighbours,
+    group: (u64, u64),
+    over: u64,
+}
+
+impl MetricMemory {
+    fn begin(metric: &str, basis: &str) -> Self {
+        Self {
+            metric: metric.to_owned(),
+            basis: basis.to_owned(),
+            detector: Detector::default(),
+            recent: VecDeque::new(),
+            stay: (0, 0),
+            neighbours: Neighbours::default(),
+            group: (0, 0),
+            over: 0,
+        }
+    }
+
+    fn take(&mut self, what: &What) {
+        let (counts, detector, group_done) = match what {
+            What::Value { over } => {
+                self.over = if *over { self.over.saturating_add(1) } else { 0 };
+                return;
+            }
+            What::Attempts { counts, detector, group_done } => (*counts, *detector, *group_done),
+        };
+        self.detector = detector;
+        if let Some((bad, attempts)) = self.recent.back().copied() {
+            self.neighbours.take(Counts { bad, attempts }, counts);
+        }
+        self.recent.push_back((counts.bad, counts.attempts));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        let add = |sum: u64, more: u64| sum.saturating_add(more);
+        self.stay = (add(self.stay.0, counts.bad), add(self.stay.1, counts.attempts));
+        let (windows, attempts) = self.group;
+        self.group = if group_done { (0, 0) } else { (windows + 1, add(attempts, counts.attempts)) };
+    }
+}
+
+impl Memory {
+    /// Goes on from what a decision says it went on from.
+    pub(super) fn resume(before: &[MetricBefore]) -> Self {
+        let of = |it: &MetricBefore| MetricMemory {
+            metric: it.metric.clone(),
+            basis: it.basis.clone(),
+            detector: Detector::resume(&it.levels),
+            recent: it.recent.iter().copied().collect(),
+            stay: it.stay,
+            neighbours: Neighbours::resume(it.bunches),
+            group: it.group,
+            over: it.over,
+        };
+        Self(before.iter().map(of).collect())
+    }
+
+    /// For the decision that goes on from here.
+    pub(super) fn before(&self) -> Vec<MetricBefore> {
+        let of = |it: &MetricMemory| MetricBefore {
+            metric: it.metric.clone(),
+            basis: it.basis.clone(),
+            levels: it.detector.levels(),
+            recent: it.recent.iter().copied().collect(),
+            stay: it.stay,
+            bunches: it.neighbours.sums(),
+            group: it.group,
+            over: it.over,
+        };
+        self.0.iter().map(of).collect()
+    }
+
+    /// Takes a judged window into account.
+    pub(super) fn take(&mut self, window: &[Remembered]) {
+        for Remembered { metric, basis, of } in window {
+            let found = self.0.iter().position(|it| it.metric == *metric);
+            let index = found.unwrap_or_else(|| {
+                self.0.push(MetricMemory::begin(metric, basis));
+                self.0.len() - 1
+            });
+            if self.0[index].basis != *basis {
+                self.0[index] = MetricMemory::begin(metric, basis);
+            }
+            self.0[index].take(of);
+        }
+    }
+
+    /// The metrics whose whole stay put together is beyond the phase's limit (JU-6).
+    pub(super) fn stay_over(&self, policy: &TargetPolicy, phase: &PhasePolicy) -> Vec<StayOver> {
+        let over = |it: &MetricMemory| {
+            let metric = policy.metrics.iter().find(|metric| metric.name == it.metric)?;
+            let threshold = *phase.thresholds.get(&it.metric)?;
+            let limit = metric.kind.limit(threshold, metric.display)?;
+            let (bad, attempts) = it.stay;
+            let allowed = limit.p0().value();
+            let over = limit.is_exceeded_by(Counts { bad, attempts });
+            over.then(|| StayOver { metric: it.metric.clone(), bad, attempts, allowed })
+        };
+        self.0.iter().filter_map(over).collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! What a window shows of each metric, before anything is held against it (SLO-5, JU-1).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::policy::{MetricPolicy, PhasePolicy, TargetPolicy};
+use shared_types::decision::Cause;
+use shared_types::{Decision, Epoch, Window};
+
+use super::checked::CheckedBatch;
+use super::evidence::Counts;
+use super::metric::{EarlierBatch, Facts, Metric, Observation};
+
+/// A window, as far as it can be judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    pub cause: Cause,
+    /// In the policy's order.
+    pub metrics: Vec<ObservedMetric>,
+}
+
+/// One metric of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ObservedMetric {
+    pub observation: Observation,
+    /// Of a metric with attempts, by the phase's threshold.
+    pub counts: Option<Counts>,
+}
+
+/// How far back a judgement looks: as far as the metric that looks furthest.
+#[must_use]
+pub fn longest_look_back(policy: &TargetPolicy) -> Duration {
+    policy.metrics.iter().filter_map(|metric| metric.kind.look_back()).max().unwrap_or_default()
+}
+
+/// A batch, as the metrics of a phase see it. `earlier` may hold more than is looked at: batches of other epochs and
+/// outside the look-back are left out here (SLO-5).
+#[must_use]
+pub fn observe_batch(
+    batch: &CheckedBatch,
+    earlier: &[EarlierBatch],
+    policy: &TargetPolicy,
+    phase: &PhasePolicy,
+) -> Observed {
+    let whole = batch.batch();
+    let seen = Seen {
+        epoch: whole.epoch,
+        window: whole.window,
+        counters: &whole.counters,
+        measured: Measured::Batch(batch),
+    };
+    observe_seen(seen, earlier, policy, phase)
+}
+
+/// Whether the values that a phase holds against its thresholds come out of what a decision under `was` says of them, so
+/// that no distribution is decoded again: the metrics are the same, and where attempts are counted by their durations, the
+/// thresholds are too.
+#[must_use]
+pub fn same_observations(by: &TargetPolicy, was: &TargetPolicy) -> bool {
+    let made = |policy: &TargetPolicy| {
+        let metrics = policy.metrics.iter();
+        metrics.map(|it| (it.name.clone(), it.kind.clone(), it.display)).collect::<Vec<_>>()
+    };
+    let measured = |policy: &TargetPolicy| {
+        let metrics = policy.metrics.iter().filter(|metric| !metric.kind.is_counted()).cloned();
+        let phases = &policy.phases;
+        let limits = metrics.flat_map(|metric| {
+            let of = move |phase: &PhasePolicy| phase.thresholds.get(&metric.name).copied();
+            phases.iter().map(move |phase| (phase.id.clone(), of(phase)))
+        });
+        (policy.gate.judge, limits.collect::<Vec<_>>())
+    };
+    made(by) == made(was) && (!by.gate.judge.weighs() || measured(by) == measured(was))
+}
+
+/// A window by its counts and, for what those do not hold, by what `decision` says was observed in it: its policy and this
+/// one [observe the same](same_observations). `of` is the window, with its counts, in the epoch that it is judged in.
+#[must_use]
+pub fn observe_recorded(
+    of: &EarlierBatch,
+    decision: &Decision,
+    earlier: &[EarlierBatch],
+    policy: &TargetPolicy,
+    phase: &PhasePolicy,
+) -> Observed {
+    let EarlierBatch { epoch, window, counters } = of;
+    let measured = Measured::Decision(decision);
+    observe_seen(Seen { epoch: *epoch, window: *window, counters, measured }, earlier, policy, phase)
+}
+
+/// A window that did not come, so long after its end: what the collector knows of itself is the time elapsed, all else is
+/// unknown (SLO-7, SLO-8).
+#[must_use]
+pub fn observe_missing(cause: Cause, elapsed: Duration, policy: &TargetPolicy) -> Observed {
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let of = |metric: &MetricPolicy| {
+        let value = metric.kind.observe_missing(elapsed_ms, metric.display);
+        ObservedMetric { observation: Observation { value, ..Observation::default() }, counts: None }
+    };
+    Observed { cause, metrics: policy.metrics.iter().map(of).collect() }
+}
+
+/// A window, as far as metrics are made from it.
+#[derive(Debug, Clone, Copy)]
+struct Seen<'a> {
+    epoch: Epoch,
+    window: Window,
+    counters: &'a BTreeMap<String, u64>,
+    measured: Measured<'a>,
+}
+
+/// Where the values come from that no counter holds.
+#[derive(Debug, Clone, Copy)]
+enum Measured<'a> {
+    Batch(&'a CheckedBatch),
+    /// By a policy that made its metrics in the same way.
+    Decision(&'a Decision),
+}
+
+fn observe_seen(
+    seen: Seen<'_>,
+    earlier: &[EarlierBatch],
+    policy: &TargetPolicy,
+    phase: &PhasePolicy,
+) -> Observed {
+    let siblings: Vec<&dyn Metric> = policy.metrics.iter().map(|metric| &*metric.kind).collect();
+    let of = |metric| observe(metric, &siblings, seen, earlier, phase);
+    Observed { cause: Cause::Slo, metrics: policy.metrics.iter().map(of).collect() }
+}
+
+/// One metric of a window. Without a value, if not all was counted that it is made from: another version of the policy
+/// may not have asked for it.
+fn observe(
+    metric: &MetricPolicy,
+    siblings: &[&dyn Metric],
+    seen: Seen<'_>,
+    earlier: &[EarlierBatch],
+    phase: &PhasePolicy,
+) -> ObservedMetric {
+    let Seen { epoch, window, counters, measured } = seen;
+    let batch = match measured {
+        Measured::Batch(batch) => Some(batch),
+        Measured::Decision(_) => None,
+    };
+    let facts = Facts {
+        metric: &metric.name,
+        display: metric.display,
+        epoch,
+        window,
+        counters,
+        histograms: batch.map(CheckedBatch::histograms),
+        collector_latency_ms: batch.map(|batch| batch.batch().collector_latency_ms),
+        earlier,
+        siblings,
+    };
+    let threshold = phase.thresholds.get(&metric.name).copied();
+    let mut observation = metric.kind.observe(&facts);
+    let mut counts = threshold.and_then(|threshold| metric.kind.counts(threshold, &facts));
+    if let Measured::Decision(decision) = measured
+        && !metric.kind.is_counted()
+    {
+        let stated = decision.metrics.iter().find(|it| it.metric == metric.name);
+        observation.value = stated.and_then(|it| it.observed);
+        let weighed = stated.and_then(|it| it.weighed.as_ref());
+        counts = weighed.map(|it| Counts { bad: it.bad, attempts: it.attempts });
+    }
+    let counted = metric.kind.needs().iter().all(|event| counters.contains_key(&event.name));
+    observation.value = observation.value.filter(|value| value.is_finite() && counted);
+    ObservedMetric { observation, counts: counts.filter(|_| counted) }
+}

@@ -1,0 +1,164 @@
+//! The verdict of one metric by evidence: not one quotient of one window, but whether it and those before it in the epoch
+//! could be chance (JU-2 to JU-7, JU-15, JU-16).
+
+use shared_types::Verdict;
+use shared_types::decision::{MetricBefore, Weighed};
+
+use super::evidence::{Counts, Detector, Limit, Settings, of_neighbours};
+use super::memory::{RECENT, Remembered, What};
+use super::threshold::{Threshold, hold_against};
+
+/// Windows of a group that is judged as it stands.
+const GROUP: u64 = RECENT as u64 + 1;
+/// How many further windows like the present one are thought of.
+const FORECAST: u32 = 96;
+
+/// What is asked of one metric's window.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    pub(super) metric: &'a str,
+    pub(super) basis: String,
+    /// What the epoch's windows before it have shown, if there were any.
+    pub(super) before: Option<&'a MetricBefore>,
+    pub(super) value: Option<f64>,
+    pub(super) threshold: Threshold<'a>,
+    /// Judged after a later window of its epoch.
+    pub(super) late: bool,
+}
+
+/// How a metric with attempts is weighed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weights {
+    pub(super) limit: Limit,
+    pub(super) settings: Settings,
+    pub(super) min_samples: u64,
+}
+
+/// What comes out; nothing is remembered of a window without attempts, or without a value.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) verdict: Verdict,
+    pub(super) weighed: Option<Weighed>,
+    pub(super) remembered: Option<Remembered>,
+}
+
+impl Question<'_> {
+    /// What counts of the windows before: nothing of what was counted or weighed otherwise (JU-15).
+    fn past(&self) -> Option<&MetricBefore> {
+        self.before.filter(|before| before.basis == self.basis)
+    }
+
+    fn remember(&self, of: What) -> Remembered {
+        Remembered { metric: self.metric.to_owned(), basis: self.basis.clone(), of }
+    }
+
+    fn capped(&self, verdict: Verdict) -> Verdict {
+        if self.late { verdict.min(Verdict::Unsure) } else { verdict }
+    }
+}
+
+/// JU-16: without attempts there is nothing to weigh. Beyond the threshold once is `unsure`, `windows` times in a row a
+/// violation; at once where nothing at all is allowed (JU-7).
+pub(super) fn by_value(question: &Question<'_>, enough_samples: bool, windows: u64) -> Answer {
+    let Threshold { direction, limit, .. } = question.threshold;
+    let verdict = hold_against(question.value, &question.threshold, enough_samples);
+    let before = question.past().map_or(0, |past| past.over);
+    let needed = if direction.allows_nothing(limit) { 1 } else { windows };
+    let over = verdict == Verdict::Violation;
+    let verdict = if over && before.saturating_add(1) < needed { Verdict::Unsure } else { verdict };
+    let remembered = (verdict != Verdict::Insufficient).then(|| question.remember(What::Value { over }));
+    Answer { verdict: question.capped(verdict), weighed: None, remembered }
+}
+
+/// A metric with attempts.
+pub(super) fn by_attempts(question: &Question<'_>, counts: Counts, weights: Weights) -> Answer {
+    let Weights { limit, settings, min_samples } = weights;
+    let past = question.past();
+    let design_effect = past.map_or(1.0, |past| of_neighbours(past.bunches));
+    let before = past.map(|past| Detector::resume(&past.levels)).unwrap_or_default();
+    // Where none may be bad nothing is chance.
+    let weighable = !limit.p0().is_zero();
+    let after = if weighable { before.after(counts, design_effect, limit, settings) } else { before };
+    let evidence = after.evidence();
+    let proven = evidence.is_some_and(|evidence| evidence >= settings.needed());
+    let mut weighed = Weighed {
+        bad: counts.bad,
+        attempts: counts.attempts,
+        allowed: limit.p0().value(),
+        evidence,
+        needed: settings.needed(),
+        design_effect,
+        more_windows: None,
+        anew: question.before.is_some() && past.is_none(),
+    };
+    if counts.attempts == 0 {
+        return Answer { verdict: Verdict::Insufficient, weighed: Some(weighed), remembered: None };
+    }
+    let windows = Windows::of(past, counts);
+    let looked_at = windows.newest_with(min_samples);
+    let over = limit.is_exceeded_by(looked_at);
+    if over && weighable && !proven {
+        weighed.more_windows = more_windows(after, counts, design_effect, weights);
+    }
+    let verdict = match (over, proven) {
+        _ if !weighable && counts.bad > 0 => Verdict::Violation,
+        (true, true) => Verdict::Violation,
+        (true, false) if limit.is_exceeded_by(windows.together()) => Verdict::Unsure,
+        (true, false) => Verdict::Warn,
+        (false, true) => Verdict::Unsure,
+        (false, false) if counts.attempts >= min_samples => {
+            // Not over by exact arithmetic, so a value a hair beyond the threshold is rounding.
+            hold_against(question.value, &question.threshold, true).min(Verdict::Warn)
+        }
+        // The window alone holds too little for the figure that the metric is shown by.
+        (false, false) if limit.is_near(looked_at, question.threshold.warn_ratio) => Verdict::Warn,
+        (false, false) => Verdict::Ok,
+    };
+    let (group_windows, group_attempts) = past.map_or((0, 0), |past| past.group);
+    let group_done =
+        group_attempts.saturating_add(counts.attempts) >= min_samples || group_windows + 1 >= GROUP;
+    let waits = !group_done && verdict < Verdict::Violation;
+    let verdict = if waits { Verdict::Insufficient } else { question.capped(verdict) };
+    let remembered = question.remember(What::Attempts { counts, detector: after, group_done });
+    Answer { verdict, weighed: Some(weighed), remembered: Some(remembered) }
+}
+
+/// So many more windows like this one, and it is a violation.
+fn more_windows(mut detector: Detector, counts: Counts, design_effect: f64, weights: Weights) -> Option<u32> {
+    let Weights { limit, settings, .. } = weights;
+    (1..=FORECAST).find(|_| {
+        detector = detector.after(counts, design_effect, limit, settings);
+        detector.evidence().is_some_and(|evidence| evidence >= settings.needed())
+    })
+}
+
+/// The newest windows of the epoch with attempts, this one last; at most sixteen.
+struct Windows(Vec<Counts>);
+
+impl Windows {
+    fn of(past: Option<&MetricBefore>, now: Counts) -> Self {
+        let recent = past.map(|past| past.recent.as_slice()).unwrap_or_default();
+        let recent = recent.iter().map(|&(bad, attempts)| Counts { bad, attempts });
+        Self(recent.chain(std::iter::once(now)).collect())
+    }
+
+    fn together(&self) -> Counts {
+        self.0.iter().fold(Counts::default(), |sum, window| sum.and(*window))
+    }
+
+    /// The shortest run of them that holds so many attempts; all, if none does.
+    fn newest_with(&self, attempts: u64) -> Counts {
+        let mut sum = Counts::default();
+        for window in self.0.iter().rev() {
+            sum = sum.and(*window);
+            if sum.attempts >= attempts {
+                break;
+            }
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+#[path = "weigh_tests.rs"]
+mod tests;
