@@ -39,6 +39,23 @@ test("without a session there is only the way in", async () => {
   await page.context().close();
 });
 
+test("who signs in at once sees the rollouts, and not that nobody was signed in before", async () => {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`${running.url}/`);
+  await page.getByLabel("Access token").fill(running.tokens["vi"] ?? "");
+  const errors = await page.evaluateHandle(() => {
+    /** @type {(string | null)[]} */
+    const seen = [];
+    const look = () => document.querySelectorAll(".note.error").forEach((it) => seen.push(it.textContent));
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+    return seen;
+  });
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator(".card.target").waitFor();
+  assert.deepEqual(await errors.jsonValue(), []);
+  await page.context().close();
+});
+
 test("a rollout is started, approved by two people and moved up, all on the page", async () => {
   const ana = await Person.arrive(browser, running, "ana");
   await ana.page.getByRole("link", { name: "AutoSave" }).click();
