@@ -229,6 +229,28 @@ test("messages and acts can be searched, and the chain of acts verifies", async 
   await vi.leave();
 });
 
+test("what is in the way says within its sentence what a check does not find, or why a rollback waits", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  const said = await vi.page.evaluate(async () => {
+    const { blockerText } = await import(/** @type {any} */ ("/ui/app/story.mjs"));
+    return [
+      { code: "comment_missing", detail: "", data: { how: "confirmation" } },
+      { code: "evidence_missing", detail: "", data: { how: "agreement", names: ["p95", "errors"] } },
+      { code: "rollback_waiting", detail: "", data: { how: "budget", to: "A", most: 6, per: "1d", until: "noon" } },
+      { code: "comment_missing", detail: "as the service says it", data: { how: "of_a_later_release" } },
+      { code: "task_missing", detail: "", data: { how: "none", item: "rca" } },
+    ].map(blockerText);
+  });
+  assert.deepEqual(said, [
+    "A comment is missing: the confirmation of the RCA: sign it with a comment that says why it is good all the same",
+    "Evidence missing: message and card do not agree on p95, errors",
+    "the rollback to A waits: the budget of 6 automatic rollbacks per 1d is spent, so a person decides; it starts by itself at noon",
+    "A comment is missing: as the service says it",
+    "A task is missing: `Root cause analysis in time and confirmed` has no follow-up task",
+  ]);
+  await vi.leave();
+});
+
 test("it fits a phone, and speaks Japanese", async () => {
   const vi = await Person.arrive(browser, running, "vi", { viewport: { width: 360, height: 740 } });
   await vi.page.getByRole("button", { name: "日本語" }).click();
