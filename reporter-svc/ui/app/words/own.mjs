@@ -1,9 +1,5 @@
 // The page's own texts, English and Japanese. Places are {named}; the key's first part says where it stands.
 export const own = /** @satisfies {Record<string, [string, string]>} */ ({
-  "nav.overview": ["Rollouts", "ロールアウト"],
-  "nav.lab": ["Policy lab", "ポリシーラボ"],
-  "nav.notifications": ["Messages", "通知"],
-  "nav.audit": ["Audit log", "監査ログ"],
   "nav.skip": ["Skip to content", "本文へ移動"],
   "nav.main": ["Main", "メイン"],
   "theme.auto": ["Theme: auto", "テーマ: 自動"],
