@@ -39,6 +39,23 @@ test("without a session there is only the way in", async () => {
   await page.context().close();
 });
 
+test("who signs in at once sees the rollouts, and not that nobody was signed in before", async () => {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`${running.url}/`);
+  await page.getByLabel("Access token").fill(running.tokens["vi"] ?? "");
+  const errors = await page.evaluateHandle(() => {
+    /** @type {(string | null)[]} */
+    const seen = [];
+    const look = () => document.querySelectorAll(".note.error").forEach((it) => seen.push(it.textContent));
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+    return seen;
+  });
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator(".card.target").waitFor();
+  assert.deepEqual(await errors.jsonValue(), []);
+  await page.context().close();
+});
+
 test("a rollout is started, approved by two people and moved up, all on the page", async () => {
   const ana = await Person.arrive(browser, running, "ana");
   await ana.page.getByRole("link", { name: "AutoSave" }).click();
@@ -209,6 +226,28 @@ test("messages and acts can be searched, and the chain of acts verifies", async 
   await vi.page.getByLabel("Search the acts").fill("decision.received");
   await vi.page.getByRole("row").nth(1).getByRole("link").last().click();
   await vi.page.getByRole("heading", { name: /^Why: window/ }).waitFor();
+  await vi.leave();
+});
+
+test("what is in the way says within its sentence what a check does not find, or why a rollback waits", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  const said = await vi.page.evaluate(async () => {
+    const { blockerText } = await import(/** @type {any} */ ("/ui/app/story.mjs"));
+    return [
+      { code: "comment_missing", detail: "", data: { how: "confirmation" } },
+      { code: "evidence_missing", detail: "", data: { how: "agreement", names: ["p95", "errors"] } },
+      { code: "rollback_waiting", detail: "", data: { how: "budget", to: "A", most: 6, per: "1d", until: "noon" } },
+      { code: "comment_missing", detail: "as the service says it", data: { how: "of_a_later_release" } },
+      { code: "task_missing", detail: "", data: { how: "none", item: "rca" } },
+    ].map(blockerText);
+  });
+  assert.deepEqual(said, [
+    "A comment is missing: the confirmation of the RCA: sign it with a comment that says why it is good all the same",
+    "Evidence missing: message and card do not agree on p95, errors",
+    "the rollback to A waits: the budget of 6 automatic rollbacks per 1d is spent, so a person decides; it starts by itself at noon",
+    "A comment is missing: as the service says it",
+    "A task is missing: `Root cause analysis in time and confirmed` has no follow-up task",
+  ]);
   await vi.leave();
 });
 

@@ -178,7 +178,7 @@ impl Work {
 
     fn take(&mut self, recorded: &Recorded) {
         let (old, was) = (&recorded.decision, self.was(recorded));
-        let compared = old.window.start >= self.question.from;
+        let compared = (self.question.from..self.question.to).contains(&old.window.start);
         let Some(by) = self.question.policy.clone().or_else(|| was.clone()) else {
             if compared {
                 self.comparison.unjudged(old, "the text of its policy is not kept".to_owned());

@@ -48,13 +48,11 @@ impl RecordedKey {
 const RECORDED: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, NULL AS body FROM decisions AS d \
      LEFT JOIN batches AS b ON b.target = d.target AND b.window_start_ms = d.window_start_ms \
      WHERE d.target = $1 AND (d.sequence, d.window_start_ms, d.decision_id) > ($2, $3, $4) AND d.sequence <= $5 \
-     AND d.window_start_ms >= $6 AND d.window_start_ms < $7 \
-     ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $8";
+     ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $6";
 const RECORDED_WHOLE: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, b.body FROM decisions AS d \
      LEFT JOIN batches AS b ON b.target = d.target AND b.window_start_ms = d.window_start_ms \
      WHERE d.target = $1 AND (d.sequence, d.window_start_ms, d.decision_id) > ($2, $3, $4) AND d.sequence <= $5 \
-     AND d.window_start_ms >= $6 AND d.window_start_ms < $7 \
-     ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $8";
+     ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $6";
 
 impl Store {
     /// One decision.
@@ -155,8 +153,9 @@ impl Store {
         }))
     }
 
-    /// Decisions of a span in the order in which they were made, after the key given; at most `limit`. With their
-    /// batches whole, or only what those counted.
+    /// All decisions that were made between the first and the last of a span, in the order in which they were made, after the
+    /// key given; at most `limit`. Some are about windows outside of it: what came late left something behind for those that
+    /// were judged after it. With their batches whole, or only what those counted.
     pub async fn recorded(
         &self,
         span: &Span,
@@ -171,8 +170,6 @@ impl Store {
             .bind(start)
             .bind(id)
             .bind(span.last)
-            .bind(span.from.as_millis())
-            .bind(span.to.as_millis())
             .bind(i64::from(limit))
             .fetch_all(self.db.pool())
             .await?;

@@ -101,8 +101,8 @@ fn advance(
     if policy.gate.judge.weighs() {
         run.bridge(subject.window, policy.gate.gaps.tolerated);
     }
+    run.remember(subject.window, judgement);
     run.take(subject.window, contribution(judgement, in_time, policy.gate.judge));
-    run.remember(judgement);
     let stay_over = run.stay_over(policy, phase);
     Some(GateProgress { stay_over, ..run.progress(phase.advance.condition) })
 }

@@ -122,10 +122,17 @@ impl Run {
         }
     }
 
-    /// Remembers what a judged window showed.
-    pub fn remember(&mut self, judgement: &Judgement) {
-        self.gaps = if judgement.cause == Cause::Slo { 0 } else { self.gaps.saturating_add(1) };
-        self.undecided = if judgement.verdict.is_compliant() { 0 } else { self.undecided.saturating_add(1) };
+    /// Remembers what a judged window showed; before it is [taken](Self::take). What is counted in a row are windows, each once
+    /// and none that is older than the newest.
+    pub fn remember(&mut self, window: Window, judgement: &Judgement) {
+        let newest = self.through.map(|newest| newest.start);
+        let further = u64::from(newest.is_none_or(|newest| newest < window.start));
+        if newest.is_none_or(|newest| newest <= window.start) {
+            let came = judgement.cause == Cause::Slo;
+            self.gaps = if came { 0 } else { self.gaps.saturating_add(further) };
+            let decided = judgement.verdict.is_compliant();
+            self.undecided = if decided { 0 } else { self.undecided.saturating_add(further) };
+        }
         self.memory.take(&judgement.remembered);
     }
 

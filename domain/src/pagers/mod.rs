@@ -2,6 +2,8 @@
 
 mod pagerduty;
 
+use crate::story::words::pair::Words;
+
 /// That of the product.
 pub const PAGER: PagerKind = pagerduty::KIND;
 
@@ -16,11 +18,4 @@ pub struct PagerKind {
     pub resolved: Words,
     /// Where it is not configured, and only the log was told.
     pub not_configured: Words,
-}
-
-/// A sentence in each language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Words {
-    pub en: &'static str,
-    pub ja: &'static str,
 }

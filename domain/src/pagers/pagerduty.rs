@@ -1,13 +1,12 @@
 //! PagerDuty.
 
-use super::{PagerKind, Words};
+use super::PagerKind;
+use crate::story::words::pair::both;
 
 /// The kind.
 pub(super) const KIND: PagerKind = PagerKind {
     name: "pagerduty",
     shown: "PagerDuty",
-    resolved: Words { en: "resolved in PagerDuty", ja: "PagerDuty で解決しました" },
-    not_configured: Words {
-        en: "PagerDuty is not configured", ja: "PagerDuty は設定されていません"
-    },
+    resolved: both("resolved in PagerDuty", "PagerDuty で解決しました"),
+    not_configured: both("PagerDuty is not configured", "PagerDuty は設定されていません"),
 };

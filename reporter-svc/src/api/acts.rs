@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::auth::role::{MAY_OPERATE, MAY_STOP};
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, IdempotencyKey, Json, Path};
 use shared_types::incident::Incident;
@@ -80,7 +81,7 @@ pub(super) async fn act(
 /// Start the rollout: from `off` to the first phase.
 #[utoipa::path(
     post, path = "/v1/rollouts/{target}/start", tag = "rollouts", operation_id = "start_rollout",
-    security(("bearer" = ["sre", "dev-lead", "release-ops"])),
+    security(("bearer" = [MAY_OPERATE])),
     params(("target" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Start,
     responses(
@@ -106,7 +107,7 @@ pub(super) async fn start(
 /// Move up exactly one phase.
 #[utoipa::path(
     post, path = "/v1/rollouts/{target}/promotions", tag = "rollouts", operation_id = "promote_rollout",
-    security(("bearer" = ["sre", "dev-lead", "release-ops"])),
+    security(("bearer" = [MAY_OPERATE])),
     params(("target" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Promotion,
     responses(
@@ -133,7 +134,7 @@ pub(super) async fn promote(
 /// Move down exactly one phase.
 #[utoipa::path(
     post, path = "/v1/rollouts/{target}/rollbacks", tag = "rollouts", operation_id = "roll_back",
-    security(("bearer" = ["sre", "release-ops", "governance"])),
+    security(("bearer" = [MAY_STOP])),
     params(("target" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Rollback,
     responses(
@@ -176,7 +177,7 @@ pub(super) async fn on_incident(
 /// Acknowledge an incident. The first acknowledgement counts; it stops an escalation that is yet to come.
 #[utoipa::path(
     post, path = "/v1/incidents/{id}/acknowledgement", tag = "incidents", operation_id = "acknowledge_incident",
-    security(("bearer" = ["sre", "dev-lead", "release-ops"])),
+    security(("bearer" = [MAY_OPERATE])),
     params(("id" = String, Path)),
     request_body = Acknowledgement,
     responses(

@@ -6,6 +6,7 @@ use domain::stored::{self, Document as _};
 use serde::Deserialize;
 use serde_json::json;
 use service_kit::auth::Identity;
+use service_kit::auth::role::MAY_RETRY;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
 use service_kit::outbox::{ListFilter, MessageView};
 use shared_types::problem::ProblemCode;
@@ -52,7 +53,7 @@ pub(super) async fn list(
 /// Try an effect again that was given up. A failed rollback is under way again afterwards.
 #[utoipa::path(
     post, path = "/v1/effects/{id}/retry", tag = "effects", operation_id = "retry_effect",
-    security(("bearer" = ["sre", "release-ops"])),
+    security(("bearer" = [MAY_RETRY])),
     params(("id" = String, Path)),
     responses(
         (status = 200, description = "The effect as it stands now", body = MessageView),

@@ -6,6 +6,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::auth::role::MAY_ANSWER;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path, Query};
 use shared_types::IncidentId;
@@ -90,7 +91,7 @@ pub(super) async fn show(
 /// signature counts; the same again changes nothing.
 #[utoipa::path(
     put, path = "/v1/incidents/{id}/evidence/{item}", tag = "incidents", operation_id = "sign_evidence",
-    security(("bearer" = ["sre", "dev-lead", "release-ops", "governance"])),
+    security(("bearer" = [MAY_ANSWER])),
     params(("id" = String, Path), ("item" = String, Path)),
     request_body = EvidenceSigning,
     responses(

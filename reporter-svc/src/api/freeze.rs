@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::auth::role::MAY_STOP;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, IdempotencyKey, Json, Path};
 use shared_types::rollout::Rollout;
@@ -39,7 +40,7 @@ pub struct UnfreezeRequest {
 /// goes to its end. Freezing what is frozen changes nothing.
 #[utoipa::path(
     post, path = "/v1/rollouts/{target}/freeze", tag = "rollouts", operation_id = "freeze_rollout",
-    security(("bearer" = ["sre", "release-ops", "governance"])),
+    security(("bearer" = [MAY_STOP])),
     params(("target" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = FreezeRequest,
     responses(
@@ -63,7 +64,7 @@ pub(super) async fn freeze(
 /// End a freeze. A required rollback that waited for this starts.
 #[utoipa::path(
     post, path = "/v1/rollouts/{target}/unfreeze", tag = "rollouts", operation_id = "unfreeze_rollout",
-    security(("bearer" = ["sre", "release-ops", "governance"])),
+    security(("bearer" = [MAY_STOP])),
     params(("target" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = UnfreezeRequest,
     responses(

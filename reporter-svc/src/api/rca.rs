@@ -6,6 +6,7 @@ use axum::extract::State;
 use domain::template::sections::Section;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::auth::role::MAY_ANSWER;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path};
 use shared_types::IncidentId;
@@ -83,7 +84,7 @@ pub(super) async fn show(
 /// Submit the root cause analysis: cause and prevention, neither of them empty.
 #[utoipa::path(
     put, path = "/v1/incidents/{id}/rca", tag = "incidents", operation_id = "submit_rca",
-    security(("bearer" = ["sre", "dev-lead", "release-ops", "governance"])),
+    security(("bearer" = [MAY_ANSWER])),
     params(("id" = String, Path)),
     request_body = RcaSubmission,
     responses(
@@ -108,7 +109,7 @@ pub(super) async fn submit(
 /// resolves its page. Of the roles listed, the one that the policy's `rca.approver` names.
 #[utoipa::path(
     post, path = "/v1/incidents/{id}/rca/confirmation", tag = "incidents", operation_id = "confirm_rca",
-    security(("bearer" = ["sre", "dev-lead", "release-ops", "governance"])),
+    security(("bearer" = [MAY_ANSWER])),
     params(("id" = String, Path)),
     request_body = RcaConfirmation,
     responses(

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use service_kit::auth::Identity;
+use service_kit::auth::role::MAY_ANSWER;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path};
 use shared_types::IncidentId;
@@ -29,7 +30,7 @@ pub struct ReviewDecision {
 /// Of the roles listed, the one that the policy's `rca.approver` names.
 #[utoipa::path(
     post, path = "/v1/incidents/{id}/review", tag = "incidents", operation_id = "decide_review",
-    security(("bearer" = ["sre", "dev-lead", "release-ops", "governance"])),
+    security(("bearer" = [MAY_ANSWER])),
     params(("id" = String, Path)),
     request_body = ReviewDecision,
     responses(

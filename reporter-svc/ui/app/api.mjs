@@ -31,6 +31,8 @@ export async function call(method, path, body, headers = {}) {
   /** @type {Record<string, string>} */
   const sent = { accept: "application/json", ...headers };
   if (method !== "GET") {
+    // What was answered before, even that nobody is signed in, may be otherwise now.
+    early.clear();
     sent["x-phasegate-request"] = "1";
     sent["idempotency-key"] = requestKey();
     if (body !== undefined) sent["content-type"] = "application/json";

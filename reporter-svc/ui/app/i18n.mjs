@@ -1,15 +1,13 @@
-// Texts in English and Japanese. A key that a language lacks is a defect that the page's tests find.
+// Texts in English and Japanese.
 import { useEffect, useState } from "preact/hooks";
-import { en as own } from "./words/en.mjs";
-import { ja as ownJa } from "./words/ja.mjs";
-import { en as story } from "./words/story.en.mjs";
-import { ja as storyJa } from "./words/story.ja.mjs";
+import { own } from "./words/own.mjs";
+import { story } from "./words/story.mjs";
 
 /** @typedef {keyof typeof own | keyof typeof story} Word */
 /** @typedef {"en" | "ja"} Language */
 
 /** The page's own words, and those for what happened and what is in the way. */
-const words = { en: { ...own, ...story }, ja: { ...ownJa, ...storyJa } };
+const words = { ...own, ...story };
 const KEY = "phasegate.language";
 
 /** @returns {Language} */
@@ -48,7 +46,7 @@ export function useLanguage() {
 }
 
 /** A text as it stands in the list. @param {Word} key */
-export const raw = (key) => words[language][key];
+export const raw = (key) => words[key][language === "ja" ? 1 : 0];
 
 /**
  * A text with its places filled in.
@@ -59,7 +57,7 @@ export function t(key, values = {}) {
 }
 
 /** Whether there is a text for a name that came from the service. @param {string} key @returns {key is Word} */
-export const known = (key) => Object.hasOwn(words.en, key);
+export const known = (key) => Object.hasOwn(words, key);
 
 /** The text for a code of the service, or the code itself where it is a new one. @param {string} prefix @param {string} code */
 export function named(prefix, code) {

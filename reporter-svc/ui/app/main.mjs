@@ -8,8 +8,8 @@ import { setLanguage, t, useLanguage } from "./i18n.mjs";
 import { Later, fetchAll } from "./later.mjs";
 import { connect, disconnect, isStale, painted, useNow, usePulse } from "./live.mjs";
 import { ErrorNote, leaveFocus } from "./parts.mjs";
+import { home, routes, wayIn } from "./routes.mjs";
 import { signOut, whoAmI } from "./session.mjs";
-import { Overview } from "./views/overview.mjs";
 
 /** @typedef {import("./session.mjs").Session} Session */
 
@@ -75,7 +75,7 @@ function Page() {
   };
   useLayoutEffect(() => void ask(), []);
   useEffect(() => {
-    if (state.session !== null) fetchAll();
+    if (state.session !== null) fetchAll([...routes.values(), wayIn]);
   }, [state.session !== null]);
   const leave = async () => {
     await signOut().catch(() => {});
@@ -89,37 +89,26 @@ function Page() {
     ${state.session && html`<${Lost} ask=${ask} />`}
     <main>
       <${ErrorNote} error=${state.error} />
-      ${state.session ? view(route, scheme, state.session) : state.known && state.error === null && html`<${Later} view="SignIn" ended=${state.ended} entered=${enter} />`}
+      ${state.session ? view(route, scheme, state.session) : state.known && state.error === null && html`<${Later} load=${wayIn.load} ended=${state.ended} entered=${enter} />`}
     </main>
   `;
 }
 
-/** @param {string[]} route @param {string} scheme @param {Session} session */
-function view([place = "", name = "", part = ""], scheme, session) {
-  switch (place) {
-    case "targets":
-      return html`<${Later} key=${`${place}/${name}/${part}`} view="TargetView" name=${name} window=${part} scheme=${scheme} session=${session} />`;
-    case "incidents":
-      return html`<${Later} key=${`${place}/${name}`} view="IncidentView" id=${name} message=${part} session=${session} />`;
-    case "lab":
-      return html`<${Later} key=${place} view="Lab" />`;
-    case "messages":
-      return html`<${Later} key=${place} view="Messages" session=${session} />`;
-    case "audit":
-      return html`<${Later} key=${`${place}/${name}/${part}`} view="Audit" target=${name} about=${part} />`;
-    default:
-      return html`<${Overview} />`;
-  }
+/** What the path leads to. @param {string[]} path @param {string} scheme @param {Session} session */
+function view([place = "", ...parts], scheme, session) {
+  const { of = [], within = [], load } = routes.get(place) ?? home;
+  const named = Object.fromEntries([...of, ...within].map((name, index) => [name, parts[index] ?? ""]));
+  return html`<${Later} key=${[place, ...of.map((name) => named[name])].join("/")} load=${load} ...${named} scheme=${scheme} session=${session} />`;
 }
 
 /** @param {{route: string[], session: Session | null, theme: string, turnTheme: () => void, leave: () => void}} props */
 function Top({ route, session, theme, turnTheme, leave }) {
   const language = useLanguage();
-  const links = /** @type {const} */ ([["", "nav.overview"], ["lab", "nav.lab"], ["messages", "nav.notifications"], ["audit", "nav.audit"]]);
-  const here = route[0] === "targets" || route[0] === "incidents" ? "" : route[0];
+  const links = [...routes].flatMap(([path, { title }]) => (title === undefined ? [] : [{ path, title }]));
+  const here = links.find(({ path }) => path === route[0])?.path ?? "";
   return html`<header>
     <a class="brand" href="#/">Phasegate</a>
-    ${session && html`<nav aria-label=${t("nav.main")}>${links.map(([path, word]) => html`<a key=${path} href=${`#/${path}`} aria-current=${here === path ? "page" : undefined}>${t(word)}</a>`)}</nav>`}
+    ${session && html`<nav aria-label=${t("nav.main")}>${links.map(({ path, title }) => html`<a key=${path} href=${`#/${path}`} aria-current=${here === path ? "page" : undefined}>${t(title)}</a>`)}</nav>`}
     <div class="tools">
       ${session && html`<${Stream} />`}
       <button type="button" class="plain" lang=${language === "ja" ? "en" : "ja"} onClick=${() => setLanguage(language === "ja" ? "en" : "ja")}>${t("language.other")}</button>

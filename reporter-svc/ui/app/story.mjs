@@ -53,10 +53,12 @@ function sentence(prefix, kind, facts) {
   return known(key) ? fill(raw(key), facts) : undefined;
 }
 
-/** What is in the way. @param {Schemas["Blocker"]} blocker */
+/** What is in the way. Some say within their own sentence what a check does not find, or why a rollback waits. @param {Schemas["Blocker"]} blocker */
 export function blockerText({ code, detail, data }) {
-  const text = sentence("blocked", code, /** @type {Facts} */ (data ?? {})) ?? readable(detail);
-  const key = `blocker.${code}`;
+  const facts = /** @type {Facts} */ (data ?? {});
+  const [key, own] = [`blocker.${code}`, `blocked.${code}`];
+  const within = sentence("checked", "lack", facts) ?? sentence("told", "rollback_waiting", facts);
+  const text = (within !== undefined && known(own) ? fill(raw(own), { ...facts, within }) : sentence("blocked", code, facts)) ?? readable(detail);
   return known(key) ? t(key, { detail: text }) : `${code.replaceAll("_", " ")}: ${text}`;
 }
 

@@ -1,7 +1,7 @@
 //! What each call asks for, read from the OpenAPI document: the one place where it is declared.
 //!
 //! An operation under `/v1` declares the roles of which any one suffices,
-//! `security(("bearer" = ["sre", "release-ops"]))` in its `utoipa::path`; an empty list means any valid token.
+//! `security(("bearer" = ["sre"]))` or a named set, `[MAY_OPERATE]`, in its `utoipa::path`; an empty list means any valid token.
 //! One that only reads and declares nothing asks for `viewer`. Everything else must declare; what does not,
 //! keeps the service from starting, and nobody may call it.
 

@@ -5,6 +5,8 @@
 //! speak to each other, and read what they need; `service:telemetry` is for applications that push their
 //! events, and may do nothing else.
 
+use std::fmt;
+
 /// Reads everything, changes nothing.
 pub const VIEWER: &str = "viewer";
 /// Operates rollouts and incidents.
@@ -27,6 +29,26 @@ pub const TELEMETRY: &str = "service:telemetry";
 /// The roles that calls are declared with, people's first.
 pub const KNOWN: [&str; 9] =
     [VIEWER, SRE, DEV_LEAD, GOVERNANCE, RELEASE_OPS, COLLECTOR, ANALYZER, REPORTER, TELEMETRY];
+
+/// Start, move up, acknowledge.
+pub const MAY_OPERATE: Roles = Roles(&[SRE, DEV_LEAD, RELEASE_OPS]);
+/// Roll back by hand, freeze, end a freeze.
+pub const MAY_STOP: Roles = Roles(&[SRE, RELEASE_OPS, GOVERNANCE]);
+/// Have what is stuck tried again.
+pub const MAY_RETRY: Roles = Roles(&[SRE, RELEASE_OPS]);
+/// Answer for an incident afterwards: its analysis, its review, its evidence. The policy says which of them does.
+pub const MAY_ANSWER: Roles = Roles(&[SRE, DEV_LEAD, RELEASE_OPS, GOVERNANCE]);
+
+/// Roles that may do the same. A call declares them by name, `security(("bearer" = [MAY_OPERATE]))`.
+#[derive(Debug, Clone, Copy)]
+pub struct Roles(&'static [&'static str]);
+
+/// What `utoipa` takes is one text; [`crate::http::openapi::finish`] takes it apart.
+impl fmt::Display for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
 
 const SERVICE: &str = "service";
 

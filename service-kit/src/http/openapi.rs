@@ -2,6 +2,7 @@
 //! deterministic: title, version, licence, operational routes, shared errors, bearer security.
 
 use axum::http::StatusCode;
+use serde_json::{Value, json};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
@@ -39,6 +40,7 @@ pub fn finish(mut document: OpenApi, service: ServiceName) -> OpenApi {
             get.security.get_or_insert_with(|| vec![SecurityRequirement::new(BEARER, [VIEWER])]);
         }
         for operation in operations(item) {
+            name_each_role(operation);
             finish_operation(path, operation);
             if service == ServiceName::Reporter {
                 offer_session(operation);
@@ -63,6 +65,20 @@ pub fn finish(mut document: OpenApi, service: ServiceName) -> OpenApi {
         components.security_schemes.insert(SESSION.to_owned(), RefOr::T(SecurityScheme::ApiKey(cookie)));
     }
     document
+}
+
+/// Several roles may be declared as one text ([`Roles`](crate::auth::role::Roles)). An empty one stays, and is no known role.
+fn name_each_role(operation: &mut Operation) {
+    let Some(security) = &mut operation.security else { return };
+    let mut declared = plain(&*security);
+    let requirements = declared.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut);
+    for roles in requirements.flat_map(serde_json::Map::values_mut) {
+        let texts = roles.as_array().into_iter().flatten().filter_map(Value::as_str);
+        *roles = json!(texts.flat_map(|it| it.split(' ')).collect::<Vec<_>>());
+    }
+    if let Ok(each) = serde_json::from_value(declared) {
+        *security = each;
+    }
 }
 
 /// What people may do they may do in the browser, by the same roles.

@@ -88,6 +88,45 @@ fn the_table_of_roles_is_made_from_the_documents() {
     }
 }
 
+/// Who may make which call that people make, for the page: it disables what would be refused.
+fn module() -> String {
+    let [_, _, (_, document)] = documents();
+    let document: Value = serde_json::to_value(document).expect("a document is JSON");
+    let operations = document["paths"].as_object().expect("paths").values().filter_map(Value::as_object);
+    let calls = operations.flat_map(serde_json::Map::values).filter_map(|operation| {
+        let roles = operation["security"][0]["bearer"].as_array()?;
+        let acts =
+            roles.iter().filter_map(Value::as_str).any(|it| it != role::VIEWER && !role::is_service(it));
+        acts.then(|| {
+            format!(
+                "  {}: {},\n",
+                operation["operationId"].as_str().expect("an id"),
+                Value::from(roles.clone())
+            )
+        })
+    });
+    let calls: std::collections::BTreeSet<String> = calls.collect();
+    format!(
+        "// The roles of which any one suffices for a call, made from openapi/reporter.json: PHASEGATE_UPDATE=1 cargo test -p phasegate-tests --test openapi\n\
+         export const may = {{\n{}}};\n",
+        calls.into_iter().collect::<String>()
+    )
+}
+
+#[test]
+fn the_pages_list_of_roles_is_made_from_the_document() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../reporter-svc/ui/app/may.mjs");
+    let generated = module();
+    if std::env::var_os("PHASEGATE_UPDATE").is_some() {
+        fs::write(&path, &generated).expect("the page's list");
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == generated,
+        "{} differs from the code: PHASEGATE_UPDATE=1 cargo test -p phasegate-tests --test openapi",
+        path.display()
+    );
+}
+
 /// A policy's own role, which is a person's.
 const OWN: &str = "data-steward";
 

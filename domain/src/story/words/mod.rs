@@ -1,14 +1,18 @@
-//! The words for what happened and what is in the way, one list a language: [`en`], [`ja`].
+//! The words for what happened and what is in the way, both languages side by side.
 //!
-//! A list is functions whose `match` names every form, so that none can lack its words. Their texts have places, which are
+//! Each file is functions whose `match` names every form, so that none can lack its words. Their texts have places, which are
 //! filled from the data of what they tell; terminal, documents and the API's `detail` fill the English ones here, the page gets
-//! both lists as generated files and fills them from the data that the API gives it.
+//! both languages as a generated file and fills them from the data that the API gives it.
 
-pub mod en;
+pub mod blockers;
+pub mod checks;
 mod fill;
-pub mod ja;
+pub mod hops;
+pub mod names;
 #[cfg(test)]
 mod page;
+pub mod pair;
+pub mod refusals;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
@@ -30,14 +34,14 @@ use fill::fill;
 pub fn hop(it: &Hop) -> String {
     match it {
         Hop::Told(told) => told.detail.clone(),
-        typed => fill(en::hop(typed), &facts(typed)),
+        typed => fill(hops::hop(typed).1.en, &facts(typed)),
     }
 }
 
 /// In English, why a required rollback waits.
 #[must_use]
 pub fn hold(it: &Hold) -> String {
-    fill(en::hold(it), &crate::stored::plain(it))
+    fill(hops::hold(it).en, &crate::stored::plain(it))
 }
 
 impl fmt::Display for Rejection {
@@ -51,7 +55,16 @@ impl std::error::Error for Rejection {}
 /// What is in the way, in English.
 #[must_use]
 pub fn blocker(it: &Blocker) -> String {
-    fill(en::blocker(it), &crate::stored::plain(it))
+    told(it, &crate::stored::plain(it))
+}
+
+/// Its sentence, with the one that it says within.
+fn told(it: &Blocker, data: &Value) -> String {
+    let mut facts = data.clone();
+    if let Some(within) = blockers::within(it) {
+        facts["within"] = fill(within.en, data).into();
+    }
+    fill(blockers::blocker(it).1.en, &facts)
 }
 
 /// What is in the way as the API gives it: with its English words, and with its data for words of other languages.
@@ -59,7 +72,7 @@ pub fn blocker(it: &Blocker) -> String {
 pub fn blockers(found: &[Blocker]) -> Vec<WireBlocker> {
     let wire = |it: &Blocker| {
         let mut data = crate::stored::plain(it);
-        let detail = fill(en::blocker(it), &data);
+        let detail = told(it, &data);
         if let Some(facts) = data.as_object_mut() {
             facts.retain(|name, fact| name != "code" && !fact.is_null());
         }
@@ -72,20 +85,20 @@ pub fn blockers(found: &[Blocker]) -> Vec<WireBlocker> {
 /// Why an event is refused, in English.
 #[must_use]
 pub fn refusal(it: &Refusal) -> String {
-    fill(en::refusal(it), &crate::stored::plain(it))
+    fill(refusals::refusal(it), &crate::stored::plain(it))
 }
 
 /// What a check of evidence goes by, in English; none: by nothing.
 #[must_use]
 pub fn figures(found: &[Figure]) -> Option<String> {
-    let told = |it: &Figure| fill(en::figure(it), &crate::stored::plain(it));
+    let told = |it: &Figure| fill(checks::figure(it).en, &crate::stored::plain(it));
     (!found.is_empty()).then(|| found.iter().map(told).collect::<Vec<_>>().join("; "))
 }
 
 /// What a check of evidence does not find, in English.
 #[must_use]
 pub fn lack(it: &Lack) -> String {
-    fill(en::lack(it), &crate::stored::plain(it))
+    fill(checks::lack(it).en, &crate::stored::plain(it))
 }
 
 /// A hop as the API gives it: with its English words, and with its data for words of other languages.

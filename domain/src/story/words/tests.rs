@@ -9,8 +9,14 @@ use strum::IntoEnumIterator as _;
 use crate::rollout::blocker::{Blocker, BlockerCode};
 use crate::stored::plain;
 
-use super::{en, entry, fill::fill, ja, samples};
+use super::{blockers, checks, entry, fill::fill, hops, pair::Words, samples};
 use shared_types::story::LoggedHop;
+
+#[track_caller]
+fn both_are_whole(Words { en, ja }: Words, facts: &Value) {
+    places_are_facts(en, facts);
+    places_are_facts(ja, facts);
+}
 
 #[track_caller]
 fn places_are_facts(text: &str, facts: &Value) {
@@ -42,11 +48,9 @@ fn every_hop_is_read_back_as_it_was_stored() {
 #[test]
 fn every_hop_has_words_in_both_languages_and_all_their_places_are_facts() {
     for hop in samples::hops() {
-        let (kind, facts) = (HopKind::from(&hop), hop.data().unwrap());
-        for text in [en::hop_title(kind), en::hop(&hop), ja::hop_title(kind), ja::hop(&hop)] {
-            assert!(!text.is_empty(), "{facts}");
-            places_are_facts(text, &facts);
-        }
+        let ((title, told), facts) = (hops::hop(&hop), hop.data().unwrap());
+        both_are_whole(title, &facts);
+        both_are_whole(told, &facts);
     }
 }
 
@@ -97,26 +101,26 @@ fn no_code_of_a_blocker_is_without_a_sample() {
 #[test]
 fn every_blocker_has_words_in_both_languages_and_all_their_places_are_facts() {
     for blocker in samples::blockers() {
-        let facts = serde_json::to_value(&blocker).unwrap();
+        let mut facts = serde_json::to_value(&blocker).unwrap();
         assert_eq!(facts["code"], blocker.code());
         assert_eq!(serde_json::from_value::<Blocker>(facts.clone()).unwrap(), blocker);
-        for text in [en::blocker(&blocker), ja::blocker(&blocker)] {
-            places_are_facts(text, &facts);
+        let (line, blocked) = blockers::blocker(&blocker);
+        both_are_whole(line, &json!({"detail": "it"}));
+        if let Some(within) = blockers::within(&blocker) {
+            both_are_whole(within, &facts);
+            facts["within"] = "it".into();
         }
+        both_are_whole(blocked, &facts);
     }
 }
 
 #[test]
 fn what_a_check_of_evidence_says_has_words_in_both_languages_and_all_their_places_are_facts() {
     for figure in samples::figures() {
-        for text in [en::figure(&figure), ja::figure(&figure)] {
-            places_are_facts(text, &plain(&figure));
-        }
+        both_are_whole(checks::figure(&figure), &plain(&figure));
     }
     for lack in samples::lacks() {
-        for text in [en::lack(&lack), ja::lack(&lack)] {
-            places_are_facts(text, &plain(&lack));
-        }
+        both_are_whole(checks::lack(&lack), &plain(&lack));
     }
 }
 
@@ -124,7 +128,7 @@ fn what_a_check_of_evidence_says_has_words_in_both_languages_and_all_their_place
 #[test]
 fn english_words_are_those_of_the_api() {
     let told = samples::hops().into_iter().map(|it| format!("{}: {}", it.kind(), super::hop(&it)));
-    let blockers = super::blockers(&samples::blockers()).into_iter();
+    let blockers = blockers(&samples::blockers()).into_iter();
     let told: Vec<String> = told.chain(blockers.map(|it| format!("- {}: {}", it.code, it.detail))).collect();
     insta::assert_snapshot!(told.join("\n"));
     insta::assert_snapshot!("checks", super::figures(&samples::figures()).unwrap().replace("; ", "\n"));

@@ -56,6 +56,7 @@ pub struct VerdictCounts {
     pub ok: u64,
     pub insufficient: u64,
     pub warn: u64,
+    #[serde(default)]
     pub unsure: u64,
     pub violation: u64,
 }

@@ -5,8 +5,8 @@ import { ago, clockTime, dayTime, span, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useNow, useResource } from "../live.mjs";
+import { may } from "../may.mjs";
 import { Act, Field, Heading, Time, Waiting, phaseName } from "../parts.mjs";
-import { may } from "../session.mjs";
 import { hopText } from "../story.mjs";
 import { Checklist } from "./checklist.mjs";
 import { Message } from "./messages.mjs";
@@ -46,12 +46,12 @@ export function IncidentView({ id, message, session }) {
 function Facts({ it, session, changed }) {
   const now = useNow();
   return html`<section class="card"><h2>${t("incident.facts")}</h2>
-    <p><span class=${`chip ${it.state === "open" ? "incident" : "ok"}`}>${named("incident", it.state)}</span> <b>${it.priority}</b> · ${t("col.phase")} ${phaseName(it.phase)} · ${windowText(it.window)}</p>
+    <p><span class=${`chip ${it.recovered_at == null ? "incident" : "ok"}`}>${named("incident_state", it.state)}</span> <b>${it.priority}</b> · ${t("col.phase")} ${phaseName(it.phase)} · ${windowText(it.window)}</p>
     <dl>
       <dt>${t("incident.metric")}</dt><dd>${named("metric", it.metric)}</dd>
       <dt>${t("incident.opened")}</dt><dd><${Time} at=${it.opened_at} /></dd>
       <dt>${t("incident.acknowledged")}</dt><dd>${acknowledged(it, now)}
-        ${it.acknowledged_at == null && it.state !== "closed" && html` <${Act} kind="primary" label=${t("incident.acknowledge")} session=${session} roles=${may.acknowledge_incident}
+        ${it.acknowledged_at == null && it.closed_at == null && html` <${Act} kind="primary" label=${t("incident.acknowledge")} session=${session} roles=${may.acknowledge_incident}
           act=${() => post(`/v1/incidents/${it.id}/acknowledgement`, {})} done=${changed} />`}</dd>
       <dt>${t("incident.recovered")}</dt><dd><${Time} at=${it.recovered_at} /></dd>
       <dt>${t("incident.closed")}</dt><dd><${Time} at=${it.closed_at} /></dd>
@@ -98,7 +98,7 @@ function Rca({ it, session, changed }) {
     ${open && rca.due_at && html`<p class=${overdue ? "verdict violation" : ""}>${overdue ? t("incident.rca.overdue", { at: dayTime(rca.due_at), ago: ago(rca.due_at, now) }) : t("incident.rca.due", { at: dayTime(rca.due_at), in: ago(rca.due_at, now) })}</p>`}
     ${rca.file && html`<p>${t("incident.rca.file")}: <code>${rca.file}</code></p>`}
     ${rca.link && rca.link !== rca.file && html`<p>${t("incident.checklist.link")}: <code>${rca.link}</code></p>`}
-    ${open && it.state !== "closed" && html`
+    ${open && it.closed_at == null && html`
       <${Field} label=${t("incident.rca.cause")} area value=${cause} set=${setCause} />
       <${Field} label=${t("incident.rca.prevention")} area value=${prevention} set=${setPrevention} />
       <${Field} label=${t("incident.rca.link")} value=${link} set=${setLink} />

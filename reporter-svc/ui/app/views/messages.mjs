@@ -4,9 +4,9 @@ import { post, withQuery } from "../api.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
+import { may } from "../may.mjs";
 import { usePages } from "../pages.mjs";
 import { Act, Heading, Time, Waiting } from "../parts.mjs";
-import { may } from "../session.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 

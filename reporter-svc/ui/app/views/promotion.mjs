@@ -5,8 +5,8 @@ import { dayTime, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
+import { may } from "../may.mjs";
 import { Act, Blockers, Field, GateBar, Waiting, phaseName } from "../parts.mjs";
-import { may } from "../session.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 

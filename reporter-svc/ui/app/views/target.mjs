@@ -99,7 +99,7 @@ function Incidents({ incidents }) {
   return html`<div class="scroll"><table>
     <thead><tr><th>${t("col.id")}</th><th>${t("col.opened")}</th><th>${t("col.state")}</th><th>${t("col.phase")}</th><th>${t("col.metric")}</th><th>${t("incident.rollback")}</th></tr></thead>
     <tbody>${incidents.map((it) => html`<tr key=${it.id}>
-      <td><a href=${`#/incidents/${it.id}`}>${it.id}</a></td><td><${Time} at=${it.opened_at} /></td><td>${named("incident", it.state)} · ${it.priority}</td>
+      <td><a href=${`#/incidents/${it.id}`}>${it.id}</a></td><td><${Time} at=${it.opened_at} /></td><td>${named("incident_state", it.state)} · ${it.priority}</td>
       <td>${phaseName(it.phase)}</td><td>${named("metric", it.metric)}</td>
       <td>${it.rollback ? `${phaseName(it.rollback.from)} → ${phaseName(it.rollback.to)}: ${named("move", it.rollback.state)}` : "–"}</td>
     </tr>`)}</tbody>

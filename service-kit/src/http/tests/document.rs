@@ -6,6 +6,7 @@ use utoipa_axum::routes;
 use super::super::openapi;
 use super::*;
 use crate::auth::Access;
+use crate::auth::role::MAY_OPERATE;
 
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 struct Thing {
@@ -13,7 +14,7 @@ struct Thing {
 }
 
 /// Stores a thing.
-#[utoipa::path(put, path = "/v1/things/{target}", security(("bearer" = ["sre", "dev-lead"])), params(("target" = TargetName, Path, description = "Its target")),
+#[utoipa::path(put, path = "/v1/things/{target}", security(("bearer" = [MAY_OPERATE])), params(("target" = TargetName, Path, description = "Its target")),
     responses((status = 200, body = Thing), (status = 409, description = "It is another's")))]
 async fn put_thing(Path(_target): Path<TargetName>, Json(thing): Json<Thing>) -> Json<Thing> {
     Json(thing)
@@ -57,7 +58,7 @@ fn the_document_is_complete_and_deterministic() {
     get /metrics: 200
     get /readyz: 200 503
     get /v1/things ["viewer"]: 200 400 401 403 408 422 429 500 503
-    put /v1/things/{target} ["sre","dev-lead"]: 200 400 401 403 404 408 409 413 415 422 429 500 503
+    put /v1/things/{target} ["sre","dev-lead","release-ops"]: 200 400 401 403 404 408 409 413 415 422 429 500 503
     post /v1/webhooks/pager: 202 400 401 408 422 500 503
     "#);
     insta::assert_snapshot!(document["info"], @r#"{"title":"Phasegate collector","license":{"name":"Apache-2.0","identifier":"Apache-2.0"},"version":"0.1.0"}"#);
