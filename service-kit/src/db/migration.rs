@@ -45,6 +45,7 @@ pub(super) const KIT: &[Migration] = &[
     migration!(1, "outbox", each "kit/0001_outbox.sql"),
     migration!(16, "rules", "kit/0016_rules.sql"),
     migration!(20, "stored forms", "kit/0020_stored_forms.sql"),
+    migration!(30, "kind unknown", "kit/0030_kind_unknown.sql"),
 ];
 
 /// Applies what is missing. The caller holds the lock that keeps other replicas out meanwhile.
