@@ -19,7 +19,9 @@ pub mod service;
 pub mod shown;
 pub mod store;
 pub mod subscriber;
-pub mod vendors;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use api::openapi;
 pub use config::Config;

@@ -11,11 +11,10 @@ use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::rules::{Adoption, PolicySubscriber, PolicyVersions, Rules, RulesId};
 use shared_types::audit::SERVICE_STREAM;
-use shared_types::incident::IncidentState;
 use shared_types::story::Deed;
 use shared_types::{Actor, PhaseId, TargetName};
 
-use crate::store::{AuditFilter, IncidentFilter, Store};
+use crate::store::{AuditFilter, Store};
 use domain::rollout::{Stage, TargetState, Transition};
 
 const PAGE: u32 = 500;
@@ -72,11 +71,10 @@ impl RolloutSubscriber {
         Ok(())
     }
 
-    /// A recovered incident still has its root cause analysis before it.
+    /// An incident that is over still has its root cause analysis before it.
     async fn unfinished(&self, target: &TargetName) -> Result<Option<Standing>, DbError> {
-        let filter = IncidentFilter { target: Some(target.clone()), state: Some(IncidentState::Recovered) };
-        let found = self.store.incidents(&filter, None, 1).await?;
-        Ok(found.first().map(|it| asks_for_the_target(target, format!("{} is not closed", it.id))))
+        let found = self.store.unfinished_incident(target).await?;
+        Ok(found.map(|it| asks_for_the_target(target, format!("{} is not closed", it.id))))
     }
 }
 

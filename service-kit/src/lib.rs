@@ -14,6 +14,7 @@ pub mod service_name;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trace_context;
+pub mod vendors;
 
 pub use config::CommonConfig;
 pub use main_of::{Main, main_of};

@@ -65,6 +65,12 @@ pub enum IncidentState {
 }
 
 impl IncidentState {
+    /// Whether nothing is left to do about it, its root cause analysis included.
+    #[must_use]
+    pub fn is_closed(self) -> bool {
+        self == Self::Closed
+    }
+
     /// As on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {

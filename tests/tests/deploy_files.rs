@@ -178,6 +178,7 @@ const SERVICE_KEYS: &[&str] = &[
     "build",
     "cap_drop",
     "depends_on",
+    "env_file",
     "environment",
     "healthcheck",
     "image",
@@ -357,10 +358,25 @@ fn the_init_script_writes_all_that_compose_asks_for_and_tokens_that_fit() {
     assert_eq!(std::fs::read_to_string(directory.path().join(".env")).unwrap(), text);
 }
 
+/// The files that services get their settings from, as .gitignore names them. None has to be there.
+fn env_files(compose: &Value) -> Vec<String> {
+    let services = members(&compose["services"], "services").values();
+    let files = services.filter_map(|service| service.get("env_file")?.as_array()).flatten();
+    let path = |file: &Value| {
+        assert_eq!(file["required"], false, "{file}");
+        file["path"].as_str().expect("a path").trim_start_matches('.').to_owned()
+    };
+    files.map(path).collect()
+}
+
 #[test]
 fn secrets_are_not_committed() {
     let ignored = read(".gitignore");
-    for file in ["/.env", "/deploy/compose/tokens"] {
+    let compose = compose();
+    let given = env_files(&compose);
+    assert_eq!(given, ["/deploy/compose/vendors.env"]);
+    let held = ["/.env", "/deploy/compose/tokens"].into_iter().map(str::to_owned).chain(given);
+    for file in held {
         assert!(ignored.lines().any(|line| line == file), "{file} is not ignored");
     }
 }

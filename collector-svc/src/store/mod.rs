@@ -27,7 +27,7 @@ pub use places::{FileCursor, Place, Position};
 
 /// The collector's tables.
 pub const MIGRATIONS: &[Migration] = &[
-    migration!(100, "collector", "collector/0100_collector.sql"),
+    migration!(100, "collector", each "collector/0100_collector.sql"),
     migration!(101, "source_cursors", "collector/0101_source_cursors.sql"),
 ];
 

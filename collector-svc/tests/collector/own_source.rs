@@ -22,7 +22,7 @@ use shared_types::Timestamp;
 use crate::rig::{Fault, Rig, at, autosave, directive, saved, saves};
 
 const KIND: SourceKind =
-    SourceKind { key: "meter", schema: schema_of::<RawMeter>, read, example: "{ name: saves }" };
+    SourceKind { key: "meter", schema: schema_of::<RawMeter>, read, example: "{ name: saves }", docs: "" };
 pub(crate) const READER: Reader = Reader { key: KIND.key, open };
 pub(crate) const SECRET: &str = "hunter2";
 

@@ -15,7 +15,7 @@ use super::opening::open;
 use super::promotion;
 use super::recovery::recover;
 use super::rollback;
-use super::state::{Banner, ITSELF, Incident, IncidentStatus, Latest, Mitigation};
+use super::state::{Banner, ITSELF, Latest, Mitigation};
 use super::step::{Context, Step};
 use super::waiting;
 use super::watch::{Coverage, WatchEnd, asks_rollback, blame};
@@ -123,27 +123,28 @@ fn notify(step: &mut Step, kind: NoticeKind, decision: &Decision) {
 /// DE-3 and DE-4: the first opens an incident, a further one joins it.
 fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationAction>, context: &Context<'_>) {
     let rollback = asks_rollback(decision, action);
-    let status = step.incident.as_ref().map(|it| it.status.clone());
-    match (status.filter(|_| step.target.incident.is_some()), rollback) {
-        (None | Some(IncidentStatus::Recovered | IncidentStatus::Closed), true) => {
+    let current = step.incident.as_ref().filter(|_| step.target.incident.is_some());
+    let mitigation = current.and_then(|it| it.status.mitigation()).cloned();
+    match (mitigation, rollback) {
+        (None, true) => {
             open(step, blame(decision), Mitigation::RollingBack, context);
             opening_hops(step, decision, context);
             rollback::begin(step, ITSELF, &phrase(decision), context);
             announce(step, context);
             waiting::ask_person(step, context);
         }
-        (None | Some(IncidentStatus::Recovered | IncidentStatus::Closed), false) => {
+        (None, false) => {
             open(step, blame(decision), Mitigation::Paged(Coverage::begin(context.policy)), context);
             opening_hops(step, decision, context);
             cancel_waiting_promotion(step, context);
             announce(step, context);
         }
         // So far it only paged; now something is violated that asks for a rollback.
-        (Some(IncidentStatus::Open(Mitigation::Paged(_))), true) => {
+        (Some(Mitigation::Paged(_)), true) => {
             decision_hops(step, decision, context, Hop::ViolationJoined);
             roll_back_again(step, blame(decision), context);
         }
-        (Some(IncidentStatus::Open(_)), _) => decision_hops(step, decision, context, Hop::ViolationJoined),
+        (Some(_), _) => decision_hops(step, decision, context, Hop::ViolationJoined),
     }
 }
 
@@ -212,9 +213,7 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
     if step.opened || step.target.incident.is_none() {
         return;
     }
-    let Some(Incident { status: IncidentStatus::Open(mitigation), .. }) = step.incident.as_mut() else {
-        return;
-    };
+    let Some(mitigation) = step.incident.as_mut().and_then(|it| it.status.mitigation_mut()) else { return };
     match mitigation {
         Mitigation::RollingBack => {}
         Mitigation::Paged(coverage) => {
@@ -245,12 +244,12 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
 /// RB-6: the watch ended unrecovered, so the next step down follows; unless all that was violated only pages.
 pub(super) fn watch_failed(step: &mut Step, context: &Context<'_>) {
     let Some(incident) = step.incident.as_mut() else { return };
-    let IncidentStatus::Open(Mitigation::Watching(watch)) = &incident.status else { return };
+    let Some(watch) = incident.status.watch() else { return };
     let silent = watch.violations == 0;
     let rollback = silent || watch.rollback_asked;
     let subject = watch.blame.clone().unwrap_or_else(|| incident.subject.clone());
     if !rollback {
-        incident.status = IncidentStatus::Open(Mitigation::Paged(Coverage::begin(context.policy)));
+        incident.mitigate(Mitigation::Paged(Coverage::begin(context.policy)));
     }
     let how = if silent { WatchFailure::Silent } else { WatchFailure::Violated };
     step.hop(context.now, Hop::WatchFailed { how });

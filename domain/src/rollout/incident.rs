@@ -10,7 +10,7 @@ use super::evidence;
 use super::rca;
 use super::refusal::{Refusal, Rejection};
 use super::review;
-use super::state::{Acknowledgement, Incident, IncidentStatus};
+use super::state::{Acknowledgement, Incident};
 use super::step::{Context, Step};
 
 /// Applies what people do to an incident. One table.
@@ -21,20 +21,13 @@ pub(super) fn apply(mut step: Step, event: &Event, context: &Context<'_>) -> Res
     let Some(incident) = step.incident.take() else {
         return Err(Refusal::NoIncident.into());
     };
-    match (&incident.status, event) {
-        (IncidentStatus::Open(_) | IncidentStatus::Recovered, Event::Acknowledged { by, at }) => {
-            Ok(acknowledge(step, incident, by, *at, context))
+    match (incident.status.is_closed(), event) {
+        (false, Event::Acknowledged { by, at }) => Ok(acknowledge(step, incident, by, *at, context)),
+        (false, Event::RcaSubmitted { by, finding }) => rca::submit(step, incident, by, finding, context),
+        (false, Event::RcaConfirmed { by, comment }) => rca::confirm(step, incident, by, comment, context),
+        (false, Event::ReviewDecided { by, approve, comment }) => {
+            review::decide(step, incident, (by, *approve, comment), context)
         }
-        (IncidentStatus::Open(_) | IncidentStatus::Recovered, Event::RcaSubmitted { by, finding }) => {
-            rca::submit(step, incident, by, finding, context)
-        }
-        (IncidentStatus::Open(_) | IncidentStatus::Recovered, Event::RcaConfirmed { by, comment }) => {
-            rca::confirm(step, incident, by, comment, context)
-        }
-        (
-            IncidentStatus::Open(_) | IncidentStatus::Recovered,
-            Event::ReviewDecided { by, approve, comment },
-        ) => review::decide(step, incident, (by, *approve, comment), context),
         (_, Event::EvidenceChecked { facts }) => Ok(evidence::learn(step, incident, facts)),
         (_, Event::EvidenceSigned(signing)) => evidence::sign(step, incident, signing, context),
         (_, Event::EvidenceTaskDone { by, item }) => {
@@ -42,9 +35,7 @@ pub(super) fn apply(mut step: Step, event: &Event, context: &Context<'_>) -> Res
         }
         (_, Event::RcaPrepared) => Ok(rca::prepared(step, incident, context)),
         (_, Event::PageResolved { by, at }) => Ok(page_resolved(step, incident, by, *at, context)),
-        (IncidentStatus::Closed, other) => {
-            Err(Refusal::IncidentClosed { incident: incident.id, event: other.name() }.into())
-        }
+        (true, other) => Err(Refusal::IncidentClosed { incident: incident.id, event: other.name() }.into()),
         (_, other) => Err(Refusal::NotOfAnIncident { event: other.name() }.into()),
     }
 }
@@ -92,7 +83,7 @@ fn page_resolved(mut step: Step, incident: Incident, by: &str, at: Timestamp, co
 
 /// Whatever is due on an incident that is not closed.
 pub(super) fn pass_time(step: &mut Step, context: &Context<'_>) {
-    let Some(incident) = step.incident.as_ref().filter(|it| it.status != IncidentStatus::Closed) else {
+    let Some(incident) = step.incident.as_ref().filter(|it| !it.status.is_closed()) else {
         return;
     };
     if incident.escalate_at.is_some_and(|at| at <= context.now) {

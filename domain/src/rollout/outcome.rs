@@ -16,7 +16,7 @@ use super::event::StopOutcome;
 use super::opening::open;
 use super::recovery::recover;
 use super::rollback;
-use super::state::{IncidentStatus, Mitigation, NewestRollback, Stage, Transition};
+use super::state::{Mitigation, NewestRollback, Stage, Transition};
 use super::step::{Context, Step};
 use super::watch::{Watch, millis};
 use crate::executors::Report;
@@ -84,7 +84,7 @@ pub(super) fn rolled_back(mut step: Step, it: Transition, report: Report, contex
         if it.to.is_gated() {
             let watch = Watch::begin(context.policy, epoch, context.now);
             let hop = Hop::WatchStarted { until: watch.until };
-            incident.status = IncidentStatus::Open(Mitigation::Watching(watch));
+            incident.mitigate(Mitigation::Watching(watch));
             step.hop(context.now, hop);
         } else {
             recover(&mut step, Recovery::NobodyServed, context);

@@ -8,7 +8,7 @@ use super::directive::{resume_collecting, stop_collecting};
 use super::effect::Effect;
 use super::ending;
 use super::hold::{self, Hold};
-use super::state::{IncidentStatus, Mitigation, NewestRollback, Stage, Transition, Waiting};
+use super::state::{Mitigation, NewestRollback, Stage, Transition, Waiting};
 use super::step::{Context, Step};
 use crate::story::words;
 
@@ -28,7 +28,7 @@ pub(super) fn begin(step: &mut Step, initiator: &str, reason: &str, context: &Co
     if let Some(incident) = step.open_incident() {
         incident.rollback = Some(NewestRollback::asked(&rollback));
         incident.rollbacks += u32::from(!counted);
-        incident.status = IncidentStatus::Open(Mitigation::RollingBack);
+        incident.mitigate(Mitigation::RollingBack);
     }
     let requested = Hop::RollbackRequested {
         transition: rollback.id,
@@ -64,7 +64,7 @@ fn adopt_running_rollback(step: &mut Step) -> bool {
         running.incident = id;
         incident.rollback = Some(NewestRollback::asked(running));
         incident.rollbacks += 1;
-        incident.status = IncidentStatus::Open(Mitigation::RollingBack);
+        incident.mitigate(Mitigation::RollingBack);
     }
     true
 }

@@ -14,7 +14,7 @@ use super::outcome::{
 use super::promotion;
 use super::rca;
 use super::refusal::{Refusal, Rejection};
-use super::state::{Banner, IncidentStatus, Mitigation, Stage};
+use super::state::{Banner, Stage};
 use super::step::{Aggregate, Context, Step};
 use super::waiting;
 
@@ -141,11 +141,8 @@ fn tick(mut step: Step, context: &Context<'_>) -> Step {
     }
     waiting::tick(&mut step, context);
     incident::pass_time(&mut step, context);
-    let expired = match step.incident.as_ref().map(|it| &it.status) {
-        Some(IncidentStatus::Open(Mitigation::Watching(watch))) => watch.expired(context.now),
-        _ => false,
-    };
-    if expired {
+    let watch = step.incident.as_ref().and_then(|it| it.status.watch());
+    if watch.is_some_and(|watch| watch.expired(context.now)) {
         decided::watch_failed(&mut step, context);
     }
     step

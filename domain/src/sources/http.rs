@@ -11,7 +11,13 @@ use crate::policy::Wrong;
 use crate::policy::kind_section::{Section, schema_of};
 
 /// The kind.
-pub const KIND: SourceKind = SourceKind { key: "http", schema: schema_of::<RawHttp>, read, example: "{}" };
+pub const KIND: SourceKind =
+    SourceKind { key: "http", schema: schema_of::<RawHttp>, read, example: "{}", docs: DOCS };
+
+const DOCS: &str = "\
+reads nothing. Every target also takes pushes, `POST /v1/targets/{target}/events`: NDJSON or a JSON
+array, gzip and zstd, 8 MiB decompressed at most. The 202 comes after the commit; with an `Idempotency-Key` a repeat
+within 48 h gets the first answer with 200. When 64 MiB are waiting, a push is answered 503 with `Retry-After`.";
 
 /// Nothing is pulled; events are pushed over HTTP. No further keys.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -16,7 +16,15 @@ pub const KIND: SourceKind = SourceKind {
     schema: schema_of::<RawJsonl>,
     read,
     example: "{ paths: [\"telemetry/autosave/*.jsonl\"] }",
+    docs: DOCS,
 };
+
+const DOCS: &str = "\
+follows files that grow. A file is known by device and inode and by a hash of its first
+256 bytes, so renaming, copy-and-truncate, replacing and truncating are all told apart; a file renamed away or
+unlinked is read to its end; a half-written last line waits. A copy is another file: where rotation copies, keep the
+copies out of the pattern, or give the events ids (TE-4). A directory that never existed is empty; one that
+vanished after it was read from, or anything that cannot be read, is an outage (CO-5).";
 
 /// Files of one JSON event a line.
 #[derive(Debug, Deserialize, JsonSchema)]

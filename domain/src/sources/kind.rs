@@ -19,6 +19,8 @@ pub struct SourceKind {
     pub read: fn(&Section) -> Result<Chosen<dyn SourceSettings>, Wrong>,
     /// A section of it, as YAML in one line.
     pub example: &'static str,
+    /// What whoever uses it should know besides, as the rest of the sentence `<key> …`: Markdown, for `docs/collector.md`.
+    pub docs: &'static str,
 }
 
 /// A source's settings.

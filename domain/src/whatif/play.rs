@@ -17,8 +17,8 @@ use crate::placeholder::PlaceholderError;
 use crate::policy::TargetPolicy;
 use crate::rollout::event::StopOutcome;
 use crate::rollout::{
-    Aggregate, Context, Effect, Event, Incident, IncidentStatus, Mitigation, NoticeKind, Stage, Step,
-    TargetState, Transition, apply,
+    Aggregate, Context, Effect, Event, Incident, Mitigation, NoticeKind, Stage, Step, TargetState,
+    Transition, apply,
 };
 use crate::stored::Document as _;
 use crate::template::Templates;
@@ -299,7 +299,7 @@ impl Player {
         }
         if self.assumptions.telemetry == Telemetry::OnePhase {
             for incident in &mut self.incidents {
-                if let IncidentStatus::Open(Mitigation::Watching(watch)) = &mut incident.status {
+                if let Some(Mitigation::Watching(watch)) = incident.status.mitigation_mut() {
                     watch.deadline = None;
                 }
             }

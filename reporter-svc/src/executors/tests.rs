@@ -16,7 +16,7 @@ use super::Executors;
 use super::command::{CommandExecutor, Environment};
 use crate::composition::Composition;
 use crate::effects::run_transition::carry_out;
-use crate::vendors::tests::{TIMEOUT, opening};
+use crate::tests::{TIMEOUT, opening};
 
 const SECRET: &str = "s3cret-of-the-environment";
 

@@ -1,4 +1,4 @@
-//! What every notifier of the registry must hold. Those of vendors have their tables tried besides (`vendors/tests/contract.rs`).
+//! What every notifier of the registry must hold. Those of vendors have their tables tried besides (`tests/contract.rs`).
 
 use domain::effects::{Effect as _, PostMessage};
 use domain::kinds::Kinds;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Notifiers, slack};
 use crate::composition::Composition;
 use crate::effects::Effects;
-use crate::vendors::tests::{self, TIMEOUT, Trial, opening};
+use crate::tests::{self, TIMEOUT, Trial, opening};
 
 fn notifiers(data: &tempfile::TempDir) -> Notifiers {
     let of = Composition::shipped();

@@ -4,8 +4,7 @@ use service_kit::db::DbError;
 use service_kit::outbox;
 use shared_types::{TargetName, Timestamp};
 
-use super::change::save_notification;
-use super::{DailyMade, Store};
+use super::{DailyMade, Store, notifications};
 
 impl Store {
     /// Whether the report of a day was made.
@@ -36,7 +35,7 @@ impl Store {
             return Ok(false);
         }
         if let Some(notification) = &made.notification {
-            save_notification(&mut tx, notification, now).await?;
+            notifications::save(&mut tx, notification, now).await?;
         }
         for message in &made.messages {
             outbox::enqueue(&mut tx, message, now).await?;

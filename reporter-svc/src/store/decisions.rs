@@ -1,7 +1,10 @@
 //! Decisions as they were taken in.
 
-use service_kit::db::DbError;
-use shared_types::{Decision, TargetName, Timestamp, Verdict, Window};
+use service_kit::db::{DbError, Tx};
+use service_kit::forms::Forms;
+use shared_types::{Decision, IncidentId, TargetName, Timestamp, Verdict, Window};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::list::{list, listing};
@@ -13,7 +16,7 @@ impl Store {
             .bind(id.to_string())
             .fetch_optional(self.db.pool())
             .await?;
-        row.as_ref().map(|row| rows::decision(self.db.forms(), row)).transpose()
+        row.as_ref().map(|row| read(self.db.forms(), row)).transpose()
     }
 
     /// The newest window first.
@@ -38,7 +41,7 @@ impl Store {
         );
         let sql = listing(&select, "window_end", &filters, after);
         let found = list(&self.db, sql, &filters, after, limit).await?;
-        found.iter().map(|row| rows::decision(self.db.forms(), row)).collect()
+        found.iter().map(|row| read(self.db.forms(), row)).collect()
     }
 
     /// Decisions about windows that began in a time, oldest first, after a window's start and a decision's id; with
@@ -70,4 +73,41 @@ impl Store {
         };
         found.into_iter().map(read).collect()
     }
+}
+
+fn read(forms: &Forms, row: &AnyRow) -> Result<StoredDecision, DbError> {
+    let (id, body): (String, String) = (row.try_get("id")?, row.try_get("body")?);
+    let incident: Option<String> = row.try_get("incident")?;
+    Ok(StoredDecision {
+        decision: forms.read_wire(&id, &body)?,
+        stale: rows::count(row, "stale")? != 0,
+        incident: incident.as_deref().map(|it| rows::name("incident id", it)).transpose()?,
+    })
+}
+
+pub(super) async fn save(
+    tx: &mut Tx<'_>,
+    decision: &Decision,
+    stale: bool,
+    incident: Option<&IncidentId>,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, incident, \
+             received_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(decision.decision_id.to_string())
+    .bind(decision.target.as_str())
+    .bind(decision.phase.as_str())
+    .bind(i64::try_from(decision.epoch).unwrap_or(i64::MAX))
+    .bind(decision.window.start.as_millis())
+    .bind(decision.window.end.as_millis())
+    .bind(decision.verdict.as_str())
+    .bind(i64::from(stale))
+    .bind(incident.map(IncidentId::as_str))
+    .bind(now.as_millis())
+    .bind(rows::text("decision", decision)?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

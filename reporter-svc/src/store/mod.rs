@@ -39,9 +39,10 @@ pub use act::Act;
 pub const MIGRATIONS: &[Migration] = &[
     migration!(100, "reporter", "reporter/0100_reporter.sql"),
     migration!(120, "webhooks", "reporter/0120_webhooks.sql"),
-    migration!(140, "audit", "reporter/0140_audit.sql"),
+    migration!(140, "audit", each "reporter/0140_audit.sql"),
     migration!(160, "daily", "reporter/0160_daily.sql"),
     migration!(170, "decisions by target", "reporter/0170_decisions_by_target.sql"),
+    migration!(180, "incident states", "reporter/0180_incident_states.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained

@@ -1,12 +1,13 @@
 //! What was told to people.
 
-use domain::effects::notification::NotificationView;
+use domain::effects::notification::{Notification, NotificationState, NotificationView};
 use serde_json::Value;
-use service_kit::db::DbError;
-use shared_types::{IncidentId, TargetName};
+use service_kit::db::{DbError, Tx};
+use shared_types::{IncidentId, TargetName, Timestamp};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::list::{list, listing};
-use super::rows::json;
 use super::{After, NotificationFilter, Store, rows};
 
 impl Store {
@@ -24,7 +25,7 @@ impl Store {
         ];
         let sql = listing("SELECT * FROM notifications", "created_at", &filters, after);
         let found = list(&self.db, sql, &filters, after, limit).await?;
-        found.iter().map(rows::notification).collect()
+        found.iter().map(read).collect()
     }
 
     /// What the messenger answered to the incident's first message in a channel.
@@ -37,6 +38,50 @@ impl Store {
         .bind(channel)
         .fetch_optional(self.db.pool())
         .await?;
-        row.and_then(|(outcome,)| outcome).map(|it| json("notification outcome", &it)).transpose()
+        row.and_then(|(outcome,)| outcome).map(|it| rows::json("notification outcome", &it)).transpose()
     }
+}
+
+fn read(row: &AnyRow) -> Result<NotificationView, DbError> {
+    let text = |column: &str| row.try_get::<Option<String>, _>(column);
+    let state: String = row.try_get("state")?;
+    let sent_at: Option<i64> = row.try_get("sent_at")?;
+    let unknown_state = || DbError::decode("notification state", std::io::Error::other(state.clone()));
+    Ok(NotificationView {
+        id: rows::uuid("notification id", &row.try_get::<String, _>("id")?)?,
+        target: rows::name::<TargetName>("target", &row.try_get::<String, _>("target")?)?,
+        kind: row.try_get("kind")?,
+        channel: row.try_get("channel")?,
+        text: row.try_get("text")?,
+        incident: text("incident")?
+            .as_deref()
+            .map(|it| rows::name::<IncidentId>("incident id", it))
+            .transpose()?,
+        decision: text("decision")?.as_deref().map(|it| rows::uuid("decision id", it)).transpose()?,
+        state: state.parse::<NotificationState>().map_err(|_| unknown_state())?,
+        attempts: rows::small(row, "attempts")?,
+        unknowns: rows::small(row, "unknowns")?,
+        created_at: rows::time(row, "created_at")?,
+        sent_at: sent_at.map(Timestamp::from_millis),
+        outcome: text("outcome")?.as_deref().map(|it| rows::json("notification outcome", it)).transpose()?,
+        last_error: text("last_error")?,
+    })
+}
+
+pub(super) async fn save(tx: &mut Tx<'_>, it: &Notification, now: Timestamp) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO notifications (id, target, kind, channel, text, incident, decision, state, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8)",
+    )
+    .bind(it.id.to_string())
+    .bind(it.target.as_str())
+    .bind(<&str>::from(it.kind))
+    .bind(it.channel.as_str())
+    .bind(rows::storable(&it.text))
+    .bind(it.incident.as_ref().map(IncidentId::as_str))
+    .bind(it.decision.map(|id| id.to_string()))
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

@@ -6,7 +6,7 @@ use shared_types::Timestamp;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::change::append_hops;
+use super::incidents::append_hops;
 use super::{Settled, Store};
 use domain::effects::notification::NotificationState;
 

@@ -1,9 +1,11 @@
 //! Targets, and what is due.
 
 use domain::rollout::TargetState;
-use service_kit::db::DbError;
+use service_kit::db::{Db, DbError, Tx};
+use service_kit::forms::Forms;
 use shared_types::{PhaseId, TargetName, Timestamp};
-use sqlx::Row;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{Due, Store, StoredTarget, rows};
 
@@ -31,7 +33,7 @@ impl Store {
             .bind(target.as_str())
             .fetch_optional(self.db.pool())
             .await?;
-        row.as_ref().map(|row| rows::target(self.db.forms(), row)).transpose()
+        row.as_ref().map(|row| read(self.db.forms(), row)).transpose()
     }
 
     /// In the order of their names, after `after`.
@@ -43,7 +45,7 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(self.db.pool())
         .await?;
-        found.iter().map(|row| rows::target(self.db.forms(), row)).collect()
+        found.iter().map(|row| read(self.db.forms(), row)).collect()
     }
 
     /// Grows with every change of any target.
@@ -67,7 +69,7 @@ impl Store {
         .bind(i64::from(limit))
         .fetch_all(self.db.pool())
         .await?;
-        let due = |row: &sqlx::any::AnyRow| {
+        let due = |row: &AnyRow| {
             let incident: Option<String> = row.try_get("incident")?;
             Ok(Due {
                 target: rows::name("target", &row.try_get::<String, _>("target")?)?,
@@ -87,4 +89,45 @@ impl Store {
         .await?;
         Ok(row.0.map(Timestamp::from_millis))
     }
+}
+
+fn read(forms: &Forms, row: &AnyRow) -> Result<StoredTarget, DbError> {
+    let (name, state): (String, String) = (row.try_get("target")?, row.try_get("state")?);
+    Ok(StoredTarget { state: forms.read(&name, &state)?, version: rows::count(row, "version")? })
+}
+
+/// As it is while the caller holds its row.
+pub(super) async fn lock(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    target: &TargetName,
+) -> Result<Option<StoredTarget>, DbError> {
+    let sql = format!("SELECT target, version, state FROM targets WHERE target = $1{}", db.for_update());
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
+    row.as_ref().map(|row| read(tx.forms(), row)).transpose()
+}
+
+/// The caller holds the row.
+pub(super) async fn save(
+    tx: &mut Tx<'_>,
+    state: &TargetState,
+    version: u64,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let changed = sqlx::query(
+        "UPDATE targets SET version = $2, phase = $3, epoch = $4, state = $5, due_at = $6, updated_at = $7 \
+         WHERE target = $1 AND version = $2 - 1",
+    )
+    .bind(state.target.as_str())
+    .bind(i64::try_from(version).unwrap_or(i64::MAX))
+    .bind(state.phase.as_str())
+    .bind(i64::try_from(state.epoch).unwrap_or(i64::MAX))
+    .bind(tx.forms().text(state)?)
+    .bind(state.next_due().map(Timestamp::as_millis))
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    // The row is locked, so this cannot be; were it, nothing may be committed.
+    if changed == 1 { Ok(()) } else { Err(DbError::Busy) }
 }

@@ -15,6 +15,7 @@ mod page;
 mod people;
 mod policy;
 mod rig;
+mod settings;
 mod slack;
 mod store;
 mod texts;

@@ -142,6 +142,31 @@ async fn a_rejection_and_an_unknown_name_leave_nothing_behind() {
     .await;
 }
 
+/// A state of a newer release is the machine's business, not the table's; one that is not closed is unfinished.
+#[tokio::test]
+async fn an_incident_may_be_in_any_state_and_is_unfinished_until_it_is_closed() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db.clone()).await;
+        let store = &rig.reporter.store;
+        assert!(store.unfinished_incident(&autosave()).await.unwrap().is_none());
+        rig.bring_to("A").await;
+        rig.violation().await;
+        let incident = rig.incident().await.id;
+        let put = async |state: &str| {
+            let sql = "UPDATE incidents SET state = $2 WHERE id = $1";
+            sqlx::query(sql).bind(incident.as_str()).bind(state).execute(db.pool()).await.unwrap();
+        };
+        for state in ["open", "mitigated", "recovered"] {
+            put(state).await;
+            let unfinished = store.unfinished_incident(&autosave()).await.unwrap();
+            assert_eq!(unfinished.map(|it| it.id), Some(incident.clone()), "{state}");
+        }
+        put("closed").await;
+        assert!(store.unfinished_incident(&autosave()).await.unwrap().is_none());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn lists_go_newest_first_and_page_by_cursor() {
     both_engines("reporter", MIGRATIONS, |db| async move {

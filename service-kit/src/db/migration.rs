@@ -1,4 +1,5 @@
-//! Tables are made and changed by numbered scripts, one text per engine, embedded in the binary.
+//! Tables are made and changed by numbered scripts, embedded in the binary: one text for both engines, or one an engine where
+//! their words differ.
 //!
 //! Versions 1–99 are service-kit's own, services start at 100. Scripts only ever expand what an older replica still uses.
 
@@ -7,7 +8,7 @@ use sqlx::{AnyConnection, SqlSafeStr};
 
 use super::Engine;
 
-/// One step: the same change in both engines' words. A script that was ever released is never edited.
+/// One step: the same change in each engine's words. A script that was ever released is never edited.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
     pub version: i64,
@@ -16,11 +17,20 @@ pub struct Migration {
     pub sqlite: &'static str,
 }
 
-/// A migration by its two scripts: `migration!(100, "reporter", "reporter/0100_reporter.sql")`, a path below
-/// `migrations/postgres` and `migrations/sqlite`. For crates that stand right below the workspace's root.
+/// A migration by its script: `migration!(100, "reporter", "reporter/0100_reporter.sql")`, a path below `migrations/both`; with
+/// `each` before the path there are two scripts of that name, below `migrations/postgres` and `migrations/sqlite`. For crates
+/// that stand right below the workspace's root.
 #[macro_export]
 macro_rules! migration {
     ($version:literal, $name:literal, $script:literal) => {
+        $crate::db::Migration {
+            version: $version,
+            name: $name,
+            postgres: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/both/", $script)),
+            sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/both/", $script)),
+        }
+    };
+    ($version:literal, $name:literal, each $script:literal) => {
         $crate::db::Migration {
             version: $version,
             name: $name,
@@ -32,9 +42,10 @@ macro_rules! migration {
 
 /// What every service's database has.
 pub(super) const KIT: &[Migration] = &[
-    migration!(1, "outbox", "kit/0001_outbox.sql"),
+    migration!(1, "outbox", each "kit/0001_outbox.sql"),
     migration!(16, "rules", "kit/0016_rules.sql"),
     migration!(20, "stored forms", "kit/0020_stored_forms.sql"),
+    migration!(30, "kind unknown", "kit/0030_kind_unknown.sql"),
 ];
 
 /// Applies what is missing. The caller holds the lock that keeps other replicas out meanwhile.

@@ -19,7 +19,7 @@ const DUE_LANES: &str = "SELECT lane FROM outbox_lanes \
 /// index of pending rows has that order. Asked for `lane = $1 ORDER BY seq`, PostgreSQL may walk the primary key
 /// through all that was ever done in a busy lane.
 const HEAD: &str = "SELECT seq, id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, next_at, \
-         leased_by, claims, step, failures, unknowns, enqueued_at FROM outbox \
+         leased_by, claims, step, failures, unknowns, kind_unknown_since, enqueued_at FROM outbox \
      WHERE lane = $1 AND seq = COALESCE((SELECT seq FROM outbox WHERE lane = $1 AND state = 'leased'), \
          (SELECT seq FROM outbox WHERE lane >= $1 AND state IN ('ready', 'leased') ORDER BY lane, seq LIMIT 1))";
 
@@ -211,6 +211,7 @@ fn read_claim(tx: &Tx<'_>, row: &AnyRow, lease_until: Timestamp) -> Result<Claim
         step: count(row, "step")?,
         failures: count(row, "failures")?,
         unknowns: count(row, "unknowns")? + ran_out,
+        kind_unknown_since: row.try_get::<Option<i64>, _>("kind_unknown_since")?.map(Timestamp::from_millis),
         enqueued_at: Timestamp::from_millis(row.try_get("enqueued_at")?),
         lease_until,
         trace_parent: row.try_get("trace_parent")?,

@@ -10,7 +10,8 @@ use crate::db::{Db, DbError, Tx};
 /// The database's.
 pub async fn retry_dead(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, DbError> {
     let lane: Option<(String,)> = sqlx::query_as(
-        "UPDATE outbox SET state = 'ready', due_at = $2, next_at = $2, step = 0, finished_at = NULL \
+        "UPDATE outbox SET state = 'ready', due_at = $2, next_at = $2, step = 0, kind_unknown_since = NULL, \
+             finished_at = NULL \
          WHERE id = $1 AND state = 'dead' RETURNING lane",
     )
     .bind(id)

@@ -25,6 +25,8 @@ pub struct Claim {
     pub failures: u32,
     /// Unknown outcomes recorded before this claim; > 0 marks a resend that may duplicate (NO-4).
     pub unknowns: u32,
+    /// Since when every replica that looked at it did not know its kind.
+    pub kind_unknown_since: Option<Timestamp>,
     pub enqueued_at: Timestamp,
     pub lease_until: Timestamp,
     /// W3C `traceparent` of the span that enqueued it.
@@ -60,6 +62,8 @@ pub enum Outcome {
     Postponed { after: Duration, reason: String },
     /// It may have happened (no reply after the request was written); tried again by the schedule, marked.
     Unknown { reason: String },
+    /// Nobody here knows how to do it: left to a newer replica, as long as there may be one.
+    KindUnknown { reason: String },
     /// Will never work (a 4xx): dead at once.
     Never { reason: String },
 }
@@ -79,6 +83,7 @@ impl Outcome {
             Self::Failed { reason }
             | Self::Postponed { reason, .. }
             | Self::Unknown { reason }
+            | Self::KindUnknown { reason }
             | Self::Never { reason } => Some(reason),
         }
     }

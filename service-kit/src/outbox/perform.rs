@@ -9,14 +9,12 @@ use domain::stored::{self, Form, Unreadable};
 use futures_util::future::BoxFuture;
 use shared_types::Timestamp;
 
+use super::record::FOR_ANOTHER;
 use super::{Claim, Handler, Outcome, Recorded, record};
 use crate::db::{Db, DbError};
 
 /// How long a row may be worked at, where its effect does not say.
 pub const USUAL_LEASE: Duration = Duration::from_secs(60);
-
-/// A row that a newer replica wrote waits so long for that one.
-const FOR_ANOTHER: Duration = Duration::from_secs(10);
 
 /// How an effect is done with what the service `S` has.
 #[async_trait]
@@ -119,7 +117,11 @@ impl<S: Registry> Handler for S {
     async fn handle(&self, claim: &Claim) -> Outcome {
         match S::effect(&claim.kind) {
             Some(effect) => (effect.run)(self, claim).await,
-            None => Outcome::Never { reason: format!("no effect is called {}", claim.kind) },
+            None => {
+                let reason =
+                    format!("no effect of this release is called {}: run the newer release", claim.kind);
+                Outcome::KindUnknown { reason }
+            }
         }
     }
 

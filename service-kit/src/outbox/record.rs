@@ -9,6 +9,11 @@ use crate::db::{DbError, Tx};
 
 /// No receiver can put us off for longer than this at once.
 const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(3600);
+/// A row whose kind nobody here knows waits so long for a replica that does.
+pub(super) const FOR_ANOTHER: Duration = Duration::from_secs(10);
+/// Replicas of two releases run side by side for minutes, or for a night when an upgrade got stuck. What nobody has known
+/// for longer is a mistake, and dead rows are what a person is shown.
+const KIND_UNKNOWN_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 /// Reasons are kept for people; a receiver's whole error page is not.
 const LONGEST_REASON: usize = 2000;
 
@@ -33,6 +38,10 @@ pub async fn record(
     let failed = matches!(outcome, Outcome::Failed { .. } | Outcome::Never { .. });
     let unknown = matches!(outcome, Outcome::Unknown { .. });
     let stepped = matches!(outcome, Outcome::Failed { .. } | Outcome::Unknown { .. });
+    let kind_unknown_since = match outcome {
+        Outcome::KindUnknown { .. } => Some(claim.kind_unknown_since.unwrap_or(now)),
+        _ => None,
+    };
     let answer = match outcome {
         Outcome::Done(answer) => Some(answer.to_string()),
         _ => None,
@@ -40,7 +49,7 @@ pub async fn record(
     let changed = sqlx::query(
         "UPDATE outbox SET state = $3, next_at = $4, finished_at = $5, failures = failures + $6, \
              unknowns = unknowns + $7, step = step + $8, last_error = COALESCE($9, last_error), outcome = $10, \
-             leased_by = NULL \
+             kind_unknown_since = $11, leased_by = NULL \
          WHERE id = $1 AND claims = $2 AND state = 'leased'",
     )
     .bind(claim.id.as_str())
@@ -53,6 +62,7 @@ pub async fn record(
     .bind(i64::from(stepped))
     .bind(outcome.reason().map(shorten))
     .bind(answer)
+    .bind(kind_unknown_since.map(Timestamp::as_millis))
     .execute(&mut **tx)
     .await?
     .rows_affected();
@@ -73,6 +83,14 @@ fn what_follows(claim: &Claim, outcome: &Outcome, now: Timestamp) -> Recorded {
             Some(delay) => Recorded::Retrying(now.plus(delay)),
             None => Recorded::Dead,
         },
+        Outcome::KindUnknown { .. } => {
+            let since = claim.kind_unknown_since.unwrap_or(now);
+            if now.since(since) < KIND_UNKNOWN_AT_MOST {
+                Recorded::Retrying(now.plus(FOR_ANOTHER))
+            } else {
+                Recorded::Dead
+            }
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use domain::effects::{Effect, NewMessage, RetrySchedule};
 use domain::stored::{Document, Form, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use service_kit::clock::Clock as _;
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::{
-    Attempt, Claim, EffectKind, Handler as _, Outcome, Perform, Recorded, Registry, work_once,
+    Attempt, Claim, EffectKind, Handler as _, Outcome, Perform, Recorded, Registry, retry_dead, work_once,
 };
+use shared_types::Timestamp;
 
 use crate::harness::*;
 
@@ -146,7 +148,7 @@ async fn an_older_payload_is_read_through_its_steps() {
     .await;
 }
 
-/// OP-6: what nobody here can do is not done: a newer replica's row waits for it, the rest is shown to a person.
+/// OP-6: what nobody here can do is not done: what a newer replica may have written waits for it, damage is shown to a person.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_not_done() {
     everywhere(|db| async move {
@@ -165,9 +167,88 @@ async fn a_row_that_cannot_be_read_is_not_done() {
         let expected = [
             ("ready", "Plant is kept in form 3, this release reads up to form 2: run the newer release"),
             ("dead", "Plant in form 2 is damaged: invalid type: integer `7`, expected a string"),
-            ("dead", "no effect is called Mow"),
+            ("ready", "no effect of this release is called Mow: run the newer release"),
         ];
         assert_eq!(found, expected.map(|(state, error)| (state.to_owned(), error.to_owned())));
+    })
+    .await;
+}
+
+/// What the release after this one does. Notes since when the rows it did had not been known.
+#[derive(Default)]
+struct NewerGarden(Mutex<Vec<Option<Timestamp>>>);
+
+impl Registry for NewerGarden {
+    const EFFECTS: &'static [EffectKind<Self>] = &[EffectKind::of::<Mow>()];
+}
+
+#[derive(Serialize, Deserialize)]
+struct Mow {}
+
+impl Document for Mow {
+    const KIND: &'static str = "Mow";
+}
+
+impl Effect for Mow {
+    fn lane(&self) -> String {
+        "lawn".to_owned()
+    }
+
+    fn retry(&self) -> RetrySchedule {
+        RetrySchedule::then_dead([])
+    }
+}
+
+#[async_trait]
+impl Perform<NewerGarden> for Mow {
+    async fn run(&self, garden: &NewerGarden, claim: &Claim) -> Outcome {
+        garden.0.lock().unwrap().push(claim.kind_unknown_since);
+        done()
+    }
+}
+
+/// OP-6: a row of a newer release that an older replica comes upon first is done by the newer one, with its whole schedule.
+#[tokio::test]
+async fn a_row_of_a_kind_that_is_not_known_here_waits_for_a_replica_that_knows_it() {
+    everywhere(|db| async move {
+        put(&db, &NewMessage::of(&Mow {}, "mow".into(), "lawn".into(), start())).await;
+        let clock = clock();
+        let (older, newer) = (Garden::default(), NewerGarden::default());
+        for _ in 0..3 {
+            assert_eq!(work_once(&db, &clock, &older).await.unwrap(), 1);
+            assert_eq!(next_in(&db, "lawn", &clock).await, Some(10));
+            clock.advance(seconds(10));
+        }
+        assert_eq!(work_once(&db, &clock, &newer).await.unwrap(), 1);
+        assert_eq!(*newer.0.lock().unwrap(), [Some(start())]);
+        let row = view(&db, "mow").await;
+        assert_eq!((row.state.as_str(), row.failures, row.unknowns), ("done", 0, 0));
+    })
+    .await;
+}
+
+/// OP-6: a kind that nobody has known for a day is shown to a person, who may let it wait for another day. The day begins when
+/// the row is first looked at, however long its lane was busy.
+#[tokio::test]
+async fn a_row_of_a_kind_that_nobody_has_known_for_a_day_is_dead() {
+    everywhere(|db| async move {
+        put(&db, &NewMessage { kind: "Mow", ..message("g/1", "mow") }).await;
+        let (clock, garden) = (clock(), Garden::default());
+        let day = seconds(24 * 3600);
+        clock.advance(day * 3);
+        for _ in 0..2 {
+            work_once(&db, &clock, &garden).await.unwrap();
+            clock.advance(day - seconds(1));
+            work_once(&db, &clock, &garden).await.unwrap();
+            assert_eq!(view(&db, "mow").await.state, "ready");
+            clock.advance(seconds(10));
+            work_once(&db, &clock, &garden).await.unwrap();
+            let row = view(&db, "mow").await;
+            assert_eq!((row.state.as_str(), row.failures), ("dead", 0));
+            let mut tx = db.begin().await.unwrap();
+            assert!(retry_dead(&mut tx, &row.id, clock.now()).await.unwrap());
+            tx.commit().await.unwrap();
+        }
     })
     .await;
 }

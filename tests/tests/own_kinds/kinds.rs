@@ -106,8 +106,13 @@ struct RawMeter {
 #[derive(Debug, Clone, PartialEq)]
 struct Meter(String);
 
-const METER: SourceKind =
-    SourceKind { key: "meter", schema: schema_of::<RawMeter>, read: read_meter, example: "{ name: saves }" };
+const METER: SourceKind = SourceKind {
+    key: "meter",
+    schema: schema_of::<RawMeter>,
+    read: read_meter,
+    example: "{ name: saves }",
+    docs: "",
+};
 
 fn read_meter(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     let raw: RawMeter = section.read()?;

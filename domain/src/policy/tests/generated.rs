@@ -1,4 +1,5 @@
-//! What is generated from the policy and checked in: its JSON Schema and the tables in `docs/policy.md`.
+//! What is generated from the policy and checked in: its JSON Schema, the tables in `docs/policy.md`, the sources in
+//! `docs/collector.md`.
 //!
 //! `PHASEGATE_UPDATE=1 cargo test -p domain generated` writes them anew instead of comparing.
 
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{SHIPPED, autosave};
 use crate::policy::{Policy, render, schema};
+use crate::sources::{self, SourceKind};
 use crate::template::Templates;
 
 fn repository(file: &str) -> PathBuf {
@@ -55,6 +57,14 @@ fn the_tables_in_the_documentation_are_the_generated_ones() {
         text = with_section(&text, name, &content);
     }
     holds("docs/policy.md", &text);
+}
+
+#[test]
+fn what_is_particular_to_a_source_is_told_by_its_kind() {
+    let item = |kind: &SourceKind| format!("- `{}` {}", kind.key, kind.docs.replace('\n', "\n  "));
+    let items: Vec<String> = sources::SHIPPED.iter().map(item).collect();
+    let text = fs::read_to_string(repository("docs/collector.md")).unwrap();
+    holds("docs/collector.md", &with_section(&text, "sources", &format!("{}\n", items.join("\n"))));
 }
 
 /// PO-1

@@ -144,15 +144,62 @@ pub enum Mitigation {
     Paged(Coverage),
 }
 
+/// What rules, store and texts ask of a status: none of them lists the statuses there are.
+impl IncidentStatus {
+    /// As the API names it.
+    #[must_use]
+    pub fn state(&self) -> IncidentState {
+        match self {
+            Self::Open(_) => IncidentState::Open,
+            Self::Recovered => IncidentState::Recovered,
+            Self::Closed => IncidentState::Closed,
+        }
+    }
+
+    /// What is being done about it; none once there is nothing left to mitigate.
+    #[must_use]
+    pub fn mitigation(&self) -> Option<&Mitigation> {
+        match self {
+            Self::Open(mitigation) => Some(mitigation),
+            Self::Recovered | Self::Closed => None,
+        }
+    }
+
+    /// As [`Self::mitigation`], to go on with it.
+    #[must_use]
+    pub fn mitigation_mut(&mut self) -> Option<&mut Mitigation> {
+        match self {
+            Self::Open(mitigation) => Some(mitigation),
+            Self::Recovered | Self::Closed => None,
+        }
+    }
+
+    /// The watch over a rollback's effect, while there is one.
+    #[must_use]
+    pub fn watch(&self) -> Option<&Watch> {
+        match self.mitigation()? {
+            Mitigation::Watching(watch) => Some(watch),
+            Mitigation::RollingBack | Mitigation::Paged(_) => None,
+        }
+    }
+
+    /// Whether nothing can happen to it any more, but to its checklist.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state().is_closed()
+    }
+}
+
 impl Incident {
     /// As the API names it.
     #[must_use]
     pub fn state(&self) -> IncidentState {
-        match self.status {
-            IncidentStatus::Open(_) => IncidentState::Open,
-            IncidentStatus::Recovered => IncidentState::Recovered,
-            IncidentStatus::Closed => IncidentState::Closed,
-        }
+        self.status.state()
+    }
+
+    /// Something else is being done about it from now on.
+    pub fn mitigate(&mut self, mitigation: Mitigation) {
+        self.status = IncidentStatus::Open(mitigation);
     }
 
     /// The same for every page of the incident (ES-1).
@@ -164,11 +211,10 @@ impl Incident {
     /// When a tick has something to do, if ever.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        let deadline = match &self.status {
-            IncidentStatus::Closed => return None,
-            IncidentStatus::Open(Mitigation::Watching(watch)) => watch.deadline,
-            IncidentStatus::Open(_) | IncidentStatus::Recovered => None,
-        };
+        if self.status.is_closed() {
+            return None;
+        }
+        let deadline = self.status.watch().and_then(|watch| watch.deadline);
         let rca = self.rca.next_due(self.review.is_some());
         self.escalate_at.into_iter().chain(deadline).chain(rca).min()
     }

@@ -14,19 +14,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
+use service_kit::vendors::http::{Client, RequestBuilder, Url};
 
 use super::blocks;
 use crate::notifiers::Notifier;
-use crate::vendors::answer::{self, Answer};
-use crate::vendors::pace::Pace;
-use crate::vendors::secrets::Secrets;
-use crate::vendors::{Code, Meaning, Row, Status, Vendor, VendorSettingsError, http};
 use domain::effects::{PostMessage, TellUser};
+use service_kit::vendors::answer::{self, Answer};
+use service_kit::vendors::pace::Pace;
+use service_kit::vendors::secrets::Secrets;
+use service_kit::vendors::{Code, Meaning, Row, Status, Vendor, VendorSettingsError, http};
 
 /// Slack's own base URL.
 pub const DEFAULT_API_URL: &str = "https://slack.com/api/";

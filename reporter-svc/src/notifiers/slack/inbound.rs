@@ -3,14 +3,14 @@
 //! - <https://docs.slack.dev/authentication/verifying-requests-from-slack>
 //! - <https://docs.slack.dev/reference/interaction-payloads/block_actions-payload>
 
-use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
+use service_kit::vendors::http::Url;
 use shared_types::Timestamp;
 
 use super::users::SlackUsers;
-use crate::vendors::signature;
 use domain::effects::buttons::ButtonAct;
+use service_kit::vendors::signature;
 
 /// A request that is older, or younger, is refused: it may be a replay.
 const FRESH_S: i64 = 300;

@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use service_kit::config::{header_secret, http_url, secret};
 use service_kit::outbox::Outcome;
+use service_kit::vendors::http::Url;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{LogNotifier, Notifier};
@@ -39,17 +40,17 @@ pub const KIND: Kind<dyn Notifier> =
 /// What Slack can be told.
 #[derive(Clone, clap::Args)]
 struct SlackArgs {
-    /// Slack bot token with `chat:write`
+    /// Slack bot token with `chat:write`; with neither it nor webhooks messages go to the log only
     #[arg(long, env = "SLACK_BOT_TOKEN", value_name = "TOKEN", value_parser = header_secret)]
     slack_bot_token: Option<SecretString>,
-    /// Incoming webhooks: `#channel=url,#other=url`
+    /// Incoming webhooks in place of a token: `#channel=url,#other=url`
     #[arg(long, env = "PHASEGATE_SLACK_WEBHOOKS", value_name = "CHANNEL=URL,…", value_parser = secret)]
     slack_webhooks: Option<SecretString>,
     /// Base URL of Slack's API
     #[arg(long, env = "SLACK_API_URL", value_name = "URL", value_parser = http_url,
           default_value = DEFAULT_API_URL)]
-    slack_api_url: reqwest::Url,
-    /// Secret that Slack signs its requests with
+    slack_api_url: Url,
+    /// Secret that Slack signs its requests with; without it messages have no buttons
     #[arg(long, env = "SLACK_SIGNING_SECRET", value_name = "SECRET", value_parser = secret)]
     slack_signing_secret: Option<SecretString>,
     /// Who Slack's users are here: `U0123=name:role,role; …`, or a file with one such entry a line

@@ -10,11 +10,11 @@ use vendor_doubles::{Mode, SlackDouble, SlackOptions};
 
 use super::{KIND, Slack, SlackAccess, SlackSettings};
 use crate::notifiers::Notifier;
-use crate::vendors::tests::{self, TIMEOUT, Trial, clock, opened};
-use crate::vendors::{Code, Vendor};
+use crate::tests::{self, TIMEOUT, Trial, clock, opened};
 use domain::effects::buttons::ButtonAct;
 use domain::effects::{PostMessage, TellUser};
 use domain::notifiers::slack::escape;
+use service_kit::vendors::{Code, Vendor};
 
 const TOKEN: &str = "xoxb-s3cret-token";
 const PATH: &str = "T0/B0/s3cretpath";

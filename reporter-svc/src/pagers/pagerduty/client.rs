@@ -11,19 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use service_kit::clock::Clock;
 use service_kit::outbox::Outcome;
+use service_kit::vendors::http::{Client, RequestBuilder, Url};
 use shared_types::Via;
 
 use super::event;
 use crate::pagers::Pager;
-use crate::vendors::answer::{self, Answer};
-use crate::vendors::secrets::Secrets;
-use crate::vendors::{Meaning, Row, Status, Vendor, VendorSettingsError, http};
 use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TriggerPage};
+use service_kit::vendors::answer::{self, Answer};
+use service_kit::vendors::secrets::Secrets;
+use service_kit::vendors::{Meaning, Row, Status, Vendor, VendorSettingsError, http};
 
 /// PagerDuty's own base URLs (US service region).
 pub const DEFAULT_EVENTS_URL: &str = "https://events.pagerduty.com";

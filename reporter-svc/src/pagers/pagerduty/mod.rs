@@ -20,6 +20,7 @@ use domain::pagers::PAGER;
 use secrecy::SecretString;
 use service_kit::config::{header_secret, http_url, secret};
 use service_kit::outbox::Outcome;
+use service_kit::vendors::http::Url;
 use shared_types::Via;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -37,24 +38,24 @@ pub const KIND: Kind<dyn Pager> =
 /// What PagerDuty can be told.
 #[derive(Clone, clap::Args)]
 struct PagerDutyArgs {
-    /// Integration key of the PagerDuty service (Events API v2)
+    /// Integration key of the PagerDuty service (Events API v2); without it pages go to the log only
     #[arg(long, env = "PAGERDUTY_ROUTING_KEY", value_name = "KEY", value_parser = secret)]
     pagerduty_routing_key: Option<SecretString>,
     /// Base URL of PagerDuty's events
     #[arg(long, env = "PAGERDUTY_EVENTS_URL", value_name = "URL", value_parser = http_url,
           default_value = DEFAULT_EVENTS_URL)]
-    pagerduty_events_url: reqwest::Url,
+    pagerduty_events_url: Url,
     /// PagerDuty REST token: priorities and acknowledgements
     #[arg(long, env = "PAGERDUTY_API_TOKEN", value_name = "TOKEN", value_parser = header_secret)]
     pagerduty_api_token: Option<SecretString>,
     /// Base URL of PagerDuty's REST API
     #[arg(long, env = "PAGERDUTY_API_URL", value_name = "URL", value_parser = http_url,
           default_value = DEFAULT_API_URL)]
-    pagerduty_api_url: reqwest::Url,
+    pagerduty_api_url: Url,
     /// E-mail address of the PagerDuty user in whose name incidents are changed
     #[arg(long, env = "PAGERDUTY_FROM", value_name = "EMAIL")]
     pagerduty_from: Option<String>,
-    /// Secret that PagerDuty signs its webhooks with
+    /// Secret that PagerDuty signs its webhooks with; without it `/v1/webhooks/pagerduty` is not there
     #[arg(long, env = "PAGERDUTY_WEBHOOK_SECRET", value_name = "SECRET", value_parser = secret)]
     pagerduty_webhook_secret: Option<SecretString>,
 }

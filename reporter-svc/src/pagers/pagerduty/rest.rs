@@ -4,17 +4,17 @@
 //! - <https://developer.pagerduty.com/api-reference/0fa9ad52bf2d2-list-priorities>
 //! - <https://developer.pagerduty.com/api-reference/8a0e1aa2ec666-update-an-incident>
 
-use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use service_kit::outbox::Outcome;
+use service_kit::vendors::http::{Method, RequestBuilder, header};
 use shared_types::Timestamp;
 
 use super::PagerDuty;
-use crate::vendors::answer::Answer;
 use domain::effects::PageAcknowledgement;
+use service_kit::vendors::answer::Answer;
 
 #[derive(Deserialize)]
 struct Incidents {
@@ -102,16 +102,15 @@ impl PagerDuty {
         let rest = self.rest.as_ref()?;
         let url = rest.base.join(path).ok()?;
         let mut authorization =
-            reqwest::header::HeaderValue::try_from(format!("Token token={}", rest.token.expose_secret()))
-                .ok()?;
+            header::HeaderValue::try_from(format!("Token token={}", rest.token.expose_secret())).ok()?;
         authorization.set_sensitive(true);
         let request = self
             .client
             .request(method, url)
-            .header(reqwest::header::ACCEPT, "application/vnd.pagerduty+json;version=2")
-            .header(reqwest::header::AUTHORIZATION, authorization);
+            .header(header::ACCEPT, "application/vnd.pagerduty+json;version=2")
+            .header(header::AUTHORIZATION, authorization);
         Some(match &rest.from {
-            Some(from) => request.header(reqwest::header::FROM, from),
+            Some(from) => request.header(header::FROM, from),
             None => request,
         })
     }

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::{KIND, PagerDuty, PagerDutyRestSettings, PagerDutySettings};
 use crate::pagers::Pager;
-use crate::vendors::Vendor;
-use crate::vendors::tests::{TIMEOUT, Trial, clock, incident, opened, target};
+use crate::tests::{TIMEOUT, Trial, clock, incident, opened, target};
 use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, Severity, TriggerPage};
+use service_kit::vendors::Vendor;
 
 const KEY: &str = "phasegate/autosave/INC-20261122-001";
 const ROUTING_KEY: &str = "routing-s3cret-key";

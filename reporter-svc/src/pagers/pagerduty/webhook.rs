@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared_types::Timestamp;
 
-use crate::vendors::signature::is_signed;
+use service_kit::vendors::signature::is_signed;
 
 /// The header with the signatures, in lower case.
 pub const SIGNATURE_HEADER: &str = "x-pagerduty-signature";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service_kit::outbox::Outcome;
+use crate::outbox::Outcome;
 
 /// One row of a vendor's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,14 +55,15 @@ pub enum Meaning {
 
 /// What came back, read to the end (up to a limit).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    pub status: u16,
+    pub retry_after: Option<Duration>,
+    pub body: Vec<u8>,
 }
 
 /// Looks the answer up. An answer no row knows is unknown: nobody said that it did not happen.
-pub(crate) fn meaning(table: &[Row], status: u16, code: Option<&str>) -> Meaning {
+#[must_use]
+pub fn meaning(table: &[Row], status: u16, code: Option<&str>) -> Meaning {
     let matches = |row: &&Row| {
         let status_matches = match row.status {
             Status::Is(exactly) => status == exactly,
@@ -80,7 +81,8 @@ pub(crate) fn meaning(table: &[Row], status: u16, code: Option<&str>) -> Meaning
 }
 
 /// The outcome of an answer that means anything but done.
-pub(crate) fn outcome(meaning: Meaning, retry_after: Option<Duration>, reason: String) -> Outcome {
+#[must_use]
+pub fn outcome(meaning: Meaning, retry_after: Option<Duration>, reason: String) -> Outcome {
     match (meaning, retry_after) {
         (Meaning::Patience, Some(after)) => Outcome::Postponed { after, reason },
         (Meaning::Patience | Meaning::Failed, _) => Outcome::Failed { reason },

@@ -9,7 +9,7 @@ use shared_types::Timestamp;
 /// Says how long to wait instead of waiting, so that no worker sleeps on a lease. What it knows is lost
 /// with the process; the vendor's own 429 holds then, and between replicas.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     interval: Duration,
     closed: Mutex<HashMap<String, Closed>>,
 }
@@ -22,12 +22,17 @@ struct Closed {
 }
 
 impl Pace {
-    pub(crate) fn new(interval: Duration) -> Self {
+    /// One turn an interval.
+    #[must_use]
+    pub fn new(interval: Duration) -> Self {
         Self { interval, closed: Mutex::new(HashMap::new()) }
     }
 
     /// Takes the key's turn, or says how long it is until there is one.
-    pub(crate) fn admit(&self, key: &str, now: Timestamp) -> Result<(), Duration> {
+    ///
+    /// # Errors
+    /// It is not the key's turn yet.
+    pub fn admit(&self, key: &str, now: Timestamp) -> Result<(), Duration> {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody asks again for most keys, so the open ones go; what stays is bounded by the interval.
         closed.retain(|_, span| span.since <= now && now < span.until);
@@ -39,7 +44,7 @@ impl Pace {
     }
 
     /// Closes the key for as long as the vendor asked.
-    pub(crate) fn hold(&self, key: &str, now: Timestamp, for_: Duration) {
+    pub fn hold(&self, key: &str, now: Timestamp, for_: Duration) {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         closed.insert(key.to_owned(), Closed { since: now, until: now.plus(for_) });
     }

@@ -4,15 +4,18 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// The secrets of one vendor client, so that a text which might echo one (an error page of a proxy, say)
 /// can be cleaned before it is kept.
-pub(crate) struct Secrets(Vec<SecretString>);
+pub struct Secrets(Vec<SecretString>);
 
 impl Secrets {
-    pub(crate) fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
+    /// Empty ones are left out: they are in every text.
+    #[must_use]
+    pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         Self(secrets.into_iter().filter(|secret| !secret.expose_secret().is_empty()).collect())
     }
 
     /// The text with every secret in it replaced by `***`.
-    pub(crate) fn scrub(&self, text: &str) -> String {
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
     }
 }

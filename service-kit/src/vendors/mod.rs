@@ -1,18 +1,15 @@
-//! What clients of vendors are made from. Each stands in the folder of its kind, below `notifiers` or `pagers`.
+//! What clients of vendors are made from, whichever service they belong to. Each stands in the folder of its kind.
 //!
 //! A client holds what its vendor promises and nothing else: the request, and one table from the
 //! answer to the outbox's outcome (done, retry after, never, unknown) with the link to the page it was read
 //! from. It makes one attempt, never sleeps, never retries by itself, and never lets a secret into an
 //! outcome, an error or a log line; the outbox does the rest.
 
-pub(crate) mod answer;
-pub(crate) mod http;
-pub(crate) mod pace;
-pub(crate) mod secrets;
+pub mod answer;
+pub mod http;
+pub mod pace;
+pub mod secrets;
 pub mod signature;
-
-#[cfg(test)]
-pub(crate) mod tests;
 
 pub use answer::{Code, Meaning, Row, Status};
 

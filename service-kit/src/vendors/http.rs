@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Url};
-use service_kit::outbox::Outcome;
 use shared_types::Timestamp;
 
 use super::VendorSettingsError;
 use super::answer::Answer;
+use crate::outbox::Outcome;
+
+// What requests are made of, so that no service needs a client of its own beside this one.
+pub use reqwest::{Client, Method, RequestBuilder, Url, header};
 
 /// How much of an answer is read. The documented ones are far shorter.
 const BODY_LIMIT: usize = 256 * 1024;
@@ -19,7 +21,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A client that tells failures and unknown outcomes apart as well as can be: no connection is kept (one
 /// that died while idle would look like a lost reply), and no redirect is followed (it would carry the
 /// secret elsewhere).
-pub(crate) fn client(timeout: Duration) -> Result<Client, VendorSettingsError> {
+///
+/// # Errors
+/// There is no client on this system.
+pub fn client(timeout: Duration) -> Result<Client, VendorSettingsError> {
     // A provider that is installed already serves as well.
     rustls::crypto::ring::default_provider().install_default().ok();
     Client::builder()
@@ -33,7 +38,10 @@ pub(crate) fn client(timeout: Duration) -> Result<Client, VendorSettingsError> {
 }
 
 /// A base URL, with exactly one `/` at its end so that paths can be joined to it.
-pub(crate) fn base_url(setting: &'static str, text: &str) -> Result<Url, VendorSettingsError> {
+///
+/// # Errors
+/// The text is no URL of HTTP.
+pub fn base_url(setting: &'static str, text: &str) -> Result<Url, VendorSettingsError> {
     let invalid = VendorSettingsError::Invalid { setting, expected: "an http or https URL" };
     let url = Url::parse(&format!("{}/", text.trim_end_matches('/'))).map_err(|_| invalid.clone())?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(invalid) }
@@ -41,7 +49,10 @@ pub(crate) fn base_url(setting: &'static str, text: &str) -> Result<Url, VendorS
 
 /// Sends the request and reads the answer; without one, says what that means: a request that was never
 /// written failed, anything later may have happened.
-pub(crate) async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer, Outcome> {
+///
+/// # Errors
+/// There is no answer.
+pub async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer, Outcome> {
     let mut response = request.send().await.map_err(without_answer)?;
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), now);
@@ -96,7 +107,8 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 }
 
 /// The start of a body, in one line, for an error that people read.
-pub(crate) fn excerpt(body: &[u8]) -> String {
+#[must_use]
+pub fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(1024)]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|character| !character.is_control()).take(200).collect()

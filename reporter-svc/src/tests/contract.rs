@@ -9,7 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::canned::{Says, nobody, serve};
 use super::{TIMEOUT, Trial, trials};
-use crate::vendors::{Code, Meaning, Status, answer};
+use service_kit::vendors::{Code, Meaning, Status, answer};
 
 impl Trial {
     fn expected(&self, meaning: Meaning, with_retry_after: bool) -> &'static str {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::composition::Composition;
 use crate::kind::{Kind, Opening};
-use crate::vendors::{Code, Row};
+use service_kit::vendors::{Code, Row};
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
