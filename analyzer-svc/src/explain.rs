@@ -6,6 +6,7 @@
 use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::policy::place::Places;
+use domain::story::certainty;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use service_kit::db::DbError;
@@ -39,6 +40,10 @@ pub struct MetricExplanation {
     pub verdict: MetricVerdict,
     /// Beyond this, to the side of the threshold, it is a warning, in the metric's unit; null where there is no warn band.
     pub warn_above: Option<f64>,
+    /// How sure the gate is, in plain English.
+    pub certainty: String,
+    /// Of a version that sits exactly at its limit: the probability that at least as many attempts are bad by chance.
+    pub luck: Option<f64>,
     /// Where the threshold stands in the policy that was in force; null if that is no longer kept.
     pub policy: Option<PolicyLine>,
     /// The batches before it that a mean over time looked at, oldest first.
@@ -122,6 +127,8 @@ fn metrics(decision: &Decision, text: Option<&str>, policy: Option<&Policy>) -> 
         MetricExplanation {
             warn_above: warn_ratio
                 .and_then(|it| verdict.direction.warn_limit(verdict.threshold, &verdict.unit, it)),
+            certainty: certainty::of_metric(verdict),
+            luck: verdict.weighed.as_ref().and_then(certainty::luck),
             policy: place.map(|it| PolicyLine {
                 path: it.path,
                 text: it.text,

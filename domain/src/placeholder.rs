@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::notifiers::{Message, Span};
+use crate::story::figures::NOT_KNOWN;
 
 /// What placeholders are filled with, by name.
 pub type Values = BTreeMap<String, String>;
@@ -98,12 +99,15 @@ impl Pattern {
         let mut found = Vec::new();
         let mut rest = text;
         let mut parts = self.parts.iter().peekable();
+        let mut unknown = false;
         while let Some(part) = parts.next() {
             match (part, parts.peek()) {
-                (Part::Literal(literal), _) => rest = rest.strip_prefix(literal.as_str())?,
+                (Part::Literal(literal), _) => rest = rest.strip_prefix(behind(literal, unknown))?,
                 (Part::Placeholder(name), Some(Part::Literal(next))) => {
-                    let (value, _) = rest.split_once(next.as_str())?;
-                    found.push((name.as_str(), value));
+                    let after = rest.strip_prefix(NOT_KNOWN);
+                    unknown = after.is_some_and(|after| after.starts_with(behind(next, true)));
+                    let value = if unknown { NOT_KNOWN } else { rest.split_once(next.as_str())?.0 };
+                    found.push((name.as_str(), &rest[..value.len()]));
                     rest = &rest[value.len()..];
                 }
                 // What stands next to each other without a literal cannot be told apart.
@@ -130,16 +134,28 @@ impl Pattern {
     /// # Errors
     /// As [`Self::render`].
     pub fn message(&self, values: &Values) -> Result<Message, PlaceholderError> {
+        let mut unknown = false;
         let one = |part: &Part| match part {
-            Part::Literal(literal) => Ok(Span::Text(literal.clone())),
+            Part::Literal(literal) => Ok(Span::Text(behind(literal, unknown).to_owned())),
             Part::Placeholder(name) => {
                 let value = values.get(name).filter(|value| !value.is_empty());
                 let value = value.ok_or_else(|| PlaceholderError::Unfilled { name: name.clone() })?;
+                unknown = value == NOT_KNOWN;
                 Ok(Span::Value(value.clone()))
             }
         };
         self.parts.iter().map(one).collect::<Result<_, _>>().map(Message)
     }
+}
+
+/// The literal behind a value: what is not known has no unit.
+fn behind(literal: &str, unknown: bool) -> &str {
+    if !unknown {
+        return literal;
+    }
+    let units = ["ms", "s", "%"];
+    let rest = units.iter().find_map(|unit| literal.strip_prefix(unit));
+    rest.filter(|rest| !rest.starts_with(char::is_alphanumeric)).unwrap_or(literal)
 }
 
 /// Renders an argument vector; a value is never split into several arguments.
@@ -172,6 +188,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// A figure that is not there has no unit, and is read back all the same.
+    #[test]
+    fn what_is_not_known_has_no_unit() {
+        let pattern = Pattern::parse("p95={p95}s / err={err}% / in={n}steps", &["p95", "err", "n"]).unwrap();
+        let shown = |p95: &str, err: &str, n: &str| {
+            let values = [("p95", p95), ("err", err), ("n", n)];
+            let values = values.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            let text = pattern.render(&values).unwrap();
+            assert_eq!(pattern.read(&text).unwrap(), [("p95", p95), ("err", err), ("n", n)]);
+            text
+        };
+        assert_eq!(shown("1.2", "n/a", "3"), "p95=1.2s / err=n/a / in=3steps");
+        assert_eq!(shown("n/a", "0.1", "n/a"), "p95=n/a / err=0.1% / in=n/asteps");
+    }
 
     fn values(pairs: &[(&str, &str)]) -> Values {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

@@ -74,6 +74,9 @@ fn metric_text(text: &mut String, metric: &MetricExplanation) {
         with_unit(verdict.observed),
         with_unit(Some(verdict.threshold))
     );
+    if verdict.weighed.is_some() {
+        let _ = writeln!(text, "  counted  {}", metric.certainty);
+    }
     match &metric.policy {
         Some(at) => {
             let _ = writeln!(text, "  policy   {}: {} (line {})", at.path, at.text, at.line);

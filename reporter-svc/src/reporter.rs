@@ -235,7 +235,8 @@ fn audit(
 fn answer(step: &Step, decision: Option<&Decision>, terms: &Terms<'_>) -> Value {
     match decision {
         Some(decision) => {
-            let violation = decision.verdict == shared_types::Verdict::Violation && !step.stale;
+            let violation =
+                decision.verdict == shared_types::Verdict::Violation && !step.stale || step.opened;
             let incident = step.target.incident.as_ref().filter(|_| violation);
             decision_answer(decision, step.stale, incident.map(IncidentId::as_str))
         }

@@ -317,6 +317,17 @@ pub struct GateProgress {
     /// Metrics of which the whole stay put together is beyond the limit: nothing moves up on it (JU-6).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stay_over: Vec<StayOver>,
+    /// Since when nothing proves compliance any more, once that lasts longer than is tolerated (PH-9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Stale>,
+}
+
+/// Windows in a row of which none is `ok` or `warn`, nor waits until enough attempts are together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stale {
+    pub windows: u64,
+    /// The start of the first of them.
+    pub since: Timestamp,
 }
 
 /// A metric's whole stay, beyond its limit.
@@ -378,6 +389,9 @@ pub struct RunBefore {
     /// Windows in a row of which none is `ok` or `warn` (JU-4).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub undecided: u64,
+    /// Windows in a row that prove nothing (PH-9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Stale>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricBefore>,
 }

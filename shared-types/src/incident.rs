@@ -17,6 +17,10 @@ pub struct Incident {
     pub phase: PhaseId,
     pub epoch: Epoch,
     pub state: IncidentState,
+    /// A person was paged, nothing moved, and it is not the feature's doing: it closes by itself with the next compliant
+    /// window, and no cause is asked for.
+    #[serde(default)]
+    pub notice: bool,
     /// The worst violated metric of the decision that opened it.
     pub metric: String,
     pub window: Window,

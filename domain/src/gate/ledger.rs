@@ -98,13 +98,28 @@ fn advance(
     }
     let (_, run) = state.run.as_mut().filter(|(_, run)| run.epoch == subject.epoch)?;
     let Rules { policy, phase, .. } = rules;
-    if policy.gate.judge.weighs() {
-        run.bridge(subject.window, policy.gate.gaps.tolerated);
+    let (judge, tolerated) = (policy.gate.judge, policy.gate.gaps.tolerated);
+    if judge.weighs() {
+        run.bridge(subject.window, tolerated);
     }
-    run.remember(subject.window, judgement);
-    run.take(subject.window, contribution(judgement, in_time, policy.gate.judge));
-    let stay_over = run.stay_over(policy, phase);
-    Some(GateProgress { stay_over, ..run.progress(phase.advance.condition) })
+    let contribution = contribution(judgement, in_time, judge);
+    run.remember(subject.window, judgement, &contribution);
+    run.take(subject.window, contribution);
+    let progress = run.progress(phase.advance.condition);
+    if !judge.weighs() {
+        return Some(progress);
+    }
+    let (stay_over, stale) = (run.stay_over(policy, phase), run.stale(tolerated));
+    Some(GateProgress { stay_over, stale, ..by_time(progress, policy.collection.window) })
+}
+
+/// PH-9: batches are windows of the policy's length; shorter ones, of a recovery watch or cut by a transition, count by
+/// their time.
+fn by_time(progress: GateProgress, window: Duration) -> GateProgress {
+    let whole = u128::from(progress.compliant_ms) / window.as_millis().max(1);
+    let batches = progress.compliant_batches.min(u64::try_from(whole).unwrap_or(u64::MAX));
+    let satisfied = progress.satisfied && progress.needed_batches.is_none_or(|needed| batches >= needed);
+    GateProgress { compliant_batches: batches, satisfied, ..progress }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
 use crate::stored::{Document, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared_types::decision::{BrokenBy, Cause, GateProgress, RunBefore, StayOver};
+use shared_types::decision::{BrokenBy, Cause, GateProgress, RunBefore, Stale, StayOver};
 use shared_types::{Epoch, Timestamp, Window};
 
 use super::judge::Judgement;
@@ -47,6 +47,8 @@ pub struct Run {
     gaps: u64,
     /// Windows in a row of which none is `ok` or `warn` (JU-4).
     undecided: u64,
+    /// Windows in a row that prove nothing (PH-9).
+    stale: Option<Stale>,
     memory: Memory,
 }
 
@@ -61,13 +63,14 @@ fn weigh(mut run: Value) -> Result<Value, String> {
     for key in ["waiting_ms", "gaps", "undecided"] {
         fields.insert(key.to_owned(), json!(0));
     }
+    fields.insert("stale".to_owned(), Value::Null);
     fields.insert("memory".to_owned(), json!([]));
     Ok(run)
 }
 
 fn forget(mut run: Value) -> Result<Value, String> {
     let fields = run.as_object_mut().ok_or("not an object")?;
-    for key in ["waiting_ms", "gaps", "undecided", "memory"] {
+    for key in ["waiting_ms", "gaps", "undecided", "stale", "memory"] {
         fields.remove(key);
     }
     Ok(run)
@@ -85,7 +88,7 @@ impl Run {
     pub fn resume(epoch: Epoch, before: &RunBefore) -> Self {
         let RunBefore { compliant_batches, compliant_ms, from, covered_to, broken_by, through, .. } =
             before.clone();
-        let RunBefore { waiting_ms, gaps, undecided, .. } = *before;
+        let RunBefore { waiting_ms, gaps, undecided, stale, .. } = *before;
         let memory = Memory::resume(&before.metrics);
         Self {
             epoch,
@@ -98,6 +101,7 @@ impl Run {
             waiting_ms,
             gaps,
             undecided,
+            stale,
             memory,
         }
     }
@@ -106,7 +110,7 @@ impl Run {
     #[must_use]
     pub fn before(&self) -> RunBefore {
         let Self { compliant_batches, compliant_ms, from, covered_to, through, .. } = *self;
-        let Self { waiting_ms, gaps, undecided, .. } = *self;
+        let Self { waiting_ms, gaps, undecided, stale, .. } = *self;
         let (broken_by, metrics) = (self.broken_by.clone(), self.memory.before());
         RunBefore {
             compliant_batches,
@@ -118,13 +122,14 @@ impl Run {
             waiting_ms,
             gaps,
             undecided,
+            stale,
             metrics,
         }
     }
 
     /// Remembers what a judged window showed; before it is [taken](Self::take). What is counted in a row are windows, each once
     /// and none that is older than the newest.
-    pub fn remember(&mut self, window: Window, judgement: &Judgement) {
+    pub fn remember(&mut self, window: Window, judgement: &Judgement, contribution: &Contribution) {
         let newest = self.through.map(|newest| newest.start);
         let further = u64::from(newest.is_none_or(|newest| newest < window.start));
         if newest.is_none_or(|newest| newest <= window.start) {
@@ -132,6 +137,15 @@ impl Run {
             self.gaps = if came { 0 } else { self.gaps.saturating_add(further) };
             let decided = judgement.verdict.is_compliant();
             self.undecided = if decided { 0 } else { self.undecided.saturating_add(further) };
+            self.stale = match contribution {
+                Contribution::Feeds => None,
+                Contribution::Waits => self.stale,
+                _ => {
+                    let Stale { windows, since } =
+                        self.stale.unwrap_or(Stale { windows: 0, since: window.start });
+                    Some(Stale { windows: windows.saturating_add(further), since })
+                }
+            };
         }
         self.memory.take(&judgement.remembered);
     }
@@ -147,6 +161,12 @@ impl Run {
             self.gaps = gaps;
             self.covered_to = Some(window.start);
         }
+    }
+
+    /// Windows in a row that prove nothing, if they are more than is tolerated (PH-9).
+    #[must_use]
+    pub fn stale(&self, tolerated: u64) -> Option<Stale> {
+        self.stale.filter(|stale| stale.windows > tolerated)
     }
 
     /// The metrics whose whole stay put together is beyond the phase's limit (JU-6).
@@ -228,6 +248,7 @@ impl Run {
             broken_by: self.broken_by.clone(),
             through: self.through,
             stay_over: Vec::new(),
+            stale: None,
         }
     }
 }

@@ -34,8 +34,12 @@ impl Stay {
     }
 
     fn nth(&mut self, number: u32, batch: &Batch) -> Decision {
+        self.judged(&Batch { window: window(number), ..batch.clone() })
+    }
+
+    fn judged(&mut self, batch: &Batch) -> Decision {
         let phase = &self.policy.phases[self.phase];
-        let batch = Batch { window: window(number), phase: "A", ..batch.clone() }.batch();
+        let batch = batch.batch();
         let batch = CheckedBatch::check(batch, &self.policy).unwrap();
         let observed = observe_batch(&batch, &[], &self.policy, phase);
         let subject = Subject::of(batch.batch());
@@ -247,4 +251,31 @@ fn a_decision_can_be_made_again_from_its_evidence() {
         let made = again.window(bad, attempts);
         assert_eq!((&made.metrics, &made.gate), (&decision.metrics, &decision.gate));
     }
+}
+
+/// PH-9: proof that is older than is tolerated is none; windows that wait for company are no silence.
+#[test]
+fn proof_grows_old() {
+    let stale = |decision: &Decision| decision.gate.as_ref().unwrap().stale.map(|stale| stale.windows);
+    let mut stay = Stay::a();
+    stay.window(0, 80);
+    let silent: Vec<_> = (0..5).map(|_| stale(&stay.window(0, 0))).collect();
+    assert_eq!(silent, [None, None, None, Some(4), Some(5)]);
+    assert_eq!(stale(&stay.window(0, 80)), None, "the next compliant window lifts it");
+    let waiting: Vec<_> = (0..6).map(|_| stale(&stay.window(0, 5))).collect();
+    assert_eq!(waiting, [None; 6]);
+}
+
+/// PH-9: eight batches are eight windows' time, whatever the cadence.
+#[test]
+fn short_windows_count_by_their_time() {
+    let mut stay = Stay::a();
+    let batches: Vec<_> = (0..6)
+        .map(|n| {
+            let start = super::super::fixture::ten_o_clock().plus(Duration::from_secs(300 * n));
+            let short = shared_types::Window { start, end: start.plus(Duration::from_secs(300)) };
+            compliant(&stay.judged(&Batch { window: short, ..Batch::default() })).0
+        })
+        .collect();
+    assert_eq!(batches, [0, 0, 1, 1, 1, 2]);
 }

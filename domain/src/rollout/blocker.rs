@@ -70,6 +70,11 @@ pub enum Blocker {
     Unsure {
         metrics: Vec<String>,
     },
+    /// Nothing proves compliance any more (PH-9).
+    EvidenceStale {
+        windows: u64,
+        since: Timestamp,
+    },
     /// The whole stay put together is beyond a limit (JU-6).
     StayOverLimit {
         metric: String,

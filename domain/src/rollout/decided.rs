@@ -11,7 +11,7 @@ use super::blocker::Blocker;
 use super::effect::{Asked, Effect, Notice, NoticeKind};
 use super::ending::cancel_waiting_promotion;
 use super::escalation::note_sent;
-use super::opening::open;
+use super::opening::{is_notice, make_incident, open};
 use super::promotion;
 use super::recovery::recover;
 use super::rollback;
@@ -44,6 +44,10 @@ pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) 
         // JU-4: told once for windows of which each is as unsure as the one before it.
         (Verdict::Unsure, None) if was_unsure => {}
         (Verdict::Unsure, None) => notify(&mut step, NoticeKind::Warn, decision),
+        // PH-9: told once when proof has been missing for longer than is tolerated.
+        (Verdict::Insufficient, None) if turns_stale(decision, context) => {
+            notify(&mut step, NoticeKind::Warn, decision);
+        }
         (Verdict::Insufficient, None) => {}
         (Verdict::Violation | Verdict::Unsure | Verdict::Insufficient, action) => {
             violation(&mut step, decision, action, context)
@@ -87,6 +91,11 @@ fn action(decision: &Decision) -> Option<ViolationAction> {
         (Cause::RetryExhausted, action) => action.max(Some(ViolationAction::Page)),
         (_, action) => action,
     }
+}
+
+fn turns_stale(decision: &Decision, context: &Context<'_>) -> bool {
+    let stale = decision.gate.as_ref().and_then(|gate| gate.stale);
+    stale.is_some_and(|stale| stale.windows == context.policy.gate.gaps.tolerated + 1)
 }
 
 fn is_unsure(latest: Option<&Latest>) -> bool {
@@ -134,7 +143,12 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
             waiting::ask_person(step, context);
         }
         (None, false) => {
-            open(step, blame(decision), Mitigation::Paged(Coverage::begin(context.policy)), context);
+            let covered_by = if is_notice(decision) {
+                Coverage::until_compliant()
+            } else {
+                Coverage::begin(context.policy)
+            };
+            open(step, blame(decision), Mitigation::Paged(covered_by), context);
             opening_hops(step, decision, context);
             cancel_waiting_promotion(step, context);
             announce(step, context);
@@ -142,9 +156,20 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
         // So far it only paged; now something is violated that asks for a rollback.
         (Some(Mitigation::Paged(_)), true) => {
             decision_hops(step, decision, context, Hop::ViolationJoined);
+            make_incident(step, Some(blame(decision)), context);
             roll_back_again(step, blame(decision), context);
         }
-        (Some(_), _) => decision_hops(step, decision, context, Hop::ViolationJoined),
+        (Some(_), _) => {
+            decision_hops(step, decision, context, Hop::ViolationJoined);
+            if !is_notice(decision) && step.incident.as_ref().is_some_and(|it| it.notice) {
+                make_incident(step, Some(blame(decision)), context);
+                if let Some(incident) = step.incident.as_mut() {
+                    incident.mitigate(Mitigation::Paged(Coverage::begin(context.policy)));
+                    let notice = incident.notice(NoticeKind::Incident, None);
+                    step.then(Effect::Notify(notice));
+                }
+            }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn escalate(step: &mut Step, kind: NoticeKind, context: &Context<'_>)
     let (notice, id) = (incident.notice(kind, waiting), incident.id.clone());
     if !already {
         let priority = paging.escalate_to.clone();
-        step.target.alerts += 1;
+        step.target.alerts += u64::from(!incident.notice);
         step.then(Effect::Page {
             notice: notice.clone(),
             severity: Severity::Critical,
@@ -44,6 +44,9 @@ fn why(kind: &NoticeKind) -> EscalationReason {
 
 /// Remembers that an incident text goes out (PH-4).
 pub(super) fn note_sent(step: &mut Step, context: &Context<'_>) {
+    if step.incident.as_ref().is_some_and(|it| it.notice) {
+        return;
+    }
     let notices = &mut step.target.incident_notices;
     notices.push(context.now);
     let surplus = notices.len().saturating_sub(NOTICES_KEPT);

@@ -6,7 +6,7 @@ use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
 use crate::story::figures::format_share;
 use shared_types::Timestamp;
 use shared_types::Verdict;
-use shared_types::decision::{GateProgress, StayOver, ViolationAction};
+use shared_types::decision::{GateProgress, Stale, StayOver, ViolationAction};
 
 use super::approval;
 use super::blocker::{Blocker, Reached};
@@ -92,7 +92,11 @@ fn gate_blockers(state: &TargetState, policy: &TargetPolicy, now: Timestamp, fou
         let unsure = latest.metrics.iter().filter(|it| it.verdict == Verdict::Unsure);
         found.push(Blocker::Unsure { metrics: unsure.map(|it| it.metric.clone()).collect() });
     }
-    let stay = latest.gate.iter().filter(|gate| gate.epoch == state.epoch).flat_map(|gate| &gate.stay_over);
+    let gate = latest.gate.as_ref().filter(|gate| gate.epoch == state.epoch);
+    if let Some(Stale { windows, since }) = gate.and_then(|gate| gate.stale) {
+        found.push(Blocker::EvidenceStale { windows, since });
+    }
+    let stay = gate.into_iter().flat_map(|gate| &gate.stay_over);
     found.extend(stay.map(stay_over));
 }
 

@@ -86,7 +86,7 @@ pub(super) fn confirm(
 
 /// When three quarters of the time have passed: once, in the incident's own channel.
 pub(super) fn remind_if_due(step: &mut Step, context: &Context<'_>) {
-    let Some(incident) = step.incident.as_mut() else { return };
+    let Some(incident) = step.incident.as_mut().filter(|it| !it.notice) else { return };
     if incident.rca.remind_at.is_none_or(|at| at > context.now) {
         return;
     }
@@ -119,10 +119,10 @@ const TELLING: [HopKind; 12] = [
 
 /// Has the file written or brought up to date, if this step has something to tell.
 pub(super) fn keep_file(step: &mut Step) {
-    let Some(incident) = step.incident.as_ref() else { return };
+    let Some(incident) = step.incident.as_ref().filter(|it| !it.notice) else { return };
     let tells = step.timeline.iter().any(|it| TELLING.contains(&HopKind::from(&it.hop)));
-    if step.opened || tells {
-        let effect = Effect::WriteRca { incident: incident.id.clone(), prepare: step.opened };
+    if step.to_explain || tells {
+        let effect = Effect::WriteRca { incident: incident.id.clone(), prepare: step.to_explain };
         step.then(effect);
     }
 }

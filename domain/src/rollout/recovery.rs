@@ -17,10 +17,11 @@ pub(super) fn recover(step: &mut Step, how: Recovery, context: &Context<'_>) {
     close_if_done(step, context);
 }
 
-/// ES-4: recovered and RCA confirmed.
+/// ES-4: recovered and RCA confirmed; of a notice none is asked (JU-17).
 pub(super) fn close_if_done(step: &mut Step, context: &Context<'_>) {
     let Some(incident) = step.incident.as_mut() else { return };
-    if incident.status != IncidentStatus::Recovered || incident.rca.confirmation.is_none() {
+    let explained = incident.notice || incident.rca.confirmation.is_some();
+    if incident.status != IncidentStatus::Recovered || !explained {
         return;
     }
     incident.status = IncidentStatus::Closed;

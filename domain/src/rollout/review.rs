@@ -13,7 +13,7 @@ use super::step::{Context, Step};
 /// Nothing submitted when it was due: opens once, and says so once.
 pub(super) fn open_if_due(step: &mut Step, context: &Context<'_>) {
     let to = context.policy.below(&step.target.phase);
-    let Some(incident) = step.incident.as_mut() else { return };
+    let Some(incident) = step.incident.as_mut().filter(|it| !it.notice) else { return };
     let due_at = incident.rca.due_at;
     let needless = incident.rca.submission.is_some() || incident.review.is_some();
     if needless || due_at > context.now {

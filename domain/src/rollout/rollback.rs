@@ -8,6 +8,7 @@ use super::directive::{resume_collecting, stop_collecting};
 use super::effect::Effect;
 use super::ending;
 use super::hold::{self, Hold};
+use super::opening::make_incident;
 use super::state::{Mitigation, NewestRollback, Stage, Transition, Waiting};
 use super::step::{Context, Step};
 use crate::story::words;
@@ -20,6 +21,7 @@ pub(super) fn begin(step: &mut Step, initiator: &str, reason: &str, context: &Co
         return;
     }
     let Some(to) = context.policy.below(&step.target.phase) else { return };
+    make_incident(step, None, context);
     let id = step.incident.as_ref().map(|it| it.id.clone()).or_else(|| step.target.incident.clone());
     let request = Request { kind: TransitionKind::Rollback, to, initiator, reason, incident: id.as_ref() };
     let rollback = command::transition(&step.target, &request, context);

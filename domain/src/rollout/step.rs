@@ -55,6 +55,8 @@ pub struct Step {
     pub incident: Option<Incident>,
     /// Whether `incident` is new.
     pub opened: bool,
+    /// Whether its cause is asked for from now on: with its opening, or once a notice has become an incident.
+    pub to_explain: bool,
     /// Whether a decision was of another epoch or phase (PH-8).
     pub stale: bool,
     /// Whether a person asked for what stood already, so that nothing changed.
@@ -72,6 +74,7 @@ impl Step {
             target: before.target.clone(),
             incident: before.incident.clone(),
             opened: false,
+            to_explain: false,
             stale: false,
             repeated: false,
             effects: Vec::new(),

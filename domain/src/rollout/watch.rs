@@ -103,6 +103,12 @@ impl Coverage {
         Self { needed_ms: millis(policy.transitions.recovery_watch), compliant_ms: 0 }
     }
 
+    /// Until the next compliant window (JU-17).
+    #[must_use]
+    pub fn until_compliant() -> Self {
+        Self { needed_ms: 1, compliant_ms: 0 }
+    }
+
     /// Takes a gated decision; true when enough time is covered.
     pub fn observe(&mut self, decision: &Decision) -> bool {
         match decision.verdict {

@@ -94,6 +94,7 @@ fn full() -> DailyReport {
             }),
             through: Some(window),
             stay_over: vec![],
+            stale: None,
         }),
         asked: vec![Blocker {
             code: "approval_missing".to_owned(),

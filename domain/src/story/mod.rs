@@ -1,5 +1,6 @@
 //! How it is told: texts of messages, documents, reports, and stored state as the API shows it.
 
+pub mod certainty;
 pub mod daily;
 pub mod day;
 pub mod document;

@@ -65,6 +65,7 @@ pub fn incident(
         phase: it.phase.clone(),
         epoch: it.epoch,
         state: it.state(),
+        notice: it.notice,
         metric: it.metric.clone(),
         window: it.window,
         priority: it.priority.clone(),

@@ -1,11 +1,11 @@
 //! The placeholders that texts may use.
 
 /// What `ok` and `warn` texts may use, beside the policy's `values`.
-pub const DECISION: [&str; 8] =
-    ["target", "title", "phase", "epoch", "window", "verdict", "metric", "decision"];
+pub const DECISION: [&str; 9] =
+    ["target", "title", "phase", "epoch", "window", "verdict", "metric", "decision", "certainty"];
 
 /// What `incident` texts may use, beside the policy's `values`.
-pub const INCIDENT: [&str; 13] = [
+pub const INCIDENT: [&str; 14] = [
     "target",
     "title",
     "phase",
@@ -14,6 +14,7 @@ pub const INCIDENT: [&str; 13] = [
     "verdict",
     "metric",
     "decision",
+    "certainty",
     "observed",
     "threshold",
     "incident",

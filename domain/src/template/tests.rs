@@ -103,7 +103,10 @@ fn the_warn_text() {
     let warn = decision("A", Verdict::Warn, [near, (Some(0.1), ok), (Some(0.0), ok), (Some(31.25), ok)]);
     insta::assert_snapshot!(
         templates().warn.render(&decision_values(&autosave(), &warn)).unwrap(),
-        @"⚠️ AutoSave A nearing limits / p95=2.4s / err=0.1% / action=watch"
+        @"
+    ⚠️ AutoSave A nearing limits / p95=2.4s / err=0.1% / action=watch
+    save_latency_p95: 2.4 s, at most 2.5 s
+    "
     );
 }
 
@@ -116,7 +119,10 @@ fn the_incident_text() {
     let values = incident_values(&autosave(), &decision, &incident, "P2", &cmd);
     insta::assert_snapshot!(
         templates().incident.render(&values).unwrap(),
-        @r#"🚨 AutoSave C violation / metric=save_latency_p95 / window=2026-11-22T10:00Z/10:15Z / rollback=phasegate rollback --target autosave --phase C --reason "save_latency_p95 violation""#
+        @r#"
+    🚨 AutoSave C violation / metric=save_latency_p95 / window=2026-11-22T10:00Z/10:15Z / rollback=phasegate rollback --target autosave --phase C --reason "save_latency_p95 violation"
+    save_latency_p95: 2.81 s, at most 1.8 s
+    "#
     );
 }
 
@@ -200,7 +206,7 @@ fn a_template_with_an_unknown_placeholder_is_refused_when_it_is_loaded() {
     };
     let error = Templates::load_with(&autosave(), read).expect_err("{cmd} belongs to incidents");
     let expected = "template templates/alerts/autosave-warn.txt, line 2: unknown placeholder {cmd}; known here: \
-                    {target} {title} {phase} {epoch} {window} {verdict} {metric} {decision} {err_rate} {p95}";
+                    {target} {title} {phase} {epoch} {window} {verdict} {metric} {decision} {certainty} {err_rate} {p95}";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -7,6 +7,7 @@ use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 
 use crate::placeholder::Values;
 use crate::policy::{Notifications, TargetPolicy};
+use crate::story::certainty;
 use crate::story::figures::{NOT_KNOWN, format_duration, format_number};
 
 /// The values of an `ok` or `warn` text.
@@ -23,6 +24,7 @@ pub fn decision_values(target: &TargetPolicy, decision: &Decision) -> Values {
         ("verdict", decision.verdict.as_str().to_owned()),
         ("metric", metric),
         ("decision", decision.decision_id.to_string()),
+        ("certainty", certainty::of_decision(decision)),
     ];
     values.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
     values

@@ -157,7 +157,7 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
         incidents::append_hops(tx, &incident.id, &plan.step.timeline).await?;
     }
     if let Some(decision) = change.decision {
-        let violation = decision.verdict == Verdict::Violation && !plan.step.stale;
+        let violation = decision.verdict == Verdict::Violation && !plan.step.stale || plan.step.opened;
         let open = plan.step.target.incident.as_ref().filter(|_| violation);
         decisions::save(tx, decision, plan.step.stale, open, now).await?;
     }

@@ -440,6 +440,7 @@ impl Rig {
                 broken_by: None,
                 through: Some(window),
                 stay_over: vec![],
+                stale: None,
             }),
             evidence: None,
         }

@@ -38,6 +38,9 @@ pub fn is_complete(incident: &Incident, item: &EvidenceItem) -> bool {
 /// Items that are not complete, as people read them: `retry_log (sre)`.
 #[must_use]
 pub fn missing(incident: &Incident, policy: &TargetPolicy) -> Vec<String> {
+    if incident.notice {
+        return Vec::new();
+    }
     let open = policy.evidence.iter().filter(|item| !is_complete(incident, item));
     open.map(|item| format!("{} ({})", item.item, item.owner)).collect()
 }
@@ -45,6 +48,9 @@ pub fn missing(incident: &Incident, policy: &TargetPolicy) -> Vec<String> {
 /// Every item as the API shows it.
 #[must_use]
 pub fn view(incident: &Incident, policy: &TargetPolicy) -> Vec<View> {
+    if incident.notice {
+        return Vec::new();
+    }
     policy.evidence.iter().map(|item| view_of(incident, item, policy)).collect()
 }
 

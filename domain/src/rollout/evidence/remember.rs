@@ -22,7 +22,9 @@ pub(in crate::rollout) fn remember(step: &mut Step, policy: &TargetPolicy) {
             open.remove(at);
         }
         (Some(at), false) => open[at].missing = missing,
-        (None, false) if step.opened => open.push(OpenEvidence { incident: incident.id.clone(), missing }),
+        (None, false) if step.to_explain => {
+            open.push(OpenEvidence { incident: incident.id.clone(), missing })
+        }
         (None, _) => {}
     }
     let before = step.target.evidence_tasks.clone();

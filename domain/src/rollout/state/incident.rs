@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::evidence::Evidence;
 use super::rca::Rca;
 use super::review::Review;
-use super::stored::TRANSITION_ONCE;
+use super::stored::{NOTICE, TRANSITION_ONCE};
 use super::target::TargetState;
 use super::transition::Transition;
 use crate::executors::stored::OF_INCIDENT;
@@ -25,6 +25,8 @@ pub struct Incident {
     pub epoch: Epoch,
     #[serde(rename = "stand")]
     pub status: IncidentStatus,
+    /// A person was paged, nothing moved, and it is not the feature's doing: no cause is asked for (JU-17).
+    pub notice: bool,
     /// The worst violated metric of the opening decision, and its window.
     pub metric: String,
     pub window: Window,
@@ -52,7 +54,7 @@ pub struct Incident {
 
 impl Document for Incident {
     const KIND: &'static str = "incident";
-    const STEPS: &'static [Step] = &[OF_INCIDENT, TRANSITION_ONCE];
+    const STEPS: &'static [Step] = &[OF_INCIDENT, TRANSITION_ONCE, NOTICE];
 }
 
 /// The newest rollback of an incident. A transition is kept once while it can still change: by its target.
@@ -215,7 +217,7 @@ impl Incident {
             return None;
         }
         let deadline = self.status.watch().and_then(|watch| watch.deadline);
-        let rca = self.rca.next_due(self.review.is_some());
+        let rca = self.rca.next_due(self.review.is_some()).filter(|_| !self.notice);
         self.escalate_at.into_iter().chain(deadline).chain(rca).min()
     }
 
@@ -228,7 +230,7 @@ impl Incident {
         }
     }
 
-    /// The notice of this incident: what happened, the command that answers it, and why that one waits.
+    /// What is told of this incident: what happened, the command that answers it, and why that one waits.
     #[must_use]
     pub fn notice(&self, kind: NoticeKind, waiting: Option<String>) -> Notice {
         Notice {

@@ -1,5 +1,5 @@
 //! Incidents as the release before kept them: with a copy of their newest rollback, which the machine brought up to date after
-//! every event. Form 2 has the transition, form 3 says who keeps it. Pure steps on JSON, both ways.
+//! every event. Form 2 has the transition, form 3 says who keeps it, form 4 tells notices. Pure steps on JSON, both ways.
 
 use serde_json::{Map, Value, json};
 
@@ -8,6 +8,20 @@ use crate::stored::Step;
 /// From form 2 to form 3 of an incident.
 pub(super) const TRANSITION_ONCE: Step =
     Step { name: "a rollback is kept by its target until it has ended", up, down };
+
+/// From form 3 to form 4: before it, whatever paged was an incident.
+pub(super) const NOTICE: Step =
+    Step { name: "what moves nothing is a notice", up: no_notice, down: incident_all_the_same };
+
+fn no_notice(mut incident: Value) -> Result<Value, String> {
+    incident.as_object_mut().ok_or("not an object")?.insert("notice".to_owned(), json!(false));
+    Ok(incident)
+}
+
+fn incident_all_the_same(mut incident: Value) -> Result<Value, String> {
+    incident.as_object_mut().ok_or("not an object")?.remove("notice");
+    Ok(incident)
+}
 
 /// What is known of a rollback from the moment it is asked for: the same keys in both forms, but for its id.
 const ASKED: [&str; 6] = ["from", "to", "human", "initiator", "reason", "requested_at"];

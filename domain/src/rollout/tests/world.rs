@@ -341,5 +341,6 @@ pub(crate) fn gate(epoch: Epoch, satisfied: bool) -> GateProgress {
         broken_by: None,
         through: None,
         stay_over: vec![],
+        stale: None,
     }
 }

@@ -113,6 +113,13 @@ pub fn blocker(it: &Blocker) -> (Words, Words) {
                 "上限を超えていますが、偶然の可能性があります: {metrics}",
             ),
         ),
+        Blocker::EvidenceStale { .. } => (
+            both("No proof any more: {detail}", "証拠が古くなりました: {detail}"),
+            both(
+                "since {since}, {windows} windows in a row, none has been `ok` or `warn`",
+                "{since} 以降 {windows} ウィンドウ連続で `ok` も `warn` もありません",
+            ),
+        ),
         Blocker::StayOverLimit { .. } => (
             both("The whole stay is over a limit: {detail}", "滞在全体が上限を超えています: {detail}"),
             both(

@@ -190,6 +190,7 @@ pub(super) fn blockers() -> Vec<Blocker> {
         Blocker::GateStale { ended_at: at() },
         Blocker::Hold,
         Blocker::Unsure { metrics: vec!["error_rate".to_owned()] },
+        Blocker::EvidenceStale { windows: 4, since: at() },
         Blocker::StayOverLimit {
             metric: "error_rate".to_owned(),
             bad: 12,

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use shared_types::Decision;
 use shared_types::decision::{GateProgress, MetricVerdict};
+use shared_types::{Decision, Verdict};
 use std::time::Duration;
 
 use super::reaction::{Reaction, dated};
+use crate::story::certainty;
 use crate::story::figures::{format_duration, format_number, format_ratio};
 
 const HEADINGS: [&str; 6] = ["metric", "observed", "threshold", "of it", "verdict", "if violated"];
@@ -40,6 +41,11 @@ fn decision_text(text: &mut String, decision: &Decision) {
         let line: Vec<String> =
             std::iter::zip(&row, widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         let _ = writeln!(text, "  {}", line.join("  ").trim_end());
+    }
+    for metric in
+        decision.metrics.iter().filter(|it| it.verdict > Verdict::Insufficient && it.weighed.is_some())
+    {
+        let _ = writeln!(text, "  {}: {}", metric.metric, certainty::of_metric(metric));
     }
     if let Some(gate) = &decision.gate {
         let _ = writeln!(text, "  gate: {}", gate_text(gate));

@@ -27,6 +27,7 @@ export function Explanation({ id, close }) {
         <td>${percent(metric.ratio)}</td><td><${Verdict} verdict=${metric.verdict} /></td><td><code>${source(again.data, metric.metric)}</code></td>
       </tr>`)}</tbody>
     </table></div>
+    ${certainties(it, again.data)}
     <p>${recomputed(again)}</p>
     <p class="quiet">${t("why.decision")} <code>${it.decision_id}</code>, <${Time} at=${it.decided_at} /> · ${t("why.policy")} <code>${it.policy_version.slice(0, 19)}…</code></p>
   </section>`;
@@ -38,6 +39,23 @@ function recomputed(again) {
   if (again.data === null) return `${t("loading")}…`;
   if (again.data.recomputed.same) return html`<span class="verdict ok">✓ ${t("why.same")}</span>`;
   return html`<span class="verdict violation">✕ ${t("why.differs")}</span> ${again.data.recomputed.differences.map((/** @type {any} */ it) => it.field).join(", ")}`;
+}
+
+/** How sure the gate is of each metric that has attempts. @param {Schemas["DecisionRecord"]} it @param {any} explanation */
+function certainties(it, explanation) {
+  const weighed = it.metrics.filter((metric) => metric.attempts);
+  if (weighed.length === 0) return null;
+  return html`<ul>${weighed.map((metric) => html`<li key=${metric.metric}>${named("metric", metric.metric)}: ${certainty(metric, explanation)}</li>`)}</ul>`;
+}
+
+/** @param {any} metric @param {any} explanation */
+function certainty(metric, explanation) {
+  const luck = explanation?.metrics?.find((/** @type {any} */ it) => it.metric === metric.metric)?.luck;
+  const counted = t("why.counted", { bad: metric.bad, attempts: metric.attempts, allowed: percent(metric.allowed) });
+  const odds = luck > 0 && luck < 0.5 ? t("why.luck", { n: Math.round(1 / luck) }) : "";
+  const evidence = metric.evidence == null ? "" : t("why.evidence", { evidence: figure(Math.max(0, metric.evidence), ""), needed: figure(metric.needed, "") });
+  const more = metric.more_windows ? t("why.more", { n: metric.more_windows }) : "";
+  return [counted, odds, evidence, more].filter((part) => part !== "").join(" · ");
 }
 
 /** The policy's line that a limit stands in. @param {any} explanation @param {string} metric */

@@ -27,10 +27,11 @@ export function IncidentView({ id, message, session }) {
     <div class="columns">
       <div>
         <${Facts} ...${part} />
+        ${it.notice ? html`<section class="card"><h2>${t("incident.notice")}</h2><p>${t("incident.notice.what")}</p></section>` : html`
         <${Rollback} it=${it} />
         <${Rca} ...${part} />
         <${Review} ...${part} />
-        <${Checklist} ...${part} />
+        <${Checklist} ...${part} />`}
       </div>
       <div>
         <${Timeline} it=${it} />

@@ -1,0 +1,122 @@
+//! How sure the gate is, in plain English: what was counted, how likely chance alone does as much, how far the evidence is and
+//! what it would take (JU-12).
+
+use shared_types::decision::{Cause, MetricVerdict, Weighed};
+use shared_types::{Decision, Verdict};
+
+use super::figures::{NOT_KNOWN, format_number, format_share};
+use crate::gate::evidence::at_least;
+use crate::template::values::worst_metric;
+
+/// Of a whole decision, in one line: why it is no plain `ok`.
+#[must_use]
+pub fn of_decision(decision: &Decision) -> String {
+    if let Some(stale) = decision.gate.as_ref().and_then(|gate| gate.stale) {
+        return format!("no window since {} proves compliance ({} in a row)", stale.since, stale.windows);
+    }
+    match decision.cause {
+        Cause::CollectionDelayed => return "the window's batch is missing".to_owned(),
+        Cause::RetryExhausted => return "the collector has used up its retries".to_owned(),
+        Cause::Slo => {}
+    }
+    let name = worst_metric(decision);
+    let metric = decision.metrics.iter().find(|it| it.metric == name);
+    match metric {
+        Some(metric) => format!("{name}: {}", of_metric(metric)),
+        None => name,
+    }
+}
+
+/// Of one metric: `9 of 300 against 1 %: 1 in 278 by luck; evidence 2.4 of 6.9`; of one that is not weighed, its value and
+/// its threshold.
+#[must_use]
+pub fn of_metric(metric: &MetricVerdict) -> String {
+    match metric.weighed.as_ref().filter(|it| it.attempts > 0) {
+        Some(weighed) => of_weighed(weighed, metric.verdict),
+        None => of_value(metric),
+    }
+}
+
+/// P(at least as many bad ones) of a version that sits exactly at its limit; none, where there may be more bad ones than
+/// attempts, or none at all.
+#[must_use]
+pub fn luck(weighed: &Weighed) -> Option<f64> {
+    let Weighed { bad, attempts, allowed, .. } = *weighed;
+    (allowed > 0.0 && allowed < 1.0 && bad <= attempts).then(|| at_least(bad, attempts, allowed))
+}
+
+fn of_weighed(weighed: &Weighed, verdict: Verdict) -> String {
+    let Weighed { bad, attempts, allowed, evidence, needed, more_windows, .. } = *weighed;
+    let mut text = format!("{bad} of {attempts} against {}", format_share(allowed));
+    if let Some(luck) = luck(weighed).filter(|luck| *luck < 0.5) {
+        text.push_str(&format!(": {}", one_in(luck)));
+    }
+    if let Some(evidence) = evidence {
+        let [evidence, needed] = [evidence.max(0.0), needed].map(|it| format!("{it:.1}"));
+        text.push_str(&format!("; evidence {evidence} of {needed}"));
+    }
+    match (verdict, more_windows) {
+        (Verdict::Violation, _) | (_, None) => {}
+        (_, Some(1)) => text.push_str("; at this rate a violation in one more window"),
+        (_, Some(more)) => text.push_str(&format!("; at this rate a violation in {more} more windows")),
+    }
+    text
+}
+
+fn one_in(luck: f64) -> String {
+    if luck < 1e-9 { "no luck".to_owned() } else { format!("1 in {:.0} by luck", 1.0 / luck) }
+}
+
+fn of_value(metric: &MetricVerdict) -> String {
+    let unit = if metric.unit.is_empty() { String::new() } else { format!(" {}", metric.unit) };
+    let threshold = format!("{} {}{unit}", metric.direction.words(), format_number(Some(metric.threshold)));
+    match format_number(metric.observed) {
+        unknown if unknown == NOT_KNOWN => format!("nothing was observed; {threshold}"),
+        observed => format!("{observed}{unit}, {threshold}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared_types::decision::{Direction, ViolationAction};
+
+    use super::*;
+
+    fn metric(bad: u64, attempts: u64, evidence: f64, more_windows: Option<u32>) -> MetricVerdict {
+        MetricVerdict {
+            metric: "error_rate".to_owned(),
+            observed: Some(3.0),
+            threshold: 1.0,
+            unit: "%".to_owned(),
+            ratio: Some(3.0),
+            verdict: Verdict::Unsure,
+            on_violation: ViolationAction::Rollback,
+            direction: Direction::AtMost,
+            weighed: Some(Weighed {
+                bad,
+                attempts,
+                allowed: 0.01,
+                evidence: Some(evidence),
+                needed: 6.907_755,
+                design_effect: 1.0,
+                more_windows,
+                anew: false,
+            }),
+        }
+    }
+
+    /// JU-12: what people read.
+    #[test]
+    fn certainty_is_told_in_plain_words() {
+        let told = of_metric(&metric(9, 300, 2.4, Some(2)));
+        let expected = "9 of 300 against 1 %: 1 in 278 by luck; evidence 2.4 of 6.9; at this rate a violation in two more windows";
+        assert_eq!(told, expected.replace("two", "2"));
+        assert_eq!(of_metric(&metric(2, 300, -0.9, None)), "2 of 300 against 1 %; evidence 0.0 of 6.9");
+        let plain = MetricVerdict { weighed: None, ..metric(0, 0, 0.0, None) };
+        assert_eq!(of_metric(&plain), "3 %, at most 1 %");
+        assert_eq!(
+            of_metric(&MetricVerdict { observed: None, ..plain }),
+            "nothing was observed; at most 1 %"
+        );
+    }
+}
