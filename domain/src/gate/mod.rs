@@ -16,6 +16,8 @@ mod state;
 mod threshold;
 pub mod watch;
 
+#[cfg(test)]
+mod edges;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;
 #[cfg(test)]

@@ -116,6 +116,45 @@ fn a_decision_of_an_old_epoch_is_stale() {
     assert_eq!(world.target, before);
 }
 
+/// PH-8, DE-5: a violation of another stay is told in the log of the open incident; what was well there is not.
+#[test]
+fn only_a_violation_of_another_stay_stands_in_the_log() {
+    for (verdict, told) in [
+        (Verdict::Violation, vec!["decided", "decision_stale"]),
+        (Verdict::Ok, vec![]),
+        (Verdict::Warn, vec![]),
+        (Verdict::Insufficient, vec![]),
+    ] {
+        let mut world = World::in_phase("B");
+        world.violation();
+        let mut old = world.decision(verdict, None);
+        old.epoch -= 1;
+        let step = world.apply(Event::Decided(Box::new(old))).unwrap();
+        let hops: Vec<_> = step.timeline.iter().map(|it| it.hop.kind()).collect();
+        assert_eq!(hops, told, "{verdict:?}");
+    }
+}
+
+/// PH-5: the newest window says how things stand, however late an older one is heard; of one window the later word does.
+#[test]
+fn the_newest_window_is_the_latest_whichever_is_heard_last() {
+    for (ended_minutes_before, replaces) in [(15, false), (0, true)] {
+        let mut world = World::in_phase("B");
+        world.judged(Verdict::Ok, None);
+        let mut next = world.decision(Verdict::Insufficient, None);
+        next.window.end = next.window.end.minus(minutes(ended_minutes_before));
+        next.window.start = next.window.start.minus(minutes(ended_minutes_before));
+        world.apply(Event::Decided(Box::new(next))).unwrap();
+        let expected = if replaces { Verdict::Insufficient } else { Verdict::Ok };
+        let latest = world.target.latest.as_ref().unwrap();
+        assert_eq!(
+            (latest.verdict, latest.window.end == world.now),
+            (expected, true),
+            "{ended_minutes_before}"
+        );
+    }
+}
+
 /// PH-8: neither is one of another phase, nor any in `off`.
 #[test]
 fn a_decision_of_another_phase_or_of_off_is_stale() {

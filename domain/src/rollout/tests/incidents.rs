@@ -1,5 +1,7 @@
 //! ES-1 to ES-4, GO-3, DA-3.
 
+use std::time::Duration;
+
 use shared_types::Verdict;
 use shared_types::incident::IncidentState;
 
@@ -20,7 +22,7 @@ fn an_unacknowledged_incident_escalates_exactly_once() {
     let mut world = World::in_phase("B");
     world.violation();
     let opened = world.now;
-    world.now = opened.plus(minutes(30)).minus(std::time::Duration::from_millis(1));
+    world.now = opened.plus(minutes(30)).minus(Duration::from_millis(1));
     world.apply(Event::Tick).unwrap();
     assert_eq!(escalations(&world), 0);
     world.now = opened.plus(minutes(30));
@@ -33,6 +35,23 @@ fn an_unacknowledged_incident_escalates_exactly_once() {
     assert_eq!(world.incident().next_due(), world.incident().rca.remind_at);
     let raised = world.effects.iter().filter(|it| matches!(it, Effect::SetPagePriority { .. })).count();
     assert_eq!(raised, 1);
+}
+
+/// ES-3: whether it was acknowledged is asked just before it escalates: half a minute, or a tenth of a short time.
+#[test]
+fn the_page_is_looked_at_shortly_before_it_escalates() {
+    for (escalate_after, before) in [(1800, 30), (300, 30), (60, 6)] {
+        let (escalate_after, before) = (Duration::from_secs(escalate_after), Duration::from_secs(before));
+        let mut world = World::in_phase("B");
+        world.policy.paging.escalate_after = escalate_after;
+        world.violation();
+        let asked: Vec<_> = world
+            .effects
+            .iter()
+            .filter_map(|it| if let Effect::CheckPage { at, .. } = it { Some(*at) } else { None })
+            .collect();
+        assert_eq!(asked, [world.now.plus(escalate_after - before)], "{escalate_after:?}");
+    }
 }
 
 /// ES-3: an acknowledgement that comes first wins whole.

@@ -182,6 +182,19 @@ fn a_watch_nobody_reports_on_is_unrecovered_at_its_deadline() {
     assert_eq!(world.runs(), [(phase("B"), phase("A"))]);
 }
 
+/// RB-6: a watch lasts as long as the policy says, and its last batch has the time that every batch has to come.
+#[test]
+fn a_watch_waits_for_its_last_batch_as_long_as_for_any_other() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.finish_command();
+    let IncidentStatus::Open(Mitigation::Watching(watch)) = &world.incident().status else { panic!() };
+    let until = world.now.plus(minutes(30));
+    let (transitions, collection) = (&world.policy.transitions, &world.policy.collection);
+    let leeway = transitions.recovery_cadence + collection.grace + collection.delayed_after;
+    assert_eq!((watch.until, watch.deadline), (until, Some(until.plus(leeway))));
+}
+
 /// RB-6, SLO-4: what only pages does not roll back at the end of a watch either.
 #[test]
 fn a_watch_broken_by_what_only_pages_goes_on_as_a_page() {
@@ -300,6 +313,7 @@ fn a_violation_during_a_manual_rollback_adopts_it() {
     world.violation();
     assert_eq!(world.runs().len(), 1);
     assert_eq!(world.rollback().unwrap().id, id);
+    assert_eq!(world.incident().rollbacks, 1);
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
     assert!(matches!(world.incident().status, IncidentStatus::Open(Mitigation::Watching(_))));
