@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared_types::decision::{Cause, ViolationAction};
-use shared_types::{Decision, Timestamp, Verdict};
+use shared_types::{Decision, Timestamp, Verdict, Window};
 
 use super::fixture::{Counts, ERROR, autosave, policy, window};
 use super::ledger::{self, Judged, Rules};
@@ -119,6 +119,19 @@ fn after_a_delay_the_next_window_is_expected_and_none_before() {
 
 fn subject(n: u32) -> Subject {
     Subject::of(&Counts { window: window(n), ..Counts::default() }.batch())
+}
+
+/// TE-3: a window lasts some time, and a week at most.
+#[test]
+fn a_window_lasts_a_week_at_most() {
+    let week = Duration::from_secs(7 * 24 * 3600);
+    let millisecond = Duration::from_millis(1);
+    for (length, allowed) in
+        [(Duration::ZERO, false), (millisecond, true), (week, true), (week + millisecond, false)]
+    {
+        let of_that_length = Window { start: window(0).start, end: window(0).start.plus(length) };
+        assert_eq!(CheckedBatch::check_window("window", of_that_length).is_ok(), allowed, "{length:?}");
+    }
 }
 
 /// SLO-3: a ratio that is no number is none.

@@ -1,9 +1,10 @@
 //! DE-1 to DE-4, PH-8, SLO-4.
 
 use shared_types::Verdict;
-use shared_types::decision::{Cause, ViolationAction};
+use shared_types::decision::{Cause, Evidence, ViolationAction};
 
 use super::world::{World, minutes, phase};
+use crate::rollout::watch::asks_rollback;
 use crate::rollout::{Effect, Event, IncidentStatus, Mitigation, NoticeKind, Stage};
 
 fn kinds(world: &World) -> Vec<&'static str> {
@@ -165,6 +166,38 @@ fn a_decision_of_another_phase_or_of_off_is_stale() {
     let mut world = World::new();
     let decision = world.decision(Verdict::Violation, Some(ViolationAction::Rollback));
     assert!(world.apply(Event::Decided(Box::new(decision))).unwrap().stale);
+}
+
+/// SLO-4: a decision asks for a rollback by its own word, or by the action that is taken of it.
+#[test]
+fn a_decision_asks_for_a_rollback_by_either_word() {
+    use ViolationAction::{Hold, Page, Rollback};
+    for (required, action, expected) in [
+        (true, Some(Rollback), true),
+        (true, Some(Page), true),
+        (true, None, true),
+        (false, Some(Rollback), true),
+        (false, Some(Page), false),
+        (false, Some(Hold), false),
+        (false, None, false),
+    ] {
+        let mut decision = World::in_phase("B").decision(Verdict::Violation, action);
+        decision.rollback_required = required;
+        assert_eq!(asks_rollback(&decision, action), expected, "{required} {action:?}");
+    }
+}
+
+/// An incident keeps what its texts need of the decision; its evidence stays in the table of decisions.
+#[test]
+fn an_incident_does_not_keep_evidence() {
+    let mut world = World::in_phase("B");
+    let mut decision = world.decision(Verdict::Violation, Some(ViolationAction::Rollback));
+    let (batch_hash, history) = (Some("sha256:0".to_owned()), Vec::new());
+    decision.evidence =
+        Some(Evidence { batch_hash, samples: 50, history, elapsed_ms: None, run: None, sequence: 7 });
+    world.apply(Event::Decided(Box::new(decision.clone()))).unwrap();
+    decision.evidence = None;
+    assert_eq!(*world.incident().subject, decision);
 }
 
 /// SLO-4 `hold`: warns, opens nothing.

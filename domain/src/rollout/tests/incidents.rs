@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use shared_types::Verdict;
 use shared_types::incident::IncidentState;
+use shared_types::story::{EscalationReason, Hop, LoggedHop};
 
 use super::world::{World, minutes, submission};
-use crate::rollout::{Effect, Event, NoticeKind, Reason};
+use crate::rollout::{Effect, Event, NoticeKind, Reason, Step};
 
 fn ack(world: &World) -> Event {
     Event::Acknowledged { by: "ana".into(), at: world.now }
@@ -52,6 +53,32 @@ fn the_page_is_looked_at_shortly_before_it_escalates() {
             .collect();
         assert_eq!(asked, [world.now.plus(escalate_after - before)], "{escalate_after:?}");
     }
+}
+
+/// ES-3, RB-4, PH-3: the log says why it was escalated, and each page is an alert of the phase.
+#[test]
+fn an_escalation_says_why_and_counts_as_an_alert() {
+    fn check(world: &World, step: &Step, expected: EscalationReason) {
+        let why = |it: &LoggedHop| if let Hop::Escalated { how, .. } = &it.hop { Some(*how) } else { None };
+        let told: Vec<_> = step.timeline.iter().filter_map(why).collect();
+        assert_eq!((told, world.target.alerts), (vec![expected], 2));
+    }
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.advance(minutes(30));
+    let step = world.apply(Event::Tick).unwrap();
+    check(&world, &step, EscalationReason::Unacknowledged);
+
+    let mut world = World::in_phase("B");
+    world.violation();
+    let step = world.fail_command();
+    check(&world, &step, EscalationReason::RollbackFailed);
+
+    let mut world = World::in_phase("B");
+    world.policy.transitions.budget.automatic_rollbacks = 1;
+    world.target.automatic_rollbacks.push(world.now);
+    let step = world.violation();
+    check(&world, &step, EscalationReason::RollbackWaiting);
 }
 
 /// ES-3: an acknowledgement that comes first wins whole.

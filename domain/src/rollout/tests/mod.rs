@@ -6,6 +6,7 @@ mod document;
 mod evidence;
 mod hold;
 mod incidents;
+mod lowering;
 mod promotions;
 mod random;
 mod rca;
