@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use shared_types::decision::{Cause, ViolationAction};
-use shared_types::{Decision, Timestamp, Verdict, Window};
+use shared_types::{Batch, Decision, PhaseId, TargetName, Timestamp, Verdict, Window};
 
-use super::fixture::{Counts, ERROR, autosave, policy, window};
+use super::fixture::{COMPLETED, Counts, ERROR, WINDOW, autosave, policy, window};
 use super::ledger::{self, Judged, Rules};
+use super::recompute::{RecomputeError, differences, history_before};
 use super::threshold::ratio;
 use super::watch::Watch;
-use super::{CheckedBatch, GateState, Subject, batch_hash, judge_batch, same_metrics};
+use super::{
+    BatchError, CheckedBatch, GateState, Subject, batch_hash, decision_id, judge_batch, same_metrics,
+};
 use crate::policy::{DisplayUnit, TargetPolicy};
 
 /// CO-4, PH-7: a batch is in time until the moment at which it counts as missing, and not a millisecond longer.
@@ -132,6 +135,105 @@ fn a_window_lasts_a_week_at_most() {
         let of_that_length = Window { start: window(0).start, end: window(0).start.plus(length) };
         assert_eq!(CheckedBatch::check_window("window", of_that_length).is_ok(), allowed, "{length:?}");
     }
+}
+
+/// SLO-7: a window that is announced for later than a week would keep the watch silent until then.
+#[test]
+fn the_next_window_begins_within_a_week() {
+    let week = Duration::from_secs(7 * 24 * 3600);
+    for (gap, allowed) in [(Duration::ZERO, true), (week, true), (week + Duration::from_millis(1), false)] {
+        let mut batch = Counts::default().batch();
+        let start = batch.window.end.plus(gap);
+        batch.next_window = Some(Window { start, end: start.plus(WINDOW) });
+        assert_eq!(CheckedBatch::check(batch, &policy()).is_ok(), allowed, "{gap:?}");
+    }
+}
+
+/// TE-2: a duration may be nothing, and not less.
+#[test]
+fn durations_are_zero_or_more() {
+    fn check(save_ms: f64, stated: f64, allowed: bool) {
+        let mut batch = Counts { save_ms, ..Counts::default() }.batch();
+        batch.distributions.get_mut(COMPLETED).unwrap().max = stated;
+        let checked = CheckedBatch::check(batch, &policy());
+        assert_eq!(checked.is_ok(), allowed, "{stated}: {:?}", checked.err());
+    }
+    check(0.0, 0.0, true);
+    check(500.0, 500.0, true);
+    check(500.0, -0.5, false);
+    check(500.0, f64::NAN, false);
+}
+
+/// SLO-9: a decision has one id by its target, window and cause, and this one for ever.
+#[test]
+fn a_decision_has_an_id_of_its_own() {
+    let id = decision_id(&autosave(), window(0), Cause::Slo);
+    assert_eq!(id.to_string(), "6ba290d1-9a4d-5f9f-b0c0-2f2a2928f9d6");
+    assert_eq!(id, decision_id(&autosave(), window(0), Cause::Slo));
+    let editor = TargetName::parse("editor").unwrap();
+    let others = [
+        decision_id(&editor, window(0), Cause::Slo),
+        decision_id(&autosave(), window(1), Cause::Slo),
+        decision_id(&autosave(), window(0), Cause::CollectionDelayed),
+    ];
+    assert!(!others.contains(&id));
+}
+
+/// SLO-10: a decision could look at the batches of its target whose decisions were made before its own, and at no others.
+#[test]
+fn a_decision_looks_back_on_what_was_decided_before_it() {
+    let mut state = GateState::unheard(autosave());
+    let mut decided = |sequence: u32| decide(&mut state, 1, sequence, window(sequence).end);
+    let known: Vec<Decision> = (0..4).map(&mut decided).collect();
+    let batches: Vec<Batch> =
+        (0..4).map(|n| Counts { window: window(n), ..Counts::default() }.batch()).collect();
+    let mut other = known.clone();
+    other[0].target = TargetName::parse("editor").unwrap();
+    let seen = |known: &[Decision]| {
+        let history = history_before(&known[2], std::iter::zip(known, &batches));
+        history.into_iter().map(|it| it.window).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&known), [window(0), window(1)]);
+    assert_eq!(seen(&other), [window(1)], "another target's");
+}
+
+/// SLO-10: why a decision cannot be made again is told with the field that the trouble is with.
+#[test]
+fn what_cannot_be_recomputed_names_its_field() {
+    for (error, field) in [
+        (RecomputeError::NoEvidence, "evidence"),
+        (RecomputeError::NoBatch, "evidence.batch_hash"),
+        (RecomputeError::Batch(BatchError::Epoch(1)), "evidence.batch_hash"),
+        (RecomputeError::WrongPolicy(String::new()), "policy_version"),
+        (RecomputeError::NoTarget(autosave()), "policy_version"),
+        (RecomputeError::NoPhase(PhaseId::parse("A").unwrap()), "policy_version"),
+    ] {
+        assert_eq!(error.field(), field, "{error}");
+    }
+}
+
+/// SLO-10: what comes out otherwise is named, field by field; a number that is none agrees with nothing.
+#[test]
+fn each_field_that_comes_out_otherwise_is_named() {
+    fn check(expected: &[&str], change: fn(&mut Decision)) {
+        let mut state = GateState::unheard(autosave());
+        let again = decide(&mut state, 1, 0, window(0).end);
+        let mut stored = again.clone();
+        change(&mut stored);
+        let found: Vec<_> = differences(&stored, &again).into_iter().map(|it| it.field).collect();
+        assert_eq!(found, expected);
+    }
+    check(&[], |_| {});
+    check(&["verdict"], |it| it.verdict = Verdict::Violation);
+    check(&["epoch", "rollback_required"], |it| (it.epoch, it.rollback_required) = (2, true));
+    check(&["metrics[1].observed"], |it| it.metrics[1].observed = Some(9.0));
+    check(&["metrics"], |it| drop(it.metrics.pop()));
+    check(&["evidence.sequence"], |it| it.evidence.as_mut().unwrap().sequence = 9);
+    let mut state = GateState::unheard(autosave());
+    let mut none = decide(&mut state, 1, 0, window(0).end);
+    none.metrics[0].observed = Some(f64::NAN);
+    let found = differences(&none, &none.clone());
+    assert_eq!(found.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), ["metrics"]);
 }
 
 /// SLO-3: a ratio that is no number is none.
