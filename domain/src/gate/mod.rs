@@ -17,7 +17,7 @@ mod threshold;
 pub mod watch;
 
 #[cfg(test)]
-mod edges;
+mod edge_tests;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;
 #[cfg(test)]

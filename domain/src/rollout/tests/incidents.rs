@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared_types::Verdict;
 use shared_types::incident::IncidentState;
-use shared_types::story::{EscalationReason, Hop, LoggedHop};
+use shared_types::story::{Acknowledgement, EscalationReason, Hop, LoggedHop};
 
 use super::world::{World, minutes, submission};
 use crate::rollout::{Effect, Event, NoticeKind, Reason, Step};
@@ -15,6 +15,14 @@ fn ack(world: &World) -> Event {
 
 fn escalations(world: &World) -> usize {
     world.notices(|it| matches!(it, NoticeKind::Escalation)).len()
+}
+
+/// ES-1: every page of an incident has one key, of its target and its own.
+#[test]
+fn the_pages_of_an_incident_share_a_key() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    assert_eq!(world.incident().dedup_key(), "phasegate/autosave/INC-20261122-001");
 }
 
 /// ES-3: at 30 minutes, not before, and exactly once.
@@ -129,6 +137,32 @@ fn a_second_acknowledgement_changes_nothing() {
     world.advance(minutes(1));
     world.apply(Event::Acknowledged { by: "ben".into(), at: world.now }).unwrap();
     assert_eq!(world.incident(), &before);
+}
+
+/// ES-3: the earliest acknowledgement is the first one, in whichever order they are heard; the log says which is which.
+#[test]
+fn the_earliest_acknowledgement_counts() {
+    fn check(escalates: bool, heard: &[(u64, Option<Acknowledgement>)]) {
+        let mut world = World::in_phase("B");
+        world.violation();
+        let opened = world.now;
+        world.advance(minutes(if escalates { 30 } else { 20 }));
+        world.apply(Event::Tick).unwrap();
+        for (after, expected) in heard {
+            let at = opened.plus(minutes(*after));
+            let step = world.apply(Event::Acknowledged { by: format!("after {after}"), at }).unwrap();
+            let how =
+                |it: &LoggedHop| if let Hop::Acknowledged { how, .. } = &it.hop { Some(*how) } else { None };
+            assert_eq!(step.timeline.iter().find_map(how), *expected, "{heard:?}: {after}");
+            assert_eq!(step.repeated, expected.is_none(), "{heard:?}: {after}");
+        }
+        let earliest = heard.iter().map(|(after, _)| *after).min().unwrap();
+        let kept = world.incident().acknowledged.clone().unwrap();
+        assert_eq!((kept.at, kept.by), (opened.plus(minutes(earliest)), format!("after {earliest}")));
+    }
+    use Acknowledgement::{AfterEscalation, First, LearnedLate};
+    check(false, &[(10, Some(First)), (11, None), (10, None), (9, Some(LearnedLate))]);
+    check(true, &[(20, Some(AfterEscalation)), (20, None), (19, Some(LearnedLate))]);
 }
 
 /// ES-3: nobody having looked counts even when the incident has recovered meanwhile.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use shared_types::Verdict;
+use uuid::Uuid;
 
 use super::world::{World, phase};
 use crate::effects::lower::{LowerContext, Plan, lower, transition_key};
@@ -16,6 +17,10 @@ fn lowered(world: &World, step: Step) -> Plan {
     let templates = Templates::load(&root, &world.policy).unwrap();
     let (target, policy, now) = (&world.target.target, &world.policy, world.now);
     lower(&LowerContext { target, policy, templates: &templates, now }, step, 7, Value::Null).unwrap()
+}
+
+fn by_hand() -> Event {
+    Event::Rollback { by: "ben".into(), from: phase("B"), reason: "users complain".into() }
 }
 
 fn commands(plan: &Plan) -> Vec<&NewMessage> {
@@ -41,8 +46,7 @@ fn a_command_is_a_row_with_the_schedule_of_the_policy() {
     let step = world.violation();
     check(&world, step, "INC-20261122-001");
     let mut world = World::in_phase("B");
-    let by_hand = Event::Rollback { by: "ben".into(), from: phase("B"), reason: "users complain".into() };
-    let step = world.apply(by_hand).unwrap();
+    let step = world.apply(by_hand()).unwrap();
     check(&world, step, "autosave");
 }
 
@@ -55,6 +59,38 @@ fn a_command_that_is_taken_back_is_named_by_its_key() {
     let step = world.freeze();
     let plan = lowered(&world, step);
     assert_eq!((plan.cancels.as_slice(), commands(&plan).len()), ([transition_key(id)].as_slice(), 0));
+}
+
+/// DE-1: an ok text waits for the dashboard that shows the same; no other does.
+#[test]
+fn only_an_ok_text_follows_the_dashboard() {
+    for (verdict, follows) in [(Verdict::Ok, Value::from(7)), (Verdict::Warn, Value::Null)] {
+        let mut world = World::in_phase("B");
+        let step = world.judged(verdict, None);
+        let plan = lowered(&world, step);
+        let texts: Vec<_> =
+            plan.messages.iter().filter(|it| it.payload.get("after_dashboard").is_some()).collect();
+        assert!(!texts.is_empty(), "{verdict:?}");
+        assert!(texts.iter().all(|it| it.payload["after_dashboard"] == follows), "{verdict:?}");
+    }
+}
+
+/// NO-5: what people were told is kept with the decision it is about; a rollback by hand that failed is about none.
+#[test]
+fn a_text_is_kept_with_its_decision() {
+    fn check(world: &World, step: Step, decision: Option<Uuid>) {
+        let plan = lowered(world, step);
+        assert!(!plan.notifications.is_empty());
+        assert!(plan.notifications.iter().all(|it| it.decision == decision), "{:?}", plan.notifications);
+    }
+    let mut world = World::in_phase("B");
+    let step = world.violation();
+    let decision = world.incident().subject.decision_id;
+    check(&world, step, Some(decision));
+    let mut world = World::in_phase("B");
+    world.apply(by_hand()).unwrap();
+    let step = world.fail_command();
+    check(&world, step, None);
 }
 
 /// A row names what it belongs to: the incident, else the decision, else the target.

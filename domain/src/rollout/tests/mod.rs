@@ -1,6 +1,8 @@
 //! The machines, held to the rules of the domain.
 
 mod approvals;
+mod audit;
+mod cadence;
 mod decisions;
 mod document;
 mod evidence;

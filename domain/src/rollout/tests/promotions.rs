@@ -33,6 +33,18 @@ fn start_and_promotions_walk_up_to_completed() {
     assert_eq!(codes(&promote(&mut world).unwrap_err()), ["completed"]);
 }
 
+/// PH-1, PH-6: each move up is told as the command that a person would type.
+#[test]
+fn a_move_up_is_written_as_a_person_would_type_it() {
+    let mut world = World::new();
+    world.apply(Event::Start { by: "ana".into() }).unwrap();
+    assert_eq!(world.running().human, "phasegate start --target autosave");
+    let mut world = World::in_phase("A");
+    world.ripen();
+    promote(&mut world).unwrap();
+    assert_eq!(world.running().human, "phasegate promote --target autosave");
+}
+
 /// PH-2, PH-7
 #[test]
 fn an_unsatisfied_gate_blocks() {

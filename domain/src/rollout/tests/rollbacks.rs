@@ -3,6 +3,7 @@
 use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
 use shared_types::incident::IncidentState;
+use shared_types::rollout::TransitionState;
 
 use super::world::{World, minutes, phase};
 use crate::rollout::event::StopOutcome;
@@ -272,6 +273,19 @@ fn a_failed_rollback_can_be_taken_over() {
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
     assert_eq!(world.incidents.len(), 1);
+}
+
+/// RB-3: the newest transition is the one under way, else the one that ended last.
+#[test]
+fn the_newest_transition_is_the_one_under_way_or_the_last() {
+    let mut world = World::in_phase("B");
+    let newest = |world: &World| world.target.newest_transition().map(|it| (it.to.clone(), it.state));
+    assert_eq!(newest(&world), Some((phase("B"), TransitionState::Succeeded)));
+    world.apply(by_hand("B")).unwrap();
+    assert_eq!(newest(&world), Some((phase("A"), TransitionState::Requested)));
+    world.finish_command();
+    assert_eq!(newest(&world), Some((phase("A"), TransitionState::Succeeded)));
+    assert_eq!(newest(&World::new()), None);
 }
 
 /// RB-7

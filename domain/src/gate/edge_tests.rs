@@ -5,13 +5,14 @@ use std::time::Duration;
 use shared_types::decision::{Cause, ViolationAction};
 use shared_types::{Batch, Decision, PhaseId, TargetName, Timestamp, Verdict, Window};
 
-use super::fixture::{COMPLETED, Counts, ERROR, WINDOW, autosave, policy, window};
+use super::fixture::{COMPLETED, Counts, DRIFT, ERROR, WINDOW, autosave, policy, window};
 use super::ledger::{self, Judged, Rules};
 use super::recompute::{RecomputeError, differences, history_before};
 use super::threshold::ratio;
 use super::watch::Watch;
 use super::{
-    BatchError, CheckedBatch, GateState, Subject, batch_hash, decision_id, judge_batch, same_metrics,
+    BatchError, CheckedBatch, EarlierBatch, GateState, Run, Subject, batch_hash, decision_id, judge_batch,
+    judge_observed, longest_look_back, same_metrics,
 };
 use crate::policy::{DisplayUnit, TargetPolicy};
 
@@ -82,6 +83,41 @@ fn a_metric_is_not_made_from_what_was_not_counted() {
     assert_eq!((rate.observed, rate.verdict), (None, Verdict::Insufficient));
 }
 
+/// SLO-5: judging looks back as far as the mean that looks furthest, and asks for the events that its metrics count.
+#[test]
+fn a_policy_looks_back_as_far_as_its_furthest_mean() {
+    let policy = policy();
+    assert_eq!(longest_look_back(&policy), Duration::from_secs(3600));
+    let needs = |name: &str| {
+        let metric = policy.metrics.iter().find(|it| it.name == name).unwrap();
+        metric.kind.needs().into_iter().map(|event| event.name).collect::<Vec<_>>()
+    };
+    assert_eq!(needs("history_drift"), [DRIFT]);
+    assert_eq!(needs("save_latency_p95"), [COMPLETED]);
+    assert_eq!(needs("collector_latency"), [""; 0]);
+}
+
+/// PO-4: of a window that is judged again, what was counted is counted again, and the rest is taken from its decision.
+#[test]
+fn a_window_is_judged_again_by_its_counts_and_its_decision() {
+    let policy = policy();
+    let mut state = GateState::unheard(autosave());
+    let mut decision = decide(&mut state, 1, 0, window(0).end);
+    for metric in &mut decision.metrics {
+        metric.observed = Some(0.125);
+    }
+    let batch = EarlierBatch::of(&Counts { errors: 1000, ..Counts::default() }.batch());
+    let judgement = judge_observed(&batch, &decision, &[], &policy, &policy.phases[0]);
+    let observed: Vec<_> = judgement.metrics.iter().map(|it| (it.metric.as_str(), it.observed)).collect();
+    let expected = [
+        ("save_latency_p95", Some(0.125)),
+        ("error_rate", Some(50.0)),
+        ("history_drift", Some(0.0)),
+        ("collector_latency", Some(0.125)),
+    ];
+    assert_eq!(observed, expected);
+}
+
 /// PO-4: values are taken over from a decision only where the other policy makes them in the same way.
 #[test]
 fn policies_have_the_same_metrics_whatever_they_hold_against_them() {
@@ -94,7 +130,7 @@ fn policies_have_the_same_metrics_whatever_they_hold_against_them() {
     check("nothing", true, |_| {});
     check("a limit", true, |it| it.phases[0].thresholds.values_mut().for_each(|limit| *limit *= 2.0));
     check("the answer to a violation", true, |it| {
-        it.metrics[0].on_violation = it.metrics[0].on_violation.min(ViolationAction::Hold)
+        it.metrics[0].on_violation = ViolationAction::Hold;
     });
     check("a name", false, |it| it.metrics[0].name.push('x'));
     check("a kind", false, |it| it.metrics[0].kind = it.metrics[1].kind.clone());
@@ -228,12 +264,32 @@ fn each_field_that_comes_out_otherwise_is_named() {
     check(&["epoch", "rollback_required"], |it| (it.epoch, it.rollback_required) = (2, true));
     check(&["metrics[1].observed"], |it| it.metrics[1].observed = Some(9.0));
     check(&["metrics"], |it| drop(it.metrics.pop()));
+    check(&["violated"], |it| it.violated.push("error_rate".into()));
     check(&["evidence.sequence"], |it| it.evidence.as_mut().unwrap().sequence = 9);
     let mut state = GateState::unheard(autosave());
     let mut none = decide(&mut state, 1, 0, window(0).end);
     none.metrics[0].observed = Some(f64::NAN);
     let found = differences(&none, &none.clone());
     assert_eq!(found.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), ["metrics"]);
+}
+
+/// PH-8: the newest epoch is the one heard of last, from batches or from the watch.
+#[test]
+fn the_newest_epoch_is_that_of_run_or_watch() {
+    let delayed_after = Duration::from_secs(300);
+    for (run, watch, newest) in [
+        (None, None, None),
+        (Some(2), None, Some(2)),
+        (None, Some(3), Some(3)),
+        (Some(2), Some(3), Some(3)),
+        (Some(4), Some(3), Some(4)),
+    ] {
+        let mut state = GateState::unheard(autosave());
+        state.run = run.map(|epoch| (PhaseId::parse("A").unwrap(), Run::fresh(epoch)));
+        state.watch =
+            watch.and_then(|epoch| Watch::after_delay(None, &Subject { epoch, ..subject(0) }, delayed_after));
+        assert_eq!(state.newest_epoch(), newest);
+    }
 }
 
 /// SLO-3: a ratio that is no number is none.
