@@ -19,6 +19,8 @@ mod threshold;
 pub mod watch;
 mod weigh;
 
+#[cfg(test)]
+mod edge_tests;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;
 #[cfg(test)]

@@ -78,3 +78,20 @@ fn without_what_it_is_made_from_no_kind_has_a_value_that_is_none() {
         assert!(metric.kind.look_back().is_some() || observed.history.is_empty(), "{}", kind.key);
     }
 }
+
+/// PO-1: the limits of a kind's own numbers belong to it, or not.
+#[test]
+fn numbers_at_their_limits_are_taken_or_refused() {
+    let quantile = |q: &str| format!("{{ quantile: {q}, of: a.b, field: duration_ms, display: s }}");
+    let mean = |over: &str| format!("{{ mean: autosave.history.drift, over: {over} }}");
+    for (section, taken) in [
+        (quantile("0"), false),
+        (quantile("0.001"), true),
+        (quantile("1"), true),
+        (quantile("1.001"), false),
+        (mean("14m"), false),
+        (mean("15m"), true),
+    ] {
+        assert_eq!(read(&section).is_ok(), taken, "{section}");
+    }
+}

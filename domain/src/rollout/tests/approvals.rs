@@ -1,6 +1,6 @@
 //! PH-2 to PH-5: who may approve what, and for how long it counts.
 
-use shared_types::rollout::VoidReason;
+use shared_types::rollout::{Approval, VoidReason};
 
 use super::world::{World, minutes, phase};
 use crate::rollout::event::Expected;
@@ -168,6 +168,21 @@ fn a_changed_policy_voids_at_once() {
     refused(promote(&mut world, "ben"), Reason::Blocked, "approval_missing");
     let shown = approval::swept(&world.target, &world.terms());
     assert_eq!((shown.standing.len(), shown.void[0].why), (0, VoidReason::PolicyChanged));
+}
+
+/// PH-5: an approval is bound to phase, epoch and policy, and counts only where all three are those of now.
+#[test]
+fn an_approval_counts_where_it_was_given_and_nowhere_else() {
+    fn check(what: &str, counts: bool, change: fn(&mut Approval)) {
+        let mut world = ripe_b();
+        world.approve("ana", "sre").unwrap();
+        change(&mut world.target.approvals[0]);
+        assert_eq!(missing(&world).is_empty(), counts, "{what}");
+    }
+    check("nothing", true, |_| {});
+    check("another phase", false, |it| it.phase = phase("A"));
+    check("another epoch", false, |it| it.epoch -= 1);
+    check("another policy", false, |it| it.policy_version.push('x'));
 }
 
 /// PH-5: one takes back one's own, and may then approve otherwise.

@@ -1,9 +1,10 @@
 //! DE-1 to DE-4, PH-8, SLO-4.
 
 use shared_types::Verdict;
-use shared_types::decision::{Cause, ViolationAction};
+use shared_types::decision::{Cause, Evidence, ViolationAction};
 
 use super::world::{World, minutes, phase};
+use crate::rollout::watch::asks_rollback;
 use crate::rollout::{Effect, Event, IncidentStatus, Mitigation, NoticeKind, Stage};
 
 fn kinds(world: &World) -> Vec<&'static str> {
@@ -116,6 +117,45 @@ fn a_decision_of_an_old_epoch_is_stale() {
     assert_eq!(world.target, before);
 }
 
+/// PH-8, DE-5: a violation of another stay is told in the log of the open incident; what was well there is not.
+#[test]
+fn only_a_violation_of_another_stay_stands_in_the_log() {
+    for (verdict, told) in [
+        (Verdict::Violation, vec!["decided", "decision_stale"]),
+        (Verdict::Ok, vec![]),
+        (Verdict::Warn, vec![]),
+        (Verdict::Insufficient, vec![]),
+    ] {
+        let mut world = World::in_phase("B");
+        world.violation();
+        let mut old = world.decision(verdict, None);
+        old.epoch -= 1;
+        let step = world.apply(Event::Decided(Box::new(old))).unwrap();
+        let hops: Vec<_> = step.timeline.iter().map(|it| it.hop.kind()).collect();
+        assert_eq!(hops, told, "{verdict:?}");
+    }
+}
+
+/// PH-5: the newest window says how things stand, however late an older one is heard; of one window the later word does.
+#[test]
+fn the_newest_window_is_the_latest_whichever_is_heard_last() {
+    for (ended_minutes_before, replaces) in [(15, false), (0, true)] {
+        let mut world = World::in_phase("B");
+        world.judged(Verdict::Ok, None);
+        let mut next = world.decision(Verdict::Insufficient, None);
+        next.window.end = next.window.end.minus(minutes(ended_minutes_before));
+        next.window.start = next.window.start.minus(minutes(ended_minutes_before));
+        world.apply(Event::Decided(Box::new(next))).unwrap();
+        let expected = if replaces { Verdict::Insufficient } else { Verdict::Ok };
+        let latest = world.target.latest.as_ref().unwrap();
+        assert_eq!(
+            (latest.verdict, latest.window.end == world.now),
+            (expected, true),
+            "{ended_minutes_before}"
+        );
+    }
+}
+
 /// PH-8: neither is one of another phase, nor any in `off`.
 #[test]
 fn a_decision_of_another_phase_or_of_off_is_stale() {
@@ -126,6 +166,38 @@ fn a_decision_of_another_phase_or_of_off_is_stale() {
     let mut world = World::new();
     let decision = world.decision(Verdict::Violation, Some(ViolationAction::Rollback));
     assert!(world.apply(Event::Decided(Box::new(decision))).unwrap().stale);
+}
+
+/// SLO-4: a decision asks for a rollback by its own word, or by the action that is taken of it.
+#[test]
+fn a_decision_asks_for_a_rollback_by_either_word() {
+    use ViolationAction::{Hold, Page, Rollback};
+    for (required, action, expected) in [
+        (true, Some(Rollback), true),
+        (true, Some(Page), true),
+        (true, None, true),
+        (false, Some(Rollback), true),
+        (false, Some(Page), false),
+        (false, Some(Hold), false),
+        (false, None, false),
+    ] {
+        let mut decision = World::in_phase("B").decision(Verdict::Violation, action);
+        decision.rollback_required = required;
+        assert_eq!(asks_rollback(&decision, action), expected, "{required} {action:?}");
+    }
+}
+
+/// An incident keeps what its texts need of the decision; its evidence stays in the table of decisions.
+#[test]
+fn an_incident_does_not_keep_evidence() {
+    let mut world = World::in_phase("B");
+    let mut decision = world.decision(Verdict::Violation, Some(ViolationAction::Rollback));
+    let (batch_hash, history) = (Some("sha256:0".to_owned()), Vec::new());
+    decision.evidence =
+        Some(Evidence { batch_hash, samples: 50, history, elapsed_ms: None, run: None, sequence: 7 });
+    world.apply(Event::Decided(Box::new(decision.clone()))).unwrap();
+    decision.evidence = None;
+    assert_eq!(*world.incident().subject, decision);
 }
 
 /// SLO-4 `hold`: warns, opens nothing.

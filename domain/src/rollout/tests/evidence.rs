@@ -1,13 +1,17 @@
 //! EV-1 to EV-3, and PH-5's part of it.
 
+use std::time::Duration;
+
 use crate::policy::EvidenceItem;
 use shared_types::decision::{Cause, ViolationAction};
 use shared_types::incident::EvidenceState as S;
-use shared_types::{IncidentId, Verdict};
+use shared_types::{Decision, IncidentId, Verdict};
 
 use super::world::{World, minutes, phase, submission};
 use crate::rollout::Finding;
-use crate::rollout::evidence::{Facts, FiguresFact, PageFact, Signing, missing, view};
+use crate::rollout::evidence::{
+    CheckResult, Facts, Figure, FiguresFact, Lack, PageFact, Signing, check, missing, view,
+};
 use crate::rollout::promotion;
 use crate::rollout::{Blocker, Effect, Event, Reason, Rejection, Step};
 use crate::story::words;
@@ -252,7 +256,7 @@ fn a_late_acknowledgement_does_not_satisfy_the_item() {
     assert_eq!(scene.state("pagerduty"), S::Satisfied, "the last moment is in time");
     let mut scene = Scene::new();
     scene.learn(scene.facts());
-    scene.world.now = due.plus(std::time::Duration::from_millis(1));
+    scene.world.now = due.plus(Duration::from_millis(1));
     scene.acknowledge();
     assert_eq!(scene.state("pagerduty"), S::Open);
     assert!(scene.missing("pagerduty")[0].starts_with("the acknowledgement was due at"));
@@ -320,6 +324,76 @@ fn exhausted_retries_ask_for_a_follow_up() {
     assert!(step.effects.is_empty() && step.timeline.is_empty(), "done once");
     let none = Event::EvidenceTaskDone { by: "ben".into(), item: "dashboard".into() };
     assert_eq!(codes(&scene.apply(none).unwrap_err()), ["task_missing"]);
+}
+
+/// EV-2: only what the policy says is checked by itself is, and the retries that were used up are told by their windows.
+#[test]
+fn only_an_automatic_item_is_checked_by_itself() {
+    let mut scene = Scene::new();
+    scene.learn(scene.facts());
+    scene.acknowledge();
+    scene.explain();
+    for item in checklist().into_iter().filter(|it| it.auto) {
+        for auto in [true, false] {
+            let result = check(scene.world.incident(), &EvidenceItem { auto, ..item.clone() }).result;
+            let expected = if auto { CheckResult::Holds } else { CheckResult::Unchecked };
+            assert_eq!(result, expected, "{}, auto: {auto}", item.item);
+        }
+    }
+    let retries = checklist().into_iter().find(|it| it.item == "retry_log").unwrap();
+    assert_eq!(check(scene.world.incident(), &retries).figures, [Figure::NoRetryExhausted]);
+    let mut exhausted = scene.world.incident().clone();
+    exhausted.evidence.facts.exhausted.push("10:00".to_owned());
+    let figure = Figure::RetriesExhausted { windows: vec!["10:00".to_owned()] };
+    assert_eq!(check(&exhausted, &retries).figures, [figure]);
+}
+
+/// EV-1: an analysis that came when it was due is in time.
+#[test]
+fn an_analysis_in_its_last_moment_is_in_time() {
+    for (late, expected) in [(0, CheckResult::Holds), (1, CheckResult::Fails(Lack::AnalysisInTime))] {
+        let mut scene = Scene::new();
+        let due_at = scene.world.incident().rca.due_at;
+        scene.world.now = due_at.plus(Duration::from_millis(late));
+        scene.explain();
+        let rca = checklist().into_iter().find(|it| it.item == "rca").unwrap();
+        assert_eq!(check(scene.world.incident(), &rca).result, expected, "{late} ms late");
+    }
+}
+
+/// EV-3: an incident owes what the policy asked for when it opened; a longer list holds nothing back afterwards.
+#[test]
+fn a_list_that_comes_later_does_not_hold_an_incident_back() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.policy.evidence = checklist();
+    world.finish_command();
+    assert_eq!(world.target.evidence_open, []);
+}
+
+/// EV-1: exhausted retries are noted with the open incident of their own stay alone.
+#[test]
+fn other_decisions_are_not_noted_as_exhausted_retries() {
+    fn check(what: &str, noted: usize, change: fn(&mut Decision)) {
+        let mut scene = Scene::new();
+        let mut decision = scene.world.decision(Verdict::Violation, Some(ViolationAction::Page));
+        decision.cause = Cause::RetryExhausted;
+        change(&mut decision);
+        scene.world.apply(Event::Decided(Box::new(decision))).unwrap();
+        assert_eq!(scene.world.incident().evidence.facts.exhausted.len(), noted, "{what}");
+    }
+    check("exhausted", 1, |_| {});
+    check("of another epoch", 0, |it| it.epoch -= 1);
+    check("delayed", 0, |it| it.cause = Cause::CollectionDelayed);
+}
+
+/// EV-1: a task that is left stands with the owner of its item.
+#[test]
+fn a_task_belongs_to_the_owner_of_its_item() {
+    let mut scene = Scene::new();
+    scene.world.policy.evidence[1].owner = "owner of the log".into();
+    scene.sign(Signing { task: Some("a second source".into()), ..sign("retry_log", "ana") }).unwrap();
+    assert_eq!(scene.world.target.evidence_tasks[0].owner, "owner of the log");
 }
 
 /// EV-1: the first signature stays; the same again changes nothing, another one is refused.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
 use shared_types::incident::IncidentState;
 use shared_types::rollout::{HoldReason, RolloutState, TransitionState};
+use shared_types::{Timestamp, Verdict};
 
 use super::world::{World, minutes, phase};
 use crate::rollout::{Effect, Event, NoticeKind, Stage};
@@ -283,6 +283,24 @@ fn rollbacks_by_hand_cost_no_budget() {
     assert_eq!(waits(&world), None);
 }
 
+/// PH-5: who asks for a move up meanwhile is told what the rollback waits for, the freeze or the budget.
+#[test]
+fn a_move_up_is_refused_with_what_the_rollback_waits_for() {
+    fn check(world: &mut World, expected: &str) {
+        world.violation();
+        let refusal = world.apply(Event::Promote { by: "ana".into(), from: None }).unwrap_err();
+        let waits = refusal.blockers.iter().find(|it| it.code() == "rollback_waiting").unwrap();
+        assert!(words::blocker(waits).contains(expected), "{}", words::blocker(waits));
+    }
+    let mut frozen = World::in_phase("B");
+    frozen.freeze();
+    check(&mut frozen, "frozen by fay");
+    let mut spent = World::in_phase("B");
+    spent.policy.transitions.budget.automatic_rollbacks = 1;
+    spent.target.automatic_rollbacks.push(spent.now);
+    check(&mut spent, "the budget of 1");
+}
+
 /// Freeze and budget: the end of a freeze does not spend what is not there.
 #[test]
 fn a_budget_that_is_spent_holds_after_a_freeze_too() {
@@ -295,6 +313,72 @@ fn a_budget_that_is_spent_holds_after_a_freeze_too() {
     world.unfreeze();
     assert_eq!((waits(&world), world.runs().len()), (Some(HoldReason::Budget), 0));
     assert_eq!(world.pages(), ["P1"]);
+}
+
+/// RB-7: what waits for another reason than before has that reason's time and words; a freeze has no time.
+#[test]
+fn what_waits_for_something_else_has_its_time_and_words() {
+    fn check(world: &World, why: HoldReason, until: Option<Timestamp>, words: &str) {
+        let waiting = world.target.waiting().unwrap();
+        assert_eq!((waiting.why, waiting.until, world.target.next_due()), (why, until, until));
+        assert!(waiting.detail.contains(words), "{}", waiting.detail);
+    }
+    let mut world = World::in_phase("A");
+    world.policy.transitions.budget.automatic_rollbacks = 1;
+    let first = world.now.plus(minutes(15));
+    let due = first.plus(world.policy.transitions.budget.per);
+    one_round(&mut world);
+    world.violation();
+    check(&world, HoldReason::Budget, Some(due), "the budget of 1");
+    world.freeze();
+    check(&world, HoldReason::Frozen, None, "frozen by fay");
+    world.unfreeze();
+    check(&world, HoldReason::Budget, Some(due), "the budget of 1");
+    world.now = due;
+    world.apply(Event::Tick).unwrap();
+    assert_eq!(world.runs().last(), Some(&(phase("A"), phase("off"))));
+}
+
+/// RB-3, PH-6: a move up whose attempt fails in a frozen target is given up, and not tried again.
+#[test]
+fn a_move_up_that_fails_in_a_frozen_target_is_given_up() {
+    let mut world = World::in_phase("A");
+    world.ripen();
+    world.apply(Event::Promote { by: "ana".into(), from: None }).unwrap();
+    world.start_command();
+    world.freeze();
+    assert_eq!(cancelled(&world), 0, "it runs");
+    let (transition, next) = (world.running().id, world.now.plus(minutes(1)));
+    world.apply(Event::TransitionAttemptFailed { transition, reason: "exit 1".into(), next }).unwrap();
+    assert_eq!((&world.target.stage, cancelled(&world)), (&Stage::Idle, 1));
+    assert_eq!(world.target.ended.as_ref().unwrap().state, TransitionState::Failed);
+}
+
+/// RB-7: whoever is told of a freeze, or of its end, is told the command of the rollback it holds, and no other.
+#[test]
+fn a_freeze_is_told_with_the_rollback_it_holds() {
+    fn check(world: &World, expected: bool) {
+        let told = world.notices(|it| matches!(it, NoticeKind::Frozen { .. } | NoticeKind::Unfrozen { .. }));
+        let command = told.last().unwrap().command.as_deref();
+        assert_eq!(command.is_some_and(|it| it.starts_with("phasegate rollback")), expected, "{command:?}");
+        assert_eq!(command.is_some(), expected, "{command:?}");
+    }
+    let mut world = World::in_phase("B");
+    world.freeze();
+    check(&world, false);
+    world.unfreeze();
+    check(&world, false);
+    world.violation();
+    world.freeze();
+    check(&world, true);
+    world.unfreeze();
+    check(&world, true);
+    let mut promoting = World::in_phase("A");
+    promoting.ripen();
+    promoting.apply(Event::Promote { by: "ana".into(), from: None }).unwrap();
+    promoting.start_command();
+    promoting.freeze();
+    check(&promoting, false);
 }
 
 /// PH-5: those who can approve are asked once an epoch and policy version, when nothing else is missing.

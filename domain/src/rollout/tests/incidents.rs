@@ -1,10 +1,13 @@
 //! ES-1 to ES-4, GO-3, DA-3.
 
+use std::time::Duration;
+
 use shared_types::Verdict;
 use shared_types::incident::IncidentState;
+use shared_types::story::{Acknowledgement, EscalationReason, Hop, LoggedHop};
 
 use super::world::{World, minutes, submission};
-use crate::rollout::{Effect, Event, NoticeKind, Reason};
+use crate::rollout::{Effect, Event, NoticeKind, Reason, Step};
 
 fn ack(world: &World) -> Event {
     Event::Acknowledged { by: "ana".into(), at: world.now }
@@ -14,13 +17,21 @@ fn escalations(world: &World) -> usize {
     world.notices(|it| matches!(it, NoticeKind::Escalation)).len()
 }
 
+/// ES-1: every page of an incident has one key, of its target and its own.
+#[test]
+fn the_pages_of_an_incident_share_a_key() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    assert_eq!(world.incident().dedup_key(), "phasegate/autosave/INC-20261122-001");
+}
+
 /// ES-3: at 30 minutes, not before, and exactly once.
 #[test]
 fn an_unacknowledged_incident_escalates_exactly_once() {
     let mut world = World::in_phase("B");
     world.violation();
     let opened = world.now;
-    world.now = opened.plus(minutes(30)).minus(std::time::Duration::from_millis(1));
+    world.now = opened.plus(minutes(30)).minus(Duration::from_millis(1));
     world.apply(Event::Tick).unwrap();
     assert_eq!(escalations(&world), 0);
     world.now = opened.plus(minutes(30));
@@ -33,6 +44,49 @@ fn an_unacknowledged_incident_escalates_exactly_once() {
     assert_eq!(world.incident().next_due(), world.incident().rca.remind_at);
     let raised = world.effects.iter().filter(|it| matches!(it, Effect::SetPagePriority { .. })).count();
     assert_eq!(raised, 1);
+}
+
+/// ES-3: whether it was acknowledged is asked just before it escalates: half a minute, or a tenth of a short time.
+#[test]
+fn the_page_is_looked_at_shortly_before_it_escalates() {
+    for (escalate_after, before) in [(1800, 30), (300, 30), (60, 6)] {
+        let (escalate_after, before) = (Duration::from_secs(escalate_after), Duration::from_secs(before));
+        let mut world = World::in_phase("B");
+        world.policy.paging.escalate_after = escalate_after;
+        world.violation();
+        let asked: Vec<_> = world
+            .effects
+            .iter()
+            .filter_map(|it| if let Effect::CheckPage { at, .. } = it { Some(*at) } else { None })
+            .collect();
+        assert_eq!(asked, [world.now.plus(escalate_after - before)], "{escalate_after:?}");
+    }
+}
+
+/// ES-3, RB-4, PH-3: the log says why it was escalated, and each page is an alert of the phase.
+#[test]
+fn an_escalation_says_why_and_counts_as_an_alert() {
+    fn check(world: &World, step: &Step, expected: EscalationReason) {
+        let why = |it: &LoggedHop| if let Hop::Escalated { how, .. } = &it.hop { Some(*how) } else { None };
+        let told: Vec<_> = step.timeline.iter().filter_map(why).collect();
+        assert_eq!((told, world.target.alerts), (vec![expected], 2));
+    }
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.advance(minutes(30));
+    let step = world.apply(Event::Tick).unwrap();
+    check(&world, &step, EscalationReason::Unacknowledged);
+
+    let mut world = World::in_phase("B");
+    world.violation();
+    let step = world.fail_command();
+    check(&world, &step, EscalationReason::RollbackFailed);
+
+    let mut world = World::in_phase("B");
+    world.policy.transitions.budget.automatic_rollbacks = 1;
+    world.target.automatic_rollbacks.push(world.now);
+    let step = world.violation();
+    check(&world, &step, EscalationReason::RollbackWaiting);
 }
 
 /// ES-3: an acknowledgement that comes first wins whole.
@@ -83,6 +137,32 @@ fn a_second_acknowledgement_changes_nothing() {
     world.advance(minutes(1));
     world.apply(Event::Acknowledged { by: "ben".into(), at: world.now }).unwrap();
     assert_eq!(world.incident(), &before);
+}
+
+/// ES-3: the earliest acknowledgement is the first one, in whichever order they are heard; the log says which is which.
+#[test]
+fn the_earliest_acknowledgement_counts() {
+    fn check(escalates: bool, heard: &[(u64, Option<Acknowledgement>)]) {
+        let mut world = World::in_phase("B");
+        world.violation();
+        let opened = world.now;
+        world.advance(minutes(if escalates { 30 } else { 20 }));
+        world.apply(Event::Tick).unwrap();
+        for (after, expected) in heard {
+            let at = opened.plus(minutes(*after));
+            let step = world.apply(Event::Acknowledged { by: format!("after {after}"), at }).unwrap();
+            let how =
+                |it: &LoggedHop| if let Hop::Acknowledged { how, .. } = &it.hop { Some(*how) } else { None };
+            assert_eq!(step.timeline.iter().find_map(how), *expected, "{heard:?}: {after}");
+            assert_eq!(step.repeated, expected.is_none(), "{heard:?}: {after}");
+        }
+        let earliest = heard.iter().map(|(after, _)| *after).min().unwrap();
+        let kept = world.incident().acknowledged.clone().unwrap();
+        assert_eq!((kept.at, kept.by), (opened.plus(minutes(earliest)), format!("after {earliest}")));
+    }
+    use Acknowledgement::{AfterEscalation, First, LearnedLate};
+    check(false, &[(10, Some(First)), (11, None), (10, None), (9, Some(LearnedLate))]);
+    check(true, &[(20, Some(AfterEscalation)), (20, None), (19, Some(LearnedLate))]);
 }
 
 /// ES-3: nobody having looked counts even when the incident has recovered meanwhile.

@@ -1,11 +1,14 @@
 //! The machines, held to the rules of the domain.
 
 mod approvals;
+mod audit;
+mod cadence;
 mod decisions;
 mod document;
 mod evidence;
 mod hold;
 mod incidents;
+mod lowering;
 mod notices;
 mod promotions;
 mod random;

@@ -5,7 +5,7 @@ use shared_types::{Decision, Verdict};
 
 use super::world::{World, gate, minutes, phase};
 use crate::rollout::promotion::blockers;
-use crate::rollout::{Blocker, Event, IncidentStatus, NoticeKind};
+use crate::rollout::{Blocker, Effect, Event, IncidentStatus, NoticeKind};
 
 fn judged(world: &mut World, change: impl FnOnce(&mut Decision)) {
     world.advance(minutes(15));
@@ -61,7 +61,12 @@ fn a_notice_becomes_an_incident_when_something_is_violated() {
         let incident = world.incident();
         assert!(!incident.notice && incident.metric == "save_latency_p95");
         assert_eq!((world.runs().len(), world.target.alerts), (rollbacks, 1));
-        assert!(!world.target.evidence_open.is_empty(), "now there is something to explain");
+        let asks = |it: &Effect| matches!(it, Effect::WriteRca { prepare: true, .. });
+        assert_eq!(
+            world.effects.iter().filter(|it| asks(it)).count(),
+            1,
+            "now there is something to explain"
+        );
         assert_eq!(world.incident_texts(), 2);
     }
 }

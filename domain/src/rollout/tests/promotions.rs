@@ -1,11 +1,14 @@
 //! PH-1 to PH-7: moving up.
 
+use std::time::Duration;
+
 use crate::policy::TargetPolicy;
 use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
 
-use super::world::{World, minutes, phase};
-use crate::rollout::{Blocker, Event, Reason, Rejection, Stage};
+use super::world::{World, gate, minutes, phase};
+use crate::rollout::blocker::Reached;
+use crate::rollout::{Blocker, Event, Reason, Rejection, Stage, promotion};
 use crate::story::words;
 
 fn promote(world: &mut World) -> Result<(), Rejection> {
@@ -30,6 +33,18 @@ fn start_and_promotions_walk_up_to_completed() {
     assert_eq!(codes(&promote(&mut world).unwrap_err()), ["completed"]);
 }
 
+/// PH-1, PH-6: each move up is told as the command that a person would type.
+#[test]
+fn a_move_up_is_written_as_a_person_would_type_it() {
+    let mut world = World::new();
+    world.apply(Event::Start { by: "ana".into() }).unwrap();
+    assert_eq!(world.running().human, "phasegate start --target autosave");
+    let mut world = World::in_phase("A");
+    world.ripen();
+    promote(&mut world).unwrap();
+    assert_eq!(world.running().human, "phasegate promote --target autosave");
+}
+
 /// PH-2, PH-7
 #[test]
 fn an_unsatisfied_gate_blocks() {
@@ -48,6 +63,43 @@ fn an_old_gate_blocks() {
     world.ripen();
     world.advance(minutes(21));
     assert_eq!(codes(&promote(&mut world).unwrap_err()), ["gate_stale"]);
+}
+
+/// PH-7: the newest window counts until its successor is judged or overdue, and not a millisecond longer.
+#[test]
+fn a_gate_is_fresh_until_the_next_window_is_overdue() {
+    let mut world = World::in_phase("A");
+    world.ripen();
+    let collection = &world.policy.collection;
+    world.now = world.now.plus(collection.window + collection.grace + collection.delayed_after);
+    assert_eq!(promotion::blockers(&world.target, &world.terms()), []);
+    world.advance(Duration::from_millis(1));
+    assert_eq!(codes(&promote(&mut world).unwrap_err()), ["gate_stale"]);
+}
+
+/// PH-5, PH-8: what the gate said of another epoch counts for nothing.
+#[test]
+fn the_gate_of_another_epoch_blocks() {
+    for satisfied in [true, false] {
+        let mut world = World::in_phase("B");
+        world.ripen();
+        world.target.latest.as_mut().unwrap().gate = Some(gate(world.target.epoch - 1, satisfied));
+        let blockers = promotion::blockers(&world.target, &world.terms());
+        let expected =
+            Blocker::GateUnsatisfied { reached: Reached::NotReported, broken_by: None, broken_in: None };
+        assert_eq!(blockers, [expected], "{satisfied}");
+    }
+}
+
+/// PH-5: from a phase that the policy does not know nothing moves up; `off` is none of its phases, and no hindrance.
+#[test]
+fn an_unknown_phase_blocks() {
+    for (at, expected) in [("Z", vec!["unknown_phase"]), ("off", vec![])] {
+        let mut world = World::new();
+        world.target.phase = phase(at);
+        let blockers = promotion::blockers(&world.target, &world.terms());
+        assert_eq!(blockers.iter().map(Blocker::code).collect::<Vec<_>>(), expected, "{at}");
+    }
 }
 
 /// PH-5: everything that is missing is named at once.
@@ -91,7 +143,7 @@ fn hold_blocks_until_the_next_verdict() {
     let mut world = World::in_phase("A");
     world.advance(minutes(15));
     let mut held = world.decision(Verdict::Violation, Some(ViolationAction::Hold));
-    held.gate = Some(super::world::gate(world.target.epoch, true));
+    held.gate = Some(gate(world.target.epoch, true));
     world.apply(Event::Decided(Box::new(held))).unwrap();
     assert_eq!(codes(&promote(&mut world).unwrap_err()), ["hold"]);
     world.ripen();

@@ -1,10 +1,13 @@
 //! GO-1 to GO-3: the root cause analysis, its deadline, the review it opens and the rollback that may force.
 
+use std::time::Duration;
+
 use shared_types::Verdict;
 use shared_types::incident::{IncidentState, RcaState, Recommendation, ReviewState};
+use shared_types::story::{Hop, InTime, LoggedHop};
 
 use super::world::{World, minutes, phase, submission};
-use crate::rollout::{Effect, Event, Incident, NoticeKind, Reason, Stage, TargetState};
+use crate::rollout::{Effect, Event, Incident, NoticeKind, Reason, Refusal, Rejection, Stage, TargetState};
 
 const DAY: u64 = 24 * 60;
 
@@ -70,6 +73,77 @@ fn the_file_is_prepared_when_the_incident_opens_and_follows_it() {
     assert_eq!(files(&world).len(), 3);
 }
 
+/// GO-1: the first writing is told, and a reminder is due when three quarters of the time have passed.
+#[test]
+fn the_first_writing_of_the_file_is_told() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    let rca = world.incident().rca.clone();
+    assert_eq!(rca.remind_at, Some(world.now.plus(minutes(DAY * 3 / 4))));
+    for told in [1, 0, 0] {
+        assert_eq!(world.apply(Event::RcaPrepared).unwrap().timeline.len(), told);
+    }
+}
+
+/// GO-1: what comes when it is due is in time; a millisecond later it is late.
+#[test]
+fn an_analysis_is_late_after_the_moment_it_was_due() {
+    let due = minutes(DAY);
+    let millisecond = Duration::from_millis(1);
+    for (after, expected) in
+        [(due - millisecond, InTime::InTime), (due, InTime::InTime), (due + millisecond, InTime::Late)]
+    {
+        let mut world = World::in_phase("B");
+        world.violation();
+        world.advance(after);
+        let step = world.apply(submission("ana")).unwrap();
+        let how =
+            |it: &LoggedHop| if let Hop::RcaSubmitted { how, .. } = &it.hop { Some(*how) } else { None };
+        assert_eq!(step.timeline.iter().find_map(how), Some(expected));
+        let view = world.incident().rca.view(&world.incident().id, world.incident().opened_at);
+        assert_eq!(view.in_time, Some(expected == InTime::InTime));
+    }
+}
+
+/// GO-3: confirmed once; the same again is answered as a repeat and told nobody.
+#[test]
+fn an_analysis_is_confirmed_once() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.apply(submission("ana")).unwrap();
+    for (repeated, told) in [(false, 1), (true, 0)] {
+        let step = world.apply(confirm("gov")).unwrap();
+        assert_eq!((step.repeated, step.timeline.len()), (repeated, told));
+    }
+}
+
+/// GO-2: a decision that was made is repeated by the same person in the same words alone; a void one is called void.
+#[test]
+fn a_ruling_is_repeated_whole_or_refused() {
+    fn check(world: &mut World, by: &str, comment: &str, approve: bool, expected: &str) {
+        let id = world.incident().id.clone();
+        let ruling = Event::ReviewDecided { by: by.into(), approve, comment: comment.into() };
+        let answer = match world.apply_to(Some(id), ruling) {
+            Ok(step) if step.repeated => "repeated",
+            Ok(_) => "decided",
+            Err(Rejection { refusal: Refusal::ReviewDecided { .. }, .. }) => "was decided",
+            Err(Rejection { refusal: Refusal::ReviewVoid { .. }, .. }) => "void",
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(answer, expected, "{by}, {comment}, {approve}");
+    }
+    let (mut world, _) = overdue(true);
+    check(&mut world, "gov", "stay", false, "decided");
+    check(&mut world, "gov", "stay", false, "repeated");
+    check(&mut world, "eve", "stay", false, "was decided");
+    check(&mut world, "gov", "go", false, "was decided");
+    check(&mut world, "gov", "stay", true, "was decided");
+    let (mut world, incident) = overdue(false);
+    world.apply_to(Some(incident.id.clone()), submission("ana")).unwrap();
+    world.apply_to(Some(incident.id), confirm("gov")).unwrap();
+    check(&mut world, "gov", "stay", false, "void");
+}
+
 /// GO-2: at the deadline, not before, once; announced once; also when the incident has recovered long ago.
 #[test]
 fn a_review_opens_exactly_once_when_the_rca_is_overdue() {
@@ -85,7 +159,7 @@ fn a_review_opens_exactly_once_when_the_rca_is_overdue() {
         }
         let id = world.incident().id.clone();
         let due_at = world.incident().opened_at.plus(minutes(DAY));
-        world.now = due_at.minus(std::time::Duration::from_millis(1));
+        world.now = due_at.minus(Duration::from_millis(1));
         world.apply_to(Some(id.clone()), Event::Tick).unwrap();
         assert_eq!(world.incident().review, None);
         assert_eq!(world.incident().next_due(), Some(due_at));

@@ -3,6 +3,7 @@
 use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
 use shared_types::incident::IncidentState;
+use shared_types::rollout::TransitionState;
 
 use super::world::{World, minutes, phase};
 use crate::rollout::event::StopOutcome;
@@ -182,6 +183,19 @@ fn a_watch_nobody_reports_on_is_unrecovered_at_its_deadline() {
     assert_eq!(world.runs(), [(phase("B"), phase("A"))]);
 }
 
+/// RB-6: a watch lasts as long as the policy says, and its last batch has the time that every batch has to come.
+#[test]
+fn a_watch_waits_for_its_last_batch_as_long_as_for_any_other() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.finish_command();
+    let IncidentStatus::Open(Mitigation::Watching(watch)) = &world.incident().status else { panic!() };
+    let until = world.now.plus(minutes(30));
+    let (transitions, collection) = (&world.policy.transitions, &world.policy.collection);
+    let leeway = transitions.recovery_cadence + collection.grace + collection.delayed_after;
+    assert_eq!((watch.until, watch.deadline), (until, Some(until.plus(leeway))));
+}
+
 /// RB-6, SLO-4: what only pages does not roll back at the end of a watch either.
 #[test]
 fn a_watch_broken_by_what_only_pages_goes_on_as_a_page() {
@@ -261,6 +275,19 @@ fn a_failed_rollback_can_be_taken_over() {
     assert_eq!(world.incidents.len(), 1);
 }
 
+/// RB-3: the newest transition is the one under way, else the one that ended last.
+#[test]
+fn the_newest_transition_is_the_one_under_way_or_the_last() {
+    let mut world = World::in_phase("B");
+    let newest = |world: &World| world.target.newest_transition().map(|it| (it.to.clone(), it.state));
+    assert_eq!(newest(&world), Some((phase("B"), TransitionState::Succeeded)));
+    world.apply(by_hand("B")).unwrap();
+    assert_eq!(newest(&world), Some((phase("A"), TransitionState::Requested)));
+    world.finish_command();
+    assert_eq!(newest(&world), Some((phase("A"), TransitionState::Succeeded)));
+    assert_eq!(newest(&World::new()), None);
+}
+
 /// RB-7
 #[test]
 fn a_manual_rollback_names_the_current_phase_or_is_refused() {
@@ -300,6 +327,7 @@ fn a_violation_during_a_manual_rollback_adopts_it() {
     world.violation();
     assert_eq!(world.runs().len(), 1);
     assert_eq!(world.rollback().unwrap().id, id);
+    assert_eq!(world.incident().rollbacks, 1);
     world.finish_command();
     assert_eq!(world.target.phase, phase("A"));
     assert!(matches!(world.incident().status, IncidentStatus::Open(Mitigation::Watching(_))));

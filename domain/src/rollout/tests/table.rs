@@ -2,11 +2,12 @@
 
 use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
+use uuid::Uuid;
 
 use super::world::{World, phase};
 use crate::executors::Report;
 use crate::rollout::event::{Expected, StopOutcome};
-use crate::rollout::{Aggregate, Event, audit};
+use crate::rollout::{Aggregate, Event, Reason, audit};
 
 fn world_at(stage: &str) -> World {
     let mut world = World::in_phase("B");
@@ -41,6 +42,10 @@ fn world_at(stage: &str) -> World {
 fn event(name: &str, world: &World) -> Event {
     let stage = &world.target.stage;
     let transition = stage.transition().map(|_| world.running().id).unwrap_or_default();
+    event_of(name, world, transition)
+}
+
+fn event_of(name: &str, world: &World, transition: Uuid) -> Event {
     let report = Report { duration_ms: 1, ..Report::default() };
     match name {
         "decided" => {
@@ -71,6 +76,21 @@ fn event(name: &str, world: &World) -> Event {
         "policy_changed" => Event::PolicyChanged,
         "tick" => Event::Tick,
         other => panic!("no event {other}"),
+    }
+}
+
+/// RB-3: what is heard of a transition that is not the one under way is refused, in every stage.
+#[test]
+fn no_stage_hears_of_another_transition() {
+    for stage in ["idle", "promoting", "superseded", "waiting", "rolling_back", "rollback_failed"] {
+        for heard in ["started", "attempt_failed", "succeeded", "failed", "skipped", "retried"] {
+            let mut world = world_at(stage);
+            let before = world.target.clone();
+            let event = event_of(&format!("transition_{heard}"), &world, Uuid::from_u128(u128::MAX));
+            let refusal = world.apply(event).unwrap_err();
+            assert_eq!(refusal.reason(), Reason::Superseded, "{stage} / {heard}");
+            assert_eq!(world.target, before, "{stage} / {heard}");
+        }
     }
 }
 

@@ -154,6 +154,10 @@ impl World {
         if let (Some(id), Some(it)) = (&self.target.incident, under_way.filter(|it| is_rollback(it))) {
             assert_eq!(self.incidents[id].rollback, Some(NewestRollback::asked(it)), "DE-4: of {id}");
         }
+        if let Some(told) = &self.target.directive {
+            let stay = (&self.target.phase, self.target.epoch);
+            assert_eq!((&told.phase, told.epoch), stay, "CO-6: the collector counts for another stay");
+        }
         for incident in self.incidents.values() {
             assert_eq!(
                 incident.recovered_at.is_some(),
