@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use domain::stored::Document;
+use domain::stored::{Document, Step};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared_types::{Directive, PhaseId, TargetName, Timestamp, Window};
 
 use crate::schedule::{Change, Planned, Schedule};
@@ -30,6 +31,8 @@ pub struct TargetState {
     pub newest_event: Timestamp,
     /// No window is closed before this.
     pub paused_until: Option<Timestamp>,
+    /// When the pause began: asked for again, it is still one pause.
+    pub paused_since: Option<Timestamp>,
     /// When windows could last be closed again after a pause or a stop.
     pub resumed_at: Option<Timestamp>,
     /// `collector.delayed` was raised for windows up to here, where it had to be.
@@ -39,6 +42,20 @@ pub struct TargetState {
 
 impl Document for TargetState {
     const KIND: &'static str = "target state";
+    const STEPS: &'static [Step] =
+        &[Step { name: "a pause knows its beginning", up: begun, down: not_begun }];
+}
+
+/// When a pause that runs began is not known: it may end as late as one that begins now, and no later.
+fn begun(mut state: Value) -> Result<Value, String> {
+    let fields = state.as_object_mut().ok_or("not an object")?;
+    fields.insert("paused_since".to_owned(), Value::Null);
+    Ok(state)
+}
+
+fn not_begun(mut state: Value) -> Result<Value, String> {
+    state.as_object_mut().ok_or("not an object")?.remove("paused_since");
+    Ok(state)
 }
 
 /// How reading the source goes (CO-5).
@@ -95,6 +112,7 @@ impl TargetState {
             closed_until: beginning,
             newest_event: beginning,
             paused_until: None,
+            paused_since: None,
             resumed_at: None,
             watched_until: beginning,
             source: SourceHealth::default(),
@@ -157,9 +175,12 @@ impl TargetState {
         self.directive.as_ref().is_some_and(|directive| !directive.collect && directive.phase.is_gated())
     }
 
-    /// Pauses for so many seconds, at most [`PAUSE_MAX`] (CO-7); 0 resumes. Says until when.
+    /// Pauses for so many seconds, at most until [`PAUSE_MAX`] after the pause began (CO-7); 0 resumes. Says until when.
     pub fn pause(&mut self, seconds: u64, now: Timestamp) -> Timestamp {
-        let until = now.plus(Duration::from_secs(seconds).min(PAUSE_MAX));
+        let runs = self.paused_until.is_some_and(|until| !is_over(until, now));
+        let since = self.paused_since.filter(|_| runs).unwrap_or(now);
+        let until = now.plus(Duration::from_secs(seconds)).min(since.plus(PAUSE_MAX)).max(now);
+        self.paused_since = (until > now).then_some(since);
         let was = std::mem::replace(&mut self.paused_until, (until > now).then_some(until));
         // Only the end of a pause counts as one: else whoever resumes again and again puts off what is overdue.
         if was.is_some() && self.paused_until.is_none() {
@@ -171,6 +192,7 @@ impl TargetState {
     /// Lifts a pause that is over; says until when it was.
     pub fn resume_if_due(&mut self, now: Timestamp) -> Option<Timestamp> {
         let until = self.paused_until.take_if(|until| is_over(*until, now))?;
+        self.paused_since = None;
         self.resumed_at = Some(until);
         Some(until)
     }
@@ -302,6 +324,18 @@ mod tests {
         assert_eq!(state.resumed_at, Some(at(5)));
         state.pause(0, at(9));
         assert_eq!(state.resumed_at, Some(at(5)), "nothing was paused");
+    }
+
+    /// CO-7, CO-10: a pause that is asked for again is still one pause; after its end another may begin.
+    #[test]
+    fn a_pause_counts_from_its_first_start() {
+        let mut state = TargetState::initial(QUARTER);
+        assert_eq!(state.pause(60, at(0)), at(1));
+        assert_eq!(state.pause(300, at(0)), at(5), "it may grow to five minutes");
+        assert_eq!(state.pause(300, at(3)), at(5), "and no further");
+        assert_eq!(state.pause(30, at(4)), at(4).plus(Duration::from_secs(30)));
+        assert_eq!(state.pause(0, at(4)), at(4));
+        assert_eq!(state.pause(300, at(6)), at(11), "another one");
     }
 
     /// CO-5: retries 30, 60, 120, 240 s after the failure before; exhausted when the fourth has failed.

@@ -36,12 +36,37 @@ pub struct Decision {
     /// Content hash of the policy that judged, `sha256:<hex>`.
     pub policy_version: String,
     pub decided_at: Timestamp,
+    /// What of the window's telemetry could not be counted; absent, if all could (TE-6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<Uncounted>,
     /// How far the success condition of the epoch is, this decision included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateProgress>,
     /// What the metrics were computed from, so that the decision can be recomputed (SLO-10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+}
+
+/// Telemetry that could not be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Uncounted {
+    /// The commoner of the two.
+    pub reason: UncountedReason,
+    /// Its part of all lines and events of the window; 0 to 1.
+    pub share: f64,
+    /// More than the policy lets pass: nothing is said to be compliant.
+    pub over: bool,
+}
+
+/// Why something could not be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum UncountedReason {
+    /// Lines that were not events.
+    Malformed,
+    /// Events of names the policy does not use.
+    Unknown,
 }
 
 /// Worst of a decision's metrics; ordered from best to worst (SLO-3).

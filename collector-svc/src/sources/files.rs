@@ -62,14 +62,21 @@ pub(super) fn identity(metadata: &Metadata) -> String {
     format!("{}:{}", metadata.dev(), metadata.ino())
 }
 
-/// Metadata of a path that a glob gave; `None` if it went away in between.
-pub(super) fn look(path: &Path) -> Result<Option<Metadata>, SourceError> {
+/// What stands at a path that a glob gave.
+pub(super) enum Found {
+    File(Metadata),
+    /// A directory, a pipe: nothing that is read, and no reason to read the others no more.
+    NoFile,
+    /// It went away in between.
+    Gone,
+}
+
+/// Looks at a path that a glob gave.
+pub(super) fn look(path: &Path) -> Result<Found, SourceError> {
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
-        Ok(_) => {
-            Err(SourceError::Io { what: path.display().to_string(), reason: "not a regular file".to_owned() })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(metadata) if metadata.is_file() => Ok(Found::File(metadata)),
+        Ok(_) => Ok(Found::NoFile),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Gone),
         Err(error) => Err(failed(path, &error)),
     }
 }

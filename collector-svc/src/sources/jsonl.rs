@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ use domain::sources::jsonl::{Jsonl, KIND};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::files::{self, OpenFile};
+use super::files::{self, Found, OpenFile};
 use super::{
     Asked, Contribution, Cursor, Input, Moved, Opened, Opening, Origin, Part, Reader as KindReader, Source,
     SourceError,
@@ -58,6 +58,7 @@ impl JsonlSource {
             threads,
             handles: HashMap::new(),
             unchanged: HashMap::new(),
+            left_out: HashSet::new(),
             searched: false,
             buffer: Vec::new(),
         };
@@ -98,19 +99,35 @@ struct Reader {
     handles: HashMap<String, OpenFile>,
     /// Length, time of change and read offset of files that had nothing new.
     unchanged: HashMap<String, (u64, SystemTime, u64)>,
+    /// What the patterns match and is no file: each is named once.
+    left_out: HashSet<PathBuf>,
     /// Whether files renamed while nobody looked were searched for.
     searched: bool,
     buffer: Vec<u8>,
 }
 
 impl Reader {
+    fn leave_out(&mut self, path: PathBuf) {
+        if !self.left_out.contains(&path) {
+            tracing::warn!(path = %path.display(), "the pattern matches what is no regular file: it is left out");
+            self.left_out.insert(path);
+        }
+    }
+
     fn read(&mut self, known: &Cursor) -> Result<Input, SourceError> {
         self.check_directories(known)?;
         let mut input = Input { caught_up: true, ..Input::default() };
         let mut room = CHUNK;
         let mut present = HashSet::new();
         for path in files::expand(&self.patterns)? {
-            let Some(metadata) = files::look(&path)? else { continue };
+            let metadata = match files::look(&path)? {
+                Found::File(metadata) => metadata,
+                Found::NoFile => {
+                    self.leave_out(path);
+                    continue;
+                }
+                Found::Gone => continue,
+            };
             let id = files::identity(&metadata);
             let seen = (metadata.len(), metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH));
             let offset = known.get(&id).and_then(|it| it["offset"].as_u64());
@@ -485,11 +502,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_file_is_an_outage_and_what_never_was_there_is_not() {
+    async fn what_is_no_file_or_never_was_there_is_no_outage() {
         let mut rig = Rig::new();
         fs::create_dir(rig.path("x.jsonl")).unwrap();
+        rig.append("y.jsonl", &lines(&[1]));
         let asked = rig.asked();
-        assert!(rig.source.read(&asked).await.unwrap_err().to_string().contains("not a regular file"));
+        let read = rig.source.read(&asked).await.unwrap();
+        assert_eq!(parts(&read)[0].records.events.len(), 1, "the other file is read all the same");
         let pattern = rig.path("never/*.jsonl").display().to_string();
         let mut never = JsonlSource::new(vec![pattern], specs(), 1, Duration::from_secs(30));
         assert!(never.read(&rig.asked()).await.unwrap().caught_up);

@@ -153,7 +153,7 @@ mod tests {
 
     #[track_caller]
     fn refused(flag: &str, expected: &str) {
-        assert_eq!(policy(flag).unwrap_err(), format!("policy.yaml:50:{expected}"), "{flag}");
+        assert_eq!(policy(flag).unwrap_err(), format!("policy.yaml:51:{expected}"), "{flag}");
     }
 
     /// RB-9, RB-3: what is kept of a move is the share and the phase to reach.

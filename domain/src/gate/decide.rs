@@ -80,6 +80,7 @@ impl Judgement {
             violated: self.violated,
             policy_version: policy_version.to_owned(),
             decided_at: now,
+            uncounted: self.uncounted,
             gate,
         }
     }

@@ -3,7 +3,9 @@
 //! By `judge: window` each window speaks for itself; by `judge: evidence` with those before it in its epoch (JU-3).
 
 use crate::policy::{GatePolicy, JudgeBy, MetricPolicy, PhasePolicy, TargetPolicy};
-use shared_types::decision::{Cause, Evidence, HistoryValue, MetricVerdict, RunBefore, ViolationAction};
+use shared_types::decision::{
+    Cause, Evidence, HistoryValue, MetricVerdict, RunBefore, Uncounted, ViolationAction,
+};
 use shared_types::{Verdict, Window};
 
 use super::evidence::Settings;
@@ -40,6 +42,8 @@ pub struct Judgement {
     pub action: Option<ViolationAction>,
     pub samples: u64,
     pub history: Vec<HistoryValue>,
+    /// As the policy takes it; by `judge: window` it is not asked for.
+    pub uncounted: Option<Uncounted>,
     /// What later windows of the epoch go on from.
     pub remembered: Vec<Remembered>,
 }
@@ -94,13 +98,20 @@ impl Stay<'_> {
     fn weighed(self, observed: &Observed) -> Judgement {
         let answers = self.each(observed, |metric, seen, threshold| self.weigh(metric, seen, threshold));
         let mut remembered = Vec::new();
-        let metrics = answers.into_iter().map(|(mut verdict, answer)| {
-            verdict.weighed = answer.weighed;
+        // TE-6: what was counted bad counts, and what was not counted is not thereby good.
+        let limit = self.policy.gate.uncounted;
+        let uncounted = observed.uncounted.map(|it| Uncounted { over: it.share > limit, ..it });
+        let over = uncounted.is_some_and(|it| it.over);
+        let metrics = answers.into_iter().map(|(mut metric, answer)| {
+            metric.weighed = answer.weighed;
             remembered.extend(answer.remembered);
-            MetricVerdict { verdict: answer.verdict, ..verdict }
+            let hidden = over && answer.verdict.is_compliant();
+            metric.verdict = if hidden { Verdict::Insufficient } else { answer.verdict };
+            metric
         });
         let metrics = metrics.collect();
         let mut judgement = conclude(observed, metrics);
+        judgement.uncounted = uncounted;
         judgement.remembered = remembered;
         let undecided = self.before.map_or(0, |before| before.undecided) + 1;
         if !judgement.verdict.is_compliant() && judgement.action.is_none() && undecided == UNDECIDED {
@@ -231,8 +242,9 @@ fn conclude(observed: &Observed, metrics: Vec<MetricVerdict>) -> Judgement {
     let seen = observed.metrics.iter().map(|it| &it.observation);
     let samples = seen.clone().filter_map(|it| it.samples).min().unwrap_or(0);
     let history = seen.flat_map(|it| it.history.iter().cloned()).collect();
-    let remembered = Vec::new();
-    Judgement { cause: observed.cause, verdict, metrics, violated, action, samples, history, remembered }
+    let (uncounted, remembered) = (None, Vec::new());
+    let cause = observed.cause;
+    Judgement { cause, verdict, metrics, violated, action, samples, history, uncounted, remembered }
 }
 
 #[cfg(test)]

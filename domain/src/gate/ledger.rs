@@ -35,15 +35,16 @@ pub fn contribution(judgement: &Judgement, in_time: bool, judge: JudgeBy) -> Con
         (Cause::Slo, _) if !in_time && weighs => Contribution::Passes,
         (Cause::Slo, _) if !in_time => breaks(Cause::CollectionDelayed),
         (Cause::Slo, Verdict::Unsure) => Contribution::Doubts,
-        (Cause::Slo, Verdict::Insufficient) if had_attempts(judgement) => Contribution::Waits,
+        (Cause::Slo, Verdict::Insufficient) if waits(judgement) => Contribution::Waits,
         (Cause::Slo, Verdict::Insufficient) => Contribution::Passes,
         (Cause::Slo, Verdict::Ok | Verdict::Warn) => Contribution::Feeds,
     }
 }
 
-/// Whether it remembers attempts of a metric: by `judge: window` nothing is remembered.
-fn had_attempts(judgement: &Judgement) -> bool {
-    judgement.remembered.iter().any(|it| matches!(it.of, What::Attempts { .. }))
+/// Whether it holds attempts that wait for more: by `judge: window` nothing is remembered.
+fn waits(judgement: &Judgement) -> bool {
+    let counted = judgement.uncounted.is_none_or(|uncounted| !uncounted.over);
+    counted && judgement.remembered.iter().any(|it| matches!(it.of, What::Attempts { .. }))
 }
 
 /// A window to be judged, with what its decision names besides.
@@ -147,6 +148,7 @@ mod tests {
             action: None,
             samples: 0,
             history: vec![],
+            uncounted: None,
             remembered: vec![],
         }
     }

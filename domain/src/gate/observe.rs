@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::policy::{MetricPolicy, PhasePolicy, TargetPolicy};
-use shared_types::decision::Cause;
-use shared_types::{Decision, Epoch, Window};
+use shared_types::batch::Intake;
+use shared_types::decision::{Cause, Uncounted, UncountedReason};
+use shared_types::{Batch, Decision, Epoch, Window};
 
 use super::checked::CheckedBatch;
 use super::evidence::Counts;
@@ -17,6 +18,8 @@ pub struct Observed {
     pub cause: Cause,
     /// In the policy's order.
     pub metrics: Vec<ObservedMetric>,
+    /// What could not be counted, by its commonest reason; none, if all could.
+    pub uncounted: Option<Uncounted>,
 }
 
 /// One metric of it.
@@ -49,7 +52,20 @@ pub fn observe_batch(
         counters: &whole.counters,
         measured: Measured::Batch(batch),
     };
-    observe_seen(seen, earlier, policy, phase)
+    Observed { uncounted: uncounted(whole), ..observe_seen(seen, earlier, policy, phase) }
+}
+
+/// TE-6.
+fn uncounted(batch: &Batch) -> Option<Uncounted> {
+    let Intake { malformed, unknown, .. } = batch.intake;
+    let counted = batch.counters.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+    let all = counted.saturating_add(malformed).saturating_add(unknown);
+    let (reason, count) = if malformed >= unknown {
+        (UncountedReason::Malformed, malformed)
+    } else {
+        (UncountedReason::Unknown, unknown)
+    };
+    (count > 0).then(|| Uncounted { reason, share: count as f64 / all as f64, over: false })
 }
 
 /// Whether the values that a phase holds against its thresholds come out of what a decision under `was` says of them, so
@@ -85,7 +101,8 @@ pub fn observe_recorded(
 ) -> Observed {
     let EarlierBatch { epoch, window, counters } = of;
     let measured = Measured::Decision(decision);
-    observe_seen(Seen { epoch: *epoch, window: *window, counters, measured }, earlier, policy, phase)
+    let seen = Seen { epoch: *epoch, window: *window, counters, measured };
+    Observed { uncounted: decision.uncounted, ..observe_seen(seen, earlier, policy, phase) }
 }
 
 /// A window that did not come, so long after its end: what the collector knows of itself is the time elapsed, all else is
@@ -97,7 +114,7 @@ pub fn observe_missing(cause: Cause, elapsed: Duration, policy: &TargetPolicy) -
         let value = metric.kind.observe_missing(elapsed_ms, metric.display);
         ObservedMetric { observation: Observation { value, ..Observation::default() }, counts: None }
     };
-    Observed { cause, metrics: policy.metrics.iter().map(of).collect() }
+    Observed { cause, metrics: policy.metrics.iter().map(of).collect(), uncounted: None }
 }
 
 /// A window, as far as metrics are made from it.
@@ -125,7 +142,7 @@ fn observe_seen(
 ) -> Observed {
     let siblings: Vec<&dyn Metric> = policy.metrics.iter().map(|metric| &*metric.kind).collect();
     let of = |metric| observe(metric, &siblings, seen, earlier, phase);
-    Observed { cause: Cause::Slo, metrics: policy.metrics.iter().map(of).collect() }
+    Observed { cause: Cause::Slo, metrics: policy.metrics.iter().map(of).collect(), uncounted: None }
 }
 
 /// One metric of a window. Without a value, if not all was counted that it is made from: another version of the policy

@@ -38,8 +38,11 @@ impl Stay {
     }
 
     fn judged(&mut self, batch: &Batch) -> Decision {
+        self.batch(batch.batch())
+    }
+
+    fn batch(&mut self, batch: shared_types::Batch) -> Decision {
         let phase = &self.policy.phases[self.phase];
-        let batch = batch.batch();
         let batch = CheckedBatch::check(batch, &self.policy).unwrap();
         let observed = observe_batch(&batch, &[], &self.policy, phase);
         let subject = Subject::of(batch.batch());
@@ -278,4 +281,26 @@ fn short_windows_count_by_their_time() {
         })
         .collect();
     assert_eq!(batches, [0, 0, 1, 1, 1, 2]);
+}
+
+/// TE-6: what could not be counted is not thereby good, and a violation stands.
+#[test]
+fn what_is_not_counted_is_not_compliant() {
+    let mut stay = Stay::a();
+    let mut said = |malformed: u64, unknown: u64, errors: u64| {
+        let number = stay.next;
+        stay.next += 1;
+        let mut batch =
+            Batch { window: window(number), errors, completed: 100 - errors, ..Batch::default() }.batch();
+        batch.intake.malformed = malformed;
+        batch.intake.unknown = unknown;
+        let decision = stay.batch(batch);
+        (decision.verdict, decision.uncounted.is_some_and(|it| it.over), compliant(&decision).0)
+    };
+    assert_eq!(said(0, 0, 0), (Ok, false, 1));
+    assert_eq!(said(5, 0, 0), (Ok, false, 2), "5 of 105 is below 5 %");
+    assert_eq!(said(100, 0, 0), (Insufficient, true, 2));
+    assert_eq!(said(0, 6, 0), (Insufficient, true, 2));
+    assert_eq!(said(0, 0, 0), (Ok, false, 3));
+    assert_eq!(said(100, 0, 50), (Violation, true, 0));
 }

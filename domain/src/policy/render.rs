@@ -65,7 +65,7 @@ pub fn template_table(target: &TargetPolicy, templates: &Templates) -> String {
             sent_on.to_owned(),
             phases.join(", "),
             policy.channel.to_string(),
-            format!("{fence}{text}{fence}"),
+            text.lines().map(|line| format!("{fence}{line}{fence}")).collect::<Vec<_>>().join("<br>"),
         ]);
     }
     let runbook = ["the start of a rollback", "all", "kept with the incident", "the runbook, Markdown"];

@@ -222,6 +222,7 @@ fn undecided(step: &Step, it: &Transition, context: &Context<'_>) -> Box<Decisio
         violated: vec!["rollback_failed".to_owned()],
         policy_version: String::new(),
         decided_at: context.now,
+        uncounted: None,
         gate: None,
         evidence: None,
     })

@@ -1,7 +1,7 @@
 //! How sure the gate is, in plain English: what was counted, how likely chance alone does as much, how far the evidence is and
 //! what it would take (JU-12).
 
-use shared_types::decision::{Cause, MetricVerdict, Weighed};
+use shared_types::decision::{Cause, MetricVerdict, UncountedReason, Weighed};
 use shared_types::{Decision, Verdict};
 
 use super::figures::{NOT_KNOWN, format_number, format_share};
@@ -18,6 +18,15 @@ pub fn of_decision(decision: &Decision) -> String {
         Cause::CollectionDelayed => return "the window's batch is missing".to_owned(),
         Cause::RetryExhausted => return "the collector has used up its retries".to_owned(),
         Cause::Slo => {}
+    }
+    if let Some(uncounted) =
+        decision.uncounted.filter(|it| it.over && decision.verdict <= Verdict::Insufficient)
+    {
+        let what = match uncounted.reason {
+            UncountedReason::Malformed => "lines that are no events",
+            UncountedReason::Unknown => "events that the policy does not know",
+        };
+        return format!("{} of the telemetry could not be counted: {what}", format_share(uncounted.share));
     }
     let name = worst_metric(decision);
     let metric = decision.metrics.iter().find(|it| it.metric == name);

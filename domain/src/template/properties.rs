@@ -71,6 +71,7 @@ prop_compose! {
             violated,
             policy_version: "sha256:0".into(),
             decided_at: start,
+            uncounted: None,
             gate: None,
             evidence: None,
         }

@@ -69,6 +69,7 @@ fn decision(in_phase: &str, verdict: Verdict, observed: [(Option<f64>, Verdict);
         metrics,
         policy_version: "sha256:…".into(),
         decided_at: start,
+        uncounted: None,
         gate: None,
         evidence: None,
     }

@@ -84,6 +84,7 @@ impl Judge {
         let recorded = match observed.filter(|_| self.shares) {
             Some(observed) => {
                 decision.metrics.clone_from(&observed.metrics);
+                decision.uncounted = observed.uncounted;
                 if let (Some(to), Some(from)) = (&mut decision.evidence, &observed.evidence) {
                     to.batch_hash.clone_from(&from.batch_hash);
                 }
@@ -136,6 +137,7 @@ impl Judge {
             violated: Vec::new(),
             policy_version: String::new(),
             decided_at: at,
+            uncounted: None,
             // Of the newest epoch: an archive is read in the order of its windows.
             gate: Some(Run::fresh(of.epoch).progress(AdvanceCondition::CompliantBatches(0))),
             evidence: Some(Evidence {

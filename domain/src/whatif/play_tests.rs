@@ -36,6 +36,7 @@ fn decision(epoch: Epoch, window: Window, action: Option<ViolationAction>) -> De
         violated: action.map(|_| "error_rate".to_owned()).into_iter().collect(),
         policy_version: "v1".to_owned(),
         decided_at: window.end.plus(Duration::from_secs(30)),
+        uncounted: None,
         gate: None,
         evidence: None,
     }

@@ -430,6 +430,7 @@ impl Rig {
             violated: if violated { vec!["save_latency_p95".to_owned()] } else { vec![] },
             policy_version: self.reporter.rules().policy.version.clone(),
             decided_at: now,
+            uncounted: None,
             gate: Some(GateProgress {
                 epoch: state.epoch,
                 compliant_batches: 1,

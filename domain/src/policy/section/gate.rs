@@ -24,6 +24,9 @@ pub(crate) struct RawGate {
     certainty: Option<At<Whole>>,
     /// How much the rate of one version may differ between windows, good hours and bad hours; 0 to 50%. Default 15%.
     spread: Option<At<Ratio>>,
+    /// With more malformed lines, or more events of unknown names, than this part of all, a window is never compliant;
+    /// 100% for a source that others write to as well. Default 5%.
+    uncounted: Option<At<Ratio>>,
     /// Windows that did not come. Default: three in a row pass, the fourth pages.
     gaps: Option<At<RawGaps>>,
     /// A warning is due above this part of a threshold; between 0 and 1.
@@ -81,6 +84,7 @@ gate:
   spread: 15%
   warn_ratio: 80%
   min_samples: 50
+  uncounted: 5%
   gaps: { tolerated: 3, blind: page }
   on_violation: { pay_latency_p95: rollback, error_rate: rollback, lost_carts: page, collector_latency: hold }
 ";
@@ -92,6 +96,8 @@ pub struct GatePolicy {
     pub certainty: f64,
     /// 0 to 0.5.
     pub spread: f64,
+    /// 0 to 1.
+    pub uncounted: f64,
     pub gaps: Gaps,
     /// 0 < ratio < 1.
     pub warn_ratio: f64,
@@ -101,6 +107,7 @@ pub struct GatePolicy {
 const CERTAINTY: u64 = 1000;
 const SPREAD: f64 = 0.15;
 const SPREAD_MAX: f64 = 0.5;
+const UNCOUNTED: f64 = 0.05;
 const GAPS: Gaps = Gaps { tolerated: 3, blind: ViolationAction::Page };
 
 pub(crate) fn check(raw: &RawGate, path: &Path) -> Checked<GatePolicy> {
@@ -116,15 +123,19 @@ pub(crate) fn check(raw: &RawGate, path: &Path) -> Checked<GatePolicy> {
         None => CERTAINTY,
     };
     let spread = match &raw.spread {
-        Some(raw) => spread(raw, &path.key("spread"))?,
+        Some(raw) => part(raw, SPREAD_MAX, &path.key("spread"))?,
         None => SPREAD,
+    };
+    let uncounted = match &raw.uncounted {
+        Some(raw) => part(raw, 1.0, &path.key("uncounted"))?,
+        None => UNCOUNTED,
     };
     let gaps = match &raw.gaps {
         Some(raw) => gaps(&raw.value, &path.key("gaps"))?,
         None => GAPS,
     };
     let min_samples = whole(&raw.min_samples, 0, &path.key("min_samples"))?;
-    Ok(GatePolicy { judge, certainty: certainty as f64, spread, gaps, warn_ratio, min_samples })
+    Ok(GatePolicy { judge, certainty: certainty as f64, spread, uncounted, gaps, warn_ratio, min_samples })
 }
 
 fn certainty(raw: &At<Whole>, path: &Path) -> Checked<u64> {
@@ -135,9 +146,12 @@ fn certainty(raw: &At<Whole>, path: &Path) -> Checked<u64> {
     Err(raw.wrong(path, format!("expected 100 to 1000000 windows between two false alarms, found `{found}`")))
 }
 
-fn spread(raw: &At<Ratio>, path: &Path) -> Checked<f64> {
-    let found = parse_ratio(&raw.value.0).filter(|ratio| *ratio <= SPREAD_MAX);
-    found.ok_or_else(|| raw.wrong(path, format!("expected a ratio of 0 to 50%, found `{}`", raw.value.0)))
+fn part(raw: &At<Ratio>, at_most: f64, path: &Path) -> Checked<f64> {
+    let found = parse_ratio(&raw.value.0).filter(|ratio| *ratio <= at_most);
+    found.ok_or_else(|| {
+        let message = format!("expected a ratio of 0 to {}%, found `{}`", at_most * 100.0, raw.value.0);
+        raw.wrong(path, message)
+    })
 }
 
 fn gaps(raw: &RawGaps, path: &Path) -> Checked<Gaps> {
@@ -145,11 +159,12 @@ fn gaps(raw: &RawGaps, path: &Path) -> Checked<Gaps> {
 }
 
 pub(crate) fn diff(place: &str, old: &GatePolicy, new: &GatePolicy, list: &mut Changes) {
-    let GatePolicy { judge, certainty, spread, gaps, warn_ratio, min_samples } = new;
+    let GatePolicy { judge, certainty, spread, uncounted, gaps, warn_ratio, min_samples } = new;
     let percent = |ratio: f64| format!("{}%", format_number(Some(ratio * 100.0)));
     list.text(place, "judge", old.judge.into(), (*judge).into());
     list.more_is_looser(place, "certainty", old.certainty, *certainty, |it| format_number(Some(it)));
     list.more_is_looser(place, "spread", old.spread, *spread, percent);
+    list.more_is_looser(place, "uncounted", old.uncounted, *uncounted, percent);
     list.more_is_looser(place, "gaps.tolerated", old.gaps.tolerated, gaps.tolerated, |it| it.to_string());
     list.less_is_looser(place, "gaps.blind", old.gaps.blind, gaps.blind, |it| it.as_str().to_owned());
     list.more_is_looser(place, "warn_ratio", old.warn_ratio, *warn_ratio, percent);

@@ -21,7 +21,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "warn_ratio: 80%",
             "warn_ration: 80%",
-            "27:7: targets.autosave.gate.warn_ration: unknown key `warn_ration`; expected `judge`, `certainty`, `spread`, `gaps`, `warn_ratio`, `min_samples` or `on_violation`",
+            "27:7: targets.autosave.gate.warn_ration: unknown key `warn_ration`; expected `judge`, `certainty`, `spread`, `uncounted`, `gaps`, `warn_ratio`, `min_samples` or `on_violation`",
         ),
         ("      window: 15m\n", "", "14:7: targets.autosave.collection: the key `window` is missing"),
         (
@@ -37,7 +37,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "error_rate: rollback",
             "error_rate: rollback, error_rate: page",
-            "30:73: targets.autosave.gate.on_violation: duplicate mapping key `error_rate` is not allowed here",
+            "31:73: targets.autosave.gate.on_violation: duplicate mapping key `error_rate` is not allowed here",
         ),
         (
             "  autosave:\n",
@@ -52,7 +52,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
             r#"title: " ""#,
             "7:12: targets.autosave.title: expected a text that is not empty",
         ),
-        ("auto: true }", "auto: yes }", "70:56: targets.autosave.evidence[0].auto: expected true or false"),
+        ("auto: true }", "auto: yes }", "71:56: targets.autosave.evidence[0].auto: expected true or false"),
         (
             "    title: AutoSave",
             "\ttitle: AutoSave",
@@ -84,7 +84,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
             "builtin: collector_latency, 1.0: x",
             "21:56: targets.autosave.metrics.collector_latency.1.0: unknown key `1.0`; expected `builtin` or `display`",
         ),
-        ("    rca:    { due", "    <<: { due", "68:5: targets.autosave: merge key not allowed here"),
+        ("    rca:    { due", "    <<: { due", "69:5: targets.autosave: merge key not allowed here"),
         (
             "  autosave:\n    title: AutoSave",
             "  autosave: {}\n  other:\n    title: AutoSave",
@@ -98,7 +98,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "auto: true }",
             "auto: true, when: 'a\u{1b}b' }",
-            "70:70: targets.autosave.evidence: unexpected character: `\\u{1b}'",
+            "71:70: targets.autosave.evidence: unexpected character: `\\u{1b}'",
         ),
     ] {
         refused(from, to, expected);
@@ -142,12 +142,12 @@ fn durations_are_checked_one_by_one_and_against_each_other() {
         (
             "timeout: 60s",
             "timeout: -1s",
-            "53:16: targets.autosave.transitions.timeout: expected a duration such as 500ms, 30s, 15m, 24h or 400d, found `-1s`",
+            "54:16: targets.autosave.transitions.timeout: expected a duration such as 500ms, 30s, 15m, 24h or 400d, found `-1s`",
         ),
         (
             "cadence: 5m",
             "cadence: 31m",
-            "55:40: targets.autosave.transitions.recovery.cadence: expected more than `collection.grace` and at most the watch, found `31m`",
+            "56:40: targets.autosave.transitions.recovery.cadence: expected more than `collection.grace` and at most the watch, found `31m`",
         ),
         (
             "over: 1h",
@@ -157,22 +157,22 @@ fn durations_are_checked_one_by_one_and_against_each_other() {
         (
             "escalate_after: 30m",
             "escalate_after: 10m",
-            "67:89: targets.autosave.paging.escalate_after: expected at least `acknowledge_within`, found `10m`",
+            "68:89: targets.autosave.paging.escalate_after: expected at least `acknowledge_within`, found `10m`",
         ),
         (
             "batches: 400d",
             "batches: 4000d",
-            "76:23: retention.batches: expected a duration such as 400d, or `forever`, found `4000d`",
+            "77:23: retention.batches: expected a duration such as 400d, or `forever`, found `4000d`",
         ),
         (
             "audit: forever",
             "audit: always",
-            "76:74: retention.audit: expected a duration such as 400d, or `forever`, found `always`",
+            "77:74: retention.audit: expected a duration such as 400d, or `forever`, found `always`",
         ),
         (
             "compliant_for: 24h",
             "compliant_for: 0h",
-            "42:35: targets.autosave.phases[1].advance.compliant_for: expected a duration longer than 0",
+            "43:35: targets.autosave.phases[1].advance.compliant_for: expected a duration longer than 0",
         ),
     ] {
         refused(from, to, expected);
@@ -211,37 +211,37 @@ fn numbers_are_finite_and_in_their_unit_and_range() {
         (
             "audience: 5%",
             "audience: 500%",
-            "35:19: targets.autosave.phases[0].audience: expected a share above 0 and at most 100%, such as 5%, found `500%`",
+            "36:19: targets.autosave.phases[0].audience: expected a share above 0 and at most 100%, such as 5%, found `500%`",
         ),
         (
             "audience: 30%",
             "audience: 3%",
-            "40:19: targets.autosave.phases[1].audience: expected at least the 5% of phase A",
+            "41:19: targets.autosave.phases[1].audience: expected at least the 5% of phase A",
         ),
         (
             "error_rate: 0.5%",
             "error_rate: 0.5",
-            "41:59: targets.autosave.phases[1].thresholds.error_rate: expected a percentage such as 1.0%, found `0.5`",
+            "42:59: targets.autosave.phases[1].thresholds.error_rate: expected a percentage such as 1.0%, found `0.5`",
         ),
         (
             "error_rate: 0.5%",
             "error_rate: .nan",
-            "41:59: targets.autosave.phases[1].thresholds.error_rate: expected a percentage such as 1.0%, found `.nan`",
+            "42:59: targets.autosave.phases[1].thresholds.error_rate: expected a percentage such as 1.0%, found `.nan`",
         ),
         (
             "save_latency_p95: 1.8s",
             "save_latency_p95: -1.8s",
-            "46:41: targets.autosave.phases[2].thresholds.save_latency_p95: expected a duration such as 2.5s or 180s, found `-1.8s`",
+            "47:41: targets.autosave.phases[2].thresholds.save_latency_p95: expected a duration such as 2.5s or 180s, found `-1.8s`",
         ),
         (
             "history_drift: 0, collector_latency: 3m",
             "history_drift: 1e400, collector_latency: 3m",
-            "36:80: targets.autosave.phases[0].thresholds.history_drift: expected a number such as 0 or 2.5, found `1e400`",
+            "37:80: targets.autosave.phases[0].thresholds.history_drift: expected a number such as 0 or 2.5, found `1e400`",
         ),
         (
             "compliant_batches: 8",
             "compliant_batches: 0",
-            "37:39: targets.autosave.phases[0].advance.compliant_batches: expected a whole number from 1 on, found `0`",
+            "38:39: targets.autosave.phases[0].advance.compliant_batches: expected a whole number from 1 on, found `0`",
         ),
     ] {
         refused(from, to, expected);
@@ -255,27 +255,27 @@ fn metrics_have_one_kind_a_threshold_and_an_answer_to_a_violation() {
         (
             "history_drift: 0, collector_latency: 3m",
             "collector_latency: 3m",
-            "36:21: targets.autosave.phases[0].thresholds: the metric `history_drift` is missing",
+            "37:21: targets.autosave.phases[0].thresholds: the metric `history_drift` is missing",
         ),
         (
             "history_drift: 0, collector_latency: 3m",
             "history_drift: 0, drift: 1, collector_latency: 3m",
-            "36:90: targets.autosave.phases[0].thresholds.drift: `drift` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
+            "37:90: targets.autosave.phases[0].thresholds.drift: `drift` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
         ),
         (
             ", error_rate: rollback,",
             ",",
-            "30:21: targets.autosave.gate.on_violation: the metric `error_rate` is missing",
+            "31:21: targets.autosave.gate.on_violation: the metric `error_rate` is missing",
         ),
         (
             "error_rate: rollback",
             "error_rate: retreat",
-            "30:63: targets.autosave.gate.on_violation.error_rate: expected `hold`, `page` or `rollback`, found `retreat`",
+            "31:63: targets.autosave.gate.on_violation.error_rate: expected `hold`, `page` or `rollback`, found `retreat`",
         ),
         (
             "error_rate: rollback",
             "error_rate: rollback, errors: page",
-            "30:81: targets.autosave.gate.on_violation.errors: `errors` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
+            "31:81: targets.autosave.gate.on_violation.errors: `errors` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
         ),
         (
             "{ builtin: collector_latency, display: s }",
@@ -321,51 +321,51 @@ fn metrics_have_one_kind_a_threshold_and_an_answer_to_a_violation() {
 #[test]
 fn phases_are_unique_and_name_one_condition_to_advance() {
     for (from, to, expected) in [
-        ("id: B", "id: A", "38:13: targets.autosave.phases[1].id: the phase `A` stands there twice"),
+        ("id: B", "id: A", "39:13: targets.autosave.phases[1].id: the phase `A` stands there twice"),
         (
             "id: B",
             "id: off",
-            "38:13: targets.autosave.phases[1].id: `off` is reserved for an end of the rollout",
+            "39:13: targets.autosave.phases[1].id: `off` is reserved for an end of the rollout",
         ),
         (
             "id: C",
             "id: completed",
-            "43:13: targets.autosave.phases[2].id: `completed` is reserved for an end of the rollout",
+            "44:13: targets.autosave.phases[2].id: `completed` is reserved for an end of the rollout",
         ),
         (
             "id: B",
             "id: B/2",
-            "38:13: targets.autosave.phases[1].id: `B/2` is not a name: expected 1 to 64 of a-z A-Z 0-9 _ -, not starting with -",
+            "39:13: targets.autosave.phases[1].id: `B/2` is not a name: expected 1 to 64 of a-z A-Z 0-9 _ -, not starting with -",
         ),
         (
             "{ compliant_for: 24h, critical_alerts: 0, approvals: [sre] }",
             "{ approvals: [sre] }",
-            "42:18: targets.autosave.phases[1].advance: expected exactly one of `compliant_batches` and `compliant_for`",
+            "43:18: targets.autosave.phases[1].advance: expected exactly one of `compliant_batches` and `compliant_for`",
         ),
         (
             "{ compliant_for: 24h, critical_alerts: 0, approvals: [sre] }",
             "{ compliant_for: 24h, compliant_batches: 8 }",
-            "42:18: targets.autosave.phases[1].advance: expected exactly one of `compliant_batches` and `compliant_for`",
+            "43:18: targets.autosave.phases[1].advance: expected exactly one of `compliant_batches` and `compliant_for`",
         ),
         (
             "recovery: { watch: 30m, cadence: 5m }",
             "recovery: { watch: 30m, cadence: 5m }\n      budget: { automatic_rollbacks: 0, per: 24h }",
-            "56:38: targets.autosave.transitions.budget.automatic_rollbacks: expected a whole number from 1 on, found `0`",
+            "57:38: targets.autosave.transitions.budget.automatic_rollbacks: expected a whole number from 1 on, found `0`",
         ),
         (
             "recovery: { watch: 30m, cadence: 5m }",
             "recovery: { watch: 30m, cadence: 5m }\n      budget: { automatic_rollbacks: 1001, per: 24h }",
-            "56:38: targets.autosave.transitions.budget.automatic_rollbacks: expected at most 1000, found `1001`",
+            "57:38: targets.autosave.transitions.budget.automatic_rollbacks: expected at most 1000, found `1001`",
         ),
         (
             "recovery: { watch: 30m, cadence: 5m }",
             "recovery: { watch: 30m, cadence: 5m }\n      budget: { automatic_rollbacks: 3, per: 0s }",
-            "56:46: targets.autosave.transitions.budget.per: expected a duration longer than 0",
+            "57:46: targets.autosave.transitions.budget.per: expected a duration longer than 0",
         ),
         (
             "approvals: [sre, dev-lead]",
             "approvals: [sre, sre]",
-            "37:59: targets.autosave.phases[0].advance.approvals[1]: `sre` stands there twice",
+            "38:59: targets.autosave.phases[0].advance.approvals[1]: `sre` stands there twice",
         ),
     ] {
         refused(from, to, expected);
@@ -394,77 +394,77 @@ fn names_that_refer_to_something_must_find_it() {
         (
             r#""{prev}""#,
             r#""{previous}""#,
-            "50:67: targets.autosave.transitions.rollback.command[4]: unknown placeholder {previous}; known here: {target} {phase} {prev} {next} {audience} {incident} {reason}",
+            "51:67: targets.autosave.transitions.rollback.command[4]: unknown placeholder {previous}; known here: {target} {phase} {prev} {next} {audience} {incident} {reason}",
         ),
         (
             r#""{next}""#,
             r#""{next""#,
-            "51:66: targets.autosave.transitions.promote.command[4]: `{` without `}`; write `{{` for a literal brace",
+            "52:66: targets.autosave.transitions.promote.command[4]: `{` without `}`; write `{{` for a literal brace",
         ),
         (
             r#"[pnpm, run, "flags:promote", --phase, "{next}"]"#,
             "[]",
-            "51:28: targets.autosave.transitions.promote.command: expected a program and its arguments",
+            "52:28: targets.autosave.transitions.promote.command: expected a program and its arguments",
         ),
         (
             "err_rate: error_rate }",
             "err_rate: errors }",
-            "59:50: targets.autosave.notifications.values.err_rate: `errors` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
+            "60:50: targets.autosave.notifications.values.err_rate: `errors` is not a metric; expected one of save_latency_p95, error_rate, history_drift, collector_latency",
         ),
         (
             "err_rate: error_rate }",
             "phase: error_rate }",
-            "59:47: targets.autosave.notifications.values.phase: `phase` is already the name of a placeholder",
+            "60:47: targets.autosave.notifications.values.phase: `phase` is already the name of a placeholder",
         ),
         (
             "phases: [B, C] }",
             "phases: [B, D] }",
-            "60:92: targets.autosave.notifications.ok.phases[1]: `D` is not a phase; expected one of A, B, C",
+            "61:92: targets.autosave.notifications.ok.phases[1]: `D` is not a phase; expected one of A, B, C",
         ),
         (
             "channel: runbook",
             "channel: incident-autosave",
-            r##"63:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `incident-autosave`"##,
+            r##"64:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `incident-autosave`"##,
         ),
         (
             "template: autosave-ok",
             "template: ../autosave-ok",
-            "60:30: targets.autosave.notifications.ok.template: expected a name of 1 to 64 a-z A-Z 0-9 _ -, found `../autosave-ok`",
+            "61:30: targets.autosave.notifications.ok.template: expected a name of 1 to 64 a-z A-Z 0-9 _ -, found `../autosave-ok`",
         ),
         (
             r#"at: "09:00""#,
             r#"at: "9:00""#,
-            r#"65:40: targets.autosave.notifications.daily_report.at: expected a time of day such as "09:00", found `9:00`"#,
+            r#"66:40: targets.autosave.notifications.daily_report.at: expected a time of day such as "09:00", found `9:00`"#,
         ),
         (
             "Asia/Tokyo",
             "Asia/Edo",
-            "65:60: targets.autosave.notifications.daily_report.time_zone: expected an IANA time zone such as Asia/Tokyo, found `Asia/Edo`",
+            "66:60: targets.autosave.notifications.daily_report.time_zone: expected an IANA time zone such as Asia/Tokyo, found `Asia/Edo`",
         ),
         (
             "priority: P2",
             "priority: high",
-            "67:44: targets.autosave.paging.priority: expected a priority from P1 to P5, found `high`",
+            "68:44: targets.autosave.paging.priority: expected a priority from P1 to P5, found `high`",
         ),
         (
             "escalate_to: P1",
             "escalate_to: P3",
-            "67:107: targets.autosave.paging.escalate_to: expected P2 or a higher priority, found `P3`",
+            "68:107: targets.autosave.paging.escalate_to: expected P2 or a higher priority, found `P3`",
         ),
         (
             "propose: rollback",
             "propose: nothing",
-            "68:67: targets.autosave.rca.overdue.propose: expected `rollback`, found `nothing`",
+            "69:67: targets.autosave.rca.overdue.propose: expected `rollback`, found `nothing`",
         ),
         (
             "after: [pagerduty,",
             "after: [release,",
-            "74:58: targets.autosave.evidence[4].after[0]: expected an item listed above this one, found `release`",
+            "75:58: targets.autosave.evidence[4].after[0]: expected an item listed above this one, found `release`",
         ),
         (
             "item: rca, ",
             "item: pagerduty, ",
-            "72:17: targets.autosave.evidence[2].item: the item `pagerduty` stands there twice",
+            "73:17: targets.autosave.evidence[2].item: the item `pagerduty` stands there twice",
         ),
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,
@@ -489,22 +489,22 @@ fn names_that_refer_to_something_must_find_it() {
         (
             r##"escalation_channel: "#incident""##,
             "escalation_channel: #incident",
-            "64:25: targets.autosave.notifications.escalation_channel: expected a value, found none",
+            "65:25: targets.autosave.notifications.escalation_channel: expected a value, found none",
         ),
         (
             "channel: runbook",
             r##"channel: "#a b""##,
-            r##"63:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `#a b`"##,
+            r##"64:58: targets.autosave.notifications.rollback.channel: expected a Slack channel such as "#incident", `runbook` or `log`, found `#a b`"##,
         ),
         (
             "verify:   null",
             r#"verify: "{phase}""#,
-            "52:15: targets.autosave.transitions.verify: expected a mapping",
+            "53:15: targets.autosave.transitions.verify: expected a mapping",
         ),
         (
             "templates: templates/alerts",
             r#"templates: """#,
-            "58:18: targets.autosave.notifications.templates: expected a text that is not empty",
+            "59:18: targets.autosave.notifications.templates: expected a text that is not empty",
         ),
         (
             r#"display: "%""#,

@@ -32,6 +32,7 @@ impl Kept {
         let decision = |number: u128| Decision {
             decision_id: Uuid::from_u128(number),
             decided_at: at(),
+            uncounted: None,
             policy_version: format!("sha256:{text}"),
             ..(*incident.subject).clone()
         };

@@ -209,6 +209,7 @@ impl World {
             violated,
             policy_version: "sha256:0".to_owned(),
             decided_at: self.now,
+            uncounted: None,
             gate: Some(gate(self.target.epoch, false)),
             evidence: None,
         }
