@@ -8,7 +8,8 @@ fn explanation(recomputed: &serde_json::Value) -> Explanation {
     let window = json!({"start": "2026-11-22T10:30:00.000Z", "end": "2026-11-22T10:45:00.000Z"});
     let before = json!({"start": "2026-11-22T10:15:00.000Z", "end": "2026-11-22T10:30:00.000Z"});
     let p95 = json!({"metric": "save_latency_p95", "observed": 2.81, "threshold": 2.0, "unit": "s", "ratio": 1.405,
-        "verdict": "violation", "on_violation": "rollback"});
+        "verdict": "violation", "on_violation": "rollback", "bad": 320, "attempts": 4810, "allowed": 0.05, "evidence": 8.1,
+        "needed": 6.9, "design_effect": 1.0});
     let drift = json!({"metric": "history_drift", "observed": 0.5, "threshold": 0.0, "unit": "", "ratio": null,
         "verdict": "violation", "on_violation": "rollback"});
     let value = json!({"metric": "history_drift", "window": before, "value": 1.0});
@@ -31,8 +32,8 @@ fn explanation(recomputed: &serde_json::Value) -> Explanation {
             "evidence": {"batch_hash": "sha256:ab", "samples": 4822, "history": [value], "sequence": 3},
         },
         "metrics": [
-            explained(&p95, json!({"warn_above": 1.6, "policy": line("save_latency_p95", "2.0s", 41), "history": []})),
-            explained(&drift, json!({"warn_above": null, "policy": null, "history": [value]})),
+            explained(&p95, json!({"warn_above": 1.6, "certainty": "320 of 4810 against 5 %: 1 in 2000000 by luck; evidence 8.1 of 6.9", "luck": null, "policy": line("save_latency_p95", "2.0s", 41), "history": []})),
+            explained(&drift, json!({"warn_above": null, "certainty": "0.5, at most 0", "luck": null, "policy": null, "history": [value]})),
         ],
         "batch": {
             "batch_hash": "sha256:ab", "collected_at": "2026-11-22T10:45:31.000Z",

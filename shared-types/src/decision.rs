@@ -281,15 +281,21 @@ pub struct MetricVerdict {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Weighed {
     /// Attempts of the window that were bad.
+    // A part of `MetricVerdict`, which may lack it: there none of its fields is required.
+    #[schema(required = false)]
     pub bad: u64,
+    #[schema(required = false)]
     pub attempts: u64,
     /// The share that may be bad; of a rate, how many for each attempt.
+    #[schema(required = false)]
     pub allowed: f64,
     /// E, a logarithm: grows while more are bad than may be; null before the first window with attempts.
     pub evidence: Option<f64>,
     /// The evidence from which on it is a violation: the logarithm of `gate.certainty`.
+    #[schema(required = false)]
     pub needed: f64,
     /// So many errors weigh as one, because they come in bunches; at least 1.
+    #[schema(required = false)]
     pub design_effect: f64,
     /// So many more windows like this one would be a violation; absent where none would, or it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

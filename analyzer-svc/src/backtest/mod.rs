@@ -67,6 +67,8 @@ struct Work {
     policies: Policies,
     replay: Replay,
     comparison: Comparison,
+    /// Whether a window of the time that is compared was reached.
+    begun: bool,
 }
 
 /// Answers from the store.
@@ -87,9 +89,10 @@ pub async fn backtest(store: &Store, question: Question) -> Result<Backtest, Bac
         comparison: Comparison::new(question.limits),
         policies: Policies::new(),
         question,
+        begun: false,
     };
-    // What a mean looks back on comes before the windows that are compared.
-    let from = work.question.from.minus(look_back);
+    // What a mean looks back on comes before the windows that are compared; twice, for those that came late.
+    let from = work.question.from.minus(look_back * 2);
     if let Some(span) = store.span(&target, from, work.question.to).await? {
         if span.decisions > MOST_DECISIONS {
             return Err(BacktestError::TooMany(span.decisions));
@@ -185,6 +188,10 @@ impl Work {
             }
             return;
         };
+        self.begun |= compared;
+        if !self.begun {
+            return self.replay.look_at(recorded);
+        }
         let replayed = self.replay.step(recorded, &by, was.as_deref());
         if !compared {
             return;

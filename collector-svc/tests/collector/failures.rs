@@ -76,6 +76,11 @@ async fn a_delivery_is_retried_on_schedule_and_told_when_the_last_retry_fails() 
     assert_eq!(rig.retry_failures().len(), 1);
 }
 
+/// A link to itself: the pattern matches it, and nobody can read it, root included.
+fn unreadable(path: &std::path::Path) {
+    std::os::unix::fs::symlink(path, path).unwrap();
+}
+
 /// CO-5: a source that fails is read again after exactly 30, 60, 120 and 240 s; then it is told at once, and the
 /// window waits for it.
 #[tokio::test]
@@ -83,7 +88,7 @@ async fn a_source_is_retried_on_schedule_and_told_when_the_last_retry_fails() {
     let mut rig = Rig::new().await;
     rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
     rig.append(&saved("10:01:00", "a"));
-    fs::create_dir(rig.path("broken.jsonl")).unwrap();
+    unreadable(&rig.path("broken.jsonl"));
     let mut now = at("10:02:00");
     rig.clock.set(now);
     rig.turn().await;
@@ -104,7 +109,7 @@ async fn a_source_is_retried_on_schedule_and_told_when_the_last_retry_fails() {
     assert_eq!((events[0].attempts, events[0].occurred_at), (5, at("10:09:30")));
     assert_eq!(rig.retry_failures()[0]["failing"], "source");
 
-    fs::remove_dir(rig.path("broken.jsonl")).unwrap();
+    fs::remove_file(rig.path("broken.jsonl")).unwrap();
     rig.turn_at("10:13:29").await;
     assert!(rig.worker.source_error().is_some());
     rig.turn_at("10:13:30").await;
@@ -120,11 +125,11 @@ async fn a_window_waits_for_its_source() {
     rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
     rig.append(&saved("10:01:00", "a"));
     rig.turn_at("10:14:00").await;
-    fs::create_dir(rig.path("broken.jsonl")).unwrap();
+    unreadable(&rig.path("broken.jsonl"));
     rig.turn_at("10:15:20").await;
     rig.turn_at("10:15:50").await;
     assert_eq!(rig.analyzer.batches(), []);
-    fs::remove_dir(rig.path("broken.jsonl")).unwrap();
+    fs::remove_file(rig.path("broken.jsonl")).unwrap();
     rig.turn_at("10:16:50").await;
     let batches = rig.analyzer.batches();
     assert_eq!((batches.len(), batches[0].attempts, batches[0].collector_latency_ms), (1, 3, 110_000));

@@ -62,6 +62,18 @@ impl Replay {
         Self { target, state, look_back, earlier: VecDeque::new() }
     }
 
+    /// Takes note of what lies before the time that is replayed, for those that look back on it. It is not judged: what it
+    /// looked back on itself is not there.
+    pub fn look_at(&mut self, recorded: &Recorded) {
+        let Decision { cause: Cause::Slo, epoch, window, .. } = recorded.decision else { return };
+        let counters = match (&recorded.batch, &recorded.counters) {
+            (Some(batch), _) => batch.counters.clone(),
+            (None, Some(counters)) => counters.clone(),
+            (None, None) => return,
+        };
+        self.keep(EarlierBatch { epoch, window, counters });
+    }
+
     /// Judges a recorded decision again by a policy; `was` is the one it was made by. With its whole batch, where that
     /// was read, else by what it says was observed.
     pub fn step(&mut self, recorded: &Recorded, by: &Policy, was: Option<&Policy>) -> Replayed {

@@ -19,7 +19,7 @@ async fn exhausted_retries_open_an_incident_at_once_and_stand_in_the_file() {
     begin(&stack).await;
     // Matches the policy's glob and cannot be read, whoever tries.
     let broken = stack.telemetry_directory().join("broken.jsonl");
-    fs::create_dir(&broken).expect("a directory");
+    std::os::unix::fs::symlink(&broken, &broken).expect("a link to itself");
     stack.until_phase("off", "off").await;
     let failures = retry_failures(&stack, 1).await;
     assert_eq!((&failures[0]["failing"], &failures[0]["attempts"]), (&json!("source"), &json!(5)));
@@ -32,7 +32,7 @@ async fn exhausted_retries_open_an_incident_at_once_and_stand_in_the_file() {
     assert!(ready.to_string().contains("broken.jsonl"), "{ready}");
     // What was there besides is counted once the source is whole again.
     fs::write(stack.telemetry_directory().join("more.jsonl"), push_body(300, 7)).expect("telemetry");
-    fs::remove_dir(&broken).expect("the directory goes");
+    fs::remove_file(&broken).expect("the link goes");
     until_archived(&stack, 7).await;
 
     begin(&stack).await;
