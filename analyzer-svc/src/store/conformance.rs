@@ -280,6 +280,25 @@ async fn lists_are_narrowed_by_their_filters() {
     .await;
 }
 
+/// JU-4: which verdicts there are is the gate's to say: the store keeps and finds each.
+#[tokio::test]
+async fn every_verdict_is_kept_and_found() {
+    on_each_engine(|db| async move {
+        let store = Store::new(db);
+        let verdicts =
+            [Verdict::Ok, Verdict::Insufficient, Verdict::Warn, Verdict::Unsure, Verdict::Violation];
+        for (n, verdict) in std::iter::zip(0.., verdicts) {
+            let mut made = commit_of(&autosave(), &Counts { window: window(n), ..Counts::default() });
+            made.decision.verdict = verdict;
+            commit(&store, made).await;
+            let filter = Filter { verdict: Some(verdict), ..Filter::default() };
+            let found = store.decisions(&filter, None, 9).await.unwrap();
+            assert_eq!(found.iter().map(|it| it.verdict).collect::<Vec<_>>(), [verdict]);
+        }
+    })
+    .await;
+}
+
 /// SLO-7: what is due stands in the store.
 #[tokio::test]
 async fn overdue_targets_come_longest_overdue_first() {

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(100, "history", "analyzer/0100_history.sql"),
     migration!(150, "sequence", "analyzer/0150_sequence.sql"),
     migration!(160, "policy_versions", "analyzer/0160_policy_versions.sql"),
+    migration!(170, "verdicts", each "analyzer/0170_verdicts.sql"),
 ];
 
 /// What the analyzer keeps as JSON, beside the payloads of its effects. Batches and decisions carry their schema; a batch's counters stand beside it as they are

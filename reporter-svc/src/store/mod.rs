@@ -43,6 +43,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(160, "daily", "reporter/0160_daily.sql"),
     migration!(170, "decisions by target", "reporter/0170_decisions_by_target.sql"),
     migration!(180, "incident states", "reporter/0180_incident_states.sql"),
+    migration!(190, "verdicts", each "reporter/0190_verdicts.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained

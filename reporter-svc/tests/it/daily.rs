@@ -60,7 +60,7 @@ async fn a_report_is_made_once_in_the_morning() {
         let told = messages(&rig);
         assert_eq!(told.len(), 1);
         assert!(
-            told[0].contains("windows: 3 ok, 1 warn, 0 violation, 0 insufficient, 1 missing"),
+            told[0].contains("windows: 3 ok, 1 warn, 0 unsure, 0 violation, 0 insufficient, 1 missing"),
             "{}",
             told[0]
         );

@@ -194,10 +194,11 @@ async fn a_page_is_said_as_it_is_sent() {
     let of = [Of::Slow, Of::Slow, Of::Healthy, Of::Quiet, Of::Slow];
     for id in ["A", "B"] {
         let reactions = both(with_slow(policy(), ViolationAction::Page), id, &of).await;
-        assert!(reactions[0].messages[0].text.ends_with("rollback=none"), "{:?}", reactions[0].messages);
+        assert!(reactions[0].messages[0].text.contains("rollback=none\n"), "{:?}", reactions[0].messages);
         let kinds: Vec<String> =
             in_parts(&reactions).into_iter().map(|it| it.0).filter(|it| it != "ok").collect();
-        assert_eq!(kinds, ["incident", "escalation"]);
+        // JU-3: the healthy window after it is in doubt: it was bad, and is not any more.
+        assert_eq!(kinds, ["incident", "escalation", "warn"]);
     }
 }
 

@@ -9,6 +9,21 @@ use shared_types::rollout::TransitionState;
 
 use crate::rig::{Rig, phase, submission};
 
+/// JU-4: whatever the gate says of a window is kept and told; a doubt moves nothing.
+#[tokio::test]
+async fn a_decision_of_every_verdict_is_kept() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        rig.bring_to("B").await;
+        for verdict in [Verdict::Ok, Verdict::Insufficient, Verdict::Warn, Verdict::Unsure] {
+            rig.judged(verdict, None).await;
+            assert_eq!(rig.state().await.latest.unwrap().verdict, verdict);
+        }
+        assert_eq!((rig.phase().await, rig.commands().len()), (phase("B"), 0));
+    })
+    .await;
+}
+
 /// DE-3, DE-5, RB-1, RB-5, RB-6, RB-8, ES-1, ES-4, NO-5: the whole story, with every hop in its log.
 #[tokio::test]
 async fn a_violation_is_rolled_back_watched_and_closed() {

@@ -169,7 +169,7 @@ async fn an_executor_of_another_crate_moves_a_target() {
     let refused = policy("{ name: big, notches: 0 }").unwrap_err();
     assert_eq!(
         refused,
-        "policy.yaml:46:44: targets.autosave.transitions.flag.lever.notches: expected at least one notch"
+        "policy.yaml:51:44: targets.autosave.transitions.flag.lever.notches: expected at least one notch"
     );
     let mut policy = policy("{ name: big, notches: 20 }").unwrap();
     for target in policy.targets.values_mut() {

@@ -147,6 +147,7 @@ async fn a_frozen_target_moves_only_by_hand() {
     );
     insta::assert_snapshot!(rig.texts("#incident-autosave")[0], @r###"
     🚨 AutoSave C violation / metric=save_latency_p95 / window=2026-11-22T10:30Z/10:45Z / rollback=phasegate rollback --target autosave --phase C --reason "save_latency_p95 violation"
+    save_latency_p95: 2.81 s, at most 2 s
     The rollback waits: frozen by eve, flags answer wrongly; it starts at `phasegate unfreeze --target autosave`
     "###);
     assert_eq!(rig.world.pages.lock().unwrap().len(), 1);
