@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod bound;
+pub mod chart;
 pub mod compare;
 pub mod corpus;
 pub mod python;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use phasegate_scorecard::bound::fewest_windows;
+use phasegate_scorecard::chart::chart;
 use phasegate_scorecard::compare::Comparison;
 use phasegate_scorecard::corpus::{Trace, each_rollout_of};
 use phasegate_scorecard::python::{self, Asked, draw};
@@ -63,6 +64,9 @@ struct Arguments {
     /// Writes how each rollout went by each rule, as JSON
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
+    /// Draws all rules as one picture (SVG)
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
     /// A policy of yours instead of `governance/policy.yaml`
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -108,6 +112,9 @@ fn run(arguments: &Arguments) -> Result<()> {
             .map(|rule| Ok((rule.name.clone(), serde_json::to_value(&rule.rows)?)))
             .collect::<Result<_>>()?;
         std::fs::write(file, serde_json::to_vec(&rows)?).with_context(|| file.display().to_string())?;
+    }
+    if let Some(file) = &arguments.chart {
+        std::fs::write(file, chart(&rules)).with_context(|| file.display().to_string())?;
     }
     print!("{}", table::rules(&rules));
     for rule in &rules {

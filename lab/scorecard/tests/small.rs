@@ -10,8 +10,8 @@ use phasegate_scorecard::score::{Figures, figures};
 use phasegate_scorecard::walk::{Gate, walk};
 
 fn gate(file: &str) -> Gate {
-    let text = std::fs::read_to_string(folder().join("../../..").join(file)).unwrap();
-    Gate::of(file, &text).unwrap()
+    let text = std::fs::read_to_string(folder().join("../../..").join(file)).expect("a policy");
+    Gate::of(file, &text).expect("a policy of the corpus's phases")
 }
 
 fn small() -> [PathBuf; 2] {
@@ -27,7 +27,7 @@ fn played(gate: &Gate, reference: &str) -> (Vec<Row>, Vec<Row>) {
             of_reference.push(serde_json::from_value(trace.rules[reference].clone())?);
             Ok(())
         })
-        .unwrap();
+        .expect("a corpus");
     }
     // One of each class a seed: nothing was left out.
     assert_eq!(rows.len(), 62);
@@ -38,15 +38,21 @@ fn of(rows: &[Row]) -> Figures {
     figures(&rows.iter().collect::<Vec<_>>())
 }
 
-fn rollbacks(row: &Row) -> Vec<usize> {
-    row.right.iter().chain(&row.wrong).map(|(w, ..)| *w).collect()
+/// From when on it was in which phase, and when it was through.
+fn course(row: &Row) -> (Vec<(usize, Option<i32>)>, Option<usize>) {
+    (row.steps.iter().map(|(w, _, to, _)| (*w, *to)).collect(), row.completed)
 }
 
-/// Four in five first rollbacks are not chance, whatever is clearly bad is found, and nothing of it gets through.
+/// Three of four first rollbacks are right, whatever is clearly bad is found, and nothing of it gets through.
 #[test]
 fn by_evidence_the_bad_are_found_and_the_healthy_mostly_left_alone() {
     let (rows, reference) =
         played(&gate("governance/policy.yaml"), "reference: evidence, no control, no sessions");
+    for (row, reference) in std::iter::zip(&rows, &reference) {
+        // The reference has no limit for the latency of batches.
+        let is_late = ["missing_late", "step_missing"].contains(&row.class.as_str());
+        assert!(is_late || course(row) == course(reference), "{} goes otherwise", row.id);
+    }
     let (it, reference) = (of(&rows), of(&reference));
     assert!(it.precision.percent() >= Some(75.0), "{:?}", it.precision);
     assert!(it.recall.percent() >= Some(95.0), "{:?}", it.recall);
@@ -62,13 +68,13 @@ fn by_evidence_the_bad_are_found_and_the_healthy_mostly_left_alone() {
     }
 }
 
-/// The gate as it was is the reference's `phasegate now`, rollback for rollback.
+/// The gate as it was is the reference's `phasegate now`, step for step.
 #[test]
 fn window_by_window_the_gate_is_as_it_was() {
     let (rows, reference) = played(&gate("examples/policies/source-document.yaml"), "phasegate now");
     for (row, reference) in std::iter::zip(&rows, &reference) {
-        assert_eq!(rollbacks(row).first(), rollbacks(reference).first(), "{}", row.id);
-        assert_eq!(row.first_bad, reference.first_bad, "{}", row.id);
+        assert_eq!(course(row), course(reference), "{}", row.id);
+        assert_eq!((row.first_bad, row.detected), (reference.first_bad, reference.detected), "{}", row.id);
     }
     assert!(of(&rows).precision.percent() <= Some(35.0), "evidence has nothing to be better than");
 }
