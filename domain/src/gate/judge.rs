@@ -46,6 +46,8 @@ pub struct Judgement {
     pub uncounted: Option<Uncounted>,
     /// What later windows of the epoch go on from.
     pub remembered: Vec<Remembered>,
+    /// No metric waits for more attempts (JU-5).
+    pub groups_end: bool,
 }
 
 impl Judgement {
@@ -102,6 +104,7 @@ impl Stay<'_> {
         let limit = self.policy.gate.uncounted;
         let uncounted = observed.uncounted.map(|it| Uncounted { over: it.share > limit, ..it });
         let over = uncounted.is_some_and(|it| it.over);
+        let groups_end = answers.iter().all(|(_, answer)| !answer.waits);
         let metrics = answers.into_iter().map(|(mut metric, answer)| {
             metric.weighed = answer.weighed;
             remembered.extend(answer.remembered);
@@ -113,6 +116,7 @@ impl Stay<'_> {
         let mut judgement = conclude(observed, metrics);
         judgement.uncounted = uncounted;
         judgement.remembered = remembered;
+        judgement.groups_end = groups_end;
         let undecided = self.before.map_or(0, |before| before.undecided) + 1;
         if !judgement.verdict.is_compliant() && judgement.action.is_none() && undecided == UNDECIDED {
             judgement.action = Some(ViolationAction::Page);
@@ -146,7 +150,9 @@ impl Stay<'_> {
                 by_attempts(&question, counts, Weights { limit, settings, min_samples: gate.min_samples })
             }
             // It has attempts, and this window's are not known.
-            (Some(_), None) => Answer { verdict: Verdict::Insufficient, weighed: None, remembered: None },
+            (Some(_), None) => {
+                Answer { verdict: Verdict::Insufficient, weighed: None, remembered: None, waits: false }
+            }
             (None, _) => by_value(&question, enough(seen, gate), metric.kind.windows_to_violate()),
         }
     }
@@ -242,9 +248,18 @@ fn conclude(observed: &Observed, metrics: Vec<MetricVerdict>) -> Judgement {
     let seen = observed.metrics.iter().map(|it| &it.observation);
     let samples = seen.clone().filter_map(|it| it.samples).min().unwrap_or(0);
     let history = seen.flat_map(|it| it.history.iter().cloned()).collect();
-    let (uncounted, remembered) = (None, Vec::new());
-    let cause = observed.cause;
-    Judgement { cause, verdict, metrics, violated, action, samples, history, uncounted, remembered }
+    Judgement {
+        cause: observed.cause,
+        verdict,
+        metrics,
+        violated,
+        action,
+        samples,
+        history,
+        uncounted: None,
+        remembered: Vec::new(),
+        groups_end: false,
+    }
 }
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ mod tests {
             history: vec![],
             uncounted: None,
             remembered: vec![],
+            groups_end: false,
         }
     }
 

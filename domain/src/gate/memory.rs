@@ -26,7 +26,7 @@ pub struct Remembered {
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     /// It has attempts, and some occurred.
-    Attempts { counts: Counts, detector: Detector, group_done: bool },
+    Attempts { counts: Counts, detector: Detector },
     /// It has none; whether its value was beyond the threshold.
     Value { over: bool },
 }
@@ -63,12 +63,12 @@ impl MetricMemory {
     }
 
     fn take(&mut self, what: &What) {
-        let (counts, detector, group_done) = match what {
+        let (counts, detector) = match what {
             What::Value { over } => {
                 self.over = if *over { self.over.saturating_add(1) } else { 0 };
                 return;
             }
-            What::Attempts { counts, detector, group_done } => (*counts, *detector, *group_done),
+            What::Attempts { counts, detector } => (*counts, *detector),
         };
         self.detector = detector;
         if let Some((bad, attempts)) = self.recent.back().copied() {
@@ -81,7 +81,7 @@ impl MetricMemory {
         let add = |sum: u64, more: u64| sum.saturating_add(more);
         self.stay = (add(self.stay.0, counts.bad), add(self.stay.1, counts.attempts));
         let (windows, attempts) = self.group;
-        self.group = if group_done { (0, 0) } else { (windows + 1, add(attempts, counts.attempts)) };
+        self.group = (windows + 1, add(attempts, counts.attempts));
     }
 }
 
@@ -116,8 +116,9 @@ impl Memory {
         self.0.iter().map(of).collect()
     }
 
-    /// Takes a judged window into account.
-    pub(super) fn take(&mut self, window: &[Remembered]) {
+    /// Takes a judged window into account. Groups end together, once none waits: each by itself they would fall out of step,
+    /// and some metric would always wait.
+    pub(super) fn take(&mut self, window: &[Remembered], groups_end: bool) {
         for Remembered { metric, basis, of } in window {
             let found = self.0.iter().position(|it| it.metric == *metric);
             let index = found.unwrap_or_else(|| {
@@ -128,6 +129,9 @@ impl Memory {
                 self.0[index] = MetricMemory::begin(metric, basis);
             }
             self.0[index].take(of);
+        }
+        if groups_end {
+            self.0.iter_mut().for_each(|it| it.group = (0, 0));
         }
     }
 

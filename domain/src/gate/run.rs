@@ -147,7 +147,7 @@ impl Run {
                 }
             };
         }
-        self.memory.take(&judgement.remembered);
+        self.memory.take(&judgement.remembered, judgement.groups_end);
     }
 
     /// Passes over the windows that are missing before this one, if they and those missing before them are no more than are

@@ -40,6 +40,8 @@ pub(super) struct Answer {
     pub(super) verdict: Verdict,
     pub(super) weighed: Option<Weighed>,
     pub(super) remembered: Option<Remembered>,
+    /// Its windows do not hold enough attempts yet (JU-5).
+    pub(super) waits: bool,
 }
 
 impl Question<'_> {
@@ -67,7 +69,7 @@ pub(super) fn by_value(question: &Question<'_>, enough_samples: bool, windows: u
     let over = verdict == Verdict::Violation;
     let verdict = if over && before.saturating_add(1) < needed { Verdict::Unsure } else { verdict };
     let remembered = (verdict != Verdict::Insufficient).then(|| question.remember(What::Value { over }));
-    Answer { verdict: question.capped(verdict), weighed: None, remembered }
+    Answer { verdict: question.capped(verdict), weighed: None, remembered, waits: false }
 }
 
 /// A metric with attempts.
@@ -91,8 +93,10 @@ pub(super) fn by_attempts(question: &Question<'_>, counts: Counts, weights: Weig
         more_windows: None,
         anew: question.before.is_some() && past.is_none(),
     };
+    let (group_windows, group_attempts) = past.map_or((0, 0), |past| past.group);
     if counts.attempts == 0 {
-        return Answer { verdict: Verdict::Insufficient, weighed: Some(weighed), remembered: None };
+        let (weighed, waits) = (Some(weighed), group_windows > 0);
+        return Answer { verdict: Verdict::Insufficient, weighed, remembered: None, waits };
     }
     let windows = Windows::of(past, counts);
     let looked_at = windows.newest_with(min_samples);
@@ -114,13 +118,11 @@ pub(super) fn by_attempts(question: &Question<'_>, counts: Counts, weights: Weig
         (false, false) if limit.is_near(looked_at, question.threshold.warn_ratio) => Verdict::Warn,
         (false, false) => Verdict::Ok,
     };
-    let (group_windows, group_attempts) = past.map_or((0, 0), |past| past.group);
-    let group_done =
-        group_attempts.saturating_add(counts.attempts) >= min_samples || group_windows + 1 >= GROUP;
-    let waits = !group_done && verdict < Verdict::Violation;
-    let verdict = if waits { Verdict::Insufficient } else { question.capped(verdict) };
-    let remembered = question.remember(What::Attempts { counts, detector: after, group_done });
-    Answer { verdict, weighed: Some(weighed), remembered: Some(remembered) }
+    let waits = group_attempts.saturating_add(counts.attempts) < min_samples && group_windows + 1 < GROUP;
+    let hidden = waits && verdict < Verdict::Violation;
+    let verdict = if hidden { Verdict::Insufficient } else { question.capped(verdict) };
+    let remembered = question.remember(What::Attempts { counts, detector: after });
+    Answer { verdict, weighed: Some(weighed), remembered: Some(remembered), waits }
 }
 
 /// So many more windows like this one, and it is a violation.

@@ -115,6 +115,42 @@ fn small_windows_are_judged_together() {
     assert_eq!(compliant(&quiet[2]), (1, 30));
 }
 
+/// JU-5: saves and their failures fill at different windows; they are put together in step, so that none waits for ever.
+#[test]
+fn groups_of_two_metrics_end_together() {
+    let mut stay = Stay::a();
+    stay.window(1, 25);
+    let verdicts: Vec<_> = (0..30).map(|_| stay.window(0, 25).verdict).collect();
+    let compliant = verdicts.iter().filter(|verdict| verdict.is_compliant()).count();
+    assert!(compliant >= 10, "{verdicts:?}");
+}
+
+/// JU-8, JU-16, CO-10: a batch that came slowly is the guard's trouble: one is in doubt, and breaks nothing.
+#[test]
+fn a_slow_batch_breaks_nothing() {
+    let mut stay = Stay::a();
+    let slow = Batch { latency_ms: 200_000, ..Batch::default() };
+    let said: Vec<_> = [false, true, true, false, true, true, true]
+        .into_iter()
+        .zip(0..)
+        .map(|(late, n)| {
+            stay.nth(n, if late { &slow } else { &Batch { window: window(n), ..Batch::default() } })
+        })
+        .map(|decision| (decision.verdict, decision.action, compliant(&decision).0))
+        .collect();
+    let page = Some(ViolationAction::Page);
+    let expected = [
+        (Ok, None, 1),
+        (Unsure, None, 1),
+        (Unsure, None, 1),
+        (Ok, None, 2),
+        (Unsure, None, 2),
+        (Unsure, None, 2),
+        (Violation, page, 0),
+    ];
+    assert_eq!(said, expected);
+}
+
 /// JU-3: a limit that was broken is no reason to roll back in a window that keeps it.
 #[test]
 fn old_news_roll_nothing_back() {

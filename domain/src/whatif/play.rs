@@ -183,6 +183,13 @@ impl Player {
         self.stays.iter().rev().find(|stay| stay.since <= start)
     }
 
+    /// Whether the effect of a rollback is being watched.
+    #[must_use]
+    pub fn is_watching(&self) -> bool {
+        let open = self.incidents.iter().find(|it| self.target.incident.as_ref() == Some(&it.id));
+        open.is_some_and(|it| matches!(it.status, IncidentStatus::Open(Mitigation::Watching(_))))
+    }
+
     /// A person starts it from `off`.
     pub fn start(&mut self, at: Timestamp) {
         self.apply(Event::Start { by: ASSUMED.to_owned() }, None, at);

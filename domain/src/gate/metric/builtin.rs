@@ -69,11 +69,6 @@ impl Metric for CollectorLatency {
         false
     }
 
-    /// Of one window it says all there is: it is measured, not drawn.
-    fn windows_to_violate(&self) -> u64 {
-        1
-    }
-
     fn observe_missing(&self, elapsed_ms: u64, display: DisplayUnit) -> Option<f64> {
         Some(display.of_millis(as_number(elapsed_ms)))
     }

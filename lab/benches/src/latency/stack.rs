@@ -62,7 +62,8 @@ impl Stack {
         let (collector_at, collector) = listen().await?;
         let (analyzer_at, analyzer) = listen().await?;
         let (reporter_at, reporter) = listen().await?;
-        let policy_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/policies/source-document.yaml");
+        let policy_path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/policies/source-document.yaml");
         let policy = Arc::new(policy(&policy_path, targets)?);
         let common = |service| CommonConfig {
             service,
