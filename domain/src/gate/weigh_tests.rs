@@ -129,13 +129,11 @@ fn groups_of_two_metrics_end_together() {
 #[test]
 fn a_slow_batch_breaks_nothing() {
     let mut stay = Stay::a();
-    let slow = Batch { latency_ms: 200_000, ..Batch::default() };
+    let (slow, prompt) = (Batch { latency_ms: 200_000, ..Batch::default() }, Batch::default());
     let said: Vec<_> = [false, true, true, false, true, true, true]
         .into_iter()
         .zip(0..)
-        .map(|(late, n)| {
-            stay.nth(n, if late { &slow } else { &Batch { window: window(n), ..Batch::default() } })
-        })
+        .map(|(late, n)| stay.nth(n, if late { &slow } else { &prompt }))
         .map(|decision| (decision.verdict, decision.action, compliant(&decision).0))
         .collect();
     let page = Some(ViolationAction::Page);

@@ -187,7 +187,7 @@ impl Player {
     #[must_use]
     pub fn is_watching(&self) -> bool {
         let open = self.incidents.iter().find(|it| self.target.incident.as_ref() == Some(&it.id));
-        open.is_some_and(|it| matches!(it.status, IncidentStatus::Open(Mitigation::Watching(_))))
+        open.is_some_and(|it| it.status.watch().is_some())
     }
 
     /// A person starts it from `off`.

@@ -12,14 +12,21 @@ use crate::story::POLICY;
 
 const VIOLATION: &str = "tests/fixtures/autosave_phaseA_violation.jsonl";
 
+/// The letter of the source: the fixture is a violation of its one window.
+const LITERAL: &str = "examples/policies/source-document.yaml";
+
 fn analyze(more: &[&str]) -> Ran {
     cli::phasegate(&[&["analyze", "--dry-run"], more].concat())
+}
+
+fn by_the_letter(more: &[&str]) -> Ran {
+    analyze(&[&["--policy", LITERAL], more].concat())
 }
 
 /// SLO-11, source §7.1: the verdict is the exit status; decision and plan are printed.
 #[test]
 fn the_dry_run_of_the_violation_fixture_says_rollback() {
-    let ran = analyze(&["--fixture", VIOLATION, "--phase", "A"]);
+    let ran = by_the_letter(&["--fixture", VIOLATION, "--phase", "A"]);
     assert_eq!(ran.status, Some(2), "{ran:?}");
     for part in [
         "VIOLATION",
@@ -36,7 +43,12 @@ fn the_dry_run_of_the_violation_fixture_says_rollback() {
         let ran = analyze(&["--fixture", &fixture, "--phase", "A"]);
         assert_eq!(ran.status, Some(status), "{fixture}: {ran:?}");
         assert!(!ran.out.contains("roll back"), "{}", ran.out);
+        assert_eq!(by_the_letter(&["--fixture", &fixture, "--phase", "A"]).status, Some(status));
     }
+    // By evidence three errors of 120 are no proof against one per cent, and people are told how sure the gate is.
+    let doubt = analyze(&["--fixture", VIOLATION, "--phase", "A"]);
+    assert_eq!(doubt.status, Some(4), "{doubt:?}");
+    assert!(doubt.out.contains("3 of 120 against 1 %: 1 in 8 by luck") && !doubt.out.contains("roll back"));
 }
 
 /// SLO-11: what cannot be judged is over 10, with one line that says where and why.
@@ -82,14 +94,15 @@ fn restamped() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_violation_fixture_through_the_services_rolls_back() {
     let vendors = Vendors::start().await;
-    let stack = Stack::start(Layout::ThreeOnPostgres, POLICY, &vendors.environment()).await;
+    let literal = POLICY.replace("warn_ratio: 80%", "judge: window\n      warn_ratio: 80%");
+    let stack = Stack::start(Layout::ThreeOnPostgres, &literal, &vendors.environment()).await;
     begin(&stack).await;
     fs::write(stack.telemetry_directory().join("fixture.jsonl"), restamped()).expect("the telemetry");
     stack.until_phase("off", "off").await;
     assert_eq!(stack.phase_changes(), ["off A", "A off"], "{}", stack.logs());
 
-    // By the shipped policy, which has the same thresholds on the fixture's own scale of time.
-    let dry = analyze(&["--fixture", VIOLATION, "--phase", "A", "--output", "json"]);
+    // By the literal policy, which has the same thresholds on the fixture's own scale of time.
+    let dry = by_the_letter(&["--fixture", VIOLATION, "--phase", "A", "--output", "json"]);
     let dry: Value = serde_json::from_str(&dry.out).unwrap_or_else(|error| panic!("{error}: {dry:?}"));
     let real =
         stack.get("analyzer", "/v1/decisions?target=autosave&verdict=violation").await.expect("decisions");
