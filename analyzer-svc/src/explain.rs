@@ -4,8 +4,8 @@
 //! decide. What is told of thresholds points at the line of the policy that was in force then.
 
 use domain::kinds::Kinds;
-use domain::policy::Policy;
 use domain::policy::place::Places;
+use domain::policy::{Policy, TargetPolicy};
 use domain::story::certainty;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::store::{Store, StoredBatch};
+use domain::gate::ledger::whole_batches;
 use domain::gate::longest_look_back;
 use domain::gate::recompute::{Difference, Recomputed, recompute};
 
@@ -100,12 +101,12 @@ pub async fn explain(store: &Store, kinds: &Kinds, id: Uuid) -> Result<Option<Ex
     let event = store.event_of(id).await?;
     let recomputed = match &text {
         Some(text) => {
-            let look_back = policy.as_ref().and_then(|policy| policy.targets.get(&decision.target));
-            let look_back = look_back.map(longest_look_back).unwrap_or_default();
+            let target = policy.as_ref().and_then(|policy| policy.targets.get(&decision.target));
+            let look_back = target.map(longest_look_back).unwrap_or_default();
             let history = store.known_to(&decision, decision.window.end.minus(look_back)).await?;
             let batch = batch.as_ref().map(|it| &it.batch);
             let mut again = recompute(&decision, batch, &history, kinds, text).differences;
-            again.extend(run_differs(&decision, store.previous(&decision).await?.as_ref()));
+            again.extend(run_differs(&decision, store.previous(&decision).await?.as_ref(), target));
             again.extend(event_differs(&decision, event.as_ref()));
             Recomputed::of(again)
         }
@@ -143,11 +144,22 @@ fn metrics(decision: &Decision, text: Option<&str>, policy: Option<&Policy>) -> 
 }
 
 /// The run that the decision says it went on from has to be the one that the decision before it left.
-fn run_differs(decision: &Decision, previous: Option<&Decision>) -> Option<Difference> {
+fn run_differs(
+    decision: &Decision,
+    previous: Option<&Decision>,
+    policy: Option<&TargetPolicy>,
+) -> Option<Difference> {
     let gate = previous?.gate.as_ref().filter(|_| decision.gate.is_some())?;
     let found = decision.evidence.as_ref()?.run.as_ref();
+    // By evidence the gate counts short windows by their time, the run each (PH-9).
+    let window = policy.filter(|it| it.gate.judge.weighs()).map(|it| it.collection.window);
+    let counted = |run: &RunBefore| {
+        let whole = window.map(|it| whole_batches(run.compliant_batches, run.compliant_ms, it));
+        [Some(run.compliant_batches), whole].contains(&Some(gate.compliant_batches))
+    };
     let agrees = found.is_some_and(|run: &RunBefore| {
-        (run.compliant_batches, run.compliant_ms) == (gate.compliant_batches, gate.compliant_ms)
+        counted(run)
+            && run.compliant_ms == gate.compliant_ms
             && (run.broken_by.as_ref(), run.through) == (gate.broken_by.as_ref(), gate.through)
     });
     (!agrees).then(|| Difference {

@@ -114,11 +114,17 @@ fn advance(
     Some(GateProgress { stay_over, stale, ..by_time(progress, policy.collection.window) })
 }
 
+/// So many batches of the policy's length are in compliant windows of this number and time.
+#[must_use]
+pub fn whole_batches(batches: u64, compliant_ms: u64, window: Duration) -> u64 {
+    let whole = u128::from(compliant_ms) / window.as_millis().max(1);
+    batches.min(u64::try_from(whole).unwrap_or(u64::MAX))
+}
+
 /// PH-9: batches are windows of the policy's length; shorter ones, of a recovery watch or cut by a transition, count by
 /// their time.
 fn by_time(progress: GateProgress, window: Duration) -> GateProgress {
-    let whole = u128::from(progress.compliant_ms) / window.as_millis().max(1);
-    let batches = progress.compliant_batches.min(u64::try_from(whole).unwrap_or(u64::MAX));
+    let batches = whole_batches(progress.compliant_batches, progress.compliant_ms, window);
     let satisfied = progress.satisfied && progress.needed_batches.is_none_or(|needed| batches >= needed);
     GateProgress { compliant_batches: batches, satisfied, ..progress }
 }

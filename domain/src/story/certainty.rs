@@ -11,14 +11,6 @@ use crate::template::values::worst_metric;
 /// Of a whole decision, in one line: why it is no plain `ok`.
 #[must_use]
 pub fn of_decision(decision: &Decision) -> String {
-    if let Some(stale) = decision.gate.as_ref().and_then(|gate| gate.stale) {
-        return format!("no window since {} proves compliance ({} in a row)", stale.since, stale.windows);
-    }
-    match decision.cause {
-        Cause::CollectionDelayed => return "the window's batch is missing".to_owned(),
-        Cause::RetryExhausted => return "the collector has used up its retries".to_owned(),
-        Cause::Slo => {}
-    }
     if let Some(uncounted) =
         decision.uncounted.filter(|it| it.over && decision.verdict <= Verdict::Insufficient)
     {
@@ -27,6 +19,15 @@ pub fn of_decision(decision: &Decision) -> String {
             UncountedReason::Unknown => "events that the policy does not know",
         };
         return format!("{} of the telemetry could not be counted: {what}", format_share(uncounted.share));
+    }
+    let silent = decision.verdict == Verdict::Insufficient && decision.cause == Cause::Slo;
+    if let Some(stale) = decision.gate.as_ref().and_then(|gate| gate.stale).filter(|_| silent) {
+        return format!("no window since {} proves compliance ({} in a row)", stale.since, stale.windows);
+    }
+    match decision.cause {
+        Cause::CollectionDelayed => return "the window's batch is missing".to_owned(),
+        Cause::RetryExhausted => return "the collector has used up its retries".to_owned(),
+        Cause::Slo => {}
     }
     let name = worst_metric(decision);
     let metric = decision.metrics.iter().find(|it| it.metric == name);

@@ -39,7 +39,7 @@ async fn a_simulated_latency_of_180_s_warns_in_slack() {
     let (status, decision) = stack.post("analyzer", "/v1/batches", &batch).await;
     assert_eq!((status, &decision["verdict"]), (201, &json!("warn")), "{decision}");
     let text = vendors.until_message("⚠️ AutoSave A nearing limits").await;
-    assert!(text.ends_with("action=watch"), "{text}");
+    assert!(text.ends_with("action=watch\ncollector_latency: 180 s, at most 180 s"), "{text}");
     let warned = vendors.slack.messages_in("#autosave-rollout");
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert_eq!(stack.phase_changes(), ["off A"], "nobody was rolled back");
