@@ -50,7 +50,7 @@ pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) 
         }
         (Verdict::Insufficient, None) => {}
         (Verdict::Violation | Verdict::Unsure | Verdict::Insufficient, action) => {
-            violation(&mut step, decision, action, context)
+            violation(&mut step, decision, action, context);
         }
     }
     observe(&mut step, decision, context);

@@ -23,7 +23,7 @@ pub(in crate::rollout) fn remember(step: &mut Step, policy: &TargetPolicy) {
         }
         (Some(at), false) => open[at].missing = missing,
         (None, false) if step.to_explain => {
-            open.push(OpenEvidence { incident: incident.id.clone(), missing })
+            open.push(OpenEvidence { incident: incident.id.clone(), missing });
         }
         (None, _) => {}
     }
