@@ -125,3 +125,20 @@ fn mixed_window_lengths_add_up() {
     let progress = run.progress(EIGHT);
     assert_eq!((progress.compliant_batches, progress.compliant_ms), (4, 30 * 60 * 1000));
 }
+
+/// JU-12, OP-6: while the older form has to be written the memory of the epoch is kept all the same, and a run that it knows
+/// nothing of is read with an empty one.
+#[test]
+fn the_older_form_does_not_make_the_gate_forget() {
+    let mut run = Run::fresh(3);
+    run.take(window(0), Contribution::Waits);
+    let older = crate::stored::write(&run, 1).unwrap();
+    assert_eq!(crate::stored::read::<Run>(&older).unwrap(), run);
+    assert!(run.waiting_ms > 0);
+    let mut bare: Value = serde_json::from_str(&older).unwrap();
+    for key in ["waiting_ms", "gaps", "undecided", "stale", "memory"] {
+        bare.as_object_mut().unwrap().remove(key);
+    }
+    let read = crate::stored::read::<Run>(&bare.to_string()).unwrap();
+    assert_eq!((read.before().waiting_ms, read.through), (0, run.through));
+}
