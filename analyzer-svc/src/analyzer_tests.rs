@@ -8,7 +8,7 @@ use super::*;
 use crate::store::Filter;
 use crate::testing::{World, on_each_engine};
 use domain::gate::EarlierBatch;
-use domain::gate::fixture::{Counts, DRIFT, autosave, judge_batch, whole_policy, window};
+use domain::gate::fixture::{Counts, DRIFT, autosave, judge_batch, shipped_policy, whole_policy, window};
 
 fn healthy(n: u32) -> Counts {
     Counts { window: window(n), ..Counts::default() }
@@ -281,4 +281,26 @@ async fn targets_and_phases_of_a_version_not_seen_here_yet_are_not_wrong() {
     world.store.keep_policy(&newer, &whole_policy().text, world.analyzer.now()).await.unwrap();
     let wrong = world.analyzer.accept_batch(batch).await.unwrap_err();
     assert!(matches!(wrong, IntakeError::Batch(BatchError::Phase(_))), "{wrong}");
+}
+
+/// JU-3, JU-12, OP-6: evidence grows from window to window through the store, also while it has to be written in the form of the
+/// release before; and each decision comes out the same again.
+#[tokio::test]
+async fn evidence_grows_through_the_store() {
+    on_each_engine(|db| async move {
+        let world = World::judging_by(db, shipped_policy());
+        let policy = shipped_policy();
+        let mut verdicts = vec![];
+        for n in 0..7 {
+            let counts = Counts { window: window(n), completed: 97, errors: 3, ..Counts::default() };
+            let decision = world.batch(&counts).await.into_decision();
+            let again = domain::gate::recompute::decide_again(&decision, Some(&counts.batch()), &[], &policy);
+            let again = again.unwrap();
+            assert_eq!((again.metrics, again.gate), (decision.metrics, decision.gate));
+            verdicts.push(decision.verdict);
+        }
+        let doubt = [Verdict::Unsure; 6];
+        assert_eq!(verdicts, [&doubt[..], &[Verdict::Violation]].concat());
+    })
+    .await;
 }

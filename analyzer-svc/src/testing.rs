@@ -17,6 +17,7 @@ use crate::store::{Filter, MIGRATIONS, RecordedKey, Store};
 use crate::watch_loop::{Directives, WatchLoop};
 use domain::gate::GateState;
 use domain::gate::fixture::{Counts, autosave, ten_o_clock, whole_policy};
+use domain::policy::Policy;
 use domain::whatif::Recorded;
 
 /// How long after a window's end its batch usually comes.
@@ -54,12 +55,16 @@ impl Directives for Reporter {
 
 impl World {
     pub(crate) fn new(db: Db) -> Self {
+        Self::judging_by(db, whole_policy())
+    }
+
+    pub(crate) fn judging_by(db: Db, policy: Policy) -> Self {
         let store = Store::new(db.clone());
         let clock = Arc::new(ManualClock::at(ten_o_clock()));
         let dynamic: Arc<dyn Clock> = Arc::clone(&clock) as _;
         let analyzer = Analyzer::new(
             store.clone(),
-            PolicyVersions::fixed(Rules::without_texts(Arc::new(whole_policy()))),
+            PolicyVersions::fixed(Rules::without_texts(Arc::new(policy))),
             dynamic,
         );
         Self { db, store, clock, analyzer, reporter: Arc::default() }

@@ -39,10 +39,15 @@ pub fn whole_policy() -> Policy {
     LITERAL.clone()
 }
 
-/// The shipped policy's only target: windows are judged by evidence.
-pub fn shipped() -> TargetPolicy {
+/// The shipped policy: windows are judged by evidence.
+pub fn shipped_policy() -> Policy {
     static SHIPPED: LazyLock<Policy> = LazyLock::new(|| load("governance/policy.yaml"));
-    SHIPPED.targets.values().next().unwrap().clone()
+    SHIPPED.clone()
+}
+
+/// Its only target.
+pub fn shipped() -> TargetPolicy {
+    shipped_policy().targets.into_values().next().unwrap()
 }
 
 /// The first window of an epoch.
