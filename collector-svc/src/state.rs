@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use domain::stored::{Document, Step};
+use domain::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_types::{Directive, PhaseId, TargetName, Timestamp, Window};
@@ -42,19 +42,14 @@ pub struct TargetState {
 
 impl Document for TargetState {
     const KIND: &'static str = "target state";
-    const STEPS: &'static [Step] = &[Step { name: "a pause knows its beginning", up: begun, down: as_it_is }];
+    const STEPS: &'static [Step] =
+        &[Step { name: "a pause knows its beginning", up: begun, down: unchanged }];
 }
 
 /// When a pause that runs began is not known: it may end as late as one that begins now, and no later.
 fn begun(mut state: Value) -> Result<Value, String> {
     let fields = state.as_object_mut().ok_or("not an object")?;
     fields.entry("paused_since").or_insert(Value::Null);
-    Ok(state)
-}
-
-/// Form 1 passes over what it does not know: the key stays for whoever does.
-#[expect(clippy::unnecessary_wraps, reason = "a turn may fail")]
-fn as_it_is(state: Value) -> Result<Value, String> {
     Ok(state)
 }
 

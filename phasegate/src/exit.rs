@@ -24,14 +24,14 @@ pub(crate) enum Exit {
 impl Exit {
     /// What the process ends with.
     pub(crate) fn code(self) -> u8 {
-        use shared_types::Verdict;
         match self {
-            Self::Ok | Self::Verdict(Verdict::Ok) => 0,
-            Self::Refused | Self::Verdict(Verdict::Warn) => 1,
-            Self::Usage | Self::Verdict(Verdict::Violation) => 2,
-            Self::NotFound | Self::Verdict(Verdict::Insufficient) => 3,
-            Self::Unreachable | Self::Verdict(Verdict::Unsure) => 4,
+            Self::Ok => 0,
+            Self::Refused => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::Unreachable => 4,
             Self::Failed => 5,
+            Self::Verdict(verdict) => domain::whatif::dry_run::exit_status(verdict),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use analyzer_svc::explain::{Explanation, MetricExplanation};
 use domain::gate::recompute::Recomputed;
-use domain::story::figures::{format_duration, format_number, format_ratio};
+use domain::story::figures::{format_duration, format_number, format_ratio, format_value};
 use shared_types::decision::{Cause, GateProgress};
 
 /// The whole of it: what was decided, by what, and whether it comes out the same.
@@ -61,7 +61,7 @@ fn metric_text(text: &mut String, metric: &MetricExplanation) {
     let verdict = &metric.verdict;
     let with_unit = |value: Option<f64>| match value {
         None => "-".to_owned(),
-        value => format!("{} {}", format_number(value), verdict.unit).trim_end().to_owned(),
+        value => format_value(value, &verdict.unit),
     };
     let _ = writeln!(text, "\n{}: {}", verdict.metric, verdict.verdict.as_str());
     let ratio = verdict.ratio.map_or_else(String::new, |ratio| format!(", {} of it", format_ratio(ratio)));

@@ -235,9 +235,7 @@ fn audit(
 fn answer(step: &Step, decision: Option<&Decision>, terms: &Terms<'_>) -> Value {
     match decision {
         Some(decision) => {
-            let violation =
-                decision.verdict == shared_types::Verdict::Violation && !step.stale || step.opened;
-            let incident = step.target.incident.as_ref().filter(|_| violation);
+            let incident = step.target.incident.as_ref().filter(|_| step.links(decision));
             decision_answer(decision, step.stale, incident.map(IncidentId::as_str))
         }
         None => plain(&views::rollout(&step.target, terms)),

@@ -405,7 +405,7 @@ pub struct Evidence {
 pub struct RunBefore {
     pub compliant_batches: u64,
     pub compliant_ms: u64,
-    /// Where the run began.
+    /// Where the run began; what lies before cannot break it any more.
     pub from: Option<Timestamp>,
     /// Up to where every window was judged, or broke the run.
     pub covered_to: Option<Timestamp>,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::policy::{MetricPolicy, PhasePolicy, TargetPolicy};
+use crate::kinds::Chosen;
+use crate::policy::{DisplayUnit, MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::batch::Intake;
 use shared_types::decision::{Cause, Uncounted, UncountedReason};
 use shared_types::{Batch, Decision, Epoch, Window};
@@ -73,20 +74,22 @@ fn uncounted(batch: &Batch) -> Option<Uncounted> {
 /// thresholds are too.
 #[must_use]
 pub fn same_observations(by: &TargetPolicy, was: &TargetPolicy) -> bool {
-    let made = |policy: &TargetPolicy| {
-        let metrics = policy.metrics.iter();
-        metrics.map(|it| (it.name.clone(), it.kind.clone(), it.display)).collect::<Vec<_>>()
+    by.metrics.iter().map(made).eq(was.metrics.iter().map(made))
+        && (!by.gate.judge.weighs() || by.gate.judge == was.gate.judge && same_limits(by, was))
+}
+
+fn made(metric: &MetricPolicy) -> (&str, &Chosen<dyn Metric>, DisplayUnit) {
+    (&metric.name, &metric.kind, metric.display)
+}
+
+/// Of the metrics that counters alone do not make; those of both policies are the same.
+fn same_limits(by: &TargetPolicy, was: &TargetPolicy) -> bool {
+    let same = |metric: &MetricPolicy| {
+        let limit = |phase: &PhasePolicy| phase.thresholds.get(&metric.name).copied();
+        let alike = |(by, was): (&PhasePolicy, &PhasePolicy)| by.id == was.id && limit(by) == limit(was);
+        by.phases.len() == was.phases.len() && std::iter::zip(&by.phases, &was.phases).all(alike)
     };
-    let measured = |policy: &TargetPolicy| {
-        let metrics = policy.metrics.iter().filter(|metric| !metric.kind.is_counted()).cloned();
-        let phases = &policy.phases;
-        let limits = metrics.flat_map(|metric| {
-            let of = move |phase: &PhasePolicy| phase.thresholds.get(&metric.name).copied();
-            phases.iter().map(move |phase| (phase.id.clone(), of(phase)))
-        });
-        (policy.gate.judge, limits.collect::<Vec<_>>())
-    };
-    made(by) == made(was) && (!by.gate.judge.weighs() || measured(by) == measured(was))
+    by.metrics.iter().filter(|metric| !metric.kind.is_counted()).all(same)
 }
 
 /// A window by its counts and, for what those do not hold, by what `decision` says was observed in it: its policy and this

@@ -5,11 +5,11 @@
 //! missing in it.
 
 use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
-use crate::stored::{Document, Step};
+use crate::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared_types::decision::{BrokenBy, Cause, GateProgress, RunBefore, Stale, StayOver};
-use shared_types::{Epoch, Timestamp, Window};
+use shared_types::{Epoch, Window};
 
 use super::judge::Judgement;
 use super::memory::Memory;
@@ -33,50 +33,22 @@ pub enum Contribution {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub epoch: Epoch,
-    compliant_batches: u64,
-    compliant_ms: u64,
-    /// Where the present run began; what lies before cannot break it any more.
-    from: Option<Timestamp>,
-    /// Everything before this has been judged, or has broken the run.
-    covered_to: Option<Timestamp>,
-    broken_by: Option<BrokenBy>,
-    through: Option<Window>,
-    /// Of windows that wait, see [`Contribution::Waits`].
-    waiting_ms: u64,
-    /// Missing windows in a row (JU-8).
-    gaps: u64,
-    /// Windows in a row of which none is `ok` or `warn` (JU-4).
-    undecided: u64,
-    /// Windows in a row that prove nothing (PH-9).
-    stale: Option<Stale>,
+    /// As a decision keeps it, but for its metrics: those are the memory's.
+    #[serde(flatten)]
+    so_far: RunBefore,
     memory: Memory,
 }
 
 impl Document for Run {
     const KIND: &'static str = "compliant run";
-    const STEPS: &'static [Step] = &[Step { name: "windows are weighed together", up: weigh, down: keep }];
+    // Evidence that is forgotten whenever the older form has to be written would never grow.
+    const STEPS: &'static [Step] =
+        &[Step { name: "windows are weighed together", up: weigh, down: unchanged }];
 }
 
 /// Form 2 remembers the windows of the epoch; of those that form 1 took no note of nothing is known.
 fn weigh(mut run: Value) -> Result<Value, String> {
-    let fields = run.as_object_mut().ok_or("not an object")?;
-    let nothing = [
-        ("waiting_ms", json!(0)),
-        ("gaps", json!(0)),
-        ("undecided", json!(0)),
-        ("stale", Value::Null),
-        ("memory", json!([])),
-    ];
-    for (key, value) in nothing {
-        fields.entry(key).or_insert(value);
-    }
-    Ok(run)
-}
-
-/// What form 1 does not know it passes over, and it stays there for whoever does: evidence that is forgotten whenever the
-/// older form has to be written would never grow.
-#[expect(clippy::unnecessary_wraps, reason = "a turn may fail")]
-fn keep(run: Value) -> Result<Value, String> {
+    run.as_object_mut().ok_or("not an object")?.entry("memory").or_insert(json!([]));
     Ok(run)
 }
 
@@ -90,63 +62,32 @@ impl Run {
     /// As a decision's evidence has it.
     #[must_use]
     pub fn resume(epoch: Epoch, before: &RunBefore) -> Self {
-        let RunBefore { compliant_batches, compliant_ms, from, covered_to, broken_by, through, .. } =
-            before.clone();
-        let RunBefore { waiting_ms, gaps, undecided, stale, .. } = *before;
         let memory = Memory::resume(&before.metrics);
-        Self {
-            epoch,
-            compliant_batches,
-            compliant_ms,
-            from,
-            covered_to,
-            broken_by,
-            through,
-            waiting_ms,
-            gaps,
-            undecided,
-            stale,
-            memory,
-        }
+        Self { epoch, so_far: RunBefore { metrics: Vec::new(), ..before.clone() }, memory }
     }
 
     /// For the evidence of the decision that goes on from here.
     #[must_use]
     pub fn before(&self) -> RunBefore {
-        let Self { compliant_batches, compliant_ms, from, covered_to, through, .. } = *self;
-        let Self { waiting_ms, gaps, undecided, stale, .. } = *self;
-        let (broken_by, metrics) = (self.broken_by.clone(), self.memory.before());
-        RunBefore {
-            compliant_batches,
-            compliant_ms,
-            from,
-            covered_to,
-            broken_by,
-            through,
-            waiting_ms,
-            gaps,
-            undecided,
-            stale,
-            metrics,
-        }
+        RunBefore { metrics: self.memory.before(), ..self.so_far.clone() }
     }
 
     /// Remembers what a judged window showed; before it is [taken](Self::take). What is counted in a row are windows, each once
     /// and none that is older than the newest.
     pub fn remember(&mut self, window: Window, judgement: &Judgement, contribution: &Contribution) {
-        let newest = self.through.map(|newest| newest.start);
+        let newest = self.so_far.through.map(|newest| newest.start);
         let further = u64::from(newest.is_none_or(|newest| newest < window.start));
         if newest.is_none_or(|newest| newest <= window.start) {
             let came = judgement.cause == Cause::Slo;
-            self.gaps = if came { 0 } else { self.gaps.saturating_add(further) };
+            self.so_far.gaps = if came { 0 } else { self.so_far.gaps.saturating_add(further) };
             let decided = judgement.verdict.is_compliant();
-            self.undecided = if decided { 0 } else { self.undecided.saturating_add(further) };
-            self.stale = match contribution {
+            self.so_far.undecided = if decided { 0 } else { self.so_far.undecided.saturating_add(further) };
+            self.so_far.stale = match contribution {
                 Contribution::Feeds => None,
-                Contribution::Waits => self.stale,
+                Contribution::Waits => self.so_far.stale,
                 _ => {
                     let Stale { windows, since } =
-                        self.stale.unwrap_or(Stale { windows: 0, since: window.start });
+                        self.so_far.stale.unwrap_or(Stale { windows: 0, since: window.start });
                     Some(Stale { windows: windows.saturating_add(further), since })
                 }
             };
@@ -157,20 +98,20 @@ impl Run {
     /// Passes over the windows that are missing before this one, if they and those missing before them are no more than are
     /// tolerated (JU-8).
     pub fn bridge(&mut self, window: Window, tolerated: u64) {
-        let Some(covered_to) = self.covered_to.filter(|it| *it < window.start) else { return };
+        let Some(covered_to) = self.so_far.covered_to.filter(|it| *it < window.start) else { return };
         let hole = window.start.since(covered_to).as_millis();
         let missing = u64::try_from(hole.div_ceil(window.length().as_millis().max(1))).unwrap_or(u64::MAX);
-        let gaps = self.gaps.saturating_add(missing);
+        let gaps = self.so_far.gaps.saturating_add(missing);
         if gaps <= tolerated {
-            self.gaps = gaps;
-            self.covered_to = Some(window.start);
+            self.so_far.gaps = gaps;
+            self.so_far.covered_to = Some(window.start);
         }
     }
 
     /// Windows in a row that prove nothing, if they are more than is tolerated (PH-9).
     #[must_use]
     pub fn stale(&self, tolerated: u64) -> Option<Stale> {
-        self.stale.filter(|stale| stale.windows > tolerated)
+        self.so_far.stale.filter(|stale| stale.windows > tolerated)
     }
 
     /// The metrics whose whole stay put together is beyond the phase's limit (JU-6).
@@ -185,40 +126,41 @@ impl Run {
             Contribution::Breaks { cause, metric } => self.end(BrokenBy { window, cause, metric }),
             Contribution::Feeds => {
                 if let Some(new) = self.cover(window) {
-                    self.compliant_batches += 1;
-                    self.compliant_ms = self.compliant_ms.saturating_add(self.waiting_ms).saturating_add(new);
-                    self.waiting_ms = 0;
+                    self.so_far.compliant_batches += 1;
+                    self.so_far.compliant_ms =
+                        self.so_far.compliant_ms.saturating_add(self.so_far.waiting_ms).saturating_add(new);
+                    self.so_far.waiting_ms = 0;
                 }
             }
             Contribution::Waits => {
                 let new = self.cover(window).unwrap_or_default();
-                self.waiting_ms = self.waiting_ms.saturating_add(new);
+                self.so_far.waiting_ms = self.so_far.waiting_ms.saturating_add(new);
             }
             Contribution::Passes => _ = self.cover(window),
             Contribution::Doubts => {
                 self.cover(window);
-                self.waiting_ms = 0;
+                self.so_far.waiting_ms = 0;
             }
         }
-        self.through = self.through.max(Some(window));
+        self.so_far.through = self.so_far.through.max(Some(window));
     }
 
     fn end(&mut self, broken_by: BrokenBy) {
         let window = broken_by.window;
-        if self.from.is_some_and(|from| window.end <= from) {
+        if self.so_far.from.is_some_and(|from| window.end <= from) {
             return; // of a time the present run does not reach back to
         }
-        self.compliant_batches = 0;
-        self.compliant_ms = 0;
-        self.waiting_ms = 0;
-        self.covered_to = self.covered_to.max(Some(window.end));
-        self.from = self.covered_to;
-        self.broken_by = Some(broken_by);
+        self.so_far.compliant_batches = 0;
+        self.so_far.compliant_ms = 0;
+        self.so_far.waiting_ms = 0;
+        self.so_far.covered_to = self.so_far.covered_to.max(Some(window.end));
+        self.so_far.from = self.so_far.covered_to;
+        self.so_far.broken_by = Some(broken_by);
     }
 
     /// The time that the window newly covers, in milliseconds; none, if it was covered before. A hole before it ends the run.
     fn cover(&mut self, window: Window) -> Option<u64> {
-        let covered_to = self.covered_to.unwrap_or(window.start);
+        let covered_to = self.so_far.covered_to.unwrap_or(window.start);
         if covered_to < window.start {
             let hole = Window { start: covered_to, end: window.start };
             self.end(BrokenBy { window: hole, cause: Cause::CollectionDelayed, metric: None });
@@ -227,8 +169,8 @@ impl Run {
         if new.is_zero() {
             return None;
         }
-        self.from = self.from.or(Some(window.start));
-        self.covered_to = Some(window.end);
+        self.so_far.from = self.so_far.from.or(Some(window.start));
+        self.so_far.covered_to = Some(window.end);
         Some(u64::try_from(new.as_millis()).unwrap_or(0))
     }
 
@@ -243,14 +185,14 @@ impl Run {
         };
         GateProgress {
             epoch: self.epoch,
-            compliant_batches: self.compliant_batches,
-            compliant_ms: self.compliant_ms,
+            compliant_batches: self.so_far.compliant_batches,
+            compliant_ms: self.so_far.compliant_ms,
             needed_batches,
             needed_ms,
-            satisfied: needed_batches.is_none_or(|needed| self.compliant_batches >= needed)
-                && needed_ms.is_none_or(|needed| self.compliant_ms >= needed),
-            broken_by: self.broken_by.clone(),
-            through: self.through,
+            satisfied: needed_batches.is_none_or(|needed| self.so_far.compliant_batches >= needed)
+                && needed_ms.is_none_or(|needed| self.so_far.compliant_ms >= needed),
+            broken_by: self.so_far.broken_by.clone(),
+            through: self.so_far.through,
             stay_over: Vec::new(),
             stale: None,
         }

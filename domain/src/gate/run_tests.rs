@@ -134,11 +134,11 @@ fn the_older_form_does_not_make_the_gate_forget() {
     run.take(window(0), Contribution::Waits);
     let older = crate::stored::write(&run, 1).unwrap();
     assert_eq!(crate::stored::read::<Run>(&older).unwrap(), run);
-    assert!(run.waiting_ms > 0);
+    assert!(run.so_far.waiting_ms > 0);
     let mut bare: Value = serde_json::from_str(&older).unwrap();
     for key in ["waiting_ms", "gaps", "undecided", "stale", "memory"] {
         bare.as_object_mut().unwrap().remove(key);
     }
     let read = crate::stored::read::<Run>(&bare.to_string()).unwrap();
-    assert_eq!((read.before().waiting_ms, read.through), (0, run.through));
+    assert_eq!((read.so_far.waiting_ms, read.so_far.through), (0, run.so_far.through));
 }

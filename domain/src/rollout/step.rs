@@ -2,7 +2,7 @@
 
 use crate::policy::TargetPolicy;
 use shared_types::story::{Hop, LoggedHop};
-use shared_types::{IncidentId, PhaseId, Timestamp};
+use shared_types::{Decision, IncidentId, PhaseId, Timestamp, Verdict};
 use uuid::Uuid;
 
 use super::blocker::Blocker;
@@ -92,6 +92,12 @@ impl Step {
     #[must_use]
     pub fn is_about_older_incident(&self) -> bool {
         self.incident.as_ref().is_some_and(|it| Some(&it.id) != self.target.incident.as_ref())
+    }
+
+    /// Whether a decision that was just applied belongs to the target's incident: it violates, or has opened it.
+    #[must_use]
+    pub fn links(&self, decision: &Decision) -> bool {
+        decision.verdict == Verdict::Violation && !self.stale || self.opened
     }
 
     /// A person means the phase they see.

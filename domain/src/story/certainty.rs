@@ -4,7 +4,7 @@
 use shared_types::decision::{Cause, MetricVerdict, UncountedReason, Weighed};
 use shared_types::{Decision, Verdict};
 
-use super::figures::{NOT_KNOWN, format_number, format_share};
+use super::figures::{format_share, format_value};
 use crate::gate::evidence::at_least;
 use crate::template::values::worst_metric;
 
@@ -78,11 +78,11 @@ fn one_in(luck: f64) -> String {
 }
 
 fn of_value(metric: &MetricVerdict) -> String {
-    let unit = if metric.unit.is_empty() { String::new() } else { format!(" {}", metric.unit) };
-    let threshold = format!("{} {}{unit}", metric.direction.words(), format_number(Some(metric.threshold)));
-    match format_number(metric.observed) {
-        unknown if unknown == NOT_KNOWN => format!("nothing was observed; {threshold}"),
-        observed => format!("{observed}{unit}, {threshold}"),
+    let threshold =
+        format!("{} {}", metric.direction.words(), format_value(Some(metric.threshold), &metric.unit));
+    match metric.observed {
+        None => format!("nothing was observed; {threshold}"),
+        observed => format!("{}, {threshold}", format_value(observed, &metric.unit)),
     }
 }
 

@@ -10,7 +10,7 @@ use shared_types::decision::GateProgress;
 
 use super::day::Zone;
 use crate::notifiers::Message;
-use crate::story::figures::{format_duration, format_number, format_ratio};
+use crate::story::figures::{format_duration, format_ratio, format_value};
 
 const NOTHING: &str = "No window of this day was judged.";
 
@@ -68,16 +68,8 @@ pub fn message(report: &DailyReport) -> Message {
     if total(windows) == 0 {
         let _ = write!(text, "\n{NOTHING}");
     } else {
-        let _ = write!(
-            text,
-            "\nwindows: {} ok, {} warn, {} unsure, {} violation, {} insufficient, {} missing",
-            windows.ok,
-            windows.warn,
-            windows.unsure,
-            windows.violation,
-            windows.insufficient,
-            windows.missing
-        );
+        let counted = counted(windows).map(|(verdict, count)| format!("{count} {verdict}"));
+        let _ = write!(text, "\nwindows: {}", counted.join(", "));
     }
     for slo in &report.slos {
         let _ = write!(
@@ -129,8 +121,7 @@ fn slos(text: &mut String, report: &DailyReport, zone: &Zone) {
 }
 
 fn value(slo: &DailySlo, value: Option<f64>) -> String {
-    let unit = if slo.unit.is_empty() || value.is_none() { String::new() } else { format!(" {}", slo.unit) };
-    format!("{}{unit}", format_number(value))
+    format_value(value, &slo.unit)
 }
 
 fn limit(slo: &DailySlo) -> String {
@@ -140,28 +131,33 @@ fn limit(slo: &DailySlo) -> String {
     format!("{} {}", slo.direction.sign(), value(slo, Some(slo.threshold)))
 }
 
+/// The day's windows by what was said of them, each once.
+fn counted(windows: &DailyWindows) -> [(&'static str, u64); 6] {
+    let DailyWindows { ok, warn, unsure, violation, insufficient, missing, stale: _, missing_windows: _ } =
+        *windows;
+    [
+        ("ok", ok),
+        ("warn", warn),
+        ("unsure", unsure),
+        ("violation", violation),
+        ("insufficient", insufficient),
+        ("missing", missing),
+    ]
+}
+
 fn total(windows: &DailyWindows) -> u64 {
-    let DailyWindows { ok, warn, unsure, violation, insufficient, missing, .. } = windows;
-    ok + warn + unsure + violation + insufficient + missing
+    counted(windows).iter().map(|(_, count)| count).sum()
 }
 
 fn windows(text: &mut String, windows: &DailyWindows, zone: &Zone) {
     if total(windows) == 0 {
         let _ = writeln!(text, "{NOTHING}");
     } else {
-        text.push_str(
-            "| ok | warn | unsure | violation | insufficient | missing |\n| --- | --- | --- | --- | --- | --- |\n",
-        );
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} |",
-            windows.ok,
-            windows.warn,
-            windows.unsure,
-            windows.violation,
-            windows.insufficient,
-            windows.missing
-        );
+        let counted = counted(windows);
+        let row = |cells: [String; 6]| format!("| {} |\n", cells.join(" | "));
+        text.push_str(&row(counted.map(|(verdict, _)| verdict.to_owned())));
+        text.push_str(&row(counted.map(|_| "---".to_owned())));
+        text.push_str(&row(counted.map(|(_, count)| count.to_string())));
     }
     if !windows.missing_windows.is_empty() {
         let named = windows.missing_windows.iter();

@@ -27,6 +27,15 @@ pub fn format_ratio(ratio: f64) -> String {
     format!("{} %", format_number(Some((ratio * 1000.0).round() / 10.0)))
 }
 
+/// A number with its unit: `2.5 s`, `0.3 %`, a plain `7`; what is not known has none.
+#[must_use]
+pub fn format_value(value: Option<f64>, unit: &str) -> String {
+    match format_number(value) {
+        number if unit.is_empty() || number == NOT_KNOWN => number,
+        number => format!("{number} {unit}"),
+    }
+}
+
 /// A share in per cent, as exact as [`format_number`]: `0.3 %`, `0.0412 %`.
 #[must_use]
 pub fn format_share(share: f64) -> String {

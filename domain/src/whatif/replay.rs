@@ -46,9 +46,8 @@ pub struct Replayed {
 /// Whether a decision made under `was` can only be judged again under `by` from its whole batch.
 #[must_use]
 pub fn needs_batch(by: &Policy, was: Option<&Policy>, target: &TargetName) -> bool {
-    let metrics = |policy: &Policy| policy.targets.get(target).cloned();
-    match (metrics(by), was.and_then(metrics)) {
-        (Some(by), Some(was)) => !same_observations(&by, &was),
+    match (by.targets.get(target), was.and_then(|was| was.targets.get(target))) {
+        (Some(by), Some(was)) => !same_observations(by, was),
         (None, _) => false,
         (Some(_), None) => true,
     }

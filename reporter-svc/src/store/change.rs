@@ -6,7 +6,7 @@
 use domain::effects::NewMessage;
 use service_kit::db::{Db, DbError, Tx};
 use service_kit::outbox::{self, Recorded};
-use shared_types::{IncidentId, Timestamp, Verdict};
+use shared_types::{IncidentId, Timestamp};
 
 use super::rows::json;
 use super::{
@@ -157,8 +157,7 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
         incidents::append_hops(tx, &incident.id, &plan.step.timeline).await?;
     }
     if let Some(decision) = change.decision {
-        let violation = decision.verdict == Verdict::Violation && !plan.step.stale || plan.step.opened;
-        let open = plan.step.target.incident.as_ref().filter(|_| violation);
+        let open = plan.step.target.incident.as_ref().filter(|_| plan.step.links(decision));
         decisions::save(tx, decision, plan.step.stale, open, now).await?;
     }
     for notification in &plan.notifications {

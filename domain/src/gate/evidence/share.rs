@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::tail::as_number;
+
 /// A non-negative decimal number: `digits / 10^scale`. `99.9 %` at least is then 0.001 of bad ones, where a binary
 /// fraction would have 0.0010000000000000009.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,9 @@ pub struct ShareError;
 
 /// More digits than these a binary fraction does not keep.
 const DIGITS: u32 = 15;
+
+/// Powers of ten up to this one are binary fractions as they are.
+const EXACT_POWERS: u32 = 22;
 
 impl Share {
     /// The decimal number that a limit was written as, divided by `10^shift`: 2 for a percentage. The shortest text that
@@ -63,8 +68,12 @@ impl Share {
 
     #[must_use]
     pub fn value(self) -> f64 {
-        // Parsed as a whole, so that the result is the binary fraction nearest to the decimal.
-        self.to_string().parse().unwrap_or(f64::NAN)
+        if self.scale > EXACT_POWERS {
+            // Parsed as a whole, so that the result is the binary fraction nearest to the decimal.
+            return self.to_string().parse().unwrap_or(f64::NAN);
+        }
+        // Both are exact, so their quotient is that fraction too; it is asked for in each step of the evidence.
+        as_number(self.digits) / 10_u128.pow(self.scale) as f64
     }
 }
 
@@ -90,6 +99,18 @@ mod tests {
         assert_eq!(p0(1.5, 0).value().to_bits(), 1.5_f64.to_bits());
         assert!(p0(0.0, 2).is_zero() && p0(100.0, 2).rest().unwrap().is_zero());
         assert_eq!(p0(150.0, 2).rest(), None);
+    }
+
+    /// JU-1: the quotient is the fraction that the decimal text reads as.
+    #[test]
+    fn a_value_is_the_fraction_nearest_to_its_text() {
+        for (limit, shift) in
+            [(0.3, 2), (99.9, 2), (0.1, 0), (1e-9, 2), (123_456_789.123, 2), (1.0, 22), (7.0, 23)]
+        {
+            let share = Share::of(limit, shift).unwrap();
+            let parsed: f64 = share.to_string().parse().unwrap();
+            assert_eq!(share.value().to_bits(), parsed.to_bits(), "{share}");
+        }
     }
 
     /// JU-1: over is k > p0·n, exactly: 3 of 1,000 is 0.3 %, and not over it.

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::stored::Step;
+use crate::stored::{Step, unchanged};
 
 /// From form 2 to form 3 of an incident.
 pub(super) const TRANSITION_ONCE: Step =
@@ -11,16 +11,10 @@ pub(super) const TRANSITION_ONCE: Step =
 
 /// From form 3 to form 4: before it, whatever paged was an incident.
 pub(super) const NOTICE: Step =
-    Step { name: "what moves nothing is a notice", up: no_notice, down: as_it_is };
+    Step { name: "what moves nothing is a notice", up: no_notice, down: unchanged };
 
 fn no_notice(mut incident: Value) -> Result<Value, String> {
     incident.as_object_mut().ok_or("not an object")?.entry("notice").or_insert(json!(false));
-    Ok(incident)
-}
-
-/// Form 3 passes over what it does not know: the key stays for whoever does.
-#[expect(clippy::unnecessary_wraps, reason = "a turn may fail")]
-fn as_it_is(incident: Value) -> Result<Value, String> {
     Ok(incident)
 }
 

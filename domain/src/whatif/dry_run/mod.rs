@@ -166,10 +166,10 @@ pub fn worst(decisions: &[Decision]) -> Verdict {
     decisions.iter().map(|decision| decision.verdict).max().unwrap_or(Verdict::Insufficient)
 }
 
-/// The exit status of the worst verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure (JU-4).
+/// The exit status of a verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure (JU-4).
 #[must_use]
-pub fn exit_status(decisions: &[Decision]) -> u8 {
-    match worst(decisions) {
+pub fn exit_status(verdict: Verdict) -> u8 {
+    match verdict {
         Verdict::Ok => 0,
         Verdict::Warn => 1,
         Verdict::Violation => 2,

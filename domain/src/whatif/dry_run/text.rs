@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::reaction::{Reaction, dated};
 use crate::story::certainty;
-use crate::story::figures::{format_duration, format_number, format_ratio};
+use crate::story::figures::{format_duration, format_ratio, format_value};
 
 const HEADINGS: [&str; 6] = ["metric", "observed", "threshold", "of it", "verdict", "if violated"];
 
@@ -55,8 +55,7 @@ fn decision_text(text: &mut String, decision: &Decision) {
 fn cells(metric: &MetricVerdict) -> [String; 6] {
     let with_unit = |value: Option<f64>| match value {
         None => "-".to_owned(),
-        value if metric.unit.is_empty() => format_number(value),
-        value => format!("{} {}", format_number(value), metric.unit),
+        value => format_value(value, &metric.unit),
     };
     [
         metric.metric.clone(),
