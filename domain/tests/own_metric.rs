@@ -43,6 +43,7 @@ const COUNT: MetricKind = MetricKind {
     schema: schema_of::<RawCount>,
     read,
     example: "{ count: autosave.save.completed }",
+    has_attempts: false,
 };
 
 fn read(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {

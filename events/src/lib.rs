@@ -18,7 +18,7 @@ use std::borrow::Cow;
 use fields::{Fields, Value};
 
 pub use reason::Reason;
-pub use specs::{DURATION_FIELDS_MAX, EventSpec, EventSpecs, TooManyFields};
+pub use specs::{DURATION_FIELDS_MAX, EventSpec, EventSpecs, TooManyFields, in_variant};
 
 /// A duration beyond this is no duration (TE-2): 24 h in milliseconds.
 const DURATION_MAX_MS: f64 = 86_400_000.0;

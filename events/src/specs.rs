@@ -34,6 +34,12 @@ impl EventSpec {
     }
 }
 
+/// The name under which an event of a `variant` is counted, apart from the others: `<event>@<variant>`.
+#[must_use]
+pub fn in_variant(event: &str, variant: &str) -> String {
+    format!("{event}@{variant}")
+}
+
 /// The events of a target; an event's index in here is its name from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventSpecs {

@@ -303,6 +303,66 @@ pub struct Weighed {
     /// The policy changed what is counted or how it is weighed: the evidence before it does not count any more (JU-15).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anew: bool,
+    /// Whose the bad attempts are; absent where events carry no session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<Sessions>,
+    /// The part of one session, without which the window is judged (JU-10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+    /// What the control group shows in the same window (JU-9); absent, where the policy names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlWeighed>,
+}
+
+/// Bad attempts of a window by session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Sessions {
+    /// Sessions with a bad attempt.
+    pub distinct: u64,
+    /// Bad attempts of the session with most of them.
+    pub top: u64,
+    /// All attempts of that session.
+    pub top_attempts: u64,
+    /// The sum over sessions of their bad attempts squared.
+    pub squares: u64,
+}
+
+/// What one session did, where it is not the users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LeftOut {
+    pub bad: u64,
+    pub attempts: u64,
+}
+
+/// A window of the control group: users, or events, that the feature cannot have touched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ControlWeighed {
+    pub bad: u64,
+    pub attempts: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<Sessions>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+    /// R, a logarithm: grows while the version is worse than the control group; needed is as much as of the evidence against
+    /// the limit. Null before the first window that says something.
+    pub evidence: Option<f64>,
+    /// The control group breaks the limit too, in this window or over the last four.
+    pub as_bad: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<ControlFinding>,
+}
+
+/// What the control group makes of a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ControlFinding {
+    /// Both groups break the limit: nothing is held against the version.
+    Outside,
+    /// The version is far worse than the control group, within the limit or beyond it.
+    Regression,
+    /// The control group fell with the version, just after a move up: it is held against the version.
+    Surroundings,
 }
 
 /// A verdict of a newer release is one that this one cannot be sure of.
@@ -423,8 +483,20 @@ pub struct RunBefore {
     /// Windows in a row that prove nothing (PH-9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<Stale>,
+    /// The run of windows in which the control group is as bad as the version (JU-9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricBefore>,
+}
+
+/// Windows that were held because of something outside; it ends after four windows in a row without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Held {
+    /// In a row up to now.
+    pub in_a_row: u64,
+    /// Windows since the last of them.
+    pub without: u64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -449,6 +521,34 @@ pub struct MetricBefore {
     pub group: (u64, u64),
     /// For a metric without attempts: windows in a row that were beyond the threshold (JU-16).
     pub over: u64,
+    /// Bad attempts of the newest windows and their squares by session, at most 16, the newest last (JU-14).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<(u64, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlBefore>,
+}
+
+/// What is remembered of a metric's control group in an epoch (JU-9).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ControlBefore {
+    /// m of each ratio of JU-9b; null before the first window that says something.
+    pub levels: Vec<Option<f64>>,
+    /// Bad attempts and all attempts of the control group's newest windows, at most 3, the newest last.
+    pub recent: Vec<(u64, u64)>,
+    /// Bad attempts and all attempts since the evidence was last 0 or less, of the version and of the control group.
+    pub since_calm: [(u64, u64); 2],
+    /// Windows in a row in which the control group kept the limit.
+    pub kept: u64,
+    /// Windows since a move up before which it kept the limit, up to the first in which it did not: then it may have fallen
+    /// with the version (JU-9g). Absent where it cannot have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_up: Option<u64>,
+    /// It fell with the version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fell: bool,
+    /// The newest window was not held against the version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// What the design effect was estimated from (JU-14).

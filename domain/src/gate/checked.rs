@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::policy::{PhasePolicy, TargetPolicy};
+use crate::policy::{MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::batch::{Distribution, SCHEMA};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, Window};
 
@@ -57,7 +57,7 @@ impl CheckedBatch {
     /// [`BatchError`], naming the field.
     pub fn check(batch: Batch, policy: &TargetPolicy) -> Result<Self, BatchError> {
         let checked = Self::check_whoever_counted(batch, policy)?;
-        let mut needed = policy.metrics.iter().flat_map(|metric| metric.kind.needs());
+        let mut needed = policy.metrics.iter().flat_map(MetricPolicy::needs);
         match needed.find(|event| !checked.batch.counters.contains_key(&event.name)) {
             Some(event) => Err(BatchError::MissingCounter(event.name)),
             None => Ok(checked),

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use events::in_variant;
+
 use crate::policy::{PhasePolicy, Policy, TargetPolicy};
 use shared_types::batch::{Distribution, Intake, SCHEMA};
 use shared_types::decision::Cause;
@@ -43,6 +45,12 @@ pub fn whole_policy() -> Policy {
 pub fn shipped_policy() -> Policy {
     static SHIPPED: LazyLock<Policy> = LazyLock::new(|| load("governance/policy.yaml"));
     SHIPPED.clone()
+}
+
+/// The target of the shipped policy with a control group: events of the variant `control`.
+pub fn with_control() -> TargetPolicy {
+    let policy = load("examples/policies/control-group.yaml");
+    policy.targets.into_values().next().unwrap()
 }
 
 /// Its only target.
@@ -91,6 +99,10 @@ pub struct Counts {
     pub errors: u64,
     pub drift: u64,
     pub latency_ms: u64,
+    /// Of the session with most errors, its errors and its attempts; every other error is a session's own.
+    pub session: Option<(u64, u64)>,
+    /// Errors and attempts of the variant `control`.
+    pub control: Option<(u64, u64)>,
 }
 
 impl Default for Counts {
@@ -104,6 +116,8 @@ impl Default for Counts {
             errors: 0,
             drift: 0,
             latency_ms: 31_250,
+            session: None,
+            control: None,
         }
     }
 }
@@ -125,19 +139,35 @@ impl Counts {
             histogram: histogram.encode(),
         };
         let distributions = (self.completed > 0).then(|| (COMPLETED.to_owned(), distribution()));
+        let mut counters = BTreeMap::from([
+            (COMPLETED.into(), self.completed),
+            (ERROR.into(), self.errors),
+            (DRIFT.into(), self.drift),
+        ]);
+        if let Some((bad, attempts)) = self.control {
+            counters.insert(in_variant(ERROR, "control"), bad);
+            counters.insert(in_variant(COMPLETED, "control"), attempts - bad);
+        }
+        let sessions = self.session.map(|(top, top_attempts)| {
+            let others = self.errors - top;
+            let counted = [
+                ("distinct", 1 + others),
+                ("top", top),
+                ("top_attempts", top_attempts),
+                ("squares", top * top + others),
+            ];
+            let counted = counted.map(|(key, count)| (key.to_owned(), count)).into();
+            (ERROR.to_owned(), BTreeMap::from([("session".to_owned(), counted)]))
+        });
         Batch {
             schema: SCHEMA.into(),
             target: autosave(),
             phase: PhaseId::parse(self.phase).unwrap(),
             epoch: self.epoch,
             window: self.window,
-            counters: BTreeMap::from([
-                (COMPLETED.into(), self.completed),
-                (ERROR.into(), self.errors),
-                (DRIFT.into(), self.drift),
-            ]),
+            counters,
             distributions: distributions.into_iter().collect(),
-            breakdowns: BTreeMap::new(),
+            breakdowns: sessions.into_iter().collect(),
             intake: Intake::default(),
             collector_latency_ms: self.latency_ms,
             attempts: 1,

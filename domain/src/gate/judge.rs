@@ -4,7 +4,7 @@
 
 use crate::policy::{GatePolicy, JudgeBy, MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::decision::{
-    Cause, Evidence, HistoryValue, MetricVerdict, RunBefore, Uncounted, ViolationAction,
+    Cause, ControlFinding, Evidence, HistoryValue, MetricVerdict, RunBefore, Uncounted, ViolationAction,
 };
 use shared_types::{Verdict, Window};
 
@@ -16,6 +16,8 @@ use super::weigh::{Answer, Question, Weights, by_attempts, by_value};
 
 /// So many windows of an epoch in a row without one that is `ok` or `warn`, and a person is asked (JU-4).
 const UNDECIDED: u64 = 96;
+/// So many held windows in a row, and a person is asked again (JU-9g).
+const HELD_LONG: u64 = 8;
 
 /// What a decision stands on besides its judgement.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,6 +50,8 @@ pub struct Judgement {
     pub remembered: Vec<Remembered>,
     /// No metric waits for more attempts (JU-5).
     pub groups_end: bool,
+    /// Something outside made a metric break its limit, and it is not held against the version (JU-9).
+    pub held: bool,
 }
 
 impl Judgement {
@@ -117,37 +121,46 @@ impl Stay<'_> {
         judgement.uncounted = uncounted;
         judgement.remembered = remembered;
         judgement.groups_end = groups_end;
+        let is_held = |it: &MetricVerdict| {
+            let control = it.weighed.as_ref().and_then(|weighed| weighed.control.as_ref());
+            it.verdict == Verdict::Unsure
+                && control.is_some_and(|it| it.finding == Some(ControlFinding::Outside))
+        };
+        judgement.held = judgement.metrics.iter().any(is_held);
         let undecided = self.before.map_or(0, |before| before.undecided) + 1;
         if !judgement.verdict.is_compliant() && judgement.action.is_none() && undecided == UNDECIDED {
             judgement.action = Some(ViolationAction::Page);
         }
+        if judgement.held && judgement.action.is_none() && self.asks_about_hold() {
+            judgement.action = Some(ViolationAction::Page);
+        }
         judgement
+    }
+
+    /// JU-9a, JU-9g: a person is asked when a run of held windows begins, and once more when it does not end.
+    fn asks_about_hold(self) -> bool {
+        let before = self.before.and_then(|before| before.held);
+        before.is_none_or(|held| held.without == 0 && held.in_a_row + 1 == HELD_LONG)
     }
 
     fn weigh(self, metric: &MetricPolicy, seen: &ObservedMetric, threshold: Threshold<'_>) -> Answer {
         let gate = &self.policy.gate;
         let settings = Settings { certainty: gate.certainty, spread: gate.spread };
         let limit = metric.kind.limit(threshold.limit, metric.display);
-        let Threshold { limit: at, unit, .. } = threshold;
-        let basis = format!(
-            "{}; {at} {unit}; certainty {}, spread {}",
-            metric.kind.words(),
-            gate.certainty,
-            gate.spread
-        );
         let known = self.before.map(|before| before.metrics.as_slice()).unwrap_or_default();
         let newer = self.before.and_then(|before| before.through);
         let question = Question {
             metric: &metric.name,
-            basis,
+            basis: basis(metric, threshold.limit, gate),
             before: known.iter().find(|it| it.metric == metric.name),
             value: seen.observation.value,
             threshold,
             late: newer.is_some_and(|newer| newer.start > self.window.start),
         };
-        match (limit, seen.counts) {
-            (Some(limit), Some(counts)) => {
-                by_attempts(&question, counts, Weights { limit, settings, min_samples: gate.min_samples })
+        match (limit, &seen.attempts) {
+            (Some(limit), Some(attempts)) => {
+                let (min_samples, on_regression) = (gate.min_samples, gate.on_regression);
+                by_attempts(&question, attempts, Weights { limit, settings, min_samples, on_regression })
             }
             // It has attempts, and this window's are not known.
             (Some(_), None) => {
@@ -232,6 +245,17 @@ impl Stay<'_> {
     }
 }
 
+/// What is counted of a metric and how it is weighed: with another basis its evidence starts anew (JU-15).
+#[must_use]
+pub(super) fn basis(metric: &MetricPolicy, limit: f64, gate: &GatePolicy) -> String {
+    let (words, unit) = (metric.kind.words(), metric.display.symbol());
+    let basis = format!("{words}; {limit} {unit}; certainty {}, spread {}", gate.certainty, gate.spread);
+    match &metric.control {
+        None => basis,
+        Some(control) => format!("{basis}; beside {}", control.words()),
+    }
+}
+
 /// SLO-6.
 fn enough(seen: &ObservedMetric, gate: &GatePolicy) -> bool {
     seen.observation.samples.is_none_or(|samples| samples >= gate.min_samples)
@@ -259,6 +283,7 @@ fn conclude(observed: &Observed, metrics: Vec<MetricVerdict>) -> Judgement {
         uncounted: None,
         remembered: Vec::new(),
         groups_end: false,
+        held: false,
     }
 }
 

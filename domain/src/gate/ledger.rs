@@ -3,13 +3,13 @@
 //! Plain functions over the state that the store keeps; see `gate::run` and `watch` for the rules themselves.
 
 use shared_types::decision::{Cause, GateProgress, RunBefore};
-use shared_types::{Decision, Timestamp, Verdict, Window};
+use shared_types::{Decision, PhaseId, Timestamp, Verdict, Window};
 use std::time::Duration;
 
 use crate::policy::{JudgeBy, PhasePolicy, TargetPolicy};
 
 use super::decide::Subject;
-use super::judge::{Basis, Judgement, judge};
+use super::judge::{Basis, Judgement, basis, judge};
 use super::memory::What;
 use super::observe::Observed;
 use super::run::{Contribution, Run};
@@ -72,6 +72,7 @@ pub struct Rules<'p> {
 pub fn decide(state: &mut GateState, rules: Rules<'_>, judged: Judged) -> Decision {
     let Judged { subject, observed, batch_hash, elapsed_ms, sequence, at } = judged;
     let in_time = in_time(subject.window, at, rules.policy.collection.delayed_after);
+    enter(state, &subject, rules);
     let run = run_before(state, &subject);
     let judgement = judge(&observed, subject.window, run.as_ref(), rules.policy, rules.phase);
     let gate = advance(state, &subject, &judgement, in_time, rules);
@@ -82,10 +83,34 @@ pub fn decide(state: &mut GateState, rules: Rules<'_>, judged: Judged) -> Decisi
 /// The run of the same epoch that a decision goes on from.
 fn run_before(state: &GateState, subject: &Subject) -> Option<RunBefore> {
     let (_, run) = state.run.as_ref().filter(|(_, run)| run.epoch == subject.epoch)?;
-    Some(run.before())
+    Some(run.before()).filter(|before| *before != RunBefore::default())
 }
 
-/// Takes a judged window into the run of its epoch; a newer epoch begins a fresh run. `None` for a window of
+/// A newer epoch begins a fresh run. By evidence it knows how the control groups did before a move up.
+fn enter(state: &mut GateState, subject: &Subject, rules: Rules<'_>) {
+    let Rules { policy, phase, .. } = rules;
+    let run = match &state.run {
+        Some((_, run)) if run.epoch >= subject.epoch => return,
+        Some((from, run)) if policy.gate.judge.weighs() && is_below(policy, from, &phase.id) => {
+            run.after_move_up(subject.epoch, |metric| basis_in(metric, policy, phase))
+        }
+        _ => Run::fresh(subject.epoch),
+    };
+    state.run = Some((subject.phase.clone(), run));
+}
+
+fn is_below(policy: &TargetPolicy, phase: &PhaseId, than: &PhaseId) -> bool {
+    let place = |id: &PhaseId| policy.phases.iter().position(|phase| phase.id == *id);
+    place(phase).is_some_and(|it| Some(it) < place(than))
+}
+
+fn basis_in(metric: &str, policy: &TargetPolicy, phase: &PhasePolicy) -> Option<String> {
+    let metric = policy.metrics.iter().find(|it| it.name == metric)?;
+    let limit = *phase.thresholds.get(&metric.name)?;
+    Some(basis(metric, limit, &policy.gate))
+}
+
+/// Takes a judged window into the run of its epoch. `None` for a window of
 /// an epoch that is over: it is judged and kept, but says nothing of the present one (PH-8).
 fn advance(
     state: &mut GateState,
@@ -94,9 +119,6 @@ fn advance(
     in_time: bool,
     rules: Rules<'_>,
 ) -> Option<GateProgress> {
-    if state.run.as_ref().is_none_or(|(_, run)| run.epoch < subject.epoch) {
-        state.run = Some((subject.phase.clone(), Run::fresh(subject.epoch)));
-    }
     let (_, run) = state.run.as_mut().filter(|(_, run)| run.epoch == subject.epoch)?;
     let Rules { policy, phase, .. } = rules;
     let (judge, tolerated) = (policy.gate.judge, policy.gate.gaps.tolerated);
@@ -131,7 +153,7 @@ fn by_time(progress: GateProgress, window: Duration) -> GateProgress {
 
 #[cfg(test)]
 mod tests {
-    use shared_types::{PhaseId, TargetName};
+    use shared_types::TargetName;
 
     use super::*;
     use crate::gate::fixture::{policy, window};
@@ -157,13 +179,16 @@ mod tests {
             uncounted: None,
             remembered: vec![],
             groups_end: false,
+            held: false,
         }
     }
 
     fn feed(state: &mut GateState, epoch: u64, n: u32) -> Option<GateProgress> {
         let policy = policy();
         let rules = Rules { version: "v", policy: &policy, phase: &policy.phases[0] };
-        advance(state, &subject(epoch, n), &judgement(Verdict::Ok), true, rules)
+        let subject = subject(epoch, n);
+        enter(state, &subject, rules);
+        advance(state, &subject, &judgement(Verdict::Ok), true, rules)
     }
 
     /// PH-8: a new epoch starts a fresh run, and windows of the old one do not touch it.

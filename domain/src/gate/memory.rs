@@ -5,9 +5,10 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use shared_types::decision::{MetricBefore, StayOver};
+use shared_types::decision::{ControlBefore, MetricBefore, StayOver};
 
-use super::evidence::{Counts, Detector, Neighbours};
+use super::control::after_move_up;
+use super::evidence::{Counts, Detector, Neighbours, SESSION_WINDOWS};
 use crate::policy::{PhasePolicy, TargetPolicy};
 
 /// Windows before the present one that are looked at together with it.
@@ -25,8 +26,13 @@ pub struct Remembered {
 /// The two kinds of metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// It has attempts, and some occurred.
-    Attempts { counts: Counts, detector: Detector },
+    /// It has attempts, and some occurred; `sessions` as [`MetricBefore`] keeps them, none where errors carry none.
+    Attempts {
+        counts: Counts,
+        detector: Detector,
+        sessions: Option<Vec<(u64, u64)>>,
+        control: Option<ControlBefore>,
+    },
     /// It has none; whether its value was beyond the threshold.
     Value { over: bool },
 }
@@ -46,6 +52,8 @@ struct MetricMemory {
     neighbours: Neighbours,
     group: (u64, u64),
     over: u64,
+    sessions: Vec<(u64, u64)>,
+    control: Option<ControlBefore>,
 }
 
 impl MetricMemory {
@@ -59,27 +67,43 @@ impl MetricMemory {
             neighbours: Neighbours::default(),
             group: (0, 0),
             over: 0,
+            sessions: Vec::new(),
+            control: None,
         }
     }
 
     fn take(&mut self, what: &What) {
-        let (counts, detector) = match what {
+        let (counts, control) = match what {
             What::Value { over } => {
                 self.over = if *over { self.over.saturating_add(1) } else { 0 };
                 return;
             }
-            What::Attempts { counts, detector } => (*counts, *detector),
+            What::Attempts { counts, detector, sessions, control } => {
+                self.detector = *detector;
+                if let Some(sessions) = sessions {
+                    self.sessions = sessions[sessions.len().saturating_sub(SESSION_WINDOWS - 1)..].to_vec();
+                }
+                (*counts, control)
+            }
         };
-        self.detector = detector;
-        if let Some((bad, attempts)) = self.recent.back().copied() {
+        // A step that something outside made says nothing of how errors come.
+        let held = |control: &Option<ControlBefore>| control.as_ref().is_some_and(|it| it.held);
+        if let Some((bad, attempts)) = self.recent.back().copied()
+            && !held(control)
+            && !held(&self.control)
+        {
             self.neighbours.take(Counts { bad, attempts }, counts);
         }
+        self.control.clone_from(control);
         self.recent.push_back((counts.bad, counts.attempts));
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
         let add = |sum: u64, more: u64| sum.saturating_add(more);
-        self.stay = (add(self.stay.0, counts.bad), add(self.stay.1, counts.attempts));
+        // Nor is it held against the whole stay: else nothing would move up for days after an outage of others (JU-6).
+        if !held(control) {
+            self.stay = (add(self.stay.0, counts.bad), add(self.stay.1, counts.attempts));
+        }
         let (windows, attempts) = self.group;
         self.group = (windows + 1, add(attempts, counts.attempts));
     }
@@ -97,8 +121,21 @@ impl Memory {
             neighbours: Neighbours::resume(it.bunches),
             group: it.group,
             over: it.over,
+            sessions: it.sessions.clone(),
+            control: it.control.clone(),
         };
         Self(before.iter().map(of).collect())
+    }
+
+    /// Of an epoch that a move up begins: of the one before it nothing counts but how its control groups did (JU-9g). `basis` is
+    /// that of a metric in the new phase, if it is judged there.
+    pub(super) fn after_move_up(&self, basis: impl Fn(&str) -> Option<String>) -> Self {
+        let of = |it: &MetricMemory| {
+            let control = after_move_up(it.control.as_ref()?)?;
+            let basis = basis(&it.metric)?;
+            Some(MetricMemory { control: Some(control), ..MetricMemory::begin(&it.metric, &basis) })
+        };
+        Self(self.0.iter().filter_map(of).collect())
     }
 
     /// For the decision that goes on from here.
@@ -112,6 +149,8 @@ impl Memory {
             bunches: it.neighbours.sums(),
             group: it.group,
             over: it.over,
+            sessions: it.sessions.clone(),
+            control: it.control.clone(),
         };
         self.0.iter().map(of).collect()
     }

@@ -5,8 +5,10 @@
 //! I/O or reads a clock, so a stored decision can be recomputed from its evidence (SLO-10).
 
 mod checked;
+mod control;
 mod decide;
 pub mod evidence;
+mod group;
 mod judge;
 pub mod ledger;
 mod memory;
@@ -28,6 +30,7 @@ mod properties;
 
 pub use checked::{BatchError, CheckedBatch};
 pub use decide::{Subject, batch_hash, decision_id};
+pub use group::{Attempts, Group};
 pub use judge::{Basis, Judgement, judge};
 pub use metric::EarlierBatch;
 pub use observe::{

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::kinds::Chosen;
-use crate::policy::{DisplayUnit, MetricPolicy, PhasePolicy, TargetPolicy};
+use crate::policy::{Control, DisplayUnit, MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::batch::Intake;
 use shared_types::decision::{Cause, Uncounted, UncountedReason};
 use shared_types::{Batch, Decision, Epoch, Window};
 
 use super::checked::CheckedBatch;
-use super::evidence::Counts;
+use super::group::{Attempts, Group};
 use super::metric::{EarlierBatch, Facts, Metric, Observation};
 
 /// A window, as far as it can be judged.
@@ -28,7 +28,7 @@ pub struct Observed {
 pub struct ObservedMetric {
     pub observation: Observation,
     /// Of a metric with attempts, by the phase's threshold.
-    pub counts: Option<Counts>,
+    pub attempts: Option<Attempts>,
 }
 
 /// How far back a judgement looks: as far as the metric that looks furthest.
@@ -78,8 +78,8 @@ pub fn same_observations(by: &TargetPolicy, was: &TargetPolicy) -> bool {
         && (!by.gate.judge.weighs() || by.gate.judge == was.gate.judge && same_limits(by, was))
 }
 
-fn made(metric: &MetricPolicy) -> (&str, &Chosen<dyn Metric>, DisplayUnit) {
-    (&metric.name, &metric.kind, metric.display)
+fn made(metric: &MetricPolicy) -> (&str, &Chosen<dyn Metric>, DisplayUnit, Option<&Control>) {
+    (&metric.name, &metric.kind, metric.display, metric.control.as_ref())
 }
 
 /// Of the metrics that counters alone do not make; those of both policies are the same.
@@ -115,7 +115,7 @@ pub fn observe_missing(cause: Cause, elapsed: Duration, policy: &TargetPolicy) -
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let of = |metric: &MetricPolicy| {
         let value = metric.kind.observe_missing(elapsed_ms, metric.display);
-        ObservedMetric { observation: Observation { value, ..Observation::default() }, counts: None }
+        ObservedMetric { observation: Observation { value, ..Observation::default() }, attempts: None }
     };
     Observed { cause, metrics: policy.metrics.iter().map(of).collect(), uncounted: None }
 }
@@ -169,22 +169,33 @@ fn observe(
         window,
         counters,
         histograms: batch.map(CheckedBatch::histograms),
+        breakdowns: batch.map(|batch| &batch.batch().breakdowns),
         collector_latency_ms: batch.map(|batch| batch.batch().collector_latency_ms),
         earlier,
         siblings,
     };
+    let stated = match measured {
+        Measured::Batch(_) => None,
+        Measured::Decision(decision) => decision.metrics.iter().find(|it| it.metric == metric.name),
+    };
+    let weighed = stated.and_then(|it| it.weighed.as_ref());
     let threshold = phase.thresholds.get(&metric.name).copied();
+    let was_counted = |kind: &dyn Metric| kind.needs().iter().all(|it| counters.contains_key(&it.name));
+    let group = |kind: &dyn Metric, recorded: Option<Group>| {
+        if matches!(measured, Measured::Decision(_)) && !kind.is_counted() {
+            return recorded.filter(|_| was_counted(kind));
+        }
+        let counts = kind.counts(threshold?, &facts).filter(|_| was_counted(kind))?;
+        let sessions = kind.sessions(&facts).or(recorded.and_then(|it| it.sessions));
+        Some(Group { counts, sessions })
+    };
+    let exposed = group(&*metric.kind, weighed.map(Group::of));
+    let beside = weighed.and_then(|it| it.control.as_ref()).map(Group::of_control);
+    let control = metric.control.as_ref().and_then(|control| group(&*control.kind, beside));
     let mut observation = metric.kind.observe(&facts);
-    let mut counts = threshold.and_then(|threshold| metric.kind.counts(threshold, &facts));
-    if let Measured::Decision(decision) = measured
-        && !metric.kind.is_counted()
-    {
-        let stated = decision.metrics.iter().find(|it| it.metric == metric.name);
+    if matches!(measured, Measured::Decision(_)) && !metric.kind.is_counted() {
         observation.value = stated.and_then(|it| it.observed);
-        let weighed = stated.and_then(|it| it.weighed.as_ref());
-        counts = weighed.map(|it| Counts { bad: it.bad, attempts: it.attempts });
     }
-    let counted = metric.kind.needs().iter().all(|event| counters.contains_key(&event.name));
-    observation.value = observation.value.filter(|value| value.is_finite() && counted);
-    ObservedMetric { observation, counts: counts.filter(|_| counted) }
+    observation.value = observation.value.filter(|value| value.is_finite() && was_counted(&*metric.kind));
+    ObservedMetric { observation, attempts: exposed.map(|exposed| Attempts { exposed, control }) }
 }

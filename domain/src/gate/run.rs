@@ -8,7 +8,7 @@ use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
 use crate::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared_types::decision::{BrokenBy, Cause, GateProgress, RunBefore, Stale, StayOver};
+use shared_types::decision::{BrokenBy, Cause, GateProgress, Held, RunBefore, Stale, StayOver};
 use shared_types::{Epoch, Window};
 
 use super::judge::Judgement;
@@ -29,6 +29,19 @@ pub enum Contribution {
     Breaks { cause: Cause, metric: Option<String> },
 }
 
+/// JU-9a: after so many windows in a row without one that was held, the run of held windows ends.
+const HELD_WITHOUT: u64 = 4;
+
+/// The run of held windows with so many `further` ones.
+fn held_after(before: Option<Held>, held: bool, further: u64) -> Option<Held> {
+    if held {
+        let in_a_row = before.map_or(0, |it| if it.without == 0 { it.in_a_row } else { 0 });
+        return Some(Held { in_a_row: in_a_row.saturating_add(further), without: 0 });
+    }
+    let without = |it: Held| Held { in_a_row: 0, without: it.without.saturating_add(further) };
+    before.map(without).filter(|it| it.without < HELD_WITHOUT)
+}
+
 /// The compliant run of one target's epoch, and what is remembered of the epoch's windows; stored as it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -42,8 +55,21 @@ pub struct Run {
 impl Document for Run {
     const KIND: &'static str = "compliant run";
     // Evidence that is forgotten whenever the older form has to be written would never grow.
-    const STEPS: &'static [Step] =
-        &[Step { name: "windows are weighed together", up: weigh, down: unchanged }];
+    const STEPS: &'static [Step] = &[
+        Step { name: "windows are weighed together", up: weigh, down: unchanged },
+        Step { name: "windows are held beside a control group", up: hold_beside, down: unchanged },
+    ];
+}
+
+/// Form 3 remembers of each metric whose errors were whose, and how its control group did.
+fn hold_beside(mut run: Value) -> Result<Value, String> {
+    let metrics = run.get_mut("memory").and_then(Value::as_array_mut).ok_or("no memory")?;
+    for metric in metrics {
+        let fields = metric.as_object_mut().ok_or("not an object")?;
+        fields.entry("sessions").or_insert(json!([]));
+        fields.entry("control").or_insert(Value::Null);
+    }
+    Ok(run)
 }
 
 /// Form 2 remembers the windows of the epoch; of those that form 1 took no note of nothing is known.
@@ -57,6 +83,12 @@ impl Run {
     #[must_use]
     pub fn fresh(epoch: Epoch) -> Self {
         Self::resume(epoch, &RunBefore::default())
+    }
+
+    /// The first of an epoch that a move up begins. `basis` is that of a metric in the new phase, if it is judged there.
+    #[must_use]
+    pub fn after_move_up(&self, epoch: Epoch, basis: impl Fn(&str) -> Option<String>) -> Self {
+        Self { memory: self.memory.after_move_up(basis), ..Self::fresh(epoch) }
     }
 
     /// As a decision's evidence has it.
@@ -91,6 +123,7 @@ impl Run {
                     Some(Stale { windows: windows.saturating_add(further), since })
                 }
             };
+            self.so_far.held = held_after(self.so_far.held, judgement.held, further);
         }
         self.memory.take(&judgement.remembered, judgement.groups_end);
     }

@@ -2,11 +2,14 @@
 //! could be chance (JU-2 to JU-7, JU-15, JU-16).
 
 use shared_types::Verdict;
-use shared_types::decision::{MetricBefore, Weighed};
+use shared_types::decision::{ControlFinding, ControlWeighed, MetricBefore, Weighed};
 
-use super::evidence::{Counts, Detector, Limit, Settings, of_neighbours};
+use super::control::Beside;
+use super::evidence::{Counts, Detector, Limit, SESSION_WINDOWS, Settings, of_neighbours, of_sessions};
+use super::group::{Attempts, Group};
 use super::memory::{RECENT, Remembered, What};
 use super::threshold::{Threshold, hold_against};
+use crate::policy::OnRegression;
 
 /// Windows of a group that is judged as it stands.
 const GROUP: u64 = RECENT as u64 + 1;
@@ -32,6 +35,7 @@ pub(super) struct Weights {
     pub(super) limit: Limit,
     pub(super) settings: Settings,
     pub(super) min_samples: u64,
+    pub(super) on_regression: OnRegression,
 }
 
 /// What comes out; nothing is remembered of a window without attempts, or without a value.
@@ -73,56 +77,126 @@ pub(super) fn by_value(question: &Question<'_>, enough_samples: bool, windows: u
 }
 
 /// A metric with attempts.
-pub(super) fn by_attempts(question: &Question<'_>, counts: Counts, weights: Weights) -> Answer {
-    let Weights { limit, settings, min_samples } = weights;
+pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Weights) -> Answer {
+    let Weights { limit, settings, min_samples, .. } = weights;
     let past = question.past();
-    let design_effect = past.map_or(1.0, |past| of_neighbours(past.bunches));
     let before = past.map(|past| Detector::resume(&past.levels)).unwrap_or_default();
+    let left_out = seen.exposed.left_out();
+    let counts = seen.exposed.judged();
+    let beside = seen.control.as_ref().map(|control| {
+        let past = past.and_then(|past| past.control.as_ref());
+        Beside::of(past, counts, control.judged(), limit)
+    });
+    // What is not held against the version says nothing of how its errors come either.
+    let excused = beside.as_ref().is_some_and(Beside::excuses);
+    let sessions = by_session(past, seen.exposed, excused);
+    let design_effect = match &sessions {
+        Some(windows) => of_sessions(windows),
+        None => past.map_or(1.0, |past| of_neighbours(past.bunches)),
+    };
     // Where none may be bad nothing is chance.
     let weighable = !limit.p0().is_zero();
-    let after = if weighable { before.after(counts, design_effect, limit, settings) } else { before };
-    let evidence = after.evidence();
-    let proven = evidence.is_some_and(|evidence| evidence >= settings.needed());
+    let grown =
+        if weighable && !excused { before.after(counts, design_effect, limit, settings) } else { before };
+    let proven = |detector: &Detector| detector.evidence().is_some_and(|it| it >= settings.needed());
     let mut weighed = Weighed {
-        bad: counts.bad,
-        attempts: counts.attempts,
+        bad: seen.exposed.counts.bad,
+        attempts: seen.exposed.counts.attempts,
         allowed: limit.p0().value(),
-        evidence,
+        evidence: grown.evidence(),
         needed: settings.needed(),
         design_effect,
         more_windows: None,
         anew: question.before.is_some() && past.is_none(),
+        sessions: seen.exposed.sessions,
+        left_out,
+        control: None,
     };
     let (group_windows, group_attempts) = past.map_or((0, 0), |past| past.group);
     if counts.attempts == 0 {
+        weighed.evidence = before.evidence();
         let (weighed, waits) = (Some(weighed), group_windows > 0);
         return Answer { verdict: Verdict::Insufficient, weighed, remembered: None, waits };
     }
     let windows = Windows::of(past, counts);
     let looked_at = windows.newest_with(min_samples);
     let over = limit.is_exceeded_by(looked_at);
-    if over && weighable && !proven {
+    let mut beside = beside;
+    let leans = beside.as_mut().is_some_and(|it| it.leans(before.evidence())) && over && proven(&grown);
+    let after = if leans { before } else { grown };
+    weighed.evidence = after.evidence();
+    let outside = excused || leans;
+    let worse = beside.as_ref().is_some_and(|it| it.relative().is_some_and(|r| r >= settings.needed()));
+    let regressed = worse && weights.on_regression != OnRegression::Ignore;
+    if over && weighable && !outside && !proven(&after) {
         weighed.more_windows = more_windows(after, counts, design_effect, weights);
     }
-    let verdict = match (over, proven) {
-        _ if !weighable && counts.bad > 0 => Verdict::Violation,
-        (true, true) => Verdict::Violation,
-        (true, false) if limit.is_exceeded_by(windows.together()) => Verdict::Unsure,
-        (true, false) => Verdict::Warn,
-        (false, true) => Verdict::Unsure,
-        (false, false) if counts.attempts >= min_samples => {
+    let level = || {
+        if counts.attempts >= min_samples && left_out.is_none() {
             // Not over by exact arithmetic, so a value a hair beyond the threshold is rounding.
             hold_against(question.value, &question.threshold, true).min(Verdict::Warn)
+        } else if limit.is_near(looked_at, question.threshold.warn_ratio) {
+            // The window alone holds too little for the figure that the metric is shown by, or not that figure.
+            Verdict::Warn
+        } else {
+            Verdict::Ok
         }
-        // The window alone holds too little for the figure that the metric is shown by.
-        (false, false) if limit.is_near(looked_at, question.threshold.warn_ratio) => Verdict::Warn,
-        (false, false) => Verdict::Ok,
+    };
+    let proven = proven(&after);
+    let (verdict, finding) = if !weighable && counts.bad > 0 {
+        (Verdict::Violation, None)
+    } else if outside && over && worse {
+        (Verdict::Violation, Some(ControlFinding::Regression))
+    } else if outside && over {
+        (Verdict::Unsure, Some(ControlFinding::Outside))
+    } else if outside {
+        (level(), None)
+    } else if over && proven {
+        let fell = beside.as_ref().is_some_and(Beside::fell);
+        (Verdict::Violation, fell.then_some(ControlFinding::Surroundings))
+    } else if proven {
+        (Verdict::Unsure, None)
+    } else if regressed && weights.on_regression == OnRegression::Rollback {
+        (Verdict::Violation, Some(ControlFinding::Regression))
+    } else if regressed {
+        (Verdict::Unsure, Some(ControlFinding::Regression))
+    } else if !over {
+        (level(), None)
+    } else if limit.is_exceeded_by(windows.together()) {
+        (Verdict::Unsure, None)
+    } else {
+        (Verdict::Warn, None)
     };
     let waits = group_attempts.saturating_add(counts.attempts) < min_samples && group_windows + 1 < GROUP;
     let hidden = waits && verdict < Verdict::Violation;
     let verdict = if hidden { Verdict::Insufficient } else { question.capped(verdict) };
-    let remembered = question.remember(What::Attempts { counts, detector: after });
+    weighed.control = std::iter::zip(&beside, &seen.control).next().map(|(beside, control)| ControlWeighed {
+        bad: control.counts.bad,
+        attempts: control.counts.attempts,
+        sessions: control.sessions,
+        left_out: control.left_out(),
+        evidence: beside.relative(),
+        as_bad: beside.is_as_bad(),
+        finding,
+    });
+    let control = beside.map(|it| it.remembered(outside));
+    let remembered = question.remember(What::Attempts { counts, detector: after, sessions, control });
     Answer { verdict, weighed: Some(weighed), remembered: Some(remembered), waits }
+}
+
+/// Bad attempts and their squares of the newest windows, this one last, where errors carry sessions (JU-14).
+fn by_session(past: Option<&MetricBefore>, now: Group, excused: bool) -> Option<Vec<(u64, u64)>> {
+    let mut windows = past.map(|past| past.sessions.clone()).unwrap_or_default();
+    match now.bunches() {
+        // Without errors there is nobody to name; errors that nobody is named of say nothing of sessions.
+        None if windows.is_empty() || now.counts.bad > 0 => return None,
+        None => windows.push((0, 0)),
+        Some(_) if excused => {}
+        Some(bunch) => windows.push(bunch),
+    }
+    let older = windows.len().saturating_sub(SESSION_WINDOWS);
+    windows.drain(..older);
+    Some(windows)
 }
 
 /// So many more windows like this one, and it is a violation.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
+use super::section::control;
 use super::section::file::RawPolicy;
 use crate::executors::ExecutorKind;
+use crate::gate::metric::MetricKind;
 use crate::kinds::Kinds;
 use crate::notifiers::Address;
 use crate::stored::pretty_text;
@@ -28,8 +30,14 @@ pub fn schema_json() -> String {
 #[must_use]
 pub fn schema_json_of(kinds: &Kinds) -> String {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let metrics: Vec<Value> =
-        kinds.metrics().iter().map(|kind| (kind.schema)(&mut generator).to_value()).collect();
+    let metric = |kind: &MetricKind| {
+        let mut schema = (kind.schema)(&mut generator).to_value();
+        if kind.has_attempts {
+            schema["properties"][control::KEY] = control::schema();
+        }
+        schema
+    };
+    let metrics: Vec<Value> = kinds.metrics().iter().map(metric).collect();
     let sources = kinds
         .sources()
         .iter()

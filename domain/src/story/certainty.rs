@@ -1,11 +1,14 @@
 //! How sure the gate is, in plain English: what was counted, how likely chance alone does as much, how far the evidence is and
 //! what it would take (JU-12).
 
-use shared_types::decision::{Cause, MetricVerdict, UncountedReason, Weighed};
+use shared_types::decision::{
+    Cause, ControlFinding, ControlWeighed, LeftOut, MetricVerdict, UncountedReason, Weighed,
+};
 use shared_types::{Decision, Verdict};
 
 use super::figures::{format_share, format_value};
-use crate::gate::evidence::at_least;
+use crate::gate::Group;
+use crate::gate::evidence::{Counts, at_least};
 use crate::template::values::worst_metric;
 
 /// Of a whole decision, in one line: why it is no plain `ok`.
@@ -51,12 +54,13 @@ pub fn of_metric(metric: &MetricVerdict) -> String {
 /// attempts, or none at all.
 #[must_use]
 pub fn luck(weighed: &Weighed) -> Option<f64> {
-    let Weighed { bad, attempts, allowed, .. } = *weighed;
+    let (Counts { bad, attempts }, allowed) = (Group::of(weighed).judged(), weighed.allowed);
     (allowed > 0.0 && allowed < 1.0 && bad <= attempts).then(|| at_least(bad, attempts, allowed))
 }
 
 fn of_weighed(weighed: &Weighed, verdict: Verdict) -> String {
-    let Weighed { bad, attempts, allowed, evidence, needed, more_windows, .. } = *weighed;
+    let Weighed { allowed, evidence, needed, more_windows, .. } = *weighed;
+    let Counts { bad, attempts } = Group::of(weighed).judged();
     let mut text = format!("{bad} of {attempts} against {}", format_share(allowed));
     if let Some(luck) = luck(weighed).filter(|luck| *luck < 0.5) {
         text.push_str(&format!(": {}", one_in(luck)));
@@ -70,7 +74,33 @@ fn of_weighed(weighed: &Weighed, verdict: Verdict) -> String {
         (_, Some(1)) => text.push_str("; at this rate a violation in one more window"),
         (_, Some(more)) => text.push_str(&format!("; at this rate a violation in {more} more windows")),
     }
+    if let Some(LeftOut { bad, attempts }) = weighed.left_out {
+        let all = weighed.bad;
+        text.push_str(&format!(
+            "; without one session, which has {bad} of the {all} bad ones in {attempts} attempts"
+        ));
+    }
+    if let Some(control) = &weighed.control {
+        text.push_str(&of_control(control, needed));
+    }
     text
+}
+
+/// What the control group makes of it.
+fn of_control(control: &ControlWeighed, needed: f64) -> String {
+    let Counts { bad, attempts } = Group::of_control(control).judged();
+    let group = format!("; control group {bad} of {attempts}");
+    match control.finding {
+        None => group,
+        Some(ControlFinding::Outside) => format!("{group}, as bad: not held against the version"),
+        Some(ControlFinding::Regression) => {
+            let [evidence, needed] = [control.evidence.unwrap_or(0.0), needed].map(|it| format!("{it:.1}"));
+            format!("{group}: far worse than that, evidence {evidence} of {needed}")
+        }
+        Some(ControlFinding::Surroundings) => {
+            format!("{group}, as bad since the move up: held against the version")
+        }
+    }
 }
 
 fn one_in(luck: f64) -> String {
@@ -88,7 +118,7 @@ fn of_value(metric: &MetricVerdict) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared_types::decision::{Direction, ViolationAction};
+    use shared_types::decision::{Direction, Sessions, ViolationAction};
 
     use super::*;
 
@@ -111,6 +141,9 @@ mod tests {
                 design_effect: 1.0,
                 more_windows,
                 anew: false,
+                sessions: None,
+                left_out: None,
+                control: None,
             }),
         }
     }
@@ -122,6 +155,37 @@ mod tests {
         let expected = "9 of 300 against 1 %: 1 in 278 by luck; evidence 2.4 of 6.9; at this rate a violation in two more windows";
         assert_eq!(told, expected.replace("two", "2"));
         assert_eq!(of_metric(&metric(2, 300, -0.9, None)), "2 of 300 against 1 %; evidence 0.0 of 6.9");
+        let mut broken = metric(25, 125, -0.4, None);
+        let weighed = broken.weighed.as_mut().unwrap();
+        weighed.sessions = Some(Sessions { distinct: 2, top: 24, top_attempts: 24, squares: 577 });
+        weighed.left_out = Some(LeftOut { bad: 24, attempts: 24 });
+        let told = "1 of 101 against 1 %; evidence 0.0 of 6.9; without one session, which has 24 of the 25 bad ones in 24 attempts";
+        assert_eq!(of_metric(&broken), told);
+        for (finding, told) in [
+            (None, "control group 8 of 600"),
+            (Some(ControlFinding::Outside), "control group 8 of 600, as bad: not held against the version"),
+            (
+                Some(ControlFinding::Regression),
+                "control group 8 of 600: far worse than that, evidence 7.1 of 6.9",
+            ),
+            (
+                Some(ControlFinding::Surroundings),
+                "control group 8 of 600, as bad since the move up: held against the version",
+            ),
+        ] {
+            let mut beside = metric(2, 300, -0.9, None);
+            let control = ControlWeighed {
+                bad: 8,
+                attempts: 600,
+                sessions: None,
+                left_out: None,
+                evidence: Some(7.127),
+                as_bad: false,
+                finding,
+            };
+            beside.weighed.as_mut().unwrap().control = Some(control);
+            assert_eq!(of_metric(&beside), format!("2 of 300 against 1 %; evidence 0.0 of 6.9; {told}"));
+        }
         let plain = MetricVerdict { weighed: None, ..metric(0, 0, 0.0, None) };
         assert_eq!(of_metric(&plain), "3 %, at most 1 %");
         assert_eq!(

@@ -15,5 +15,5 @@ use crate::policy::MetricPolicy;
 /// # Errors
 /// [`TooManyFields`].
 pub fn event_specs(metrics: &[MetricPolicy]) -> Result<EventSpecs, TooManyFields> {
-    EventSpecs::new(metrics.iter().flat_map(|metric| metric.kind.needs()))
+    EventSpecs::new(metrics.iter().flat_map(MetricPolicy::needs))
 }

@@ -273,11 +273,11 @@ class Sequential:
 def all_judges():
     return [Phasegate(), PhasegatePage(), Argo(0), Argo(3), Flagger(5), Flagger(10), TwoOfThree(), ArgoConsecutive(2), BurnRate(False), BurnRate(True),
             Kayenta(True), Kayenta(False), GrowthBook(1), GrowthBook(24), ExactWindow(),
-            Sequential("K2 sequential, no control", sessions=True, gaps=True),
-            Sequential("K3 K2 + control", control=True, gaps=True),
-            Sequential("K4 K3 + sessions", control=True, sessions=True, gaps=True),
-            Sequential("K4 at 300", 300, control=True, sessions=True, gaps=True),
-            Sequential("K4 at 10,000", 10_000, control=True, sessions=True, gaps=True)]
+            Sequential("reference, no control group", sessions=True, gaps=True),
+            Sequential("reference, no sessions", control=True, gaps=True),
+            Sequential("reference", control=True, sessions=True, gaps=True),
+            Sequential("reference at 300", 300, control=True, sessions=True, gaps=True),
+            Sequential("reference at 10,000", 10_000, control=True, sessions=True, gaps=True)]
 
 def tuning():
     """Run lengths and mixtures, on another seed than the one that is reported."""

@@ -1,8 +1,7 @@
 """Writes a seed's corpus for the scorecard, one rollout a line of JSON: `write.py --seed 2 > seed-2.jsonl`. README.md says what a line holds.
 
 `--rules` adds how the rules of peers did (`evaluate.walk`), `--log` what the reference of Phasegate's own rule says of every window.
-`--each 1` takes so many rollouts of each class; which ones differs between classes, so that errors and latency both occur. `--lean` leaves out
-what the gate does not read yet: control group and sessions.
+`--each 1` takes so many rollouts of each class; which ones differs between classes, so that errors and latency both occur.
 """
 import argparse, json, math, sys
 try:
@@ -13,9 +12,7 @@ import corpus, evaluate, judges
 from corpus import W
 
 
-class Today(judges.Sequential):
-    """As much of the reference as Phasegate's gate has today: no control group, no sessions."""
-    def __init__(self): super().__init__("reference: evidence, no control, no sessions", gaps=True)
+def reference(): return judges.Sequential("reference", control=True, sessions=True, gaps=True)
 
 
 def runs(values):
@@ -41,15 +38,15 @@ def excess(tr, phase):
     return [short(x) for x in tr.excess[phase]]
 
 
-def line(tr, seed, lean):
+def line(tr, seed):
     phases = []
     for p in range(3):
         t, c = tr.data[p]
         assert (t["m"] == t["n"] - t["k"]).all() and (c["m"] == c["n"] - c["k"]).all()
         whole = lambda a: [int(x) for x in a]
         ms = [0 if math.isnan(x) else 10 * round(100 * x) for x in t["p95"]]        # which side of the limit it is on is said by ex
-        more = {} if lean else dict(top=whole(t["topk"]), top_n=whole(t["topn"]), squares=whole(t["sq"]), control=dict(n=whole(c["n"]), k=whole(c["k"]), ex=whole(c["ex"])))
-        phases.append(dict(n=whole(t["n"]), k=whole(t["k"]), ex=whole(t["ex"]), p95=ms, drift=[[w, int(x)] for w, x in enumerate(t["drift"]) if x], **more,
+        whose = dict(top=whole(t["topk"]), top_n=whole(t["topn"]), squares=whole(t["sq"]), control=dict(n=whole(c["n"]), k=whole(c["k"]), ex=whole(c["ex"]), top=whole(c["topk"]), top_n=whole(c["topn"])))
+        phases.append(dict(n=whole(t["n"]), k=whole(t["k"]), ex=whole(t["ex"]), p95=ms, drift=[[w, int(x)] for w, x in enumerate(t["drift"]) if x], **whose,
             excess=runs(excess(tr, p)), errors=runs(float(f"{x:.6g}") for x in tr.err_t[p]), slow=runs(slow_share(tr, p)),
             worse=runs(int(a or b) for a, b in zip(tr.err_t[p] / tr.err_c[p] > 1.1, tr.p95_t[p] / tr.p95_0 > 1.1))))
     return dict(seed=seed, id=tr.id, cls=tr.cls, kind=tr.kind, size=tr.size if tr.size != math.inf else None, metric=tr.metric,
@@ -60,7 +57,7 @@ def log(tr):
     """Per phase, as if the rollout stayed there: evidence and design effect of errors and of latency, and the verdict."""
     out = []
     for p in range(3):
-        j = Today(); j.reset(p); e, d, v = [[], []], [[], []], []
+        j = reference(); j.reset(p); e, d, v = [[], []], [[], []], []
         for w in range(W):
             v.append(j.step(judges.Obs(w, p, tr))[0])
             for i in (0, 1):
@@ -70,8 +67,7 @@ def log(tr):
 
 
 def rules(names):
-    every = [Today()] + judges.all_judges()
-    return [j for j in every if not names or j.name.startswith(tuple(names))]
+    return [j for j in judges.all_judges() if not names or j.name.startswith(tuple(names))]
 
 
 def chosen(a):
@@ -83,11 +79,11 @@ def chosen(a):
 if __name__ == "__main__":
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0]); ap.add_argument("--seed", type=int, required=True); ap.add_argument("--only", nargs="*", help="classes")
     ap.add_argument("--each", type=int, help="so many rollouts of each class"); ap.add_argument("--part", default="0/1", help="every n-th rollout from the i-th on: i/n")
-    ap.add_argument("--rules", nargs="*", help="judge by the rules whose names begin so; none named: by all"); ap.add_argument("--lean", action="store_true", help="without control group and sessions"); ap.add_argument("--log", action="store_true", help="what the reference says of every window")
+    ap.add_argument("--rules", nargs="*", help="judge by the rules whose names begin so; none named: by all"); ap.add_argument("--log", action="store_true", help="what the reference says of every window")
     a = ap.parse_args(); i, n = map(int, a.part.split("/"))
     for number, tr in enumerate(chosen(a)):
         if number % n != i: continue
-        tr.world(); out = line(tr, a.seed, a.lean)
+        tr.world(); out = line(tr, a.seed)
         if a.rules is not None: out["rules"] = {j.name: evaluate.walk(tr, j) for j in rules(a.rules)}
         if a.log: out["log"] = log(tr)
         print(json.dumps(out, separators=(",", ":")), flush=True)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use events::in_variant;
 use shared_types::batch::{Distribution, Intake, SCHEMA};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, TargetName};
 
@@ -10,6 +11,7 @@ use crate::corpus::{LATENCY_LIMIT_MS, Trace, window};
 const COMPLETED: &str = "autosave.save.completed";
 const ERROR: &str = "autosave.save.error";
 const DRIFT: &str = "autosave.history.drift";
+const CONTROL: &str = "control";
 /// Clear of the limit by more than a bucket is wide.
 const BEYOND: f64 = 1.002;
 
@@ -23,24 +25,44 @@ pub fn batch(
     w: usize,
 ) -> Batch {
     let counted = &trace.phases[index];
-    let completed = counted.n[w] - counted.k[w];
-    let latency = trace.latency(w);
-    let window = window(w);
-    let durations = durations(completed, counted.ex[w], counted.p95[w], LATENCY_LIMIT_MS[index]);
-    let distribution = distribution(&durations).map(|it| (COMPLETED.to_owned(), it));
+    let control = &counted.control;
+    let (latency, window) = (trace.latency(w), window(w));
+    let exposed = Saves {
+        tried: counted.n[w],
+        errors: counted.k[w],
+        slow: counted.ex[w],
+        p95_ms: counted.p95[w],
+        limit: LATENCY_LIMIT_MS[index],
+        sessions: (counted.top[w], counted.top_n[w], counted.squares[w]),
+    };
+    // Of the control group only what is above the limit is known, and asked for.
+    let beside = Saves {
+        tried: control.n[w],
+        errors: control.k[w],
+        slow: control.ex[w],
+        p95_ms: 0,
+        sessions: (control.top[w], control.top_n[w], control.k[w]),
+        ..exposed
+    };
+    let of_control = |event: &str| in_variant(event, CONTROL);
+    let (mut counters, mut distributions, mut breakdowns) =
+        (BTreeMap::from([(DRIFT.to_owned(), counted.drift(w))]), BTreeMap::new(), BTreeMap::new());
+    for (saves, completed, error) in
+        [(&exposed, COMPLETED.to_owned(), ERROR.to_owned()), (&beside, of_control(COMPLETED), of_control(ERROR))]
+    {
+        counters.extend([(completed.clone(), saves.completed()), (error.clone(), saves.errors)]);
+        distributions.extend(distribution(&saves.durations()).map(|it| (completed, it)));
+        breakdowns.extend(saves.by_session().map(|it| (error, it)));
+    }
     Batch {
         schema: SCHEMA.to_owned(),
         target: target.clone(),
         phase: phase.clone(),
         epoch,
         window,
-        counters: BTreeMap::from([
-            (COMPLETED.to_owned(), completed),
-            (ERROR.to_owned(), counted.k[w]),
-            (DRIFT.to_owned(), counted.drift(w)),
-        ]),
-        distributions: distribution.into_iter().collect(),
-        breakdowns: BTreeMap::new(),
+        counters,
+        distributions,
+        breakdowns,
         intake: Intake::default(),
         collector_latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
         attempts: 1,
@@ -48,6 +70,37 @@ pub fn batch(
         collected_at: window.end.plus(latency),
         next_window: None,
         policy_version: None,
+    }
+}
+
+/// What a group of users did in a window.
+#[derive(Debug, Clone, Copy)]
+struct Saves {
+    tried: u64,
+    errors: u64,
+    slow: u64,
+    p95_ms: u64,
+    limit: f64,
+    /// Of the session with most errors its errors and its saves; over sessions, errors².
+    sessions: (u64, u64, u64),
+}
+
+impl Saves {
+    fn completed(&self) -> u64 {
+        self.tried - self.errors
+    }
+
+    fn durations(&self) -> Histogram {
+        durations(self.completed(), self.slow, self.p95_ms, self.limit)
+    }
+
+    /// As a batch's breakdown has it; none without errors.
+    fn by_session(&self) -> Option<BTreeMap<String, BTreeMap<String, u64>>> {
+        let (top, top_attempts, squares) = self.sessions;
+        let counted =
+            [("distinct", self.errors - top + 1), ("top", top), ("top_attempts", top_attempts), ("squares", squares)];
+        let counted = counted.map(|(key, count)| (key.to_owned(), count)).into();
+        (self.errors > 0).then(|| BTreeMap::from([("session".to_owned(), counted)]))
     }
 }
 

@@ -69,6 +69,13 @@ pub struct Phase {
     pub ex: Vec<u64>,
     /// Of the completed ones, in milliseconds.
     pub p95: Vec<u64>,
+    /// Of the session with most errors, its errors.
+    pub top: Vec<u64>,
+    /// Its saves tried.
+    pub top_n: Vec<u64>,
+    /// Over sessions, errors².
+    pub squares: Vec<u64>,
+    pub control: Control,
     drift: Vec<(usize, u64)>,
     /// The version's own value over the limit, of its worst metric; above 1 is bad.
     #[serde(deserialize_with = "spread_out")]
@@ -82,6 +89,16 @@ pub struct Phase {
     /// 1 where it is more than 10 % worse than what it replaces.
     #[serde(deserialize_with = "spread_out")]
     worse: Vec<f64>,
+}
+
+/// What is counted of the control group, window by window; as in [`Phase`].
+#[derive(Debug, Deserialize)]
+pub struct Control {
+    pub n: Vec<u64>,
+    pub k: Vec<u64>,
+    pub ex: Vec<u64>,
+    pub top: Vec<u64>,
+    pub top_n: Vec<u64>,
 }
 
 /// What the reference says if the rollout stays in a phase.

@@ -27,8 +27,8 @@ Rules of peers walk through the same rollouts, in Python and in our words.
   phasegate-scorecard --seeds 2 --compare         the gate beside its reference, window by window
   phasegate-scorecard --corpus seed-2.jsonl       what `corpus/write.py --seed 2 --rules --log` wrote
 
-Not built into the gate yet, and so not in its figures: the control group and sessions. The line `reference: evidence, no control, no \
-sessions` is the same rule in Python; the two should agree within two points.";
+Errors carry sessions, and 5 % of the users are left out as a control group, or as many as `--control` says. The line `reference` is the \
+same rule in Python; the two should agree within two points.";
 
 /// Counts how often the gate is right, on rollouts whose truth is known
 #[derive(Parser)]
@@ -67,7 +67,7 @@ struct Arguments {
     /// Draws all rules as one picture (SVG)
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
-    /// A policy of yours instead of `governance/policy.yaml`
+    /// A policy of yours instead of `examples/policies/control-group.yaml`
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
@@ -125,16 +125,17 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// By evidence as shipped, and window by window as the source document says.
-fn gates(policy: Option<&Path>) -> Result<[Gate; 2]> {
+/// By evidence beside a control group, by evidence as shipped, and window by window as the source document says.
+fn gates(policy: Option<&Path>) -> Result<[Gate; 3]> {
     let root = python::folder().join("../../..");
     let of = |name: &str, file: &Path| {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         Gate::of(name, &text).with_context(|| file.display().to_string())
     };
-    let shipped = root.join("governance/policy.yaml");
+    let with_control = root.join("examples/policies/control-group.yaml");
     Ok([
-        of("Phasegate, judge: evidence", policy.unwrap_or(&shipped))?,
+        of("Phasegate, control group", policy.unwrap_or(&with_control))?,
+        of("Phasegate, no control group", &root.join("governance/policy.yaml"))?,
         of("Phasegate, judge: window", &root.join("examples/policies/source-document.yaml"))?,
     ])
 }

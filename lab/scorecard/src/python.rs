@@ -35,7 +35,7 @@ pub fn folder() -> PathBuf {
 /// No Python, no numpy, or what `take` says.
 pub fn draw(asked: &Asked, take: impl FnMut(Trace) -> Result<()>) -> Result<()> {
     let mut command = Command::new("python3");
-    command.arg("-B").arg(folder().join("write.py")).args(["--seed", &asked.seed.to_string(), "--lean"]);
+    command.arg("-B").arg(folder().join("write.py")).args(["--seed", &asked.seed.to_string()]);
     command.arg("--rules").args(&asked.rules);
     if !asked.only.is_empty() {
         command.arg("--only").args(&asked.only);

@@ -58,7 +58,7 @@ impl Counted {
         if event["event_id"].as_str().is_some_and(|id| !seen.insert(id.to_owned())) {
             return;
         }
-        for needed in policy.metrics.iter().flat_map(|metric| metric.kind.needs()) {
+        for needed in policy.metrics.iter().flat_map(MetricPolicy::needs) {
             if let Some(field) = needed.duration_field
                 && needed.name == name
             {

@@ -65,6 +65,7 @@ const COUNT: MetricKind = MetricKind {
     schema: schema_of::<RawCount>,
     read: read_count,
     example: "{ count: autosave.save.completed }",
+    has_attempts: false,
 };
 
 fn read_count(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {

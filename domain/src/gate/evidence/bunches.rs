@@ -9,7 +9,7 @@ use super::counts::Counts;
 use super::tail::as_number;
 
 /// This window and the sixteen before it.
-const WINDOWS: usize = 17;
+pub const WINDOWS: usize = 17;
 /// Pairs of neighbours that are looked at.
 const PAIRS: u64 = 96;
 /// A pair counts for no more: one step up is one step.
@@ -78,18 +78,11 @@ pub fn of_neighbours(sums: BunchSums) -> f64 {
     ((PAIRS_BEFORE + sums.differences) / (PAIRS_BEFORE + as_number(sums.pairs))).max(1.0)
 }
 
-/// Of errors that carry a session: bad attempts and the sum over sessions of errors² of the last windows, oldest first.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Sessions(VecDeque<(u64, u64)>);
-
-impl Sessions {
-    /// D with this window; at least 1.
-    pub fn take(&mut self, bad: u64, squares: u64) -> f64 {
-        self.0.push_back((bad, squares));
-        if self.0.len() > WINDOWS {
-            self.0.pop_front();
-        }
-        let sum = |of: fn(&(u64, u64)) -> u64| as_number(self.0.iter().map(of).sum());
-        ((sum(|it| it.1) + ERRORS_BEFORE) / (sum(|it| it.0) + ERRORS_BEFORE)).max(1.0)
-    }
+/// Of errors that carry a session: bad attempts and the sum over sessions of errors² of the newest windows, this one last; at
+/// most [`WINDOWS`] are looked at. At least 1.
+#[must_use]
+pub fn of_sessions(windows: &[(u64, u64)]) -> f64 {
+    let newest = &windows[windows.len().saturating_sub(WINDOWS)..];
+    let sum = |of: fn(&(u64, u64)) -> u64| as_number(newest.iter().map(of).fold(0, u64::saturating_add));
+    ((sum(|it| it.1) + ERRORS_BEFORE) / (sum(|it| it.0) + ERRORS_BEFORE)).max(1.0)
 }

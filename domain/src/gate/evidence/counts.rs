@@ -1,7 +1,7 @@
 //! What a window holds of a metric, and what is held against it (JU-1).
 
 use super::share::Share;
-use super::tail::as_number;
+use super::tail::{as_number, at_least, at_least_of_rate};
 
 /// A binary fraction cannot hold 80 % of 0.018 exactly; this much, as a part, is rounding.
 const ROUNDING: f64 = 1e-12;
@@ -14,6 +14,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Without a part of them.
+    #[must_use]
+    pub fn without(self, part: Self) -> Self {
+        let bad = self.bad.saturating_sub(part.bad);
+        Self { bad, attempts: self.attempts.saturating_sub(part.attempts) }
+    }
+
     /// Both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -44,6 +51,16 @@ impl Limit {
     pub fn is_near(self, counts: Counts, part: f64) -> bool {
         let near = self.p0().value() * part * (1.0 + ROUNDING);
         as_number(counts.bad) > near * as_number(counts.attempts)
+    }
+
+    /// How likely a group that sits exactly at the limit has so many bad ones, or more.
+    #[must_use]
+    pub fn odds(self, counts: Counts) -> f64 {
+        let Counts { bad, attempts } = counts;
+        match self {
+            Self::Share(p0) => at_least(bad, attempts, p0.value()),
+            Self::Rate(p0) => at_least_of_rate(bad, p0.value() * as_number(attempts)),
+        }
     }
 
     /// Bad ÷ attempts lies above the limit.

@@ -12,12 +12,12 @@ mod relative;
 mod share;
 mod tail;
 
-pub use bunches::{Neighbours, Sessions, of_neighbours};
+pub use bunches::{Neighbours, WINDOWS as SESSION_WINDOWS, of_neighbours, of_sessions};
 pub use counts::{Counts, Limit};
 pub use detector::{Detector, Settings};
-pub use relative::RelativeDetector;
+pub use relative::{RelativeDetector, odds_of_part};
 pub use share::{Share, ShareError};
-pub use tail::at_least;
+pub use tail::{at_least, at_least_of_rate};
 
 #[cfg(test)]
 mod promise;

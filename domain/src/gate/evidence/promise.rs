@@ -90,7 +90,7 @@ fn bunched_errors_deceive_nobody() {
     let false_alarms = |part_of_limit: f64, by_sessions: bool, spread: f64| {
         let alarmed = (0..STAYS).filter(|seed| {
             let mut rng = SmallRng::seed_from_u64(*seed);
-            let (mut detector, mut seen) = (Detector::default(), Sessions::default());
+            let (mut detector, mut seen) = (Detector::default(), Vec::new());
             (0..STAY).any(|_| {
                 let errors = tail::as_number(attempts) * 0.005 * part_of_limit * varied(0.15, &mut rng);
                 let sessions = poisson(errors / 2.0, &mut rng);
@@ -99,7 +99,8 @@ fn bunched_errors_deceive_nobody() {
                 let bad: u64 = each.iter().sum();
                 let squares = if by_sessions { each.iter().map(|it| it * it).sum() } else { bad };
                 let counts = Counts { bad: bad.min(attempts), attempts };
-                let design_effect = seen.take(counts.bad, squares);
+                seen.push((counts.bad, squares));
+                let design_effect = of_sessions(&seen);
                 detector = detector.after(counts, design_effect, limit(0.5), settings(spread));
                 detector.evidence().is_some_and(|it| it >= settings(spread).needed())
                     && limit(0.5).is_exceeded_by(counts)

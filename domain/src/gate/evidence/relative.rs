@@ -1,10 +1,8 @@
 //! Evidence that a version is worse than its control group (JU-9b).
 
-use serde::{Deserialize, Serialize};
-
 use super::counts::Counts;
 use super::level::{Level, mixture};
-use super::tail::as_number;
+use super::tail::{as_number, at_least};
 
 /// What "no worse than the control" leaves room for.
 const NO_WORSE: f64 = 1.25;
@@ -14,7 +12,7 @@ const TIMES: [f64; 5] = [1.5, 2.0, 3.0, 5.0, 10.0];
 
 /// The evidence against "at most 1.25 times the control's rate": given how many were bad in both groups together, the
 /// exposed group's part is binomial (the conditional test of two Poisson rates, Przyborowski and Wilenski 1940).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RelativeDetector {
     levels: [Level; TIMES.len()],
 }
@@ -25,6 +23,13 @@ impl Default for RelativeDetector {
     }
 }
 
+/// How likely a version that is no worse than its control group has so large a part of what is bad, or a larger one.
+#[must_use]
+pub fn odds_of_part(exposed: Counts, control: Counts) -> f64 {
+    let part = exposed_part(NO_WORSE, exposed.attempts, control.attempts);
+    at_least(exposed.bad, exposed.bad.saturating_add(control.bad), part)
+}
+
 /// The exposed group's part of what is bad, where its rate is `times` the control's.
 fn exposed_part(times: f64, exposed: u64, control: u64) -> f64 {
     let weighted = times * as_number(exposed);
@@ -32,6 +37,19 @@ fn exposed_part(times: f64, exposed: u64, control: u64) -> f64 {
 }
 
 impl RelativeDetector {
+    /// As [`Self::levels`] says; what is not there has not begun.
+    #[must_use]
+    pub fn resume(levels: &[Option<f64>]) -> Self {
+        let level = |index: usize| levels.get(index).copied().flatten().map_or(Level::NONE, Level::at);
+        Self { levels: std::array::from_fn(level) }
+    }
+
+    /// m of each ratio.
+    #[must_use]
+    pub fn levels(&self) -> Vec<Option<f64>> {
+        self.levels.iter().map(|level| level.value()).collect()
+    }
+
     /// Takes a window into account; one without a bad attempt, or where one group has no attempts, says nothing.
     pub fn take(&mut self, exposed: Counts, control: Counts) {
         if exposed.attempts == 0 || control.attempts == 0 || exposed.bad + control.bad == 0 {

@@ -1,4 +1,4 @@
-//! Exact odds of a binomial count.
+//! Exact odds of a count.
 
 /// Terms below this part of the sum change nothing.
 const SMALL: f64 = 1e-16;
@@ -14,6 +14,37 @@ pub fn at_least(bad: u64, attempts: u64, share: f64) -> f64 {
     }
     let (k, n) = (as_number(bad), as_number(attempts));
     if k < n * share { 1.0 - sum_down(k - 1.0, n, share) } else { sum_up(k, n, share) }
+}
+
+/// P(X ≥ `bad`), X ~ Poisson(`mean`).
+#[must_use]
+pub fn at_least_of_rate(bad: u64, mean: f64) -> f64 {
+    if bad == 0 {
+        return 1.0;
+    }
+    if mean <= 0.0 {
+        return 0.0;
+    }
+    let k = as_number(bad);
+    let probability = |k: f64| (k * mean.ln() - mean - libm::lgamma(k + 1.0)).exp();
+    if k < mean {
+        let mut term = probability(k - 1.0);
+        let (mut sum, mut k) = (term, k - 1.0);
+        while k > 0.0 && term > sum * SMALL {
+            term *= k / mean;
+            k -= 1.0;
+            sum += term;
+        }
+        return (1.0 - sum).max(0.0);
+    }
+    let mut term = probability(k);
+    let (mut sum, mut k) = (term, k);
+    while term > sum * SMALL {
+        term *= mean / (k + 1.0);
+        k += 1.0;
+        sum += term;
+    }
+    sum.min(1.0)
 }
 
 fn sum_up(from: f64, n: f64, share: f64) -> f64 {

@@ -10,7 +10,7 @@ const CLOSE: f64 = 1e-8;
 struct Stay {
     detector: Detector,
     neighbours: Neighbours,
-    sessions: Sessions,
+    sessions: Vec<(u64, u64)>,
     last: Option<Counts>,
     design_effect: f64,
 }
@@ -22,7 +22,10 @@ impl Stay {
             return;
         }
         self.design_effect = match squares {
-            Some(squares) => self.sessions.take(bad, squares),
+            Some(squares) => {
+                self.sessions.push((bad, squares));
+                of_sessions(&self.sessions)
+            }
             None => of_neighbours(self.neighbours.sums()),
         };
         if let Some(last) = self.last.replace(counts) {
@@ -226,6 +229,25 @@ fn a_stored_detector_goes_on() {
     assert_eq!(Detector::resume(&stay.detector.levels()), stay.detector);
     assert_eq!(serde_json::to_string(&Detector::default()).unwrap().matches("null").count(), 7);
     assert_eq!(Detector::resume(&[]), Detector::default());
+}
+
+/// JU-9b, JU-12: relative evidence goes on from the levels of a decision.
+#[test]
+fn relative_evidence_goes_on() {
+    let counts = |bad, attempts| Counts { bad, attempts };
+    let mut detector = RelativeDetector::default();
+    detector.take(counts(30, 600), counts(5, 600));
+    assert_eq!(RelativeDetector::resume(&detector.levels()), detector);
+    assert_eq!(RelativeDetector::resume(&[]), RelativeDetector::default());
+}
+
+/// JU-9a: tails of rates, as sums of the terms have them.
+#[test]
+fn tails_of_rates() {
+    close(at_least_of_rate(3, 1.0), 0.080_301_397_071_394, 1e-12);
+    close(at_least_of_rate(12, 20.0), 0.978_613_178_412_7, 1e-12);
+    close(at_least_of_rate(0, 3.0), 1.0, 0.0);
+    close(at_least_of_rate(1, 0.0), 0.0, 0.0);
 }
 
 /// JU-14: a replay that knows pairs by their sum alone goes on from it, and forgets them first.

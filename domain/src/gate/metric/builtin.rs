@@ -20,6 +20,7 @@ pub const KIND: MetricKind = MetricKind {
     schema: schema_of::<RawBuiltinMetric>,
     read,
     example: "{ builtin: collector_latency, display: s }",
+    has_attempts: false,
 };
 
 /// A figure the collector has of itself.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared_types::decision::HistoryValue;
+use shared_types::decision::{HistoryValue, Sessions};
 use shared_types::{Batch, Epoch, Histogram, Window};
 
 use super::Metric;
@@ -37,6 +37,8 @@ pub struct Facts<'a> {
     pub counters: &'a BTreeMap<String, u64>,
     /// By event; `None` where only counters are kept.
     pub histograms: Option<&'a BTreeMap<String, Histogram>>,
+    /// By event, field and value; `None` where only counters are kept.
+    pub breakdowns: Option<&'a BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>>,
     /// `None` where only counters are kept.
     pub collector_latency_ms: Option<u64>,
     /// Of any epoch and time, in no order.
@@ -71,6 +73,15 @@ impl Facts<'_> {
     #[must_use]
     pub fn histogram(&self, event: &str) -> Option<&Histogram> {
         self.histograms?.get(event)
+    }
+
+    /// An event's occurrences by session, if any carried one and they are kept (JU-10).
+    #[must_use]
+    pub fn sessions(&self, event: &str) -> Option<Sessions> {
+        let counted = self.breakdowns?.get(event)?.get("session")?;
+        let of = |key: &str| counted.get(key).copied();
+        let (top, top_attempts) = (of("top")?, of("top_attempts")?);
+        Some(Sessions { distinct: of("distinct")?, top, top_attempts, squares: of("squares")? })
     }
 
     /// Counts of an event in the batches of the same epoch whose end lies inside the look-back, before this window;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
-use shared_types::decision::{Direction, HistoryValue};
+use shared_types::decision::{Direction, HistoryValue, Sessions};
 
 use super::facts::Facts;
 use crate::chosen::{Chosen, Settings};
@@ -25,6 +25,8 @@ pub struct MetricKind {
     pub read: fn(&Section, Duration) -> Result<Shown, Wrong>,
     /// A section of it, as YAML in one line.
     pub example: &'static str,
+    /// Whether it has attempts, which can be held beside those of a control group.
+    pub has_attempts: bool,
 }
 
 /// A metric, and the unit its values are shown in.
@@ -68,6 +70,17 @@ pub trait Metric: Settings {
 
     /// Attempts of the window, and how many were bad under the threshold (JU-1); `None` without what it is made from.
     fn counts(&self, _threshold: f64, _facts: &Facts<'_>) -> Option<Counts> {
+        None
+    }
+
+    /// The same of the events of one `variant`, which are [counted apart](in_variant); `None` for a metric that cannot be told
+    /// apart by them.
+    fn of_variant(&self, _variant: &str) -> Option<Chosen<dyn Metric>> {
+        None
+    }
+
+    /// Whose the bad attempts are, by session; `None` where events carry none, or a kind does not ask.
+    fn sessions(&self, _facts: &Facts<'_>) -> Option<Sessions> {
         None
     }
 

@@ -21,6 +21,7 @@ pub const KIND: MetricKind = MetricKind {
     schema: schema_of::<RawMean>,
     read,
     example: "{ mean: autosave.history.drift, over: 1h }",
+    has_attempts: false,
 };
 
 /// A mean over time.

@@ -14,7 +14,7 @@ use crate::policy::Wrong;
 use crate::policy::kind_section::{Decimal, Section, Text, schema_of};
 use crate::policy::units::parse_number;
 use crate::story::figures::format_number;
-use events::EventSpec;
+use events::{EventSpec, in_variant};
 
 /// The kind.
 pub const KIND: MetricKind = MetricKind {
@@ -22,6 +22,7 @@ pub const KIND: MetricKind = MetricKind {
     schema: schema_of::<RawQuantile>,
     read,
     example: "{ quantile: 0.95, of: autosave.save.completed, field: duration_ms, display: s }",
+    has_attempts: true,
 };
 
 /// A quantile of a duration.
@@ -91,6 +92,10 @@ impl Metric for Quantile {
         };
         let bad = histogram.count_where(|millis| facts.display.of_millis(millis) > threshold);
         Some(Counts { bad, attempts: histogram.count() })
+    }
+
+    fn of_variant(&self, variant: &str) -> Option<Chosen<dyn Metric>> {
+        Some(Chosen(Arc::new(Self { of: in_variant(&self.of, variant), ..self.clone() })))
     }
 
     fn words(&self) -> String {

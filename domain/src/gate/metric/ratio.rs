@@ -12,7 +12,8 @@ use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Section, Text, schema_of};
-use events::EventSpec;
+use events::{EventSpec, in_variant};
+use shared_types::decision::Sessions;
 
 /// The kind.
 pub const KIND: MetricKind = MetricKind {
@@ -20,6 +21,7 @@ pub const KIND: MetricKind = MetricKind {
     schema: schema_of::<RawRatioMetric>,
     read,
     example: "{ ratio: autosave.save.error, to: [autosave.save.completed, autosave.save.error], display: \"%\" }",
+    has_attempts: true,
 };
 
 /// The share of one event.
@@ -74,6 +76,15 @@ impl Metric for Ratio {
 
     fn counts(&self, _threshold: f64, facts: &Facts<'_>) -> Option<Counts> {
         Some(Counts { bad: facts.count(&self.of), attempts: facts.total(&self.to) })
+    }
+
+    fn of_variant(&self, variant: &str) -> Option<Chosen<dyn Metric>> {
+        let to = self.to.iter().map(|event| in_variant(event, variant)).collect();
+        Some(Chosen(Arc::new(Self { of: in_variant(&self.of, variant), to })))
+    }
+
+    fn sessions(&self, facts: &Facts<'_>) -> Option<Sessions> {
+        facts.sessions(&self.of)
     }
 
     fn words(&self) -> String {

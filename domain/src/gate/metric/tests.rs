@@ -67,6 +67,7 @@ fn without_what_it_is_made_from_no_kind_has_a_value_that_is_none() {
             epoch: 1,
             window: window(0),
             counters: &counters,
+            breakdowns: None,
             histograms: None,
             collector_latency_ms: None,
             earlier: &earlier,

@@ -29,6 +29,9 @@ pub(crate) struct RawGate {
     uncounted: Option<At<Ratio>>,
     /// Windows that did not come. Default: three in a row pass, the fourth pages.
     gaps: Option<At<RawGaps>>,
+    /// What a version leads to that is far worse than its control group while it keeps the limit: `hold`, the default (nothing
+    /// moves up), `rollback` or `ignore`. Only for metrics with a `control`.
+    on_regression: Option<At<OnRegression>>,
     /// A warning is due above this part of a threshold; between 0 and 1.
     warn_ratio: At<Ratio>,
     /// Windows with fewer attempts than this are put together until they hold so many; by `judge: window` quantiles and ratios
@@ -68,6 +71,19 @@ impl JudgeBy {
     }
 }
 
+/// What a version leads to that is far worse than its control group while it keeps the limit (JU-9e).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum OnRegression {
+    /// Nothing: the limit is all there is.
+    Ignore,
+    /// It does not move up.
+    Hold,
+    /// It is rolled back, as if it broke the limit.
+    Rollback,
+}
+
 /// What missing windows lead to (JU-8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gaps {
@@ -86,6 +102,7 @@ gate:
   min_samples: 50
   uncounted: 5%
   gaps: { tolerated: 3, blind: page }
+  on_regression: hold
   on_violation: { pay_latency_p95: rollback, error_rate: rollback, lost_carts: page, collector_latency: hold }
 ";
 
@@ -99,6 +116,7 @@ pub struct GatePolicy {
     /// 0 to 1.
     pub uncounted: f64,
     pub gaps: Gaps,
+    pub on_regression: OnRegression,
     /// 0 < ratio < 1.
     pub warn_ratio: f64,
     pub min_samples: u64,
@@ -134,8 +152,10 @@ pub(crate) fn check(raw: &RawGate, path: &Path) -> Checked<GatePolicy> {
         Some(raw) => gaps(&raw.value, &path.key("gaps"))?,
         None => GAPS,
     };
+    let on_regression = raw.on_regression.as_ref().map_or(OnRegression::Hold, |it| it.value);
     let min_samples = whole(&raw.min_samples, 0, &path.key("min_samples"))?;
-    Ok(GatePolicy { judge, certainty: certainty as f64, spread, uncounted, gaps, warn_ratio, min_samples })
+    let certainty = certainty as f64;
+    Ok(GatePolicy { judge, certainty, spread, uncounted, gaps, on_regression, warn_ratio, min_samples })
 }
 
 fn certainty(raw: &At<Whole>, path: &Path) -> Checked<u64> {
@@ -159,7 +179,8 @@ fn gaps(raw: &RawGaps, path: &Path) -> Checked<Gaps> {
 }
 
 pub(crate) fn diff(place: &str, old: &GatePolicy, new: &GatePolicy, list: &mut Changes) {
-    let GatePolicy { judge, certainty, spread, uncounted, gaps, warn_ratio, min_samples } = new;
+    let GatePolicy { judge, certainty, spread, uncounted, gaps, on_regression, warn_ratio, min_samples } =
+        new;
     let percent = |ratio: f64| format!("{}%", format_number(Some(ratio * 100.0)));
     list.text(place, "judge", old.judge.into(), (*judge).into());
     list.more_is_looser(place, "certainty", old.certainty, *certainty, |it| format_number(Some(it)));
@@ -167,6 +188,8 @@ pub(crate) fn diff(place: &str, old: &GatePolicy, new: &GatePolicy, list: &mut C
     list.more_is_looser(place, "uncounted", old.uncounted, *uncounted, percent);
     list.more_is_looser(place, "gaps.tolerated", old.gaps.tolerated, gaps.tolerated, |it| it.to_string());
     list.less_is_looser(place, "gaps.blind", old.gaps.blind, gaps.blind, |it| it.as_str().to_owned());
+    let word = |it: OnRegression| <&str>::from(it).to_owned();
+    list.less_is_looser(place, "on_regression", old.on_regression, *on_regression, word);
     list.more_is_looser(place, "warn_ratio", old.warn_ratio, *warn_ratio, percent);
     list.more_is_looser(place, "min_samples", old.min_samples, *min_samples, |it| it.to_string());
 }

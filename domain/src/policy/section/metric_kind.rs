@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::control::{self, Control};
 use crate::gate::metric::{MetricKind, Shown};
 use crate::kinds::Kinds;
 use crate::policy::at::At;
@@ -27,9 +28,30 @@ impl JsonSchema for RawMetric {
     }
 }
 
-/// Which kind it is; keys of another kind are refused rather than ignored.
-pub(crate) fn check(raw: &At<RawMetric>, kinds: &Kinds, window: Duration, path: &Path) -> Checked<Shown> {
-    let tree = &raw.value.0;
+/// Which kind it is, and the control group it is held beside, if it names one.
+pub(crate) fn check(
+    raw: &At<RawMetric>,
+    kinds: &Kinds,
+    window: Duration,
+    path: &Path,
+) -> Checked<(Shown, Option<Control>)> {
+    let (metric, section) = control::split(&raw.value.0);
+    let metric = At { value: metric, line: raw.line, column: raw.column };
+    let (kind, shown) = read(&metric, kinds, window, path)?;
+    let path = path.key(control::KEY);
+    let of = |section| control::check(section, (&metric.value, (kind, &shown)), kinds, window, &path);
+    let control = section.map(of).transpose()?;
+    Ok((shown, control))
+}
+
+/// Keys of another kind are refused rather than ignored.
+pub(crate) fn read<'k>(
+    raw: &At<Tree>,
+    kinds: &'k Kinds,
+    window: Duration,
+    path: &Path,
+) -> Checked<(&'k MetricKind, Shown)> {
+    let tree = &raw.value;
     let Node::Map(entries) = &tree.0 else { return Err(raw.wrong(path, "expected a mapping")) };
     let kinds = kinds.metrics();
     let mut named = kinds.iter().filter(|kind| entries.iter().any(|(key, _)| key.value == kind.key));
@@ -38,7 +60,7 @@ pub(crate) fn check(raw: &At<RawMetric>, kinds: &Kinds, window: Duration, path: 
         return Err(raw.wrong(path, format!("expected exactly one of {all}")));
     };
     let section = Section::of(tree, (raw.line, raw.column), &path.text());
-    (kind.read)(&section, window).map_err(|wrong| {
+    (kind.read)(&section, window).map(|shown| (kind, shown)).map_err(|wrong| {
         let belongs_elsewhere = |key: &str| {
             let mut others = kinds.iter().filter(|other| other.key != kind.key);
             !has_key(kind, key) && others.any(|other| has_key(other, key))

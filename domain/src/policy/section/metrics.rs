@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use shared_types::decision::ViolationAction;
 
+use super::control::Control;
 use super::metric_kind::{self, RawMetric};
 use crate::gate::metric::Metric;
 use crate::kinds::{Chosen, Kinds};
@@ -15,7 +16,7 @@ use crate::policy::units::DisplayUnit;
 
 pub(crate) const EXAMPLE: &str = r#"metrics:
   pay_latency_p95: { quantile: 0.95, of: checkout.pay.completed, field: duration_ms, display: s }
-  error_rate: { ratio: checkout.pay.error, to: [checkout.pay.completed, checkout.pay.error], display: "%" }
+  error_rate: { ratio: checkout.pay.error, to: [checkout.pay.completed, checkout.pay.error], display: "%", control: { variant: control } }
   lost_carts: { mean: checkout.cart.lost, over: 1h }
   collector_latency: { builtin: collector_latency, display: s }
 "#;
@@ -26,6 +27,8 @@ pub struct MetricPolicy {
     pub kind: Chosen<dyn Metric>,
     pub display: DisplayUnit,
     pub on_violation: ViolationAction,
+    /// What it is held beside.
+    pub control: Option<Control>,
 }
 
 /// The metrics in the file's order, each with what the gate's `on_violation` says of it; `path` is the target's.
@@ -43,12 +46,13 @@ pub(crate) fn check(
     let mut metrics: Vec<MetricPolicy> = Vec::new();
     for (name, metric) in &raw.value.0 {
         let path = metrics_path.key(name);
-        let (kind, display) = metric_kind::check(metric, kinds, window, &path)?;
-        one_field_an_event(&*kind, &metrics, metric, &path)?;
+        let ((kind, display), control) = metric_kind::check(metric, kinds, window, &path)?;
         let on_violation = actions.value.get(name).map(|action| action.value);
         let on_violation = on_violation
             .ok_or_else(|| actions.wrong(&actions_path, format!("the metric `{name}` is missing")))?;
-        metrics.push(MetricPolicy { name: name.clone(), kind, display, on_violation });
+        let found = MetricPolicy { name: name.clone(), kind, display, on_violation, control };
+        one_field_an_event(&found, &metrics, metric, &path)?;
+        metrics.push(found);
     }
     for (name, action) in &actions.value.0 {
         known_metric(name, action, &metrics, &actions_path.key(name))?;
@@ -58,22 +62,21 @@ pub(crate) fn check(
 
 /// A batch has one distribution an event, so all metrics of an event look at the same field.
 fn one_field_an_event(
-    kind: &dyn Metric,
+    metric: &MetricPolicy,
     earlier: &[MetricPolicy],
     raw: &At<RawMetric>,
     path: &Path,
 ) -> Checked<()> {
-    let timed = |kind: &dyn Metric| {
-        let needs = kind.needs().into_iter();
+    let timed = |metric: &MetricPolicy| {
+        let needs = metric.needs().into_iter();
         needs.filter_map(|event| Some((event.name, event.duration_field?))).collect::<Vec<_>>()
     };
-    for (event, field) in timed(kind) {
-        for metric in earlier {
-            if let Some((_, taken)) =
-                timed(&*metric.kind).iter().find(|(of, other)| *of == event && *other != field)
+    for (event, field) in timed(metric) {
+        for other in earlier {
+            if let Some((_, taken)) = timed(other).iter().find(|(of, other)| *of == event && *other != field)
             {
                 let message =
-                    format!("expected `{taken}`, as in the metric `{}` of the same event", metric.name);
+                    format!("expected `{taken}`, as in the metric `{}` of the same event", other.name);
                 return Err(raw.wrong(&path.key("field"), message));
             }
         }
@@ -96,13 +99,15 @@ pub(crate) fn known_metric<'a, T>(
 
 pub(crate) fn diff(place: &str, old: &[MetricPolicy], new: &[MetricPolicy], list: &mut Changes) {
     for metric in new {
-        let MetricPolicy { name, kind, display, on_violation } = metric;
+        let MetricPolicy { name, kind, display, on_violation, control } = metric;
         let Some(before) = old.iter().find(|it| it.name == *name) else {
             list.add(place, format!("metric {name} is new: {}", kind.words()), Effect::Stricter);
             continue;
         };
         list.text(place, &format!("metric {name}:"), &before.kind.words(), &kind.words());
         list.text(place, &format!("metric {name} shown in"), before.display.symbol(), display.symbol());
+        let words = |control: &Option<Control>| control.as_ref().map_or("none".to_owned(), Control::words);
+        list.text(place, &format!("control group of {name}:"), &words(&before.control), &words(control));
         let action = |action: ViolationAction| action.as_str().to_owned();
         list.less_is_looser(
             place,

@@ -16,6 +16,7 @@ pub(super) mod advance;
 pub(super) mod budget;
 pub(super) mod channel;
 pub(super) mod collection;
+pub(super) mod control;
 pub(super) mod daily_report;
 pub(super) mod evidence;
 pub(super) mod file;
