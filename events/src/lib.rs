@@ -5,7 +5,9 @@
 //! is; whatever it does not know goes to [`strict`], which is serde_json and has the last word. Both only
 //! collect [`Fields`]; what they mean is decided here, once.
 
+mod codes;
 mod fields;
+pub mod frequent;
 mod reason;
 pub mod records;
 mod scan;
@@ -34,6 +36,8 @@ pub struct Event<'a> {
     pub duration_ms: f64,
     /// Of errors only.
     pub error: Option<ErrorDetail<'a>>,
+    /// Of errors, and of attempts that an error is counted among.
+    pub session: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -64,8 +68,21 @@ fn interpret<'a>(fields: Fields<'a>, specs: &EventSpecs) -> Result<Event<'a>, Re
         Value::Absent => None,
         other => Some(text(other, "event_id")?),
     };
-    let mut event = Event { ts_ms, name: specs.find(&name), event_id, duration_ms: 0.0, error: None };
-    let Some(spec) = event.name.and_then(|index| specs.get(index)) else { return Ok(event) };
+    let variant = match &fields.variant {
+        Value::Text(variant) => Some(&**variant),
+        _ => None,
+    };
+    let name = specs.find_event(&name, variant);
+    let mut event = Event { ts_ms, name, event_id, duration_ms: 0.0, error: None, session: None };
+    let Some((index, spec)) = name.and_then(|index| Some((index, specs.get(index)?))) else {
+        return Ok(event);
+    };
+    if let Value::Text(session) = fields.session
+        && !session.is_empty()
+        && (spec.error || !specs.errors_of_attempt(index).is_empty())
+    {
+        event.session = Some(session);
+    }
     if let Some(at) = spec.duration {
         let value = fields.durations.get(at).unwrap_or(&Value::Absent);
         event.duration_ms = duration(value, || specs.duration_field(at))?;
@@ -111,9 +128,11 @@ mod tests {
     pub(super) fn specs() -> EventSpecs {
         EventSpecs::new([
             EventSpec::timed("autosave.save.completed", "duration_ms"),
-            EventSpec::failure("autosave.save.error"),
+            EventSpec::failure("autosave.save.error", &["autosave.save.completed", "autosave.save.error"]),
             EventSpec::counted("autosave.history.drift"),
         ])
+        .unwrap()
+        .with_variants(["control"])
         .unwrap()
     }
 
@@ -150,6 +169,28 @@ mod tests {
         let event = parse(line, &specs()).unwrap();
         assert_eq!(event.error, Some(ErrorDetail { code: "E_LOCK".into(), retryable: true }));
         assert_eq!(event.event_id.as_deref(), Some("7"));
+    }
+
+    /// TE-1, JU-9, JU-10: a variant that is named has its own index; a session is a text or a number, and asked of attempts
+    /// only.
+    #[test]
+    fn variant_and_session_are_read() {
+        let specs = specs();
+        let check = |name: &str, rest: &str, index: Option<usize>, session: Option<&str>| {
+            let line =
+                format!(r#"{{"ts":"2026-11-22T10:00:00Z","name":"autosave.{name}","duration_ms":5,{rest}}}"#);
+            for line in [line.clone(), line.replace("\"ts\"", "\"\\u0074s\"")] {
+                let event = parse(line.as_bytes(), &specs).unwrap();
+                assert_eq!((event.name, event.session.as_deref()), (index, session), "{line}");
+            }
+        };
+        check("save.completed", r#""variant":"control","session":"s""#, Some(3), Some("s"));
+        let large = r#""variant":"b","session":9007199254740993"#;
+        check("save.completed", large, Some(0), Some("9007199254740993"));
+        check("save.completed", r#""variant":7,"session":{"a":1}"#, Some(0), None);
+        check("save.completed", r#""variant":null,"session":"""#, Some(0), None);
+        check("history.drift", r#""variant":"control","session":"s""#, Some(5), None);
+        check("opened", r#""variant":"control","session":"s""#, None, None);
     }
 
     /// TE-2: each kind of line that is not an event has its reason.
@@ -200,6 +241,8 @@ mod tests {
             Just("name"),
             Just("event_id"),
             Just("code"),
+            Just("variant"),
+            Just("session"),
             Just("duration_ms"),
             Just("x\\u0061")
         ];

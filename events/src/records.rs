@@ -11,18 +11,13 @@ use serde::de::{SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use crate::codes::{Codes, OTHER_CODE};
 use crate::{EventSpecs, Reason};
 
 /// A line beyond this is malformed (TE-2), in bytes without its line break.
 pub const LINE_LENGTH_MAX: usize = 64 * 1024;
 /// Malformed lines kept with number and reason, per source and per push.
 pub const MALFORMED_KEPT: usize = 20;
-/// Distinct error codes kept apart; the rest are counted under [`OTHER_CODE`].
-pub const CODES_MAX: usize = 100;
-/// The code of what has no place of its own.
-pub const OTHER_CODE: &str = "other";
-/// A longer code, in bytes, is counted under [`OTHER_CODE`].
-const CODE_LENGTH_MAX: usize = 64;
 
 /// One event, as far as counting needs it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,12 +26,14 @@ pub struct Record {
     /// xxh3-64 of the event id; meaningless without `has_id`.
     pub id_hash: u64,
     pub duration_ms: f64,
+    /// xxh3-64 of the session, or [`Record::SESSIONLESS`].
+    pub session: u64,
     /// From 1; saturates.
     pub line: u32,
+    /// Number in [`Records::codes`]; errors only.
+    pub code: u32,
     /// Index into the specs, or [`Record::UNKNOWN`].
     pub name: u16,
-    /// Index into [`Records::codes`]; errors only.
-    pub code: u16,
     pub has_id: bool,
     pub retryable: bool,
 }
@@ -44,6 +41,8 @@ pub struct Record {
 impl Record {
     /// The name of an event that the policy does not use.
     pub const UNKNOWN: u16 = u16::MAX;
+    /// The session of an event that names none.
+    pub const SESSIONLESS: u64 = 0;
 }
 
 /// A malformed line.
@@ -58,7 +57,7 @@ pub struct MalformedLine {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Records {
     pub events: Vec<Record>,
-    pub codes: Vec<String>,
+    pub codes: Codes,
     /// All malformed lines.
     pub malformed: u64,
     /// The first [`MALFORMED_KEPT`] of them.
@@ -141,7 +140,7 @@ impl Records {
     pub fn translated(mut self, from: &EventSpecs, to: &EventSpecs) -> Self {
         let same = |name: usize| {
             let spec = from.get(name)?;
-            let index = to.find(&spec.name)?;
+            let index = to.find_again(&spec.name)?;
             let wanted = to.get(index)?;
             let enough = (wanted.duration_field.is_none() || wanted.duration_field == spec.duration_field)
                 && (!wanted.error || spec.error);
@@ -186,10 +185,11 @@ impl Records {
 
     /// Adds what came after.
     pub fn append(&mut self, later: Self) {
-        let codes: Vec<u16> = later.codes.iter().map(|code| self.code(code)).collect();
+        let codes = self.codes.append(&later.codes);
+        let code = |number: u32| usize::try_from(number).ok().and_then(|at| codes.get(at)).copied();
         self.events.extend(later.events.into_iter().map(|mut event| {
             event.line = event.line.saturating_add(u32::try_from(self.lines).unwrap_or(u32::MAX));
-            event.code = codes.get(usize::from(event.code)).copied().unwrap_or(0);
+            event.code = code(event.code).unwrap_or(Codes::OTHER);
             event
         }));
         let room = MALFORMED_KEPT.saturating_sub(self.kept.len());
@@ -208,13 +208,14 @@ impl Records {
     fn record(&mut self, event: &crate::Event<'_>) -> Record {
         let name = event.name.and_then(|name| u16::try_from(name).ok()).unwrap_or(Record::UNKNOWN);
         let (code, retryable) = match &event.error {
-            Some(error) => (self.code(&error.code), error.retryable),
-            None => (0, false),
+            Some(error) => (self.codes.number(&error.code, 1), error.retryable),
+            None => (Codes::OTHER, false),
         };
         Record {
             ts_ms: event.ts_ms,
             id_hash: event.event_id.as_deref().map_or(0, |id| xxh3_64(id.as_bytes())),
             duration_ms: event.duration_ms,
+            session: event.session.as_deref().map_or(Record::SESSIONLESS, session_hash),
             line: u32::try_from(self.lines).unwrap_or(u32::MAX),
             name,
             code,
@@ -222,20 +223,12 @@ impl Records {
             retryable,
         }
     }
+}
 
-    fn code(&mut self, code: &str) -> u16 {
-        let code = if code.len() > CODE_LENGTH_MAX { OTHER_CODE } else { code };
-        let find = |codes: &[String], code: &str| codes.iter().position(|known| known == code);
-        let at = find(&self.codes, code).unwrap_or_else(|| {
-            // One place more than CODES_MAX, so that `other` itself always has one.
-            let code = if self.codes.len() < CODES_MAX { code } else { OTHER_CODE };
-            find(&self.codes, code).unwrap_or_else(|| {
-                self.codes.push(code.to_owned());
-                self.codes.len() - 1
-            })
-        });
-        u16::try_from(at).unwrap_or(0)
-    }
+/// Never that of none.
+#[inline]
+fn session_hash(session: &str) -> u64 {
+    xxh3_64(session.as_bytes()).max(1)
 }
 
 /// Reads an array's elements one by one: a list of them first would be many times as large as the body.
@@ -278,7 +271,8 @@ mod tests {
     use crate::EventSpec;
 
     fn specs() -> EventSpecs {
-        EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail")]).unwrap()
+        EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail", &["save", "fail"])])
+            .unwrap()
     }
 
     fn saved(id: usize) -> String {
@@ -329,7 +323,7 @@ mod tests {
         }
         let named = |records: &Records| -> Vec<(u64, String)> {
             let code = |event: &Record| match event.name {
-                1 => records.codes[usize::from(event.code)].clone(),
+                1 => records.codes.get(event.code).to_owned(),
                 _ => String::new(),
             };
             records.events.iter().map(|event| (event.id_hash, code(event))).collect()
@@ -345,15 +339,5 @@ mod tests {
                 (one.malformed, one.lines, &one.kept)
             );
         }
-    }
-
-    #[test]
-    fn codes_beyond_a_hundred_are_counted_as_other() {
-        let text: String = (0..300)
-            .map(|n| format!("{{\"ts\":\"2026-11-22T10:00:00Z\",\"name\":\"fail\",\"code\":\"E{n}\",\"retryable\":false}}\n"))
-            .collect();
-        let records = Records::of_lines(text.as_bytes(), &specs());
-        assert_eq!(records.codes.len(), CODES_MAX + 1);
-        assert_eq!(records.codes[usize::from(records.events[250].code)], OTHER_CODE);
     }
 }

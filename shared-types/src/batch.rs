@@ -20,11 +20,15 @@ pub struct Batch {
     pub phase: PhaseId,
     pub epoch: Epoch,
     pub window: Window,
-    /// Events of the window by event name; every name the policy asks for is there, with 0 if none came.
+    /// Events of the window by event name; every name the policy asks for is there, with 0 if none came. Events of a variant
+    /// that the policy names are counted apart, under `<event>@<variant>`, here and below.
     pub counters: BTreeMap<String, u64>,
     /// By event name, for events that carry a duration and occurred at least once.
     pub distributions: BTreeMap<String, Distribution>,
-    /// By event name, then by field (`retryable`, `code`), then by value.
+    /// By event name, then by field, then by value: errors by `retryable` and by `code` (the 64 most frequent, the rest under
+    /// `other`). Where errors name sessions, `session` holds no counts by value but four figures that are never added up:
+    /// `distinct` sessions with an error; errors (`top`) and attempts (`top_attempts`) of the one with most errors; `squares`,
+    /// the sum over sessions of errors².
     pub breakdowns: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
     pub intake: Intake,
     /// The time the batch was complete − window end, in milliseconds.

@@ -102,9 +102,18 @@ fn count_windows(records: &Records, specs: &EventSpecs, length: Duration) -> BTr
         if spec.duration_field.is_some() {
             totals.distributions.entry(spec.name.clone()).or_default().0.record(record.duration_ms);
         }
+        if record.session != Record::SESSIONLESS {
+            for error in specs.errors_of_attempt(usize::from(record.name)) {
+                let error = specs.all()[*error].name.clone();
+                totals.sessions.entry(error).or_default().attempt(record.session);
+            }
+        }
         if spec.error {
+            if record.session != Record::SESSIONLESS {
+                totals.sessions.entry(spec.name.clone()).or_default().error(record.session);
+            }
             let fields = totals.breakdowns.entry(spec.name.clone()).or_default();
-            let code = records.codes.get(usize::from(record.code)).map_or("", String::as_str);
+            let code = records.codes.get(record.code);
             let retryable = if record.retryable { "true" } else { "false" };
             for (field, value) in [("retryable", retryable), ("code", code)] {
                 add_label(fields.entry(field.to_owned()).or_default(), value, 1);
@@ -133,6 +142,26 @@ not an event
         let policy = Policy::load(&file).unwrap();
         let (target, policy) = policy.targets.iter().next().unwrap();
         count(text.as_bytes(), target, &PhaseId::parse("A").unwrap(), policy)
+    }
+
+    /// JU-10: a file's errors are told by session as the collector's are.
+    #[test]
+    fn file_of_events_tells_errors_by_session() {
+        let line = |name: &str, session: &str| {
+            format!(
+                "{{\"ts\":\"2026-11-22T10:00:01Z\",\"name\":\"autosave.save.{name}\",\"duration_ms\":640,\"code\":\"E\",\"retryable\":true{session}}}\n"
+            )
+        };
+        let session = ",\"session\":\"s\"";
+        let lines =
+            [line("completed", session), line("error", session), line("error", session), line("error", "")];
+        let batch = counted(&lines.concat()).unwrap().batches.remove(0);
+        let expected = [("distinct", 1), ("squares", 5), ("top", 2), ("top_attempts", 3)];
+        let figures = expected.map(|(figure, value)| (figure.to_owned(), value));
+        assert_eq!(batch.breakdowns["autosave.save.error"]["session"], figures.into());
+        assert!(
+            !counted(EVENTS).unwrap().batches[0].breakdowns["autosave.save.error"].contains_key("session")
+        );
     }
 
     /// SLO-11: each window of the file's time is a batch, those without events too.

@@ -4,6 +4,7 @@
 //! lines by the `events` crate and write batches with what is in here, so that they cannot disagree.
 
 pub mod batches;
+mod sessions;
 pub mod totals;
 
 use events::{EventSpecs, TooManyFields};
@@ -15,5 +16,12 @@ use crate::policy::MetricPolicy;
 /// # Errors
 /// [`TooManyFields`].
 pub fn event_specs(metrics: &[MetricPolicy]) -> Result<EventSpecs, TooManyFields> {
-    EventSpecs::new(metrics.iter().flat_map(|metric| metric.kind.needs()))
+    let wanted = metrics.iter().flat_map(|metric| metric.kind.needs());
+    EventSpecs::new(wanted)?.with_variants(variants(metrics))
+}
+
+/// The variants whose events are counted apart (JU-9), each once.
+#[must_use]
+pub fn variants(_metrics: &[MetricPolicy]) -> Vec<String> {
+    Vec::new()
 }
