@@ -20,7 +20,7 @@ use crate::intake::{Applied, Counts, Intake};
 use crate::schedule::Schedule;
 use crate::sources::{SourceError, expand_patterns};
 use domain::telemetry::totals::{BatchHead, Totals};
-use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records};
+use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records, is_array};
 use events::{EventSpecs, TooManyFields};
 
 /// Bytes read at once.
@@ -210,7 +210,6 @@ impl Counted {
         let mut lines = 0;
         let mut buffer = Vec::new();
         loop {
-            let before = buffer.len();
             let room = u64::try_from(CHUNK).unwrap_or(u64::MAX);
             let read = input
                 .by_ref()
@@ -218,6 +217,8 @@ impl Counted {
                 .read_to_end(&mut buffer)
                 .map_err(|source| CollectError::Read { what: name.to_owned(), source })?;
             let ended = read == 0;
+            let hole = buffer.iter().take_while(|byte| **byte == 0).count();
+            buffer.drain(..hole);
             if lines == 0 && is_array(&buffer) {
                 if buffer.len() > ARRAY_MAX {
                     return Err(CollectError::ArrayTooLarge { what: name.to_owned() });
@@ -231,7 +232,8 @@ impl Counted {
                 return Ok(());
             }
             // At the end a line without its break is a line too: nobody will finish it.
-            let whole = if ended { before } else { memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
+            let whole =
+                if ended { buffer.len() } else { memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
             let records = Records::of_lines(&buffer[..whole], specs);
             buffer.drain(..whole);
             // What is too long already need not be kept until its end comes.
@@ -290,10 +292,6 @@ impl Counted {
         }
         Collected { batches, malformed: self.told }
     }
-}
-
-fn is_array(start: &[u8]) -> bool {
-    start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
 fn head(request: &OneShot, window: Window) -> BatchHead {

@@ -66,7 +66,7 @@ fn interpret<'a>(fields: Fields<'a>, specs: &EventSpecs) -> Result<Event<'a>, Re
     let name = text(fields.name, "name")?;
     let event_id = match fields.event_id {
         Value::Absent => None,
-        other => Some(text(other, "event_id")?),
+        other => Some(text(other, "event_id")?).filter(|id| !id.is_empty()),
     };
     let variant = match &fields.variant {
         Value::Text(variant) => Some(&**variant),
@@ -191,6 +191,13 @@ mod tests {
         check("save.completed", r#""variant":null,"session":"""#, Some(0), None);
         check("history.drift", r#""variant":"control","session":"s""#, Some(5), None);
         check("opened", r#""variant":"control","session":"s""#, None, None);
+    }
+
+    /// TE-8: an empty id is none.
+    #[test]
+    fn an_empty_event_id_is_none() {
+        let line = br#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.history.drift","event_id":""}"#;
+        assert_eq!(parse(line, &specs()).unwrap().event_id, None);
     }
 
     /// TE-2: each kind of line that is not an event has its reason.

@@ -89,11 +89,11 @@ impl Records {
     /// # Errors
     /// It begins as an array, and is none.
     pub fn of_body(bytes: &[u8], specs: &EventSpecs) -> Result<Self, serde_json::Error> {
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        if !is_array(bytes) {
             return Ok(Self::of_lines(bytes, specs));
         }
         let mut records = Self::default();
-        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let mut json = serde_json::Deserializer::from_slice(line_itself(bytes));
         json.deserialize_seq(Elements { records: &mut records, specs })?;
         json.end()?;
         Ok(records)
@@ -158,6 +158,7 @@ impl Records {
     #[inline]
     pub fn push_line(&mut self, line: &[u8], specs: &EventSpecs) {
         self.lines += 1;
+        let line = line_itself(line);
         if line.len() > LINE_LENGTH_MAX {
             self.malformed_here(&Reason::TooLong);
             return;
@@ -229,6 +230,26 @@ impl Records {
 #[inline]
 fn session_hash(session: &str) -> u64 {
     xxh3_64(session.as_bytes()).max(1)
+}
+
+/// Whether a body or a file begins as a JSON array.
+#[must_use]
+pub fn is_array(start: &[u8]) -> bool {
+    line_itself(start).iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+/// Without what is no part of it (TE-8): the hole that a writer leaves at the start of a file that was cut off under it, the
+/// mark of UTF-8 (in the middle too: files are put together), and the rest of a line break.
+#[inline]
+#[must_use]
+pub fn line_itself(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.first() == Some(&b'{') {
+        return line;
+    }
+    let hole = line.iter().take_while(|byte| **byte == 0).count();
+    let line = &line[hole..];
+    line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
 }
 
 /// Reads an array's elements one by one: a list of them first would be many times as large as the body.
@@ -339,5 +360,16 @@ mod tests {
                 (one.malformed, one.lines, &one.kept)
             );
         }
+    }
+
+    /// TE-8: the mark of UTF-8, line breaks of two bytes and a hole before a line are no part of it; an array may have a mark.
+    #[test]
+    fn marks_and_holes_are_no_part_of_a_line() {
+        let (mark, hole) = ("\u{feff}", "\0".repeat(LINE_LENGTH_MAX + 1));
+        let text = format!("{mark}{}\r\n{mark}\r\n{hole}{}\r\n\0\0\n{mark}{}", saved(1), saved(2), saved(3));
+        let records = Records::of_body(text.as_bytes(), &specs()).unwrap();
+        assert_eq!((records.events.len(), records.malformed, records.lines), (3, 0, 5));
+        let records = Records::of_body(format!("{mark} [{}]\r\n", saved(1)).as_bytes(), &specs()).unwrap();
+        assert_eq!((records.events.len(), records.malformed), (1, 0));
     }
 }

@@ -42,6 +42,27 @@ pub struct Push {
     pub errors: Vec<MalformedLine>,
 }
 
+/// Malformed lines that a refusal quotes.
+const QUOTED: usize = 3;
+
+impl Push {
+    /// What is wrong with a body of which nothing could be accepted (TE-8). Events that came again or too late are events.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let none = self.accepted + self.duplicates + self.late == 0 && self.malformed + self.unknown > 0;
+        none.then(|| {
+            let lines = self.errors.iter().take(QUOTED);
+            let mut said: Vec<String> =
+                lines.map(|error| format!("line {}: {}", error.line, error.reason)).collect();
+            if self.unknown > 0 {
+                said.push(format!("{} of names that the policy does not use", self.unknown));
+            }
+            let all = self.malformed + self.unknown;
+            format!("no event of {all} could be counted: {}", said.join("; "))
+        })
+    }
+}
+
 /// The answer to a push.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PushReply {

@@ -59,7 +59,10 @@ impl Counted {
         line: &[u8],
         seen: &mut BTreeSet<String>,
     ) {
-        let Ok(event) = serde_json::from_slice::<Value>(line) else { return };
+        let text = String::from_utf8_lossy(line);
+        let Ok(event) = serde_json::from_str::<Value>(text.trim_start_matches(['\0', '\u{feff}'])) else {
+            return;
+        };
         let Some(at) = event["ts"].as_str().and_then(|text| Timestamp::parse(text).ok()) else { return };
         let Some(name) = event["name"].as_str() else { return };
         let variant = event["variant"].as_str().filter(|variant| apart.iter().any(|it| it == variant));
@@ -67,7 +70,8 @@ impl Counted {
         if !(window.start..window.end).contains(&at) {
             return;
         }
-        if event["event_id"].as_str().is_some_and(|id| !seen.insert(id.to_owned())) {
+        let id = event["event_id"].as_str().filter(|id| !id.is_empty());
+        if id.is_some_and(|id| !seen.insert(id.to_owned())) {
             return;
         }
         for needed in policy.metrics.iter().flat_map(|metric| metric.kind.needs()) {
@@ -242,6 +246,14 @@ mod tests {
         format!(
             "{{\"ts\":\"2026-11-22T10:00:01Z\",\"name\":\"autosave.save.completed\",\"duration_ms\":{ms}{rest}}}\n"
         )
+    }
+
+    /// DA-2, TE-8: a mark, a hole and an empty id are taken as the collector takes them.
+    #[test]
+    fn marks_and_empty_ids_are_as_the_collector_takes_them() {
+        let unnamed = saved(1, r#","event_id":"""#);
+        let counted = counted(&format!("\u{feff}{unnamed}\0\0{unnamed}"), &[]);
+        assert_eq!(counted.events["autosave.save.completed"], 2);
     }
 
     /// DA-2, JU-9: events of a variant that is counted apart are no part of the figures of all others.
