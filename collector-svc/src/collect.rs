@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::policy::TargetPolicy;
-use shared_types::{Batch, Epoch, PhaseId, TargetName, Timestamp, Window};
+use shared_types::{Batch, Epoch, PhaseId, TargetName, Timestamp, Window, batch};
 
 use crate::intake::{Applied, Counts, Intake};
 use crate::schedule::Schedule;
 use crate::sources::{SourceError, expand_patterns};
-use domain::telemetry::totals::{BatchHead, Totals};
+use domain::telemetry::totals::{BatchHead, Totals, add_intake, add_uncounted};
 use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records, is_array};
 use events::{EventSpecs, TooManyFields};
 
@@ -163,7 +163,8 @@ fn files(patterns: &[String]) -> Result<Vec<PathBuf>, CollectError> {
 
 struct Counted {
     intake: Intake,
-    malformed: u64,
+    /// Malformed lines, and examples of what could not be counted.
+    uncounted: batch::Intake,
     told: Vec<(String, MalformedLine)>,
     /// The newest `ts` of all, in the range or not.
     newest: Option<Timestamp>,
@@ -180,7 +181,7 @@ fn count(
     let schedule = Schedule::initial(request.window);
     let mut counted = Counted {
         intake: Intake::new(Arc::clone(specs), schedule, beginning, beginning),
-        malformed: 0,
+        uncounted: batch::Intake::default(),
         told: Vec::new(),
         newest: None,
     };
@@ -265,7 +266,7 @@ impl Counted {
         // Without a store every open window's ids are here: none are ever asked for.
         let applied = self.intake.apply(&records, 0, now, &mut counts);
         debug_assert_eq!(applied, Applied::All);
-        self.malformed += records.malformed;
+        add_uncounted(&mut self.uncounted, &records, lines_before);
         let room = MALFORMED_KEPT.saturating_sub(self.told.len());
         self.told.extend(records.kept.into_iter().take(room).map(|kept| {
             (name.to_owned(), MalformedLine { line: kept.line + lines_before, reason: kept.reason })
@@ -285,7 +286,7 @@ impl Counted {
             let window = window_of(start, request.window);
             let mut totals = by_start.remove(&start).unwrap_or_default();
             if window.end >= range.end {
-                totals.intake.malformed += self.malformed;
+                add_intake(&mut totals.intake, &self.uncounted);
             }
             batches.push(totals.into_batch(head(request, window), specs));
             start = window.end;

@@ -10,14 +10,17 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared_types::batch::Intake as IntakeCounts;
+use shared_types::batch::{Example, Intake as IntakeCounts};
+use shared_types::decision::UncountedReason;
 use shared_types::{Histogram, Timestamp, Window};
 
 use crate::schedule::Schedule;
-use domain::telemetry::totals::{Breakdown, Durations, Sessions, Totals, add_label};
+use domain::telemetry::totals::{
+    Breakdown, Durations, Sessions, Totals, add_intake, add_label, add_uncounted,
+};
 use events::frequent::AlreadyHashed;
-use events::records::{Codes, MALFORMED_KEPT, MalformedLine, Record, Records};
-use events::{EventSpecs, Reason};
+use events::records::{MALFORMED_KEPT, MalformedLine, Record, Records};
+use events::{EventSpecs, Reason, examples};
 
 /// Event ids kept in memory over all windows of a target before cold windows' ids are dropped.
 const IDS_IN_MEMORY_MAX: usize = 1_000_000;
@@ -38,6 +41,8 @@ pub struct Counts {
     pub malformed: u64,
     /// The first of them.
     pub kept: Vec<MalformedLine>,
+    /// Of what could not be counted.
+    pub examples: Vec<Example>,
 }
 
 /// What a flush writes for one window.
@@ -162,7 +167,7 @@ impl Intake {
             }
             let Some(window) = self.open.get_mut(&cursor.start) else { continue };
             window.used_in_round = self.round;
-            if !window.count(record, &records.codes, &self.specs, counts) {
+            if !window.count(record, records, &self.specs, counts) {
                 return Applied::NeedsIds { start: cursor.start, at };
             }
             self.newest_event = self.newest_event.max(ts);
@@ -170,14 +175,28 @@ impl Intake {
         Applied::All
     }
 
-    /// Counts the records' malformed lines on the batch that is open now.
-    pub fn malformed(&mut self, records: &Records, now: Timestamp, counts: &mut Counts) {
-        if records.malformed > 0 {
-            counts.malformed += records.malformed;
-            counts.kept.extend(records.kept.iter().cloned());
-            counts.kept.sort_by_key(|kept| kept.line);
-            counts.kept.truncate(MALFORMED_KEPT);
-            self.delta_at(now).intake.malformed += records.malformed;
+    /// Counts the records' malformed lines on the batch that is open now, and tells examples there. Their first line is
+    /// number `lines_before + 1` of where they come from.
+    pub fn malformed(&mut self, records: &Records, lines_before: u64, now: Timestamp, counts: &mut Counts) {
+        if records.examples.is_empty() && records.malformed == 0 && counts.examples.is_empty() {
+            return;
+        }
+        let intake = &mut self.delta_at(now).intake;
+        for future in &counts.examples {
+            examples::keep(
+                &mut intake.examples,
+                Example { line: future.line + lines_before, ..future.clone() },
+            );
+        }
+        add_uncounted(intake, records, lines_before);
+        counts.malformed += records.malformed;
+        counts.kept.extend(records.kept.iter().cloned());
+        counts.kept.sort_by_key(|kept| kept.line);
+        counts.kept.truncate(MALFORMED_KEPT);
+        counts.examples.extend(records.examples.iter().cloned());
+        let specs = Arc::clone(&self.specs);
+        for example in counts.examples.iter_mut().filter(|it| it.kind == UncountedReason::Unknown) {
+            example.meant = specs.nearest(&example.what).map(str::to_owned);
         }
     }
 
@@ -301,7 +320,10 @@ impl Intake {
             let reason = Reason::Future.to_string();
             counts.kept.push(MalformedLine { line: u64::from(record.line), reason });
         }
-        self.delta_at(now).intake.malformed += 1;
+        examples::keep(&mut counts.examples, examples::of_future(u64::from(record.line)));
+        let intake = &mut self.delta_at(now).intake;
+        intake.malformed += 1;
+        add_label(&mut intake.malformed_reasons, &Reason::Future.sort(), 1);
     }
 }
 
@@ -332,10 +354,12 @@ impl OpenWindow {
 
     /// False: the ids are needed first.
     #[inline]
-    fn count(&mut self, record: &Record, codes: &Codes, specs: &EventSpecs, counts: &mut Counts) -> bool {
+    fn count(&mut self, record: &Record, records: &Records, specs: &EventSpecs, counts: &mut Counts) -> bool {
         let Some(spec) = specs.all().get(usize::from(record.name)) else {
             counts.unknown += 1;
-            self.delta(specs).intake.unknown += 1;
+            let intake = &mut self.delta(specs).intake;
+            intake.unknown += 1;
+            add_label(&mut intake.unknown_names, records.names.get(record.code), 1);
             return true;
         };
         if record.has_id {
@@ -360,7 +384,7 @@ impl OpenWindow {
         if spec.error {
             let errors = &mut delta.errors[name];
             *(if record.retryable { &mut errors.retryable } else { &mut errors.not_retryable }) += 1;
-            add_label(&mut errors.by_code, codes.get(record.code), 1);
+            add_label(&mut errors.by_code, records.codes.get(record.code), 1);
         }
         true
     }
@@ -401,6 +425,7 @@ impl Delta {
                 }
                 None => {
                     self.intake.unknown += count;
+                    add_label(&mut self.intake.unknown_names, event, *count);
                     counts.unknown += count;
                 }
             }
@@ -431,10 +456,7 @@ impl Delta {
             let Some((at, _)) = of(event).filter(|(_, spec)| spec.error) else { continue };
             self.errors[at].sessions.get_or_insert_default().merge(sessions);
         }
-        self.intake.malformed += totals.intake.malformed;
-        self.intake.duplicates += totals.intake.duplicates;
-        self.intake.late += totals.intake.late;
-        self.intake.unknown += totals.intake.unknown;
+        add_intake(&mut self.intake, &totals.intake);
     }
 
     fn into_totals(self, specs: &EventSpecs) -> Totals {
@@ -500,7 +522,7 @@ mod tests {
         let records = Records::of_lines(text.as_bytes(), &specs());
         let mut counts = Counts::default();
         assert_eq!(intake.apply(&records, 0, now, &mut counts), Applied::All);
-        intake.malformed(&records, now, &mut counts);
+        intake.malformed(&records, 0, now, &mut counts);
         counts
     }
 
@@ -522,7 +544,11 @@ mod tests {
         let changes = intake.take_changes();
         assert_eq!(changes.len(), 2);
         assert_eq!((changes[0].start, changes[0].totals.counters["save"]), (at("10:00:00"), 1));
-        assert_eq!(changes[1].totals.intake, IntakeCounts { late: 1, malformed: 1, ..Default::default() });
+        let malformed_reasons = [(Reason::Future.to_string(), 1)].into();
+        let examples = vec![examples::of_future(4)];
+        let expected =
+            IntakeCounts { late: 1, malformed: 1, malformed_reasons, examples, ..Default::default() };
+        assert_eq!(changes[1].totals.intake, expected);
     }
 
     /// TE-4: an id counts once in its window, and again in another.
@@ -581,7 +607,7 @@ mod tests {
         let counts = apply(&mut intake, text, at("10:05:00"));
         assert_eq!((counts.accepted, counts.unknown), (2, 1));
         let totals = intake.take_changes().remove(0).totals;
-        assert_eq!(totals.intake.unknown, 1);
+        assert_eq!((totals.intake.unknown, totals.intake.unknown_names["opened"]), (1, 1));
         let json = serde_json::to_value(&totals.breakdowns).unwrap();
         let expected =
             serde_json::json!({"fail":{"code":{"E_IO":1,"E_LOCK":1},"retryable":{"false":1,"true":1}}});

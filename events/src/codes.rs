@@ -1,4 +1,4 @@
-//! The error codes of a chunk: each record says its code by number.
+//! The error codes of a chunk, or its unknown names: each record says its own by number.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ impl Codes {
     }
 
     /// The number of a code that came so many times more.
+    #[inline]
     pub(super) fn number(&mut self, code: &str, times: u64) -> u32 {
         if let Some(place) = self.places.get_mut(code) {
             place.count += times;
@@ -51,6 +52,16 @@ impl Codes {
         self.places.insert(text, Place { number: next, count: times });
         self.prune();
         next
+    }
+
+    /// Whether it has a place, and came so often at most.
+    pub(super) fn is_rare(&self, code: &str, at_most: u64) -> bool {
+        self.places.get(code).is_some_and(|place| place.count <= at_most)
+    }
+
+    /// Those that have a place, with how often they came; never above the truth.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.places.iter().map(|(text, place)| (&**text, place.count))
     }
 
     /// Takes over the codes of what came after; says which number each of its numbers is here.

@@ -6,6 +6,7 @@
 //! collect [`Fields`]; what they mean is decided here, once.
 
 mod codes;
+pub mod examples;
 mod fields;
 pub mod frequent;
 mod reason;
@@ -31,6 +32,8 @@ pub struct Event<'a> {
     pub ts_ms: i64,
     /// Index into the specs; `None` for a name the policy does not use.
     pub name: Option<usize>,
+    /// Such a name.
+    pub unknown: Option<Cow<'a, str>>,
     pub event_id: Option<Cow<'a, str>>,
     /// Of events with a duration, in milliseconds; else 0.
     pub duration_ms: f64,
@@ -72,9 +75,11 @@ fn interpret<'a>(fields: Fields<'a>, specs: &EventSpecs) -> Result<Event<'a>, Re
         Value::Text(variant) => Some(&**variant),
         _ => None,
     };
-    let name = specs.find_event(&name, variant);
-    let mut event = Event { ts_ms, name, event_id, duration_ms: 0.0, error: None, session: None };
-    let Some((index, spec)) = name.and_then(|index| Some((index, specs.get(index)?))) else {
+    let index = specs.find_event(&name, variant);
+    let mut event =
+        Event { ts_ms, name: index, unknown: None, event_id, duration_ms: 0.0, error: None, session: None };
+    let Some((index, spec)) = index.and_then(|index| Some((index, specs.get(index)?))) else {
+        event.unknown = Some(name);
         return Ok(event);
     };
     if let Value::Text(session) = fields.session

@@ -3,15 +3,18 @@
 //! A chunk of lines becomes a vector of small fixed-size records plus what was malformed in it. Records
 //! live until the flush that holds them is committed, so that a flush that fails can be counted again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserializer as _;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use shared_types::batch::Example;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use crate::codes::{Codes, OTHER_CODE};
+use crate::examples::{self, OF_EACH};
 use crate::{EventSpecs, Reason};
 
 /// A line beyond this is malformed (TE-2), in bytes without its line break.
@@ -30,7 +33,7 @@ pub struct Record {
     pub session: u64,
     /// From 1; saturates.
     pub line: u32,
-    /// Number in [`Records::codes`]; errors only.
+    /// Number in [`Records::codes`], of an error; in [`Records::names`], of an event of an unknown name.
     pub code: u32,
     /// Index into the specs, or [`Record::UNKNOWN`].
     pub name: u16,
@@ -58,6 +61,12 @@ pub struct MalformedLine {
 pub struct Records {
     pub events: Vec<Record>,
     pub codes: Codes,
+    /// Names that the policy does not use.
+    pub names: Codes,
+    /// Malformed lines by [`Reason::sort`].
+    pub reasons: BTreeMap<String, u64>,
+    /// Of malformed lines and unknown names; see [`examples`].
+    pub examples: Vec<Example>,
     /// All malformed lines.
     pub malformed: u64,
     /// The first [`MALFORMED_KEPT`] of them.
@@ -149,7 +158,11 @@ impl Records {
         let names: Vec<u16> =
             (0..from.all().len()).map(|name| same(name).unwrap_or(Record::UNKNOWN)).collect();
         for record in &mut self.events {
-            record.name = names.get(usize::from(record.name)).copied().unwrap_or(Record::UNKNOWN);
+            let Some(name) = names.get(usize::from(record.name)) else { continue };
+            record.name = *name;
+            if *name == Record::UNKNOWN {
+                record.code = Codes::OTHER;
+            }
         }
         self
     }
@@ -160,7 +173,7 @@ impl Records {
         self.lines += 1;
         let line = line_itself(line);
         if line.len() > LINE_LENGTH_MAX {
-            self.malformed_here(&Reason::TooLong);
+            self.malformed_at(self.lines, &Reason::TooLong, line);
             return;
         }
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -171,46 +184,57 @@ impl Records {
                 let record = self.record(&event);
                 self.events.push(record);
             }
-            Err(reason) => self.malformed_here(&reason),
+            Err(reason) => self.malformed_at(self.lines, &reason, line),
         }
     }
 
-    /// Counts the line gone through last as malformed.
+    /// Counts a line as malformed; `bytes` may be only its beginning.
     #[cold]
-    pub fn malformed_here(&mut self, reason: &Reason) {
+    pub fn malformed_at(&mut self, line: u64, reason: &Reason, bytes: &[u8]) {
         self.malformed += 1;
         if self.kept.len() < MALFORMED_KEPT {
-            self.kept.push(MalformedLine { line: self.lines, reason: reason.to_string() });
+            self.kept.push(MalformedLine { line, reason: reason.to_string() });
         }
+        *self.reasons.entry(reason.sort()).or_default() += 1;
+        examples::keep_malformed(&mut self.examples, reason, line, bytes);
+    }
+
+    /// Everything is so many lines further on.
+    pub fn shift(&mut self, lines: u64) {
+        self.lines += lines;
+        self.kept.iter_mut().for_each(|kept| kept.line += lines);
+        self.examples.iter_mut().for_each(|example| example.line += lines);
+        let lines = u32::try_from(lines).unwrap_or(u32::MAX);
+        self.events.iter_mut().for_each(|event| event.line = event.line.saturating_add(lines));
     }
 
     /// Adds what came after.
-    pub fn append(&mut self, later: Self) {
-        let codes = self.codes.append(&later.codes);
-        let code = |number: u32| usize::try_from(number).ok().and_then(|at| codes.get(at)).copied();
+    pub fn append(&mut self, mut later: Self) {
+        later.shift(self.lines);
+        let (codes, names) = (self.codes.append(&later.codes), self.names.append(&later.names));
         self.events.extend(later.events.into_iter().map(|mut event| {
-            event.line = event.line.saturating_add(u32::try_from(self.lines).unwrap_or(u32::MAX));
-            event.code = code(event.code).unwrap_or(Codes::OTHER);
+            let numbers = if event.name == Record::UNKNOWN { &names } else { &codes };
+            let number = usize::try_from(event.code).ok().and_then(|at| numbers.get(at));
+            event.code = number.copied().unwrap_or(Codes::OTHER);
             event
         }));
-        let room = MALFORMED_KEPT.saturating_sub(self.kept.len());
-        self.kept.extend(
-            later
-                .kept
-                .into_iter()
-                .take(room)
-                .map(|kept| MalformedLine { line: kept.line + self.lines, ..kept }),
-        );
+        self.kept.extend(later.kept);
+        self.kept.truncate(MALFORMED_KEPT);
+        for (reason, count) in later.reasons {
+            *self.reasons.entry(reason).or_default() += count;
+        }
+        later.examples.into_iter().for_each(|example| examples::keep(&mut self.examples, example));
         self.malformed += later.malformed;
-        self.lines += later.lines;
+        self.lines = later.lines;
     }
 
     #[inline]
     fn record(&mut self, event: &crate::Event<'_>) -> Record {
         let name = event.name.and_then(|name| u16::try_from(name).ok()).unwrap_or(Record::UNKNOWN);
-        let (code, retryable) = match &event.error {
-            Some(error) => (self.codes.number(&error.code, 1), error.retryable),
-            None => (Codes::OTHER, false),
+        let (code, retryable) = match (&event.error, &event.unknown) {
+            (Some(error), _) => (self.codes.number(&error.code, 1), error.retryable),
+            (None, Some(name)) => (self.unknown(name), false),
+            (None, None) => (Codes::OTHER, false),
         };
         Record {
             ts_ms: event.ts_ms,
@@ -223,6 +247,14 @@ impl Records {
             has_id: event.event_id.is_some(),
             retryable,
         }
+    }
+
+    fn unknown(&mut self, name: &str) -> u32 {
+        let number = self.names.number(name, 1);
+        if self.names.is_rare(name, OF_EACH as u64) {
+            examples::keep(&mut self.examples, examples::of_name(name, self.lines));
+        }
+        number
     }
 }
 
@@ -371,5 +403,32 @@ mod tests {
         assert_eq!((records.events.len(), records.malformed, records.lines), (3, 0, 5));
         let records = Records::of_body(format!("{mark} [{}]\r\n", saved(1)).as_bytes(), &specs()).unwrap();
         assert_eq!((records.events.len(), records.malformed), (1, 0));
+    }
+
+    /// TE-6: unknown names are counted by name and shown with their first lines, from however many threads.
+    #[test]
+    fn unknown_names_are_counted_and_shown() {
+        let opened = |name: &str| format!("{{\"ts\":\"2026-11-22T10:00:00Z\",\"name\":\"{name}\"}}\n");
+        let text = opened("opened") + "oops\n" + &opened("closed") + &opened("opened").repeat(4);
+        let mut records = Records::of_lines(text.as_bytes(), &specs());
+        records.append(Records::of_lines((opened("x") + &text).as_bytes(), &specs()));
+        let names: Vec<_> = records.events.iter().map(|event| records.names.get(event.code)).collect();
+        assert_eq!(names[..3], ["opened", "closed", "opened"]);
+        assert_eq!(names[6..9], ["x", "opened", "closed"]);
+        let counts: Vec<(&str, u64)> = records.names.counts().collect();
+        assert_eq!(counts, [("closed", 2), ("opened", 10), ("x", 1)]);
+        assert_eq!(records.reasons, BTreeMap::from([("not JSON of an event".to_owned(), 2)]));
+        let shown: Vec<(&str, u64)> = records.examples.iter().map(|it| (it.what.as_str(), it.line)).collect();
+        let expected = [
+            ("opened", 1),
+            ("not JSON of an event", 2),
+            ("closed", 3),
+            ("opened", 4),
+            ("opened", 5),
+            ("x", 8),
+            ("not JSON of an event", 10),
+            ("closed", 11),
+        ];
+        assert_eq!(shown, expected);
     }
 }

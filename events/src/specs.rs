@@ -194,6 +194,19 @@ impl EventSpecs {
         Some(apart.map_or(at, |variant| at + plain.len() * (variant + 1)))
     }
 
+    /// The event that a name is perhaps meant for (TE-6): one that differs by little, else the only one that ends alike.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        let names = || self.plain().iter().map(|spec| spec.name.as_str());
+        let near = names().map(|known| (distance(name, known), known)).min()?;
+        if near.0 <= (name.len() / 5).max(2) && near.0 < name.len() {
+            return Some(near.1);
+        }
+        let end = name.rsplit('.').next()?;
+        let mut alike = names().filter(|known| known.rsplit('.').next() == Some(end));
+        alike.next().filter(|_| alike.next().is_none())
+    }
+
     /// The event with an index.
     #[inline]
     #[must_use]
@@ -235,6 +248,21 @@ impl EventSpecs {
     }
 }
 
+/// Letters put in, left out or changed (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (at, a) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (column, b) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,5 +297,19 @@ mod tests {
         assert_eq!(names(&both), expected);
         assert_eq!((both.find_again("save@control"), specs().find_again("save@control")), (Some(3), Some(0)));
         assert_eq!(specs().find_again("drift@control"), None);
+    }
+
+    /// TE-6: a misspelt name is told which one it is near.
+    #[test]
+    fn a_name_that_is_near_another_is_told_so() {
+        let names = ["autosave.save.completed", "autosave.save.error", "autosave.history.drift"];
+        let specs = EventSpecs::new(names.map(EventSpec::counted)).unwrap();
+        let nearest = |name: &str| specs.nearest(name);
+        assert_eq!(nearest("autosave.save.complete"), Some(names[0]));
+        assert_eq!(nearest("autosave_save_error"), Some(names[1]));
+        assert_eq!(nearest("editor.history.drift"), Some(names[2]));
+        assert_eq!(nearest("payment.opened"), None);
+        assert_eq!(nearest("x"), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

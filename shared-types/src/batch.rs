@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::decision::UncountedReason;
 use crate::{Epoch, PhaseId, TargetName, Timestamp, Window};
 
 /// The value of [`Batch::schema`] written by this version.
@@ -62,7 +63,7 @@ pub struct Distribution {
 }
 
 /// What was not, or not simply, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Intake {
     /// Lines that were not events.
     pub malformed: u64,
@@ -72,4 +73,35 @@ pub struct Intake {
     pub duplicates: u64,
     /// Events of names the policy does not use.
     pub unknown: u64,
+    /// Malformed lines by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub malformed_reasons: BTreeMap<String, u64>,
+    /// Events of unknown names by name: the 16 most frequent, the rest under `other`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_names: BTreeMap<String, u64>,
+    /// The first three of each reason and of each name, of 16 reasons and 16 names at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
+}
+
+/// Something that could not be counted (TE-6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Example {
+    pub kind: UncountedReason,
+    /// Why a line is no event, or the name that the policy does not use.
+    pub what: String,
+    /// Its number in the file, or in the body that was pushed; from 1.
+    pub line: u64,
+    /// The field that is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The type of what stands there: `text`, `number`, `boolean`, `array`, `object` or `null`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// The value, or the line where no field is to blame: 64 characters at most, letters as `x` and digits as `0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The name of the policy that the unknown one is near.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meant: Option<String>,
 }

@@ -22,7 +22,7 @@ use super::{
     SourceError,
 };
 use crate::store::FileCursor;
-use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Records};
+use events::records::{LINE_LENGTH_MAX, Records};
 use events::{EventSpecs, Reason};
 
 /// What reads the kind.
@@ -284,16 +284,9 @@ fn take_lines(bytes: &[u8], position: &mut FileCursor, specs: &EventSpecs, threa
         // Its end may never come, and must not be waited for in memory.
         position.offset += unfinished.len() as u64;
         position.skipping = true;
-        records.malformed += 1;
-        if records.kept.len() < MALFORMED_KEPT {
-            records.kept.push(MalformedLine { line: records.lines + 1, reason: Reason::TooLong.to_string() });
-        }
+        records.malformed_at(records.lines + 1, &Reason::TooLong, unfinished);
     }
-    if skipped_lines > 0 {
-        records.lines += skipped_lines;
-        records.kept.iter_mut().for_each(|kept| kept.line += skipped_lines);
-        records.events.iter_mut().for_each(|event| event.line = event.line.saturating_add(1));
-    }
+    records.shift(skipped_lines);
     position.line += records.lines;
     records
 }

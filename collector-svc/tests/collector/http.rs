@@ -180,7 +180,7 @@ async fn a_body_without_one_event_that_counts_is_refused() {
     for (body, headers, reason) in [
         (&renamed, &key[..], "line 1: `duration_ms` is missing"),
         (&renamed, &key[..], "line 1: `duration_ms` is missing"),
-        (&unknown, &[], "1 of names that the policy does not use"),
+        (&unknown, &[], "`autosave.save.complete` (`autosave.save.completed`?)"),
         (&(unknown.clone() + &one_line), &[], "line 2: not JSON"),
     ] {
         let response = service.push(body.clone(), headers).await;
@@ -195,7 +195,11 @@ async fn a_body_without_one_event_that_counts_is_refused() {
         assert_eq!(accepted(service.push(body, &[]).await, 202).await, Push::default());
     }
     let one = accepted(service.push(unknown + &saved("10:00:00", "c"), &[]).await, 202).await;
-    assert_eq!((one.accepted, one.unknown), (1, 1));
+    assert_eq!((one.accepted, one.unknown, one.unknown_names["autosave.save.complete"]), (1, 1, 1));
+    let seen = service.get().await.intake;
+    let missing = seen.examples.iter().find(|it| it.field.as_deref() == Some("duration_ms")).unwrap();
+    assert_eq!((missing.line, missing.what.as_str()), (1, "`duration_ms` is missing"));
+    assert_eq!(seen.malformed_reasons["`duration_ms` is missing"], 1);
     assert_eq!(accepted(service.push(saved("10:00:00", "c"), &[]).await, 202).await.duplicates, 1);
     world.clock.set(at("10:15:30"));
     for _ in 0..500 {
@@ -204,8 +208,9 @@ async fn a_body_without_one_event_that_counts_is_refused() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let intake = world.analyzer.batches()[0].intake;
-    assert_eq!((intake.malformed, intake.unknown), (2, 3));
+    let intake = world.analyzer.batches()[0].intake.clone();
+    assert_eq!((intake.malformed, intake.unknown, intake.unknown_names["autosave.save.complete"]), (2, 3, 3));
+    assert!(intake.examples.iter().any(|it| it.meant.as_deref() == Some("autosave.save.completed")));
     service.stop().await;
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared_types::{Batch, PhaseId, TargetName, Timestamp, Window};
 
-use super::totals::{BatchHead, Totals, add_label};
+use super::totals::{BatchHead, Totals, add_label, add_uncounted};
 use crate::policy::TargetPolicy;
 use crate::story::figures::format_duration;
 use events::records::{MalformedLine, Record, Records};
@@ -58,7 +58,7 @@ pub fn count(
         return Err(CountError::Span { window: length });
     }
     let mut totals = count_windows(&records, &specs, length);
-    totals.entry(last).or_default().intake.malformed = records.malformed;
+    add_uncounted(&mut totals.entry(last).or_default().intake, &records, 0);
     let mut batch = |start: Timestamp| {
         let window = Window { start, end: start.plus(length) };
         let head = BatchHead {
@@ -92,6 +92,7 @@ fn count_windows(records: &Records, specs: &EventSpecs, length: Duration) -> BTr
         let totals = windows.entry(start).or_default();
         let Some(spec) = specs.all().get(usize::from(record.name)) else {
             totals.intake.unknown += 1;
+            add_label(&mut totals.intake.unknown_names, records.names.get(record.code), 1);
             continue;
         };
         if record.has_id && !seen.insert((start, record.id_hash)) {
@@ -182,7 +183,8 @@ not an event
         assert_eq!(first.counters["autosave.save.completed"], 1);
         assert_eq!((first.counters["autosave.save.error"], first.intake.duplicates), (1, 1));
         assert_eq!(first.breakdowns["autosave.save.error"]["code"]["E_LOCK"], 1);
-        assert_eq!(counted.batches[1].intake.unknown, 1);
+        let intake = &counted.batches[1].intake;
+        assert_eq!((intake.unknown, intake.unknown_names["autosave.opened"]), (1, 1));
         assert_eq!(counted.batches[2].counters["autosave.save.completed"], 0);
         let last = &counted.batches[3].distributions["autosave.save.completed"];
         assert!((last.p95 - 2500.0).abs() < f64::EPSILON, "{}", last.p95);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use shared_types::batch::{Distribution, Intake};
+use shared_types::batch::{Distribution, Example, Intake};
+use shared_types::decision::UncountedReason;
 use shared_types::{Batch, Epoch, Histogram, PhaseId, TargetName, Timestamp, Window, batch};
 
-use events::EventSpecs;
 use events::frequent::excess;
-use events::records::OTHER_CODE;
+use events::records::{OTHER_CODE, Records};
+use events::{EventSpecs, examples};
 use serde_json::{Value, json};
 
 pub use super::sessions::Sessions;
@@ -21,6 +22,8 @@ pub type Breakdown = BTreeMap<String, u64>;
 const VALUE_PLACES: usize = 256;
 /// Values of a field that a batch names; the rest are under [`OTHER_CODE`].
 pub const VALUES_NAMED: usize = 64;
+/// Unknown names that are told; the rest are under [`OTHER_CODE`].
+pub const NAMES_SHOWN: usize = 16;
 /// The field of a breakdown that says how errors are spread over sessions (JU-10).
 pub const SESSION_FIELD: &str = "session";
 
@@ -99,10 +102,7 @@ impl Totals {
         for (name, sessions) in &more.sessions {
             self.sessions.entry(name.clone()).or_default().merge(sessions);
         }
-        self.intake.malformed += more.intake.malformed;
-        self.intake.late += more.intake.late;
-        self.intake.duplicates += more.intake.duplicates;
-        self.intake.unknown += more.intake.unknown;
+        add_intake(&mut self.intake, &more.intake);
     }
 
     /// The batch (CO-2); every name of the policy is there, with 0 if none came. What was counted besides, for another
@@ -130,6 +130,10 @@ impl Totals {
             .into_iter()
             .filter_map(|(name, durations)| Some((name, distribution(&durations.0)?)))
             .collect();
+        name_top(&mut self.intake.unknown_names, NAMES_SHOWN);
+        for example in self.intake.examples.iter_mut().filter(|it| it.kind == UncountedReason::Unknown) {
+            example.meant = specs.nearest(&example.what).map(str::to_owned);
+        }
         let latency = u64::try_from(head.collected_at.since(head.window.end).as_millis()).unwrap_or(u64::MAX);
         Batch {
             schema: batch::SCHEMA.to_owned(),
@@ -161,13 +165,15 @@ impl Totals {
             self.rename(&plain, &name);
         }
         let of = |name: &String| specs.find(name).and_then(|index| specs.get(index));
-        let mut unknown: u64 = 0;
+        let intake = &mut self.intake;
         self.counters.retain(|name, count| {
             let known = of(name).is_some();
-            unknown += if known { 0 } else { *count };
+            if !known {
+                intake.unknown += *count;
+                add_label(&mut intake.unknown_names, name, *count);
+            }
             known
         });
-        self.intake.unknown += unknown;
         self.distributions.retain(|name, _| of(name).is_some_and(|spec| spec.duration_field.is_some()));
         self.breakdowns.retain(|name, _| of(name).is_some_and(|spec| spec.error));
         self.sessions.retain(|name, _| of(name).is_some_and(|spec| spec.error));
@@ -188,6 +194,31 @@ impl Totals {
 
 fn taken<T>(of: &mut BTreeMap<String, T>, from: &str, to: &str) -> BTreeMap<String, T> {
     of.remove(from).map(|it| (to.to_owned(), it)).into_iter().collect()
+}
+
+/// Adds what else could not, or not simply, be counted.
+pub fn add_intake(ours: &mut Intake, more: &Intake) {
+    ours.malformed += more.malformed;
+    ours.late += more.late;
+    ours.duplicates += more.duplicates;
+    ours.unknown += more.unknown;
+    more.malformed_reasons.iter().for_each(|(reason, n)| add_label(&mut ours.malformed_reasons, reason, *n));
+    more.unknown_names.iter().for_each(|(name, n)| add_label(&mut ours.unknown_names, name, *n));
+    more.examples.iter().cloned().for_each(|example| examples::keep(&mut ours.examples, example));
+}
+
+/// Adds the malformed lines of some records, and the examples of what could not be counted, as lines further on.
+pub fn add_uncounted(ours: &mut Intake, records: &Records, lines_before: u64) {
+    let further = |example: &Example| Example { line: example.line + lines_before, ..example.clone() };
+    add_intake(
+        ours,
+        &Intake {
+            malformed: records.malformed,
+            malformed_reasons: records.reasons.clone(),
+            examples: records.examples.iter().map(further).collect(),
+            ..Intake::default()
+        },
+    );
 }
 
 /// Counts under `value`; where there are too many values, the rare ones go under `other`.
@@ -217,7 +248,7 @@ fn prune(values: &mut Breakdown) {
 }
 
 /// Leaves so many values, the most frequent ones; the others go under `other`.
-fn name_top(values: &mut Breakdown, most: usize) {
+pub fn name_top(values: &mut Breakdown, most: usize) {
     let mut ranked: Vec<(String, u64)> =
         named(values).map(|(value, count)| (value.to_owned(), count)).collect();
     ranked.sort_by(|(_, a), (_, b)| b.cmp(a));
@@ -288,6 +319,29 @@ mod tests {
             breakdowns: BTreeMap::from([("fail".into(), BTreeMap::from([("code".into(), values)]))]),
             ..Totals::default()
         }
+    }
+
+    /// TE-6: a batch names what could not be counted, with what was perhaps meant, also where only this version does not count it.
+    #[test]
+    fn a_batch_names_what_could_not_be_counted() {
+        let specs = EventSpecs::new([events::EventSpec::counted("save.completed")]).unwrap();
+        let text = "oops\n{\"ts\":\"2026-11-22T10:00:00Z\",\"name\":\"save.complete\"}\n";
+        let records = Records::of_lines(text.as_bytes(), &specs);
+        let mut totals = Totals::default();
+        add_uncounted(&mut totals.intake, &records, 100);
+        totals.counters.insert("drift".into(), 2);
+        (0..20).for_each(|n| add_label(&mut totals.intake.unknown_names, &format!("n{n:02}"), 3 + n));
+        let stored = serde_json::to_string(&totals).unwrap();
+        let intake = serde_json::from_str::<Totals>(&stored).unwrap().into_batch(head(), &specs).intake;
+        assert_eq!(
+            (intake.malformed, intake.malformed_reasons["not JSON of an event"], intake.unknown),
+            (1, 1, 2)
+        );
+        assert_eq!((intake.unknown_names.len(), intake.unknown_names[OTHER_CODE]), (17, 2 + 3 + 4 + 5 + 6));
+        let shown: Vec<_> =
+            intake.examples.iter().map(|it| (it.line, it.what.as_str(), it.meant.as_deref())).collect();
+        let meant = Some("save.completed");
+        assert_eq!(shown, [(101, "not JSON of an event", None), (102, "save.complete", meant)]);
     }
 
     /// OP-6: what was stored before sessions were counted is read.
