@@ -84,7 +84,7 @@ impl JudgedBatch {
             source: batch.source.clone(),
             attempts: batch.attempts,
             counters: batch.counters.clone(),
-            intake: batch.intake,
+            intake: batch.intake.clone(),
         }
     }
 }

@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::policy::TargetPolicy;
-use shared_types::{Batch, Epoch, PhaseId, TargetName, Timestamp, Window};
+use shared_types::{Batch, Epoch, PhaseId, TargetName, Timestamp, Window, batch};
 
 use crate::intake::{Applied, Counts, Intake};
 use crate::schedule::Schedule;
 use crate::sources::{SourceError, expand_patterns};
-use domain::telemetry::totals::{BatchHead, Totals};
-use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records};
+use domain::telemetry::totals::{BatchHead, Totals, add_intake, add_uncounted};
+use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records, is_array};
 use events::{EventSpecs, TooManyFields};
 
 /// Bytes read at once.
@@ -163,7 +163,8 @@ fn files(patterns: &[String]) -> Result<Vec<PathBuf>, CollectError> {
 
 struct Counted {
     intake: Intake,
-    malformed: u64,
+    /// Malformed lines, and examples of what could not be counted.
+    uncounted: batch::Intake,
     told: Vec<(String, MalformedLine)>,
     /// The newest `ts` of all, in the range or not.
     newest: Option<Timestamp>,
@@ -180,7 +181,7 @@ fn count(
     let schedule = Schedule::initial(request.window);
     let mut counted = Counted {
         intake: Intake::new(Arc::clone(specs), schedule, beginning, beginning),
-        malformed: 0,
+        uncounted: batch::Intake::default(),
         told: Vec::new(),
         newest: None,
     };
@@ -210,7 +211,6 @@ impl Counted {
         let mut lines = 0;
         let mut buffer = Vec::new();
         loop {
-            let before = buffer.len();
             let room = u64::try_from(CHUNK).unwrap_or(u64::MAX);
             let read = input
                 .by_ref()
@@ -218,6 +218,8 @@ impl Counted {
                 .read_to_end(&mut buffer)
                 .map_err(|source| CollectError::Read { what: name.to_owned(), source })?;
             let ended = read == 0;
+            let hole = buffer.iter().take_while(|byte| **byte == 0).count();
+            buffer.drain(..hole);
             if lines == 0 && is_array(&buffer) {
                 if buffer.len() > ARRAY_MAX {
                     return Err(CollectError::ArrayTooLarge { what: name.to_owned() });
@@ -231,7 +233,8 @@ impl Counted {
                 return Ok(());
             }
             // At the end a line without its break is a line too: nobody will finish it.
-            let whole = if ended { before } else { memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
+            let whole =
+                if ended { buffer.len() } else { memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
             let records = Records::of_lines(&buffer[..whole], specs);
             buffer.drain(..whole);
             // What is too long already need not be kept until its end comes.
@@ -263,7 +266,7 @@ impl Counted {
         // Without a store every open window's ids are here: none are ever asked for.
         let applied = self.intake.apply(&records, 0, now, &mut counts);
         debug_assert_eq!(applied, Applied::All);
-        self.malformed += records.malformed;
+        add_uncounted(&mut self.uncounted, &records, lines_before);
         let room = MALFORMED_KEPT.saturating_sub(self.told.len());
         self.told.extend(records.kept.into_iter().take(room).map(|kept| {
             (name.to_owned(), MalformedLine { line: kept.line + lines_before, reason: kept.reason })
@@ -283,17 +286,13 @@ impl Counted {
             let window = window_of(start, request.window);
             let mut totals = by_start.remove(&start).unwrap_or_default();
             if window.end >= range.end {
-                totals.intake.malformed += self.malformed;
+                add_intake(&mut totals.intake, &self.uncounted);
             }
             batches.push(totals.into_batch(head(request, window), specs));
             start = window.end;
         }
         Collected { batches, malformed: self.told }
     }
-}
-
-fn is_array(start: &[u8]) -> bool {
-    start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
 fn head(request: &OneShot, window: Window) -> BatchHead {

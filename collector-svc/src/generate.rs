@@ -192,7 +192,7 @@ mod tests {
         assert!(first == second);
         let specs = EventSpecs::new([
             EventSpec::timed("autosave.save.completed", "duration_ms"),
-            EventSpec::failure("autosave.save.error"),
+            EventSpec::failure("autosave.save.error", &["autosave.save.completed", "autosave.save.error"]),
         ])
         .unwrap();
         let records = Records::of_lines(&first, &specs);

@@ -6,40 +6,26 @@
 //! for again when needed, so memory does not grow with the number of open windows.
 
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared_types::batch::Intake as IntakeCounts;
+use shared_types::batch::{Example, Intake as IntakeCounts};
+use shared_types::decision::UncountedReason;
 use shared_types::{Histogram, Timestamp, Window};
 
 use crate::schedule::Schedule;
-use domain::telemetry::totals::{Breakdown, Durations, Totals, add_label};
+use domain::telemetry::totals::{
+    Breakdown, Durations, Sessions, Totals, add_intake, add_label, add_uncounted,
+};
+use events::frequent::AlreadyHashed;
 use events::records::{MALFORMED_KEPT, MalformedLine, Record, Records};
-use events::{EventSpecs, Reason};
+use events::{EventSpecs, Reason, examples};
 
 /// Event ids kept in memory over all windows of a target before cold windows' ids are dropped.
 const IDS_IN_MEMORY_MAX: usize = 1_000_000;
 /// Windows that may be open at once; an event that would open another one counts as late.
 const OPEN_WINDOWS_MAX: usize = 4096;
-
-/// xxh3-64 hashes need no second hash.
-#[derive(Debug, Default, Clone)]
-pub struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 << 8) | u64::from(*byte);
-        }
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
 
 /// A set of event id hashes.
 pub type IdSet = HashSet<u64, BuildHasherDefault<AlreadyHashed>>;
@@ -55,6 +41,8 @@ pub struct Counts {
     pub malformed: u64,
     /// The first of them.
     pub kept: Vec<MalformedLine>,
+    /// Of what could not be counted.
+    pub examples: Vec<Example>,
 }
 
 /// What a flush writes for one window.
@@ -104,9 +92,18 @@ struct OpenWindow {
 struct Delta {
     counters: Vec<u64>,
     durations: Vec<Histogram>,
-    /// Retryable, not retryable, by code.
-    errors: Vec<(u64, u64, Breakdown)>,
+    errors: Vec<Errors>,
     intake: IntakeCounts,
+}
+
+/// What is told apart of one error.
+#[derive(Debug, Clone, Default)]
+struct Errors {
+    retryable: u64,
+    not_retryable: u64,
+    by_code: Breakdown,
+    /// None while no event names one.
+    sessions: Option<Sessions>,
 }
 
 impl Intake {
@@ -170,7 +167,7 @@ impl Intake {
             }
             let Some(window) = self.open.get_mut(&cursor.start) else { continue };
             window.used_in_round = self.round;
-            if !window.count(record, &records.codes, &self.specs, counts) {
+            if !window.count(record, records, &self.specs, counts) {
                 return Applied::NeedsIds { start: cursor.start, at };
             }
             self.newest_event = self.newest_event.max(ts);
@@ -178,14 +175,28 @@ impl Intake {
         Applied::All
     }
 
-    /// Counts the records' malformed lines on the batch that is open now.
-    pub fn malformed(&mut self, records: &Records, now: Timestamp, counts: &mut Counts) {
-        if records.malformed > 0 {
-            counts.malformed += records.malformed;
-            counts.kept.extend(records.kept.iter().cloned());
-            counts.kept.sort_by_key(|kept| kept.line);
-            counts.kept.truncate(MALFORMED_KEPT);
-            self.delta_at(now).intake.malformed += records.malformed;
+    /// Counts the records' malformed lines on the batch that is open now, and tells examples there. Their first line is
+    /// number `lines_before + 1` of where they come from.
+    pub fn malformed(&mut self, records: &Records, lines_before: u64, now: Timestamp, counts: &mut Counts) {
+        if records.examples.is_empty() && records.malformed == 0 && counts.examples.is_empty() {
+            return;
+        }
+        let intake = &mut self.delta_at(now).intake;
+        for future in &counts.examples {
+            examples::keep(
+                &mut intake.examples,
+                Example { line: future.line + lines_before, ..future.clone() },
+            );
+        }
+        add_uncounted(intake, records, lines_before);
+        counts.malformed += records.malformed;
+        counts.kept.extend(records.kept.iter().cloned());
+        counts.kept.sort_by_key(|kept| kept.line);
+        counts.kept.truncate(MALFORMED_KEPT);
+        counts.examples.extend(records.examples.iter().cloned());
+        let specs = Arc::clone(&self.specs);
+        for example in counts.examples.iter_mut().filter(|it| it.kind == UncountedReason::Unknown) {
+            example.meant = specs.nearest(&example.what).map(str::to_owned);
         }
     }
 
@@ -309,7 +320,10 @@ impl Intake {
             let reason = Reason::Future.to_string();
             counts.kept.push(MalformedLine { line: u64::from(record.line), reason });
         }
-        self.delta_at(now).intake.malformed += 1;
+        examples::keep(&mut counts.examples, examples::of_future(u64::from(record.line)));
+        let intake = &mut self.delta_at(now).intake;
+        intake.malformed += 1;
+        add_label(&mut intake.malformed_reasons, &Reason::Future.sort(), 1);
     }
 }
 
@@ -340,10 +354,12 @@ impl OpenWindow {
 
     /// False: the ids are needed first.
     #[inline]
-    fn count(&mut self, record: &Record, codes: &[String], specs: &EventSpecs, counts: &mut Counts) -> bool {
+    fn count(&mut self, record: &Record, records: &Records, specs: &EventSpecs, counts: &mut Counts) -> bool {
         let Some(spec) = specs.all().get(usize::from(record.name)) else {
             counts.unknown += 1;
-            self.delta(specs).intake.unknown += 1;
+            let intake = &mut self.delta(specs).intake;
+            intake.unknown += 1;
+            add_label(&mut intake.unknown_names, records.names.get(record.code), 1);
             return true;
         };
         if record.has_id {
@@ -362,11 +378,13 @@ impl OpenWindow {
         if spec.duration_field.is_some() {
             delta.durations[name].record(record.duration_ms);
         }
+        if record.session != Record::SESSIONLESS {
+            delta.count_session(name, record.session, specs);
+        }
         if spec.error {
-            let (retryable, final_, by_code) = &mut delta.errors[name];
-            *(if record.retryable { retryable } else { final_ }) += 1;
-            let code = codes.get(usize::from(record.code)).map_or("", String::as_str);
-            add_label(by_code, code, 1);
+            let errors = &mut delta.errors[name];
+            *(if record.retryable { &mut errors.retryable } else { &mut errors.not_retryable }) += 1;
+            add_label(&mut errors.by_code, records.codes.get(record.code), 1);
         }
         true
     }
@@ -383,13 +401,22 @@ impl Delta {
         Box::new(Self {
             counters: vec![0; names],
             durations: vec![Histogram::default(); names],
-            errors: vec![(0, 0, Breakdown::new()); names],
+            errors: vec![Errors::default(); names],
             intake: IntakeCounts::default(),
         })
     }
 
+    fn count_session(&mut self, name: usize, session: u64, specs: &EventSpecs) {
+        for error in specs.errors_of_attempt(name) {
+            self.errors[*error].sessions.get_or_insert_default().attempt(session);
+        }
+        if specs.all()[name].error {
+            self.errors[name].sessions.get_or_insert_default().error(session);
+        }
+    }
+
     fn add(&mut self, totals: &Totals, specs: &EventSpecs, counts: &mut Counts) {
-        let of = |event: &str| specs.find(event).map(|at| (at, &specs.all()[at]));
+        let of = |event: &str| specs.find_again(event).map(|at| (at, &specs.all()[at]));
         for (event, count) in &totals.counters {
             match of(event) {
                 Some((at, _)) => {
@@ -398,6 +425,7 @@ impl Delta {
                 }
                 None => {
                     self.intake.unknown += count;
+                    add_label(&mut self.intake.unknown_names, event, *count);
                     counts.unknown += count;
                 }
             }
@@ -415,19 +443,20 @@ impl Delta {
         }
         for (event, fields) in &totals.breakdowns {
             let Some((at, _)) = of(event).filter(|(_, spec)| spec.error) else { continue };
-            let (retryable, final_, by_code) = &mut self.errors[at];
+            let errors = &mut self.errors[at];
             let counted = |field: &str, value: &str| {
                 fields.get(field).and_then(|values| values.get(value)).copied().unwrap_or(0)
             };
-            *retryable += counted("retryable", "true");
-            *final_ += counted("retryable", "false");
+            errors.retryable += counted("retryable", "true");
+            errors.not_retryable += counted("retryable", "false");
             let codes = fields.get("code").into_iter().flatten();
-            codes.for_each(|(code, count)| add_label(by_code, code, *count));
+            codes.for_each(|(code, count)| add_label(&mut errors.by_code, code, *count));
         }
-        self.intake.malformed += totals.intake.malformed;
-        self.intake.duplicates += totals.intake.duplicates;
-        self.intake.late += totals.intake.late;
-        self.intake.unknown += totals.intake.unknown;
+        for (event, sessions) in &totals.sessions {
+            let Some((at, _)) = of(event).filter(|(_, spec)| spec.error) else { continue };
+            self.errors[at].sessions.get_or_insert_default().merge(sessions);
+        }
+        add_intake(&mut self.intake, &totals.intake);
     }
 
     fn into_totals(self, specs: &EventSpecs) -> Totals {
@@ -435,6 +464,10 @@ impl Delta {
         for (((spec, count), durations), errors) in
             specs.all().iter().zip(self.counters).zip(self.durations).zip(self.errors)
         {
+            // Attempts of an error's sessions come with other events than the error itself.
+            if let Some(sessions) = errors.sessions {
+                totals.sessions.insert(spec.name.clone(), sessions);
+            }
             if count == 0 {
                 continue;
             }
@@ -443,14 +476,13 @@ impl Delta {
                 totals.distributions.insert(spec.name.clone(), Durations(durations));
             }
             if spec.error {
-                let (retryable, final_, by_code) = errors;
-                let by_retryable = [("true", retryable), ("false", final_)];
+                let by_retryable = [("true", errors.retryable), ("false", errors.not_retryable)];
                 let by_retryable: Breakdown = by_retryable
                     .into_iter()
                     .filter(|(_, n)| *n > 0)
                     .map(|(v, n)| (v.to_owned(), n))
                     .collect();
-                let fields = [("retryable".to_owned(), by_retryable), ("code".to_owned(), by_code)];
+                let fields = [("retryable".to_owned(), by_retryable), ("code".to_owned(), errors.by_code)];
                 totals.breakdowns.insert(spec.name.clone(), fields.into());
             }
         }
@@ -467,7 +499,10 @@ mod tests {
     use events::EventSpec;
 
     fn specs() -> Arc<EventSpecs> {
-        Arc::new(EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail")]).unwrap())
+        Arc::new(
+            EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail", &["save", "fail"])])
+                .unwrap(),
+        )
     }
 
     fn at(text: &str) -> Timestamp {
@@ -487,7 +522,7 @@ mod tests {
         let records = Records::of_lines(text.as_bytes(), &specs());
         let mut counts = Counts::default();
         assert_eq!(intake.apply(&records, 0, now, &mut counts), Applied::All);
-        intake.malformed(&records, now, &mut counts);
+        intake.malformed(&records, 0, now, &mut counts);
         counts
     }
 
@@ -509,7 +544,11 @@ mod tests {
         let changes = intake.take_changes();
         assert_eq!(changes.len(), 2);
         assert_eq!((changes[0].start, changes[0].totals.counters["save"]), (at("10:00:00"), 1));
-        assert_eq!(changes[1].totals.intake, IntakeCounts { late: 1, malformed: 1, ..Default::default() });
+        let malformed_reasons = [(Reason::Future.to_string(), 1)].into();
+        let examples = vec![examples::of_future(4)];
+        let expected =
+            IntakeCounts { late: 1, malformed: 1, malformed_reasons, examples, ..Default::default() };
+        assert_eq!(changes[1].totals.intake, expected);
     }
 
     /// TE-4: an id counts once in its window, and again in another.
@@ -568,10 +607,69 @@ mod tests {
         let counts = apply(&mut intake, text, at("10:05:00"));
         assert_eq!((counts.accepted, counts.unknown), (2, 1));
         let totals = intake.take_changes().remove(0).totals;
-        assert_eq!(totals.intake.unknown, 1);
+        assert_eq!((totals.intake.unknown, totals.intake.unknown_names["opened"]), (1, 1));
         let json = serde_json::to_value(&totals.breakdowns).unwrap();
         let expected =
             serde_json::json!({"fail":{"code":{"E_IO":1,"E_LOCK":1},"retryable":{"false":1,"true":1}}});
         assert_eq!(json, expected);
+    }
+
+    fn tried(name: &str, rest: &str) -> String {
+        format!(
+            "{{\"ts\":\"2026-11-22T10:01:00Z\",\"name\":\"{name}\",\"ms\":5,\"code\":\"E\",\"retryable\":true{rest}}}\n"
+        )
+    }
+
+    /// JU-10: attempts and errors by session over any number of flushes; nothing is there without sessions.
+    #[test]
+    fn sessions_are_counted_where_events_name_them() {
+        let mut intake = intake(at("10:00:00"));
+        let session = |name: &str, session: &str| tried(name, &format!(",\"session\":{session}"));
+        let text = [session("save", "\"a\""), session("fail", "\"a\""), session("fail", "7")].concat();
+        apply(&mut intake, &text, at("10:05:00"));
+        let mut totals = intake.take_changes().remove(0).totals;
+        let text = [session("save", "\"a\""), session("fail", "\"a\""), tried("fail", "")].concat();
+        apply(&mut intake, &text, at("10:05:00"));
+        totals.merge(&intake.take_changes().remove(0).totals);
+        let figures = totals.sessions["fail"].figures(totals.counters["fail"]).unwrap();
+        let expected = [("distinct", 2), ("squares", 6), ("top", 2), ("top_attempts", 4)];
+        assert_eq!(figures, expected.map(|(figure, value)| (figure.to_owned(), value)).into());
+
+        apply(&mut intake, &(tried("save", "") + &tried("fail", "")), at("10:05:00"));
+        assert!(intake.take_changes().remove(0).totals.sessions.is_empty());
+    }
+
+    /// JU-9: a variant that the specs name is counted apart; without, it is an event like any other.
+    #[test]
+    fn a_variant_is_counted_apart_where_it_is_named() {
+        let apart = Arc::new(EventSpecs::clone(&specs()).with_variants(["control"]).unwrap());
+        let schedule = || Schedule::initial(Duration::from_secs(900));
+        let text = [
+            tried("save", ",\"variant\":\"control\""),
+            tried("fail", ",\"variant\":\"control\",\"session\":\"a\""),
+            tried("fail", ",\"variant\":\"b\""),
+            tried("save", ""),
+            tried("save", ""),
+        ]
+        .concat();
+        let count = |specs: &Arc<EventSpecs>, read_with: &EventSpecs| {
+            let beginning = Timestamp::from_millis(0);
+            let mut intake = Intake::new(Arc::clone(specs), schedule(), at("10:00:00"), beginning);
+            let records = Records::of_lines(text.as_bytes(), read_with).translated(read_with, specs);
+            let mut counts = Counts::default();
+            assert_eq!(intake.apply(&records, 0, at("10:05:00"), &mut counts), Applied::All);
+            intake.take_changes().remove(0).totals
+        };
+        let counters = |totals: &Totals| {
+            totals.counters.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>()
+        };
+        let totals = count(&apart, &apart);
+        assert_eq!(counters(&totals), ["fail 1", "fail@control 1", "save 2", "save@control 1"]);
+        assert_eq!(totals.breakdowns["fail@control"]["code"]["E"], 1);
+        assert_eq!(totals.distributions["save@control"].0.count(), 1);
+        assert_eq!(totals.sessions.keys().collect::<Vec<_>>(), ["fail@control"]);
+        for read_with in [&apart, &specs()] {
+            assert_eq!(counters(&count(&specs(), read_with)), ["fail 2", "save 3"]);
+        }
     }
 }

@@ -12,7 +12,10 @@ const START_MS: i64 = 1_795_341_600_000;
 const WINDOW: Duration = Duration::from_secs(900);
 
 fn specs() -> Arc<EventSpecs> {
-    Arc::new(EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail")]).unwrap())
+    Arc::new(
+        EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail", &["save", "fail"])])
+            .unwrap(),
+    )
 }
 
 fn at(second: u64) -> Timestamp {

@@ -25,6 +25,9 @@ pub(super) struct Fields<'a> {
     pub(super) event_id: Value<'a>,
     pub(super) code: Value<'a>,
     pub(super) retryable: Value<'a>,
+    pub(super) variant: Value<'a>,
+    /// A number is a text as it is written.
+    pub(super) session: Value<'a>,
     /// By index in [`EventSpecs::duration_fields`].
     pub(super) durations: [Value<'a>; DURATION_FIELDS_MAX],
 }
@@ -39,6 +42,8 @@ impl<'a> Fields<'a> {
             "event_id" => Some(&mut self.event_id),
             "code" => Some(&mut self.code),
             "retryable" => Some(&mut self.retryable),
+            "variant" if specs.want_variants() => Some(&mut self.variant),
+            "session" if specs.want_sessions() => Some(&mut self.session),
             _ => {
                 let at = specs.duration_fields().iter().position(|field| field == key)?;
                 self.durations.get_mut(at)

@@ -5,7 +5,10 @@
 //! is; whatever it does not know goes to [`strict`], which is serde_json and has the last word. Both only
 //! collect [`Fields`]; what they mean is decided here, once.
 
+mod codes;
+pub mod examples;
 mod fields;
+pub mod frequent;
 mod reason;
 pub mod records;
 mod scan;
@@ -29,11 +32,15 @@ pub struct Event<'a> {
     pub ts_ms: i64,
     /// Index into the specs; `None` for a name the policy does not use.
     pub name: Option<usize>,
+    /// Such a name.
+    pub unknown: Option<Cow<'a, str>>,
     pub event_id: Option<Cow<'a, str>>,
     /// Of events with a duration, in milliseconds; else 0.
     pub duration_ms: f64,
     /// Of errors only.
     pub error: Option<ErrorDetail<'a>>,
+    /// Of errors, and of attempts that an error is counted among.
+    pub session: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -62,10 +69,25 @@ fn interpret<'a>(fields: Fields<'a>, specs: &EventSpecs) -> Result<Event<'a>, Re
     let name = text(fields.name, "name")?;
     let event_id = match fields.event_id {
         Value::Absent => None,
-        other => Some(text(other, "event_id")?),
+        other => Some(text(other, "event_id")?).filter(|id| !id.is_empty()),
     };
-    let mut event = Event { ts_ms, name: specs.find(&name), event_id, duration_ms: 0.0, error: None };
-    let Some(spec) = event.name.and_then(|index| specs.get(index)) else { return Ok(event) };
+    let variant = match &fields.variant {
+        Value::Text(variant) => Some(&**variant),
+        _ => None,
+    };
+    let index = specs.find_event(&name, variant);
+    let mut event =
+        Event { ts_ms, name: index, unknown: None, event_id, duration_ms: 0.0, error: None, session: None };
+    let Some((index, spec)) = index.and_then(|index| Some((index, specs.get(index)?))) else {
+        event.unknown = Some(name);
+        return Ok(event);
+    };
+    if let Value::Text(session) = fields.session
+        && !session.is_empty()
+        && (spec.error || !specs.errors_of_attempt(index).is_empty())
+    {
+        event.session = Some(session);
+    }
     if let Some(at) = spec.duration {
         let value = fields.durations.get(at).unwrap_or(&Value::Absent);
         event.duration_ms = duration(value, || specs.duration_field(at))?;
@@ -111,9 +133,11 @@ mod tests {
     pub(super) fn specs() -> EventSpecs {
         EventSpecs::new([
             EventSpec::timed("autosave.save.completed", "duration_ms"),
-            EventSpec::failure("autosave.save.error"),
+            EventSpec::failure("autosave.save.error", &["autosave.save.completed", "autosave.save.error"]),
             EventSpec::counted("autosave.history.drift"),
         ])
+        .unwrap()
+        .with_variants(["control"])
         .unwrap()
     }
 
@@ -150,6 +174,35 @@ mod tests {
         let event = parse(line, &specs()).unwrap();
         assert_eq!(event.error, Some(ErrorDetail { code: "E_LOCK".into(), retryable: true }));
         assert_eq!(event.event_id.as_deref(), Some("7"));
+    }
+
+    /// TE-1, JU-9, JU-10: a variant that is named has its own index; a session is a text or a number, and asked of attempts
+    /// only.
+    #[test]
+    fn variant_and_session_are_read() {
+        let specs = specs();
+        let check = |name: &str, rest: &str, index: Option<usize>, session: Option<&str>| {
+            let line =
+                format!(r#"{{"ts":"2026-11-22T10:00:00Z","name":"autosave.{name}","duration_ms":5,{rest}}}"#);
+            for line in [line.clone(), line.replace("\"ts\"", "\"\\u0074s\"")] {
+                let event = parse(line.as_bytes(), &specs).unwrap();
+                assert_eq!((event.name, event.session.as_deref()), (index, session), "{line}");
+            }
+        };
+        check("save.completed", r#""variant":"control","session":"s""#, Some(3), Some("s"));
+        let large = r#""variant":"b","session":9007199254740993"#;
+        check("save.completed", large, Some(0), Some("9007199254740993"));
+        check("save.completed", r#""variant":7,"session":{"a":1}"#, Some(0), None);
+        check("save.completed", r#""variant":null,"session":"""#, Some(0), None);
+        check("history.drift", r#""variant":"control","session":"s""#, Some(5), None);
+        check("opened", r#""variant":"control","session":"s""#, None, None);
+    }
+
+    /// TE-8: an empty id is none.
+    #[test]
+    fn an_empty_event_id_is_none() {
+        let line = br#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.history.drift","event_id":""}"#;
+        assert_eq!(parse(line, &specs()).unwrap().event_id, None);
     }
 
     /// TE-2: each kind of line that is not an event has its reason.
@@ -200,6 +253,8 @@ mod tests {
             Just("name"),
             Just("event_id"),
             Just("code"),
+            Just("variant"),
+            Just("session"),
             Just("duration_ms"),
             Just("x\\u0061")
         ];

@@ -33,4 +33,26 @@ impl Reason {
     pub(super) fn wrong_type(field: &str, expected: &'static str) -> Self {
         Self::WrongType { field: field.to_owned(), expected }
     }
+
+    /// The reason without what differs from line to line, so that equal ones can be counted.
+    #[must_use]
+    pub fn sort(&self) -> String {
+        match self {
+            Self::NotJson(_) => "not JSON of an event".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The field that is wrong, if it is one.
+    pub(super) fn field(&self) -> Option<&str> {
+        match self {
+            Self::MissingField { field }
+            | Self::WrongType { field, .. }
+            | Self::Twice { field }
+            | Self::NegativeDuration { field }
+            | Self::DurationTooLong { field } => Some(field),
+            Self::BadTime | Self::Future => Some("ts"),
+            Self::TooLong | Self::NotUtf8 | Self::NotJson(_) => None,
+        }
+    }
 }

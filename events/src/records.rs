@@ -3,26 +3,24 @@
 //! A chunk of lines becomes a vector of small fixed-size records plus what was malformed in it. Records
 //! live until the flush that holds them is committed, so that a flush that fails can be counted again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserializer as _;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use shared_types::batch::Example;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use crate::codes::{Codes, OTHER_CODE};
+use crate::examples::{self, OF_EACH};
 use crate::{EventSpecs, Reason};
 
 /// A line beyond this is malformed (TE-2), in bytes without its line break.
 pub const LINE_LENGTH_MAX: usize = 64 * 1024;
 /// Malformed lines kept with number and reason, per source and per push.
 pub const MALFORMED_KEPT: usize = 20;
-/// Distinct error codes kept apart; the rest are counted under [`OTHER_CODE`].
-pub const CODES_MAX: usize = 100;
-/// The code of what has no place of its own.
-pub const OTHER_CODE: &str = "other";
-/// A longer code, in bytes, is counted under [`OTHER_CODE`].
-const CODE_LENGTH_MAX: usize = 64;
 
 /// One event, as far as counting needs it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,12 +29,14 @@ pub struct Record {
     /// xxh3-64 of the event id; meaningless without `has_id`.
     pub id_hash: u64,
     pub duration_ms: f64,
+    /// xxh3-64 of the session, or [`Record::SESSIONLESS`].
+    pub session: u64,
     /// From 1; saturates.
     pub line: u32,
+    /// Number in [`Records::codes`], of an error; in [`Records::names`], of an event of an unknown name.
+    pub code: u32,
     /// Index into the specs, or [`Record::UNKNOWN`].
     pub name: u16,
-    /// Index into [`Records::codes`]; errors only.
-    pub code: u16,
     pub has_id: bool,
     pub retryable: bool,
 }
@@ -44,6 +44,8 @@ pub struct Record {
 impl Record {
     /// The name of an event that the policy does not use.
     pub const UNKNOWN: u16 = u16::MAX;
+    /// The session of an event that names none.
+    pub const SESSIONLESS: u64 = 0;
 }
 
 /// A malformed line.
@@ -58,7 +60,13 @@ pub struct MalformedLine {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Records {
     pub events: Vec<Record>,
-    pub codes: Vec<String>,
+    pub codes: Codes,
+    /// Names that the policy does not use.
+    pub names: Codes,
+    /// Malformed lines by [`Reason::sort`].
+    pub reasons: BTreeMap<String, u64>,
+    /// Of malformed lines and unknown names; see [`examples`].
+    pub examples: Vec<Example>,
     /// All malformed lines.
     pub malformed: u64,
     /// The first [`MALFORMED_KEPT`] of them.
@@ -90,11 +98,11 @@ impl Records {
     /// # Errors
     /// It begins as an array, and is none.
     pub fn of_body(bytes: &[u8], specs: &EventSpecs) -> Result<Self, serde_json::Error> {
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        if !is_array(bytes) {
             return Ok(Self::of_lines(bytes, specs));
         }
         let mut records = Self::default();
-        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let mut json = serde_json::Deserializer::from_slice(line_itself(bytes));
         json.deserialize_seq(Elements { records: &mut records, specs })?;
         json.end()?;
         Ok(records)
@@ -141,7 +149,7 @@ impl Records {
     pub fn translated(mut self, from: &EventSpecs, to: &EventSpecs) -> Self {
         let same = |name: usize| {
             let spec = from.get(name)?;
-            let index = to.find(&spec.name)?;
+            let index = to.find_again(&spec.name)?;
             let wanted = to.get(index)?;
             let enough = (wanted.duration_field.is_none() || wanted.duration_field == spec.duration_field)
                 && (!wanted.error || spec.error);
@@ -150,7 +158,11 @@ impl Records {
         let names: Vec<u16> =
             (0..from.all().len()).map(|name| same(name).unwrap_or(Record::UNKNOWN)).collect();
         for record in &mut self.events {
-            record.name = names.get(usize::from(record.name)).copied().unwrap_or(Record::UNKNOWN);
+            let Some(name) = names.get(usize::from(record.name)) else { continue };
+            record.name = *name;
+            if *name == Record::UNKNOWN {
+                record.code = Codes::OTHER;
+            }
         }
         self
     }
@@ -159,8 +171,9 @@ impl Records {
     #[inline]
     pub fn push_line(&mut self, line: &[u8], specs: &EventSpecs) {
         self.lines += 1;
+        let line = line_itself(line);
         if line.len() > LINE_LENGTH_MAX {
-            self.malformed_here(&Reason::TooLong);
+            self.malformed_at(self.lines, &Reason::TooLong, line);
             return;
         }
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -171,50 +184,63 @@ impl Records {
                 let record = self.record(&event);
                 self.events.push(record);
             }
-            Err(reason) => self.malformed_here(&reason),
+            Err(reason) => self.malformed_at(self.lines, &reason, line),
         }
     }
 
-    /// Counts the line gone through last as malformed.
+    /// Counts a line as malformed; `bytes` may be only its beginning.
     #[cold]
-    pub fn malformed_here(&mut self, reason: &Reason) {
+    pub fn malformed_at(&mut self, line: u64, reason: &Reason, bytes: &[u8]) {
         self.malformed += 1;
         if self.kept.len() < MALFORMED_KEPT {
-            self.kept.push(MalformedLine { line: self.lines, reason: reason.to_string() });
+            self.kept.push(MalformedLine { line, reason: reason.to_string() });
         }
+        *self.reasons.entry(reason.sort()).or_default() += 1;
+        examples::keep_malformed(&mut self.examples, reason, line, bytes);
+    }
+
+    /// Everything is so many lines further on.
+    pub fn shift(&mut self, lines: u64) {
+        self.lines += lines;
+        self.kept.iter_mut().for_each(|kept| kept.line += lines);
+        self.examples.iter_mut().for_each(|example| example.line += lines);
+        let lines = u32::try_from(lines).unwrap_or(u32::MAX);
+        self.events.iter_mut().for_each(|event| event.line = event.line.saturating_add(lines));
     }
 
     /// Adds what came after.
-    pub fn append(&mut self, later: Self) {
-        let codes: Vec<u16> = later.codes.iter().map(|code| self.code(code)).collect();
+    pub fn append(&mut self, mut later: Self) {
+        later.shift(self.lines);
+        let (codes, names) = (self.codes.append(&later.codes), self.names.append(&later.names));
         self.events.extend(later.events.into_iter().map(|mut event| {
-            event.line = event.line.saturating_add(u32::try_from(self.lines).unwrap_or(u32::MAX));
-            event.code = codes.get(usize::from(event.code)).copied().unwrap_or(0);
+            let numbers = if event.name == Record::UNKNOWN { &names } else { &codes };
+            let number = usize::try_from(event.code).ok().and_then(|at| numbers.get(at));
+            event.code = number.copied().unwrap_or(Codes::OTHER);
             event
         }));
-        let room = MALFORMED_KEPT.saturating_sub(self.kept.len());
-        self.kept.extend(
-            later
-                .kept
-                .into_iter()
-                .take(room)
-                .map(|kept| MalformedLine { line: kept.line + self.lines, ..kept }),
-        );
+        self.kept.extend(later.kept);
+        self.kept.truncate(MALFORMED_KEPT);
+        for (reason, count) in later.reasons {
+            *self.reasons.entry(reason).or_default() += count;
+        }
+        later.examples.into_iter().for_each(|example| examples::keep(&mut self.examples, example));
         self.malformed += later.malformed;
-        self.lines += later.lines;
+        self.lines = later.lines;
     }
 
     #[inline]
     fn record(&mut self, event: &crate::Event<'_>) -> Record {
         let name = event.name.and_then(|name| u16::try_from(name).ok()).unwrap_or(Record::UNKNOWN);
-        let (code, retryable) = match &event.error {
-            Some(error) => (self.code(&error.code), error.retryable),
-            None => (0, false),
+        let (code, retryable) = match (&event.error, &event.unknown) {
+            (Some(error), _) => (self.codes.number(&error.code, 1), error.retryable),
+            (None, Some(name)) => (self.unknown(name), false),
+            (None, None) => (Codes::OTHER, false),
         };
         Record {
             ts_ms: event.ts_ms,
             id_hash: event.event_id.as_deref().map_or(0, |id| xxh3_64(id.as_bytes())),
             duration_ms: event.duration_ms,
+            session: event.session.as_deref().map_or(Record::SESSIONLESS, session_hash),
             line: u32::try_from(self.lines).unwrap_or(u32::MAX),
             name,
             code,
@@ -223,19 +249,39 @@ impl Records {
         }
     }
 
-    fn code(&mut self, code: &str) -> u16 {
-        let code = if code.len() > CODE_LENGTH_MAX { OTHER_CODE } else { code };
-        let find = |codes: &[String], code: &str| codes.iter().position(|known| known == code);
-        let at = find(&self.codes, code).unwrap_or_else(|| {
-            // One place more than CODES_MAX, so that `other` itself always has one.
-            let code = if self.codes.len() < CODES_MAX { code } else { OTHER_CODE };
-            find(&self.codes, code).unwrap_or_else(|| {
-                self.codes.push(code.to_owned());
-                self.codes.len() - 1
-            })
-        });
-        u16::try_from(at).unwrap_or(0)
+    fn unknown(&mut self, name: &str) -> u32 {
+        let number = self.names.number(name, 1);
+        if self.names.is_rare(name, OF_EACH as u64) {
+            examples::keep(&mut self.examples, examples::of_name(name, self.lines));
+        }
+        number
     }
+}
+
+/// Never that of none.
+#[inline]
+fn session_hash(session: &str) -> u64 {
+    xxh3_64(session.as_bytes()).max(1)
+}
+
+/// Whether a body or a file begins as a JSON array.
+#[must_use]
+pub fn is_array(start: &[u8]) -> bool {
+    line_itself(start).iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+/// Without what is no part of it (TE-8): the hole that a writer leaves at the start of a file that was cut off under it, the
+/// mark of UTF-8 (in the middle too: files are put together), and the rest of a line break.
+#[inline]
+#[must_use]
+pub fn line_itself(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.first() == Some(&b'{') {
+        return line;
+    }
+    let hole = line.iter().take_while(|byte| **byte == 0).count();
+    let line = &line[hole..];
+    line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line)
 }
 
 /// Reads an array's elements one by one: a list of them first would be many times as large as the body.
@@ -278,7 +324,8 @@ mod tests {
     use crate::EventSpec;
 
     fn specs() -> EventSpecs {
-        EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail")]).unwrap()
+        EventSpecs::new([EventSpec::timed("save", "ms"), EventSpec::failure("fail", &["save", "fail"])])
+            .unwrap()
     }
 
     fn saved(id: usize) -> String {
@@ -329,7 +376,7 @@ mod tests {
         }
         let named = |records: &Records| -> Vec<(u64, String)> {
             let code = |event: &Record| match event.name {
-                1 => records.codes[usize::from(event.code)].clone(),
+                1 => records.codes.get(event.code).to_owned(),
                 _ => String::new(),
             };
             records.events.iter().map(|event| (event.id_hash, code(event))).collect()
@@ -347,13 +394,41 @@ mod tests {
         }
     }
 
+    /// TE-8: the mark of UTF-8, line breaks of two bytes and a hole before a line are no part of it; an array may have a mark.
     #[test]
-    fn codes_beyond_a_hundred_are_counted_as_other() {
-        let text: String = (0..300)
-            .map(|n| format!("{{\"ts\":\"2026-11-22T10:00:00Z\",\"name\":\"fail\",\"code\":\"E{n}\",\"retryable\":false}}\n"))
-            .collect();
-        let records = Records::of_lines(text.as_bytes(), &specs());
-        assert_eq!(records.codes.len(), CODES_MAX + 1);
-        assert_eq!(records.codes[usize::from(records.events[250].code)], OTHER_CODE);
+    fn marks_and_holes_are_no_part_of_a_line() {
+        let (mark, hole) = ("\u{feff}", "\0".repeat(LINE_LENGTH_MAX + 1));
+        let text = format!("{mark}{}\r\n{mark}\r\n{hole}{}\r\n\0\0\n{mark}{}", saved(1), saved(2), saved(3));
+        let records = Records::of_body(text.as_bytes(), &specs()).unwrap();
+        assert_eq!((records.events.len(), records.malformed, records.lines), (3, 0, 5));
+        let records = Records::of_body(format!("{mark} [{}]\r\n", saved(1)).as_bytes(), &specs()).unwrap();
+        assert_eq!((records.events.len(), records.malformed), (1, 0));
+    }
+
+    /// TE-6: unknown names are counted by name and shown with their first lines, from however many threads.
+    #[test]
+    fn unknown_names_are_counted_and_shown() {
+        let opened = |name: &str| format!("{{\"ts\":\"2026-11-22T10:00:00Z\",\"name\":\"{name}\"}}\n");
+        let text = opened("opened") + "oops\n" + &opened("closed") + &opened("opened").repeat(4);
+        let mut records = Records::of_lines(text.as_bytes(), &specs());
+        records.append(Records::of_lines((opened("x") + &text).as_bytes(), &specs()));
+        let names: Vec<_> = records.events.iter().map(|event| records.names.get(event.code)).collect();
+        assert_eq!(names[..3], ["opened", "closed", "opened"]);
+        assert_eq!(names[6..9], ["x", "opened", "closed"]);
+        let counts: Vec<(&str, u64)> = records.names.counts().collect();
+        assert_eq!(counts, [("closed", 2), ("opened", 10), ("x", 1)]);
+        assert_eq!(records.reasons, BTreeMap::from([("not JSON of an event".to_owned(), 2)]));
+        let shown: Vec<(&str, u64)> = records.examples.iter().map(|it| (it.what.as_str(), it.line)).collect();
+        let expected = [
+            ("opened", 1),
+            ("not JSON of an event", 2),
+            ("closed", 3),
+            ("opened", 4),
+            ("opened", 5),
+            ("x", 8),
+            ("not JSON of an event", 10),
+            ("closed", 11),
+        ];
+        assert_eq!(shown, expected);
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn fields<'a>(text: &'a str, specs: &EventSpecs) -> Option<Fields<'a>
                     return None;
                 }
                 seen |= bit;
-                *fields.slot(key, specs)? = value.read()?;
+                *fields.slot(key, specs)? = if bit == SESSION { value.written() } else { value.read()? };
             }
             scanner.skip_space();
             match scanner.next()? {
@@ -45,6 +45,8 @@ pub(super) fn fields<'a>(text: &'a str, specs: &EventSpecs) -> Option<Fields<'a>
     (scanner.at == text.len()).then_some(fields)
 }
 
+const SESSION: u32 = 64;
+
 /// A bit of its own for each field that is asked for.
 #[inline]
 fn known_field(key: &str, specs: &EventSpecs) -> Option<u32> {
@@ -54,7 +56,9 @@ fn known_field(key: &str, specs: &EventSpecs) -> Option<u32> {
         "event_id" => Some(4),
         "code" => Some(8),
         "retryable" => Some(16),
-        _ => specs.duration_fields().iter().position(|field| field == key).map(|at| 32 << at),
+        "variant" if specs.want_variants() => Some(32),
+        "session" if specs.want_sessions() => Some(SESSION),
+        _ => specs.duration_fields().iter().position(|field| field == key).map(|at| 128 << at),
     }
 }
 
@@ -72,6 +76,16 @@ enum Token<'a> {
 }
 
 impl<'a> Token<'a> {
+    /// A number as its digits.
+    #[inline]
+    fn written(self) -> Value<'a> {
+        match self {
+            Self::Text(text) | Self::Number(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Bool(value) => Value::Bool(value),
+            Self::Null => Value::Absent,
+        }
+    }
+
     #[inline]
     fn read(self) -> Option<Value<'a>> {
         Some(match self {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use serde_json::value::RawValue;
+
 use super::{EventSpecs, Fields, Reason, Value};
 
 /// The fields of the object that `text` is.
@@ -52,13 +54,25 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            *slot = map.next_value::<AnyValue<'de>>()?.0;
+            *slot = match &*key {
+                "session" => written(map.next_value()?),
+                _ => map.next_value::<AnyValue<'de>>()?.0,
+            };
             if seen.contains(&key) {
                 self.twice.get_or_insert_with(|| key.to_string());
             }
             seen.push(key);
         }
         Ok(fields)
+    }
+}
+
+/// A number as its digits.
+fn written(value: &RawValue) -> Value<'_> {
+    let text = value.get();
+    match text.as_bytes().first() {
+        Some(b'-' | b'0'..=b'9') => Value::Text(Cow::Borrowed(text)),
+        _ => serde_json::from_str(text).map_or(Value::Other, |AnyValue(value)| value),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::decision::UncountedReason;
 use crate::{Epoch, PhaseId, TargetName, Timestamp, Window};
 
 /// The value of [`Batch::schema`] written by this version.
@@ -20,11 +21,15 @@ pub struct Batch {
     pub phase: PhaseId,
     pub epoch: Epoch,
     pub window: Window,
-    /// Events of the window by event name; every name the policy asks for is there, with 0 if none came.
+    /// Events of the window by event name; every name the policy asks for is there, with 0 if none came. Events of a variant
+    /// that the policy names are counted apart, under `<event>@<variant>`, here and below.
     pub counters: BTreeMap<String, u64>,
     /// By event name, for events that carry a duration and occurred at least once.
     pub distributions: BTreeMap<String, Distribution>,
-    /// By event name, then by field (`retryable`, `code`), then by value.
+    /// By event name, then by field, then by value: errors by `retryable` and by `code` (the 64 most frequent, the rest under
+    /// `other`). Where errors name sessions, `session` holds no counts by value but four figures that are never added up:
+    /// `distinct` sessions with an error; errors (`top`) and attempts (`top_attempts`) of the one with most errors; `squares`,
+    /// the sum over sessions of errors².
     pub breakdowns: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
     pub intake: Intake,
     /// The time the batch was complete − window end, in milliseconds.
@@ -58,7 +63,7 @@ pub struct Distribution {
 }
 
 /// What was not, or not simply, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Intake {
     /// Lines that were not events.
     pub malformed: u64,
@@ -68,4 +73,35 @@ pub struct Intake {
     pub duplicates: u64,
     /// Events of names the policy does not use.
     pub unknown: u64,
+    /// Malformed lines by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub malformed_reasons: BTreeMap<String, u64>,
+    /// Events of unknown names by name: the 16 most frequent, the rest under `other`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_names: BTreeMap<String, u64>,
+    /// The first three of each reason and of each name, of 16 reasons and 16 names at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
+}
+
+/// Something that could not be counted (TE-6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Example {
+    pub kind: UncountedReason,
+    /// Why a line is no event, or the name that the policy does not use.
+    pub what: String,
+    /// Its number in the file, or in the body that was pushed; from 1.
+    pub line: u64,
+    /// The field that is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The type of what stands there: `text`, `number`, `boolean`, `array`, `object` or `null`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// The value, or the line where no field is to blame: 64 characters at most, letters as `x` and digits as `0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The name of the policy that the unknown one is near.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meant: Option<String>,
 }

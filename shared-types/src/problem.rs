@@ -50,6 +50,7 @@ pub enum ProblemCode {
     MalformedJson,
     MethodNotAllowed,
     NoApproval,
+    NoEventAccepted,
     NoSuchMove,
     NotDead,
     NotFound,

@@ -23,6 +23,9 @@ const PARSE_INLINE_MAX: usize = 128 * 1024;
 const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Takes events in: one JSON object a line, or a JSON array of objects. The answer comes when they are stored.
+///
+/// A body of which no line is an event of a name that the policy uses is 422 (`no_event_accepted`) with the first reasons; its
+/// lines are counted as malformed and unknown all the same. Duplicates and late events are events: 202.
 #[utoipa::path(
     post, path = "/v1/targets/{target}/events", tag = "telemetry", operation_id = "push_events",
     security(("bearer" = ["service:telemetry"])),
@@ -57,8 +60,12 @@ pub(super) async fn push_events(
     }?;
     let reply = entry.queue.push(records, read_with, key, share);
     match tokio::time::timeout(COMMIT_PATIENCE, reply).await {
-        Ok(Ok(PushReply::Committed(push))) => Ok((StatusCode::ACCEPTED, Json(push)).into_response()),
+        Ok(Ok(PushReply::Committed(push))) => {
+            refuse(&push)?;
+            Ok((StatusCode::ACCEPTED, Json(push)).into_response())
+        }
         Ok(Ok(PushReply::Repeated(answer))) => {
+            serde_json::from_str(&answer).map_or(Ok(()), |push| refuse(&push))?;
             Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
         }
         Ok(Ok(PushReply::KeyReused)) => Err(ApiError::unprocessable(
@@ -71,6 +78,12 @@ pub(super) async fn push_events(
             Duration::from_secs(5),
         )),
     }
+}
+
+/// Whoever takes a 2xx as success must not get one for what counts for nothing. It is in the intake counts all the same.
+fn refuse(push: &Push) -> Result<(), ApiError> {
+    let refusal = push.refusal().map(|why| ApiError::unprocessable(ProblemCode::NoEventAccepted, why));
+    refusal.map_or(Ok(()), Err)
 }
 
 fn parse(body: &[u8], specs: &EventSpecs) -> Result<Records, ApiError> {

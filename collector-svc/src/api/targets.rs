@@ -7,6 +7,7 @@ use service_kit::auth::Identity;
 use service_kit::http::acts::actor;
 use service_kit::http::{ApiError, Json, Path};
 use service_kit::rules::Rules;
+use shared_types::batch::Intake;
 use shared_types::problem::ProblemCode;
 use shared_types::{Directive, Epoch, PhaseId, TargetName, Timestamp, Via, Window};
 use utoipa::ToSchema;
@@ -29,6 +30,8 @@ pub struct TargetView {
     pub directive: Option<Directive>,
     /// The window that is open now.
     pub current: OpenWindowView,
+    /// What could not be counted in it so far, with examples (TE-6).
+    pub intake: Intake,
     /// Windows with events that are not closed, oldest first; 50 at most.
     pub open_windows: Vec<OpenWindowView>,
     /// How long ago the oldest window ended that is not closed yet; 0 while none waits.
@@ -62,6 +65,8 @@ pub struct LastBatch {
     /// Deliveries attempted.
     pub attempts: u32,
     pub last_error: Option<String>,
+    /// What could not be counted, with examples (TE-6).
+    pub intake: Intake,
 }
 
 /// How reading goes.
@@ -107,13 +112,19 @@ pub(super) async fn get_target(
     let Some(policy) = rules.policy.targets.get(&target) else { return Err(unknown(&target)) };
     let initial = TargetState::initial(policy.collection.window);
     let loaded = api.store.load(&target, &initial).await?;
-    let mut open_windows = Vec::new();
+    let now = api.clock.now();
+    let current = loaded.state.schedule.at(now).window.start;
+    let (mut open_windows, mut intake) = (Vec::new(), Intake::default());
     for start in loaded.open.iter().take(SHOWN_MAX) {
-        let events = api.store.totals(&target, *start).await?.counters.values().sum();
-        open_windows.push(view(loaded.state.schedule.at(*start), events));
+        let totals = api.store.totals(&target, *start).await?;
+        open_windows.push(view(loaded.state.schedule.at(*start), totals.counters.values().sum()));
+        if *start == current {
+            intake = totals.intake;
+        }
     }
     let last_batch = api.store.last_batch(&target).await?.map(last_batch);
-    Ok(Json(target_view(target, policy, loaded, open_windows, last_batch, api.clock.now())))
+    let view = target_view(target, policy, loaded, open_windows, last_batch, now);
+    Ok(Json(TargetView { intake, ..view }))
 }
 
 /// The reporter's directive; an older `sequence` than the one in force is ignored. Answers the one in force.
@@ -210,6 +221,7 @@ fn target_view(
         target,
         directive: state.directive,
         current: view(current, events),
+        intake: Intake::default(),
         open_windows,
         lag_ms: lag.and_then(|lag| u64::try_from(lag).ok()).unwrap_or(0),
         newest_event: (state.newest_event.as_millis() > 0).then_some(state.newest_event),
@@ -237,5 +249,6 @@ fn last_batch(row: BatchRow) -> LastBatch {
         delivered_at: row.delivered_at,
         attempts: row.attempts,
         last_error: row.last_error,
+        intake: row.batch.intake,
     }
 }

@@ -1,12 +1,13 @@
 //! Events pushed over HTTP: parsed by the request handlers, queued with their share of the byte budget, and answered
 //! by the flush that commits them.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use service_kit::http::BodyShare;
+use shared_types::batch::Example;
 use tokio::sync::{Notify, oneshot};
 use utoipa::ToSchema;
 
@@ -40,6 +41,44 @@ pub struct Push {
     pub unknown: u64,
     /// The first 20 malformed lines.
     pub errors: Vec<MalformedLine>,
+    /// Those names, the 16 most frequent of this body; the rest under `other`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_names: BTreeMap<String, u64>,
+    /// The first three of each reason and of each unknown name (TE-6).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
+}
+
+/// Malformed lines that a refusal quotes.
+const QUOTED: usize = 3;
+
+impl Push {
+    /// What is wrong with a body of which nothing could be accepted (TE-8). Events that came again or too late are events.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let none = self.accepted + self.duplicates + self.late == 0 && self.malformed + self.unknown > 0;
+        none.then(|| {
+            let lines = self.errors.iter().take(QUOTED);
+            let mut said: Vec<String> =
+                lines.map(|error| format!("line {}: {}", error.line, error.reason)).collect();
+            if self.unknown > 0 {
+                let names = self.unknown_names.keys().take(QUOTED).map(|name| self.named(name));
+                let names: Vec<String> = names.collect();
+                said.push(format!(
+                    "{} of names that the policy does not use: {}",
+                    self.unknown,
+                    names.join(", ")
+                ));
+            }
+            let all = self.malformed + self.unknown;
+            format!("no event of {all} could be counted: {}", said.join("; "))
+        })
+    }
+
+    fn named(&self, name: &str) -> String {
+        let meant = self.examples.iter().find(|it| it.what == name).and_then(|it| it.meant.as_deref());
+        meant.map_or_else(|| format!("`{name}`"), |meant| format!("`{name}` (`{meant}`?)"))
+    }
 }
 
 /// The answer to a push.

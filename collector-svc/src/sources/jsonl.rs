@@ -22,7 +22,7 @@ use super::{
     SourceError,
 };
 use crate::store::FileCursor;
-use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Records};
+use events::records::{LINE_LENGTH_MAX, Records};
 use events::{EventSpecs, Reason};
 
 /// What reads the kind.
@@ -272,22 +272,21 @@ fn take_lines(bytes: &[u8], position: &mut FileCursor, specs: &EventSpecs, threa
     }
     let whole = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
     let mut records = Records::of_lines_on(threads, &rest[..whole], specs);
-    let unfinished = &rest[whole..];
+    let mut unfinished = &rest[whole..];
     position.offset += whole as u64;
+    // A hole before a line is no part of it (TE-8). One with nothing behind it may still be written into.
+    let hole = unfinished.iter().take_while(|byte| **byte == 0).count();
+    if hole < unfinished.len() || hole > LINE_LENGTH_MAX {
+        position.offset += hole as u64;
+        unfinished = &unfinished[hole..];
+    }
     if unfinished.len() > LINE_LENGTH_MAX {
         // Its end may never come, and must not be waited for in memory.
         position.offset += unfinished.len() as u64;
         position.skipping = true;
-        records.malformed += 1;
-        if records.kept.len() < MALFORMED_KEPT {
-            records.kept.push(MalformedLine { line: records.lines + 1, reason: Reason::TooLong.to_string() });
-        }
+        records.malformed_at(records.lines + 1, &Reason::TooLong, unfinished);
     }
-    if skipped_lines > 0 {
-        records.lines += skipped_lines;
-        records.kept.iter_mut().for_each(|kept| kept.line += skipped_lines);
-        records.events.iter_mut().for_each(|event| event.line = event.line.saturating_add(1));
-    }
+    records.shift(skipped_lines);
     position.line += records.lines;
     records
 }
@@ -404,6 +403,30 @@ mod tests {
         rig.append("b.jsonl", &lines(&[4]));
         rig.expect(&[3, 4]).await;
         assert_eq!(rig.lines_read(), 4);
+    }
+
+    /// TE-8, CO-9: a writer that goes on where it was in a file that was truncated leaves a hole: no line behind it is lost.
+    #[tokio::test]
+    async fn a_hole_before_a_line_is_passed_over() {
+        use std::os::unix::fs::FileExt as _;
+        let mut rig = Rig::new();
+        rig.append("a.jsonl", &lines(&[1, 2]));
+        rig.expect(&[1, 2]).await;
+        let file = fs::OpenOptions::new().write(true).open(rig.path("a.jsonl")).unwrap();
+        file.set_len(0).unwrap();
+        let far = CHUNK as u64 + 100;
+        file.write_all_at(lines(&[3]).as_bytes(), far).unwrap();
+        let mut read = 0;
+        for _ in 0..3 {
+            let (ids, malformed) = rig.read().await;
+            read += ids.len();
+            assert_eq!(malformed, 0);
+        }
+        assert_eq!(read, 1);
+        file.set_len(far + 500).unwrap();
+        rig.expect(&[]).await;
+        file.write_all_at(lines(&[4]).as_bytes(), far + lines(&[3]).len() as u64).unwrap();
+        rig.expect(&[4]).await;
     }
 
     /// TE-5: rotation by renaming, also to a name that the pattern does not match, also while nobody looks.

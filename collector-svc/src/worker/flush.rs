@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::effects::NewMessage;
 use domain::stored::plain_text;
+use domain::telemetry::totals::{Breakdown, NAMES_SHOWN, name_top};
 use futures_util::future::join;
 use service_kit::db::DbError;
 use shared_types::Timestamp;
@@ -195,7 +196,11 @@ impl Worker {
             }
             return Err(error);
         }
-        self.intake.malformed(&part.records, now, &mut counts);
+        let lines_before = match part.origin {
+            Origin::Place { line, .. } => line,
+            Origin::Push(_) => 0,
+        };
+        self.intake.malformed(&part.records, lines_before, now, &mut counts);
         count_metrics(self.target.as_str(), &counts);
         match &part.origin {
             Origin::Place { name, line } => {
@@ -211,6 +216,8 @@ impl Worker {
                     malformed: counts.malformed,
                     unknown: counts.unknown,
                     errors: counts.kept,
+                    unknown_names: unknown_names(&part.records),
+                    examples: counts.examples,
                 };
                 if let Some(in_flight) = &mut self.in_flight {
                     in_flight.pushes.push((part, report));
@@ -360,6 +367,12 @@ fn answer_of((part, report): &(Part, Push)) -> Option<PushAnswer> {
     let (key, body_hash) = receipt.key.clone()?;
     let answer = plain_text(report);
     Some(PushAnswer { idempotency_key: key, body_hash, answer })
+}
+
+fn unknown_names(records: &Records) -> Breakdown {
+    let mut names = records.names.counts().map(|(name, count)| (name.to_owned(), count)).collect();
+    name_top(&mut names, NAMES_SHOWN);
+    names
 }
 
 fn count_metrics(target: &str, counts: &Counts) {

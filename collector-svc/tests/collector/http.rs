@@ -168,6 +168,52 @@ async fn what_is_pushed_is_in_the_batch_once() {
     service.stop().await;
 }
 
+/// TE-8: a body without one event that counts is refused with its reasons, under its key again too, and is in the intake counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_without_one_event_that_counts_is_refused() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let renamed = saved("10:00:00", "a").replace("duration_ms", "latency_ms");
+    let unknown = saved("10:00:00", "u").replace("save.completed", "save.complete");
+    let one_line = saved("10:00:00", "b").trim().repeat(2);
+    let key = [("idempotency-key", "k")];
+    for (body, headers, reason) in [
+        (&renamed, &key[..], "line 1: `duration_ms` is missing"),
+        (&renamed, &key[..], "line 1: `duration_ms` is missing"),
+        (&unknown, &[], "`autosave.save.complete` (`autosave.save.completed`?)"),
+        (&(unknown.clone() + &one_line), &[], "line 2: not JSON"),
+    ] {
+        let response = service.push(body.clone(), headers).await;
+        assert_eq!(response.status(), 422);
+        let problem: Problem = response.json().await.unwrap();
+        assert!(
+            problem.kind.ends_with("no_event_accepted") && problem.detail.contains(reason),
+            "{problem:?}"
+        );
+    }
+    for body in [String::new(), "\r\n".to_owned()] {
+        assert_eq!(accepted(service.push(body, &[]).await, 202).await, Push::default());
+    }
+    let one = accepted(service.push(unknown + &saved("10:00:00", "c"), &[]).await, 202).await;
+    assert_eq!((one.accepted, one.unknown, one.unknown_names["autosave.save.complete"]), (1, 1, 1));
+    let seen = service.get().await.intake;
+    let missing = seen.examples.iter().find(|it| it.field.as_deref() == Some("duration_ms")).unwrap();
+    assert_eq!((missing.line, missing.what.as_str()), (1, "`duration_ms` is missing"));
+    assert_eq!(seen.malformed_reasons["`duration_ms` is missing"], 1);
+    assert_eq!(accepted(service.push(saved("10:00:00", "c"), &[]).await, 202).await.duplicates, 1);
+    world.clock.set(at("10:15:30"));
+    for _ in 0..500 {
+        if !world.analyzer.batches().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let intake = world.analyzer.batches()[0].intake.clone();
+    assert_eq!((intake.malformed, intake.unknown, intake.unknown_names["autosave.save.complete"]), (2, 3, 3));
+    assert!(intake.examples.iter().any(|it| it.meant.as_deref() == Some("autosave.save.completed")));
+    service.stop().await;
+}
+
 /// Bad input gets problem+json and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_requests_are_refused_with_a_problem() {

@@ -31,7 +31,7 @@ async fn a_window_becomes_one_batch_that_is_delivered_and_archived() {
     assert_eq!(batch.distributions["autosave.save.completed"].count, 3);
     assert_eq!(batch.breakdowns["autosave.save.error"]["code"]["E_LOCK"], 1);
     assert_eq!(batch.breakdowns["autosave.save.error"]["retryable"]["true"], 1);
-    let intake = batch.intake;
+    let intake = &batch.intake;
     assert_eq!((intake.malformed, intake.duplicates, intake.unknown), (1, 1, 1));
     assert_eq!((batch.collector_latency_ms, batch.attempts), (30_000, 1));
     assert_eq!(batch.next_window, Some(Window { start: at("10:15:00"), end: at("10:30:00") }));

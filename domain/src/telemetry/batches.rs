@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared_types::{Batch, PhaseId, TargetName, Timestamp, Window};
 
-use super::totals::{BatchHead, Totals, add_label};
+use super::totals::{BatchHead, Totals, add_label, add_uncounted};
 use crate::policy::TargetPolicy;
 use crate::story::figures::format_duration;
 use events::records::{MalformedLine, Record, Records};
@@ -58,7 +58,7 @@ pub fn count(
         return Err(CountError::Span { window: length });
     }
     let mut totals = count_windows(&records, &specs, length);
-    totals.entry(last).or_default().intake.malformed = records.malformed;
+    add_uncounted(&mut totals.entry(last).or_default().intake, &records, 0);
     let mut batch = |start: Timestamp| {
         let window = Window { start, end: start.plus(length) };
         let head = BatchHead {
@@ -92,6 +92,7 @@ fn count_windows(records: &Records, specs: &EventSpecs, length: Duration) -> BTr
         let totals = windows.entry(start).or_default();
         let Some(spec) = specs.all().get(usize::from(record.name)) else {
             totals.intake.unknown += 1;
+            add_label(&mut totals.intake.unknown_names, records.names.get(record.code), 1);
             continue;
         };
         if record.has_id && !seen.insert((start, record.id_hash)) {
@@ -102,9 +103,18 @@ fn count_windows(records: &Records, specs: &EventSpecs, length: Duration) -> BTr
         if spec.duration_field.is_some() {
             totals.distributions.entry(spec.name.clone()).or_default().0.record(record.duration_ms);
         }
+        if record.session != Record::SESSIONLESS {
+            for error in specs.errors_of_attempt(usize::from(record.name)) {
+                let error = specs.all()[*error].name.clone();
+                totals.sessions.entry(error).or_default().attempt(record.session);
+            }
+        }
         if spec.error {
+            if record.session != Record::SESSIONLESS {
+                totals.sessions.entry(spec.name.clone()).or_default().error(record.session);
+            }
             let fields = totals.breakdowns.entry(spec.name.clone()).or_default();
-            let code = records.codes.get(usize::from(record.code)).map_or("", String::as_str);
+            let code = records.codes.get(record.code);
             let retryable = if record.retryable { "true" } else { "false" };
             for (field, value) in [("retryable", retryable), ("code", code)] {
                 add_label(fields.entry(field.to_owned()).or_default(), value, 1);
@@ -135,6 +145,26 @@ not an event
         count(text.as_bytes(), target, &PhaseId::parse("A").unwrap(), policy)
     }
 
+    /// JU-10: a file's errors are told by session as the collector's are.
+    #[test]
+    fn file_of_events_tells_errors_by_session() {
+        let line = |name: &str, session: &str| {
+            format!(
+                "{{\"ts\":\"2026-11-22T10:00:01Z\",\"name\":\"autosave.save.{name}\",\"duration_ms\":640,\"code\":\"E\",\"retryable\":true{session}}}\n"
+            )
+        };
+        let session = ",\"session\":\"s\"";
+        let lines =
+            [line("completed", session), line("error", session), line("error", session), line("error", "")];
+        let batch = counted(&lines.concat()).unwrap().batches.remove(0);
+        let expected = [("distinct", 1), ("squares", 5), ("top", 2), ("top_attempts", 3)];
+        let figures = expected.map(|(figure, value)| (figure.to_owned(), value));
+        assert_eq!(batch.breakdowns["autosave.save.error"]["session"], figures.into());
+        assert!(
+            !counted(EVENTS).unwrap().batches[0].breakdowns["autosave.save.error"].contains_key("session")
+        );
+    }
+
     /// SLO-11: each window of the file's time is a batch, those without events too.
     #[test]
     fn file_of_events_becomes_its_windows() {
@@ -153,7 +183,8 @@ not an event
         assert_eq!(first.counters["autosave.save.completed"], 1);
         assert_eq!((first.counters["autosave.save.error"], first.intake.duplicates), (1, 1));
         assert_eq!(first.breakdowns["autosave.save.error"]["code"]["E_LOCK"], 1);
-        assert_eq!(counted.batches[1].intake.unknown, 1);
+        let intake = &counted.batches[1].intake;
+        assert_eq!((intake.unknown, intake.unknown_names["autosave.opened"]), (1, 1));
         assert_eq!(counted.batches[2].counters["autosave.save.completed"], 0);
         let last = &counted.batches[3].distributions["autosave.save.completed"];
         assert!((last.p95 - 2500.0).abs() < f64::EPSILON, "{}", last.p95);

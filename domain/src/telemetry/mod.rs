@@ -4,7 +4,10 @@
 //! lines by the `events` crate and write batches with what is in here, so that they cannot disagree.
 
 pub mod batches;
+mod sessions;
 pub mod totals;
+
+use std::collections::BTreeSet;
 
 use events::{EventSpecs, TooManyFields};
 
@@ -15,5 +18,13 @@ use crate::policy::MetricPolicy;
 /// # Errors
 /// [`TooManyFields`].
 pub fn event_specs(metrics: &[MetricPolicy]) -> Result<EventSpecs, TooManyFields> {
-    EventSpecs::new(metrics.iter().flat_map(MetricPolicy::needs))
+    let wanted = metrics.iter().flat_map(MetricPolicy::needs);
+    EventSpecs::new(wanted)?.with_variants(variants(metrics))
+}
+
+/// The variants whose events are counted apart (JU-9), each once.
+#[must_use]
+pub fn variants(metrics: &[MetricPolicy]) -> Vec<String> {
+    let named = metrics.iter().filter_map(|metric| metric.control.as_ref()?.variant.clone());
+    named.collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -2,16 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use crate::stored::Document;
+use crate::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use shared_types::batch::{Distribution, Intake};
+use shared_types::batch::{Distribution, Example, Intake};
+use shared_types::decision::UncountedReason;
 use shared_types::{Batch, Epoch, Histogram, PhaseId, TargetName, Timestamp, Window, batch};
 
-use events::EventSpecs;
-use events::records::{CODES_MAX, OTHER_CODE};
+use events::frequent::excess;
+use events::records::{OTHER_CODE, Records};
+use events::{EventSpecs, examples};
+use serde_json::{Value, json};
+
+pub use super::sessions::Sessions;
 
 /// Counts per value of a field.
 pub type Breakdown = BTreeMap<String, u64>;
+
+/// Places for the values of a field while a window is counted; see [`events::frequent`].
+const VALUE_PLACES: usize = 256;
+/// Values of a field that a batch names; the rest are under [`OTHER_CODE`].
+pub const VALUES_NAMED: usize = 64;
+/// Unknown names that are told; the rest are under [`OTHER_CODE`].
+pub const NAMES_SHOWN: usize = 16;
+/// The field of a breakdown that says how errors are spread over sessions (JU-10).
+pub const SESSION_FIELD: &str = "session";
 
 /// One window's counts, so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +34,8 @@ pub struct Totals {
     pub distributions: BTreeMap<String, Durations>,
     /// By event name, then field, then value.
     pub breakdowns: BTreeMap<String, BTreeMap<String, Breakdown>>,
+    /// By name of an error whose events name sessions.
+    pub sessions: BTreeMap<String, Sessions>,
     pub intake: Intake,
 }
 
@@ -57,10 +73,18 @@ pub struct BatchHead {
 
 impl Document for Totals {
     const KIND: &'static str = "window counts";
+    const STEPS: &'static [Step] = &[Step { name: "sessions are counted", up: sessionless, down: unchanged }];
+}
+
+/// Of what was counted before sessions were, none is known.
+fn sessionless(mut counts: Value) -> Result<Value, String> {
+    let fields = counts.as_object_mut().ok_or("not an object")?;
+    fields.entry("sessions").or_insert_with(|| json!({}));
+    Ok(counts)
 }
 
 impl Totals {
-    /// Adds what was counted besides. Values of a breakdown beyond the bound go under `other`.
+    /// Adds what was counted besides. Rare values of a breakdown that has very many go under `other`.
     pub fn merge(&mut self, more: &Self) {
         for (name, count) in &more.counters {
             *self.counters.entry(name.clone()).or_default() += count;
@@ -75,10 +99,10 @@ impl Totals {
                 values.iter().for_each(|(value, count)| add_label(ours, value, *count));
             }
         }
-        self.intake.malformed += more.intake.malformed;
-        self.intake.late += more.intake.late;
-        self.intake.duplicates += more.intake.duplicates;
-        self.intake.unknown += more.intake.unknown;
+        for (name, sessions) in &more.sessions {
+            self.sessions.entry(name.clone()).or_default().merge(sessions);
+        }
+        add_intake(&mut self.intake, &more.intake);
     }
 
     /// The batch (CO-2); every name of the policy is there, with 0 if none came. What was counted besides, for another
@@ -90,11 +114,26 @@ impl Totals {
         for spec in specs.all() {
             counters.entry(spec.name.clone()).or_default();
         }
+        let mut breakdowns = self.breakdowns;
+        breakdowns
+            .values_mut()
+            .flat_map(BTreeMap::values_mut)
+            .for_each(|values| name_top(values, VALUES_NAMED));
+        for (name, sessions) in self.sessions {
+            let errors = counters.get(&name).copied().unwrap_or(0);
+            if let Some(figures) = sessions.figures(errors) {
+                breakdowns.entry(name).or_default().insert(SESSION_FIELD.to_owned(), figures);
+            }
+        }
         let distributions = self
             .distributions
             .into_iter()
             .filter_map(|(name, durations)| Some((name, distribution(&durations.0)?)))
             .collect();
+        name_top(&mut self.intake.unknown_names, NAMES_SHOWN);
+        for example in self.intake.examples.iter_mut().filter(|it| it.kind == UncountedReason::Unknown) {
+            example.meant = specs.nearest(&example.what).map(str::to_owned);
+        }
         let latency = u64::try_from(head.collected_at.since(head.window.end).as_millis()).unwrap_or(u64::MAX);
         Batch {
             schema: batch::SCHEMA.to_owned(),
@@ -104,7 +143,7 @@ impl Totals {
             window: head.window,
             counters,
             distributions,
-            breakdowns: self.breakdowns,
+            breakdowns,
             intake: self.intake,
             collector_latency_ms: latency,
             attempts: head.attempts,
@@ -115,28 +154,112 @@ impl Totals {
         }
     }
 
+    /// A variant that is counted apart by another version of the policy only is an event like any other.
     fn keep_only(&mut self, specs: &EventSpecs) {
+        let elsewhere = |name: &str| {
+            let spec = specs.find_again(name).and_then(|index| specs.get(index))?;
+            (spec.name != name).then(|| spec.name.clone())
+        };
+        let names: Vec<String> = self.counters.keys().cloned().collect();
+        for (name, plain) in names.into_iter().filter_map(|name| Some((elsewhere(&name)?, name))) {
+            self.rename(&plain, &name);
+        }
         let of = |name: &String| specs.find(name).and_then(|index| specs.get(index));
-        let mut unknown: u64 = 0;
+        let intake = &mut self.intake;
         self.counters.retain(|name, count| {
             let known = of(name).is_some();
-            unknown += if known { 0 } else { *count };
+            if !known {
+                intake.unknown += *count;
+                add_label(&mut intake.unknown_names, name, *count);
+            }
             known
         });
-        self.intake.unknown += unknown;
         self.distributions.retain(|name, _| of(name).is_some_and(|spec| spec.duration_field.is_some()));
         self.breakdowns.retain(|name, _| of(name).is_some_and(|spec| spec.error));
+        self.sessions.retain(|name, _| of(name).is_some_and(|spec| spec.error));
+    }
+
+    /// What is under one name is under the other.
+    fn rename(&mut self, from: &str, to: &str) {
+        let moved = Self {
+            counters: taken(&mut self.counters, from, to),
+            distributions: taken(&mut self.distributions, from, to),
+            breakdowns: taken(&mut self.breakdowns, from, to),
+            sessions: taken(&mut self.sessions, from, to),
+            intake: Intake::default(),
+        };
+        self.merge(&moved);
     }
 }
 
-/// Counts under `value`, or under `other` when the field has as many values as it may.
+fn taken<T>(of: &mut BTreeMap<String, T>, from: &str, to: &str) -> BTreeMap<String, T> {
+    of.remove(from).map(|it| (to.to_owned(), it)).into_iter().collect()
+}
+
+/// Adds what else could not, or not simply, be counted.
+pub fn add_intake(ours: &mut Intake, more: &Intake) {
+    ours.malformed += more.malformed;
+    ours.late += more.late;
+    ours.duplicates += more.duplicates;
+    ours.unknown += more.unknown;
+    more.malformed_reasons.iter().for_each(|(reason, n)| add_label(&mut ours.malformed_reasons, reason, *n));
+    more.unknown_names.iter().for_each(|(name, n)| add_label(&mut ours.unknown_names, name, *n));
+    more.examples.iter().cloned().for_each(|example| examples::keep(&mut ours.examples, example));
+}
+
+/// Adds the malformed lines of some records, and the examples of what could not be counted, as lines further on.
+pub fn add_uncounted(ours: &mut Intake, records: &Records, lines_before: u64) {
+    let further = |example: &Example| Example { line: example.line + lines_before, ..example.clone() };
+    add_intake(
+        ours,
+        &Intake {
+            malformed: records.malformed,
+            malformed_reasons: records.reasons.clone(),
+            examples: records.examples.iter().map(further).collect(),
+            ..Intake::default()
+        },
+    );
+}
+
+/// Counts under `value`; where there are too many values, the rare ones go under `other`.
 pub fn add_label(values: &mut Breakdown, value: &str, count: u64) {
     if let Some(known) = values.get_mut(value) {
         *known += count;
         return;
     }
-    let value = if values.len() < CODES_MAX { value } else { OTHER_CODE };
-    *values.entry(value.to_owned()).or_default() += count;
+    values.insert(value.to_owned(), count);
+    // `other` needs no place.
+    if values.len() > 2 * VALUE_PLACES + 1 {
+        prune(values);
+    }
+}
+
+fn prune(values: &mut Breakdown) {
+    let counts: Vec<u64> = named(values).map(|(_, count)| count).collect();
+    let excess = excess(counts.into_iter(), VALUE_PLACES);
+    let mut moved = 0;
+    values.retain(|value, count| {
+        let less = if value == OTHER_CODE { 0 } else { excess.min(*count) };
+        moved += less;
+        *count -= less;
+        *count > 0
+    });
+    *values.entry(OTHER_CODE.to_owned()).or_default() += moved;
+}
+
+/// Leaves so many values, the most frequent ones; the others go under `other`.
+pub fn name_top(values: &mut Breakdown, most: usize) {
+    let mut ranked: Vec<(String, u64)> =
+        named(values).map(|(value, count)| (value.to_owned(), count)).collect();
+    ranked.sort_by(|(_, a), (_, b)| b.cmp(a));
+    for (value, count) in ranked.into_iter().skip(most) {
+        values.remove(&value);
+        *values.entry(OTHER_CODE.to_owned()).or_default() += count;
+    }
+}
+
+fn named(values: &Breakdown) -> impl Iterator<Item = (&str, u64)> {
+    values.iter().filter(|(value, _)| *value != OTHER_CODE).map(|(value, count)| (value.as_str(), *count))
 }
 
 fn distribution(histogram: &Histogram) -> Option<Distribution> {
@@ -155,19 +278,123 @@ fn distribution(histogram: &Histogram) -> Option<Distribution> {
 mod tests {
     use super::*;
 
+    /// CO-2: a million different codes: memory, what is stored and the batch are bounded, the frequent code is named though it
+    /// came late, and nothing is lost from the sum.
     #[test]
-    fn labels_beyond_the_bound_go_under_other_also_when_merged() {
-        let mut values = Breakdown::new();
-        (0..150).for_each(|n| add_label(&mut values, &format!("E{n}"), 1));
-        assert_eq!((values.len(), values[OTHER_CODE]), (CODES_MAX + 1, 50));
-        let totals = Totals {
+    fn a_million_different_codes_are_bounded_and_do_not_hide_the_frequent_one() {
+        let mut stored = Breakdown::new();
+        let mut errors = 0;
+        for flush in 0..20 {
+            let mut values = Breakdown::new();
+            for n in 0..50_000 {
+                add_label(&mut values, &format!("E{flush}-{n}"), 1);
+                errors += 1;
+                if flush >= 15 && n % 5 == 0 {
+                    add_label(&mut values, "E_LOCK", 1);
+                    errors += 1;
+                }
+            }
+            assert!(values.len() <= 2 * VALUE_PLACES + 1, "{}", values.len());
+            let mut totals = of_codes(std::mem::take(&mut stored));
+            totals.merge(&of_codes(values));
+            stored = totals.breakdowns.remove("fail").unwrap().remove("code").unwrap();
+            assert!(stored.len() <= 2 * VALUE_PLACES + 1, "{}", stored.len());
+        }
+        name_top(&mut stored, VALUES_NAMED);
+        assert_eq!((stored.len(), stored.values().sum::<u64>()), (VALUES_NAMED + 1, errors));
+        assert!((50_000 - errors / 256..=50_000).contains(&stored["E_LOCK"]), "{}", stored["E_LOCK"]);
+    }
+
+    #[test]
+    fn a_batch_names_the_most_frequent_values() {
+        let mut values: Breakdown = (1..=70).map(|n| (format!("E{n:02}"), n)).collect();
+        values.insert(OTHER_CODE.to_owned(), 5);
+        name_top(&mut values, VALUES_NAMED);
+        assert_eq!((values.len(), values[OTHER_CODE], values.get("E06")), (65, 5 + 21, None));
+        assert_eq!((values["E07"], values["E70"]), (7, 70));
+    }
+
+    fn of_codes(values: Breakdown) -> Totals {
+        Totals {
             breakdowns: BTreeMap::from([("fail".into(), BTreeMap::from([("code".into(), values)]))]),
             ..Totals::default()
-        };
-        let mut merged = totals.clone();
-        merged.merge(&totals);
-        assert_eq!(merged.breakdowns["fail"]["code"].values().sum::<u64>(), 300);
-        assert_eq!(merged.breakdowns["fail"]["code"].len(), CODES_MAX + 1);
+        }
+    }
+
+    /// TE-6: a batch names what could not be counted, with what was perhaps meant, also where only this version does not count it.
+    #[test]
+    fn a_batch_names_what_could_not_be_counted() {
+        let specs = EventSpecs::new([events::EventSpec::counted("save.completed")]).unwrap();
+        let text = "oops\n{\"ts\":\"2026-11-22T10:00:00Z\",\"name\":\"save.complete\"}\n";
+        let records = Records::of_lines(text.as_bytes(), &specs);
+        let mut totals = Totals::default();
+        add_uncounted(&mut totals.intake, &records, 100);
+        totals.counters.insert("drift".into(), 2);
+        (0..20).for_each(|n| add_label(&mut totals.intake.unknown_names, &format!("n{n:02}"), 3 + n));
+        let stored = serde_json::to_string(&totals).unwrap();
+        let intake = serde_json::from_str::<Totals>(&stored).unwrap().into_batch(head(), &specs).intake;
+        assert_eq!(
+            (intake.malformed, intake.malformed_reasons["not JSON of an event"], intake.unknown),
+            (1, 1, 2)
+        );
+        assert_eq!((intake.unknown_names.len(), intake.unknown_names[OTHER_CODE]), (17, 2 + 3 + 4 + 5 + 6));
+        let shown: Vec<_> =
+            intake.examples.iter().map(|it| (it.line, it.what.as_str(), it.meant.as_deref())).collect();
+        let meant = Some("save.completed");
+        assert_eq!(shown, [(101, "not JSON of an event", None), (102, "save.complete", meant)]);
+    }
+
+    /// OP-6: what was stored before sessions were counted is read.
+    #[test]
+    fn counts_without_sessions_are_read() {
+        let old = r#"{"counters":{"save":2},"distributions":{},"breakdowns":{},"intake":{"malformed":0,"late":0,"duplicates":0,"unknown":0}}"#;
+        let totals: Totals = crate::stored::read(old).unwrap();
+        assert_eq!((totals.counters["save"], totals.sessions.len()), (2, 0));
+    }
+
+    /// JU-9: a batch of a version that names no variant has it among the others.
+    #[test]
+    fn a_variant_that_only_another_version_counts_apart_is_not_lost() {
+        use events::EventSpec;
+        let plain = || [EventSpec::timed("save", "ms"), EventSpec::failure("fail", &["save", "fail"])];
+        let mut totals = of_codes(Breakdown::from([("E".into(), 1)]));
+        totals.breakdowns.insert("fail@control".into(), totals.breakdowns["fail"].clone());
+        for (name, count) in
+            [("save", 3), ("save@control", 2), ("fail", 1), ("fail@control", 1), ("x@control", 4)]
+        {
+            totals.counters.insert(name.into(), count);
+        }
+        totals.sessions.entry("fail@control".into()).or_default().error(7);
+        for (name, ms) in [("save", 1.0), ("save@control", 2.0)] {
+            totals.distributions.entry(name.into()).or_default().0.record(ms);
+        }
+        let batch = totals.clone().into_batch(head(), &EventSpecs::new(plain()).unwrap());
+        let counters =
+            |names: &[(&str, u64)]| names.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+        assert_eq!((batch.counters, batch.intake.unknown), (counters(&[("fail", 2), ("save", 5)]), 4));
+        assert_eq!((batch.distributions["save"].count, batch.breakdowns["fail"]["code"]["E"]), (2, 2));
+        assert_eq!(batch.breakdowns["fail"][SESSION_FIELD]["squares"], 2);
+        let apart = EventSpecs::new(plain()).unwrap().with_variants(["control"]).unwrap();
+        let batch = totals.into_batch(head(), &apart);
+        let expected = [("fail", 1), ("fail@control", 1), ("save", 3), ("save@control", 2)];
+        assert_eq!((batch.counters, batch.intake.unknown), (counters(&expected), 4));
+        assert!(!batch.breakdowns["fail"].contains_key(SESSION_FIELD));
+        assert_eq!(batch.breakdowns["fail@control"][SESSION_FIELD]["top"], 1);
+    }
+
+    fn head() -> BatchHead {
+        let start = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
+        BatchHead {
+            target: TargetName::parse("autosave").unwrap(),
+            phase: PhaseId::parse("A").unwrap(),
+            epoch: 1,
+            window: Window { start, end: start.plus(std::time::Duration::from_secs(900)) },
+            next_window: None,
+            attempts: 1,
+            source: "http",
+            collected_at: start.plus(std::time::Duration::from_secs(930)),
+            policy_version: None,
+        }
     }
 
     #[test]

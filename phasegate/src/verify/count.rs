@@ -12,6 +12,7 @@ use domain::gate::metric::quantile::Quantile;
 use domain::gate::metric::ratio::Ratio;
 use domain::policy::{DisplayUnit, MetricPolicy, TargetPolicy};
 use domain::story::figures::{format_number, format_ratio};
+use domain::telemetry::variants;
 use serde_json::Value;
 use shared_types::decision::MetricVerdict;
 use shared_types::{Batch, Histogram, Timestamp, Window};
@@ -38,29 +39,44 @@ pub(super) fn telemetry(policy: &TargetPolicy, window: Window) -> Option<Counted
     let files = expand_patterns(policy.collection.source.files()?).ok()?;
     let mut counted = Counted::default();
     let mut seen = BTreeSet::new();
+    let apart = variants(&policy.metrics);
     for file in files {
         let bytes = std::fs::read(file).ok()?;
         for line in bytes.split(|byte| *byte == b'\n') {
-            counted.line(policy, window, line, &mut seen);
+            counted.line(policy, &apart, window, line, &mut seen);
         }
     }
     (!counted.events.is_empty()).then(|| counted.sorted())
 }
 
 impl Counted {
-    fn line(&mut self, policy: &TargetPolicy, window: Window, line: &[u8], seen: &mut BTreeSet<String>) {
-        let Ok(event) = serde_json::from_slice::<Value>(line) else { return };
+    /// `apart`: the variants that have counts of their own.
+    fn line(
+        &mut self,
+        policy: &TargetPolicy,
+        apart: &[String],
+        window: Window,
+        line: &[u8],
+        seen: &mut BTreeSet<String>,
+    ) {
+        let text = String::from_utf8_lossy(line);
+        let Ok(event) = serde_json::from_str::<Value>(text.trim_start_matches(['\0', '\u{feff}'])) else {
+            return;
+        };
         let Some(at) = event["ts"].as_str().and_then(|text| Timestamp::parse(text).ok()) else { return };
         let Some(name) = event["name"].as_str() else { return };
+        let variant = event["variant"].as_str().filter(|variant| apart.iter().any(|it| it == variant));
+        let name = &variant.map_or_else(|| name.to_owned(), |variant| format!("{name}@{variant}"));
         if !(window.start..window.end).contains(&at) {
             return;
         }
-        if event["event_id"].as_str().is_some_and(|id| !seen.insert(id.to_owned())) {
+        let id = event["event_id"].as_str().filter(|id| !id.is_empty());
+        if id.is_some_and(|id| !seen.insert(id.to_owned())) {
             return;
         }
         for needed in policy.metrics.iter().flat_map(MetricPolicy::needs) {
             if let Some(field) = needed.duration_field
-                && needed.name == name
+                && needed.name == *name
             {
                 let Some(value) = event[&field].as_f64().filter(|value| *value >= 0.0) else { return };
                 self.values.entry((needed.name, field)).or_default().push(value);
@@ -205,4 +221,51 @@ fn mean(of: &str, over: std::time::Duration, batch: &Batch, facts: &Facts) -> f6
         near.map(|it| it.batch.counters.get(of).copied().unwrap_or(0) as f64).collect();
     values.push(batch.counters.get(of).copied().unwrap_or(0) as f64);
     values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::policy::Policy;
+
+    use super::*;
+
+    fn counted(lines: &str, apart: &[String]) -> Counted {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../governance/policy.yaml");
+        let policy = Policy::load(&file).unwrap();
+        let (_, policy) = policy.targets.iter().next().unwrap();
+        let start = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
+        let window = Window { start, end: start.plus(policy.collection.window) };
+        let (mut counted, mut seen) = (Counted::default(), BTreeSet::new());
+        for line in lines.as_bytes().split(|byte| *byte == b'\n') {
+            counted.line(policy, apart, window, line, &mut seen);
+        }
+        counted.sorted()
+    }
+
+    fn saved(ms: u32, rest: &str) -> String {
+        format!(
+            "{{\"ts\":\"2026-11-22T10:00:01Z\",\"name\":\"autosave.save.completed\",\"duration_ms\":{ms}{rest}}}\n"
+        )
+    }
+
+    /// DA-2, TE-8: a mark, a hole and an empty id are taken as the collector takes them.
+    #[test]
+    fn marks_and_empty_ids_are_as_the_collector_takes_them() {
+        let unnamed = saved(1, r#","event_id":"""#);
+        let counted = counted(&format!("\u{feff}{unnamed}\0\0{unnamed}"), &[]);
+        assert_eq!(counted.events["autosave.save.completed"], 2);
+    }
+
+    /// DA-2, JU-9: events of a variant that is counted apart are no part of the figures of all others.
+    #[test]
+    fn a_variant_that_is_counted_apart_is_left_out_of_the_figures() {
+        let lines = saved(1, "") + &saved(2, r#","variant":"b""#) + &saved(3, r#","variant":"control""#);
+        let counts = |apart: &[String]| {
+            let counted = counted(&lines, apart);
+            let largest = counted.quantile(1.0, "autosave.save.completed", "duration_ms");
+            (counted.events["autosave.save.completed"], largest)
+        };
+        assert_eq!(counts(&[]), (3, Some(3.0)));
+        assert_eq!(counts(&["control".to_owned()]), (2, Some(2.0)));
+    }
 }

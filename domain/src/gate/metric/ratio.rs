@@ -60,7 +60,7 @@ fn read(section: &Section, _window: Duration) -> Result<Shown, Wrong> {
 impl Metric for Ratio {
     fn needs(&self) -> Vec<EventSpec> {
         let whole = self.to.iter().map(|event| EventSpec::counted(event));
-        std::iter::once(EventSpec::failure(&self.of)).chain(whole).collect()
+        std::iter::once(EventSpec::failure(&self.of, &self.to)).chain(whole).collect()
     }
 
     fn observe(&self, facts: &Facts<'_>) -> Observation {
