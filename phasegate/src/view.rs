@@ -120,7 +120,8 @@ pub(crate) fn measured(card: &MetricVerdict) -> String {
     let observed =
         card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", format_number(Some(value))));
     let (side, limit) = (card.direction.words(), format_number(Some(card.threshold)));
-    format!("{observed} of {side} {limit}{unit}: {}", card.verdict.as_str())
+    let advisory = if card.on_violation.is_advisory() { ", advisory" } else { "" };
+    format!("{observed} of {side} {limit}{unit}: {}{advisory}", card.verdict.as_str())
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@
 
 use crate::policy::{GatePolicy, JudgeBy, MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::decision::{
-    Cause, Evidence, HistoryValue, MetricVerdict, RunBefore, Uncounted, ViolationAction,
+    Cause, Direction, Evidence, HistoryValue, MetricVerdict, RunBefore, Uncounted, ViolationAction,
 };
 use shared_types::{Verdict, Window};
 
 use super::evidence::Settings;
-use super::memory::Remembered;
+use super::memory::{Remembered, What};
 use super::observe::{Observed, ObservedMetric};
 use super::threshold::{Threshold, hold_against, ratio, worst_first};
 use super::weigh::{Answer, Question, Weights, by_attempts, by_value};
@@ -55,6 +55,14 @@ impl Judgement {
     #[must_use]
     pub fn rollback_required(&self) -> bool {
         self.action == Some(ViolationAction::Rollback)
+    }
+
+    /// Whether attempts were counted of a metric that something follows from.
+    #[must_use]
+    pub fn has_attempts(&self) -> bool {
+        let decides = |name: &str| self.metrics.iter().any(|it| it.metric == name && decides(it));
+        let counted = |it: &Remembered| matches!(it.of, What::Attempts { .. }) && decides(&it.metric);
+        self.remembered.iter().any(counted)
     }
 
     /// What the decision keeps to be recomputed from (SLO-10).
@@ -104,7 +112,8 @@ impl Stay<'_> {
         let limit = self.policy.gate.uncounted;
         let uncounted = observed.uncounted.map(|it| Uncounted { over: it.share > limit, ..it });
         let over = uncounted.is_some_and(|it| it.over);
-        let groups_end = answers.iter().all(|(_, answer)| !answer.waits);
+        let groups_end =
+            answers.iter().filter(|(metric, _)| decides(metric)).all(|(_, answer)| !answer.waits);
         let metrics = answers.into_iter().map(|(mut metric, answer)| {
             metric.weighed = answer.weighed;
             remembered.extend(answer.remembered);
@@ -129,8 +138,9 @@ impl Stay<'_> {
         let settings = Settings { certainty: gate.certainty, spread: gate.spread };
         let limit = metric.kind.limit(threshold.limit, metric.display);
         let Threshold { limit: at, unit, .. } = threshold;
+        let side = if threshold.direction == Direction::AtLeast { "at least " } else { "" };
         let basis = format!(
-            "{}; {at} {unit}; certainty {}, spread {}",
+            "{}; {side}{at} {unit}; certainty {}, spread {}",
             metric.kind.words(),
             gate.certainty,
             gate.spread
@@ -144,10 +154,13 @@ impl Stay<'_> {
             value: seen.observation.value,
             threshold,
             late: newer.is_some_and(|newer| newer.start > self.window.start),
+            advisory: metric.on_violation.is_advisory(),
         };
+        // SLO-6: of what needs no minimum each window speaks for itself.
+        let min_samples = seen.observation.samples.map_or(0, |_| gate.min_samples);
         match (limit, seen.counts) {
             (Some(limit), Some(counts)) => {
-                by_attempts(&question, counts, Weights { limit, settings, min_samples: gate.min_samples })
+                by_attempts(&question, counts, Weights { limit, settings, min_samples })
             }
             // It has attempts, and this window's are not known.
             (Some(_), None) => {
@@ -211,6 +224,9 @@ impl Stay<'_> {
         held: impl Fn(&MetricPolicy, &ObservedMetric, Threshold<'_>) -> A,
     ) -> Vec<(MetricVerdict, A)> {
         let of = |(metric, seen): (&MetricPolicy, &ObservedMetric)| {
+            if !metric.kind.is_judged_in(self.window) {
+                return None;
+            }
             let limit = *self.phase.thresholds.get(&metric.name)?;
             let (direction, unit) = (metric.kind.direction(), metric.display.symbol());
             let warn_ratio = self.policy.gate.warn_ratio;
@@ -237,11 +253,17 @@ fn enough(seen: &ObservedMetric, gate: &GatePolicy) -> bool {
     seen.observation.samples.is_none_or(|samples| samples >= gate.min_samples)
 }
 
+/// What is advisory is shown, and decides nothing.
+fn decides(metric: &MetricVerdict) -> bool {
+    !metric.on_violation.is_advisory()
+}
+
 /// SLO-3 and SLO-4: the worst metric's verdict, the violated ones worst first, the strongest action.
 fn conclude(observed: &Observed, metrics: Vec<MetricVerdict>) -> Judgement {
-    let verdict = metrics.iter().map(|metric| metric.verdict).max().unwrap_or(Verdict::Insufficient);
+    let asked = || metrics.iter().filter(|metric| decides(metric));
+    let verdict = asked().map(|metric| metric.verdict).max().unwrap_or(Verdict::Insufficient);
     let mut violated: Vec<&MetricVerdict> =
-        metrics.iter().filter(|metric| metric.verdict == Verdict::Violation).collect();
+        asked().filter(|metric| metric.verdict == Verdict::Violation).collect();
     violated.sort_by(|left, right| worst_first(left, right));
     let action = violated.iter().map(|metric| metric.on_violation).max();
     let violated = violated.into_iter().map(|metric| metric.metric.clone()).collect();

@@ -139,6 +139,9 @@ impl Memory {
     pub(super) fn stay_over(&self, policy: &TargetPolicy, phase: &PhasePolicy) -> Vec<StayOver> {
         let over = |it: &MetricMemory| {
             let metric = policy.metrics.iter().find(|metric| metric.name == it.metric)?;
+            if metric.on_violation.is_advisory() {
+                return None;
+            }
             let threshold = *phase.thresholds.get(&it.metric)?;
             let limit = metric.kind.limit(threshold, metric.display)?;
             let (bad, attempts) = it.stay;

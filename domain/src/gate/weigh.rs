@@ -2,7 +2,7 @@
 //! could be chance (JU-2 to JU-7, JU-15, JU-16).
 
 use shared_types::Verdict;
-use shared_types::decision::{MetricBefore, Weighed};
+use shared_types::decision::{InsufficientReason, MetricBefore, Weighed};
 
 use super::evidence::{Counts, Detector, Limit, Settings, of_neighbours};
 use super::memory::{RECENT, Remembered, What};
@@ -24,6 +24,8 @@ pub(super) struct Question<'a> {
     pub(super) threshold: Threshold<'a>,
     /// Judged after a later window of its epoch.
     pub(super) late: bool,
+    /// Nothing waits for it, so it waits for itself alone.
+    pub(super) advisory: bool,
 }
 
 /// How a metric with attempts is weighed.
@@ -80,7 +82,8 @@ pub(super) fn by_attempts(question: &Question<'_>, counts: Counts, weights: Weig
     let before = past.map(|past| Detector::resume(&past.levels)).unwrap_or_default();
     // Where none may be bad nothing is chance.
     let weighable = !limit.p0().is_zero();
-    let after = if weighable { before.after(counts, design_effect, limit, settings) } else { before };
+    let counted = weighable && !limit.is_contradicted_by(counts);
+    let after = if counted { before.after(counts, design_effect, limit, settings) } else { before };
     let evidence = after.evidence();
     let proven = evidence.is_some_and(|evidence| evidence >= settings.needed());
     let mut weighed = Weighed {
@@ -92,11 +95,18 @@ pub(super) fn by_attempts(question: &Question<'_>, counts: Counts, weights: Weig
         design_effect,
         more_windows: None,
         anew: question.before.is_some() && past.is_none(),
+        of_time: matches!(limit, Limit::OverTime(_)),
+        reason: limit.is_contradicted_by(counts).then_some(InsufficientReason::NotAShare),
     };
     let (group_windows, group_attempts) = past.map_or((0, 0), |past| past.group);
-    if counts.attempts == 0 {
+    let none_allowed = !weighable && counts.bad > 0;
+    if weighed.reason.is_some() || counts.attempts == 0 {
+        let verdict = match weighed.reason {
+            None if none_allowed => question.capped(Verdict::Violation),
+            _ => Verdict::Insufficient,
+        };
         let (weighed, waits) = (Some(weighed), group_windows > 0);
-        return Answer { verdict: Verdict::Insufficient, weighed, remembered: None, waits };
+        return Answer { verdict, weighed, remembered: None, waits };
     }
     let windows = Windows::of(past, counts);
     let looked_at = windows.newest_with(min_samples);
@@ -105,7 +115,7 @@ pub(super) fn by_attempts(question: &Question<'_>, counts: Counts, weights: Weig
         weighed.more_windows = more_windows(after, counts, design_effect, weights);
     }
     let verdict = match (over, proven) {
-        _ if !weighable && counts.bad > 0 => Verdict::Violation,
+        _ if none_allowed => Verdict::Violation,
         (true, true) => Verdict::Violation,
         (true, false) if limit.is_exceeded_by(windows.together()) => Verdict::Unsure,
         (true, false) => Verdict::Warn,
@@ -118,7 +128,12 @@ pub(super) fn by_attempts(question: &Question<'_>, counts: Counts, weights: Weig
         (false, false) if limit.is_near(looked_at, question.threshold.warn_ratio) => Verdict::Warn,
         (false, false) => Verdict::Ok,
     };
-    let waits = group_attempts.saturating_add(counts.attempts) < min_samples && group_windows + 1 < GROUP;
+    let (group_windows, group_attempts) = if question.advisory {
+        (windows.len(), looked_at.attempts)
+    } else {
+        (group_windows + 1, group_attempts.saturating_add(counts.attempts))
+    };
+    let waits = group_attempts < min_samples && group_windows < GROUP;
     let hidden = waits && verdict < Verdict::Violation;
     let verdict = if hidden { Verdict::Insufficient } else { question.capped(verdict) };
     let remembered = question.remember(What::Attempts { counts, detector: after });
@@ -142,6 +157,10 @@ impl Windows {
         let recent = past.map(|past| past.recent.as_slice()).unwrap_or_default();
         let recent = recent.iter().map(|&(bad, attempts)| Counts { bad, attempts });
         Self(recent.chain(std::iter::once(now)).collect())
+    }
+
+    fn len(&self) -> u64 {
+        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
     }
 
     fn together(&self) -> Counts {

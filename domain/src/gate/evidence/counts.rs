@@ -29,13 +29,15 @@ pub enum Limit {
     Share(Share),
     /// For each attempt; there may be more bad ones than attempts.
     Rate(Share),
+    /// For each millisecond of a window: a count, which has no other attempts.
+    OverTime(Share),
 }
 
 impl Limit {
     #[must_use]
     pub fn p0(self) -> Share {
         match self {
-            Self::Share(p0) | Self::Rate(p0) => p0,
+            Self::Share(p0) | Self::Rate(p0) | Self::OverTime(p0) => p0,
         }
     }
 
@@ -44,6 +46,12 @@ impl Limit {
     pub fn is_near(self, counts: Counts, part: f64) -> bool {
         let near = self.p0().value() * part * (1.0 + ROUNDING);
         as_number(counts.bad) > near * as_number(counts.attempts)
+    }
+
+    /// More bad ones than attempts, where each bad one is an attempt: the two do not belong together (JU-1).
+    #[must_use]
+    pub fn is_contradicted_by(self, counts: Counts) -> bool {
+        matches!(self, Self::Share(_)) && counts.bad > counts.attempts
     }
 
     /// Bad ÷ attempts lies above the limit.

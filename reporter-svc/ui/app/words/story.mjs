@@ -27,7 +27,7 @@ export const story = {
   "blocked.rollback_waiting": ["the rollback to {to} waits: {within}","{to} へのロールバックが待機中: {within}"],
   "blocked.signed_alone": ["{by} signed all the others; `{item}` takes another person","他はすべて {by} の署名です。「{item}」は別の人が必要です"],
   "blocked.started": ["{phase}","フェーズ {phase}"],
-  "blocked.stay_over_limit": ["{metric}: {bad} of {attempts} in this phase were bad ({observed}), at most {allowed} may be","{metric}: このフェーズ全体で {attempts} 件中 {bad} 件 ({observed})、上限は {allowed} です"],
+  "blocked.stay_over_limit": ["{metric}: {observed} in this whole phase, at most {allowed} may be","{metric}: このフェーズ全体で {observed}、上限は {allowed} です"],
   "blocked.task_missing.asked": ["the follow-up task against the exhausted retries","再試行の上限到達に対する再発防止タスク"],
   "blocked.task_missing.none": ["`{item}` has no follow-up task","「{item}」に再発防止タスクはありません"],
   "blocked.transition_failed": ["the rollback to {to} failed and waits for a person","{to} へのロールバックに失敗し、人の対応を待っています"],
