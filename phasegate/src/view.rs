@@ -81,11 +81,12 @@ pub(crate) fn cards(target: &DashboardTarget) -> String {
 /// An incident with its timeline.
 pub(crate) fn incident(incident: &Incident) -> String {
     let mut text = format!(
-        "  {}: {} of phase {}, {}, {}\n",
+        "  {}: {} of phase {}, {}{}, {}\n",
         incident.id,
         incident.metric,
         incident.phase,
         incident.state.as_str(),
+        if incident.unproven { " (not proven)" } else { "" },
         incident.priority
     );
     for entry in &incident.timeline {

@@ -398,6 +398,10 @@ pub struct StayOver {
     pub attempts: u64,
     /// The share that may be bad.
     pub allowed: f64,
+    /// How likely chance alone makes so many bad of a version that sits at its limit; errors that come in bunches weigh as many
+    /// as are independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub luck: Option<f64>,
 }
 
 /// What ended a compliant run.

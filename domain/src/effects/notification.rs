@@ -30,6 +30,7 @@ pub enum NotificationKind {
     Escalation,
     RollbackFailed,
     RollbackWaiting,
+    Unproven,
     Rollback,
     Page,
     ApprovalAsked,
@@ -46,7 +47,7 @@ pub enum NotificationKind {
 pub struct NotificationView {
     pub id: Uuid,
     pub target: TargetName,
-    /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
+    /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`, `rollback`, `page`,
     /// `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
     pub kind: String,
     /// An address as it is kept, or the name of what pages.

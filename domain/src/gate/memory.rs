@@ -7,11 +7,14 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use shared_types::decision::{MetricBefore, StayOver};
 
-use super::evidence::{Counts, Detector, Neighbours};
+use super::evidence::{Counts, Detector, Neighbours, of_neighbours};
 use crate::policy::{PhasePolicy, TargetPolicy};
 
 /// Windows before the present one that are looked at together with it.
 pub(super) const RECENT: usize = 15;
+
+/// Odds are kept to so many places, as levels are (JU-12).
+const ROUNDED_TO: f64 = 1e9;
 
 /// What a judged window adds to what is remembered of one metric.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,8 +149,11 @@ impl Memory {
             let limit = metric.kind.limit(threshold, metric.display)?;
             let (bad, attempts) = it.stay;
             let allowed = limit.p0().value();
-            let over = limit.is_exceeded_by(Counts { bad, attempts });
-            over.then(|| StayOver { metric: it.metric.clone(), bad, attempts, allowed })
+            let counts = Counts { bad, attempts };
+            let luck = limit.luck(counts, of_neighbours(it.neighbours.sums()));
+            let luck = Some((luck * ROUNDED_TO).round() / ROUNDED_TO);
+            let over = limit.is_exceeded_by(counts);
+            over.then(|| StayOver { metric: it.metric.clone(), bad, attempts, allowed, luck })
         };
         self.0.iter().filter_map(over).collect()
     }

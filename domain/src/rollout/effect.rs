@@ -66,6 +66,8 @@ pub enum NoticeKind {
     RollbackFailed { reason: String, attempts: u32 },
     /// The budget of automatic rollbacks is spent: the incident text again, and that a person is asked.
     RollbackWaiting,
+    /// JU-11: the incident text of a notice, and which incident has recovered without a proof.
+    Unproven { incident: IncidentId },
     /// PH-5: whose approval the next move up needs.
     ApprovalAsked(Asked),
     /// Nothing moves any more but by hand.
@@ -103,6 +105,7 @@ impl NoticeKind {
             Self::Escalation => NotificationKind::Escalation,
             Self::RollbackFailed { .. } => NotificationKind::RollbackFailed,
             Self::RollbackWaiting => NotificationKind::RollbackWaiting,
+            Self::Unproven { .. } => NotificationKind::Unproven,
             Self::ApprovalAsked(_) => NotificationKind::ApprovalAsked,
             Self::Frozen { .. } => NotificationKind::Frozen,
             Self::Unfrozen { .. } => NotificationKind::Unfrozen,

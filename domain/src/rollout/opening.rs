@@ -45,6 +45,7 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
         epoch: target.epoch,
         status: IncidentStatus::Open(mitigation),
         notice,
+        unproven: false,
         metric: worst_metric(&subject),
         window: subject.window,
         subject,
@@ -64,6 +65,7 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
         evidence: Evidence::default(),
     };
     target.incident = Some(incident.id.clone());
+    target.unproven = None;
     target.alerts += u64::from(!notice);
     target.banner = Banner::On;
     step.opened = true;

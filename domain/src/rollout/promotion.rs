@@ -105,7 +105,7 @@ fn gate_blockers(state: &TargetState, policy: &TargetPolicy, now: Timestamp, fou
 
 /// Of a count attempts are milliseconds: its limit is told for a window.
 fn stay_over(stay: &StayOver, policy: &TargetPolicy) -> Blocker {
-    let StayOver { metric, bad, attempts, allowed } = stay;
+    let StayOver { metric, bad, attempts, allowed, luck: _ } = stay;
     let metric = metric.clone();
     let is_count = |it: &&MetricPolicy| it.name == metric && it.kind.of_kind::<Count>().is_some();
     let (observed, allowed) = if policy.metrics.iter().any(|it| is_count(&it)) {

@@ -46,6 +46,13 @@ pub fn text(
             let what = format!("\nThe rollback failed after {attempts} attempts: {}", first_line(reason));
             Ok(extended(text, &what))
         }
+        NoticeKind::Unproven { incident } => {
+            let text = render(&templates.incident, &about_incident(policy, notice))?;
+            let what = format!(
+                "\nThe recovery of {incident} is not proven: nothing was violated, and too little is known"
+            );
+            Ok(extended(text, &what))
+        }
         NoticeKind::ApprovalAsked(asked) => Ok(own::approval_asked(target, policy, notice, asked)),
         NoticeKind::Frozen { by, reason } => {
             Ok(with_waiting(own::frozen(policy, notice, by, reason), notice))

@@ -1,7 +1,7 @@
 //! What a window holds of a metric, and what is held against it (JU-1).
 
 use super::share::Share;
-use super::tail::as_number;
+use super::tail::{as_number, at_least};
 
 /// A binary fraction cannot hold 80 % of 0.018 exactly; this much, as a part, is rounding.
 const ROUNDING: f64 = 1e-12;
@@ -21,6 +21,9 @@ impl Counts {
         Self { bad, attempts: self.attempts.saturating_add(other.attempts) }
     }
 }
+
+/// Each attempt of a rate is so many with a small share each: what may be bad is then Poisson's, whatever the rate.
+const PARTS: u64 = 1000;
 
 /// What may be bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +57,31 @@ impl Limit {
         matches!(self, Self::Share(_)) && counts.bad > counts.attempts
     }
 
+    /// How likely chance alone makes at least so many bad of a version that sits at its limit, of so many that weigh as one
+    /// each.
+    #[must_use]
+    pub fn luck(self, counts: Counts, design_effect: f64) -> f64 {
+        let independent = |count: u64| weighed_as(count, design_effect);
+        let (bad, attempts, p0) = (independent(counts.bad), independent(counts.attempts), self.p0().value());
+        match self {
+            Self::Share(_) | Self::OverTime(_) => at_least(bad, attempts, p0),
+            Self::Rate(_) => at_least(bad, attempts.saturating_mul(PARTS), p0 / as_number(PARTS)),
+        }
+    }
+
     /// Bad ÷ attempts lies above the limit.
     #[must_use]
     pub fn is_exceeded_by(self, counts: Counts) -> bool {
         self.p0().is_exceeded_by(counts.bad, counts.attempts)
     }
+}
+
+/// So many weigh as one: rounded down.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a part of a count, rounded down"
+)]
+fn weighed_as(count: u64, design_effect: f64) -> u64 {
+    (as_number(count) / design_effect) as u64
 }

@@ -16,4 +16,5 @@ mod rca;
 mod rollbacks;
 mod stored;
 mod table;
+mod watch;
 mod world;

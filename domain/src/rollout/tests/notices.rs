@@ -132,7 +132,8 @@ fn a_stay_over_its_limit_moves_nothing_up() {
     let mut world = World::in_phase("B");
     judged(&mut world, |it| {
         it.verdict = Verdict::Ok;
-        let over = StayOver { metric: "error_rate".into(), bad: 12, attempts: 1000, allowed: 0.01 };
+        let over =
+            StayOver { metric: "error_rate".into(), bad: 12, attempts: 1000, allowed: 0.01, luck: Some(0.3) };
         it.gate =
             Some(shared_types::decision::GateProgress { stay_over: vec![over], ..gate(it.epoch, true) });
     });
@@ -158,7 +159,8 @@ fn a_stay_over_a_count_says_it_in_time() {
     judged(&mut world, |it| {
         it.verdict = Verdict::Ok;
         let allowed = 10.0 / 900_000.0;
-        let over = StayOver { metric: "crashes".into(), bad: 42, attempts: 2_700_000, allowed };
+        let over =
+            StayOver { metric: "crashes".into(), bad: 42, attempts: 2_700_000, allowed, luck: Some(0.03) };
         it.gate =
             Some(shared_types::decision::GateProgress { stay_over: vec![over], ..gate(it.epoch, true) });
     });

@@ -28,6 +28,7 @@ pub fn notice(it: NotificationKind) -> Words {
         NotificationKind::Escalation => both("escalation", "エスカレーション"),
         NotificationKind::RollbackFailed => both("rollback failed", "ロールバック失敗"),
         NotificationKind::RollbackWaiting => both("rollback waits", "ロールバック待機"),
+        NotificationKind::Unproven => both("recovery not proven", "回復は未証明"),
         NotificationKind::Rollback => both("rollback", "ロールバック"),
         NotificationKind::Page => both("page", "呼び出し"),
         NotificationKind::ApprovalAsked => both("approval asked", "承認の依頼"),

@@ -198,6 +198,8 @@ export const own = /** @satisfies {Record<string, [string, string]>} */ ({
   "incident.rollback": ["Rollback", "ロールバック"],
   "incident.notice": ["A notice", "お知らせ"],
   "incident.notice.what": ["Nobody can see, or nobody can be sure; it is not the feature's doing. Nothing moved, no cause is asked for, and it closes by itself with the next compliant window.", "状況が見えないか、判定できません。機能が原因ではないため何も変更されず、原因の報告も不要です。次の正常なウィンドウで自動的に終了します。"],
+  "incident.unproven": ["Recovery not proven", "回復は未証明"],
+  "incident.unproven.what": ["Nothing was violated until the end of the watch, but too little was seen to say that all is well. The next step down was not taken; a person was paged.", "監視の終わりまで違反はありませんでしたが、正常と言えるだけのデータがありません。次のロールバックは行わず、担当者を呼び出しました。"],
   "incident.rollback.none": ["No rollback belongs to this incident.", "このインシデントのロールバックはありません。"],
   "incident.command": ["Command", "コマンド"],
   "incident.command.acts": ["What was done, in the audit log", "監査ログの記録"],
