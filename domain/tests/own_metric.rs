@@ -110,6 +110,7 @@ fn batch(policy: &Policy, saves: u64, save_ms: f64) -> Batch {
         attempts: 1,
         source: "http",
         collected_at: window.end.plus(Duration::from_secs(31)),
+        paused: Duration::ZERO,
         policy_version: None,
     };
     totals.into_batch(head, &event_specs(&target(policy).metrics).unwrap())

@@ -48,6 +48,9 @@ pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) 
         (Verdict::Insufficient, None) if turns_stale(decision, context) => {
             notify(&mut step, NoticeKind::Warn, decision);
         }
+        (Verdict::Insufficient, None) if begins_gap(decision, context) => {
+            notify(&mut step, NoticeKind::Gap, decision);
+        }
         (Verdict::Insufficient, None) => {}
         (Verdict::Violation | Verdict::Unsure | Verdict::Insufficient, action) => {
             violation(&mut step, decision, action, context);
@@ -98,6 +101,13 @@ fn turns_stale(decision: &Decision, context: &Context<'_>) -> bool {
     stale.is_some_and(|stale| stale.windows == context.policy.gate.gaps.tolerated + 1)
 }
 
+/// JU-8: the first of the missing windows that pass; told once a gap, and nobody is paged.
+fn begins_gap(decision: &Decision, context: &Context<'_>) -> bool {
+    let before = decision.evidence.as_ref().and_then(|it| it.run.as_ref()).map_or(0, |run| run.gaps);
+    let is_missing = decision.cause == Cause::CollectionDelayed && before == 0;
+    is_missing && context.policy.gate.judge.weighs()
+}
+
 fn is_unsure(latest: Option<&Latest>) -> bool {
     latest.is_some_and(|it| it.verdict == Verdict::Unsure)
 }
@@ -143,7 +153,7 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
             waiting::ask_person(step, context);
         }
         (None, false) => {
-            let covered_by = if is_notice(decision) {
+            let covered_by = if is_notice(decision, context.policy) {
                 Coverage::until_compliant()
             } else {
                 Coverage::begin(context.policy)
@@ -161,12 +171,13 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
         }
         (Some(_), _) => {
             decision_hops(step, decision, context, Hop::ViolationJoined);
-            if !is_notice(decision) && step.incident.as_ref().is_some_and(|it| it.notice) {
+            if !is_notice(decision, context.policy) && step.incident.as_ref().is_some_and(|it| it.notice) {
                 make_incident(step, Some(blame(decision)), context);
                 if let Some(incident) = step.incident.as_mut() {
                     incident.mitigate(Mitigation::Paged(Coverage::begin(context.policy)));
                     let notice = incident.notice(NoticeKind::Incident, None);
                     step.then(Effect::Notify(notice));
+                    note_sent(step, context);
                 }
             }
         }

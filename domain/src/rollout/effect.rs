@@ -56,6 +56,8 @@ pub enum NoticeKind {
     Ok,
     /// DE-2: in the phases the policy names.
     Warn,
+    /// JU-8: a window did not come, and those after it may not either; in the rollout channel only.
+    Gap,
     /// SLO-4 `hold`: the warning, in every phase.
     Hold,
     /// DE-3.
@@ -100,6 +102,7 @@ impl NoticeKind {
         match self {
             Self::Ok => NotificationKind::Ok,
             Self::Warn => NotificationKind::Warn,
+            Self::Gap => NotificationKind::Gap,
             Self::Hold => NotificationKind::Hold,
             Self::Incident => NotificationKind::Incident,
             Self::Escalation => NotificationKind::Escalation,

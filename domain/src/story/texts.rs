@@ -36,6 +36,7 @@ pub fn text(
 ) -> Result<Text, PlaceholderError> {
     match &notice.kind {
         NoticeKind::Ok => render(&templates.ok, &about_decision(policy, notice)),
+        NoticeKind::Gap => Ok(own::gap(policy, notice)),
         NoticeKind::Warn | NoticeKind::Hold => render(&templates.warn, &about_decision(policy, notice)),
         NoticeKind::Incident | NoticeKind::Escalation | NoticeKind::RollbackWaiting => {
             let text = render(&templates.incident, &about_incident(policy, notice))?;

@@ -1,6 +1,7 @@
 //! What was counted in one window, by name: mergeable, serialisable, and turned into a [`Batch`] at the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::stored::Document;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -51,6 +52,8 @@ pub struct BatchHead {
     pub attempts: u32,
     pub source: &'static str,
     pub collected_at: Timestamp,
+    /// Since the window's end, so long it was not to be closed: that is nobody's latency (CO-10).
+    pub paused: Duration,
     /// The version of the policy that the window was counted by.
     pub policy_version: Option<String>,
 }
@@ -95,7 +98,8 @@ impl Totals {
             .into_iter()
             .filter_map(|(name, durations)| Some((name, distribution(&durations.0)?)))
             .collect();
-        let latency = u64::try_from(head.collected_at.since(head.window.end).as_millis()).unwrap_or(u64::MAX);
+        let taken = head.collected_at.since(head.window.end).saturating_sub(head.paused);
+        let latency = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
         Batch {
             schema: batch::SCHEMA.to_owned(),
             target: head.target,

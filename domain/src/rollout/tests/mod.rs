@@ -6,6 +6,7 @@ mod cadence;
 mod decisions;
 mod document;
 mod evidence;
+mod guard;
 mod hold;
 mod incidents;
 mod lowering;

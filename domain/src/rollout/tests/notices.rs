@@ -74,6 +74,11 @@ fn a_notice_becomes_an_incident_when_something_is_violated() {
             "now there is something to explain"
         );
         assert_eq!(world.incident_texts(), 2);
+        assert_eq!(
+            world.target.incident_notices.len(),
+            1,
+            "PH-4: that of the notice was none, the incident's is one"
+        );
     }
 }
 

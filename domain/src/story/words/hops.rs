@@ -137,8 +137,8 @@ pub fn hop(it: &Hop) -> (Words, Words) {
         Hop::WatchStarted { .. } => (
             both("Recovery watch started", "回復の監視を開始"),
             both(
-                "batches until {until} must all be compliant",
-                "{until} までの全バッチが遵守である必要があります",
+                "the windows until {until} say whether it has recovered",
+                "{until} までのウィンドウで回復したかを判断します",
             ),
         ),
         Hop::WatchBatch { .. } => (

@@ -23,6 +23,7 @@ pub fn notice(it: NotificationKind) -> Words {
     match it {
         NotificationKind::Ok => both("healthy", "正常"),
         NotificationKind::Warn => both("near a limit", "閾値に接近"),
+        NotificationKind::Gap => both("telemetry missing", "テレメトリ欠落"),
         NotificationKind::Hold => both("held back", "昇格を保留"),
         NotificationKind::Incident => both("incident", "インシデント"),
         NotificationKind::Escalation => both("escalation", "エスカレーション"),

@@ -166,6 +166,7 @@ export const story = {
   "notice.daily": ["report of a day","日次レポート"],
   "notice.escalation": ["escalation","エスカレーション"],
   "notice.frozen": ["frozen","凍結"],
+  "notice.gap": ["telemetry missing","テレメトリ欠落"],
   "notice.hold": ["held back","昇格を保留"],
   "notice.incident": ["incident","インシデント"],
   "notice.ok": ["healthy","正常"],
@@ -237,7 +238,7 @@ export const story = {
   "told.watch_failed.over_limit": ["the windows of the watch together are over a limit by more than chance","監視期間全体が偶然とは言えない程度に閾値を超えています"],
   "told.watch_failed.silent": ["no batch confirmed the recovery in time","回復を確認できるバッチが期限までに届きませんでした"],
   "told.watch_failed.violated": ["a batch of the watch violated","監視中のバッチが違反しました"],
-  "told.watch_started": ["batches until {until} must all be compliant","{until} までの全バッチが遵守である必要があります"],
+  "told.watch_started": ["the windows until {until} say whether it has recovered","{until} までのウィンドウで回復したかを判断します"],
   "value.false": ["false","しない"],
   "value.true": ["true","する"],
 };
