@@ -308,6 +308,7 @@ fn head(request: &OneShot, window: Window) -> BatchHead {
             OneShotSource::Stdin => "stdin",
         },
         collected_at: window.end.plus(request.simulate_latency),
+        paused: Duration::ZERO,
         policy_version: None,
     }
 }

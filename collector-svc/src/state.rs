@@ -13,6 +13,9 @@ use crate::schedule::{Change, Planned, Schedule};
 /// A pause is lifted after this by itself (CO-7).
 pub const PAUSE_MAX: Duration = Duration::from_secs(300);
 
+/// Pauses that are remembered.
+const PAUSES_KEPT: usize = 32;
+
 /// Windows that a source is asked for at once.
 const WINDOWS_ASKED: usize = 32;
 
@@ -33,6 +36,9 @@ pub struct TargetState {
     pub paused_until: Option<Timestamp>,
     /// When the pause began: asked for again, it is still one pause.
     pub paused_since: Option<Timestamp>,
+    /// Pauses that are over, of the windows that are not closed yet, oldest first; the last few.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub pauses: VecDeque<Window>,
     /// When windows could last be closed again after a pause or a stop.
     pub resumed_at: Option<Timestamp>,
     /// `collector.delayed` was raised for windows up to here, where it had to be.
@@ -108,6 +114,7 @@ impl TargetState {
             newest_event: beginning,
             paused_until: None,
             paused_since: None,
+            pauses: VecDeque::new(),
             resumed_at: None,
             watched_until: beginning,
             source: SourceHealth::default(),
@@ -173,21 +180,43 @@ impl TargetState {
     /// Pauses for so many seconds, at most until [`PAUSE_MAX`] after the pause began (CO-7); 0 resumes. Says until when.
     pub fn pause(&mut self, seconds: u64, now: Timestamp) -> Timestamp {
         let runs = self.paused_until.is_some_and(|until| !is_over(until, now));
-        let since = self.paused_since.filter(|_| runs).unwrap_or(now);
+        let begun = self.paused_since.filter(|_| runs);
+        let since = begun.unwrap_or(now);
         let until = now.plus(Duration::from_secs(seconds)).min(since.plus(PAUSE_MAX)).max(now);
         self.paused_since = (until > now).then_some(since);
         let was = std::mem::replace(&mut self.paused_until, (until > now).then_some(until));
         // Only the end of a pause counts as one: else whoever resumes again and again puts off what is overdue.
         if was.is_some() && self.paused_until.is_none() {
             self.resumed_at = Some(now);
+            self.keep_pause(begun, now);
         }
         until
+    }
+
+    fn keep_pause(&mut self, since: Option<Timestamp>, until: Timestamp) {
+        self.pauses.extend(since.map(|start| Window { start, end: until }));
+        if self.pauses.len() > PAUSES_KEPT {
+            self.pauses.pop_front();
+        }
+    }
+
+    /// How much of a time was a pause (CO-10).
+    #[must_use]
+    pub fn paused_in(&self, time: Window) -> Duration {
+        let of = |pause: &Window| pause.end.min(time.end).since(pause.start.max(time.start));
+        self.pauses.iter().map(of).sum()
+    }
+
+    /// Drops pauses that lie in closed windows.
+    pub fn forget_pauses(&mut self) {
+        self.pauses.retain(|pause| pause.end > self.closed_until);
     }
 
     /// Lifts a pause that is over; says until when it was.
     pub fn resume_if_due(&mut self, now: Timestamp) -> Option<Timestamp> {
         let until = self.paused_until.take_if(|until| is_over(*until, now))?;
-        self.paused_since = None;
+        let since = self.paused_since.take();
+        self.keep_pause(since, until);
         self.resumed_at = Some(until);
         Some(until)
     }

@@ -28,31 +28,31 @@ const SHIPPED: &str = include_str!("../../examples/policies/source-document.yaml
 /// A count that has to be reached.
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawCount {
+struct RawFloor {
     /// The event that has to occur often enough.
-    count: Text,
+    floor: Text,
 }
 
 #[derive(Debug, PartialEq)]
-struct Count {
+struct Floor {
     of: String,
 }
 
-const COUNT: MetricKind = MetricKind {
-    key: "count",
-    schema: schema_of::<RawCount>,
+const FLOOR: MetricKind = MetricKind {
+    key: "floor",
+    schema: schema_of::<RawFloor>,
     read,
-    example: "{ count: autosave.save.completed }",
+    example: "{ floor: autosave.save.completed }",
     has_attempts: false,
 };
 
 fn read(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {
-    let raw: RawCount = section.read()?;
-    let of = section.text("count", &raw.count)?;
-    Ok((Chosen(Arc::new(Count { of })), DisplayUnit::Number))
+    let raw: RawFloor = section.read()?;
+    let of = section.text("floor", &raw.floor)?;
+    Ok((Chosen(Arc::new(Floor { of })), DisplayUnit::Number))
 }
 
-impl Metric for Count {
+impl Metric for Floor {
     fn needs(&self) -> Vec<EventSpec> {
         vec![EventSpec::counted(&self.of)]
     }
@@ -71,7 +71,7 @@ impl Metric for Count {
 }
 
 fn kinds() -> Kinds {
-    Kinds::shipped().with_metric(COUNT)
+    Kinds::shipped().with_metric(FLOOR)
 }
 
 /// The shipped policy with a floor of `limit` under the saves, in phase A.
@@ -79,7 +79,7 @@ fn text(limit: u64) -> String {
     SHIPPED
         .replacen(
             "{ builtin: collector_latency, display: s }",
-            "{ builtin: collector_latency, display: s }\n      saves: { count: autosave.save.completed }",
+            "{ builtin: collector_latency, display: s }\n      saves: { floor: autosave.save.completed }",
             1,
         )
         .replacen("collector_latency: rollback }", "collector_latency: rollback, saves: page }", 1)
@@ -111,6 +111,7 @@ fn batch(policy: &Policy, saves: u64, save_ms: f64) -> Batch {
         attempts: 1,
         source: "http",
         collected_at: window.end.plus(Duration::from_secs(31)),
+        paused: Duration::ZERO,
         policy_version: None,
     };
     totals.into_batch(head, &event_specs(&target(policy).metrics).unwrap())
@@ -135,17 +136,17 @@ fn saves(judgement: &Judgement) -> &MetricVerdict {
 #[test]
 fn a_policy_with_a_kind_of_ones_own_is_read() {
     let policy = policy(100);
-    assert_eq!(target(&policy).metrics[4].kind.of_kind::<Count>().unwrap().of, "autosave.save.completed");
+    assert_eq!(target(&policy).metrics[4].kind.of_kind::<Floor>().unwrap().of, "autosave.save.completed");
     let refused = |text: &str, kinds: &Kinds| Policy::parse_with(text, "p", kinds).unwrap_err().to_string();
     let text = text(100);
     let error = refused(&text, &Kinds::shipped());
     assert_eq!(
         error,
-        "p:22:14: targets.autosave.metrics.saves: expected exactly one of `quantile`, `ratio`, `mean` and `builtin`"
+        "p:22:14: targets.autosave.metrics.saves: expected exactly one of `quantile`, `ratio`, `count`, `mean` and `builtin`"
     );
-    let error = refused(&text.replacen("{ count: autosave.save.completed }", "{ count: \"\" }", 1), &kinds());
-    assert_eq!(error, "p:22:23: targets.autosave.metrics.saves.count: expected a text that is not empty");
-    let with_another = text.replacen("{ count: autosave.save.completed }", "{ count: x, over: 1h }", 1);
+    let error = refused(&text.replacen("{ floor: autosave.save.completed }", "{ floor: \"\" }", 1), &kinds());
+    assert_eq!(error, "p:22:23: targets.autosave.metrics.saves.floor: expected a text that is not empty");
+    let with_another = text.replacen("{ floor: autosave.save.completed }", "{ floor: x, over: 1h }", 1);
     let error = refused(&with_another, &kinds());
     assert_eq!(error, "p:22:32: targets.autosave.metrics.saves.over: does not belong to this kind of metric");
     let schema = schema_json_of(&kinds());

@@ -63,7 +63,8 @@ fn metric_text(text: &mut String, metric: &MetricExplanation) {
         None => "-".to_owned(),
         value => format_value(value, &verdict.unit),
     };
-    let _ = writeln!(text, "\n{}: {}", verdict.metric, verdict.verdict.as_str());
+    let advisory = if verdict.on_violation.is_advisory() { ", advisory" } else { "" };
+    let _ = writeln!(text, "\n{}: {}{advisory}", verdict.metric, verdict.verdict.as_str());
     let ratio = verdict.ratio.map_or_else(String::new, |ratio| format!(", {} of it", format_ratio(ratio)));
     let warn = metric.warn_above.map_or_else(String::new, |it| {
         format!(", warn {} {}", verdict.direction.beyond(), with_unit(Some(it)))

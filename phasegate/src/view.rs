@@ -81,11 +81,12 @@ pub(crate) fn cards(target: &DashboardTarget) -> String {
 /// An incident with its timeline.
 pub(crate) fn incident(incident: &Incident) -> String {
     let mut text = format!(
-        "  {}: {} of phase {}, {}, {}\n",
+        "  {}: {} of phase {}, {}{}, {}\n",
         incident.id,
         incident.metric,
         incident.phase,
         incident.state.as_str(),
+        if incident.unproven { " (not proven)" } else { "" },
         incident.priority
     );
     for entry in &incident.timeline {
@@ -120,7 +121,8 @@ pub(crate) fn measured(card: &MetricVerdict) -> String {
     let observed =
         card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", format_number(Some(value))));
     let (side, limit) = (card.direction.words(), format_number(Some(card.threshold)));
-    format!("{observed} of {side} {limit}{unit}: {}", card.verdict.as_str())
+    let advisory = if card.on_violation.is_advisory() { ", advisory" } else { "" };
+    format!("{observed} of {side} {limit}{unit}: {}{advisory}", card.verdict.as_str())
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct Batch {
     /// the sum over sessions of errors².
     pub breakdowns: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
     pub intake: Intake,
-    /// The time the batch was complete − window end, in milliseconds.
+    /// The time the batch was complete − window end, without that of a pause, in milliseconds.
     pub collector_latency_ms: u64,
     /// How often the sources were read for this window until it succeeded; 1 = at once.
     pub attempts: u32,

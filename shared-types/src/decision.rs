@@ -133,6 +133,8 @@ impl Verdict {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ViolationAction {
+    /// Advisory: shown, and never in the way.
+    Note,
     /// Blocks promotion and warns.
     Hold,
     /// Opens an incident, no rollback.
@@ -142,6 +144,12 @@ pub enum ViolationAction {
 }
 
 impl ViolationAction {
+    /// Whether nothing follows from it.
+    #[must_use]
+    pub fn is_advisory(self) -> bool {
+        self == Self::Note
+    }
+
     /// As in the policy and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -303,6 +311,12 @@ pub struct Weighed {
     /// The policy changed what is counted or how it is weighed: the evidence before it does not count any more (JU-15).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anew: bool,
+    /// What is counted has no attempts: they are the window's milliseconds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_time: bool,
+    /// Why nothing can be said of what was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<InsufficientReason>,
     /// Whose the bad attempts are; absent where events carry no session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<Sessions>,
@@ -365,6 +379,15 @@ pub enum ControlFinding {
     Surroundings,
 }
 
+/// Why a metric is `insufficient` although it was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum InsufficientReason {
+    /// More were bad than were attempted (JU-1).
+    NotAShare,
+}
+
 /// A verdict of a newer release is one that this one cannot be sure of.
 fn known_or_unsure<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Verdict, D::Error> {
     let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
@@ -372,11 +395,17 @@ fn known_or_unsure<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 impl MetricVerdict {
-    /// How much of what the threshold allows is used up: 1 is at the threshold, more is beyond it. None without a ratio.
+    /// How much of what the threshold allows is used up: 1 is at the threshold, more is beyond it; of a percentage that has to
+    /// be reached, of what may be missing. None without a ratio.
     #[must_use]
     pub fn used(&self) -> Option<f64> {
+        let missing = |percent: f64| 100.0 - percent;
         match self.direction {
             Direction::AtMost => self.ratio,
+            Direction::AtLeast if self.unit == "%" => {
+                let used = missing(self.observed?) / missing(self.threshold);
+                used.is_finite().then_some(used)
+            }
             Direction::AtLeast => self.ratio.map(f64::recip),
         }
     }
@@ -429,6 +458,10 @@ pub struct StayOver {
     pub attempts: u64,
     /// The share that may be bad.
     pub allowed: f64,
+    /// How likely chance alone makes so many bad of a version that sits at its limit; errors that come in bunches weigh as many
+    /// as are independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub luck: Option<f64>,
 }
 
 /// What ended a compliant run.

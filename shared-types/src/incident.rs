@@ -21,6 +21,9 @@ pub struct Incident {
     /// window, and no cause is asked for.
     #[serde(default)]
     pub notice: bool,
+    /// Recovered because nothing more was violated, which is no proof that all is well: a person was paged about it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// The worst violated metric of the decision that opened it.
     pub metric: String,
     pub window: Window,

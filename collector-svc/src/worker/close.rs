@@ -48,6 +48,7 @@ impl Worker {
         self.stale = true;
         self.state.closed_until = due.closed_until;
         self.state.schedule.forget_before(due.closed_until);
+        self.state.forget_pauses();
         let span = tracing::info_span!("close_windows", target_name = %self.target, windows = closed_now);
         if tracing::Instrument::instrument(self.commit(extra, now), span).await? {
             self.closed(&due.windows);
@@ -70,6 +71,7 @@ impl Worker {
             attempts: self.state.source.attempts_for(due),
             source: self.source,
             collected_at: now,
+            paused: self.state.paused_in(Window { start: planned.window.end, end: now }),
             policy_version: Some(version.id.clone()),
         };
         let sent = planned.phase.is_gated();

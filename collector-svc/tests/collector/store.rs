@@ -111,6 +111,7 @@ fn closed(policy: &TargetPolicy, start: &str, end: &str, sent: bool) -> ClosedWi
         attempts: 1,
         source: "jsonl",
         collected_at: at(end),
+        paused: Duration::ZERO,
         policy_version: None,
     };
     ClosedWindow { batch: Totals::default().into_batch(head, &specs), sent }

@@ -127,6 +127,29 @@ async fn a_pause_holds_windows_back_and_ends_by_itself() {
     assert_eq!(rig.analyzer.events(), []);
 }
 
+/// CO-7, CO-10: what a permitted pause takes is not collector latency; what follows it is.
+#[tokio::test]
+async fn the_time_of_a_pause_is_no_latency() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.clock.set(at("10:14:00"));
+    rig.worker.pause(300, &Actor::default()).await.unwrap();
+    rig.append(&saved("10:14:30", "a"));
+    rig.kill();
+    rig.turn_at("10:20:00").await;
+    // Resumed by hand, and paused again: two pauses of one window.
+    rig.clock.set(at("10:29:00"));
+    rig.worker.pause(120, &Actor::default()).await.unwrap();
+    rig.clock.set(at("10:30:20"));
+    rig.worker.pause(0, &Actor::default()).await.unwrap();
+    rig.clock.set(at("10:30:25"));
+    rig.worker.pause(10, &Actor::default()).await.unwrap();
+    rig.turn_at("10:30:45").await;
+    rig.turn_at("10:45:30").await;
+    let latencies: Vec<_> = rig.analyzer.batches().iter().map(|it| it.collector_latency_ms).collect();
+    assert_eq!(latencies, [60_000, 15_000, 30_000], "the pauses since each window's end left out");
+}
+
 /// CO-7, GO-4: each pause and its end are told once, by whom, in the commit that makes them; what changes nothing is not.
 #[tokio::test]
 async fn pauses_and_their_ends_are_told_as_acts() {

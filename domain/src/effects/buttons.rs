@@ -43,6 +43,7 @@ pub fn of(target: &TargetName, notice: &Notice) -> Vec<ButtonAct> {
             NoticeKind::Incident
             | NoticeKind::Escalation
             | NoticeKind::RollbackWaiting
+            | NoticeKind::Unproven { .. }
             | NoticeKind::RollbackFailed { .. },
             Some(incident),
         ) => vec![ButtonAct::Acknowledge { incident: incident.clone() }],

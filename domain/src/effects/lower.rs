@@ -283,8 +283,8 @@ fn address<'p>(policy: &'p TargetPolicy, notice: &Notice) -> Option<&'p Address>
     match notice.kind {
         NoticeKind::Ok => by_phase(&notifications.ok),
         NoticeKind::Warn => by_phase(&notifications.warn),
-        NoticeKind::Hold => Some(&notifications.warn.channel),
-        NoticeKind::Incident => by_phase(&notifications.incident),
+        NoticeKind::Hold | NoticeKind::Gap => Some(&notifications.warn.channel),
+        NoticeKind::Incident | NoticeKind::Unproven { .. } => by_phase(&notifications.incident),
         NoticeKind::RcaReminder { .. } => Some(&notifications.incident.channel),
         NoticeKind::Escalation
         | NoticeKind::RollbackFailed { .. }

@@ -25,11 +25,13 @@ pub struct Notification {
 pub enum NotificationKind {
     Ok,
     Warn,
+    Gap,
     Hold,
     Incident,
     Escalation,
     RollbackFailed,
     RollbackWaiting,
+    Unproven,
     Rollback,
     Page,
     ApprovalAsked,
@@ -46,7 +48,7 @@ pub enum NotificationKind {
 pub struct NotificationView {
     pub id: Uuid,
     pub target: TargetName,
-    /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
+    /// `ok`, `warn`, `gap`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`, `rollback`, `page`,
     /// `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
     pub kind: String,
     /// An address as it is kept, or the name of what pages.

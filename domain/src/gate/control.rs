@@ -38,7 +38,7 @@ impl Beside {
         memory.levels = relative.levels();
         let recent = memory.recent.iter().map(|&(bad, attempts)| Counts { bad, attempts });
         let together = recent.fold(control, Counts::and);
-        let unlikely = |counts| limit.odds(counts) < AS_BAD;
+        let unlikely = |counts| limit.luck(counts, 1.0) < AS_BAD;
         let as_bad = control.attempts > 0 && (unlikely(control) || unlikely(together));
         memory.recent.push((control.bad, control.attempts));
         if memory.recent.len() > RECENT {
@@ -68,7 +68,7 @@ impl Beside {
         self.memory.since_calm = [exposed, control].map(|it| (it.bad, it.attempts));
         !self.as_bad
             && control.bad > 0
-            && self.limit.odds(control) < LEANS
+            && self.limit.luck(control, 1.0) < LEANS
             && odds_of_part(exposed, control) > NOT_SHOWN
     }
 

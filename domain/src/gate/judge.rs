@@ -4,12 +4,13 @@
 
 use crate::policy::{GatePolicy, JudgeBy, MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::decision::{
-    Cause, ControlFinding, Evidence, HistoryValue, MetricVerdict, RunBefore, Uncounted, ViolationAction,
+    Cause, ControlFinding, Direction, Evidence, HistoryValue, MetricVerdict, RunBefore, Uncounted,
+    ViolationAction,
 };
 use shared_types::{Verdict, Window};
 
 use super::evidence::Settings;
-use super::memory::Remembered;
+use super::memory::{Remembered, What};
 use super::observe::{Observed, ObservedMetric};
 use super::threshold::{Threshold, hold_against, ratio, worst_first};
 use super::weigh::{Answer, Question, Weights, by_attempts, by_value};
@@ -61,6 +62,14 @@ impl Judgement {
         self.action == Some(ViolationAction::Rollback)
     }
 
+    /// Whether attempts were counted of a metric that something follows from.
+    #[must_use]
+    pub fn has_attempts(&self) -> bool {
+        let decides = |name: &str| self.metrics.iter().any(|it| it.metric == name && decides(it));
+        let counted = |it: &Remembered| matches!(it.of, What::Attempts { .. }) && decides(&it.metric);
+        self.remembered.iter().any(counted)
+    }
+
     /// What the decision keeps to be recomputed from (SLO-10).
     #[must_use]
     pub fn evidence(&self, basis: Basis) -> Evidence {
@@ -108,7 +117,8 @@ impl Stay<'_> {
         let limit = self.policy.gate.uncounted;
         let uncounted = observed.uncounted.map(|it| Uncounted { over: it.share > limit, ..it });
         let over = uncounted.is_some_and(|it| it.over);
-        let groups_end = answers.iter().all(|(_, answer)| !answer.waits);
+        let groups_end =
+            answers.iter().filter(|(metric, _)| decides(metric)).all(|(_, answer)| !answer.waits);
         let metrics = answers.into_iter().map(|(mut metric, answer)| {
             metric.weighed = answer.weighed;
             remembered.extend(answer.remembered);
@@ -156,10 +166,13 @@ impl Stay<'_> {
             value: seen.observation.value,
             threshold,
             late: newer.is_some_and(|newer| newer.start > self.window.start),
+            advisory: metric.on_violation.is_advisory(),
         };
+        // SLO-6: of what needs no minimum each window speaks for itself.
+        let min_samples = seen.observation.samples.map_or(0, |_| gate.min_samples);
         match (limit, &seen.attempts) {
             (Some(limit), Some(attempts)) => {
-                let (min_samples, on_regression) = (gate.min_samples, gate.on_regression);
+                let on_regression = gate.on_regression;
                 by_attempts(&question, attempts, Weights { limit, settings, min_samples, on_regression })
             }
             // It has attempts, and this window's are not known.
@@ -224,6 +237,9 @@ impl Stay<'_> {
         held: impl Fn(&MetricPolicy, &ObservedMetric, Threshold<'_>) -> A,
     ) -> Vec<(MetricVerdict, A)> {
         let of = |(metric, seen): (&MetricPolicy, &ObservedMetric)| {
+            if !metric.kind.is_judged_in(self.window) {
+                return None;
+            }
             let limit = *self.phase.thresholds.get(&metric.name)?;
             let (direction, unit) = (metric.kind.direction(), metric.display.symbol());
             let warn_ratio = self.policy.gate.warn_ratio;
@@ -249,7 +265,8 @@ impl Stay<'_> {
 #[must_use]
 pub(super) fn basis(metric: &MetricPolicy, limit: f64, gate: &GatePolicy) -> String {
     let (words, unit) = (metric.kind.words(), metric.display.symbol());
-    let basis = format!("{words}; {limit} {unit}; certainty {}, spread {}", gate.certainty, gate.spread);
+    let side = if metric.kind.direction() == Direction::AtLeast { "at least " } else { "" };
+    let basis = format!("{words}; {side}{limit} {unit}; certainty {}, spread {}", gate.certainty, gate.spread);
     match &metric.control {
         None => basis,
         Some(control) => format!("{basis}; beside {}", control.words()),
@@ -261,11 +278,17 @@ fn enough(seen: &ObservedMetric, gate: &GatePolicy) -> bool {
     seen.observation.samples.is_none_or(|samples| samples >= gate.min_samples)
 }
 
+/// What is advisory is shown, and decides nothing.
+fn decides(metric: &MetricVerdict) -> bool {
+    !metric.on_violation.is_advisory()
+}
+
 /// SLO-3 and SLO-4: the worst metric's verdict, the violated ones worst first, the strongest action.
 fn conclude(observed: &Observed, metrics: Vec<MetricVerdict>) -> Judgement {
-    let verdict = metrics.iter().map(|metric| metric.verdict).max().unwrap_or(Verdict::Insufficient);
+    let asked = || metrics.iter().filter(|metric| decides(metric));
+    let verdict = asked().map(|metric| metric.verdict).max().unwrap_or(Verdict::Insufficient);
     let mut violated: Vec<&MetricVerdict> =
-        metrics.iter().filter(|metric| metric.verdict == Verdict::Violation).collect();
+        asked().filter(|metric| metric.verdict == Verdict::Violation).collect();
     violated.sort_by(|left, right| worst_first(left, right));
     let action = violated.iter().map(|metric| metric.on_violation).max();
     let violated = violated.into_iter().map(|metric| metric.metric.clone()).collect();

@@ -234,8 +234,11 @@ fn exhausted_retries_violate_at_once() {
 fn samples_are_counted_for_each_metric_by_itself() {
     let mut policy = policy();
     policy.metrics[0].kind = Chosen(Arc::new(Quantile { q: 0.5, of: DRIFT.into(), field: "x".into() }));
-    policy.metrics[1].kind =
-        Chosen(Arc::new(Ratio { of: ERROR.into(), to: vec![COMPLETED.into(), ERROR.into()] }));
+    policy.metrics[1].kind = Chosen(Arc::new(Ratio {
+        of: ERROR.into(),
+        to: vec![COMPLETED.into(), ERROR.into()],
+        direction: Direction::AtMost,
+    }));
     let batch = Counts { errors: 500, ..Counts::default() }.checked();
     let judgement = judge_batch(&batch, &[], &policy, &policy.phases[0]);
     assert_eq!(metric(&judgement, "save_latency_p95").verdict, Verdict::Insufficient);

@@ -10,7 +10,6 @@ use crate::policy::{JudgeBy, PhasePolicy, TargetPolicy};
 
 use super::decide::Subject;
 use super::judge::{Basis, Judgement, basis, judge};
-use super::memory::What;
 use super::observe::Observed;
 use super::run::{Contribution, Run};
 use super::state::GateState;
@@ -44,7 +43,7 @@ pub fn contribution(judgement: &Judgement, in_time: bool, judge: JudgeBy) -> Con
 /// Whether it holds attempts that wait for more: by `judge: window` nothing is remembered.
 fn waits(judgement: &Judgement) -> bool {
     let counted = judgement.uncounted.is_none_or(|uncounted| !uncounted.over);
-    counted && judgement.remembered.iter().any(|it| matches!(it.of, What::Attempts { .. }))
+    counted && judgement.has_attempts()
 }
 
 /// A window to be judged, with what its decision names besides.

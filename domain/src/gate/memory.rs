@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use shared_types::decision::{ControlBefore, MetricBefore, StayOver};
 
 use super::control::after_move_up;
-use super::evidence::{Counts, Detector, Neighbours, SESSION_WINDOWS};
+use super::evidence::{Counts, Detector, Neighbours, SESSION_WINDOWS, of_neighbours, of_sessions};
 use crate::policy::{PhasePolicy, TargetPolicy};
 
 /// Windows before the present one that are looked at together with it.
 pub(super) const RECENT: usize = 15;
+
+/// Odds are kept to so many places, as levels are (JU-12).
+const ROUNDED_TO: f64 = 1e9;
 
 /// What a judged window adds to what is remembered of one metric.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +73,10 @@ impl MetricMemory {
             sessions: Vec::new(),
             control: None,
         }
+    }
+
+    fn design_effect(&self) -> f64 {
+        if self.sessions.is_empty() { of_neighbours(self.neighbours.sums()) } else { of_sessions(&self.sessions) }
     }
 
     fn take(&mut self, what: &What) {
@@ -178,12 +185,18 @@ impl Memory {
     pub(super) fn stay_over(&self, policy: &TargetPolicy, phase: &PhasePolicy) -> Vec<StayOver> {
         let over = |it: &MetricMemory| {
             let metric = policy.metrics.iter().find(|metric| metric.name == it.metric)?;
+            if metric.on_violation.is_advisory() {
+                return None;
+            }
             let threshold = *phase.thresholds.get(&it.metric)?;
             let limit = metric.kind.limit(threshold, metric.display)?;
             let (bad, attempts) = it.stay;
             let allowed = limit.p0().value();
-            let over = limit.is_exceeded_by(Counts { bad, attempts });
-            over.then(|| StayOver { metric: it.metric.clone(), bad, attempts, allowed })
+            let counts = Counts { bad, attempts };
+            let luck = limit.luck(counts, it.design_effect());
+            let luck = Some((luck * ROUNDED_TO).round() / ROUNDED_TO);
+            let over = limit.is_exceeded_by(counts);
+            over.then(|| StayOver { metric: it.metric.clone(), bad, attempts, allowed, luck })
         };
         self.0.iter().filter_map(over).collect()
     }

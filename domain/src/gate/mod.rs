@@ -26,6 +26,8 @@ mod edge_tests;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;
 #[cfg(test)]
+mod kinds_tests;
+#[cfg(test)]
 mod properties;
 
 pub use checked::{BatchError, CheckedBatch};

@@ -200,7 +200,8 @@ const NEARLY: f64 = 1e-6;
 
 /// Whether a logarithm, or what was made with one, is the same but for that.
 fn nearly(field: &str, stored: &Value, again: &Value) -> bool {
-    let is_weighed = field.starts_with("metrics[") && field.ends_with("].evidence");
+    let is_weighed = field.starts_with("metrics[") && field.ends_with("].evidence")
+        || field.starts_with("gate.stay_over[") && field.ends_with("].luck");
     match (stored.as_f64(), again.as_f64()) {
         (Some(stored), Some(again)) if is_weighed => (stored - again).abs() <= NEARLY * stored.abs().max(1.0),
         _ => false,

@@ -2,7 +2,7 @@
 //! could be chance (JU-2 to JU-7, JU-15, JU-16).
 
 use shared_types::Verdict;
-use shared_types::decision::{ControlFinding, ControlWeighed, MetricBefore, Weighed};
+use shared_types::decision::{ControlFinding, ControlWeighed, InsufficientReason, MetricBefore, Weighed};
 
 use super::control::Beside;
 use super::evidence::{Counts, Detector, Limit, SESSION_WINDOWS, Settings, of_neighbours, of_sessions};
@@ -27,6 +27,8 @@ pub(super) struct Question<'a> {
     pub(super) threshold: Threshold<'a>,
     /// Judged after a later window of its epoch.
     pub(super) late: bool,
+    /// Nothing waits for it, so it waits for itself alone.
+    pub(super) advisory: bool,
 }
 
 /// How a metric with attempts is weighed.
@@ -96,8 +98,9 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     };
     // Where none may be bad nothing is chance.
     let weighable = !limit.p0().is_zero();
-    let grown =
-        if weighable && !excused { before.after(counts, design_effect, limit, settings) } else { before };
+    let contradicted = limit.is_contradicted_by(counts);
+    let grows = weighable && !contradicted && !excused;
+    let grown = if grows { before.after(counts, design_effect, limit, settings) } else { before };
     let proven = |detector: &Detector| detector.evidence().is_some_and(|it| it >= settings.needed());
     let mut weighed = Weighed {
         bad: seen.exposed.counts.bad,
@@ -108,15 +111,20 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
         design_effect,
         more_windows: None,
         anew: question.before.is_some() && past.is_none(),
+        of_time: matches!(limit, Limit::OverTime(_)),
+        reason: contradicted.then_some(InsufficientReason::NotAShare),
         sessions: seen.exposed.sessions,
         left_out,
         control: None,
     };
     let (group_windows, group_attempts) = past.map_or((0, 0), |past| past.group);
-    if counts.attempts == 0 {
-        weighed.evidence = before.evidence();
+    let none_allowed = !weighable && counts.bad > 0;
+    if contradicted || counts.attempts == 0 {
+        let is_violated = none_allowed && !contradicted;
+        let verdict =
+            if is_violated { question.capped(Verdict::Violation) } else { Verdict::Insufficient };
         let (weighed, waits) = (Some(weighed), group_windows > 0);
-        return Answer { verdict: Verdict::Insufficient, weighed, remembered: None, waits };
+        return Answer { verdict, weighed, remembered: None, waits };
     }
     let windows = Windows::of(past, counts);
     let looked_at = windows.newest_with(min_samples);
@@ -143,7 +151,7 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
         }
     };
     let proven = proven(&after);
-    let (verdict, finding) = if !weighable && counts.bad > 0 {
+    let (verdict, finding) = if none_allowed {
         (Verdict::Violation, None)
     } else if outside && over && worse {
         (Verdict::Violation, Some(ControlFinding::Regression))
@@ -167,7 +175,12 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     } else {
         (Verdict::Warn, None)
     };
-    let waits = group_attempts.saturating_add(counts.attempts) < min_samples && group_windows + 1 < GROUP;
+    let (group_windows, group_attempts) = if question.advisory {
+        (windows.len(), looked_at.attempts)
+    } else {
+        (group_windows + 1, group_attempts.saturating_add(counts.attempts))
+    };
+    let waits = group_attempts < min_samples && group_windows < GROUP;
     let hidden = waits && verdict < Verdict::Violation;
     let verdict = if hidden { Verdict::Insufficient } else { question.capped(verdict) };
     weighed.control = std::iter::zip(&beside, &seen.control).next().map(|(beside, control)| ControlWeighed {
@@ -216,6 +229,10 @@ impl Windows {
         let recent = past.map(|past| past.recent.as_slice()).unwrap_or_default();
         let recent = recent.iter().map(|&(bad, attempts)| Counts { bad, attempts });
         Self(recent.chain(std::iter::once(now)).collect())
+    }
+
+    fn len(&self) -> u64 {
+        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
     }
 
     fn together(&self) -> Counts {

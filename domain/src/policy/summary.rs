@@ -87,7 +87,8 @@ impl TargetSummary {
             for phase in &self.phases {
                 let _ = write!(text, "  {:width$}", phase.limits[row]);
             }
-            let _ = writeln!(text, "  {}", metric.on_violation.as_str());
+            let advisory = if metric.on_violation.is_advisory() { " (advisory)" } else { "" };
+            let _ = writeln!(text, "  {}{advisory}", metric.on_violation.as_str());
         }
         text
     }

@@ -4,7 +4,7 @@ use crate::template::values::worst_metric;
 use shared_types::decision::{Cause, ViolationAction};
 use shared_types::story::hop::Heard;
 use shared_types::story::{Hop, Recovery, WatchFailure};
-use shared_types::{Decision, Verdict};
+use shared_types::{Decision, Verdict, Window};
 
 use super::approval;
 use super::blocker::Blocker;
@@ -13,9 +13,9 @@ use super::ending::cancel_waiting_promotion;
 use super::escalation::note_sent;
 use super::opening::{is_notice, make_incident, open};
 use super::promotion;
-use super::recovery::recover;
+use super::recovery::{recover, recover_unproven};
 use super::rollback;
-use super::state::{Banner, ITSELF, Latest, Mitigation};
+use super::state::{Banner, ITSELF, Latest, Mitigation, Unproven};
 use super::step::{Context, Step};
 use super::waiting;
 use super::watch::{Coverage, WatchEnd, asks_rollback, blame};
@@ -47,6 +47,9 @@ pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) 
         // PH-9: told once when proof has been missing for longer than is tolerated.
         (Verdict::Insufficient, None) if turns_stale(decision, context) => {
             notify(&mut step, NoticeKind::Warn, decision);
+        }
+        (Verdict::Insufficient, None) if begins_gap(decision, context) => {
+            notify(&mut step, NoticeKind::Gap, decision);
         }
         (Verdict::Insufficient, None) => {}
         (Verdict::Violation | Verdict::Unsure | Verdict::Insufficient, action) => {
@@ -98,6 +101,13 @@ fn turns_stale(decision: &Decision, context: &Context<'_>) -> bool {
     stale.is_some_and(|stale| stale.windows == context.policy.gate.gaps.tolerated + 1)
 }
 
+/// JU-8: the first of the missing windows that pass; told once a gap, and nobody is paged.
+fn begins_gap(decision: &Decision, context: &Context<'_>) -> bool {
+    let before = decision.evidence.as_ref().and_then(|it| it.run.as_ref()).map_or(0, |run| run.gaps);
+    let is_missing = decision.cause == Cause::CollectionDelayed && before == 0;
+    is_missing && context.policy.gate.judge.weighs()
+}
+
 fn is_unsure(latest: Option<&Latest>) -> bool {
     latest.is_some_and(|it| it.verdict == Verdict::Unsure)
 }
@@ -139,11 +149,11 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
             open(step, blame(decision), Mitigation::RollingBack, context);
             opening_hops(step, decision, context);
             rollback::begin(step, ITSELF, &phrase(decision), context);
-            announce(step, context);
+            announce(step, NoticeKind::Incident, context);
             waiting::ask_person(step, context);
         }
         (None, false) => {
-            let covered_by = if is_notice(decision) {
+            let covered_by = if is_notice(decision, context.policy) {
                 Coverage::until_compliant()
             } else {
                 Coverage::begin(context.policy)
@@ -151,7 +161,7 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
             open(step, blame(decision), Mitigation::Paged(covered_by), context);
             opening_hops(step, decision, context);
             cancel_waiting_promotion(step, context);
-            announce(step, context);
+            announce(step, NoticeKind::Incident, context);
         }
         // So far it only paged; now something is violated that asks for a rollback.
         (Some(Mitigation::Paged(_)), true) => {
@@ -161,12 +171,13 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
         }
         (Some(_), _) => {
             decision_hops(step, decision, context, Hop::ViolationJoined);
-            if !is_notice(decision) && step.incident.as_ref().is_some_and(|it| it.notice) {
+            if !is_notice(decision, context.policy) && step.incident.as_ref().is_some_and(|it| it.notice) {
                 make_incident(step, Some(blame(decision)), context);
                 if let Some(incident) = step.incident.as_mut() {
                     incident.mitigate(Mitigation::Paged(Coverage::begin(context.policy)));
                     let notice = incident.notice(NoticeKind::Incident, None);
                     step.then(Effect::Notify(notice));
+                    note_sent(step, context);
                 }
             }
         }
@@ -203,12 +214,12 @@ fn decision_hops(step: &mut Step, decision: &Decision, context: &Context<'_>, ho
 }
 
 /// ES-1 and DE-3: the texts of a new incident, its page, and the question asked before it escalates.
-fn announce(step: &mut Step, context: &Context<'_>) {
+fn announce(step: &mut Step, kind: NoticeKind, context: &Context<'_>) {
     let waiting = step.target.waiting().map(|it| it.detail.clone());
     let Some(incident) = step.incident.as_ref() else { return };
     let paging = &context.policy.paging;
     let (notice, id, priority) =
-        (incident.notice(NoticeKind::Incident, waiting), incident.id.clone(), incident.priority.clone());
+        (incident.notice(kind, waiting), incident.id.clone(), incident.priority.clone());
     let margin = (paging.escalate_after / 10).min(std::time::Duration::from_secs(30));
     let ask_at = incident.opened_at.plus(paging.escalate_after).minus(margin);
     step.then(Effect::Notify(notice.clone()));
@@ -260,23 +271,67 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
                 None => {}
                 Some(WatchEnd::Recovered) => recover(step, Recovery::Watched, context),
                 Some(WatchEnd::Unrecovered) => watch_failed(step, context),
+                Some(WatchEnd::Unproven) => recover_unproven(step, about_nothing_violated(decision), context),
             }
         }
         Mitigation::Watching(_) => {}
     }
 }
 
+/// What a person is paged about that violates nothing.
+fn about_nothing_violated(decision: &Decision) -> Box<Decision> {
+    let (action, violated) = (Some(ViolationAction::Page), Vec::new());
+    Box::new(Decision { action, violated, rollback_required: false, ..*blame(decision) })
+}
+
+/// JU-11, JU-17: a notice about a recovery that is not proven.
+pub(super) fn page_unproven(step: &mut Step, context: &Context<'_>) {
+    if step.incident.is_some() || step.target.incident.is_some() {
+        return;
+    }
+    let Some(Unproven { incident, decision }) = step.target.unproven.take() else { return };
+    let window = decision.window;
+    open(step, decision, Mitigation::Paged(Coverage::until_compliant()), context);
+    step.hop(window.end, Hop::BatchWindowEnded { window });
+    if let Some(incident) = step.target.incident.clone() {
+        step.hop(context.now, Hop::IncidentOpened { incident });
+    }
+    announce(step, NoticeKind::Unproven { incident }, context);
+}
+
+/// Nothing was heard until the deadline of a watch. By evidence that is not the version's doing (JU-8), unless the policy
+/// takes it back when blind.
+pub(super) fn watch_unheard(step: &mut Step, context: &Context<'_>) {
+    let gate = &context.policy.gate;
+    let incident = step.incident.as_ref();
+    let blamed = incident.and_then(|it| it.status.watch()).is_some_and(|watch| watch.blame.is_some());
+    if !gate.judge.weighs() || blamed || gate.gaps.blind == ViolationAction::Rollback {
+        return watch_failed(step, context);
+    }
+    let Some(opening) = incident.map(|it| about_nothing_violated(&it.subject)) else { return };
+    let window = Window { start: opening.window.end, end: context.now };
+    let (phase, epoch) = (step.target.phase.clone(), step.target.epoch);
+    let (cause, verdict) = (Cause::CollectionDelayed, Verdict::Insufficient);
+    let unheard = Decision { phase, epoch, window, cause, verdict, decided_at: context.now, ..*opening };
+    recover_unproven(step, Box::new(unheard), context);
+}
+
 /// RB-6: the watch ended unrecovered, so the next step down follows; unless all that was violated only pages.
-pub(super) fn watch_failed(step: &mut Step, context: &Context<'_>) {
+fn watch_failed(step: &mut Step, context: &Context<'_>) {
     let Some(incident) = step.incident.as_mut() else { return };
     let Some(watch) = incident.status.watch() else { return };
-    let silent = watch.violations == 0;
+    let silent = watch.blame.is_none();
+    let violated = watch.violations > 0;
     let rollback = silent || watch.rollback_asked;
     let subject = watch.blame.clone().unwrap_or_else(|| incident.subject.clone());
     if !rollback {
         incident.mitigate(Mitigation::Paged(Coverage::begin(context.policy)));
     }
-    let how = if silent { WatchFailure::Silent } else { WatchFailure::Violated };
+    let how = match (silent, violated) {
+        (true, _) => WatchFailure::Silent,
+        (false, true) => WatchFailure::Violated,
+        (false, false) => WatchFailure::OverLimit,
+    };
     step.hop(context.now, Hop::WatchFailed { how });
     if rollback {
         roll_back_again(step, subject, context);

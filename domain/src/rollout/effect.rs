@@ -56,6 +56,8 @@ pub enum NoticeKind {
     Ok,
     /// DE-2: in the phases the policy names.
     Warn,
+    /// JU-8: a window did not come, and those after it may not either; in the rollout channel only.
+    Gap,
     /// SLO-4 `hold`: the warning, in every phase.
     Hold,
     /// DE-3.
@@ -66,6 +68,8 @@ pub enum NoticeKind {
     RollbackFailed { reason: String, attempts: u32 },
     /// The budget of automatic rollbacks is spent: the incident text again, and that a person is asked.
     RollbackWaiting,
+    /// JU-11: the incident text of a notice, and which incident has recovered without a proof.
+    Unproven { incident: IncidentId },
     /// PH-5: whose approval the next move up needs.
     ApprovalAsked(Asked),
     /// Nothing moves any more but by hand.
@@ -98,11 +102,13 @@ impl NoticeKind {
         match self {
             Self::Ok => NotificationKind::Ok,
             Self::Warn => NotificationKind::Warn,
+            Self::Gap => NotificationKind::Gap,
             Self::Hold => NotificationKind::Hold,
             Self::Incident => NotificationKind::Incident,
             Self::Escalation => NotificationKind::Escalation,
             Self::RollbackFailed { .. } => NotificationKind::RollbackFailed,
             Self::RollbackWaiting => NotificationKind::RollbackWaiting,
+            Self::Unproven { .. } => NotificationKind::Unproven,
             Self::ApprovalAsked(_) => NotificationKind::ApprovalAsked,
             Self::Frozen { .. } => NotificationKind::Frozen,
             Self::Unfrozen { .. } => NotificationKind::Unfrozen,

@@ -3,17 +3,28 @@
 use shared_types::Decision;
 use shared_types::decision::{Cause, ViolationAction};
 
-use super::escalation::note_sent;
 use super::evidence::Evidence;
 use super::state::{Banner, Incident, IncidentStatus, Mitigation, Rca};
 use super::step::{Context, Step};
+use crate::gate::metric::builtin::CollectorLatency;
+use crate::policy::TargetPolicy;
 use crate::template::values::worst_metric;
 
-/// Whether a person is paged about what is not the feature's doing: nobody sees, or nobody can be sure (JU-17).
-pub(super) fn is_notice(decision: &Decision) -> bool {
-    decision.violated.is_empty()
-        && decision.action == Some(ViolationAction::Page)
-        && decision.cause != Cause::RetryExhausted
+/// Whether a person is paged about what is not the feature's doing: nobody sees, nobody can be sure, or the guard itself is slow
+/// (JU-17, CO-10). By `judge: window` what is violated is the feature's.
+pub(super) fn is_notice(decision: &Decision, policy: &TargetPolicy) -> bool {
+    let is_own = |name: &String| {
+        let metric = policy.metrics.iter().find(|metric| metric.name == *name);
+        metric.is_some_and(|metric| metric.kind.of_kind::<CollectorLatency>().is_some())
+    };
+    let pages = |name: &&String| {
+        let metric = decision.metrics.iter().find(|metric| metric.metric == **name);
+        metric.is_none_or(|metric| metric.on_violation >= ViolationAction::Page)
+    };
+    let mut paging = decision.violated.iter().filter(pages);
+    let is_guards =
+        if policy.gate.judge.weighs() { paging.all(is_own) } else { decision.violated.is_empty() };
+    is_guards && decision.action == Some(ViolationAction::Page) && decision.cause != Cause::RetryExhausted
 }
 
 /// Something is violated, or moves, while a notice is open: from now on it is an incident as any.
@@ -27,13 +38,12 @@ pub(super) fn make_incident(step: &mut Step, subject: Option<Box<Decision>>, con
     incident.rca = Rca::asked(context.now, context.policy.rca.due);
     step.target.alerts += 1;
     step.to_explain = true;
-    note_sent(step, context);
 }
 
 /// Opens an incident and binds the target to it.
 pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigation, context: &Context<'_>) {
     let paging = &context.policy.paging;
-    let notice = is_notice(&subject);
+    let notice = is_notice(&subject, context.policy);
     // Who sees nothing cannot wait (JU-8).
     let blind = notice && subject.cause == Cause::CollectionDelayed;
     let priority = if blind { &paging.escalate_to } else { &paging.priority };
@@ -45,6 +55,7 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
         epoch: target.epoch,
         status: IncidentStatus::Open(mitigation),
         notice,
+        unproven: false,
         metric: worst_metric(&subject),
         window: subject.window,
         subject,
@@ -64,6 +75,7 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
         evidence: Evidence::default(),
     };
     target.incident = Some(incident.id.clone());
+    target.unproven = None;
     target.alerts += u64::from(!notice);
     target.banner = Banner::On;
     step.opened = true;

@@ -160,6 +160,7 @@ fn enter(step: &mut Step, phase: PhaseId, context: &Context<'_>) {
     target.stage = Stage::Idle;
     target.latest = None;
     target.alerts = 0;
+    target.unproven = None;
     approval::moved(target, context.now);
     let hop = Hop::PhaseChanged { from, to: target.phase.clone(), epoch: target.epoch };
     step.hop(context.now, hop);

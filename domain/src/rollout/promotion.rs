@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
-use crate::story::figures::format_share;
+use crate::gate::metric::count::Count;
+use crate::policy::{AdvanceCondition, MetricPolicy, PhasePolicy, TargetPolicy};
+use crate::story::figures::{format_duration, format_number, format_share};
 use shared_types::Timestamp;
 use shared_types::Verdict;
 use shared_types::decision::{GateProgress, Stale, StayOver, ViolationAction};
@@ -14,6 +15,7 @@ use super::evidence;
 use super::hold;
 use super::state::{NOTICES_KEPT, Stage, TargetState};
 use super::step::Terms;
+use super::watch::millis;
 
 /// Every blocker of the next move up; empty = it may be made.
 #[must_use]
@@ -90,6 +92,7 @@ fn gate_blockers(state: &TargetState, policy: &TargetPolicy, now: Timestamp, fou
     }
     if latest.verdict == Verdict::Unsure {
         let unsure = latest.metrics.iter().filter(|it| it.verdict == Verdict::Unsure);
+        let unsure = unsure.filter(|it| !it.on_violation.is_advisory());
         found.push(Blocker::Unsure { metrics: unsure.map(|it| it.metric.clone()).collect() });
     }
     let gate = latest.gate.as_ref().filter(|gate| gate.epoch == state.epoch);
@@ -97,19 +100,24 @@ fn gate_blockers(state: &TargetState, policy: &TargetPolicy, now: Timestamp, fou
         found.push(Blocker::EvidenceStale { windows, since });
     }
     let stay = gate.into_iter().flat_map(|gate| &gate.stay_over);
-    found.extend(stay.map(stay_over));
+    found.extend(stay.map(|stay| stay_over(stay, policy)));
 }
 
-fn stay_over(stay: &StayOver) -> Blocker {
-    let StayOver { metric, bad, attempts, allowed } = stay;
-    let observed = *bad as f64 / *attempts as f64;
-    Blocker::StayOverLimit {
-        metric: metric.clone(),
-        bad: *bad,
-        attempts: *attempts,
-        observed: format_share(observed),
-        allowed: format_share(*allowed),
-    }
+/// Of a count attempts are milliseconds: its limit is told for a window.
+fn stay_over(stay: &StayOver, policy: &TargetPolicy) -> Blocker {
+    let StayOver { metric, bad, attempts, allowed, luck: _ } = stay;
+    let metric = metric.clone();
+    let is_count = |it: &&MetricPolicy| it.name == metric && it.kind.of_kind::<Count>().is_some();
+    let (observed, allowed) = if policy.metrics.iter().any(|it| is_count(&it)) {
+        let window = policy.collection.window;
+        let number = format_number(Some(allowed * millis(window) as f64));
+        let span = format_duration(Duration::from_millis(*attempts));
+        (format!("{bad}/{span}"), format!("{number}/{}", format_duration(window)))
+    } else {
+        let share = format_share(*bad as f64 / *attempts as f64);
+        (format!("{bad}/{attempts} ({share})"), format_share(*allowed))
+    };
+    Blocker::StayOverLimit { metric, bad: *bad, attempts: *attempts, observed, allowed }
 }
 
 /// How old the end of the newest judged window may be: its successor is judged or overdue after that.

@@ -1,9 +1,10 @@
 //! How an incident ends: recovered, and closed once its cause is confirmed too.
 
+use shared_types::Decision;
 use shared_types::story::{Hop, Recovery};
 
 use super::effect::Effect;
-use super::state::{Banner, IncidentStatus};
+use super::state::{Banner, IncidentStatus, Unproven};
 use super::step::{Context, Step};
 
 /// The recovery is confirmed: the target has no open incident any more, the banner goes off a cycle later.
@@ -15,6 +16,14 @@ pub(super) fn recover(step: &mut Step, how: Recovery, context: &Context<'_>) {
     step.target.banner = Banner::OffAt(context.now.plus(context.policy.collection.window));
     step.hop(context.now, Hop::Recovered { how });
     close_if_done(step, context);
+}
+
+/// JU-11: nothing more was violated, and nothing is proven. The next step down is not taken; a person is paged.
+pub(super) fn recover_unproven(step: &mut Step, decision: Box<Decision>, context: &Context<'_>) {
+    let Some(incident) = step.incident.as_mut() else { return };
+    incident.unproven = true;
+    step.target.unproven = Some(Unproven { incident: incident.id.clone(), decision });
+    recover(step, Recovery::Unproven, context);
 }
 
 /// ES-4: recovered and RCA confirmed; of a notice none is asked (JU-17).

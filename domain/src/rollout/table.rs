@@ -143,7 +143,8 @@ fn tick(mut step: Step, context: &Context<'_>) -> Step {
     incident::pass_time(&mut step, context);
     let watch = step.incident.as_ref().and_then(|it| it.status.watch());
     if watch.is_some_and(|watch| watch.expired(context.now)) {
-        decided::watch_failed(&mut step, context);
+        decided::watch_unheard(&mut step, context);
     }
+    decided::page_unproven(&mut step, context);
     step
 }

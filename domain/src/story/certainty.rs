@@ -2,7 +2,7 @@
 //! what it would take (JU-12).
 
 use shared_types::decision::{
-    Cause, ControlFinding, ControlWeighed, LeftOut, MetricVerdict, UncountedReason, Weighed,
+    Cause, ControlFinding, ControlWeighed, InsufficientReason, LeftOut, MetricVerdict, UncountedReason, Weighed,
 };
 use shared_types::{Decision, Verdict};
 
@@ -45,7 +45,7 @@ pub fn of_decision(decision: &Decision) -> String {
 #[must_use]
 pub fn of_metric(metric: &MetricVerdict) -> String {
     match metric.weighed.as_ref().filter(|it| it.attempts > 0) {
-        Some(weighed) => of_weighed(weighed, metric.verdict),
+        Some(weighed) => of_weighed(weighed, metric),
         None => of_value(metric),
     }
 }
@@ -58,10 +58,16 @@ pub fn luck(weighed: &Weighed) -> Option<f64> {
     (allowed > 0.0 && allowed < 1.0 && bad <= attempts).then(|| at_least(bad, attempts, allowed))
 }
 
-fn of_weighed(weighed: &Weighed, verdict: Verdict) -> String {
-    let Weighed { allowed, evidence, needed, more_windows, .. } = *weighed;
+fn of_weighed(weighed: &Weighed, metric: &MetricVerdict) -> String {
+    let Weighed { allowed, evidence, needed, more_windows, of_time, reason, .. } = *weighed;
     let Counts { bad, attempts } = Group::of(weighed).judged();
-    let mut text = format!("{bad} of {attempts} against {}", format_share(allowed));
+    if reason == Some(InsufficientReason::NotAShare) {
+        return format!("{bad} bad of {attempts} attempts are no share");
+    }
+    let mut text = match of_time {
+        true => of_value(metric),
+        false => format!("{bad} of {attempts} against {}", format_share(allowed)),
+    };
     if let Some(luck) = luck(weighed).filter(|luck| *luck < 0.5) {
         text.push_str(&format!(": {}", one_in(luck)));
     }
@@ -69,7 +75,7 @@ fn of_weighed(weighed: &Weighed, verdict: Verdict) -> String {
         let [evidence, needed] = [evidence.max(0.0), needed].map(|it| format!("{it:.1}"));
         text.push_str(&format!("; evidence {evidence} of {needed}"));
     }
-    match (verdict, more_windows) {
+    match (metric.verdict, more_windows) {
         (Verdict::Violation, _) | (_, None) => {}
         (_, Some(1)) => text.push_str("; at this rate a violation in one more window"),
         (_, Some(more)) => text.push_str(&format!("; at this rate a violation in {more} more windows")),
@@ -144,6 +150,8 @@ mod tests {
                 sessions: None,
                 left_out: None,
                 control: None,
+                of_time: false,
+                reason: None,
             }),
         }
     }
@@ -186,6 +194,14 @@ mod tests {
             beside.weighed.as_mut().unwrap().control = Some(control);
             assert_eq!(of_metric(&beside), format!("2 of 300 against 1 %; evidence 0.0 of 6.9; {told}"));
         }
+        let mut count = metric(12, 900_000, 2.4, None);
+        (count.observed, count.threshold, count.unit) = (Some(12.0), 10.0, String::new());
+        let weighed = count.weighed.as_mut().unwrap();
+        (weighed.of_time, weighed.allowed) = (true, 10.0 / 900_000.0);
+        assert_eq!(of_metric(&count), "12, at most 10: 1 in 3 by luck; evidence 2.4 of 6.9");
+        let weighed = count.weighed.as_mut().unwrap();
+        (weighed.attempts, weighed.reason) = (10, Some(InsufficientReason::NotAShare));
+        assert_eq!(of_metric(&count), "12 bad of 10 attempts are no share");
         let plain = MetricVerdict { weighed: None, ..metric(0, 0, 0.0, None) };
         assert_eq!(of_metric(&plain), "3 %, at most 1 %");
         assert_eq!(

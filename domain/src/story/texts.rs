@@ -36,6 +36,7 @@ pub fn text(
 ) -> Result<Text, PlaceholderError> {
     match &notice.kind {
         NoticeKind::Ok => render(&templates.ok, &about_decision(policy, notice)),
+        NoticeKind::Gap => Ok(own::gap(policy, notice)),
         NoticeKind::Warn | NoticeKind::Hold => render(&templates.warn, &about_decision(policy, notice)),
         NoticeKind::Incident | NoticeKind::Escalation | NoticeKind::RollbackWaiting => {
             let text = render(&templates.incident, &about_incident(policy, notice))?;
@@ -44,6 +45,13 @@ pub fn text(
         NoticeKind::RollbackFailed { reason, attempts } => {
             let text = render(&templates.incident, &about_incident(policy, notice))?;
             let what = format!("\nThe rollback failed after {attempts} attempts: {}", first_line(reason));
+            Ok(extended(text, &what))
+        }
+        NoticeKind::Unproven { incident } => {
+            let text = render(&templates.incident, &about_incident(policy, notice))?;
+            let what = format!(
+                "\nThe recovery of {incident} is not proven: nothing was violated, and too little is known"
+            );
             Ok(extended(text, &what))
         }
         NoticeKind::ApprovalAsked(asked) => Ok(own::approval_asked(target, policy, notice, asked)),

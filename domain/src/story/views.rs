@@ -66,6 +66,7 @@ pub fn incident(
         epoch: it.epoch,
         state: it.state(),
         notice: it.notice,
+        unproven: it.unproven,
         metric: it.metric.clone(),
         window: it.window,
         priority: it.priority.clone(),

@@ -70,6 +70,7 @@ pub fn count(
             attempts: 1,
             source: "file",
             collected_at: window.end.plus(policy.collection.grace),
+            paused: Duration::ZERO,
             policy_version: None,
         };
         totals.remove(&start).unwrap_or_default().into_batch(head, &specs)

@@ -1,6 +1,7 @@
 //! What was counted in one window, by name: mergeable, serialisable, and turned into a [`Batch`] at the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -67,6 +68,8 @@ pub struct BatchHead {
     pub attempts: u32,
     pub source: &'static str,
     pub collected_at: Timestamp,
+    /// Since the window's end, so long it was not to be closed: that is nobody's latency (CO-10).
+    pub paused: Duration,
     /// The version of the policy that the window was counted by.
     pub policy_version: Option<String>,
 }
@@ -134,7 +137,8 @@ impl Totals {
         for example in self.intake.examples.iter_mut().filter(|it| it.kind == UncountedReason::Unknown) {
             example.meant = specs.nearest(&example.what).map(str::to_owned);
         }
-        let latency = u64::try_from(head.collected_at.since(head.window.end).as_millis()).unwrap_or(u64::MAX);
+        let taken = head.collected_at.since(head.window.end).saturating_sub(head.paused);
+        let latency = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
         Batch {
             schema: batch::SCHEMA.to_owned(),
             target: head.target,
@@ -388,11 +392,12 @@ mod tests {
             target: TargetName::parse("autosave").unwrap(),
             phase: PhaseId::parse("A").unwrap(),
             epoch: 1,
-            window: Window { start, end: start.plus(std::time::Duration::from_secs(900)) },
+            window: Window { start, end: start.plus(Duration::from_secs(900)) },
             next_window: None,
             attempts: 1,
             source: "http",
-            collected_at: start.plus(std::time::Duration::from_secs(930)),
+            paused: Duration::ZERO,
+            collected_at: start.plus(Duration::from_secs(930)),
             policy_version: None,
         }
     }

@@ -121,6 +121,7 @@ pub fn metric_values(notifications: &Notifications, metrics: &[MetricVerdict]) -
 pub fn worst_metric(decision: &Decision) -> String {
     let nearest = || {
         let judged = decision.metrics.iter().filter(|metric| metric.verdict == decision.verdict);
+        let judged = judged.filter(|metric| !metric.on_violation.is_advisory());
         judged.max_by(|a, b| a.used().unwrap_or(0.0).total_cmp(&b.used().unwrap_or(0.0)))
     };
     let metric = decision.violated.first().or_else(|| nearest().map(|metric| &metric.metric));

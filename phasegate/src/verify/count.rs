@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use collector_svc::sources::expand_patterns;
 use domain::gate::metric::builtin::CollectorLatency;
+use domain::gate::metric::count::Count;
 use domain::gate::metric::mean::Mean;
 use domain::gate::metric::quantile::Quantile;
 use domain::gate::metric::ratio::Ratio;
@@ -196,9 +197,13 @@ fn expected(metric: &MetricPolicy, batch: &Batch, facts: &Facts) -> Option<Optio
             }
         });
     }
-    if let Some(Ratio { of, to }) = kind.of_kind() {
+    if let Some(Ratio { of, to, direction: _ }) = kind.of_kind() {
         let whole: u64 = to.iter().map(|event| count(event)).sum();
         return Some((whole > 0).then(|| count(of) as f64 / whole as f64 * scale));
+    }
+    if let Some(Count { of, window, direction: _ }) = kind.of_kind() {
+        let windows = batch.window.length().as_secs_f64() / window.as_secs_f64();
+        return Some(Some(count(of) as f64 / windows));
     }
     if let Some(Mean { of, over }) = kind.of_kind() {
         return Some(Some(mean(of, *over, batch, facts)));

@@ -18,7 +18,7 @@ pub(super) struct Filter {
     target: Option<TargetName>,
     #[param(value_type = Option<String>)]
     incident: Option<IncidentId>,
-    /// `ok`, `warn`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `rollback`, `page`,
+    /// `ok`, `warn`, `gap`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`, `rollback`, `page`,
     /// `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
     kind: Option<String>,
     state: Option<NotificationState>,

@@ -287,6 +287,8 @@ pub enum Hold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchFailure {
+    /// No window violated; put together they are over a limit by more than chance.
+    OverLimit,
     /// No batch confirmed the recovery in time.
     Silent,
     /// A batch violated.
@@ -303,6 +305,8 @@ pub enum Recovery {
     Covered,
     /// Nobody is served any more.
     NobodyServed,
+    /// Nothing violated, and too little was seen, or it was over a limit by no more than chance: a person looks (JU-11).
+    Unproven,
 }
 
 /// Whether something came before it was due.

@@ -32,7 +32,7 @@ use shared_types::decision::Direction;
 /// The product with one kind more of each seam.
 pub(crate) fn product() -> Product {
     Product::shipped()
-        .with_metric(COUNT)
+        .with_metric(FLOOR)
         .with_source(METER, Reader { key: METER.key, open: open_meter })
         .with_executor(Arc::new(LeverKind), Kind::plain("lever", |_, _| Ok(Arc::new(Lever))))
         .with_notifier(
@@ -52,28 +52,28 @@ pub(crate) static CARRIED: Mutex<Vec<(String, String, String)>> = Mutex::new(Vec
 
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawCount {
+struct RawFloor {
     /// The event that has to occur often enough.
-    count: Text,
+    floor: Text,
 }
 
 #[derive(Debug, PartialEq)]
-struct Count(String);
+struct Floor(String);
 
-const COUNT: MetricKind = MetricKind {
-    key: "count",
-    schema: schema_of::<RawCount>,
-    read: read_count,
-    example: "{ count: autosave.save.completed }",
+const FLOOR: MetricKind = MetricKind {
+    key: "floor",
+    schema: schema_of::<RawFloor>,
+    read: read_floor,
+    example: "{ floor: autosave.save.completed }",
     has_attempts: false,
 };
 
-fn read_count(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {
-    let raw: RawCount = section.read()?;
-    Ok((Chosen(Arc::new(Count(section.text("count", &raw.count)?))), DisplayUnit::Number))
+fn read_floor(section: &Section, _window: Duration) -> Result<(Chosen<dyn Metric>, DisplayUnit), Wrong> {
+    let raw: RawFloor = section.read()?;
+    Ok((Chosen(Arc::new(Floor(section.text("floor", &raw.floor)?))), DisplayUnit::Number))
 }
 
-impl Metric for Count {
+impl Metric for Floor {
     fn needs(&self) -> Vec<EventSpec> {
         vec![EventSpec::counted(&self.0)]
     }

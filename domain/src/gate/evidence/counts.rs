@@ -36,13 +36,15 @@ pub enum Limit {
     Share(Share),
     /// For each attempt; there may be more bad ones than attempts.
     Rate(Share),
+    /// For each millisecond of a window: a count, which has no other attempts.
+    OverTime(Share),
 }
 
 impl Limit {
     #[must_use]
     pub fn p0(self) -> Share {
         match self {
-            Self::Share(p0) | Self::Rate(p0) => p0,
+            Self::Share(p0) | Self::Rate(p0) | Self::OverTime(p0) => p0,
         }
     }
 
@@ -53,13 +55,21 @@ impl Limit {
         as_number(counts.bad) > near * as_number(counts.attempts)
     }
 
-    /// How likely a group that sits exactly at the limit has so many bad ones, or more.
+    /// More bad ones than attempts, where each bad one is an attempt: the two do not belong together (JU-1).
     #[must_use]
-    pub fn odds(self, counts: Counts) -> f64 {
-        let Counts { bad, attempts } = counts;
+    pub fn is_contradicted_by(self, counts: Counts) -> bool {
+        matches!(self, Self::Share(_)) && counts.bad > counts.attempts
+    }
+
+    /// How likely chance alone makes at least so many bad of a version that sits at its limit, of so many that weigh as one
+    /// each.
+    #[must_use]
+    pub fn luck(self, counts: Counts, design_effect: f64) -> f64 {
+        let independent = |count: u64| weighed_as(count, design_effect);
+        let (bad, attempts, p0) = (independent(counts.bad), independent(counts.attempts), self.p0().value());
         match self {
-            Self::Share(p0) => at_least(bad, attempts, p0.value()),
-            Self::Rate(p0) => at_least_of_rate(bad, p0.value() * as_number(attempts)),
+            Self::Share(_) => at_least(bad, attempts, p0),
+            Self::Rate(_) | Self::OverTime(_) => at_least_of_rate(bad, p0 * as_number(attempts)),
         }
     }
 
@@ -68,4 +78,14 @@ impl Limit {
     pub fn is_exceeded_by(self, counts: Counts) -> bool {
         self.p0().is_exceeded_by(counts.bad, counts.attempts)
     }
+}
+
+/// So many weigh as one: rounded down.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a part of a count, rounded down"
+)]
+fn weighed_as(count: u64, design_effect: f64) -> u64 {
+    (as_number(count) / design_effect) as u64
 }

@@ -4,12 +4,14 @@ use std::fmt;
 
 use super::tail::as_number;
 
-/// A non-negative decimal number: `digits / 10^scale`. `99.9 %` at least is then 0.001 of bad ones, where a binary
-/// fraction would have 0.0010000000000000009.
+/// A non-negative decimal number, or an equal part of one: `digits / (10^scale · parts)`. `99.9 %` at least is then 0.001 of
+/// bad ones, where a binary fraction would have 0.0010000000000000009.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     digits: u64,
     scale: u32,
+    /// At least 1.
+    parts: u64,
 }
 
 /// Why a number is none that can be held exactly.
@@ -40,15 +42,22 @@ impl Share {
         if digits >= 10_u64.pow(DIGITS) || scale > 2 * DIGITS {
             return Err(ShareError);
         }
-        Ok(Self { digits, scale })
+        Ok(Self { digits, scale, parts: 1 })
+    }
+
+    /// One of so many equal parts of it; none of no parts.
+    #[must_use]
+    pub fn part(self, of: u64) -> Option<Self> {
+        let parts = self.parts.checked_mul(of).filter(|parts| *parts > 0)?;
+        Some(Self { parts, ..self })
     }
 
     /// What is left of the whole: 0.001 of 0.999. `None` above 1.
     #[must_use]
     pub fn rest(self) -> Option<Self> {
-        let whole = 10_u128.pow(self.scale);
+        let whole = self.divisor()?;
         let digits = u64::try_from(whole.checked_sub(u128::from(self.digits))?).ok()?;
-        Some(Self { digits, scale: self.scale })
+        Some(Self { digits, ..self })
     }
 
     #[must_use]
@@ -60,26 +69,33 @@ impl Share {
     #[must_use]
     pub fn is_exceeded_by(self, bad: u64, attempts: u64) -> bool {
         let allowed = u128::from(self.digits) * u128::from(attempts);
-        match u128::from(bad).checked_mul(10_u128.pow(self.scale)) {
+        match self.divisor().and_then(|divisor| u128::from(bad).checked_mul(divisor)) {
             Some(found) => found > allowed,
-            None => true, // no product of two u64 comes near
+            None => bad > 0, // no product of two u64 comes near
         }
+    }
+
+    fn divisor(self) -> Option<u128> {
+        10_u128.checked_pow(self.scale)?.checked_mul(u128::from(self.parts))
     }
 
     #[must_use]
     pub fn value(self) -> f64 {
+        let parts = as_number(self.parts);
         if self.scale > EXACT_POWERS {
             // Parsed as a whole, so that the result is the binary fraction nearest to the decimal.
-            return self.to_string().parse().unwrap_or(f64::NAN);
+            let decimal: f64 = format!("{}e-{}", self.digits, self.scale).parse().unwrap_or(f64::NAN);
+            return decimal / parts;
         }
         // Both are exact, so their quotient is that fraction too; it is asked for in each step of the evidence.
-        as_number(self.digits) / 10_u128.pow(self.scale) as f64
+        as_number(self.digits) / 10_u128.pow(self.scale) as f64 / parts
     }
 }
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}e-{}", self.digits, self.scale)
+        write!(f, "{}e-{}", self.digits, self.scale)?;
+        if self.parts > 1 { write!(f, "/{}", self.parts) } else { Ok(()) }
     }
 }
 
@@ -125,6 +141,18 @@ mod tests {
         let rate = Share::of(1.5, 0).unwrap();
         assert!(rate.is_exceeded_by(151, 100) && !rate.is_exceeded_by(150, 100));
         assert!(Share::of(1e-9, 2).unwrap().is_exceeded_by(u64::MAX, 1));
+    }
+
+    /// JU-1: ten a quarter of an hour are ten thirds in five minutes, exactly: three such windows with ten are not over.
+    #[test]
+    fn a_part_of_a_limit_is_exact() {
+        let limit = Share::of(10.0, 0).unwrap().part(900_000).unwrap();
+        assert!(!limit.is_exceeded_by(10, 900_000) && limit.is_exceeded_by(11, 900_000));
+        assert!(!limit.is_exceeded_by(3, 300_000) && limit.is_exceeded_by(4, 300_000));
+        assert!(!limit.is_exceeded_by(10, 3 * 300_000));
+        assert!((limit.value() * 900_000.0 - 10.0).abs() < 1e-12);
+        assert_eq!(limit.part(0), None);
+        assert_eq!(limit.to_string(), "10e-0/900000");
     }
 
     #[test]

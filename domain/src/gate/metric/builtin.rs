@@ -41,7 +41,8 @@ enum RawBuiltin {
     CollectorLatency,
 }
 
-/// Time from a window's end to its complete batch. Of a window that did not come: the time since its end (SLO-8).
+/// Time from a window's end to its complete batch, without that of a pause (CO-10). Of a window that did not come: the time
+/// since its end (SLO-8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CollectorLatency;
 

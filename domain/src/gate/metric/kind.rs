@@ -4,6 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
+use shared_types::Window;
 use shared_types::decision::{Direction, HistoryValue, Sessions};
 
 use super::facts::Facts;
@@ -56,6 +57,11 @@ pub trait Metric: Settings {
     /// The events that together are the whole of which it takes a part; each of them is then one attempt (SLO-6).
     fn whole(&self) -> &[String] {
         &[]
+    }
+
+    /// Whether it says something of a window of that length; if not, the decision leaves it out.
+    fn is_judged_in(&self, _window: Window) -> bool {
+        true
     }
 
     /// Whether counters alone make its value, so that it can be made again where distributions are no longer kept.

@@ -5,6 +5,7 @@
 //! are the gate's, and go by the side that the metric says is the good one.
 
 pub mod builtin;
+pub mod count;
 mod display;
 mod facts;
 mod kind;
@@ -19,4 +20,4 @@ pub use facts::{EarlierBatch, Facts};
 pub use kind::{Metric, MetricKind, Observation, Shown};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [MetricKind; 4] = [quantile::KIND, ratio::KIND, mean::KIND, builtin::KIND];
+pub const SHIPPED: [MetricKind; 5] = [quantile::KIND, ratio::KIND, count::KIND, mean::KIND, builtin::KIND];

@@ -37,7 +37,8 @@ pub(crate) struct RawGate {
     /// Windows with fewer attempts than this are put together until they hold so many; by `judge: window` quantiles and ratios
     /// of such a batch are `insufficient`.
     min_samples: At<Whole>,
-    /// What each metric's violation leads to: `rollback`, `page` (an incident, no rollback) or `hold` (blocks promotion).
+    /// What each metric's violation leads to: `rollback`, `page` (an incident, no rollback), `hold` (blocks promotion) or `note`
+    /// (advisory: shown, and never in the way).
     // Kept with each metric, see `metrics::check`.
     pub(super) on_violation: At<Entries<ViolationAction>>,
 }
@@ -103,7 +104,15 @@ gate:
   uncounted: 5%
   gaps: { tolerated: 3, blind: page }
   on_regression: hold
-  on_violation: { pay_latency_p95: rollback, error_rate: rollback, lost_carts: page, collector_latency: hold }
+  on_violation:
+    pay_latency_p95: rollback
+    error_rate: rollback
+    paid: rollback
+    retries: note
+    crashes: rollback
+    traffic: page
+    lost_carts: page
+    collector_latency: hold
 ";
 
 #[derive(Debug, Clone, PartialEq)]
@@ -175,7 +184,13 @@ fn part(raw: &At<Ratio>, at_most: f64, path: &Path) -> Checked<f64> {
 }
 
 fn gaps(raw: &RawGaps, path: &Path) -> Checked<Gaps> {
-    Ok(Gaps { tolerated: whole(&raw.tolerated, 0, &path.key("tolerated"))?, blind: raw.blind.value })
+    let blind = raw.blind.value;
+    if blind.is_advisory() {
+        let message =
+            "expected `hold`, `page` or `rollback`, found `note`: that nobody sees is never only shown";
+        return Err(raw.blind.wrong(&path.key("blind"), message));
+    }
+    Ok(Gaps { tolerated: whole(&raw.tolerated, 0, &path.key("tolerated"))?, blind })
 }
 
 pub(crate) fn diff(place: &str, old: &GatePolicy, new: &GatePolicy, list: &mut Changes) {

@@ -17,6 +17,10 @@ use crate::policy::units::DisplayUnit;
 pub(crate) const EXAMPLE: &str = r#"metrics:
   pay_latency_p95: { quantile: 0.95, of: checkout.pay.completed, field: duration_ms, display: s }
   error_rate: { ratio: checkout.pay.error, to: [checkout.pay.completed, checkout.pay.error], display: "%", control: { variant: control } }
+  paid: { ratio: checkout.pay.completed, to: [checkout.pay.completed, checkout.pay.error], at_least: true, display: "%" }
+  retries: { ratio: checkout.pay.retried, to: [checkout.pay.completed], display: "%" }
+  crashes: { count: checkout.app.crashed }
+  traffic: { count: checkout.pay.completed, at_least: true }
   lost_carts: { mean: checkout.cart.lost, over: 1h }
   collector_latency: { builtin: collector_latency, display: s }
 "#;

@@ -26,7 +26,7 @@ pub(crate) struct RawPhase {
     name: At<String>,
     /// Share of the users who have the feature; never less than in the phase before.
     audience: At<Ratio>,
-    /// The highest compliant value of each metric.
+    /// The highest compliant value of each metric; of one with `at_least` the lowest.
     pub(in crate::policy) thresholds: At<Entries<Threshold>>,
     /// What it takes to move up.
     advance: At<RawAdvance>,
@@ -37,12 +37,28 @@ phases:
   - id: A
     name: Canary
     audience: 5%
-    thresholds: { pay_latency_p95: 2.5s, error_rate: 1.0%, lost_carts: 0, collector_latency: 3m }
+    thresholds:
+      pay_latency_p95: 2.5s
+      error_rate: 1.0%
+      paid: 99%
+      retries: 20%
+      crashes: 5
+      traffic: 20
+      lost_carts: 0
+      collector_latency: 3m
     advance: { compliant_batches: 8, approvals: [sre, dev-lead] }
   - id: B
     name: Default
     audience: 100%
-    thresholds: { pay_latency_p95: 2s, error_rate: 0.5%, lost_carts: 0, collector_latency: 2m }
+    thresholds:
+      pay_latency_p95: 2s
+      error_rate: 0.5%
+      paid: 99.5%
+      retries: 20%
+      crashes: 50
+      traffic: 400
+      lost_carts: 0
+      collector_latency: 2m
     advance: { compliant_for: 24h, critical_alerts: 0, incident_notifications: 1, approvals: [governance] }
 ";
 

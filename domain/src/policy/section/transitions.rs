@@ -47,7 +47,8 @@ pub(crate) struct RawTransitions {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawRecovery {
-    /// How long every batch must be compliant for the incident to be recovered.
+    /// How long a rollback's effect is watched. Recovered: no violation, and its windows together within the limits; where that cannot be
+    /// told yet it goes on, twice as long at most.
     watch: At<Dur>,
     /// Length of a window during the watch; at least 1 s, longer than `grace`, at most the watch.
     cadence: At<Dur>,

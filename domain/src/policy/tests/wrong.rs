@@ -77,7 +77,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "builtin: collector_latency",
             "0x10: collector_latency",
-            "21:26: targets.autosave.metrics.collector_latency: expected exactly one of `quantile`, `ratio`, `mean` and `builtin`",
+            "21:26: targets.autosave.metrics.collector_latency: expected exactly one of `quantile`, `ratio`, `count`, `mean` and `builtin`",
         ),
         (
             "builtin: collector_latency",
@@ -270,7 +270,7 @@ fn metrics_have_one_kind_a_threshold_and_an_answer_to_a_violation() {
         (
             "error_rate: rollback",
             "error_rate: retreat",
-            "31:63: targets.autosave.gate.on_violation.error_rate: expected `hold`, `page` or `rollback`, found `retreat`",
+            "31:63: targets.autosave.gate.on_violation.error_rate: expected `note`, `hold`, `page` or `rollback`, found `retreat`",
         ),
         (
             "error_rate: rollback",
@@ -290,7 +290,7 @@ fn metrics_have_one_kind_a_threshold_and_an_answer_to_a_violation() {
         (
             "{ mean: autosave.history.drift, over: 1h }",
             "{ mean: autosave.history.drift, ratio: x, over: 1h }",
-            "20:26: targets.autosave.metrics.history_drift: expected exactly one of `quantile`, `ratio`, `mean` and `builtin`",
+            "20:26: targets.autosave.metrics.history_drift: expected exactly one of `quantile`, `ratio`, `count`, `mean` and `builtin`",
         ),
         (
             "{ mean: autosave.history.drift, over: 1h }",
@@ -309,8 +309,8 @@ fn metrics_have_one_kind_a_threshold_and_an_answer_to_a_violation() {
         ),
         (
             "to: [autosave.save.completed, autosave.save.error]",
-            "to: [autosave.save.completed]",
-            "19:60: targets.autosave.metrics.error_rate.to: expected `autosave.save.error` among the events of the whole",
+            "at_least: true, to: [autosave.save.completed]",
+            "19:76: targets.autosave.metrics.error_rate.to: expected `autosave.save.error` among the events of the whole",
         ),
     ] {
         refused(from, to, expected);

@@ -27,6 +27,9 @@ pub struct Incident {
     pub status: IncidentStatus,
     /// A person was paged, nothing moved, and it is not the feature's doing: no cause is asked for (JU-17).
     pub notice: bool,
+    /// Recovered because nothing more was violated, which proves nothing (JU-11).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// The worst violated metric of the opening decision, and its window.
     pub metric: String,
     pub window: Window,

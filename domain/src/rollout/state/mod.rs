@@ -13,5 +13,5 @@ pub use evidence::{OpenEvidence, OpenTask};
 pub use incident::{Acknowledgement, Incident, IncidentStatus, Mitigation, NewestRollback, RollbackAsked};
 pub use rca::{Confirmation, Finding, Rca, Submission, file as rca_file};
 pub use review::{Review, Ruling};
-pub use target::{Banner, Latest, NOTICES_KEPT, Stage, TargetState, Waiting};
+pub use target::{Banner, Latest, NOTICES_KEPT, Stage, TargetState, Unproven, Waiting};
 pub use transition::{ITSELF, Transition};

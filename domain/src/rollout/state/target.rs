@@ -5,7 +5,7 @@ use crate::stored::{Document, Step};
 use serde::{Deserialize, Serialize};
 use shared_types::decision::{GateProgress, MetricVerdict, ViolationAction};
 use shared_types::rollout::{Approval, Freeze, HoldReason, RolloutState, VoidApproval, WaitingRollback};
-use shared_types::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
+use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
 use super::evidence::{OpenEvidence, OpenTask};
@@ -51,6 +51,16 @@ pub struct TargetState {
     pub evidence_open: Vec<OpenEvidence>,
     /// Their follow-ups that are not done.
     pub evidence_tasks: Vec<OpenTask>,
+    /// A recovery that is not proven: a person is paged about it with the next tick, as a notice (JU-11, JU-17).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<Unproven>,
+}
+
+/// Which incident is recovered without a proof, and the decision that says how much is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unproven {
+    pub incident: IncidentId,
+    pub decision: Box<Decision>,
 }
 
 impl Document for TargetState {
@@ -182,6 +192,7 @@ impl TargetState {
             banner: Banner::Off,
             evidence_open: Vec::new(),
             evidence_tasks: Vec::new(),
+            unproven: None,
         }
     }
 
@@ -236,6 +247,7 @@ impl TargetState {
             Banner::Off | Banner::On => None,
         };
         let waiting = self.waiting().and_then(|it| it.until);
-        banner.into_iter().chain(waiting).min()
+        let unproven = self.unproven.as_ref().map(|it| it.decision.decided_at);
+        banner.into_iter().chain(waiting).chain(unproven).min()
     }
 }

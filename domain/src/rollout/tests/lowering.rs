@@ -12,7 +12,7 @@ use crate::effects::{NewMessage, RetrySchedule};
 use crate::rollout::{Event, Step};
 use crate::template::Templates;
 
-fn lowered(world: &World, step: Step) -> Plan {
+pub(super) fn lowered(world: &World, step: Step) -> Plan {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let templates = Templates::load(&root, &world.policy).unwrap();
     let (target, policy, now) = (&world.target.target, &world.policy, world.now);

@@ -1,9 +1,15 @@
 //! What pages and is not the feature's doing: JU-4, JU-8, JU-17, PH-9.
 
-use shared_types::decision::{Cause, Stale, StayOver, ViolationAction};
+use std::sync::Arc;
+
+use shared_types::decision::{Cause, Direction, MetricVerdict, Stale, StayOver, ViolationAction};
 use shared_types::{Decision, Verdict};
 
 use super::world::{World, gate, minutes, phase};
+use crate::gate::metric::Metric;
+use crate::gate::metric::count::Count;
+use crate::kinds::Chosen;
+use crate::policy::{DisplayUnit, MetricPolicy};
 use crate::rollout::promotion::blockers;
 use crate::rollout::{Blocker, Effect, Event, IncidentStatus, NoticeKind};
 
@@ -68,6 +74,11 @@ fn a_notice_becomes_an_incident_when_something_is_violated() {
             "now there is something to explain"
         );
         assert_eq!(world.incident_texts(), 2);
+        assert_eq!(
+            world.target.incident_notices.len(),
+            1,
+            "PH-4: that of the notice was none, the incident's is one"
+        );
     }
 }
 
@@ -126,7 +137,8 @@ fn a_stay_over_its_limit_moves_nothing_up() {
     let mut world = World::in_phase("B");
     judged(&mut world, |it| {
         it.verdict = Verdict::Ok;
-        let over = StayOver { metric: "error_rate".into(), bad: 12, attempts: 1000, allowed: 0.01 };
+        let over =
+            StayOver { metric: "error_rate".into(), bad: 12, attempts: 1000, allowed: 0.01, luck: Some(0.3) };
         it.gate =
             Some(shared_types::decision::GateProgress { stay_over: vec![over], ..gate(it.epoch, true) });
     });
@@ -135,8 +147,51 @@ fn a_stay_over_its_limit_moves_nothing_up() {
         metric: "error_rate".into(),
         bad: 12,
         attempts: 1000,
-        observed: "1.2 %".into(),
+        observed: "12/1000 (1.2 %)".into(),
         allowed: "1 %".into(),
     };
     assert!(found.contains(&expected), "{found:?}");
+}
+
+/// JU-6: of a count the blocker says how many there were in which time, and how many may be in a window.
+#[test]
+fn a_stay_over_a_count_says_it_in_time() {
+    let mut world = World::in_phase("B");
+    let (of, window) = ("app.crash".to_owned(), world.policy.collection.window);
+    let kind = Chosen(Arc::new(Count { of, direction: Direction::AtMost, window }) as Arc<dyn Metric>);
+    let (display, on_violation) = (DisplayUnit::Number, ViolationAction::Rollback);
+    world.policy.metrics = vec![MetricPolicy { name: "crashes".into(), kind, display, on_violation, control: None }];
+    judged(&mut world, |it| {
+        it.verdict = Verdict::Ok;
+        let allowed = 10.0 / 900_000.0;
+        let over =
+            StayOver { metric: "crashes".into(), bad: 42, attempts: 2_700_000, allowed, luck: Some(0.03) };
+        it.gate =
+            Some(shared_types::decision::GateProgress { stay_over: vec![over], ..gate(it.epoch, true) });
+    });
+    let found = blockers(&world.target, &world.terms());
+    let told = found.iter().find_map(|it| match it {
+        Blocker::StayOverLimit { observed, allowed, .. } => Some((observed.as_str(), allowed.as_str())),
+        _ => None,
+    });
+    assert_eq!(told, Some(("42/45m", "10/15m")));
+}
+
+/// What is advisory does not stand among what is unsure.
+#[test]
+fn what_is_advisory_is_not_named_as_unsure() {
+    let mut world = World::in_phase("B");
+    judged(&mut world, |it| {
+        it.verdict = Verdict::Unsure;
+        let advisory = MetricVerdict {
+            metric: "retries".into(),
+            verdict: Verdict::Unsure,
+            on_violation: ViolationAction::Note,
+            ..it.metrics[0].clone()
+        };
+        it.metrics[0].verdict = Verdict::Unsure;
+        it.metrics.push(advisory);
+    });
+    let metrics = vec!["save_latency_p95".to_owned()];
+    assert!(blockers(&world.target, &world.terms()).contains(&Blocker::Unsure { metrics }));
 }

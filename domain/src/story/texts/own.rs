@@ -3,6 +3,7 @@
 
 use crate::policy::TargetPolicy;
 use shared_types::TargetName;
+use shared_types::decision::ViolationAction;
 
 use super::{Text, one_line};
 use crate::notifiers::{Message, Span};
@@ -24,6 +25,27 @@ pub(super) fn approval_asked(
         message.and(Span::Value("\n".to_owned())).and(Span::Code(command))
     });
     Text { message, template: "approval-asked".to_owned() }
+}
+
+/// JU-8: which window did not come, and what follows if it stays so.
+pub(super) fn gap(policy: &TargetPolicy, notice: &Notice) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let window = notice.decision.as_ref().map(|it| it.window.to_string()).unwrap_or_default();
+    let gaps = policy.gate.gaps;
+    let blind = match gaps.blind {
+        ViolationAction::Rollback => "rolls back",
+        ViolationAction::Page => "pages",
+        ViolationAction::Hold | ViolationAction::Note => "holds the promotion",
+    };
+    let tolerated = if gaps.tolerated == 1 {
+        "it passes".to_owned()
+    } else {
+        format!("up to {} in a row pass", gaps.tolerated)
+    };
+    let words = format!(
+        "📭 {title} {phase}: the window {window} did not come / {tolerated}, one more {blind} / action=watch"
+    );
+    text("gap", words)
 }
 
 /// Who froze it, and why.

@@ -123,8 +123,8 @@ pub fn blocker(it: &Blocker) -> (Words, Words) {
         Blocker::StayOverLimit { .. } => (
             both("The whole stay is over a limit: {detail}", "滞在全体が上限を超えています: {detail}"),
             both(
-                "{metric}: {bad} of {attempts} in this phase were bad ({observed}), at most {allowed} may be",
-                "{metric}: このフェーズ全体で {attempts} 件中 {bad} 件 ({observed})、上限は {allowed} です",
+                "{metric}: {observed} in this whole phase, at most {allowed} may be",
+                "{metric}: このフェーズ全体で {observed}、上限は {allowed} です",
             ),
         ),
         Blocker::AlertsInPhase { .. } => (

@@ -137,8 +137,8 @@ pub fn hop(it: &Hop) -> (Words, Words) {
         Hop::WatchStarted { .. } => (
             both("Recovery watch started", "回復の監視を開始"),
             both(
-                "batches until {until} must all be compliant",
-                "{until} までの全バッチが遵守である必要があります",
+                "the windows until {until} say whether it has recovered",
+                "{until} までのウィンドウで回復したかを判断します",
             ),
         ),
         Hop::WatchBatch { .. } => (
@@ -158,6 +158,10 @@ pub fn hop(it: &Hop) -> (Words, Words) {
                 WatchFailure::Violated => {
                     both("a batch of the watch violated", "監視中のバッチが違反しました")
                 }
+                WatchFailure::OverLimit => both(
+                    "the windows of the watch together are over a limit by more than chance",
+                    "監視期間全体が偶然とは言えない程度に閾値を超えています",
+                ),
             },
         ),
         Hop::Recovered { how } => (
@@ -174,6 +178,10 @@ pub fn hop(it: &Hop) -> (Words, Words) {
                 Recovery::NobodyServed => both(
                     "nobody is served any more, so no SLO is left to hold",
                     "利用者がいなくなり、守るべき SLO がありません",
+                ),
+                Recovery::Unproven => both(
+                    "nothing was violated, but that all is well is not proven: a person is paged",
+                    "違反はありませんが正常とは証明できないため、担当者を呼び出します",
                 ),
             },
         ),

@@ -23,11 +23,13 @@ pub fn notice(it: NotificationKind) -> Words {
     match it {
         NotificationKind::Ok => both("healthy", "正常"),
         NotificationKind::Warn => both("near a limit", "閾値に接近"),
+        NotificationKind::Gap => both("telemetry missing", "テレメトリ欠落"),
         NotificationKind::Hold => both("held back", "昇格を保留"),
         NotificationKind::Incident => both("incident", "インシデント"),
         NotificationKind::Escalation => both("escalation", "エスカレーション"),
         NotificationKind::RollbackFailed => both("rollback failed", "ロールバック失敗"),
         NotificationKind::RollbackWaiting => both("rollback waits", "ロールバック待機"),
+        NotificationKind::Unproven => both("recovery not proven", "回復は未証明"),
         NotificationKind::Rollback => both("rollback", "ロールバック"),
         NotificationKind::Page => both("page", "呼び出し"),
         NotificationKind::ApprovalAsked => both("approval asked", "承認の依頼"),

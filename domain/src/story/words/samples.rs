@@ -195,7 +195,7 @@ pub(super) fn blockers() -> Vec<Blocker> {
             metric: "error_rate".to_owned(),
             bad: 12,
             attempts: 1000,
-            observed: "1.2 %".to_owned(),
+            observed: "12/1000 (1.2 %)".to_owned(),
             allowed: "1 %".to_owned(),
         },
         Blocker::AlertsInPhase { count: 2 },

@@ -63,8 +63,13 @@ fn cells(metric: &MetricVerdict) -> [String; 6] {
         with_unit(Some(metric.threshold)),
         metric.ratio.map_or_else(|| "-".to_owned(), format_ratio),
         metric.verdict.as_str().to_owned(),
-        metric.on_violation.as_str().to_owned(),
+        if_violated(metric),
     ]
+}
+
+fn if_violated(metric: &MetricVerdict) -> String {
+    let action = metric.on_violation.as_str();
+    if metric.on_violation.is_advisory() { format!("{action} (advisory)") } else { action.to_owned() }
 }
 
 fn gate_text(gate: &GateProgress) -> String {

@@ -51,7 +51,9 @@ function certainties(it, explanation) {
 /** @param {any} metric @param {any} explanation */
 function certainty(metric, explanation) {
   const luck = explanation?.metrics?.find((/** @type {any} */ it) => it.metric === metric.metric)?.luck;
-  const counted = t("why.counted", { bad: metric.bad, attempts: metric.attempts, allowed: percent(metric.allowed) });
+  if (metric.reason === "not_a_share") return t("why.no_share", { bad: metric.bad, attempts: metric.attempts });
+  const shares = () => t("why.counted", { bad: metric.bad, attempts: metric.attempts, allowed: percent(metric.allowed) });
+  const counted = metric.of_time ? t("why.number", { observed: figure(metric.observed, ""), allowed: figure(metric.threshold, "") }) : shares();
   const odds = luck > 0 && luck < 0.5 ? t("why.luck", { n: Math.round(1 / luck) }) : "";
   const evidence = metric.evidence == null ? "" : t("why.evidence", { evidence: figure(Math.max(0, metric.evidence), ""), needed: figure(metric.needed, "") });
   const more = metric.more_windows ? t("why.more", { n: metric.more_windows }) : "";

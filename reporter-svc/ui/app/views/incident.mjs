@@ -27,6 +27,7 @@ export function IncidentView({ id, message, session }) {
     <div class="columns">
       <div>
         <${Facts} ...${part} />
+        ${it.unproven && html`<section class="card"><h2>${t("incident.unproven")}</h2><p>${t("incident.unproven.what")}</p></section>`}
         ${it.notice ? html`<section class="card"><h2>${t("incident.notice")}</h2><p>${t("incident.notice.what")}</p></section>` : html`
         <${Rollback} it=${it} />
         <${Rca} ...${part} />
