@@ -44,6 +44,39 @@ fn policy_check_says_where_a_policy_is_wrong() {
     ends_with(1, &["up", "--policy", path], "min_samples");
 }
 
+/// PL, PL-6: all that is wrong comes in one run, for people and for scripts; warnings change no status.
+#[test]
+fn policy_check_says_all_that_cannot_protect() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("policy.yaml");
+    let shipped = std::fs::read_to_string(support::workspace().join("governance/policy.yaml")).unwrap();
+    let slips = shipped
+        .replace(r#"--phase, "{prev}"]"#, r#"--phase, "{next}"]"#)
+        .replace("error_rate: 0.5%", "error_rate: 150%")
+        .replace("template: autosave-warn,", "template: nobody-wrote-it,");
+    std::fs::write(&path, slips).unwrap();
+    let path = path.to_str().unwrap();
+
+    let (status, out, err) = run(&["policy", "check", path]);
+    assert_eq!((status, out.as_str()), (1, ""), "{err}");
+    assert!(err.starts_with(&format!("phasegate: {path}: wrong in 3 places\n")), "{err}");
+    for expected in [
+        ":42:59: targets.autosave.phases[1].thresholds.error_rate: [PL-3] `150%` is over 100%",
+        ":51:67: targets.autosave.transitions.rollback.command[4]: [PL-1] `{next}` is the phase above",
+        "target autosave: [PL-5] template templates/alerts/nobody-wrote-it.txt: cannot be read",
+    ] {
+        assert!(err.contains(expected), "{expected}: {err}");
+    }
+    let (status, out, _) = run(&["policy", "check", path, "--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, told["errors"][0]["rule"].as_str()), (1, Some("PL-3")), "{told}");
+    ends_with(1, &["up", "--policy", path], "[PL-1]");
+
+    let (status, out, _) = run(&["policy", "check"]);
+    assert!(status == 0 && out.contains("\nwarning: ") && out.contains("[PL-6]"), "{out}");
+    assert!(!out.contains('\u{1b}'), "colours are for terminals: {out:?}");
+}
+
 const LITERAL: &str = "examples/policies/source-document.yaml";
 
 /// SLO-11, JU-4: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure; over 10 an error. Of 120 saves three errors are a
