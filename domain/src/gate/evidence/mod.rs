@@ -12,7 +12,7 @@ mod relative;
 mod share;
 mod tail;
 
-pub use bunches::{Neighbours, Sessions, of_neighbours};
+pub use bunches::{Neighbours, Sessions, difference_of, of_neighbours};
 pub use counts::{Counts, Limit};
 pub use detector::{Detector, Settings};
 pub use relative::RelativeDetector;
