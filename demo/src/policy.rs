@@ -101,7 +101,7 @@ mod tests {
         };
         let path = write(root.path(), &dirs, &tuning, Path::new("/opt/phasegate")).unwrap();
 
-        let policy = Policy::load(&path).unwrap();
+        let policy = Policy::load(&path).unwrap().admitted().unwrap();
         let target = &policy.targets[&TargetName::parse(TARGET).unwrap()];
         let limits: Vec<f64> =
             target.phases.iter().map(|phase| phase.thresholds["save_latency_p95"]).collect();

@@ -19,6 +19,7 @@ pub mod notifiers;
 pub mod pagers;
 pub mod placeholder;
 pub mod policy;
+pub mod role;
 pub mod rollout;
 pub mod sources;
 pub mod stored;

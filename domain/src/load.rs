@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::kinds::Kinds;
 use crate::policy::{Policy, PolicyError, TargetPolicy};
-use crate::template::{TemplateError, Templates};
+use crate::template::{TemplateErrors, Templates};
 
 impl Policy {
     /// Reads and checks a policy file that names kinds of the product.
@@ -31,8 +31,8 @@ impl Templates {
     /// Reads the texts that a target's policy names, from its directory below `base` (the working directory: `.`).
     ///
     /// # Errors
-    /// [`TemplateError`] with the first file that is missing or refused.
-    pub fn load(base: &Path, target: &TargetPolicy) -> Result<Self, TemplateError> {
+    /// [`TemplateErrors`] with each file that is missing or refused.
+    pub fn load(base: &Path, target: &TargetPolicy) -> Result<Self, TemplateErrors> {
         Self::load_with(target, |file| std::fs::read_to_string(base.join(file)))
     }
 }

@@ -14,6 +14,7 @@ use strum::{IntoEnumIterator as _, IntoStaticStr, VariantArray};
 
 use crate::notifiers::Message;
 use crate::placeholder::{Pattern, PlaceholderError, Values};
+use crate::policy::lint::Rule;
 use crate::policy::{Notifications, TargetPolicy};
 use sections::Section;
 
@@ -84,7 +85,7 @@ pub struct Template {
 /// Why a template cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    #[error("template {}: cannot be read", file.display())]
+    #[error("[{}] template {}: cannot be read", Rule::Names, file.display())]
     Read { file: PathBuf, source: std::io::Error },
     #[error("template {}, line {line}: {reason}", file.display())]
     Text { file: PathBuf, line: usize, reason: PlaceholderError },
@@ -95,6 +96,23 @@ pub enum TemplateError {
         file.display(), section.begin(), section.end()
     )]
     Section { file: PathBuf, section: Section },
+}
+
+/// All texts of a target that cannot be used, each with its cause, in one line; never empty.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.lines().join("; "))]
+pub struct TemplateErrors(pub Vec<TemplateError>);
+
+impl TemplateErrors {
+    /// One each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let one = |error: &TemplateError| match error {
+            TemplateError::Read { source, .. } => format!("{error}: {source}"),
+            _ => error.to_string(),
+        };
+        self.0.iter().map(one).collect()
+    }
 }
 
 impl Template {
@@ -171,21 +189,28 @@ impl Templates {
     pub fn load_with(
         target: &TargetPolicy,
         read: impl Fn(&Path) -> std::io::Result<String>,
-    ) -> Result<Self, TemplateError> {
+    ) -> Result<Self, TemplateErrors> {
         let notifications = &target.notifications;
-        let one = |kind: TemplateKind, name: String| {
+        let mut wrong = Vec::new();
+        let mut one = |kind: TemplateKind, name: String| {
             let file = Path::new(&notifications.templates).join(name);
-            let text = read(&file).map_err(|source| TemplateError::Read { file: file.clone(), source })?;
-            Template::parse(&file, &text, kind, notifications)
+            let text = read(&file).map_err(|source| TemplateError::Read { file: file.clone(), source });
+            let parsed = text.and_then(|text| Template::parse(&file, &text, kind, notifications));
+            parsed.map_err(|error| wrong.push(error)).ok()
         };
-        Ok(Self {
-            ok: one(TemplateKind::Ok, format!("{}.txt", notifications.ok.template))?,
-            warn: one(TemplateKind::Warn, format!("{}.txt", notifications.warn.template))?,
-            incident: one(TemplateKind::Incident, format!("{}.txt", notifications.incident.template))?,
-            rollback: one(TemplateKind::Rollback, format!("{}.txt", notifications.rollback.template))?,
-            runbook: one(TemplateKind::Runbook, RUNBOOK_FILE.to_owned())?,
-            rca: one(TemplateKind::Rca, RCA_FILE.to_owned())?,
-        })
+        let (ok, warn) = (
+            one(TemplateKind::Ok, format!("{}.txt", notifications.ok.template)),
+            one(TemplateKind::Warn, format!("{}.txt", notifications.warn.template)),
+        );
+        let incident = one(TemplateKind::Incident, format!("{}.txt", notifications.incident.template));
+        let rollback = one(TemplateKind::Rollback, format!("{}.txt", notifications.rollback.template));
+        let runbook = one(TemplateKind::Runbook, RUNBOOK_FILE.to_owned());
+        let rca = one(TemplateKind::Rca, RCA_FILE.to_owned());
+        let whole = || {
+            let (ok, warn, incident) = (ok?, warn?, incident?);
+            Some(Self { ok, warn, incident, rollback: rollback?, runbook: runbook?, rca: rca? })
+        };
+        whole().ok_or(TemplateErrors(wrong))
     }
 
     /// The text of one kind.

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Unreachable,
     /// Anything else: a full disk, a bug.
     Failed,
+    /// What was asked about cannot be told from what there is: a past that does not show it.
+    Unknown,
     /// `analyze` only: the verdict of SLO-11.
     Verdict(shared_types::Verdict),
 }
@@ -31,6 +33,7 @@ impl Exit {
             Self::NotFound => 3,
             Self::Unreachable => 4,
             Self::Failed => 5,
+            Self::Unknown => 6,
             Self::Verdict(verdict) => domain::whatif::dry_run::exit_status(verdict),
         }
     }
@@ -80,7 +83,9 @@ mod tests {
         let verdicts =
             [Verdict::Ok, Verdict::Warn, Verdict::Violation, Verdict::Insufficient, Verdict::Unsure];
         assert_eq!(verdicts.map(|verdict| Exit::Verdict(verdict).code_of_analyze()), [0, 1, 2, 3, 4]);
-        for error in [Exit::Refused, Exit::Usage, Exit::NotFound, Exit::Unreachable, Exit::Failed] {
+        for error in
+            [Exit::Refused, Exit::Usage, Exit::NotFound, Exit::Unreachable, Exit::Failed, Exit::Unknown]
+        {
             assert!(error.code_of_analyze() > 10);
         }
     }

@@ -1,6 +1,6 @@
 //! Text for people, JSON for scripts.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use serde::Serialize;
 
@@ -39,4 +39,12 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// In yellow, where standard output is a terminal that wants colours.
+pub(crate) fn yellow(text: &str) -> String {
+    let wanted = std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    if wanted { format!("\x1b[33m{text}\x1b[0m") } else { text.to_owned() }
 }

@@ -44,6 +44,81 @@ fn policy_check_says_where_a_policy_is_wrong() {
     ends_with(1, &["up", "--policy", path], "min_samples");
 }
 
+/// PO-4: a past that does not show what is asked is no agreement, and has a status of its own.
+#[test]
+fn a_backtest_says_what_it_cannot_replay() {
+    let directory = tempfile::tempdir().unwrap();
+    let (events, batch) = (directory.path().join("events.jsonl"), directory.path().join("b.jsonl"));
+    let (events, batch) = (events.to_str().unwrap(), batch.to_str().unwrap());
+    assert_eq!(run(&["generate", "--events", "500", "--span", "1m", "--output", events]).0, 0);
+    let collect = ["collect", "--phase", "A", "--window", "15m", "--source", events, "--output", batch];
+    assert_eq!(run(&collect).0, 0);
+    let batch: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(batch).unwrap()).unwrap();
+    let line = |from: &str, to: &str| {
+        let mut batch = batch.clone();
+        let at = |minute: &str, second: u32| format!("2026-11-22T{minute}:{second:02}Z");
+        batch["window"] = serde_json::json!({ "start": at(from, 0), "end": at(to, 0) });
+        batch["collected_at"] = at(to, 31).into();
+        format!("{batch}\n")
+    };
+    let whole = directory.path().join("whole.jsonl");
+    std::fs::write(&whole, line("10:00", "10:15") + &line("10:15", "10:30") + &line("10:30", "10:45"))
+        .unwrap();
+    let hole = directory.path().join("hole.jsonl");
+    std::fs::write(&hole, line("10:00", "10:15") + &line("10:30", "10:45")).unwrap();
+    let shorter = directory.path().join("shorter.yaml");
+    let shipped = std::fs::read_to_string(support::workspace().join("governance/policy.yaml")).unwrap();
+    std::fs::write(&shorter, shipped.replace("window: 15m", "window: 10m")).unwrap();
+
+    let tried = |policy: &str, file: &std::path::Path| {
+        run(&["backtest", "--policy", policy, "--jsonl", file.to_str().unwrap()])
+    };
+    let (status, out, err) = tried("governance/policy.yaml", &whole);
+    assert_eq!(status, 0, "{out}{err}");
+    let (status, out, err) = tried("governance/policy.yaml", &hole);
+    assert_eq!(status, 6, "{out}{err}");
+    assert!(out.contains("NOT KNOWN") && out.contains("not replayed: 1 windows missing"), "{out}");
+    let (status, out, err) = tried(shorter.to_str().unwrap(), &whole);
+    assert_eq!(status, 6, "{out}{err}");
+    assert!(
+        out.contains("3 windows of another length: made in windows of 15m, the policy asks for 10m"),
+        "{out}"
+    );
+}
+
+/// PL, PL-6: all that is wrong comes in one run, for people and for scripts; warnings change no status.
+#[test]
+fn policy_check_says_all_that_cannot_protect() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("policy.yaml");
+    let shipped = std::fs::read_to_string(support::workspace().join("governance/policy.yaml")).unwrap();
+    let slips = shipped
+        .replace(r#"--phase, "{prev}"]"#, r#"--phase, "{next}"]"#)
+        .replace("error_rate: 0.5%", "error_rate: 150%")
+        .replace("template: autosave-warn,", "template: nobody-wrote-it,");
+    std::fs::write(&path, slips).unwrap();
+    let path = path.to_str().unwrap();
+
+    let (status, out, err) = run(&["policy", "check", path]);
+    assert_eq!((status, out.as_str()), (1, ""), "{err}");
+    assert!(err.starts_with(&format!("phasegate: {path}: wrong in 3 places\n")), "{err}");
+    for expected in [
+        ":42:59: targets.autosave.phases[1].thresholds.error_rate: [PL-3] `150%` is over 100%",
+        ":51:67: targets.autosave.transitions.rollback.command[4]: [PL-1] `{next}` is the phase above",
+        "target autosave: [PL-5] template templates/alerts/nobody-wrote-it.txt: cannot be read",
+    ] {
+        assert!(err.contains(expected), "{expected}: {err}");
+    }
+    let (status, out, _) = run(&["policy", "check", path, "--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, told["errors"][0]["rule"].as_str()), (1, Some("PL-3")), "{told}");
+    ends_with(1, &["up", "--policy", path], "[PL-1]");
+
+    let (status, out, _) = run(&["policy", "check"]);
+    assert!(status == 0 && out.contains("\nwarning: ") && out.contains("[PL-6]"), "{out}");
+    assert!(!out.contains('\u{1b}'), "colours are for terminals: {out:?}");
+}
+
 const LITERAL: &str = "examples/policies/source-document.yaml";
 
 /// SLO-11, JU-4: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure; over 10 an error. Of 120 saves three errors are a

@@ -229,6 +229,22 @@ fn up_says_at_start_what_goes_only_to_the_log() {
     assert_eq!(log.matches(said).count(), 1, "{log}");
 }
 
+/// PL-6: each service says a trap when it takes the version over, and not again when it goes on with it.
+#[test]
+fn traps_of_the_policy_are_logged_once_a_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, policy) = (directory.path().join("data"), policy(directory.path()));
+    let told = || {
+        assert_eq!(Up::start(&data, &policy).stop(), Some(0));
+        std::fs::read_to_string(data.with_extension("log"))
+            .unwrap()
+            .matches("[PL-6] error_rate: one of 50")
+            .count()
+    };
+    assert_eq!(told(), 3);
+    assert_eq!(told(), 0);
+}
+
 /// Who reads the line with the URLs may rely on it: nothing is printed of services that cannot start.
 #[test]
 fn up_says_that_it_is_up_only_when_it_is() {

@@ -194,6 +194,12 @@ async fn a_wrong_version_is_refused_while_the_old_one_stays_in_force() {
             "{reason}"
         );
         assert!(reason.contains(&in_force.policy.version[..19]), "{reason}");
+        // PL: what has the shape of a policy and cannot protect.
+        std::fs::write(world.file(), whole.replace("{prev}", "{next}").replace("0.5%", "150%")).unwrap();
+        look(&mut watcher).await;
+        let reason = refusal(&versions);
+        assert!(reason.contains("[PL-1]") && reason.contains("[PL-3]"), "all at once: {reason}");
+        assert_eq!(versions.current().id(), in_force.id());
         for cut in (0..whole.len()).step_by(97).filter(|at| whole.is_char_boundary(*at)) {
             std::fs::write(world.file(), &whole[..cut]).unwrap();
             look(&mut watcher).await;

@@ -3,8 +3,9 @@
 use super::replay_tests::{changed, eventful, in_memory};
 use super::*;
 use crate::testing::{World, recorded};
-use domain::gate::fixture::{autosave, ten_o_clock, whole_policy, window};
+use domain::gate::fixture::{Counts, autosave, ten_o_clock, whole_policy, window};
 use domain::whatif::archive::Archive;
+use domain::whatif::compare::Unknown;
 
 const LIMITS: Limits = Limits { changes: 100, strip: 1_000 };
 
@@ -32,7 +33,10 @@ async fn the_policy_in_force_changes_nothing() {
         {
             for from in [0, 37] {
                 let found = asked(&world, policy.clone(), whole, from).await;
-                assert!(found.same, "whole {whole}, from {from}: {found:?}");
+                assert!(!found.differs, "whole {whole}, from {from}: {found:?}");
+                // Windows that nobody missed in time are not thereby the same.
+                let reasons: Vec<Unknown> = found.not_replayed.iter().map(|it| it.reason).collect();
+                assert_eq!((reasons.as_slice(), found.same), (&[Unknown::MissingWindows][..], false));
                 assert_eq!(found.identical, found.decisions, "whole {whole}, from {from}");
                 assert!(from > 0 || found.decisions == all);
                 assert_eq!(found.compared_with, [whole_policy().version]);
@@ -64,12 +68,83 @@ async fn another_policy_is_compared_and_nothing_is_stored() {
     assert_eq!((recorded(&world).await, world.waiting().await), (before, waiting));
 }
 
+/// PO-4: windows of another length cannot be cut out of those that were recorded, and those that came agree with nothing.
+#[tokio::test]
+async fn windows_of_another_length_are_no_agreement() {
+    let world = World::in_memory().await;
+    let kept = whole_policy();
+    world.store.keep_policy(&kept.version, &kept.text, ten_o_clock()).await.unwrap();
+    for n in 0..4 {
+        let counts = Counts { window: window(n), phase: "A", epoch: 1, ..Counts::default() };
+        world.clock.set(counts.window.end.plus(std::time::Duration::from_secs(31)));
+        world.send(&counts).await.unwrap();
+    }
+    assert!(asked(&world, Some(whole_policy()), false, 0).await.same, "all of it is there");
+    let shorter = changed(|text| text.replace("window: 15m", "window: 10m"));
+    let found = asked(&world, Some(shorter), false, 0).await;
+    assert_eq!((found.same, found.differs, found.identical), (false, false, 0));
+    let [told] = found.not_replayed.as_slice() else { panic!("{found:?}") };
+    assert_eq!((told.reason, told.windows), (Unknown::WindowLength, 4));
+    assert_eq!(told.detail, "made in windows of 15m, the policy asks for 10m");
+    assert_eq!(told.first, Some(window(0)));
+    // A watch of another cadence would have been other windows only in a watch.
+    let watch = changed(|text| text.replace("cadence: 5m", "cadence: 3m"));
+    assert!(asked(&world, Some(watch), false, 0).await.same);
+}
+
+/// PO-4: what is kept of a window may lack what the new policy counts; that is said by metric, and is no agreement.
+#[tokio::test]
+async fn a_metric_that_was_not_counted_is_no_agreement() {
+    let world = eventful(in_memory().await, 11, 20).await;
+    let other = changed(|text| text.replace("autosave.history.drift", "autosave.history.skew"));
+    let found = asked(&world, Some(other), false, 0).await;
+    assert!(!found.same && found.unjudged.total > 0, "{found:?}");
+    let told = found.not_replayed.iter().find(|it| it.reason == Unknown::NotJudged).unwrap();
+    assert_eq!(told.windows, found.unjudged.total);
+    assert!(told.detail.contains("autosave.history.skew"), "{told:?}");
+}
+
+/// JU-13: a gate by evidence is held against one by single windows like any other change of policy, either way round.
+#[tokio::test]
+async fn another_judge_is_a_change_like_any_other() {
+    let world = eventful(in_memory().await, 11, 90).await;
+    let evidence = changed(|text| text.replace("judge: window", "judge: evidence"));
+    let [quick, whole] = [
+        asked(&world, Some(evidence.clone()), false, 0).await,
+        asked(&world, Some(evidence.clone()), true, 0).await,
+    ];
+    assert_eq!(quick, whole);
+    assert!(quick.differs && quick.changes.total > 0, "{quick:?}");
+    assert!(quick.verdicts.old.unsure == 0 && quick.verdicts.new.unsure > 0, "{:?}", quick.verdicts);
+    assert!(quick.verdicts.new.violation < quick.verdicts.old.violation, "{:?}", quick.verdicts);
+    assert!(quick.rollbacks.lost + quick.rollbacks.moved > 0, "{:?}", quick.rollbacks);
+    let metrics: Vec<&str> = quick.spreads.iter().map(|it| it.metric.as_str()).collect();
+    assert_eq!(metrics, ["error_rate", "save_latency_p95"], "those with attempts");
+
+    let mut batches: Vec<_> = recorded(&world).await.into_iter().filter_map(|it| it.batch).collect();
+    batches.sort_by_key(|batch| batch.window);
+    batches.dedup_by_key(|batch| batch.window);
+    let run = |old: &Policy, new: &Policy| {
+        let mut archive =
+            Archive::new(autosave(), Arc::new(old.clone()), Arc::new(new.clone()), LIMITS).unwrap();
+        for batch in &batches {
+            archive.add(batch, batch.collected_at);
+        }
+        archive.finish().unwrap()
+    };
+    let (there, back) = (run(&whole_policy(), &evidence), run(&evidence, &whole_policy()));
+    assert!(there.differs && there.changes.total == back.changes.total);
+    assert_eq!((there.verdicts.old, there.verdicts.new), (back.verdicts.new, back.verdicts.old));
+    assert!(!run(&evidence, &evidence).differs);
+}
+
 /// An epoch's time without any decisions, and a target that the policy does not know.
 #[tokio::test]
 async fn nothing_to_look_at_is_no_error_and_an_unknown_target_is_one() {
     let world = World::in_memory().await;
     let found = asked(&world, Some(whole_policy()), false, 0).await;
-    assert!(found.same && found.decisions == 0);
+    assert!(!found.same && !found.differs && found.decisions == 0, "nothing agrees with nothing");
+    assert_eq!(found.not_replayed[0].reason, Unknown::NoHistory);
     let unknown = Question {
         kinds: Arc::new(Kinds::shipped()),
         target: TargetName::parse("nobody").unwrap(),
@@ -99,7 +174,12 @@ async fn archived_batches_are_compared_under_two_policies() {
         archive.finish().unwrap()
     };
     let same = run(whole_policy());
-    assert!(same.same && same.identical == same.decisions, "{same:?}");
+    assert!(!same.differs && same.identical == same.decisions, "{same:?}");
+    // Whether windows never came or their lines are lost no archive says.
+    let missing: Vec<Unknown> = same.not_replayed.iter().map(|it| it.reason).collect();
+    assert_eq!((missing.as_slice(), same.same), (&[Unknown::MissingWindows][..], false));
+    let longer = run(changed(|text| text.replace("window: 15m", "window: 30m")));
+    assert!(longer.not_replayed.iter().any(|it| it.reason == Unknown::WindowLength), "{longer:?}");
     assert!(same.decisions > batches.len() as u64, "holes raise alarms");
     let stricter = run(changed(|text| text.replace("save_latency_p95: 2.5s", "save_latency_p95: 0.5s")));
     assert!(stricter.changes.total > 0 && stricter.verdicts.new.violation > same.verdicts.new.violation);

@@ -21,7 +21,7 @@ use crate::store::{RecordedKey, Span, Store};
 use domain::gate::longest_look_back;
 use domain::whatif::Recorded;
 use domain::whatif::compare::{About, Backtest, Comparison, Limits};
-use domain::whatif::replay::{Replay, needs_batch};
+use domain::whatif::replay::{Replay, needs_batch, other_length};
 
 /// Decisions that one backtest looks at: years of a target's 15 min windows.
 pub const MOST_DECISIONS: u64 = 250_000;
@@ -195,6 +195,11 @@ impl Work {
         let replayed = self.replay.step(recorded, &by, was.as_deref());
         if !compared {
             return;
+        }
+        let target = &self.question.target;
+        let was = was.as_deref().and_then(|was| was.targets.get(target));
+        if let Some(detail) = by.targets.get(target).and_then(|by| other_length(old.window, by, was)) {
+            self.comparison.other_length(old.window, detail);
         }
         if let Some(alarm) = &replayed.alarm {
             self.comparison.add(None, Some(alarm));

@@ -10,6 +10,7 @@ use crate::placeholder::{Pattern, Values, render_arguments};
 use crate::policy::Wrong;
 use crate::policy::at::At;
 use crate::policy::kind_section::{Node, Section, Tree};
+use shared_types::PhaseId;
 use shared_types::rollout::TransitionKind;
 
 /// Its name.
@@ -35,6 +36,11 @@ impl ExecutorKind for Command {
             promote: checked("promote", promote)?,
             verify: verify.map(|it| checked("verify", it)).transpose()?,
         }))
+    }
+
+    fn lint(&self, section: &Section, phases: &[&PhaseId]) -> Vec<Wrong> {
+        let Ok(Shape { rollback, .. }) = section.read() else { return Vec::new() };
+        rollback.lint(section.at("rollback").at("command"), phases)
     }
 }
 
@@ -67,6 +73,38 @@ impl Vector {
             Pattern::parse(argument, &PLACEHOLDERS).map_err(|error| place.wrong(error.to_string()))?;
         }
         Ok(self.command)
+    }
+
+    /// What keeps a rollback's command from naming the phase to reach.
+    fn lint(&self, section: &Section, phases: &[&PhaseId]) -> Vec<Wrong> {
+        let uses = |argument: &str, name: &str| {
+            Pattern::parse(argument, &PLACEHOLDERS).is_ok_and(|pattern| pattern.names().any(|it| it == name))
+        };
+        let mut wrong = Vec::new();
+        for (index, (argument, place)) in std::iter::zip(&self.command, section.items()).enumerate() {
+            if uses(argument, "next") {
+                let message = "`{next}` is the phase above: a rollback would raise exposure; write `{prev}`";
+                wrong.push(place.wrong(message));
+            }
+            // `A`, or `--phase=A`.
+            let value = argument.rsplit('=').next().unwrap_or_default();
+            let is_end = PhaseId::parse(value).is_ok_and(|end| !end.is_gated());
+            let is_phase = is_end || phases.iter().any(|phase| phase.as_str() == value);
+            if index > 0 && is_phase {
+                let message = format!(
+                    "`{argument}` is the same phase for every rollback; write `{{prev}}`, the phase to reach"
+                );
+                wrong.push(place.wrong(message));
+            }
+        }
+        // The share of users to reach says it as well.
+        let names_goal = self.command.iter().any(|it| uses(it, "prev") || uses(it, "audience"));
+        if wrong.is_empty() && !names_goal {
+            let message =
+                "the command does not learn the phase to reach; write `{prev}` where the phase belongs";
+            wrong.push(section.wrong(message));
+        }
+        wrong
     }
 }
 

@@ -27,6 +27,12 @@ pub trait ExecutorKind: Send + Sync {
     /// # Errors
     /// The place that is wrong, and what was expected there.
     fn check(&self, section: &Section) -> Result<Box<dyn Planner>, Wrong>;
+
+    /// Where a section that is in order would not bring a target back to the phase to reach, and what to write instead (PL-1);
+    /// nowhere, for a kind that knows the phase by itself.
+    fn lint(&self, _section: &Section, _phases: &[&PhaseId]) -> Vec<Wrong> {
+        Vec::new()
+    }
 }
 
 /// A kind with the settings of a target.

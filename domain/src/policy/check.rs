@@ -1,8 +1,10 @@
 //! What each check of the file's shape works with: where it is, and how it says what is wrong there.
 //!
-//! Each check fails with the place it looked at and says what it expected there.
+//! The check of one value fails with its place and says what it expected there; the check of a section notes that and goes on, so
+//! that one run names all wrong places.
 
 use super::at::At;
+use super::lint::Rule;
 
 /// A wrong place, before it is known in which file.
 #[derive(Debug)]
@@ -10,6 +12,8 @@ pub struct Wrong {
     pub(super) line: u64,
     pub(super) column: u64,
     pub(super) path: String,
+    /// The rule of the lint that it breaks; none where the file has not the shape of a policy.
+    pub(super) rule: Option<Rule>,
     pub(super) message: String,
 }
 
@@ -17,7 +21,30 @@ pub(crate) type Checked<T> = Result<T, Wrong>;
 
 impl Wrong {
     pub(crate) fn new((line, column): (u64, u64), path: String, message: String) -> Self {
-        Self { line, column, path, message }
+        Self { line, column, path, rule: None, message }
+    }
+
+    pub(crate) fn by(self, rule: Rule) -> Self {
+        Self { rule: Some(rule), ..self }
+    }
+}
+
+/// The wrong places found so far.
+#[derive(Debug, Default)]
+pub(crate) struct WrongPlaces(Vec<Wrong>);
+
+impl WrongPlaces {
+    /// What was checked, or none and the place is noted.
+    pub(crate) fn note<T>(&mut self, checked: Checked<T>) -> Option<T> {
+        checked.map_err(|wrong| self.0.push(wrong)).ok()
+    }
+
+    pub(crate) fn add(&mut self, wrong: Wrong) {
+        self.0.push(wrong);
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Wrong> {
+        self.0
     }
 }
 

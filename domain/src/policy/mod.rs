@@ -10,6 +10,7 @@ pub mod draft;
 mod error;
 pub(crate) mod forms;
 pub mod kind_section;
+pub mod lint;
 mod parse;
 pub mod place;
 pub mod render;

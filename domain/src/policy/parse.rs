@@ -8,7 +8,8 @@ use serde_saphyr::{Error as YamlError, MessageFormatter as _};
 use sha2::{Digest, Sha256};
 use shared_types::one_line;
 
-use super::check::{Wrong, one_of};
+use super::check::{Wrong, WrongPlaces, one_of};
+use super::lint::{Findings, Lint};
 use super::section::file::{self, RawPolicy};
 use super::{Policy, PolicyError, WrongPolicy};
 use crate::kinds::Kinds;
@@ -16,8 +17,10 @@ use crate::kinds::Kinds;
 impl Policy {
     /// Parses and checks a policy's text; `file` is only named in errors.
     ///
+    /// This is reading, not taking over: what the lint refuses is said by [`Self::admitted`].
+    ///
     /// # Errors
-    /// [`PolicyError::Wrong`] with the first wrong place.
+    /// [`PolicyError::Wrong`]: where the YAML or a section's keys are wrong, the first place; else all places.
     pub fn parse(text: &str, file: &str) -> Result<Self, PolicyError> {
         Self::parse_with(text, file, &Kinds::shipped())
     }
@@ -27,10 +30,33 @@ impl Policy {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_with(text: &str, file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
-        let raw = read_shape(text).and_then(|raw| file::check(&raw, kinds));
-        let (targets, retention) = raw.map_err(|wrong| wrong.in_file(file))?;
+        let raw = read_shape(text).map_err(|wrong| refused(vec![wrong], file))?;
+        let (mut wrong, mut findings) = (WrongPlaces::default(), Findings::default());
+        let sections = file::check(&raw, kinds, &mut wrong, &mut findings);
+        let mut wrong = wrong.into_vec();
+        let Some((targets, retention)) = sections.filter(|_| wrong.is_empty()) else {
+            wrong.extend(findings.refused);
+            return Err(refused(wrong, file));
+        };
+        let lint = Arc::new(Lint {
+            refused: in_order(findings.refused, file),
+            warnings: in_order(findings.warnings, file),
+        });
         let (version, text) = (content_hash(text.as_bytes()), Arc::from(text));
-        Ok(Self { kinds: Arc::new(kinds.clone()), text, version, targets, retention })
+        Ok(Self { kinds: Arc::new(kinds.clone()), text, version, lint, targets, retention })
+    }
+
+    /// The policy, if the lint lets it protect something: what a service, or anybody else who takes a new version over, asks.
+    /// Versions that were kept are only read.
+    ///
+    /// # Errors
+    /// [`PolicyError::Wrong`] with all places.
+    pub fn admitted(self) -> Result<Self, PolicyError> {
+        if self.lint.refused.is_empty() {
+            Ok(self)
+        } else {
+            Err(PolicyError::Wrong(self.lint.refused.clone()))
+        }
     }
 
     /// The version that a file with these bytes has.
@@ -66,18 +92,29 @@ impl Policy {
                 let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
                 let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
                 let place = (line as u64, column as u64);
-                Err(Wrong::new(place, String::new(), "expected UTF-8 text".to_owned()).in_file(file))
+                let wrong = Wrong::new(place, String::new(), "expected UTF-8 text".to_owned());
+                Err(refused(vec![wrong], file))
             }
         }
     }
 }
 
+fn refused(wrong: Vec<Wrong>, file: &str) -> PolicyError {
+    PolicyError::Wrong(in_order(wrong, file))
+}
+
+fn in_order(wrong: Vec<Wrong>, file: &str) -> Vec<WrongPolicy> {
+    let mut places: Vec<WrongPolicy> = wrong.into_iter().map(|wrong| wrong.in_file(file)).collect();
+    places.sort_by_key(|it| (it.line, it.column));
+    places
+}
+
 impl Wrong {
-    pub(super) fn in_file(self, file: &str) -> PolicyError {
-        let Self { line, column, path, message } = self;
+    fn in_file(self, file: &str) -> WrongPolicy {
+        let Self { line, column, path, rule, message } = self;
         // What the file says is quoted in the message, and its keys are the path; it must stay one line.
         let [path, message] = [path, message].map(|it| one_line(&it));
-        PolicyError::Wrong(WrongPolicy { file: file.to_owned(), line, column, path, message })
+        WrongPolicy { file: file.to_owned(), line, column, path, rule, message }
     }
 }
 

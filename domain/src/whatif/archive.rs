@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use super::Recorded;
 use super::compare::{About, Backtest, Comparison, Limits};
-use super::replay::Replay;
+use super::replay::{Replay, other_length};
 use crate::gate::ledger;
 use crate::gate::{Run, longest_look_back, same_observations};
+use crate::story::figures::format_duration;
 
 /// Windows of one hole that are told one by one; the run is broken for all of it anyway.
 const HOLE: usize = 96;
@@ -197,8 +198,13 @@ impl Archive {
         self.first = self.first.or(Some(batch.window.start));
         let of = Archived::as_recorded(batch, arrived);
         for hole in holes(self.last, batch) {
+            // The line may be lost as well as the window: the alarm is a guess.
+            self.comparison.missing(hole);
             let (old, new) = (self.old.alarm(of, hole), self.new.alarm(of, hole));
             self.comparison.add(old.as_ref(), new.as_ref());
+        }
+        if let Some(detail) = self.other_length(batch) {
+            self.comparison.other_length(batch.window, detail);
         }
         let alarm = |judge: &mut Judge| {
             if judge.gave_up_on(of) { judge.alarm(of, batch.window) } else { None }
@@ -212,6 +218,20 @@ impl Archive {
         }
         self.last = Some((batch.epoch, batch.window));
         old
+    }
+
+    /// Archived batches do not say by which policy they were cut. Two short ones after each other were not cut by a move.
+    fn other_length(&self, batch: &Batch) -> Option<String> {
+        let (by, window) = (self.new.rules()?, batch.window);
+        let told = other_length(window, by, self.old.rules());
+        let (length, asked) = (window.length(), by.collection.window);
+        let alike = |(epoch, last): (Epoch, Window)| {
+            (epoch, last.end, last.length()) == (batch.epoch, window.start, length)
+        };
+        let uncut =
+            self.last.is_some_and(alike) && length < asked && length != by.transitions.recovery_cadence;
+        let (made, asked) = (format_duration(length), format_duration(asked));
+        told.or_else(|| uncut.then(|| format!("made in windows of {made}, the policy asks for {asked}")))
     }
 
     /// The result; `None` if there was no batch.

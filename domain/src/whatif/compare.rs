@@ -4,16 +4,23 @@
 
 mod detection;
 mod report;
+mod spread;
+mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared_types::{Decision, Epoch, Verdict};
+use shared_types::{Decision, Epoch, Verdict, Window};
 
 use detection::Episodes;
+use spread::Spreads;
+use unknown::Unknowns;
+
 pub use report::{
     About, Backtest, Change, ChangedMetric, Changes, Detected, Detection, Episode, PhaseReached, Required,
     RollbackChange, Rollbacks, Said, Strip, Unjudged, UnjudgedWindows, VerdictCounts, Verdicts,
 };
+pub use spread::MeasuredSpread;
+pub use unknown::{NotReplayed, Unknown};
 
 /// Rows of each list besides the changed decisions.
 const LISTED: usize = 1_000;
@@ -39,6 +46,8 @@ pub struct Comparison {
     stays: BTreeMap<Epoch, Stay>,
     episodes: Episodes,
     unjudged: UnjudgedWindows,
+    unknowns: Unknowns,
+    spreads: Spreads,
     strip: Strip,
 }
 
@@ -63,8 +72,20 @@ impl Comparison {
             stays: BTreeMap::new(),
             episodes: Episodes::default(),
             unjudged: UnjudgedWindows::default(),
+            unknowns: Unknowns::default(),
+            spreads: Spreads::default(),
             strip: Strip::default(),
         }
+    }
+
+    /// A window of which nothing is kept, whatever alarm is made up for it.
+    pub fn missing(&mut self, window: Window) {
+        self.unknowns.add(Unknown::MissingWindows, unknown::MISSING.to_owned(), 1, Some(window));
+    }
+
+    /// A window of another length than the new policy asks for.
+    pub fn other_length(&mut self, window: Window, detail: String) {
+        self.unknowns.add(Unknown::WindowLength, detail, 1, Some(window));
     }
 
     /// A window that one side cannot judge.
@@ -73,6 +94,8 @@ impl Comparison {
         self.versions.insert(old.policy_version.clone());
         self.verdicts.old.count(old.verdict);
         self.unjudged.total += 1;
+        self.unknowns.keep(old.epoch, old.window);
+        self.unknowns.add(Unknown::NotJudged, why.clone(), 1, Some(old.window));
         if self.unjudged.items.len() < LISTED.min(self.limits.changes) {
             self.unjudged.items.push(Unjudged { window: old.window, phase: old.phase.clone(), why });
         }
@@ -83,6 +106,11 @@ impl Comparison {
         let Some(any) = old.or(new) else { return };
         self.decisions += 1;
         self.identical += u64::from(old == new);
+        self.unknowns.keep(any.epoch, any.window);
+        let is_weighed = |it: &&Decision| it.metrics.iter().any(|metric| metric.weighed.is_some());
+        if let Some(weighed) = new.filter(is_weighed).or(old) {
+            self.spreads.add(weighed);
+        }
         self.versions.extend(old.map(|it| it.policy_version.clone()));
         for (side, counts) in [(old, &mut self.verdicts.old), (new, &mut self.verdicts.new)] {
             if let Some(decision) = side {
@@ -121,13 +149,17 @@ impl Comparison {
         let phases = phases(&self.stays);
         let moved = phases.iter().any(|it| it.old != it.new)
             || rollbacks.gained + rollbacks.lost + rollbacks.moved > 0;
+        let differs = self.changes.total > 0 || moved;
+        let not_replayed = self.unknowns.finish();
         Backtest {
             target: about.target,
             from: about.from,
             to: about.to,
             policy,
             compared_with: self.versions.into_iter().collect(),
-            same: self.changes.total == 0 && self.unjudged.total == 0 && !moved,
+            same: !differs && not_replayed.is_empty(),
+            differs,
+            not_replayed,
             decisions: self.decisions,
             identical: self.identical,
             verdicts: self.verdicts,
@@ -136,6 +168,7 @@ impl Comparison {
             phases,
             detection: self.episodes.finish(LISTED),
             unjudged: self.unjudged,
+            spreads: self.spreads.finish(),
             strip: self.strip,
         }
     }

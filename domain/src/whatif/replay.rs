@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::policy::{PhasePolicy, Policy};
+use crate::policy::{PhasePolicy, Policy, TargetPolicy};
+use crate::story::figures::format_duration;
 use shared_types::decision::Cause;
 use shared_types::{Decision, TargetName, Timestamp, Window};
 
@@ -50,6 +51,29 @@ pub fn needs_batch(by: &Policy, was: Option<&Policy>, target: &TargetName) -> bo
         (Some(by), Some(was)) => !same_observations(by, was),
         (None, _) => false,
         (Some(_), None) => true,
+    }
+}
+
+/// How long windows are by this policy, and how long this one is, if it was cut by other rules: no replay can cut time anew. `was`
+/// is the policy that it was made by, if that is known.
+#[must_use]
+pub fn other_length(window: Window, by: &TargetPolicy, was: Option<&TargetPolicy>) -> Option<String> {
+    let told = |made: Duration, asked: Duration| {
+        format!(
+            "made in windows of {}, the policy asks for {}",
+            format_duration(made),
+            format_duration(asked)
+        )
+    };
+    let (length, asked, cadence) = (window.length(), by.collection.window, by.transitions.recovery_cadence);
+    if length == asked || length == cadence {
+        return None;
+    }
+    // A shorter one may be cut by a move.
+    let made = if length > asked { Some(length) } else { was.map(|was| was.collection.window) };
+    match was.map(|was| was.transitions.recovery_cadence) {
+        Some(was_cadence) if length == was_cadence => Some(told(length, cadence)),
+        _ => made.filter(|made| *made != asked).map(|made| told(made, asked)),
     }
 }
 

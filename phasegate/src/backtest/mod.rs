@@ -15,8 +15,10 @@ pub(crate) use text::text;
 /// Both comparisons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Compared {
-    /// Whether nobody would have acted otherwise, and the rollout would have gone the same way.
+    /// Whether nobody would have acted otherwise, the rollout would have gone the same way, and all of it could be replayed.
     pub(crate) same: bool,
+    /// Whether somebody would have acted otherwise, or the rollout would have gone another way.
+    pub(crate) differs: bool,
     pub(crate) gate: Backtest,
     /// None if it was not asked for.
     pub(crate) rollout: Option<Courses>,
@@ -32,7 +34,7 @@ pub(crate) struct Courses {
 
 impl Compared {
     pub(crate) fn new(gate: Backtest, rollout: Option<Courses>) -> Self {
-        let same = gate.same && rollout.as_ref().is_none_or(|it| it.old == it.new);
-        Self { same, gate, rollout }
+        let alike = rollout.as_ref().is_none_or(|it| it.old == it.new);
+        Self { same: gate.same && alike, differs: gate.differs || !alike, gate, rollout }
     }
 }

@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use domain::story::figures::{format_duration, format_number};
-use domain::whatif::compare::{Backtest, Change, Detected, Required, Said, VerdictCounts};
+use domain::whatif::compare::{
+    Backtest, Change, Detected, MeasuredSpread, NotReplayed, Required, Said, Unknown, VerdictCounts,
+};
 
 use super::{Compared, Course, Courses};
 
@@ -21,8 +23,15 @@ pub(crate) fn text(compared: &Compared) -> String {
     let _ = writeln!(
         text,
         "  {}",
-        if compared.same { "the same: nobody would have acted otherwise" } else { "NOT the same" }
+        match (compared.same, compared.differs) {
+            (true, _) => "the same: nobody would have acted otherwise",
+            (false, true) => "NOT the same",
+            (false, false) => "NOT KNOWN: no difference was found, and not all of it could be replayed",
+        }
     );
+    for it in gate.not_replayed.iter().take(ROWS) {
+        let _ = writeln!(text, "  {}", not_replayed(it));
+    }
     gate_text(&mut text, gate);
     if let Some(courses) = &compared.rollout {
         rollout_text(&mut text, courses);
@@ -68,9 +77,8 @@ fn gate_text(text: &mut String, gate: &Backtest) {
             at(it.new)
         );
     }
-    if gate.unjudged.total > 0 {
-        let why = gate.unjudged.items.first().map(|it| it.why.as_str()).unwrap_or_default();
-        let _ = writeln!(text, "  not judged  {} windows: {why}", gate.unjudged.total);
+    for it in &gate.spreads {
+        let _ = writeln!(text, "  spread      {}", spread(it));
     }
     if !gate.changes.items.is_empty() {
         let _ = writeln!(text, "\nchanged decisions");
@@ -109,6 +117,28 @@ fn change_text(change: &Change) -> String {
     )
     .trim_end()
     .to_owned()
+}
+
+fn not_replayed(it: &NotReplayed) -> String {
+    let what = match it.reason {
+        Unknown::NoHistory => return format!("not replayed: {}", it.detail),
+        Unknown::MissingWindows => "missing",
+        Unknown::WindowLength => "of another length",
+        Unknown::NotJudged => "not judged",
+    };
+    let first = it.first.map_or_else(String::new, |first| format!("; the first {first}"));
+    format!("not replayed: {} windows {what}: {}{first}", it.windows, it.detail)
+}
+
+fn spread(it: &MeasuredSpread) -> String {
+    let (metric, pairs) = (&it.metric, it.pairs);
+    match it.spread {
+        Some(spread) => {
+            let percent = format_number(Some((spread * 1000.0).round() / 10.0));
+            format!("{metric} {percent}%, of {pairs} pairs of windows in the last 30 days")
+        }
+        None => format!("{metric} not known: {pairs} pairs of windows with errors are too few"),
+    }
 }
 
 fn counts(it: VerdictCounts) -> String {

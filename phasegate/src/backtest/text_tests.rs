@@ -9,7 +9,7 @@ fn compared() -> Compared {
     let said = |verdict: &str, rollback: bool, violated: &[&str]| json!({"verdict": verdict, "rollback_required": rollback, "violated": violated, "decided_at": "2026-11-22T11:15:31.000Z"});
     let gate = json!({
         "target": "autosave", "from": "2026-11-22T10:00:00.000Z", "to": "2026-11-23T10:00:00.000Z",
-        "policy": "sha256:2222", "compared_with": ["sha256:1111"], "same": false, "decisions": 96, "identical": 0,
+        "policy": "sha256:2222", "compared_with": ["sha256:1111"], "same": false, "differs": true, "decisions": 96, "identical": 0,
         "verdicts": {"old": {"ok": 90, "insufficient": 0, "warn": 6, "violation": 0},
                      "new": {"ok": 90, "insufficient": 0, "warn": 4, "violation": 2}},
         "changes": {"total": 2, "items": [{
@@ -22,6 +22,12 @@ fn compared() -> Compared {
         "phases": [{"epoch": 2, "phase": "B", "old": "2026-11-23T09:45:31.000Z", "new": null}],
         "detection": {"episodes": 1, "old": {"noticed": 0, "median_ms": null, "worst_ms": null},
             "new": {"noticed": 1, "median_ms": 931_000, "worst_ms": 931_000}, "items": []},
+        "not_replayed": [
+            {"reason": "missing_windows", "detail": "nothing is kept of them", "windows": 3, "first": window("12")},
+            {"reason": "window_length", "detail": "made in windows of 15m, the policy asks for 10m", "windows": 96,
+             "first": window("10")}],
+        "spreads": [{"metric": "error_rate", "pairs": 2_801, "spread": 0.2214},
+                    {"metric": "save_latency_p95", "pairs": 12, "spread": null}],
         "unjudged": {"total": 0, "items": []}, "strip": {"start_ms": [], "old": "", "new": ""},
     });
     let (a, b) = (shared_types::PhaseId::parse("A").unwrap(), shared_types::PhaseId::parse("B").unwrap());

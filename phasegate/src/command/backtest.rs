@@ -30,7 +30,11 @@ History comes from the analyzer, which compares with what was decided; or from a
 are judged under --against too. The rollout is played by the reporter's machine under both policies:
 every command succeeds at once, every approval is there, every incident is acknowledged, and what was
 measured stays as it was measured, at the audience of its time.
-Exit statuses: 0 nobody would have acted otherwise, 1 somebody would, 3 no such target or file.";
+What the past does not show is said, and is no agreement: windows of another length than the new policy asks
+for, windows that are missing, metrics that were not counted. With it comes the spread of each metric with
+attempts, as `gate.spread` has it, measured over the compliant windows of the last 30 days.
+Exit statuses: 0 nobody would have acted otherwise, 1 somebody would, 3 no such target or file, 6 no difference
+was found, and not all of it could be replayed.";
 
 /// Try a policy on what was: changed decisions, rollbacks gained and lost, phases reached, detection delay
 #[derive(Debug, clap::Args)]
@@ -94,7 +98,11 @@ impl Args {
             self.archived(&old, &new, &target)?
         };
         self.output.print(&compared, text)?;
-        Ok(if compared.same { Exit::Ok } else { Exit::Refused })
+        Ok(match (compared.same, compared.differs) {
+            (true, _) => Exit::Ok,
+            (false, true) => Exit::Refused,
+            (false, false) => Exit::Unknown,
+        })
     }
 
     fn rollouts(&self, old: &Arc<Policy>, new: &Arc<Policy>, target: &TargetName) -> Option<[Rollout; 2]> {

@@ -58,7 +58,8 @@ An incident:
   phasegate rca submit INC-20261122-001 --file rca.md
   phasegate evidence INC-20261122-001 --post owner/repo#123
 
-Exit statuses: 0 done, 1 refused, 2 wrong usage or input, 3 not found, 4 not reachable, 5 failed.
+Exit statuses: 0 done, 1 refused, 2 wrong usage or input, 3 not found, 4 not reachable, 5 failed,
+6 not known.
 `analyze` says its verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure, over 10 an error.";
 
 /// Guards a feature's rollout: telemetry in, verdicts per window, one-phase rollback on violation

@@ -41,6 +41,7 @@ fn the_documentation_has_the_exit_statuses_of_the_code() {
         (Exit::NotFound, "not found"),
         (Exit::Unreachable, "not reachable"),
         (Exit::Failed, "failed"),
+        (Exit::Unknown, "not known"),
     ];
     for (exit, words) in table {
         let row = format!("| {} | {words}", exit.code());

@@ -99,7 +99,7 @@ impl Args {
             let stop = stop.clone();
             shutdown::when_input_ends(move || stop.cancel());
         }
-        super::policy::load(&self.shared.policy, product.kinds())?;
+        super::policy::admitted(&self.shared.policy, product.kinds())?;
         // The first service's configuration; the others' differ by the name only.
         let mut common =
             CommonConfig::read(ServiceName::Collector, &self.shared, product.kinds(), Arc::new(SystemClock))

@@ -7,16 +7,11 @@
 
 use std::fmt;
 
+use domain::role;
+pub use domain::role::{DEV_LEAD, GOVERNANCE, RELEASE_OPS, SRE};
+
 /// Reads everything, changes nothing.
 pub const VIEWER: &str = "viewer";
-/// Operates rollouts and incidents.
-pub const SRE: &str = "sre";
-/// Answers for the code that is rolled out.
-pub const DEV_LEAD: &str = "dev-lead";
-/// Confirms analyses and decides reviews.
-pub const GOVERNANCE: &str = "governance";
-/// Releases.
-pub const RELEASE_OPS: &str = "release-ops";
 /// The collector itself.
 pub const COLLECTOR: &str = "service:collector";
 /// The analyzer itself.
@@ -37,7 +32,7 @@ pub const MAY_STOP: Roles = Roles(&[SRE, RELEASE_OPS, GOVERNANCE]);
 /// Have what is stuck tried again.
 pub const MAY_RETRY: Roles = Roles(&[SRE, RELEASE_OPS]);
 /// Answer for an incident afterwards: its analysis, its review, its evidence. The policy says which of them does.
-pub const MAY_ANSWER: Roles = Roles(&[SRE, DEV_LEAD, RELEASE_OPS, GOVERNANCE]);
+pub const MAY_ANSWER: Roles = Roles(&role::MAY_ANSWER);
 
 /// Roles that may do the same. A call declares them by name, `security(("bearer" = [MAY_OPERATE]))`.
 #[derive(Debug, Clone, Copy)]

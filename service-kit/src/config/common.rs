@@ -71,7 +71,7 @@ impl CommonConfig {
             database_url: args.database_url.clone(),
             data_dir: args.data_dir.clone(),
             policy_path: args.policy.clone(),
-            policy: Arc::new(Policy::load_with(&args.policy, kinds)?),
+            policy: Arc::new(Policy::load_with(&args.policy, kinds)?.admitted()?),
             collector_url: args.collector_url.clone(),
             analyzer_url: args.analyzer_url.clone(),
             reporter_url: args.reporter_url.clone(),

@@ -12,7 +12,7 @@ use shared_types::TargetName;
 use super::Rules;
 use domain::kinds::Kinds;
 use domain::policy::{Policy, PolicyError};
-use domain::template::{TemplateError, Templates};
+use domain::template::{TemplateErrors, Templates};
 
 /// Why what stands in the files cannot be used; one line.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum RulesError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error("target {target}")]
-    Texts { target: TargetName, source: TemplateError },
+    Texts { target: TargetName, source: TemplateErrors },
 }
 
 /// Where they are.
@@ -44,7 +44,7 @@ impl RulesFiles {
         Self { policy: policy.to_owned(), base: Some(base.to_owned()) }
     }
 
-    /// Reads and checks all of it. A policy that `known` holds already is not parsed again.
+    /// Reads and checks all of it, lint included. A policy that `known` holds already is not parsed again.
     ///
     /// # Errors
     /// [`RulesError`], naming the place.
@@ -54,7 +54,8 @@ impl RulesFiles {
         let policy = if Policy::version_of(&bytes) == known.version {
             Arc::clone(known)
         } else {
-            Arc::new(Policy::parse_bytes_with(&bytes, &self.policy.display().to_string(), &known.kinds)?)
+            let read = Policy::parse_bytes_with(&bytes, &self.policy.display().to_string(), &known.kinds);
+            Arc::new(read.and_then(Policy::admitted)?)
         };
         match &self.base {
             None => Ok(Rules::without_texts(policy)),

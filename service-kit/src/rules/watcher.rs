@@ -82,7 +82,9 @@ impl PolicyVersions {
         loop {
             let Some(newest) = store::newest(db).await? else {
                 // The first version was always in force: there is no other to go by.
-                store::take_over(db, &found, 0, Timestamp::from_millis(0), clock.now()).await?;
+                if store::take_over(db, &found, 0, Timestamp::from_millis(0), clock.now()).await? {
+                    tell_warnings(&found);
+                }
                 continue;
             };
             if newest.id == found.id() {
@@ -97,7 +99,9 @@ impl PolicyVersions {
                 }
                 None => {}
             }
-            store::take_over(db, &found, newest.seq, clock.now().max(newest.from), clock.now()).await?;
+            if store::take_over(db, &found, newest.seq, clock.now().max(newest.from), clock.now()).await? {
+                tell_warnings(&found);
+            }
         }
     }
 }
@@ -222,6 +226,7 @@ impl PolicyWatcher {
             // Every replica has looked before a window goes by it.
             let from = now.plus(poll(&self.versions.current().policy) * 2).max(newest.from);
             if store::take_over(&self.db, &rules, newest.seq, from, now).await? {
+                tell_warnings(&rules);
                 metrics::counter!("phasegate_policy_changes_total", "service" => self.service.as_str(),
                     "outcome" => "taken_over")
                 .increment(1);
@@ -256,6 +261,13 @@ impl PolicyWatcher {
 
 fn key(found: &Found) -> Result<RulesId, String> {
     found.as_ref().map(|rules| rules.id()).map_err(Clone::clone)
+}
+
+/// Says what the lint warns of, once for each version that is taken over.
+fn tell_warnings(rules: &Rules) {
+    for warning in &rules.policy.lint.warnings {
+        tracing::warn!(version = rules.policy.version, "the policy that is taken over: {warning}");
+    }
 }
 
 /// Enough of a hash to be told from others.

@@ -25,7 +25,7 @@ const ROUNDED_TO: f64 = 1e9;
 pub struct Neighbours {
     /// Of pairs that are known by their sum alone: those before a replay begins.
     carried: BunchSums,
-    /// In units in which independent errors differ by 1 in the mean, oldest first.
+    /// As [`difference_of`] has them, oldest first.
     pairs: VecDeque<f64>,
 }
 
@@ -46,13 +46,7 @@ impl Neighbours {
 
     /// Takes two windows with attempts that follow each other.
     pub fn take(&mut self, before: Counts, now: Counts) {
-        let number = |counts: Counts| (as_number(counts.bad), as_number(counts.attempts));
-        let ((before_k, before_n), (k, n)) = (number(before), number(now));
-        if k + before_k <= 0.0 {
-            return;
-        }
-        let difference = k * before_n - before_k * n;
-        let pair = difference * difference / ((k + before_k) * n * before_n);
+        let Some(pair) = difference_of(before, now) else { return };
         self.pairs.push_back((pair.min(PAIR_MAX) * ROUNDED_TO).round() / ROUNDED_TO);
         if self.sums().pairs > PAIRS {
             self.forget();
@@ -70,6 +64,19 @@ impl Neighbours {
         self.carried =
             BunchSums { pairs: left, differences: differences * as_number(left) / as_number(pairs) };
     }
+}
+
+/// d: how much two windows that follow each other differ, in units in which independent errors differ by 1 in the mean, whatever
+/// their rate; none where neither has an error, or one of them no attempts.
+#[must_use]
+pub fn difference_of(before: Counts, now: Counts) -> Option<f64> {
+    let number = |counts: Counts| (as_number(counts.bad), as_number(counts.attempts));
+    let ((before_k, before_n), (k, n)) = (number(before), number(now));
+    if k + before_k <= 0.0 || n * before_n <= 0.0 {
+        return None;
+    }
+    let difference = k * before_n - before_k * n;
+    Some(difference * difference / ((k + before_k) * n * before_n))
 }
 
 /// D from window to window, without the present one; at least 1.

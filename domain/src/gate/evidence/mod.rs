@@ -12,7 +12,7 @@ mod relative;
 mod share;
 mod tail;
 
-pub use bunches::{Neighbours, WINDOWS as SESSION_WINDOWS, of_neighbours, of_sessions};
+pub use bunches::{Neighbours, WINDOWS as SESSION_WINDOWS, difference_of, of_neighbours, of_sessions};
 pub use counts::{Counts, Limit};
 pub use detector::{Detector, Settings};
 pub use relative::{RelativeDetector, odds_of_part};

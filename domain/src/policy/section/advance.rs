@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::{Dur, Whole, names, positive, whole};
 use crate::story::figures::format_duration;
@@ -27,7 +27,7 @@ pub(crate) struct RawAdvance {
     incident_notifications: Option<At<Whole>>,
     /// Roles that must approve, each of them.
     #[serde(default)]
-    approvals: Vec<At<String>>,
+    pub(in crate::policy) approvals: Vec<At<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -46,23 +46,28 @@ pub enum AdvanceCondition {
     CompliantFor(Duration),
 }
 
-pub(crate) fn check(raw: &At<RawAdvance>, path: &Path) -> Checked<Advance> {
+pub(crate) fn check(raw: &At<RawAdvance>, path: &Path, wrong: &mut WrongPlaces) -> Option<Advance> {
     let advance = &raw.value;
     let condition = match (&advance.compliant_batches, &advance.compliant_for) {
         (Some(batches), None) => {
-            AdvanceCondition::CompliantBatches(whole(batches, 1, &path.key("compliant_batches"))?)
+            whole(batches, 1, &path.key("compliant_batches")).map(AdvanceCondition::CompliantBatches)
         }
-        (None, Some(time)) => AdvanceCondition::CompliantFor(positive(time, &path.key("compliant_for"))?),
-        _ => return Err(raw.wrong(path, "expected exactly one of `compliant_batches` and `compliant_for`")),
+        (None, Some(time)) => positive(time, &path.key("compliant_for")).map(AdvanceCondition::CompliantFor),
+        _ => Err(raw.wrong(path, "expected exactly one of `compliant_batches` and `compliant_for`")),
     };
     let optional = |raw: &Option<At<Whole>>, key: &str| {
         raw.as_ref().map(|raw| whole(raw, 0, &path.key(key))).transpose()
     };
-    Ok(Advance {
-        condition,
-        critical_alerts: optional(&advance.critical_alerts, "critical_alerts")?,
-        incident_notifications: optional(&advance.incident_notifications, "incident_notifications")?,
-        approvals: names(&advance.approvals, &path.key("approvals"))?,
+    let condition = wrong.note(condition);
+    let critical_alerts = wrong.note(optional(&advance.critical_alerts, "critical_alerts"));
+    let notifications = optional(&advance.incident_notifications, "incident_notifications");
+    let incident_notifications = wrong.note(notifications);
+    let approvals = wrong.note(names(&advance.approvals, &path.key("approvals")));
+    Some(Advance {
+        condition: condition?,
+        critical_alerts: critical_alerts?,
+        incident_notifications: incident_notifications?,
+        approvals: approvals?,
     })
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Dur, Whole, positive, whole};
 use crate::story::figures::format_duration;
@@ -37,15 +37,19 @@ impl Default for RollbackBudget {
 }
 
 /// The times of that many rollbacks are remembered, so the number has a bound.
-pub(crate) fn check(raw: &RawBudget, path: &Path) -> Checked<RollbackBudget> {
+pub(crate) fn check(raw: &RawBudget, path: &Path, wrong: &mut WrongPlaces) -> Option<RollbackBudget> {
+    let automatic_rollbacks = wrong.note(number(&raw.automatic_rollbacks, &path.key("automatic_rollbacks")));
+    let per = wrong.note(positive(&raw.per, &path.key("per")));
+    Some(RollbackBudget { automatic_rollbacks: automatic_rollbacks?, per: per? })
+}
+
+fn number(raw: &At<Whole>, path: &Path) -> Checked<u64> {
     const MOST: u64 = 1000;
-    let number_path = path.key("automatic_rollbacks");
-    let automatic_rollbacks = whole(&raw.automatic_rollbacks, 1, &number_path)?;
-    if automatic_rollbacks > MOST {
-        let message = format!("expected at most {MOST}, found `{automatic_rollbacks}`");
-        return Err(raw.automatic_rollbacks.wrong(&number_path, message));
+    let number = whole(raw, 1, path)?;
+    if number <= MOST {
+        return Ok(number);
     }
-    Ok(RollbackBudget { automatic_rollbacks, per: positive(&raw.per, &path.key("per"))? })
+    Err(raw.wrong(path, format!("expected at most {MOST}, found `{number}`")))
 }
 
 pub(crate) fn diff(place: &str, old: RollbackBudget, new: RollbackBudget, list: &mut Changes) {

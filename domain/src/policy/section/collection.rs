@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::source::{self, RawSource};
 use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, times};
 use crate::policy::forms::{Dur, duration, positive, retry, window};
 use crate::sources::SourceSettings;
@@ -51,28 +51,46 @@ pub struct Collection {
     pub source_timeout: Duration,
 }
 
-pub(crate) fn check(raw: &RawCollection, kinds: &Kinds, path: &Path) -> Checked<Collection> {
-    let window = window(&raw.window, &path.key("window"))?;
-    let grace_path = path.key("grace");
-    let grace = duration(&raw.grace, &grace_path)?;
-    if grace >= window {
-        let message = format!("expected less than the window, found `{}`", raw.grace.value.0);
-        return Err(raw.grace.wrong(&grace_path, message));
-    }
-    let delayed_path = path.key("delayed_after");
-    let delayed_after = duration(&raw.delayed_after, &delayed_path)?;
-    if delayed_after <= grace {
-        let message = format!("expected more than `grace`, found `{}`", raw.delayed_after.value.0);
-        return Err(raw.delayed_after.wrong(&delayed_path, message));
-    }
-    Ok(Collection {
-        source: source::check(&raw.source, kinds, &path.key("source"))?,
-        window,
-        grace,
-        delayed_after,
-        retry: retry(&raw.retry, &path.key("retry"))?,
-        source_timeout: positive(&raw.source_timeout, &path.key("source_timeout"))?,
+pub(crate) fn check(
+    raw: &RawCollection,
+    kinds: &Kinds,
+    path: &Path,
+    wrong: &mut WrongPlaces,
+) -> Option<Collection> {
+    let source = wrong.note(source::check(&raw.source, kinds, &path.key("source")));
+    let window = wrong.note(window(&raw.window, &path.key("window")));
+    let grace = wrong.note(grace(&raw.grace, window, &path.key("grace")));
+    let delayed_after = wrong.note(delayed_after(&raw.delayed_after, grace, &path.key("delayed_after")));
+    let retry = wrong.note(retry(&raw.retry, &path.key("retry")));
+    let source_timeout = wrong.note(positive(&raw.source_timeout, &path.key("source_timeout")));
+    Some(Collection {
+        source: source?,
+        window: window?,
+        grace: grace?,
+        delayed_after: delayed_after?,
+        retry: retry?,
+        source_timeout: source_timeout?,
     })
+}
+
+fn grace(raw: &At<Dur>, window: Option<Duration>, path: &Path) -> Checked<Duration> {
+    let grace = duration(raw, path)?;
+    match window {
+        Some(window) if grace >= window => {
+            Err(raw.wrong(path, format!("expected less than the window, found `{}`", raw.value.0)))
+        }
+        _ => Ok(grace),
+    }
+}
+
+fn delayed_after(raw: &At<Dur>, grace: Option<Duration>, path: &Path) -> Checked<Duration> {
+    let delayed_after = duration(raw, path)?;
+    match grace {
+        Some(grace) if delayed_after <= grace => {
+            Err(raw.wrong(path, format!("expected more than `grace`, found `{}`", raw.value.0)))
+        }
+        _ => Ok(delayed_after),
+    }
 }
 
 pub(crate) fn diff(place: &str, old: &Collection, new: &Collection, list: &mut Changes) {

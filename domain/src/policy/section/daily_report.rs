@@ -9,7 +9,7 @@ use super::phases::known_phases;
 use crate::kinds::Kinds;
 use crate::notifiers::Address;
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::phase_names;
 
 /// The daily report.
@@ -38,34 +38,36 @@ pub struct DailyReport {
 pub(crate) fn check(
     raw: &RawDailyReport,
     kinds: &Kinds,
-    phases: &[PhaseId],
+    phases: Option<&[PhaseId]>,
     path: &Path,
-) -> Checked<DailyReport> {
+    wrong: &mut WrongPlaces,
+) -> Option<DailyReport> {
+    let at = wrong.note(time_of_day(&raw.at, &path.key("at")));
+    let time_zone = wrong.note(time_zone(&raw.time_zone, &path.key("time_zone")));
+    let phases = wrong.note(known_phases(&raw.phases, phases, &path.key("phases")));
+    let channel = wrong.note(address(&raw.channel, kinds, false, &path.key("channel")));
+    Some(DailyReport { phases: phases?, at: at?, time_zone: time_zone?, channel: channel? })
+}
+
+fn time_of_day(raw: &At<String>, path: &Path) -> Checked<String> {
     let two_digits = |text: &str| match text.as_bytes() {
         [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => Some((tens - b'0') * 10 + (ones - b'0')),
         _ => None,
     };
-    let time = raw
-        .at
-        .value
-        .split_once(':')
-        .and_then(|(hour, minute)| Some((two_digits(hour)?, two_digits(minute)?)));
-    if !time.is_some_and(|(hour, minute)| hour < 24 && minute < 60) {
-        let message = format!("expected a time of day such as \"09:00\", found `{}`", raw.at.value);
-        return Err(raw.at.wrong(&path.key("at"), message));
+    let parts = raw.value.split_once(':');
+    let time = parts.and_then(|(hour, minute)| Some((two_digits(hour)?, two_digits(minute)?)));
+    if time.is_some_and(|(hour, minute)| hour < 24 && minute < 60) {
+        return Ok(raw.value.clone());
     }
-    // The zones built into the program: which are known must not depend on the machine.
-    if jiff::tz::TimeZoneDatabase::bundled().get(&raw.time_zone.value).is_err() {
-        let message =
-            format!("expected an IANA time zone such as Asia/Tokyo, found `{}`", raw.time_zone.value);
-        return Err(raw.time_zone.wrong(&path.key("time_zone"), message));
+    Err(raw.wrong(path, format!("expected a time of day such as \"09:00\", found `{}`", raw.value)))
+}
+
+/// One of the zones built into the program: which are known must not depend on the machine.
+fn time_zone(raw: &At<String>, path: &Path) -> Checked<String> {
+    if jiff::tz::TimeZoneDatabase::bundled().get(&raw.value).is_ok() {
+        return Ok(raw.value.clone());
     }
-    Ok(DailyReport {
-        phases: known_phases(&raw.phases, phases, &path.key("phases"))?,
-        at: raw.at.value.clone(),
-        time_zone: raw.time_zone.value.clone(),
-        channel: address(&raw.channel, kinds, false, &path.key("channel"))?,
-    })
+    Err(raw.wrong(path, format!("expected an IANA time zone such as Asia/Tokyo, found `{}`", raw.value)))
 }
 
 pub(crate) fn words(daily: Option<&DailyReport>) -> String {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{name, names};
 
@@ -15,7 +15,7 @@ pub(crate) struct RawEvidence {
     /// Unique name.
     item: At<String>,
     /// The role that signs it.
-    owner: At<String>,
+    pub(in crate::policy) owner: At<String>,
     /// Whether the system fills it in by itself.
     #[serde(default)]
     auto: bool,
@@ -39,28 +39,28 @@ pub struct EvidenceItem {
 }
 
 /// The checklist. `after` looks only upwards, so that no items wait for each other.
-pub(crate) fn check(raw: &[At<RawEvidence>], path: &Path) -> Checked<Vec<EvidenceItem>> {
+pub(crate) fn check(raw: &[At<RawEvidence>], path: &Path, wrong: &mut WrongPlaces) -> Vec<EvidenceItem> {
+    let all = raw;
     let mut items: Vec<EvidenceItem> = Vec::new();
-    for (index, raw) in raw.iter().enumerate() {
-        let (raw, path) = (&raw.value, path.index(index));
-        let item = name(&raw.item, &path.key("item"))?;
-        let listed = |name: &str| items.iter().any(|earlier| earlier.item == name);
-        if listed(&item) {
-            return Err(raw.item.wrong(&path.key("item"), format!("the item `{item}` stands there twice")));
+    for (at, raw) in raw.iter().enumerate() {
+        let (raw, path) = (&raw.value, path.index(at));
+        let item = wrong.note(name(&raw.item, &path.key("item")));
+        let listed = |name: &str| all[..at].iter().any(|earlier| earlier.value.item.value == name);
+        if item.as_deref().is_some_and(listed) {
+            let message = format!("the item `{}` stands there twice", raw.item.value);
+            wrong.add(raw.item.wrong(&path.key("item"), message));
         }
-        let after = names(&raw.after, &path.key("after"))?;
-        if let Some(index) = after.iter().position(|name| !listed(name)) {
-            let message = format!("expected an item listed above this one, found `{}`", after[index]);
-            return Err(raw.after[index].wrong(&path.key("after").index(index), message));
+        let after = wrong.note(names(&raw.after, &path.key("after")));
+        for (index, name) in after.iter().flatten().enumerate().filter(|(_, name)| !listed(name)) {
+            let message = format!("expected an item listed above this one, found `{name}`");
+            wrong.add(raw.after[index].wrong(&path.key("after").index(index), message));
         }
-        items.push(EvidenceItem {
-            item,
-            owner: name(&raw.owner, &path.key("owner"))?,
-            auto: raw.auto,
-            after,
-        });
+        let owner = wrong.note(name(&raw.owner, &path.key("owner")));
+        if let (Some(item), Some(owner), Some(after)) = (item, owner, after) {
+            items.push(EvidenceItem { item, owner, auto: raw.auto, after });
+        }
     }
-    Ok(items)
+    items
 }
 
 pub(crate) fn diff(place: &str, old: &[EvidenceItem], new: &[EvidenceItem], list: &mut Changes) {

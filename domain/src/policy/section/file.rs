@@ -11,9 +11,10 @@ use super::retention::{self, RawRetention, Retention};
 use super::target::{self, RawTarget, TargetPolicy};
 use crate::kinds::Kinds;
 use crate::policy::at::{At, Entries};
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::Whole;
+use crate::policy::lint::{Findings, Lint};
 
 /// Every number, name, channel, role and command of Phasegate's rollouts.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -48,6 +49,8 @@ pub struct Policy {
     pub text: Arc<str>,
     /// `sha256:<hex>` over the file's bytes; the version that decisions name.
     pub version: String,
+    /// What the lint found.
+    pub lint: Arc<Lint>,
     pub targets: BTreeMap<TargetName, TargetPolicy>,
     pub retention: Retention,
 }
@@ -55,7 +58,7 @@ pub struct Policy {
 /// By what they say.
 impl PartialEq for Policy {
     fn eq(&self, other: &Self) -> bool {
-        let Self { kinds: _, text, version, targets, retention } = self;
+        let Self { kinds: _, text, version, lint: _, targets, retention } = self;
         (text, version, targets, retention) == (&other.text, &other.version, &other.targets, &other.retention)
     }
 }
@@ -63,23 +66,30 @@ impl PartialEq for Policy {
 /// What a file says of targets, and of all of them.
 pub(crate) type Sections = (BTreeMap<TargetName, TargetPolicy>, Retention);
 
-pub(crate) fn check(raw: &RawPolicy, kinds: &Kinds) -> Checked<Sections> {
+/// None only if something was noted.
+pub(crate) fn check(
+    raw: &RawPolicy,
+    kinds: &Kinds,
+    wrong: &mut WrongPlaces,
+    findings: &mut Findings,
+) -> Option<Sections> {
     let root = Path::root();
     if raw.version.value.0 != "1" {
         let message = format!("expected 1, the only version of the format, found `{}`", raw.version.value.0);
-        return Err(raw.version.wrong(&root.key("version"), message));
+        wrong.add(raw.version.wrong(&root.key("version"), message));
     }
     let path = root.key("targets");
     if raw.targets.value.0.is_empty() {
-        return Err(raw.targets.wrong(&path, "expected at least one target"));
+        wrong.add(raw.targets.wrong(&path, "expected at least one target"));
     }
     let mut targets = BTreeMap::new();
     for (name, raw) in &raw.targets.value.0 {
         let path = path.key(name);
-        let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()))?;
-        targets.insert(id, target::check(&raw.value, kinds, &path)?);
+        let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()));
+        let target = target::check(&raw.value, kinds, &path, wrong, findings);
+        targets.extend(wrong.note(id).zip(target));
     }
-    Ok((targets, retention::check(&raw.retention, &root.key("retention"))?))
+    Some((targets, retention::check(&raw.retention, &root.key("retention"), wrong)?))
 }
 
 pub(crate) fn diff(old: &Policy, new: &Policy, list: &mut Changes) {

@@ -6,7 +6,7 @@ use shared_types::decision::ViolationAction;
 use strum::IntoStaticStr;
 
 use crate::policy::at::{At, Entries};
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Ratio, Whole, whole};
 use crate::policy::units::parse_ratio;
@@ -26,17 +26,17 @@ pub(crate) struct RawGate {
     spread: Option<At<Ratio>>,
     /// With more malformed lines, or more events of unknown names, than this part of all, a window is never compliant;
     /// 100% for a source that others write to as well. Default 5%.
-    uncounted: Option<At<Ratio>>,
+    pub(in crate::policy) uncounted: Option<At<Ratio>>,
     /// Windows that did not come. Default: three in a row pass, the fourth pages.
     gaps: Option<At<RawGaps>>,
     /// What a version leads to that is far worse than its control group while it keeps the limit: `hold`, the default (nothing
     /// moves up), `rollback` or `ignore`. Only for metrics with a `control`.
     on_regression: Option<At<OnRegression>>,
     /// A warning is due above this part of a threshold; between 0 and 1.
-    warn_ratio: At<Ratio>,
+    pub(in crate::policy) warn_ratio: At<Ratio>,
     /// Windows with fewer attempts than this are put together until they hold so many; by `judge: window` quantiles and ratios
     /// of such a batch are `insufficient`.
-    min_samples: At<Whole>,
+    pub(in crate::policy) min_samples: At<Whole>,
     /// What each metric's violation leads to: `rollback`, `page` (an incident, no rollback), `hold` (blocks promotion) or `note`
     /// (advisory: shown, and never in the way).
     // Kept with each metric, see `metrics::check`.
@@ -126,7 +126,7 @@ pub struct GatePolicy {
     pub uncounted: f64,
     pub gaps: Gaps,
     pub on_regression: OnRegression,
-    /// 0 < ratio < 1.
+    /// 0 < ratio; 1 only where the lint is told to allow that there is no warn band.
     pub warn_ratio: f64,
     pub min_samples: u64,
 }
@@ -137,34 +137,45 @@ const SPREAD_MAX: f64 = 0.5;
 const UNCOUNTED: f64 = 0.05;
 const GAPS: Gaps = Gaps { tolerated: 3, blind: ViolationAction::Page };
 
-pub(crate) fn check(raw: &RawGate, path: &Path) -> Checked<GatePolicy> {
-    let ratio = parse_ratio(&raw.warn_ratio.value.0).filter(|ratio| *ratio > 0.0 && *ratio < 1.0);
-    let warn_ratio = ratio.ok_or_else(|| {
-        let found = &raw.warn_ratio.value.0;
-        let message = format!("expected a ratio between 0 and 1, such as 0.8 or 80%, found `{found}`");
-        raw.warn_ratio.wrong(&path.key("warn_ratio"), message)
-    })?;
+pub(crate) fn check(raw: &RawGate, path: &Path, wrong: &mut WrongPlaces) -> Option<GatePolicy> {
     let judge = raw.judge.as_ref().map_or(JudgeBy::Evidence, |judge| judge.value);
     let certainty = match &raw.certainty {
-        Some(raw) => certainty(raw, &path.key("certainty"))?,
-        None => CERTAINTY,
+        Some(raw) => wrong.note(certainty(raw, &path.key("certainty"))),
+        None => Some(CERTAINTY),
     };
     let spread = match &raw.spread {
-        Some(raw) => part(raw, SPREAD_MAX, &path.key("spread"))?,
-        None => SPREAD,
+        Some(raw) => wrong.note(part(raw, SPREAD_MAX, &path.key("spread"))),
+        None => Some(SPREAD),
     };
     let uncounted = match &raw.uncounted {
-        Some(raw) => part(raw, 1.0, &path.key("uncounted"))?,
-        None => UNCOUNTED,
+        Some(raw) => wrong.note(part(raw, 1.0, &path.key("uncounted"))),
+        None => Some(UNCOUNTED),
     };
     let gaps = match &raw.gaps {
-        Some(raw) => gaps(&raw.value, &path.key("gaps"))?,
-        None => GAPS,
+        Some(raw) => wrong.note(gaps(&raw.value, &path.key("gaps"))),
+        None => Some(GAPS),
     };
     let on_regression = raw.on_regression.as_ref().map_or(OnRegression::Hold, |it| it.value);
-    let min_samples = whole(&raw.min_samples, 0, &path.key("min_samples"))?;
-    let certainty = certainty as f64;
-    Ok(GatePolicy { judge, certainty, spread, uncounted, gaps, on_regression, warn_ratio, min_samples })
+    let warn_ratio = wrong.note(warn_ratio(&raw.warn_ratio, &path.key("warn_ratio")));
+    let min_samples = wrong.note(whole(&raw.min_samples, 0, &path.key("min_samples")));
+    Some(GatePolicy {
+        judge,
+        certainty: certainty? as f64,
+        spread: spread?,
+        uncounted: uncounted?,
+        gaps: gaps?,
+        on_regression,
+        warn_ratio: warn_ratio?,
+        min_samples: min_samples?,
+    })
+}
+
+fn warn_ratio(raw: &At<Ratio>, path: &Path) -> Checked<f64> {
+    let ratio = parse_ratio(&raw.value.0).filter(|ratio| *ratio > 0.0 && *ratio <= 1.0);
+    ratio.ok_or_else(|| {
+        let found = &raw.value.0;
+        raw.wrong(path, format!("expected a ratio between 0 and 1, such as 0.8 or 80%, found `{found}`"))
+    })
 }
 
 fn certainty(raw: &At<Whole>, path: &Path) -> Checked<u64> {

@@ -10,7 +10,7 @@ use super::metric_kind::{self, RawMetric};
 use crate::gate::metric::Metric;
 use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::{At, Entries};
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::units::DisplayUnit;
 
@@ -35,33 +35,38 @@ pub struct MetricPolicy {
     pub control: Option<Control>,
 }
 
-/// The metrics in the file's order, each with what the gate's `on_violation` says of it; `path` is the target's.
+/// The metrics that are in order, in the file's order, each with what the gate's `on_violation` says of it; `path` is the
+/// target's.
 pub(crate) fn check(
     raw: &At<Entries<RawMetric>>,
     actions: &At<Entries<ViolationAction>>,
     kinds: &Kinds,
     window: Duration,
     path: &Path,
-) -> Checked<Vec<MetricPolicy>> {
+    wrong: &mut WrongPlaces,
+) -> Vec<MetricPolicy> {
     let (metrics_path, actions_path) = (path.key("metrics"), path.key("gate").key("on_violation"));
     if raw.value.0.is_empty() {
-        return Err(raw.wrong(&metrics_path, "expected at least one metric"));
+        wrong.add(raw.wrong(&metrics_path, "expected at least one metric"));
     }
     let mut metrics: Vec<MetricPolicy> = Vec::new();
     for (name, metric) in &raw.value.0 {
         let path = metrics_path.key(name);
-        let ((kind, display), control) = metric_kind::check(metric, kinds, window, &path)?;
+        let shown = wrong.note(metric_kind::check(metric, kinds, window, &path));
         let on_violation = actions.value.get(name).map(|action| action.value);
-        let on_violation = on_violation
-            .ok_or_else(|| actions.wrong(&actions_path, format!("the metric `{name}` is missing")))?;
-        let found = MetricPolicy { name: name.clone(), kind, display, on_violation, control };
-        one_field_an_event(&found, &metrics, metric, &path)?;
-        metrics.push(found);
+        if on_violation.is_none() {
+            wrong.add(actions.wrong(&actions_path, format!("the metric `{name}` is missing")));
+        }
+        if let (Some(((kind, display), control)), Some(on_violation)) = (shown, on_violation) {
+            let found = MetricPolicy { name: name.clone(), kind, display, on_violation, control };
+            wrong.note(one_field_an_event(&found, &metrics, metric, &path));
+            metrics.push(found);
+        }
     }
     for (name, action) in &actions.value.0 {
-        known_metric(name, action, &metrics, &actions_path.key(name))?;
+        wrong.note(known_metric(name, action, &raw.value, &actions_path.key(name)));
     }
-    Ok(metrics)
+    metrics
 }
 
 /// A batch has one distribution an event, so all metrics of an event look at the same field.
@@ -88,17 +93,18 @@ fn one_field_an_event(
     Ok(())
 }
 
-/// The metric of that name, which stands at `place`.
-pub(crate) fn known_metric<'a, T>(
+/// Whether the target has a metric of the name that stands at `place`, be its section in order or not.
+pub(crate) fn known_metric<T>(
     name: &str,
     place: &At<T>,
-    metrics: &'a [MetricPolicy],
+    metrics: &Entries<RawMetric>,
     path: &Path,
-) -> Checked<&'a MetricPolicy> {
-    metrics.iter().find(|metric| metric.name == name).ok_or_else(|| {
-        let known: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
-        place.wrong(path, format!("`{name}` is not a metric; expected one of {}", known.join(", ")))
-    })
+) -> Checked<()> {
+    if metrics.get(name).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = metrics.0.iter().map(|(name, _)| name.as_str()).collect();
+    Err(place.wrong(path, format!("`{name}` is not a metric; expected one of {}", known.join(", "))))
 }
 
 pub(crate) fn diff(place: &str, old: &[MetricPolicy], new: &[MetricPolicy], list: &mut Changes) {

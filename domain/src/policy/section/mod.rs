@@ -5,7 +5,7 @@
 //!   `docs/policy.md`;
 //! - `EXAMPLE`, the section as `docs/policy.md` shows it, with every key in it;
 //! - `X`, the checked type that the rest of Phasegate uses;
-//! - `check`, from the one to the other, or the first wrong place;
+//! - `check`, from the one to the other; what is wrong is noted, and the rest looked at all the same;
 //! - `diff`, what a newer version changes, in words. It takes `X` apart field by field, so that a key that is added
 //!   cannot be forgotten there.
 //!

@@ -8,12 +8,13 @@ use shared_types::PhaseId;
 
 use super::channel::address;
 use super::daily_report::{self, DailyReport, RawDailyReport};
-use super::metrics::{MetricPolicy, known_metric};
+use super::metric_kind::RawMetric;
+use super::metrics::known_metric;
 use super::phases::known_phases;
 use crate::kinds::Kinds;
 use crate::notifiers::Address;
 use crate::policy::at::{At, Entries};
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect, phase_names};
 use crate::policy::forms::{name, text};
 
@@ -31,7 +32,7 @@ pub(crate) struct RawNotifications {
     /// After a batch near its limits.
     warn: RawNotification,
     /// When an incident opens.
-    incident: RawNotification,
+    pub(in crate::policy) incident: RawNotification,
     /// When a rollback starts.
     rollback: RawNotification,
     /// Where an incident that nobody acknowledged is told again, to people who can act.
@@ -43,13 +44,13 @@ pub(crate) struct RawNotifications {
 /// One kind of message.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawNotification {
+pub(in crate::policy) struct RawNotification {
     /// Id of the text: its file name without `.txt`.
     template: At<String>,
     /// Where it is sent.
     channel: At<String>,
     /// The phases in which it is sent by itself.
-    phases: Vec<At<String>>,
+    pub(in crate::policy) phases: At<Vec<At<String>>>,
 }
 
 pub(crate) const EXAMPLE: &str = r##"notifications:
@@ -89,46 +90,55 @@ pub struct NotificationPolicy {
 pub(crate) fn check(
     raw: &RawNotifications,
     kinds: &Kinds,
-    metrics: &[MetricPolicy],
-    phases: &[PhaseId],
+    metrics: &Entries<RawMetric>,
+    phases: Option<&[PhaseId]>,
     path: &Path,
-) -> Checked<Notifications> {
+    wrong: &mut WrongPlaces,
+) -> Option<Notifications> {
+    let templates = wrong.note(text(&raw.templates, &path.key("templates")));
     let mut values = BTreeMap::new();
     for (placeholder, metric) in &raw.values.0 {
         let path = path.key("values").key(placeholder);
         if crate::template::names::INCIDENT.contains(&placeholder.as_str()) {
-            return Err(metric.wrong(&path, format!("`{placeholder}` is already the name of a placeholder")));
+            wrong.add(metric.wrong(&path, format!("`{placeholder}` is already the name of a placeholder")));
         }
-        known_metric(&metric.value, metric, metrics, &path)?;
+        wrong.note(known_metric(&metric.value, metric, metrics, &path));
         values.insert(placeholder.clone(), metric.value.clone());
     }
-    let one = |raw: &RawNotification, key: &str| notification(raw, kinds, phases, &path.key(key));
+    let mut one = |raw: &RawNotification, key: &str| notification(raw, kinds, phases, &path.key(key), wrong);
+    let (ok, warn) = (one(&raw.ok, "ok"), one(&raw.warn, "warn"));
+    let (incident, rollback) = (one(&raw.incident, "incident"), one(&raw.rollback, "rollback"));
+    let escalation = address(&raw.escalation_channel, kinds, true, &path.key("escalation_channel"));
+    let escalation_channel = wrong.note(escalation);
     let daily_report = raw.daily_report.as_ref();
-    Ok(Notifications {
-        templates: text(&raw.templates, &path.key("templates"))?,
+    let daily_report =
+        daily_report.map(|raw| daily_report::check(raw, kinds, phases, &path.key("daily_report"), wrong));
+    Some(Notifications {
+        templates: templates?,
         values,
-        ok: one(&raw.ok, "ok")?,
-        warn: one(&raw.warn, "warn")?,
-        incident: one(&raw.incident, "incident")?,
-        rollback: one(&raw.rollback, "rollback")?,
-        escalation_channel: address(&raw.escalation_channel, kinds, true, &path.key("escalation_channel"))?,
-        daily_report: daily_report
-            .map(|raw| daily_report::check(raw, kinds, phases, &path.key("daily_report")))
-            .transpose()?,
+        ok: ok?,
+        warn: warn?,
+        incident: incident?,
+        rollback: rollback?,
+        escalation_channel: escalation_channel?,
+        daily_report: match daily_report {
+            Some(report) => Some(report?),
+            None => None,
+        },
     })
 }
 
 fn notification(
     raw: &RawNotification,
     kinds: &Kinds,
-    phases: &[PhaseId],
+    phases: Option<&[PhaseId]>,
     path: &Path,
-) -> Checked<NotificationPolicy> {
-    Ok(NotificationPolicy {
-        template: name(&raw.template, &path.key("template"))?,
-        channel: address(&raw.channel, kinds, false, &path.key("channel"))?,
-        phases: known_phases(&raw.phases, phases, &path.key("phases"))?,
-    })
+    wrong: &mut WrongPlaces,
+) -> Option<NotificationPolicy> {
+    let template = wrong.note(name(&raw.template, &path.key("template")));
+    let channel = wrong.note(address(&raw.channel, kinds, false, &path.key("channel")));
+    let phases = wrong.note(known_phases(&raw.phases.value, phases, &path.key("phases")));
+    Some(NotificationPolicy { template: template?, channel: channel?, phases: phases? })
 }
 
 pub(crate) fn diff(place: &str, old: &Notifications, new: &Notifications, list: &mut Changes) {

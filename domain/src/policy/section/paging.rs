@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Dur, duration, positive, text};
 use crate::story::figures::format_duration;
@@ -40,24 +40,32 @@ pub struct Paging {
     pub escalate_to: String,
 }
 
-pub(crate) fn check(raw: &RawPaging, path: &Path) -> Checked<Paging> {
-    let acknowledge_within = positive(&raw.acknowledge_within, &path.key("acknowledge_within"))?;
+pub(crate) fn check(raw: &RawPaging, path: &Path, wrong: &mut WrongPlaces) -> Option<Paging> {
+    let service = wrong.note(text(&raw.service, &path.key("service")));
+    let acknowledge_within = wrong.note(positive(&raw.acknowledge_within, &path.key("acknowledge_within")));
     let escalate_path = path.key("escalate_after");
-    let escalate_after = duration(&raw.escalate_after, &escalate_path)?;
-    if escalate_after < acknowledge_within {
+    let escalate_after = wrong.note(duration(&raw.escalate_after, &escalate_path));
+    if escalate_after.zip(acknowledge_within).is_some_and(|(escalate, acknowledge)| escalate < acknowledge) {
         let message =
             format!("expected at least `acknowledge_within`, found `{}`", raw.escalate_after.value.0);
-        return Err(raw.escalate_after.wrong(&escalate_path, message));
+        wrong.add(raw.escalate_after.wrong(&escalate_path, message));
     }
-    let priority = priority(&raw.priority, &path.key("priority"))?;
+    let first = wrong.note(priority(&raw.priority, &path.key("priority")));
     let escalate_to_path = path.key("escalate_to");
-    let escalate_to = self::priority(&raw.escalate_to, &escalate_to_path)?;
-    if escalate_to > priority {
-        let message = format!("expected {priority} or a higher priority, found `{escalate_to}`");
-        return Err(raw.escalate_to.wrong(&escalate_to_path, message));
+    let escalate_to = wrong.note(priority(&raw.escalate_to, &escalate_to_path));
+    if let (Some(first), Some(then)) = (&first, &escalate_to)
+        && then > first
+    {
+        let message = format!("expected {first} or a higher priority, found `{then}`");
+        wrong.add(raw.escalate_to.wrong(&escalate_to_path, message));
     }
-    let service = text(&raw.service, &path.key("service"))?;
-    Ok(Paging { service, priority, acknowledge_within, escalate_after, escalate_to })
+    Some(Paging {
+        service: service?,
+        priority: first?,
+        acknowledge_within: acknowledge_within?,
+        escalate_after: escalate_after?,
+        escalate_to: escalate_to?,
+    })
 }
 
 /// `P1` to `P5`; as texts they sort from the highest priority to the lowest.

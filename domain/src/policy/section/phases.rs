@@ -1,4 +1,4 @@
-//! `phases`: the steps of the rollout, named once, never narrower than the one before, with a threshold for every metric.
+//! `phases`: the steps of the rollout, named once, with a threshold for every metric.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use shared_types::PhaseId;
 
 use super::advance::{self, Advance, RawAdvance};
+use super::metric_kind::RawMetric;
 use super::metrics::{MetricPolicy, known_metric};
 use crate::policy::at::{At, Entries};
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect, phase_names};
 use crate::policy::forms::{Ratio, Threshold, names, text};
+use crate::policy::lint::one;
 use crate::policy::units::{DisplayUnit, parse_percent, parse_threshold, threshold_form};
 use crate::story::figures::format_number;
 
@@ -24,12 +26,12 @@ pub(crate) struct RawPhase {
     pub(in crate::policy) id: At<String>,
     /// Its name for people.
     name: At<String>,
-    /// Share of the users who have the feature; never less than in the phase before.
-    audience: At<Ratio>,
+    /// Share of the users who have the feature; not less than in the phase before.
+    pub(in crate::policy) audience: At<Ratio>,
     /// The highest compliant value of each metric; of one with `at_least` the lowest.
     pub(in crate::policy) thresholds: At<Entries<Threshold>>,
     /// What it takes to move up.
-    advance: At<RawAdvance>,
+    pub(in crate::policy) advance: At<RawAdvance>,
 }
 
 pub(crate) const EXAMPLE: &str = "\
@@ -73,80 +75,112 @@ pub struct PhasePolicy {
     pub advance: Advance,
 }
 
-pub(crate) fn check(
-    raw: &At<Vec<At<RawPhase>>>,
-    metrics: &[MetricPolicy],
-    path: &Path,
-) -> Checked<Vec<PhasePolicy>> {
-    if raw.value.is_empty() {
-        return Err(raw.wrong(path, "expected at least one phase"));
+/// The ids of a target's phases, be the rest of them in order or not; none if one of the ids is not.
+pub(crate) fn ids(raw: &At<Vec<At<RawPhase>>>) -> Option<Vec<PhaseId>> {
+    let mut ids: Vec<PhaseId> = Vec::new();
+    for phase in &raw.value {
+        let id = id(&phase.value.id, &Path::root()).ok().filter(|id| !ids.contains(id))?;
+        ids.push(id);
     }
-    let mut phases: Vec<PhasePolicy> = Vec::new();
-    for (index, raw) in raw.value.iter().enumerate() {
-        let path = path.index(index);
-        let phase = phase(&raw.value, metrics, &path)?;
-        if phases.iter().any(|earlier| earlier.id == phase.id) {
-            let message = format!("the phase `{}` stands there twice", phase.id);
-            return Err(raw.value.id.wrong(&path.key("id"), message));
-        }
-        if let Some(before) = phases.last().filter(|before| before.audience_percent > phase.audience_percent)
-        {
-            let message =
-                format!("expected at least the {}% of phase {}", before.audience_percent, before.id);
-            return Err(raw.value.audience.wrong(&path.key("audience"), message));
-        }
-        phases.push(phase);
-    }
-    Ok(phases)
+    Some(ids)
 }
 
-fn phase(raw: &RawPhase, metrics: &[MetricPolicy], path: &Path) -> Checked<PhasePolicy> {
-    let id_path = path.key("id");
-    let id = PhaseId::parse(&raw.id.value).map_err(|error| raw.id.wrong(&id_path, error.to_string()))?;
-    if !id.is_gated() {
-        return Err(raw.id.wrong(&id_path, format!("`{id}` is reserved for an end of the rollout")));
+/// The metrics of a target: as the file names them, and those that are in order.
+#[derive(Clone, Copy)]
+pub(crate) struct Metrics<'a> {
+    pub(crate) named: &'a Entries<RawMetric>,
+    pub(crate) in_order: &'a [MetricPolicy],
+}
+
+/// Those that are in order.
+pub(crate) fn check(
+    raw: &At<Vec<At<RawPhase>>>,
+    metrics: Metrics<'_>,
+    path: &Path,
+    wrong: &mut WrongPlaces,
+) -> Vec<PhasePolicy> {
+    if raw.value.is_empty() {
+        wrong.add(raw.wrong(path, "expected at least one phase"));
     }
-    let audience = parse_percent(&raw.audience.value.0).filter(|percent| *percent > 0.0 && *percent <= 100.0);
-    let audience_percent = audience.ok_or_else(|| {
-        let message = format!(
-            "expected a share above 0 and at most 100%, such as 5%, found `{}`",
-            raw.audience.value.0
-        );
-        raw.audience.wrong(&path.key("audience"), message)
-    })?;
-    Ok(PhasePolicy {
-        id,
-        name: text(&raw.name, &path.key("name"))?,
-        audience_percent,
-        thresholds: thresholds(&raw.thresholds, metrics, &path.key("thresholds"))?,
-        advance: advance::check(&raw.advance, &path.key("advance"))?,
+    let mut phases: Vec<PhasePolicy> = Vec::new();
+    for (index, one) in raw.value.iter().enumerate() {
+        let (path, id) = (path.index(index), &one.value.id);
+        if raw.value[..index].iter().any(|earlier| earlier.value.id.value == id.value) {
+            wrong.add(id.wrong(&path.key("id"), format!("the phase `{}` stands there twice", id.value)));
+        }
+        phases.extend(phase(&one.value, metrics, &path, wrong));
+    }
+    phases
+}
+
+fn phase(raw: &RawPhase, metrics: Metrics<'_>, path: &Path, wrong: &mut WrongPlaces) -> Option<PhasePolicy> {
+    let id = wrong.note(id(&raw.id, &path.key("id")));
+    let name = wrong.note(text(&raw.name, &path.key("name")));
+    let audience_percent = wrong.note(audience(&raw.audience, &path.key("audience")));
+    let thresholds = thresholds(&raw.thresholds, metrics, &path.key("thresholds"), wrong);
+    let advance = advance::check(&raw.advance, &path.key("advance"), wrong);
+    Some(PhasePolicy {
+        id: id?,
+        name: name?,
+        audience_percent: audience_percent?,
+        thresholds,
+        advance: advance?,
+    })
+}
+
+fn id(raw: &At<String>, path: &Path) -> Checked<PhaseId> {
+    let id = PhaseId::parse(&raw.value).map_err(|error| raw.wrong(path, error.to_string()))?;
+    if id.is_gated() {
+        Ok(id)
+    } else {
+        Err(raw.wrong(path, format!("`{id}` is reserved for an end of the rollout")))
+    }
+}
+
+fn audience(raw: &At<Ratio>, path: &Path) -> Checked<f64> {
+    let audience = parse_percent(&raw.value.0).filter(|percent| *percent > 0.0 && *percent <= 100.0);
+    audience.ok_or_else(|| {
+        let found = &raw.value.0;
+        raw.wrong(path, format!("expected a share above 0 and at most 100%, such as 5%, found `{found}`"))
     })
 }
 
 fn thresholds(
     raw: &At<Entries<Threshold>>,
-    metrics: &[MetricPolicy],
+    metrics: Metrics<'_>,
     path: &Path,
-) -> Checked<BTreeMap<String, f64>> {
+    wrong: &mut WrongPlaces,
+) -> BTreeMap<String, f64> {
     let mut thresholds = BTreeMap::new();
     for (name, threshold) in &raw.value.0 {
         let path = path.key(name);
-        let unit = known_metric(name, threshold, metrics, &path)?.display;
-        let value = parse_threshold(&threshold.value.0, unit).ok_or_else(|| {
-            let form = threshold_form(unit);
-            threshold.wrong(&path, format!("expected {form}, found `{}`", threshold.value.0))
-        })?;
-        thresholds.insert(name.clone(), value);
+        wrong.note(known_metric(name, threshold, metrics.named, &path));
+        let metric = metrics.in_order.iter().find(|metric| metric.name == *name);
+        let value = metric.and_then(|metric| wrong.note(value(threshold, metric.display, &path)));
+        thresholds.extend(value.map(|value| (name.clone(), value)));
     }
-    match metrics.iter().find(|metric| !thresholds.contains_key(&metric.name)) {
-        Some(metric) => Err(raw.wrong(path, format!("the metric `{}` is missing", metric.name))),
-        None => Ok(thresholds),
+    for (name, _) in metrics.named.0.iter().filter(|(name, _)| raw.value.get(name).is_none()) {
+        wrong.add(raw.wrong(path, format!("the metric `{name}` is missing")));
     }
+    thresholds
 }
 
-/// Ids of phases, each of which the target has.
-pub(crate) fn known_phases(raw: &[At<String>], phases: &[PhaseId], path: &Path) -> Checked<Vec<PhaseId>> {
+fn value(raw: &At<Threshold>, unit: DisplayUnit, path: &Path) -> Checked<f64> {
+    let text = &raw.value.0;
+    parse_threshold(text, unit).ok_or_else(|| match unit {
+        DisplayUnit::Percent if one::is_ambiguous(text) => one::wrong(raw, path, text),
+        _ => raw.wrong(path, format!("expected {}, found `{text}`", threshold_form(unit))),
+    })
+}
+
+/// Ids of phases, each of which the target has; `phases` is none while its own are not in order, and what names them then waits.
+pub(crate) fn known_phases(
+    raw: &[At<String>],
+    phases: Option<&[PhaseId]>,
+    path: &Path,
+) -> Checked<Vec<PhaseId>> {
     names(raw, path)?;
+    let Some(phases) = phases else { return Ok(Vec::new()) };
     let known: Vec<&str> = phases.iter().map(PhaseId::as_str).collect();
     let one = |(index, raw): (usize, &At<String>)| {
         let found = phases.iter().find(|phase| phase.as_str() == raw.value);

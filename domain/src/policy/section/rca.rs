@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::Changes;
 use crate::policy::forms::{Dur, name, positive};
 use crate::story::figures::format_duration;
@@ -18,7 +18,7 @@ pub(crate) struct RawRca {
     /// How long after its opening an incident's root cause analysis must be there.
     due: At<Dur>,
     /// The role that confirms it.
-    approver: At<String>,
+    pub(in crate::policy) approver: At<String>,
     /// What happens when it is overdue.
     overdue: RawOverdue,
 }
@@ -49,10 +49,12 @@ pub struct RcaPolicy {
     pub overdue_proposes_rollback: bool,
 }
 
-pub(crate) fn check(raw: &RawRca, path: &Path) -> Checked<RcaPolicy> {
-    Ok(RcaPolicy {
-        due: positive(&raw.due, &path.key("due"))?,
-        approver: name(&raw.approver, &path.key("approver"))?,
+pub(crate) fn check(raw: &RawRca, path: &Path, wrong: &mut WrongPlaces) -> Option<RcaPolicy> {
+    let due = wrong.note(positive(&raw.due, &path.key("due")));
+    let approver = wrong.note(name(&raw.approver, &path.key("approver")));
+    Some(RcaPolicy {
+        due: due?,
+        approver: approver?,
         overdue_proposes_rollback: matches!(raw.overdue.propose.value, RawProposal::Rollback),
     })
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::Kept;
 use crate::policy::units::parse_duration;
@@ -39,20 +39,20 @@ pub struct Retention {
     pub audit: Option<Duration>,
 }
 
-pub(crate) fn check(raw: &RawRetention, path: &Path) -> Checked<Retention> {
-    let kept = |raw: &At<Kept>, key: &str| match raw.value.0.as_str() {
-        "forever" => Ok(None),
-        text => parse_duration(text).filter(|kept| !kept.is_zero()).map(Some).ok_or_else(|| {
-            let message = format!("expected a duration such as 400d, or `forever`, found `{text}`");
-            raw.wrong(&path.key(key), message)
-        }),
+pub(crate) fn check(raw: &RawRetention, path: &Path, wrong: &mut WrongPlaces) -> Option<Retention> {
+    let mut kept = |raw: &At<Kept>, key: &str| {
+        let kept = match raw.value.0.as_str() {
+            "forever" => Ok(None),
+            text => parse_duration(text).filter(|kept| !kept.is_zero()).map(Some).ok_or_else(|| {
+                let message = format!("expected a duration such as 400d, or `forever`, found `{text}`");
+                raw.wrong(&path.key(key), message)
+            }),
+        };
+        wrong.note(kept)
     };
-    Ok(Retention {
-        batches: kept(&raw.batches, "batches")?,
-        decisions: kept(&raw.decisions, "decisions")?,
-        notifications: kept(&raw.notifications, "notifications")?,
-        audit: kept(&raw.audit, "audit")?,
-    })
+    let (batches, decisions) = (kept(&raw.batches, "batches"), kept(&raw.decisions, "decisions"));
+    let (notifications, audit) = (kept(&raw.notifications, "notifications"), kept(&raw.audit, "audit"));
+    Some(Retention { batches: batches?, decisions: decisions?, notifications: notifications?, audit: audit? })
 }
 
 pub(crate) fn diff(place: &str, old: Retention, new: Retention, list: &mut Changes) {

@@ -1,5 +1,7 @@
 //! A target: its title, its sections in the file's order, and the way from phase to phase.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shared_types::PhaseId;
@@ -11,14 +13,15 @@ use super::metric_kind::RawMetric;
 use super::metrics::{self, MetricPolicy};
 use super::notifications::{self, Notifications, RawNotifications};
 use super::paging::{self, Paging, RawPaging};
-use super::phases::{self, PhasePolicy, RawPhase};
+use super::phases::{self, Metrics, PhasePolicy, RawPhase};
 use super::rca::{self, RawRca, RcaPolicy};
 use super::transitions::{self, RawTransitions, Transitions};
 use crate::kinds::Kinds;
 use crate::policy::at::{At, Entries};
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::text;
+use crate::policy::lint::{self, Findings, Rule};
 
 /// One feature under rollout.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,30 +29,33 @@ use crate::policy::forms::text;
 pub(crate) struct RawTarget {
     /// Its name for people.
     title: At<String>,
+    /// Rules of the lint that do not hold here, such as `PL-1`.
+    #[serde(default)]
+    pub(in crate::policy) allow: Vec<At<Rule>>,
     /// Where its events come from and how they are cut into batches.
-    collection: RawCollection,
+    pub(in crate::policy) collection: RawCollection,
     /// What the gate looks at, by name, made from what the collector counted.
-    metrics: At<Entries<RawMetric>>,
+    pub(in crate::policy) metrics: At<Entries<RawMetric>>,
     /// How metrics are judged.
-    gate: RawGate,
+    pub(in crate::policy) gate: RawGate,
     /// The steps of the rollout, lowest first; `off` below and `completed` above them are implicit.
     pub(in crate::policy) phases: At<Vec<At<RawPhase>>>,
     /// How a phase is changed.
-    transitions: At<RawTransitions>,
+    pub(in crate::policy) transitions: At<RawTransitions>,
     /// Which message goes where.
-    notifications: RawNotifications,
+    pub(in crate::policy) notifications: RawNotifications,
     /// How people are paged.
     paging: RawPaging,
     /// What is asked for after an incident.
-    rca: RawRca,
+    pub(in crate::policy) rca: RawRca,
     /// The checklist of each incident; no phase moves up while it is incomplete.
     #[serde(default)]
-    evidence: Vec<At<RawEvidence>>,
+    pub(in crate::policy) evidence: Vec<At<RawEvidence>>,
 }
 
 /// The sections of a target one after the other.
 pub(crate) const EXAMPLES: [&str; 10] = [
-    "title: Checkout\n",
+    "title: Checkout\nallow: []   # rules of the lint that do not hold here, such as [PL-1]\n",
     collection::EXAMPLE,
     metrics::EXAMPLE,
     gate::EXAMPLE,
@@ -78,30 +84,64 @@ pub struct TargetPolicy {
     pub evidence: Vec<EvidenceItem>,
 }
 
-pub(crate) fn check(raw: &RawTarget, kinds: &Kinds, path: &Path) -> Checked<TargetPolicy> {
-    let title = text(&raw.title, &path.key("title"))?;
-    let collection = collection::check(&raw.collection, kinds, &path.key("collection"))?;
-    let metrics = metrics::check(&raw.metrics, &raw.gate.on_violation, kinds, collection.window, path)?;
-    let gate = gate::check(&raw.gate, &path.key("gate"))?;
-    let phases = phases::check(&raw.phases, &metrics, &path.key("phases"))?;
-    let ids: Vec<PhaseId> = phases.iter().map(|phase| phase.id.clone()).collect();
-    Ok(TargetPolicy {
-        title,
-        transitions: transitions::check(&raw.transitions, kinds, &collection, &path.key("transitions"))?,
-        notifications: notifications::check(
-            &raw.notifications,
-            kinds,
-            &metrics,
-            &ids,
-            &path.key("notifications"),
-        )?,
-        paging: paging::check(&raw.paging, &path.key("paging"))?,
-        rca: rca::check(&raw.rca, &path.key("rca"))?,
-        evidence: evidence::check(&raw.evidence, &path.key("evidence"))?,
-        collection,
+/// What is wrong is noted, and so is what the lint finds in those sections that are in order.
+pub(crate) fn check(
+    raw: &RawTarget,
+    kinds: &Kinds,
+    path: &Path,
+    wrong: &mut WrongPlaces,
+    findings: &mut Findings,
+) -> Option<TargetPolicy> {
+    let title = wrong.note(text(&raw.title, &path.key("title")));
+    let collection = collection::check(&raw.collection, kinds, &path.key("collection"), wrong);
+    // Nothing is shorter than a window that is not known.
+    let window = collection.as_ref().map_or(Duration::ZERO, |it| it.window);
+    let metrics = metrics::check(&raw.metrics, &raw.gate.on_violation, kinds, window, path, wrong);
+    let gate = gate::check(&raw.gate, &path.key("gate"), wrong);
+    let known = Metrics { named: &raw.metrics.value, in_order: &metrics };
+    let phases = phases::check(&raw.phases, known, &path.key("phases"), wrong);
+    let ids = phases::ids(&raw.phases);
+    let transitions_path = path.key("transitions");
+    let executor = wrong.note(transitions::executor(&raw.transitions, kinds, &transitions_path));
+    let transitions = transitions::check(
+        &raw.transitions,
+        executor.as_ref(),
+        collection.as_ref(),
+        &transitions_path,
+        wrong,
+    );
+    let notifications = notifications::check(
+        &raw.notifications,
+        kinds,
+        &raw.metrics.value,
+        ids.as_deref(),
+        &path.key("notifications"),
+        wrong,
+    );
+    let paging = paging::check(&raw.paging, &path.key("paging"), wrong);
+    let rca = rca::check(&raw.rca, &path.key("rca"), wrong);
+    let evidence = evidence::check(&raw.evidence, &path.key("evidence"), wrong);
+    let checked = lint::Target {
+        raw,
+        path,
+        collection: collection.as_ref(),
+        metrics: &metrics,
+        gate: gate.as_ref(),
+        phases: &phases,
+        executor: transitions.as_ref().and(executor.as_ref()),
+    };
+    lint::check(&checked, findings);
+    Some(TargetPolicy {
+        title: title?,
+        collection: collection?,
         metrics,
-        gate,
+        gate: gate?,
         phases,
+        transitions: transitions?,
+        notifications: notifications?,
+        paging: paging?,
+        rca: rca?,
+        evidence,
     })
 }
 

@@ -8,12 +8,11 @@ use serde::Deserialize;
 
 use super::budget::{self, RawBudget, RollbackBudget};
 use super::collection::Collection;
-use crate::executors::ExecutorKind as _;
-use crate::executors::ExecutorPolicy;
 use crate::executors::command::{self, RawCommand};
+use crate::executors::{ExecutorKind, ExecutorPolicy};
 use crate::kinds::Kinds;
 use crate::policy::at::{At, Entries};
-use crate::policy::check::{Checked, Path};
+use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect, times};
 use crate::policy::forms::{Dur, positive, retry, window};
 use crate::policy::kind_section::{Node, Section, Tree};
@@ -90,37 +89,56 @@ pub struct Transitions {
 
 pub(crate) fn check(
     at: &At<RawTransitions>,
-    kinds: &Kinds,
-    collection: &Collection,
+    executor: Option<&ChosenExecutor<'_>>,
+    collection: Option<&Collection>,
     path: &Path,
-) -> Checked<Transitions> {
+    wrong: &mut WrongPlaces,
+) -> Option<Transitions> {
     let raw = &at.value;
+    let executor = executor.and_then(|it| {
+        let planner = wrong.note(it.kind.check(&it.section))?;
+        Some(ExecutorPolicy::new(it.kind.name(), planner))
+    });
+    let timeout = wrong.note(positive(&raw.timeout, &path.key("timeout")));
+    let retry = wrong.note(retry(&raw.retry, &path.key("retry")));
     let recovery = path.key("recovery");
-    let recovery_watch = positive(&raw.recovery.watch, &recovery.key("watch"))?;
+    let recovery_watch = wrong.note(positive(&raw.recovery.watch, &recovery.key("watch")));
     let cadence_path = recovery.key("cadence");
-    let recovery_cadence = window(&raw.recovery.cadence, &cadence_path)?;
-    if recovery_cadence <= collection.grace || recovery_cadence > recovery_watch {
+    let recovery_cadence = wrong.note(window(&raw.recovery.cadence, &cadence_path));
+    let fits = |cadence: Duration| {
+        collection.is_none_or(|it| cadence > it.grace) && recovery_watch.is_none_or(|watch| cadence <= watch)
+    };
+    if recovery_cadence.is_some_and(|cadence| !fits(cadence)) {
         let found = &raw.recovery.cadence.value.0;
         let message = format!("expected more than `collection.grace` and at most the watch, found `{found}`");
-        return Err(raw.recovery.cadence.wrong(&cadence_path, message));
+        wrong.add(raw.recovery.cadence.wrong(&cadence_path, message));
     }
-    Ok(Transitions {
-        executor: executor(at, kinds, path)?,
-        timeout: positive(&raw.timeout, &path.key("timeout"))?,
-        retry: retry(&raw.retry, &path.key("retry"))?,
-        recovery_watch,
-        recovery_cadence,
-        budget: raw
-            .budget
-            .as_ref()
-            .map(|raw| budget::check(raw, &path.key("budget")))
-            .transpose()?
-            .unwrap_or_default(),
+    let budget = match &raw.budget {
+        Some(raw) => budget::check(raw, &path.key("budget"), wrong),
+        None => Some(RollbackBudget::default()),
+    };
+    Some(Transitions {
+        executor: executor?,
+        timeout: timeout?,
+        retry: retry?,
+        recovery_watch: recovery_watch?,
+        recovery_cadence: recovery_cadence?,
+        budget: budget?,
     })
 }
 
+/// The kind of executor that a target names, with its section of the file.
+pub(crate) struct ChosenExecutor<'a> {
+    pub(crate) kind: &'a dyn ExecutorKind,
+    pub(crate) section: Section,
+}
+
 /// The commands that stand right here, or the one flag system below `flag`.
-fn executor(at: &At<RawTransitions>, kinds: &Kinds, path: &Path) -> Checked<ExecutorPolicy> {
+pub(crate) fn executor<'a>(
+    at: &At<RawTransitions>,
+    kinds: &'a Kinds,
+    path: &Path,
+) -> Checked<ChosenExecutor<'a>> {
     let raw = &at.value;
     let commands = [("rollback", &raw.rollback), ("promote", &raw.promote), ("verify", &raw.verify)];
     let Some(flag) = &raw.flag else {
@@ -128,8 +146,7 @@ fn executor(at: &At<RawTransitions>, kinds: &Kinds, path: &Path) -> Checked<Exec
         let given =
             commands.into_iter().filter_map(|(key, raw)| Some((At::new(key, here), raw.as_ref()?.tree())));
         let section = Section::of(&Tree(Node::Map(given.collect())), here, &path.text());
-        let planner = command::Command.check(&section)?;
-        return Ok(ExecutorPolicy::new(command::NAME, planner));
+        return Ok(ChosenExecutor { kind: &command::Command, section });
     };
     let path = path.key("flag");
     if let Some((key, _)) = commands.into_iter().find(|(_, raw)| raw.is_some()) {
@@ -145,8 +162,7 @@ fn executor(at: &At<RawTransitions>, kinds: &Kinds, path: &Path) -> Checked<Exec
         let message = format!("the flag system `{name}` is not known; known here: {}", named.join(", "));
         settings.wrong(&path.key(name), message)
     })?;
-    let planner = kind.check(&Section::new(settings, &path.key(name).text()))?;
-    Ok(ExecutorPolicy::new(kind.name(), planner))
+    Ok(ChosenExecutor { kind, section: Section::new(settings, &path.key(name).text()) })
 }
 
 pub(crate) fn diff(place: &str, old: &Transitions, new: &Transitions, list: &mut Changes) {

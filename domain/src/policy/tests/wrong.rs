@@ -10,7 +10,7 @@ use crate::policy::{Policy, PolicyError};
 fn refused(from: &str, to: &str, expected: &str) {
     assert!(SHIPPED.contains(from), "`{from}` is not in the shipped policy");
     let text = SHIPPED.replacen(from, to, 1);
-    let error = Policy::parse(&text, "policy.yaml").expect_err(to);
+    let error = Policy::parse(&text, "policy.yaml").and_then(Policy::admitted).expect_err(to);
     assert_eq!(error.to_string(), format!("policy.yaml:{expected}"), "{from} → {to}");
 }
 
@@ -27,7 +27,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "title: AutoSave",
             "title: AutoSave\n    titel: x",
-            "8:5: targets.autosave.titel: unknown key `titel`; expected `title`, `collection`, `metrics`, `gate`, `phases`, `transitions`, `notifications`, `paging`, `rca` or `evidence`",
+            "8:5: targets.autosave.titel: unknown key `titel`; expected `title`, `allow`, `collection`, `metrics`, `gate`, `phases`, `transitions`, `notifications`, `paging`, `rca` or `evidence`",
         ),
         (
             "title: AutoSave",
@@ -186,7 +186,7 @@ fn numbers_are_finite_and_in_their_unit_and_range() {
         (
             "warn_ratio: 80%",
             "warn_ratio: 100%",
-            "27:19: targets.autosave.gate.warn_ratio: expected a ratio between 0 and 1, such as 0.8 or 80%, found `100%`",
+            "27:19: targets.autosave.gate.warn_ratio: [PL-3] `100%` leaves no band for warnings: nothing lies between it and the limit; write less, such as 80%",
         ),
         (
             "warn_ratio: 80%",
@@ -216,7 +216,7 @@ fn numbers_are_finite_and_in_their_unit_and_range() {
         (
             "audience: 30%",
             "audience: 3%",
-            "41:19: targets.autosave.phases[1].audience: expected at least the 5% of phase A",
+            "41:19: targets.autosave.phases[1].audience: [PL-4] expected at least the 5% of phase A, found `3%`: moving up would take the feature from users",
         ),
         (
             "error_rate: 0.5%",
@@ -464,7 +464,8 @@ fn names_that_refer_to_something_must_find_it() {
         (
             "item: rca, ",
             "item: pagerduty, ",
-            "73:17: targets.autosave.evidence[2].item: the item `pagerduty` stands there twice",
+            "73:17: targets.autosave.evidence[2].item: the item `pagerduty` stands there twice; \
+             policy.yaml:75:80: targets.autosave.evidence[4].after[2]: expected an item listed above this one, found `rca`",
         ),
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,
@@ -527,11 +528,14 @@ proptest! {
         let start = SHIPPED.floor_char_boundary(at);
         let end = SHIPPED.ceil_char_boundary((start + cut).min(SHIPPED.len()));
         let text = format!("{}{put}{}", &SHIPPED[..start], &SHIPPED[end..]);
-        if let Err(PolicyError::Wrong(wrong)) = Policy::parse(&text, "policy.yaml") {
+        if let Err(PolicyError::Wrong(places)) = Policy::parse(&text, "policy.yaml").and_then(Policy::admitted) {
             let lines = text.lines().count() as u64 + 1;
-            prop_assert!((1..=lines).contains(&wrong.line), "{wrong}");
-            prop_assert!(wrong.column >= 1 && !wrong.message.is_empty(), "{wrong}");
-            prop_assert!(!wrong.to_string().contains('\n'), "{wrong}");
+            prop_assert!(!places.is_empty());
+            for wrong in places {
+                prop_assert!((1..=lines).contains(&wrong.line), "{wrong}");
+                prop_assert!(wrong.column >= 1 && !wrong.message.is_empty(), "{wrong}");
+                prop_assert!(!wrong.to_string().contains('\n'), "{wrong}");
+            }
         }
     }
 }

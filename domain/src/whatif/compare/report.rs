@@ -8,6 +8,9 @@ use shared_types::{Decision, Epoch, PhaseId, TargetName, Timestamp, Verdict, Win
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::spread::MeasuredSpread;
+use super::unknown::NotReplayed;
+
 /// Which past was asked about.
 #[derive(Debug, Clone)]
 pub struct About {
@@ -27,8 +30,14 @@ pub struct Backtest {
     pub policy: Option<String>,
     /// The versions of the old side.
     pub compared_with: Vec<String>,
-    /// Whether nobody would have acted otherwise.
+    /// Whether nobody would have acted otherwise, and all of it could be replayed.
     pub same: bool,
+    /// Whether somebody would have acted otherwise.
+    #[serde(default)]
+    pub differs: bool,
+    /// What could not be replayed; each reason once.
+    #[serde(default)]
+    pub not_replayed: Vec<NotReplayed>,
     /// Decisions looked at.
     pub decisions: u64,
     /// Those that come out the same to the last bit, their policy's version included.
@@ -40,6 +49,9 @@ pub struct Backtest {
     pub phases: Vec<PhaseReached>,
     pub detection: Detection,
     pub unjudged: UnjudgedWindows,
+    /// Of each metric whose attempts were weighed, by name.
+    #[serde(default)]
+    pub spreads: Vec<MeasuredSpread>,
     pub strip: Strip,
 }
 

@@ -1,5 +1,6 @@
 //! `phasegate policy`: policy files, and what the running services go by.
 
+mod check;
 mod diff;
 mod show;
 
@@ -8,8 +9,6 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use domain::kinds::Kinds;
 use domain::policy::{Policy, PolicyError};
-use domain::template::Templates;
-use serde_json::json;
 use shared_types::TargetName;
 
 use crate::api::ServicesArgs;
@@ -23,8 +22,7 @@ Examples:
   phasegate policy check new-policy.yaml && mv new-policy.yaml governance/policy.yaml
   phasegate policy show
 
-The running services take a changed file over by themselves, with the next window; a wrong one they refuse.
-Exit status 1 and one line with file, line, path and what was expected, if it is wrong.";
+The running services take a changed file over by themselves, with the next window; a wrong one they refuse.";
 
 /// Look at policy files, and at what the running services go by
 #[derive(Debug, clap::Args)]
@@ -37,7 +35,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Check a policy, and the message templates that it names, without any service
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = check::EXAMPLES)]
     Check {
         /// The policy file
         #[arg(env = "PHASEGATE_POLICY", default_value = "governance/policy.yaml")]
@@ -70,7 +68,7 @@ enum Action {
 impl Args {
     pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
         match self.action {
-            Action::Check { file, output } => check(&file, kinds, output),
+            Action::Check { file, output } => check::run(&file, kinds, output),
             Action::Diff { old, new, services, output } => {
                 super::block_on(diff::run([&old, &new], &services, kinds, output))
             }
@@ -79,43 +77,39 @@ impl Args {
     }
 }
 
-fn check(file: &Path, kinds: &Kinds, output: OutputArgs) -> anyhow::Result<Exit> {
-    let policy = load(file, kinds)?;
-    for (name, target) in &policy.targets {
-        Templates::load(Path::new("."), target).map_err(|cause| {
-            error(Exit::Refused, format!("target {name}: {:#}", anyhow::Error::from(cause)))
-        })?;
-    }
-    let targets: Vec<_> = policy
-        .targets
-        .iter()
-        .map(|(name, target)| {
-            let phases: Vec<&str> = target.phases.iter().map(|phase| phase.id.as_str()).collect();
-            json!({ "target": name, "phases": phases, "metrics": target.metrics.len() })
-        })
-        .collect();
-    let summary = json!({ "file": file, "version": policy.version, "targets": targets });
-    output.print(&summary, |_| text(file, &policy))?;
-    Ok(Exit::Ok)
-}
-
 /// Loads a policy; a wrong one is a refusal, a missing one is not found.
 pub(super) fn load(file: &Path, kinds: &Kinds) -> anyhow::Result<Policy> {
-    Policy::load_with(file, kinds).map_err(|cause| {
-        let exit = match &cause {
-            PolicyError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Exit::NotFound
-            }
-            PolicyError::Read { source, .. } if source.kind() == std::io::ErrorKind::IsADirectory => {
-                Exit::Usage
-            }
-            PolicyError::Read { .. } => Exit::Failed,
-            PolicyError::Wrong(_) => Exit::Refused,
-        };
-        let hint =
-            if exit == Exit::NotFound { "; --policy or PHASEGATE_POLICY names another file" } else { "" };
-        error(exit, format!("{:#}{hint}", anyhow::Error::from(cause)))
-    })
+    Policy::load_with(file, kinds).map_err(|cause| unusable(file, cause))
+}
+
+/// As [`load`], for a policy that is to be gone by: one that cannot protect is refused as well.
+pub(super) fn admitted(file: &Path, kinds: &Kinds) -> anyhow::Result<Policy> {
+    Policy::load_with(file, kinds).and_then(Policy::admitted).map_err(|cause| unusable(file, cause))
+}
+
+fn unusable(file: &Path, cause: PolicyError) -> anyhow::Error {
+    let exit = match cause {
+        PolicyError::Wrong(places) => {
+            let lines: Vec<String> = places.iter().map(ToString::to_string).collect();
+            return wrong(file, &lines);
+        }
+        PolicyError::Read { ref source, .. } => match source.kind() {
+            std::io::ErrorKind::NotFound => Exit::NotFound,
+            std::io::ErrorKind::IsADirectory => Exit::Usage,
+            _ => Exit::Failed,
+        },
+    };
+    let hint = if exit == Exit::NotFound { "; --policy or PHASEGATE_POLICY names another file" } else { "" };
+    error(exit, format!("{:#}{hint}", anyhow::Error::from(cause)))
+}
+
+/// The refusal of a file, a line for each place.
+fn wrong(file: &Path, places: &[String]) -> anyhow::Error {
+    let message = match places {
+        [only] => only.clone(),
+        all => format!("{}: wrong in {} places\n  - {}", file.display(), all.len(), all.join("\n  - ")),
+    };
+    error(Exit::Refused, message)
 }
 
 /// The target that is named, or the only one there is.
@@ -130,14 +124,4 @@ pub(super) fn target(policy: &Policy, named: Option<TargetName>) -> anyhow::Resu
         (None, 1) => policy.targets.keys().next().cloned().ok_or_else(|| error(Exit::NotFound, "no target")),
         (None, _) => Err(error(Exit::Usage, format!("--target: the policy has several: {known}"))),
     }
-}
-
-fn text(file: &Path, policy: &Policy) -> String {
-    let mut text = format!("{}: in order, version {}\n", file.display(), policy.version);
-    for (name, target) in &policy.targets {
-        let phases: Vec<String> =
-            target.phases.iter().map(|phase| format!("{} {} %", phase.id, phase.audience_percent)).collect();
-        text.push_str(&format!("  {name}: {} · {} metrics\n", phases.join(" → "), target.metrics.len()));
-    }
-    text
 }
