@@ -72,6 +72,23 @@ pub struct Collected {
     pub malformed: Vec<(String, MalformedLine)>,
 }
 
+impl Collected {
+    /// Names that the policy does not use and that are near one of its own (TE-6): the name, the one that is perhaps meant,
+    /// and how many such events there are.
+    #[must_use]
+    pub fn misspelt(&self) -> Vec<(&str, &str, u64)> {
+        let intakes = || self.batches.iter().map(|batch| &batch.intake);
+        let meant = intakes().flat_map(|intake| &intake.examples);
+        let mut names: Vec<(&str, &str)> =
+            meant.filter_map(|example| Some((example.what.as_str(), example.meant.as_deref()?))).collect();
+        names.sort_unstable();
+        names.dedup();
+        let events = |name: &str| intakes().filter_map(|intake| intake.unknown_names.get(name)).sum();
+        let counted = names.into_iter().map(|(name, meant)| (name, meant, events(name)));
+        counted.filter(|(_, _, events)| *events > 0).collect()
+    }
+}
+
 /// Why nothing was collected.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {

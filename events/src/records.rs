@@ -158,10 +158,11 @@ impl Records {
         let names: Vec<u16> =
             (0..from.all().len()).map(|name| same(name).unwrap_or(Record::UNKNOWN)).collect();
         for record in &mut self.events {
-            let Some(name) = names.get(usize::from(record.name)) else { continue };
+            let at = usize::from(record.name);
+            let (Some(name), Some(spec)) = (names.get(at), from.get(at)) else { continue };
             record.name = *name;
             if *name == Record::UNKNOWN {
-                record.code = Codes::OTHER;
+                record.code = self.names.number(&spec.name, 1);
             }
         }
         self
@@ -430,5 +431,25 @@ mod tests {
             ("closed", 11),
         ];
         assert_eq!(shown, expected);
+    }
+
+    /// PO-2: what other specs do not know has its name among the unknown ones, and a variant they do not tell apart is none.
+    #[test]
+    fn records_go_over_to_other_specs() {
+        let both = specs().with_variants(["control"]).unwrap();
+        let text = saved(1).replace("\"ms\"", "\"variant\":\"control\",\"ms\"") + "\n" + &saved(2);
+        let read = || Records::of_lines(text.as_bytes(), &both);
+        let names = |specs: &EventSpecs| {
+            let records = read().translated(&both, specs);
+            records
+                .events
+                .iter()
+                .map(|event| (event.name, records.names.get(event.code).to_owned()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&specs()), [(0, OTHER_CODE.to_owned()), (0, OTHER_CODE.to_owned())]);
+        let drift = EventSpecs::new([EventSpec::counted("drift")]).unwrap();
+        let unknown = |name: &str| (Record::UNKNOWN, name.to_owned());
+        assert_eq!(names(&drift), [unknown("save@control"), unknown("save")]);
     }
 }

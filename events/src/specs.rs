@@ -77,6 +77,8 @@ pub fn in_variant(event: &str, variant: &str) -> String {
 pub struct EventSpecs {
     /// All without a variant, then all of the first variant in the same order, and so on.
     specs: Vec<EventSpec>,
+    /// How many have no variant.
+    plain: usize,
     variants: Vec<String>,
     duration_fields: Vec<String>,
     /// By index of an event: the errors that have it in their whole.
@@ -113,7 +115,8 @@ impl EventSpecs {
         if duration_fields.len() > DURATION_FIELDS_MAX {
             return Err(TooManyFields);
         }
-        let specs = Self { specs, variants: Vec::new(), duration_fields, attempts: Vec::new() };
+        let plain = specs.len();
+        let specs = Self { specs, plain, variants: Vec::new(), duration_fields, attempts: Vec::new() };
         specs.with_variants(Vec::<String>::new())
     }
 
@@ -189,10 +192,9 @@ impl EventSpecs {
     /// The index of an event.
     #[inline]
     pub(super) fn find_event(&self, name: &str, variant: Option<&str>) -> Option<usize> {
-        let plain = self.plain();
-        let at = plain.iter().position(|spec| spec.name == name)?;
+        let at = self.plain().iter().position(|spec| spec.name == name)?;
         let apart = variant.and_then(|variant| self.variants.iter().position(|known| known == variant));
-        Some(apart.map_or(at, |variant| at + plain.len() * (variant + 1)))
+        Some(apart.map_or(at, |variant| at + self.plain * (variant + 1)))
     }
 
     /// The event that a name is perhaps meant for (TE-6): one that differs by little, else the only one that ends alike.
@@ -245,7 +247,7 @@ impl EventSpecs {
 
     #[inline]
     fn plain(&self) -> &[EventSpec] {
-        &self.specs[..self.specs.len() / (self.variants.len() + 1)]
+        &self.specs[..self.plain]
     }
 }
 

@@ -83,6 +83,22 @@ fn the_window_is_the_last_complete_one_or_the_newest_with_events() {
     assert_eq!((all.malformed.len(), all.malformed[0].1.line), (1, 4));
 }
 
+/// TE-6, CO-8: a misspelt name is told with the one that is meant; a name of something else is not.
+#[test]
+fn misspelt_names_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.jsonl");
+    let named = |id: &str, name: &str| saved("10:01:00", id).replace("autosave.save.completed", name);
+    let text = named("a", "autosave.saved.completed")
+        + &named("b", "autosave.saved.completed")
+        + &named("c", "mail.sent");
+    fs::write(&file, text + &saved("10:31:00", "d")).unwrap();
+    let collected = collect(&file, Span::Last(Duration::from_secs(7200)), "10:46:00");
+    assert_eq!(collected.misspelt(), [("autosave.saved.completed", "autosave.save.completed", 2)]);
+    assert_eq!(collected.batches[5].intake.unknown_names["mail.sent"], 1);
+    assert!(collect(&file, Span::At(at("10:31:00")), "10:46:00").misspelt().is_empty());
+}
+
 /// CO-8: the simulated latency is the batch's collector latency, to the millisecond, whenever it is run.
 #[test]
 fn simulated_latency_is_the_collector_latency() {

@@ -89,3 +89,29 @@ async fn a_push_survives_a_store_that_fails() {
     rig.turn_at("10:15:30").await;
     assert_eq!(rig.delivered_saves(), 2);
 }
+
+/// JU-10, TE-5: errors by session add up over flushes and a kill; no name of a session is written anywhere.
+#[tokio::test]
+async fn errors_are_told_by_session_across_restarts() {
+    let mut rig = Rig::pushed().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    let of = |line: &str, session: &str| {
+        let line = line.trim_end().strip_suffix('}').unwrap().to_owned();
+        format!("{line},\"code\":\"E\",\"retryable\":true,\"session\":\"{session}\"}}\n")
+    };
+    let failed = |id: &str| saved("10:01:00", id).replace("save.completed", "save.error");
+    for (round, session) in ["bob-1", "bob-1", "eve-2"].iter().enumerate() {
+        let text = [failed(&format!("f{round}")), saved("10:01:00", &format!("s{round}"))];
+        let reply = rig.push(&text.map(|line| of(&line, session)).concat(), None);
+        rig.turn().await;
+        assert_eq!(committed(reply.await.unwrap()).accepted, 2);
+        rig.kill();
+    }
+    rig.turn_at("10:15:30").await;
+    let batch = rig.batch("10:00:00").await.unwrap().batch;
+    let expected = [("distinct", 2), ("squares", 5), ("top", 2), ("top_attempts", 4)];
+    let figures = expected.map(|(figure, value)| (figure.to_owned(), value));
+    assert_eq!(batch.breakdowns["autosave.save.error"]["session"], figures.into());
+    let line = serde_json::to_string(&batch).unwrap();
+    assert!(!line.contains("bob") && !line.contains("eve"), "{line}");
+}

@@ -11,7 +11,7 @@ use domain::policy::TargetPolicy;
 use domain::policy::units::parse_duration;
 use domain::sources::http::Http;
 use service_kit::clock::{Clock, SystemClock};
-use shared_types::{PhaseId, TargetName, Timestamp};
+use shared_types::{PhaseId, TargetName, Timestamp, one_line};
 
 use crate::exit::{Exit, error};
 
@@ -91,6 +91,12 @@ impl Args {
             .map_err(|cause| error(exit_of(&cause), format!("{:#}", anyhow::Error::from(cause))))?;
         for (file, line) in &collected.malformed {
             eprintln!("phasegate: {file}:{}: {}", line.line, line.reason);
+        }
+        for (name, meant, events) in collected.misspelt() {
+            let name = one_line(name);
+            eprintln!(
+                "phasegate: `{name}`, {events} events, is no name of the policy: perhaps `{meant}` is meant"
+            );
         }
         write(&collected, &self.output)?;
         Ok(Exit::Ok)
