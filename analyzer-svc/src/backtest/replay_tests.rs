@@ -49,6 +49,7 @@ pub(crate) async fn eventful(db: Db, seed: u64, windows: u32) -> World {
             phase = if dice.roll(3) == 0 { phase.saturating_sub(1) } else { (phase + 1).min(2) };
             epoch += 1;
         }
+        let errors = [0, 0, 2, 8][usize::try_from(dice.roll(4)).unwrap()];
         let counts = Counts {
             phase: ["A", "B", "C"][phase],
             epoch,
@@ -56,9 +57,11 @@ pub(crate) async fn eventful(db: Db, seed: u64, windows: u32) -> World {
             save_ms: [400.0, 900.0, 1_700.0, 1_900.0, 2_400.0, 2_600.0]
                 [usize::try_from(dice.roll(6)).unwrap()],
             completed: [1_000, 1_000, 1_000, 20][usize::try_from(dice.roll(4)).unwrap()],
-            errors: [0, 0, 2, 8][usize::try_from(dice.roll(4)).unwrap()],
+            errors,
             drift: u64::from(dice.roll(9) == 0),
             latency_ms: 31_250,
+            session: (errors > 0).then_some((errors / 2 + 1, errors / 2 + 3)),
+            control: (dice.roll(3) > 0).then_some((dice.roll(4).into(), 300)),
         };
         let after_end = [31, 31, 31, 31, 100, 200, 310, 1_900][usize::try_from(dice.roll(8)).unwrap()];
         let at = counts.window.end.plus(Duration::from_secs(after_end));

@@ -266,7 +266,8 @@ impl Stay<'_> {
 pub(super) fn basis(metric: &MetricPolicy, limit: f64, gate: &GatePolicy) -> String {
     let (words, unit) = (metric.kind.words(), metric.display.symbol());
     let side = if metric.kind.direction() == Direction::AtLeast { "at least " } else { "" };
-    let basis = format!("{words}; {side}{limit} {unit}; certainty {}, spread {}", gate.certainty, gate.spread);
+    let basis =
+        format!("{words}; {side}{limit} {unit}; certainty {}, spread {}", gate.certainty, gate.spread);
     match &metric.control {
         None => basis,
         Some(control) => format!("{basis}; beside {}", control.words()),

@@ -76,7 +76,11 @@ impl MetricMemory {
     }
 
     fn design_effect(&self) -> f64 {
-        if self.sessions.is_empty() { of_neighbours(self.neighbours.sums()) } else { of_sessions(&self.sessions) }
+        if self.sessions.is_empty() {
+            of_neighbours(self.neighbours.sums())
+        } else {
+            of_sessions(&self.sessions)
+        }
     }
 
     fn take(&mut self, what: &What) {

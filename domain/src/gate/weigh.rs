@@ -121,8 +121,7 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     let none_allowed = !weighable && counts.bad > 0;
     if contradicted || counts.attempts == 0 {
         let is_violated = none_allowed && !contradicted;
-        let verdict =
-            if is_violated { question.capped(Verdict::Violation) } else { Verdict::Insufficient };
+        let verdict = if is_violated { question.capped(Verdict::Violation) } else { Verdict::Insufficient };
         let (weighed, waits) = (Some(weighed), group_windows > 0);
         return Answer { verdict, weighed, remembered: None, waits };
     }

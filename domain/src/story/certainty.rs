@@ -2,7 +2,8 @@
 //! what it would take (JU-12).
 
 use shared_types::decision::{
-    Cause, ControlFinding, ControlWeighed, InsufficientReason, LeftOut, MetricVerdict, UncountedReason, Weighed,
+    Cause, ControlFinding, ControlWeighed, InsufficientReason, LeftOut, MetricVerdict, UncountedReason,
+    Weighed,
 };
 use shared_types::{Decision, Verdict};
 

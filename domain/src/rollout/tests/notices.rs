@@ -160,7 +160,8 @@ fn a_stay_over_a_count_says_it_in_time() {
     let (of, window) = ("app.crash".to_owned(), world.policy.collection.window);
     let kind = Chosen(Arc::new(Count { of, direction: Direction::AtMost, window }) as Arc<dyn Metric>);
     let (display, on_violation) = (DisplayUnit::Number, ViolationAction::Rollback);
-    world.policy.metrics = vec![MetricPolicy { name: "crashes".into(), kind, display, on_violation, control: None }];
+    world.policy.metrics =
+        vec![MetricPolicy { name: "crashes".into(), kind, display, on_violation, control: None }];
     judged(&mut world, |it| {
         it.verdict = Verdict::Ok;
         let allowed = 10.0 / 900_000.0;
