@@ -43,6 +43,16 @@ fn course(row: &Row) -> (Vec<(usize, Option<i32>)>, Option<usize>) {
     (row.steps.iter().map(|(w, _, to, _)| (*w, *to)).collect(), row.completed)
 }
 
+/// Up to its first rollback: what follows that is watched by evidence (JU-11), and by the reference to the letter of RB-6.
+fn until_watched(row: &Row) -> (Vec<(usize, Option<i32>)>, Option<usize>) {
+    let rollback = row.steps.iter().position(|(_, from, to, _)| to.is_some_and(|to| to < *from));
+    let (steps, completed) = course(row);
+    match rollback {
+        Some(first) => (steps.into_iter().take(first + 1).collect(), None),
+        None => (steps, completed),
+    }
+}
+
 /// Three of four first rollbacks are right, whatever is clearly bad is found, and nothing of it gets through.
 #[test]
 fn by_evidence_the_bad_are_found_and_the_healthy_mostly_left_alone() {
@@ -51,7 +61,7 @@ fn by_evidence_the_bad_are_found_and_the_healthy_mostly_left_alone() {
     for (row, reference) in std::iter::zip(&rows, &reference) {
         // The reference has no limit for the latency of batches.
         let is_late = ["missing_late", "step_missing"].contains(&row.class.as_str());
-        assert!(is_late || course(row) == course(reference), "{} goes otherwise", row.id);
+        assert!(is_late || until_watched(row) == until_watched(reference), "{} goes otherwise", row.id);
     }
     let (it, reference) = (of(&rows), of(&reference));
     assert!(it.precision.percent() >= Some(75.0), "{:?}", it.precision);
