@@ -299,7 +299,8 @@ pub struct Weighed {
     pub allowed: f64,
     /// E, a logarithm: grows while more are bad than may be; null before the first window with attempts.
     pub evidence: Option<f64>,
-    /// The evidence from which on it is a violation: the logarithm of `gate.certainty`.
+    /// The evidence from which on it is a violation: the logarithm of `gate.certainty`; less, if the version is shown to have
+    /// changed and the policy says `certainty_if_changed`.
     #[schema(required = false)]
     pub needed: f64,
     /// So many errors weigh as one, because they come in bunches; at least 1.
@@ -311,6 +312,9 @@ pub struct Weighed {
     /// The policy changed what is counted or how it is weighed: the evidence before it does not count any more (JU-15).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anew: bool,
+    /// E', as E but against what the earlier phases vouch for; absent without such phases, or where the policy does not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<f64>,
     /// What is counted has no attempts: they are the window's milliseconds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_time: bool,
@@ -559,6 +563,18 @@ pub struct MetricBefore {
     pub sessions: Vec<(u64, u64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<ControlBefore>,
+    /// What the rollout's earlier phases showed, where the policy asks for less evidence of a version that has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<ChangedBefore>,
+}
+
+/// What the earlier phases of a rollout vouch for, and the evidence that it is no longer so (JU-9f).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangedBefore {
+    /// Bad attempts and all attempts of the stays that ended in a move up.
+    pub stays: (u64, u64),
+    /// m of each ratio of JU-2, against the rate of those stays; empty before the first window.
+    pub levels: Vec<Option<f64>>,
 }
 
 /// What is remembered of a metric's control group in an epoch (JU-9).

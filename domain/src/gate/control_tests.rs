@@ -224,3 +224,29 @@ fn what_happened_outside_is_not_in_the_whole_stay() {
     let over = stay.windows(&[QUIET; 8]).pop().unwrap();
     assert_eq!((over.verdict, over.gate.unwrap().stay_over), (Ok, vec![]));
 }
+
+/// JU-9f: where the policy asks for less evidence of a version that has changed, the stays before a move up vouch for what it
+/// was; by itself that proves nothing.
+#[test]
+fn a_version_that_has_changed_needs_less_evidence() {
+    let windows_to_find = |if_changed: Option<f64>, before: u64| {
+        let mut policy = shipped();
+        policy.gate.certainty_if_changed = if_changed;
+        let mut stay = Stay::of(policy, "A");
+        let window = |stay: &mut Stay, bad: u64| {
+            stay.take(&Batch { completed: 1000 - bad, errors: bad, ..Batch::default() })
+        };
+        (0..8).for_each(|_| _ = window(&mut stay, before));
+        stay.move_to("B");
+        let all: Vec<_> = (0..40).map(|_| window(&mut stay, 9)).collect();
+        let found = all.iter().position(|it| it.verdict == Violation).unwrap();
+        (found, errors(&all[found]).needed, errors(&all[found]).changed)
+    };
+    let ((usual, needed, none), (sooner, less, changed)) =
+        (windows_to_find(None, 1), windows_to_find(Some(32.0), 1));
+    assert!(sooner < usual, "{sooner} {usual}");
+    assert_eq!((needed, less, none), (1000_f64.ln(), 32_f64.ln(), None));
+    assert!(changed.unwrap() >= needed);
+    // Who was as bad before has not changed.
+    assert_eq!(windows_to_find(Some(32.0), 4).0, usual);
+}

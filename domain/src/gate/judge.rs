@@ -172,8 +172,10 @@ impl Stay<'_> {
         let min_samples = seen.observation.samples.map_or(0, |_| gate.min_samples);
         match (limit, &seen.attempts) {
             (Some(limit), Some(attempts)) => {
+                let needed_if_changed = gate.certainty_if_changed.unwrap_or(gate.certainty).ln();
                 let on_regression = gate.on_regression;
-                by_attempts(&question, attempts, Weights { limit, settings, min_samples, on_regression })
+                let weights = Weights { limit, settings, min_samples, on_regression, needed_if_changed };
+                by_attempts(&question, attempts, weights)
             }
             // It has attempts, and this window's are not known.
             (Some(_), None) => {

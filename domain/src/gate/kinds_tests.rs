@@ -252,7 +252,13 @@ fn more_bad_ones_than_attempts_are_no_share() {
     };
     let settings = Settings { certainty: 1000.0, spread: 0.15 };
     let of = |limit| {
-        let weights = Weights { limit, settings, min_samples: 50, on_regression: OnRegression::Hold };
+        let weights = Weights {
+            limit,
+            settings,
+            min_samples: 50,
+            on_regression: OnRegression::Hold,
+            needed_if_changed: 6.9,
+        };
         let counts = Counts { bad: 200, attempts: 100 };
         let exposed = Group { counts, sessions: None };
         by_attempts(&question, &Attempts { exposed, control: None }, weights)

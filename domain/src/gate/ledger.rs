@@ -10,6 +10,7 @@ use crate::policy::{JudgeBy, PhasePolicy, TargetPolicy};
 
 use super::decide::Subject;
 use super::judge::{Basis, Judgement, basis, judge};
+use super::memory::InPhase;
 use super::observe::Observed;
 use super::run::{Contribution, Run};
 use super::state::GateState;
@@ -91,7 +92,8 @@ fn enter(state: &mut GateState, subject: &Subject, rules: Rules<'_>) {
     let run = match &state.run {
         Some((_, run)) if run.epoch >= subject.epoch => return,
         Some((from, run)) if policy.gate.judge.weighs() && is_below(policy, from, &phase.id) => {
-            run.after_move_up(subject.epoch, |metric| basis_in(metric, policy, phase))
+            let before = policy.phase(from);
+            run.after_move_up(subject.epoch, |metric| in_phase(metric, policy, before, phase))
         }
         _ => Run::fresh(subject.epoch),
     };
@@ -103,10 +105,19 @@ fn is_below(policy: &TargetPolicy, phase: &PhaseId, than: &PhaseId) -> bool {
     place(phase).is_some_and(|it| Some(it) < place(than))
 }
 
-fn basis_in(metric: &str, policy: &TargetPolicy, phase: &PhasePolicy) -> Option<String> {
+fn in_phase(
+    metric: &str,
+    policy: &TargetPolicy,
+    before: Option<&PhasePolicy>,
+    phase: &PhasePolicy,
+) -> Option<InPhase> {
     let metric = policy.metrics.iter().find(|it| it.name == metric)?;
     let limit = *phase.thresholds.get(&metric.name)?;
-    Some(basis(metric, limit, &policy.gate))
+    let was = before.and_then(|phase| phase.thresholds.get(&metric.name).copied());
+    // What is slow in one phase is not in another, by another limit; an error is one everywhere.
+    let alike = metric.kind.is_counted() || was == Some(limit);
+    let vouched = policy.gate.certainty_if_changed.is_some() && alike;
+    Some(InPhase { basis: basis(metric, limit, &policy.gate), vouched })
 }
 
 /// Takes a judged window into the run of its epoch. `None` for a window of

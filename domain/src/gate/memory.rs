@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use shared_types::decision::{ControlBefore, MetricBefore, StayOver};
+use shared_types::decision::{ChangedBefore, ControlBefore, MetricBefore, StayOver};
 
-use super::control::after_move_up;
 use super::evidence::{Counts, Detector, Neighbours, SESSION_WINDOWS, of_neighbours, of_sessions};
+use super::{changed, control};
 use crate::policy::{PhasePolicy, TargetPolicy};
 
 /// Windows before the present one that are looked at together with it.
@@ -26,6 +26,14 @@ pub struct Remembered {
     pub of: What,
 }
 
+/// A metric in the phase that a move up leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InPhase {
+    pub basis: String,
+    /// The stays before are asked for, and what was bad in them is bad there too.
+    pub vouched: bool,
+}
+
 /// The two kinds of metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
@@ -35,6 +43,7 @@ pub enum What {
         detector: Detector,
         sessions: Option<Vec<(u64, u64)>>,
         control: Option<ControlBefore>,
+        changed: Option<ChangedBefore>,
     },
     /// It has none; whether its value was beyond the threshold.
     Value { over: bool },
@@ -57,6 +66,7 @@ struct MetricMemory {
     over: u64,
     sessions: Vec<(u64, u64)>,
     control: Option<ControlBefore>,
+    changed: Option<ChangedBefore>,
 }
 
 impl MetricMemory {
@@ -72,6 +82,7 @@ impl MetricMemory {
             over: 0,
             sessions: Vec::new(),
             control: None,
+            changed: None,
         }
     }
 
@@ -89,8 +100,11 @@ impl MetricMemory {
                 self.over = if *over { self.over.saturating_add(1) } else { 0 };
                 return;
             }
-            What::Attempts { counts, detector, sessions, control } => {
+            What::Attempts { counts, detector, sessions, control, changed } => {
                 self.detector = *detector;
+                if changed.is_some() {
+                    self.changed.clone_from(changed);
+                }
                 if let Some(sessions) = sessions {
                     self.sessions = sessions[sessions.len().saturating_sub(SESSION_WINDOWS - 1)..].to_vec();
                 }
@@ -134,17 +148,21 @@ impl Memory {
             over: it.over,
             sessions: it.sessions.clone(),
             control: it.control.clone(),
+            changed: it.changed.clone(),
         };
         Self(before.iter().map(of).collect())
     }
 
-    /// Of an epoch that a move up begins: of the one before it nothing counts but how its control groups did (JU-9g). `basis` is
-    /// that of a metric in the new phase, if it is judged there.
-    pub(super) fn after_move_up(&self, basis: impl Fn(&str) -> Option<String>) -> Self {
+    /// Of an epoch that a move up begins: of the one before it nothing counts but how its control groups did (JU-9g) and, where
+    /// less evidence is enough of a version that has changed, its stays (JU-9f). `in_phase` is what a metric of this basis is in the
+    /// new phase, if it is judged there.
+    pub(super) fn after_move_up(&self, in_phase: impl Fn(&str) -> Option<InPhase>) -> Self {
         let of = |it: &MetricMemory| {
-            let control = after_move_up(it.control.as_ref()?)?;
-            let basis = basis(&it.metric)?;
-            Some(MetricMemory { control: Some(control), ..MetricMemory::begin(&it.metric, &basis) })
+            let InPhase { basis, vouched } = in_phase(&it.metric)?;
+            let control = it.control.as_ref().and_then(control::after_move_up);
+            let changed = vouched.then(|| changed::after_move_up(it.changed.as_ref(), it.stay));
+            let begun = MetricMemory { control, changed, ..MetricMemory::begin(&it.metric, &basis) };
+            (begun.control.is_some() || begun.changed.is_some()).then_some(begun)
         };
         Self(self.0.iter().filter_map(of).collect())
     }
@@ -162,6 +180,7 @@ impl Memory {
             over: it.over,
             sessions: it.sessions.clone(),
             control: it.control.clone(),
+            changed: it.changed.clone(),
         };
         self.0.iter().map(of).collect()
     }

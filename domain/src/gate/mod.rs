@@ -4,6 +4,7 @@
 //! with the windows before it, and `run::Run` keeps how long a phase has been compliant. Nothing here does
 //! I/O or reads a clock, so a stored decision can be recomputed from its evidence (SLO-10).
 
+mod changed;
 mod checked;
 mod control;
 mod decide;
@@ -16,6 +17,7 @@ pub mod metric;
 mod observe;
 pub mod recompute;
 pub mod run;
+mod standing;
 mod state;
 mod threshold;
 pub mod watch;

@@ -12,7 +12,7 @@ use shared_types::decision::{BrokenBy, Cause, GateProgress, Held, RunBefore, Sta
 use shared_types::{Epoch, Window};
 
 use super::judge::Judgement;
-use super::memory::Memory;
+use super::memory::{InPhase, Memory};
 
 /// What a window does to the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,7 @@ fn hold_beside(mut run: Value) -> Result<Value, String> {
         let fields = metric.as_object_mut().ok_or("not an object")?;
         fields.entry("sessions").or_insert(json!([]));
         fields.entry("control").or_insert(Value::Null);
+        fields.entry("changed").or_insert(Value::Null);
     }
     Ok(run)
 }
@@ -85,10 +86,10 @@ impl Run {
         Self::resume(epoch, &RunBefore::default())
     }
 
-    /// The first of an epoch that a move up begins. `basis` is that of a metric in the new phase, if it is judged there.
+    /// The first of an epoch that a move up begins; `in_phase` is what a metric is in the new phase, if it is judged there.
     #[must_use]
-    pub fn after_move_up(&self, epoch: Epoch, basis: impl Fn(&str) -> Option<String>) -> Self {
-        Self { memory: self.memory.after_move_up(basis), ..Self::fresh(epoch) }
+    pub fn after_move_up(&self, epoch: Epoch, in_phase: impl Fn(&str) -> Option<InPhase>) -> Self {
+        Self { memory: self.memory.after_move_up(in_phase), ..Self::fresh(epoch) }
     }
 
     /// As a decision's evidence has it.

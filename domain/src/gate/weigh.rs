@@ -2,12 +2,14 @@
 //! could be chance (JU-2 to JU-7, JU-15, JU-16).
 
 use shared_types::Verdict;
-use shared_types::decision::{ControlFinding, ControlWeighed, InsufficientReason, MetricBefore, Weighed};
+use shared_types::decision::{ControlWeighed, InsufficientReason, MetricBefore, Weighed};
 
+use super::changed;
 use super::control::Beside;
 use super::evidence::{Counts, Detector, Limit, SESSION_WINDOWS, Settings, of_neighbours, of_sessions};
 use super::group::{Attempts, Group};
 use super::memory::{RECENT, Remembered, What};
+use super::standing::Standing;
 use super::threshold::{Threshold, hold_against};
 use crate::policy::OnRegression;
 
@@ -38,6 +40,8 @@ pub(super) struct Weights {
     pub(super) settings: Settings,
     pub(super) min_samples: u64,
     pub(super) on_regression: OnRegression,
+    /// The evidence that is needed of a version that is shown to have changed (JU-9f).
+    pub(super) needed_if_changed: f64,
 }
 
 /// What comes out; nothing is remembered of a window without attempts, or without a value.
@@ -82,10 +86,8 @@ pub(super) fn by_value(question: &Question<'_>, enough_samples: bool, windows: u
 pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Weights) -> Answer {
     let Weights { limit, settings, min_samples, .. } = weights;
     let past = question.past();
-    let before = past.map(|past| Detector::resume(&past.levels)).unwrap_or_default();
-    let left_out = seen.exposed.left_out();
     let counts = seen.exposed.judged();
-    let beside = seen.control.as_ref().map(|control| {
+    let mut beside = seen.control.map(|control| {
         let past = past.and_then(|past| past.control.as_ref());
         Beside::of(past, counts, control.judged(), limit)
     });
@@ -96,12 +98,14 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
         Some(windows) => of_sessions(windows),
         None => past.map_or(1.0, |past| of_neighbours(past.bunches)),
     };
+    let before = past.map(|past| Detector::resume(&past.levels)).unwrap_or_default();
+    let contradicted = limit.is_contradicted_by(counts);
     // Where none may be bad nothing is chance.
     let weighable = !limit.p0().is_zero();
-    let contradicted = limit.is_contradicted_by(counts);
     let grows = weighable && !contradicted && !excused;
     let grown = if grows { before.after(counts, design_effect, limit, settings) } else { before };
-    let proven = |detector: &Detector| detector.evidence().is_some_and(|it| it >= settings.needed());
+    let changed = past.and_then(|past| past.changed.as_ref()).filter(|_| grows);
+    let changed = changed::after(changed, counts, design_effect, limit, settings);
     let mut weighed = Weighed {
         bad: seen.exposed.counts.bad,
         attempts: seen.exposed.counts.attempts,
@@ -111,10 +115,11 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
         design_effect,
         more_windows: None,
         anew: question.before.is_some() && past.is_none(),
+        changed: changed.as_ref().and_then(|(_, evidence)| *evidence),
         of_time: matches!(limit, Limit::OverTime(_)),
         reason: contradicted.then_some(InsufficientReason::NotAShare),
         sessions: seen.exposed.sessions,
-        left_out,
+        left_out: seen.exposed.left_out(),
         control: None,
     };
     let (group_windows, group_attempts) = past.map_or((0, 0), |past| past.group);
@@ -128,52 +133,33 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     let windows = Windows::of(past, counts);
     let looked_at = windows.newest_with(min_samples);
     let over = limit.is_exceeded_by(looked_at);
-    let mut beside = beside;
-    let leans = beside.as_mut().is_some_and(|it| it.leans(before.evidence())) && over && proven(&grown);
+    let enough = |evidence: Option<f64>| evidence.is_some_and(|it| it >= settings.needed());
+    let worse = enough(beside.as_ref().and_then(Beside::relative));
+    if worse || enough(weighed.changed) {
+        weighed.needed = weights.needed_if_changed;
+    }
+    let needed = weighed.needed;
+    let proves = |detector: &Detector| detector.evidence().is_some_and(|it| it >= needed);
+    let leans = beside.as_mut().is_some_and(|it| it.leans(before.evidence())) && over && proves(&grown);
     let after = if leans { before } else { grown };
     weighed.evidence = after.evidence();
     let outside = excused || leans;
-    let worse = beside.as_ref().is_some_and(|it| it.relative().is_some_and(|r| r >= settings.needed()));
-    let regressed = worse && weights.on_regression != OnRegression::Ignore;
-    if over && weighable && !outside && !proven(&after) {
-        weighed.more_windows = more_windows(after, counts, design_effect, weights);
+    let standing = Standing {
+        none_allowed,
+        over,
+        together_over: limit.is_exceeded_by(windows.together()),
+        // Less evidence is enough for a violation only: of what is not over nothing more is asked.
+        proven: if over { proves(&after) } else { enough(after.evidence()) },
+        outside,
+        worse,
+        fell: beside.as_ref().is_some_and(Beside::fell),
+        on_regression: weights.on_regression,
+        level: level(question, &weighed, looked_at, weights),
+    };
+    if over && weighable && !outside && !standing.proven {
+        weighed.more_windows = more_windows(after, counts, &weighed, weights);
     }
-    let level = || {
-        if counts.attempts >= min_samples && left_out.is_none() {
-            // Not over by exact arithmetic, so a value a hair beyond the threshold is rounding.
-            hold_against(question.value, &question.threshold, true).min(Verdict::Warn)
-        } else if limit.is_near(looked_at, question.threshold.warn_ratio) {
-            // The window alone holds too little for the figure that the metric is shown by, or not that figure.
-            Verdict::Warn
-        } else {
-            Verdict::Ok
-        }
-    };
-    let proven = proven(&after);
-    let (verdict, finding) = if none_allowed {
-        (Verdict::Violation, None)
-    } else if outside && over && worse {
-        (Verdict::Violation, Some(ControlFinding::Regression))
-    } else if outside && over {
-        (Verdict::Unsure, Some(ControlFinding::Outside))
-    } else if outside {
-        (level(), None)
-    } else if over && proven {
-        let fell = beside.as_ref().is_some_and(Beside::fell);
-        (Verdict::Violation, fell.then_some(ControlFinding::Surroundings))
-    } else if proven {
-        (Verdict::Unsure, None)
-    } else if regressed && weights.on_regression == OnRegression::Rollback {
-        (Verdict::Violation, Some(ControlFinding::Regression))
-    } else if regressed {
-        (Verdict::Unsure, Some(ControlFinding::Regression))
-    } else if !over {
-        (level(), None)
-    } else if limit.is_exceeded_by(windows.together()) {
-        (Verdict::Unsure, None)
-    } else {
-        (Verdict::Warn, None)
-    };
+    let (verdict, finding) = standing.verdict();
     let (group_windows, group_attempts) = if question.advisory {
         (windows.len(), looked_at.attempts)
     } else {
@@ -182,7 +168,7 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     let waits = group_attempts < min_samples && group_windows < GROUP;
     let hidden = waits && verdict < Verdict::Violation;
     let verdict = if hidden { Verdict::Insufficient } else { question.capped(verdict) };
-    weighed.control = std::iter::zip(&beside, &seen.control).next().map(|(beside, control)| ControlWeighed {
+    weighed.control = std::iter::zip(&beside, seen.control).next().map(|(beside, control)| ControlWeighed {
         bad: control.counts.bad,
         attempts: control.counts.attempts,
         sessions: control.sessions,
@@ -192,8 +178,20 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
         finding,
     });
     let control = beside.map(|it| it.remembered(outside));
-    let remembered = question.remember(What::Attempts { counts, detector: after, sessions, control });
-    Answer { verdict, weighed: Some(weighed), remembered: Some(remembered), waits }
+    let changed = changed.map(|(after, _)| after);
+    let what = What::Attempts { counts, detector: after, sessions, control, changed };
+    Answer { verdict, weighed: Some(weighed), remembered: Some(question.remember(what)), waits }
+}
+
+/// What the value says by itself, of one that is not over.
+fn level(question: &Question<'_>, weighed: &Weighed, looked_at: Counts, weights: Weights) -> Verdict {
+    let Weights { limit, min_samples, .. } = weights;
+    if weighed.attempts >= min_samples && weighed.left_out.is_none() {
+        // Not over by exact arithmetic, so a value a hair beyond the threshold is rounding.
+        return hold_against(question.value, &question.threshold, true).min(Verdict::Warn);
+    }
+    // The window alone holds too little for the figure that the metric is shown by, or is judged without a part of it.
+    if limit.is_near(looked_at, question.threshold.warn_ratio) { Verdict::Warn } else { Verdict::Ok }
 }
 
 /// Bad attempts and their squares of the newest windows, this one last, where errors carry sessions (JU-14).
@@ -212,11 +210,11 @@ fn by_session(past: Option<&MetricBefore>, now: Group, excused: bool) -> Option<
 }
 
 /// So many more windows like this one, and it is a violation.
-fn more_windows(mut detector: Detector, counts: Counts, design_effect: f64, weights: Weights) -> Option<u32> {
+fn more_windows(mut detector: Detector, counts: Counts, weighed: &Weighed, weights: Weights) -> Option<u32> {
     let Weights { limit, settings, .. } = weights;
     (1..=FORECAST).find(|_| {
-        detector = detector.after(counts, design_effect, limit, settings);
-        detector.evidence().is_some_and(|evidence| evidence >= settings.needed())
+        detector = detector.after(counts, weighed.design_effect, limit, settings);
+        detector.evidence().is_some_and(|evidence| evidence >= weighed.needed)
     })
 }
 

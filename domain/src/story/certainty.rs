@@ -76,6 +76,9 @@ fn of_weighed(weighed: &Weighed, metric: &MetricVerdict) -> String {
         let [evidence, needed] = [evidence.max(0.0), needed].map(|it| format!("{it:.1}"));
         text.push_str(&format!("; evidence {evidence} of {needed}"));
     }
+    if weighed.changed.is_some_and(|changed| changed >= needed) {
+        text.push_str(", as it is worse than in the phases before");
+    }
     match (metric.verdict, more_windows) {
         (Verdict::Violation, _) | (_, None) => {}
         (_, Some(1)) => text.push_str("; at this rate a violation in one more window"),
@@ -88,21 +91,20 @@ fn of_weighed(weighed: &Weighed, metric: &MetricVerdict) -> String {
         ));
     }
     if let Some(control) = &weighed.control {
-        text.push_str(&of_control(control, needed));
+        text.push_str(&of_control(control));
     }
     text
 }
 
 /// What the control group makes of it.
-fn of_control(control: &ControlWeighed, needed: f64) -> String {
+fn of_control(control: &ControlWeighed) -> String {
     let Counts { bad, attempts } = Group::of_control(control).judged();
     let group = format!("; control group {bad} of {attempts}");
     match control.finding {
         None => group,
         Some(ControlFinding::Outside) => format!("{group}, as bad: not held against the version"),
         Some(ControlFinding::Regression) => {
-            let [evidence, needed] = [control.evidence.unwrap_or(0.0), needed].map(|it| format!("{it:.1}"));
-            format!("{group}: far worse than that, evidence {evidence} of {needed}")
+            format!("{group}: far worse than that, evidence {:.1}", control.evidence.unwrap_or(0.0))
         }
         Some(ControlFinding::Surroundings) => {
             format!("{group}, as bad since the move up: held against the version")
@@ -148,6 +150,7 @@ mod tests {
                 design_effect: 1.0,
                 more_windows,
                 anew: false,
+                changed: None,
                 sessions: None,
                 left_out: None,
                 control: None,
@@ -173,10 +176,7 @@ mod tests {
         for (finding, told) in [
             (None, "control group 8 of 600"),
             (Some(ControlFinding::Outside), "control group 8 of 600, as bad: not held against the version"),
-            (
-                Some(ControlFinding::Regression),
-                "control group 8 of 600: far worse than that, evidence 7.1 of 6.9",
-            ),
+            (Some(ControlFinding::Regression), "control group 8 of 600: far worse than that, evidence 7.1"),
             (
                 Some(ControlFinding::Surroundings),
                 "control group 8 of 600, as bad since the move up: held against the version",

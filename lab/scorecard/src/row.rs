@@ -70,6 +70,13 @@ impl Row {
         }
     }
 
+    /// Whether the version was worse than what it replaces when it was first rolled back.
+    #[must_use]
+    pub fn first_rollback_is_worse(&self) -> bool {
+        let all = self.right.iter().chain(&self.wrong);
+        all.min_by_key(|(window, ..)| *window).is_some_and(|(_, _, worse)| *worse)
+    }
+
     /// Windows that users met the bad version, the one in which it was rolled back included.
     #[must_use]
     pub fn delay(&self) -> Option<usize> {

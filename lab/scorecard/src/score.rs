@@ -8,6 +8,8 @@ pub const FAR_OVER: [&str; 7] =
     ["step_3", "step_3_big", "spike_train", "code_burst", "step_missing", "step_in_incident", "contention"];
 pub const OVER: [&str; 6] =
     ["step_1.1", "step_1.5", "slow_leak", "segment_over", "step_low_traffic", "rare_drift"];
+/// Whatever the version does, something outside breaks its limits.
+pub const OUTSIDE: [&str; 2] = ["noisy_blip", "outside_incident"];
 /// At 1.02 and 1.05 times the limit.
 pub const HARDLY_OVER: [&str; 2] = ["step_1.02", "step_1.05"];
 
@@ -38,11 +40,17 @@ impl Part {
 pub struct Figures {
     /// Of the rollouts that were rolled back, those whose first rollback was right.
     pub precision: Part,
+    /// The same without what only comes from outside.
+    pub precision_inside: Part,
+    /// The same, where a version that is worse than what it replaces is rightly thrown out, whatever its limit.
+    pub precision_worse: Part,
     /// Of the rollouts whose users met a bad version (hardly bad ones apart), those that were rolled back for it.
     pub recall: Part,
     pub hardly_over: Part,
     pub healthy_hit: Part,
     pub healthy_completed: Part,
+    /// Healthy rollouts, with nothing outside either, of which a person was paged.
+    pub asked: Part,
     /// Bad versions, hardly bad ones apart, that went through to the end.
     pub bad_completed: Part,
     pub far_over_windows: Vec<f64>,
@@ -73,10 +81,14 @@ pub fn figures(rows: &[&Row]) -> Figures {
         let bound = number(row.bound?).max(1.0);
         Some(number(row.delay()?) / bound)
     });
+    let is_outside = |row: &&Row| OUTSIDE.contains(&row.class.as_str());
+    let rolled_back = || all().filter(|row| row.first_rollback_is_right().is_some());
+    let is_right = |row: &Row| row.first_rollback_is_right() == Some(true);
     Figures {
-        precision: Part::count(all().filter(|row| row.first_rollback_is_right().is_some()), |row| {
-            row.first_rollback_is_right() == Some(true)
-        }),
+        precision: Part::count(rolled_back(), is_right),
+        precision_inside: Part::count(rolled_back().filter(|row| !is_outside(row)), is_right),
+        precision_worse: Part::count(rolled_back(), |row| is_right(row) || row.first_rollback_is_worse()),
+        asked: Part::count(of(Kind::Healthy).filter(|row| !is_outside(row)), |row| row.pages > 0),
         recall: Part::count(clearly_over().filter(met), found),
         hardly_over: Part::count(among(&HARDLY_OVER).filter(met), found),
         healthy_hit: Part::count(of(Kind::Healthy), |row| !row.wrong.is_empty()),

@@ -18,8 +18,11 @@ pub fn rules(rules: &[Rule]) -> String {
     let columns = [
         "rule",
         "first rollback right %",
+        "… without outside causes",
+        "… worse than control counts",
         "healthy rollouts hit %",
         "healthy completed %",
+        "a person asked for nothing %",
         "rollbacks a healthy rollout",
         "found, from 1.1 × on %",
         "of these completed",
@@ -35,8 +38,11 @@ pub fn rules(rules: &[Rule]) -> String {
         let cells = [
             rule.name.clone(),
             percent(it.precision),
+            percent(it.precision_inside),
+            percent(it.precision_worse),
             percent(it.healthy_hit),
             percent(it.healthy_completed),
+            percent(it.asked),
             format!("{:.2}", it.flaps),
             percent(it.recall),
             it.bad_completed.hit.to_string(),

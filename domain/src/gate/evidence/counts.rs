@@ -48,6 +48,16 @@ impl Limit {
         }
     }
 
+    /// Another share or rate in its place.
+    #[must_use]
+    pub fn with(self, p0: Share) -> Self {
+        match self {
+            Self::Share(_) => Self::Share(p0),
+            Self::Rate(_) => Self::Rate(p0),
+            Self::OverTime(_) => Self::OverTime(p0),
+        }
+    }
+
     /// Bad ÷ attempts lies above so large a part of the limit.
     #[must_use]
     pub fn is_near(self, counts: Counts, part: f64) -> bool {

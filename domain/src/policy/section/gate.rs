@@ -22,6 +22,10 @@ pub(crate) struct RawGate {
     /// How rare a false alarm is: with a metric that sits exactly at its limit, one in so many windows on average; 100 to
     /// 1000000. Default 1000.
     certainty: Option<At<Whole>>,
+    /// Windows between two false alarms of a version that is shown to have changed: to be worse than its control group, or than
+    /// it was in the phases before; 10 to `certainty`. A lower number finds it sooner, and sends back more versions that are worse
+    /// and not yet beyond the limit. Without it: as `certainty`.
+    certainty_if_changed: Option<At<Whole>>,
     /// How much the rate of one version may differ between windows, good hours and bad hours; 0 to 50%. Default 15%.
     spread: Option<At<Ratio>>,
     /// With more malformed lines, or more events of unknown names, than this part of all, a window is never compliant;
@@ -98,6 +102,7 @@ pub(crate) const EXAMPLE: &str = "\
 gate:
   judge: evidence
   certainty: 1000
+  certainty_if_changed: 1000
   spread: 15%
   warn_ratio: 80%
   min_samples: 50
@@ -120,6 +125,8 @@ pub struct GatePolicy {
     pub judge: JudgeBy,
     /// Mean windows between two false alarms of a metric that sits exactly at its limit; 100 to 1,000,000.
     pub certainty: f64,
+    /// Of a version that is shown to have changed; 10 to `certainty`.
+    pub certainty_if_changed: Option<f64>,
     /// 0 to 0.5.
     pub spread: f64,
     /// 0 to 1.
@@ -143,6 +150,9 @@ pub(crate) fn check(raw: &RawGate, path: &Path, wrong: &mut WrongPlaces) -> Opti
         Some(raw) => wrong.note(certainty(raw, &path.key("certainty"))),
         None => Some(CERTAINTY),
     };
+    let if_changed = raw.certainty_if_changed.as_ref().map(|raw| {
+        wrong.note(if_changed(raw, certainty.unwrap_or(CERTAINTY), &path.key("certainty_if_changed")))
+    });
     let spread = match &raw.spread {
         Some(raw) => wrong.note(part(raw, SPREAD_MAX, &path.key("spread"))),
         None => Some(SPREAD),
@@ -161,6 +171,10 @@ pub(crate) fn check(raw: &RawGate, path: &Path, wrong: &mut WrongPlaces) -> Opti
     Some(GatePolicy {
         judge,
         certainty: certainty? as f64,
+        certainty_if_changed: match if_changed {
+            Some(found) => Some(found? as f64),
+            None => None,
+        },
         spread: spread?,
         uncounted: uncounted?,
         gaps: gaps?,
@@ -186,6 +200,17 @@ fn certainty(raw: &At<Whole>, path: &Path) -> Checked<u64> {
     Err(raw.wrong(path, format!("expected 100 to 1000000 windows between two false alarms, found `{found}`")))
 }
 
+fn if_changed(raw: &At<Whole>, certainty: u64, path: &Path) -> Checked<u64> {
+    let found = whole(raw, 0, path)?;
+    if (10..=certainty).contains(&found) {
+        return Ok(found);
+    }
+    Err(raw.wrong(
+        path,
+        format!("expected 10 to {certainty} windows, no more than `certainty`, found `{found}`"),
+    ))
+}
+
 fn part(raw: &At<Ratio>, at_most: f64, path: &Path) -> Checked<f64> {
     let found = parse_ratio(&raw.value.0).filter(|ratio| *ratio <= at_most);
     found.ok_or_else(|| {
@@ -205,8 +230,25 @@ fn gaps(raw: &RawGaps, path: &Path) -> Checked<Gaps> {
 }
 
 pub(crate) fn diff(place: &str, old: &GatePolicy, new: &GatePolicy, list: &mut Changes) {
-    let GatePolicy { judge, certainty, spread, uncounted, gaps, on_regression, warn_ratio, min_samples } =
-        new;
+    let GatePolicy {
+        judge,
+        certainty,
+        certainty_if_changed,
+        spread,
+        uncounted,
+        gaps,
+        on_regression,
+        warn_ratio,
+        min_samples,
+    } = new;
+    let if_changed = |it: Option<f64>, certainty: f64| it.unwrap_or(certainty);
+    list.more_is_looser(
+        place,
+        "certainty_if_changed",
+        if_changed(old.certainty_if_changed, old.certainty),
+        if_changed(*certainty_if_changed, *certainty),
+        |it| format_number(Some(it)),
+    );
     let percent = |ratio: f64| format!("{}%", format_number(Some(ratio * 100.0)));
     list.text(place, "judge", old.judge.into(), (*judge).into());
     list.more_is_looser(place, "certainty", old.certainty, *certainty, |it| format_number(Some(it)));

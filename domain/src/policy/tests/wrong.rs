@@ -21,7 +21,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "warn_ratio: 80%",
             "warn_ration: 80%",
-            "27:7: targets.autosave.gate.warn_ration: unknown key `warn_ration`; expected `judge`, `certainty`, `spread`, `uncounted`, `gaps`, `on_regression`, `warn_ratio`, `min_samples` or `on_violation`",
+            "27:7: targets.autosave.gate.warn_ration: unknown key `warn_ration`; expected `judge`, `certainty`, `certainty_if_changed`, `spread`, `uncounted`, `gaps`, `on_regression`, `warn_ratio`, `min_samples` or `on_violation`",
         ),
         ("      window: 15m\n", "", "14:7: targets.autosave.collection: the key `window` is missing"),
         (
