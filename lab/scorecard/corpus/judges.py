@@ -247,8 +247,9 @@ class Sequential:
             over, regressed = ok / on > p0, r >= self.log_t
             if over and e >= self.log_t and not outside and c:
                 kt, nt, kc, nc = (int(x) for x in self.span[i])
-                if kc and nc and binom_sf(kc, nc, p0) < .2 and binom_sf(kt, kt + kc, 1.25 * nt / (1.25 * nt + nc)) > .01:
+                if kc and nc and binom_sf(kc, nc, p0) < .5 and binom_sf(kt, kt + kc, 1.25 * nt / (1.25 * nt + nc)) > .01:
                     outside, self.ev[i].m = True, kept          # nothing of it is held against the version
+            if not outside: self.total[2 * i:2 * i + 2] += (k, n)      # an outage of others is not in the whole stay
             if outside and over: v = "violation" if regressed else "hold"
             elif outside: v = level(ok / on, p0)
             elif over and e >= self.log_t: v = "violation"
@@ -257,7 +258,6 @@ class Sequential:
             elif over: v = "unsure" if pooled[2 * i] / max(pooled[2 * i + 1], 1) > p0 else "warn"
             else: v = level(ok / on, p0)
             out.append(v)
-        self.total += [t[0][0], t[0][1], t[1][0], t[1][1]]
         v = worst(out)
         if v == "violation": return v, "rollback"
         if v == "hold": return "unsure", "hold"

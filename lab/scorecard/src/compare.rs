@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Result;
-use shared_types::decision::MetricVerdict;
+use shared_types::decision::{ControlFinding, MetricVerdict};
 use shared_types::{Decision, PhaseId, Verdict};
 
 use crate::corpus::{Log, PHASES, Trace, WINDOWS, Weighed};
@@ -41,13 +41,18 @@ impl Comparison {
         for (index, log) in trace.log.iter().enumerate() {
             let phase = PhaseId::parse(PHASES[index])?;
             let mut windows = gate.judge()?;
-            let mut left_out = false;
+            let mut left_out = None;
             for w in 0..WINDOWS {
                 let decisions = windows.decide(trace, &phase, 1, w)?;
                 let Some(newest) = decisions.last() else { continue };
                 self.windows += 1;
                 // Beside the alarm there is a batch: it came after it was given up.
-                left_out |= decisions.len() > 1 || trace.phases[index].drift(w) > 0;
+                if decisions.len() > 1 || trace.phases[index].drift(w) > 0 {
+                    left_out = left_out.or(Some(LEFT_OUT));
+                }
+                if newest.metrics.iter().any(is_held) {
+                    left_out = left_out.or(Some(HELD));
+                }
                 let place = format!("{} {} window {w}", trace.id, PHASES[index]);
                 self.verdicts(newest, &log.verdicts[w], left_out, &place);
                 if !trace.is_missing(w) {
@@ -58,7 +63,13 @@ impl Comparison {
         Ok(())
     }
 
-    fn verdicts(&mut self, newest: &Decision, reference: &str, left_out: bool, place: &str) {
+    fn verdicts(
+        &mut self,
+        newest: &Decision,
+        reference: &str,
+        left_out: Option<&'static str>,
+        place: &str,
+    ) {
         let (verdict, reference) = (newest.verdict.as_str(), as_product(reference, newest.verdict));
         if verdict != reference {
             let why = meant(newest, reference, left_out);
@@ -66,8 +77,14 @@ impl Comparison {
         }
     }
 
-    fn evidence(&mut self, newest: &Decision, log: &Log, w: usize, left_out: bool, place: &str) {
-        let why = left_out.then_some(LEFT_OUT);
+    fn evidence(
+        &mut self,
+        newest: &Decision,
+        log: &Log,
+        w: usize,
+        why: Option<&'static str>,
+        place: &str,
+    ) {
         for (name, reference) in both(log) {
             let ours = newest.metrics.iter().find(|it| it.metric == name);
             let Some(ours) = ours.and_then(|it| it.weighed.as_ref()).filter(|it| it.attempts > 0) else {
@@ -127,20 +144,21 @@ impl fmt::Display for Comparison {
 }
 
 const LEFT_OUT: &str = "the reference leaves out windows that came too late, and those with a drift";
+const HELD: &str = "the reference pairs the windows before and after those that are held";
 const SLOW_BATCH: &str = "the reference has no limit for the latency of batches";
 const GROUPS: &str = "the reference groups windows by attempts, the gate each metric's by its own";
 const WARN_BAND: &str = "the reference warns by the share of slow saves, the gate by the quantile";
 
 /// Why the verdicts part, where that is known.
-fn meant(newest: &Decision, reference: &str, left_out: bool) -> Option<&'static str> {
+fn meant(newest: &Decision, reference: &str, left_out: Option<&'static str>) -> Option<&'static str> {
     let waits = |it: &MetricVerdict| {
         it.verdict == Verdict::Insufficient && it.weighed.as_ref().is_some_and(|it| it.attempts > 0)
     };
     let is_slow =
         newest.metrics.iter().any(|it| it.metric == LATENCY_OF_BATCHES && !matches!(it.verdict, Verdict::Ok));
     let warns = [Verdict::Ok.as_str(), Verdict::Warn.as_str()];
-    if left_out {
-        Some(LEFT_OUT)
+    if left_out.is_some() {
+        left_out
     } else if is_slow {
         Some(SLOW_BATCH)
     } else if newest.metrics.iter().any(waits) || reference == Verdict::Insufficient.as_str() {
@@ -150,6 +168,12 @@ fn meant(newest: &Decision, reference: &str, left_out: bool) -> Option<&'static 
     } else {
         None
     }
+}
+
+/// What the control group makes of it is held against nobody.
+fn is_held(metric: &MetricVerdict) -> bool {
+    let control = metric.weighed.as_ref().and_then(|it| it.control.as_ref());
+    control.is_some_and(|it| it.as_bad || it.finding == Some(ControlFinding::Outside))
 }
 
 fn both(log: &Log) -> [(&'static str, &Weighed); 2] {

@@ -53,25 +53,39 @@ fn until_watched(row: &Row) -> (Vec<(usize, Option<i32>)>, Option<usize>) {
     }
 }
 
-/// Three of four first rollbacks are right, whatever is clearly bad is found, and nothing of it gets through.
-#[test]
-fn by_evidence_the_bad_are_found_and_the_healthy_mostly_left_alone() {
-    let (rows, reference) =
-        played(&gate("governance/policy.yaml"), "reference: evidence, no control, no sessions");
+/// What a policy makes of all, beside the same rule of the reference: the same courses, and within two points in figures.
+fn beside_reference(policy: &str, reference: &str) -> (Vec<Row>, Figures) {
+    let (rows, reference) = played(&gate(policy), reference);
     for (row, reference) in std::iter::zip(&rows, &reference) {
         // The reference has no limit for the latency of batches.
         let is_late = ["missing_late", "step_missing"].contains(&row.class.as_str());
         assert!(is_late || until_watched(row) == until_watched(reference), "{} goes otherwise", row.id);
     }
     let (it, reference) = (of(&rows), of(&reference));
-    assert!(it.precision.percent() >= Some(75.0), "{:?}", it.precision);
-    assert!(it.recall.percent() >= Some(95.0), "{:?}", it.recall);
     assert_eq!(it.bad_completed.hit, 0);
-    assert!(it.healthy_hit.percent() <= Some(25.0), "{:?}", it.healthy_hit);
+    assert!(it.recall.percent() >= Some(95.0), "{:?}", it.recall);
     let differs = it.precision.percent().unwrap() - reference.precision.percent().unwrap();
     assert!(differs.abs() <= 2.0, "{:?}, reference {:?}", it.precision, reference.precision);
-    // Only what comes from outside or from one user, of which nothing is known without a control group and sessions.
-    let outside = ["noisy_blip", "outside_incident", "one_bad_user", "step_in_incident"];
+    (rows, it)
+}
+
+/// JU-9, JU-10: beside a control group nearly all first rollbacks are right, whatever is clearly bad is found, and the healthy
+/// get through.
+#[test]
+fn beside_a_control_group_the_bad_are_found_and_the_healthy_left_alone() {
+    let (_, it) = beside_reference("examples/policies/control-group.yaml", "reference");
+    assert!(it.precision.percent() >= Some(95.0), "{:?}", it.precision);
+    assert!(it.healthy_hit.percent() <= Some(5.0), "{:?}", it.healthy_hit);
+    assert!(it.healthy_completed.percent() >= Some(94.0), "{:?}", it.healthy_completed);
+}
+
+/// JU-3: without one what comes from outside cannot be told from the version's doing; all else can.
+#[test]
+fn by_evidence_alone_only_what_comes_from_outside_deceives() {
+    let (rows, it) = beside_reference("governance/policy.yaml", "reference, no control group");
+    assert!(it.precision_inside.percent() >= Some(94.0), "{:?}", it.precision_inside);
+    assert!(it.healthy_completed.percent() >= Some(80.0), "{:?}", it.healthy_completed);
+    let outside = ["noisy_blip", "outside_incident", "step_in_incident"];
     let hit = |row: &&Row| row.first_rollback_is_right() == Some(false);
     for row in rows.iter().filter(hit) {
         assert!(outside.contains(&row.class.as_str()), "{} is rolled back without a cause", row.id);
@@ -93,7 +107,7 @@ fn window_by_window_the_gate_is_as_it_was() {
 /// is known.
 #[test]
 fn the_gate_weighs_as_its_reference_does() {
-    let (gate, mut comparison) = (gate("governance/policy.yaml"), Comparison::default());
+    let (gate, mut comparison) = (gate("examples/policies/control-group.yaml"), Comparison::default());
     each_rollout_of(&folder().join("seed-2.log.jsonl.gz"), |trace| comparison.add(&trace, &gate)).unwrap();
     assert!(comparison.windows() >= 7000, "{comparison}");
     assert_eq!(comparison.unexplained(), 0, "{comparison}");
