@@ -8,10 +8,14 @@ pub mod flagd;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use clap::ArgMatches;
+use domain::executors::{Request, first_moves};
+use domain::policy::TargetPolicy;
+use domain::policy::lint::Rule;
+use shared_types::TargetName;
 
 use crate::kind::{Kind, Opening};
 
@@ -38,6 +42,20 @@ impl Executors {
     pub fn with(mut self, executor: Arc<dyn Executor>) -> Self {
         self.0.insert(executor.name(), executor);
         self
+    }
+
+    /// What would keep a target's first moves from being made here, each once; nothing for a target that allows it (PL-2).
+    #[must_use]
+    pub fn obstacles(&self, target: &TargetName, policy: &TargetPolicy) -> Vec<String> {
+        if policy.allow.contains(&Rule::Programs) {
+            return Vec::new();
+        }
+        let obstacle = |planned: Request| match self.of(&planned.kind) {
+            Some(executor) => executor.obstacle(&planned),
+            None => Some(format!("this reporter has no executor called {}", planned.kind)),
+        };
+        let found: BTreeSet<String> = first_moves(target, policy).into_iter().filter_map(obstacle).collect();
+        found.into_iter().collect()
     }
 
     /// The one of that name.

@@ -71,6 +71,8 @@ pub(crate) const EXAMPLES: [&str; 10] = [
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetPolicy {
     pub title: String,
+    /// Rules of the lint that do not hold for it.
+    pub allow: Vec<Rule>,
     pub collection: Collection,
     /// In the file's order.
     pub metrics: Vec<MetricPolicy>,
@@ -133,6 +135,7 @@ pub(crate) fn check(
     lint::check(&checked, findings);
     Some(TargetPolicy {
         title: title?,
+        allow: raw.allow.iter().map(|rule| rule.value).collect(),
         collection: collection?,
         metrics,
         gate: gate?,
@@ -149,6 +152,7 @@ pub(crate) fn diff(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: &mu
     let before = list.len();
     let TargetPolicy {
         title,
+        allow,
         collection,
         metrics,
         gate,
@@ -160,6 +164,12 @@ pub(crate) fn diff(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: &mu
         evidence,
     } = new;
     list.text(name, "title", &old.title, title);
+    for rule in allow.iter().filter(|rule| !old.allow.contains(rule)) {
+        list.add(name, format!("{rule} of the lint does not hold any more"), Effect::Looser);
+    }
+    for rule in old.allow.iter().filter(|rule| !allow.contains(rule)) {
+        list.add(name, format!("{rule} of the lint holds again"), Effect::Stricter);
+    }
     collection::diff(name, &old.collection, collection, list);
     metrics::diff(name, &old.metrics, metrics, list);
     gate::diff(name, &old.gate, gate, list);

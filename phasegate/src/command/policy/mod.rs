@@ -11,6 +11,7 @@ use domain::kinds::Kinds;
 use domain::policy::{Policy, PolicyError};
 use shared_types::TargetName;
 
+use crate::Product;
 use crate::api::ServicesArgs;
 use crate::exit::{Exit, error};
 use crate::output::OutputArgs;
@@ -66,11 +67,11 @@ enum Action {
 }
 
 impl Args {
-    pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, product: &Product) -> anyhow::Result<Exit> {
         match self.action {
-            Action::Check { file, output } => check::run(&file, kinds, output),
+            Action::Check { file, output } => check::run(&file, product, output),
             Action::Diff { old, new, services, output } => {
-                super::block_on(diff::run([&old, &new], &services, kinds, output))
+                super::block_on(diff::run([&old, &new], &services, product.kinds(), output))
             }
             Action::Show { services, output } => super::block_on(show::run(&services, output)),
         }
