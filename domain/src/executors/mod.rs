@@ -14,36 +14,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use shared_types::rollout::TransitionKind;
-use shared_types::{PhaseId, TargetName};
-
-use crate::policy::TargetPolicy;
-
 pub use kind::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Report, Request};
-
-/// The moves that a rollout begins with, and that its first violation asks for: what has to be possible before it starts (PL-2).
-#[must_use]
-pub fn first_moves(target: &TargetName, policy: &TargetPolicy) -> Vec<Request> {
-    let (off, completed) = (PhaseId::off(), PhaseId::completed());
-    let Some(first) = policy.phases.first().map(|phase| &phase.id) else { return Vec::new() };
-    let second = policy.phases.get(1).map_or(&completed, |phase| &phase.id);
-    let up = (TransitionKind::Promote, &off, first, &off, first);
-    let down = (TransitionKind::Rollback, first, &off, &off, second);
-    let plan = |(kind, from, to, below, above): (_, _, &PhaseId, _, _)| {
-        policy.transitions.executor.plan(&Facts {
-            kind,
-            target,
-            from,
-            to,
-            below,
-            above,
-            audience_percent: policy.audience_percent(to),
-            incident: None,
-            reason: "",
-        })
-    };
-    [up, down].map(plan).into()
-}
 
 /// The kinds of the product, one line each.
 #[must_use]

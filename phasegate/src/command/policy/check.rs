@@ -8,7 +8,7 @@ use domain::policy::{Policy, PolicyError, WrongPolicy};
 use domain::template::Templates;
 use serde_json::{Value, json};
 
-use super::{unusable, wrong};
+use super::file::{unusable, wrong};
 use crate::Product;
 use crate::exit::Exit;
 use crate::output::{Format, OutputArgs, print, yellow};
