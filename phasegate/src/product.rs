@@ -10,7 +10,7 @@ use domain::kinds::Kinds;
 use domain::notifiers::NotifierKind;
 use domain::sources::SourceKind;
 use reporter_svc::composition::Composition;
-use reporter_svc::executors::Executor;
+use reporter_svc::executors::{Executor, Executors};
 use reporter_svc::kind::Kind;
 use reporter_svc::notifiers::Notifier;
 use service_kit::{CommonConfig, ServiceName};
@@ -67,6 +67,14 @@ impl Product {
     #[must_use]
     pub fn kinds(&self) -> &Kinds {
         &self.kinds
+    }
+
+    /// The executors as they would be here.
+    ///
+    /// # Errors
+    /// One line that names the setting.
+    pub fn executors(&self) -> anyhow::Result<Executors> {
+        reporter_svc::Config::executors_here(&self.reporter)
     }
 
     /// Adds the flags and variables of the kinds.

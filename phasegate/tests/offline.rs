@@ -114,6 +114,16 @@ fn policy_check_says_all_that_cannot_protect() {
     assert_eq!((status, told["errors"][0]["rule"].as_str()), (1, Some("PL-3")), "{told}");
     ends_with(1, &["up", "--policy", path], "[PL-1]");
 
+    // PL-2: where the check runs the reporter may not, so what is not there here is a warning.
+    std::fs::write(
+        path,
+        shipped.replace("[pnpm, run, \"flags:rollback\"", "[nobody-has-this, \"flags:rollback\""),
+    )
+    .unwrap();
+    let (status, out, _) = run(&["policy", "check", path]);
+    let told = "targets.autosave.transitions: [PL-2] the program `nobody-has-this` is not found here";
+    assert!(status == 0 && out.contains(&format!("warning: {path}:51:7: {told}")), "{out}");
+
     let (status, out, _) = run(&["policy", "check"]);
     assert!(status == 0 && out.contains("\nwarning: ") && out.contains("[PL-6]"), "{out}");
     assert!(!out.contains('\u{1b}'), "colours are for terminals: {out:?}");

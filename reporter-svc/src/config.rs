@@ -9,14 +9,15 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use secrecy::SecretString;
 use service_kit::CommonConfig;
 use service_kit::auth::{Authenticator, Sessions};
+use service_kit::clock::{Clock, SystemClock};
 use service_kit::config::secret;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::App;
 use crate::composition::Composition;
-use crate::executors::Executors;
-use crate::kind::Opening;
+use crate::executors::{Executor, Executors};
+use crate::kind::{Kind, Opening};
 use crate::notifiers::Notifiers;
 use crate::pagers::Pager;
 
@@ -62,13 +63,7 @@ impl Config {
     /// One line that names the setting.
     pub fn new(of: &Composition, told: &ArgMatches, mut common: CommonConfig) -> anyhow::Result<Self> {
         common.tokens = with_sessions(&OwnArgs::from_arg_matches(told)?, &common)?;
-        let opening = Opening {
-            data_dir: common.data_dir.clone(),
-            directory: PathBuf::from("."),
-            clock: Arc::clone(&common.clock),
-            timeout: VENDOR_TIMEOUT,
-            stop: CancellationToken::new(),
-        };
+        let opening = opening(common.data_dir.clone(), Arc::clone(&common.clock));
         let executors = Executors::open(&of.executors, told, &opening)?;
         let (notifiers, of_notifiers) = Notifiers::open(&of.notifiers, told, &opening)?;
         let pager = (of.pager.open)(told, &opening)?;
@@ -76,11 +71,27 @@ impl Config {
         Ok(Self { common, executors, notifiers, pager, inbound, stopping: opening.stop })
     }
 
+    /// The executors as a reporter started here would have them, to be asked what they could do.
+    ///
+    /// # Errors
+    /// One line that names the setting.
+    pub fn executors_here(of: &Composition) -> anyhow::Result<Executors> {
+        let arguments = |command, kind: &Kind<dyn Executor>| (kind.arguments)(command);
+        let told = of.executors.iter().fold(Command::new("reporter"), arguments);
+        let opening = opening(PathBuf::from("data"), Arc::new(SystemClock));
+        Executors::open(&of.executors, &told.try_get_matches_from(["reporter"])?, &opening)
+    }
+
     /// What goes to the log only, for the line at the start (NO-6).
     #[must_use]
     pub fn log_only(&self) -> Vec<&'static str> {
         self.notifiers.log_only().chain(self.pager.log_only()).collect()
     }
+}
+
+fn opening(data_dir: PathBuf, clock: Arc<dyn Clock>) -> Opening {
+    let (directory, stop) = (PathBuf::from("."), CancellationToken::new());
+    Opening { data_dir, directory, clock, timeout: VENDOR_TIMEOUT, stop }
 }
 
 /// Browser sessions are the reporter's alone: it serves the page.

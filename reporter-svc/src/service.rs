@@ -88,6 +88,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let analyzer = common.neighbour(ServiceName::Analyzer, ANALYZER_TIMEOUT)?;
     let inbound = config.inbound.clone();
     end_later(&shutdown, &config.stopping);
+    let executors = config.executors.clone();
     let effects = Arc::new(effects(config, &reporter, &publisher)?);
 
     let poll = poll(&reporter.rules().policy);
@@ -114,7 +115,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
         async move { replica.run(shutdown).await }
     });
-    let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper));
+    let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper), executors);
     let (router, openapi) = api::router(app, inbound);
     let parts = ServiceParts {
         service: ServiceName::Reporter,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use shared_types::one_line;
 
 use super::check::{Wrong, WrongPlaces, one_of};
-use super::lint::{Findings, Lint};
+use super::lint::{self, Findings, Lint};
 use super::section::file::{self, RawPolicy};
 use super::{Policy, PolicyError, WrongPolicy};
 use crate::kinds::Kinds;
@@ -32,9 +32,10 @@ impl Policy {
     pub fn parse_with(text: &str, file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
         let raw = read_shape(text).map_err(|wrong| refused(vec![wrong], file))?;
         let (mut wrong, mut findings) = (WrongPlaces::default(), Findings::default());
-        let sections = file::check(&raw, kinds, &mut wrong, &mut findings);
+        let parts = file::check(&raw, kinds, &mut wrong);
+        parts.targets.iter().for_each(|target| lint::check(target, &mut findings));
         let mut wrong = wrong.into_vec();
-        let Some((targets, retention)) = sections.filter(|_| wrong.is_empty()) else {
+        let Some((targets, retention)) = parts.whole().filter(|_| wrong.is_empty()) else {
             wrong.extend(findings.refused);
             return Err(refused(wrong, file));
         };

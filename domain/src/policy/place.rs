@@ -8,7 +8,7 @@ use super::section::file::RawPolicy;
 pub struct Place {
     /// Such as `targets.autosave.phases[1].thresholds.error_rate`.
     pub path: String,
-    /// As it is written there.
+    /// As it is written there; empty for a section.
     pub text: String,
     /// From 1.
     pub line: u64,
@@ -25,6 +25,14 @@ impl Places {
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         read_shape(text).ok().map(Self)
+    }
+
+    /// Where a target says how it is moved.
+    #[must_use]
+    pub fn transitions(&self, target: &str) -> Option<Place> {
+        let at = &self.0.targets.value.get(target)?.value.transitions;
+        let path = format!("targets.{target}.transitions");
+        Some(Place { path, text: String::new(), line: at.line, column: at.column })
     }
 
     /// The threshold of a metric in a phase.

@@ -50,7 +50,7 @@ pub fn told(event: &Event) -> EventRecord {
             });
             of(Deed::DecisionReceived, &it.decision_id, detail)
         }
-        Event::Start { by } => act(Deed::RolloutStart, json!({ "by": by })),
+        Event::Start { by, obstacles: _ } => act(Deed::RolloutStart, json!({ "by": by })),
         Event::Promote { by, from } => act(Deed::RolloutPromote, json!({ "by": by, "from": from })),
         Event::Approve { by, role, comment, expected } => {
             let expected = json!({

@@ -26,6 +26,10 @@ pub enum Blocker {
         phase: PhaseId,
     },
     NotStarted,
+    /// A move could not be made here (PL-2).
+    MoveImpossible {
+        obstacle: String,
+    },
     Started {
         phase: PhaseId,
     },

@@ -1,9 +1,10 @@
 //! The one constructor of transitions: the policy's executor plans, and what it planned is kept whole (RB-2).
 
-use crate::executors::Facts;
+use crate::executors::{self, Facts};
+use crate::policy::TargetPolicy;
 use crate::template::values::rollback_command_text;
 use shared_types::rollout::{TransitionKind, TransitionState};
-use shared_types::{IncidentId, PhaseId};
+use shared_types::{IncidentId, PhaseId, TargetName};
 
 use super::state::{TargetState, Transition};
 use super::step::Context;
@@ -53,6 +54,30 @@ pub fn transition(state: &TargetState, request: &Request<'_>, context: &Context<
         output: None,
         verified: None,
     }
+}
+
+/// The moves that a rollout begins with, and that its first violation asks for: what has to be possible before it starts (PL-2).
+#[must_use]
+pub fn first_moves(target: &TargetName, policy: &TargetPolicy) -> Vec<executors::Request> {
+    let (off, completed) = (PhaseId::off(), PhaseId::completed());
+    let Some(first) = policy.phases.first().map(|phase| &phase.id) else { return Vec::new() };
+    let second = policy.phases.get(1).map_or(&completed, |phase| &phase.id);
+    let up = (TransitionKind::Promote, &off, first, &off, first);
+    let down = (TransitionKind::Rollback, first, &off, &off, second);
+    let plan = |(kind, from, to, below, above): (_, _, &PhaseId, _, _)| {
+        policy.transitions.executor.plan(&Facts {
+            kind,
+            target,
+            from,
+            to,
+            below,
+            above,
+            audience_percent: policy.audience_percent(to),
+            incident: None,
+            reason: "",
+        })
+    };
+    [up, down].map(plan).into()
 }
 
 /// What a person would type.

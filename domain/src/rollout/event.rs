@@ -15,7 +15,8 @@ pub enum Event {
     /// The analyzer decided.
     Decided(Box<Decision>),
     /// A person starts the rollout: from `off` to the first phase.
-    Start { by: String },
+    /// `obstacles`: what would keep its first moves from being made, in words (PL-2).
+    Start { by: String, obstacles: Vec<String> },
     /// A person moves it up one phase. `from`, if given, must be the current phase.
     Promote { by: String, from: Option<PhaseId> },
     /// A person approves the next move up, in a role.

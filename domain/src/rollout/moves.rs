@@ -14,11 +14,17 @@ use super::rollback;
 use super::state::Stage;
 use super::step::{Context, Step};
 
-/// PH-6: up from `off`, by the same command as every move up.
-pub(super) fn start(step: Step, by: &str, context: &Context<'_>) -> Result<Step, Rejection> {
+/// PH-6: up from `off`, by the same command as every move up. PL-2: only if it could be taken back.
+pub(super) fn start(
+    step: Step,
+    by: &str,
+    obstacles: &[String],
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
     let mut blockers = promotion::movement_blockers(&step.target, context.policy);
     blockers.extend(promotion::frozen(&step.target));
     blockers.extend(evidence::blockers(&step.target));
+    blockers.extend(obstacles.iter().map(|it| Blocker::MoveImpossible { obstacle: it.clone() }));
     if !step.target.phase.is_off() {
         let phase = step.target.phase.clone();
         let refusal = Refusal::Started { phase: phase.clone() };

@@ -34,7 +34,7 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
             Ok(step)
         }
 
-        (S::Idle, E::Start { by }) => start(step, &by, context),
+        (S::Idle, E::Start { by, obstacles }) => start(step, &by, &obstacles, context),
         (S::Idle, E::Promote { by, from }) => promote(step, &by, from.as_ref(), context),
         (S::Idle, E::Approve { by, role, comment, expected }) => {
             let given = Given { by, role, comment };

@@ -192,7 +192,7 @@ impl Player {
 
     /// A person starts it from `off`.
     pub fn start(&mut self, at: Timestamp) {
-        self.apply(Event::Start { by: ASSUMED.to_owned() }, None, at);
+        self.apply(Event::Start { by: ASSUMED.to_owned(), obstacles: Vec::new() }, None, at);
     }
 
     /// Takes a decision, and does what people are assumed to do about it.

@@ -148,7 +148,7 @@ impl Cli {
             Command::Backtest(args) => args.run(product.kinds()),
             Command::Verify(args) => args.run(product.kinds()),
             Command::Generate(args) => args.run(),
-            Command::Policy(args) => args.run(product.kinds()),
+            Command::Policy(args) => args.run(product),
             Command::Audit(args) => args.run(product.kinds()),
             Command::Daily(args) => args.run(),
             Command::Pause(args) => args.run(),

@@ -100,7 +100,10 @@ pub(super) async fn start(
 ) -> Result<Response, ApiError> {
     let actor = actor(&identity, body.by)?;
     let by = actor.name.clone();
-    let changed = act(&app, &target, actor, key, Event::Start { by }).await?;
+    let rules = app.reporter.rules();
+    let policy = rules.policy.targets.get(&target);
+    let obstacles = policy.map(|policy| app.executors.obstacles(&target, policy)).unwrap_or_default();
+    let changed = act(&app, &target, actor, key, Event::Start { by, obstacles }).await?;
     changed::answer(&target, changed)
 }
 

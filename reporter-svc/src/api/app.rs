@@ -7,6 +7,7 @@ use service_kit::client::Neighbour;
 
 use crate::audit::Keeper;
 use crate::dashboard::Publisher;
+use crate::executors::Executors;
 use crate::reporter::Reporter;
 
 /// See the module.
@@ -19,4 +20,6 @@ pub struct App {
     /// Who may make which call, for acts that come in by another way.
     pub access: Arc<Access>,
     pub keeper: Arc<Keeper>,
+    /// Those that will move the targets, asked whether they can.
+    pub executors: Executors,
 }

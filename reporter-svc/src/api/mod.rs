@@ -35,6 +35,7 @@ use utoipa_axum::routes;
 use crate::audit::Keeper;
 use crate::composition::Composition;
 use crate::dashboard::Publisher;
+use crate::executors::Executors;
 use crate::reporter::Reporter;
 
 pub use acts::{Acknowledgement, Promotion, Rollback, Start};
@@ -56,8 +57,9 @@ impl App {
         publisher: Arc<Publisher>,
         analyzer: Neighbour,
         keeper: Arc<Keeper>,
+        executors: Executors,
     ) -> Self {
-        Self { reporter, publisher, analyzer, keeper, access: Arc::new(Access::of(&openapi())) }
+        Self { reporter, publisher, analyzer, keeper, executors, access: Arc::new(Access::of(&openapi())) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::effects::RunTransition;
-use domain::executors::Report;
+use domain::executors::{Report, Request};
 use service_kit::outbox::Outcome;
 
 /// One kind. It makes one attempt and says what came of it; retrying is the outbox's business. Running twice is as running
@@ -11,6 +11,12 @@ use service_kit::outbox::Outcome;
 pub trait Executor: Send + Sync {
     /// That of its other half.
     fn name(&self) -> &'static str;
+
+    /// What would keep a planned move from being made here at all, in words, such as a program that is not there; nothing is
+    /// done. Asked before a rollout starts (PL-2).
+    fn obstacle(&self, _planned: &Request) -> Option<String> {
+        None
+    }
 
     /// Does what was planned.
     ///

@@ -1,15 +1,13 @@
 //! What moves a target: the half of an executor that acts. What a move is was planned before (`domain::executors`), and is
 //! kept whole; here it is done, in one attempt, and read back.
 
+mod all;
 pub mod command;
 mod executor;
 pub mod flagd;
 
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use clap::ArgMatches;
 
@@ -18,11 +16,8 @@ use crate::kind::{Kind, Opening};
 /// The kinds of the product, one line each.
 pub const SHIPPED: [Kind<dyn Executor>; 2] = [command::KIND, flagd::KIND];
 
+pub use all::Executors;
 pub use executor::{Executor, ReadBack};
-
-/// All kinds, by name.
-#[derive(Clone, Default)]
-pub struct Executors(BTreeMap<&'static str, Arc<dyn Executor>>);
 
 impl Executors {
     /// With what they were told.
@@ -31,18 +26,5 @@ impl Executors {
     /// One line that names the setting.
     pub fn open(kinds: &[Kind<dyn Executor>], told: &ArgMatches, with: &Opening) -> anyhow::Result<Self> {
         kinds.iter().try_fold(Self::default(), |all, kind| Ok(all.with((kind.open)(told, with)?)))
-    }
-
-    /// One more; it takes the place of one of the same name.
-    #[must_use]
-    pub fn with(mut self, executor: Arc<dyn Executor>) -> Self {
-        self.0.insert(executor.name(), executor);
-        self
-    }
-
-    /// The one of that name.
-    #[must_use]
-    pub fn of(&self, kind: &str) -> Option<&dyn Executor> {
-        self.0.get(kind).map(AsRef::as_ref)
     }
 }

@@ -1,12 +1,18 @@
 //! The HTTP side, through the whole stack of layers.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use domain::rollout::Event;
+use reporter_svc::executors::Executors;
+use reporter_svc::executors::command::{CommandExecutor, Environment};
 use serde_json::{Value, json};
 use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::rig::{Rig, minutes};
@@ -70,7 +76,7 @@ async fn a_refused_promotion_lists_what_is_missing() {
     assert_eq!(problem["blockers"][0]["code"], "not_started");
     let (_, rollout) = call(&app, "GET", "/v1/rollouts/autosave", None).await;
     assert_eq!(rollout["blockers"], problem["blockers"]);
-    rig.event(Event::Start { by: "ana".into() }).await;
+    rig.event(Event::Start { by: "ana".into(), obstacles: Vec::new() }).await;
     let (_, rollout) = call(&app, "GET", "/v1/rollouts/autosave", None).await;
     let codes: Vec<_> = rollout["blockers"].as_array().unwrap().iter().map(|it| &it["code"]).collect();
     assert_eq!(codes, ["transition_running"], "it was started");
@@ -217,6 +223,37 @@ async fn start_is_accepted_once() {
     let (unknown, _) = call(&app, "POST", "/v1/rollouts/nobody/start", Some(json!({}))).await;
     assert_eq!(unknown, StatusCode::NOT_FOUND);
     rig.work().await;
-    let applied = rig.event(Event::Start { by: "ana".into() }).await;
+    let applied = rig.event(Event::Start { by: "ana".into(), obstacles: Vec::new() }).await;
     assert!(matches!(applied, reporter_svc::store::Changed::Rejected { .. }));
+}
+
+/// PL-2: what could not be taken back is not begun. Asked where the moves would be made; a repeat is answered as the first time.
+#[tokio::test]
+async fn a_rollout_whose_commands_are_not_there_does_not_start() {
+    let mut rig = Rig::in_memory().await;
+    let folder = rig.data.path().to_owned();
+    let environment = Environment::of_this_process(&[]).with("PATH", folder.as_os_str());
+    let executor = CommandExecutor::new(&folder, environment, CancellationToken::new());
+    rig.use_executors(Executors::default().with(Arc::new(executor)));
+    let app = rig.router();
+    let start = async || {
+        let key = [("idempotency-key", "1dd4f7c4-7b6b-4a58-9d2c-6f6f1f6f7b11")];
+        call_with(&app, "POST", "/v1/rollouts/autosave/start", Some(json!({ "by": "ana" })), &key).await
+    };
+    let (status, refused) = start().await;
+    assert_eq!(
+        (status, refused["type"].as_str()),
+        (StatusCode::CONFLICT, Some("urn:phasegate:problem:blocked"))
+    );
+    assert_eq!(refused["blockers"][0]["code"], "move_impossible");
+    assert_eq!(
+        refused["blockers"][0]["detail"],
+        "a move cannot be made here: the program `pnpm` is not found"
+    );
+    let program = folder.join("pnpm");
+    std::fs::write(&program, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(start().await.0, StatusCode::ACCEPTED);
+    std::fs::remove_file(&program).unwrap();
+    assert_eq!(start().await.0, StatusCode::OK, "it was started");
 }

@@ -309,7 +309,9 @@ impl Rig {
         webhooks: Option<WebhookSecret>,
     ) -> Router {
         let publisher = Arc::clone(&self.effects.publisher);
-        let app = App::new(Arc::clone(&self.reporter), publisher, analyzer, Arc::clone(&self.keeper));
+        let executors = self.effects.executors.clone();
+        let app =
+            App::new(Arc::clone(&self.reporter), publisher, analyzer, Arc::clone(&self.keeper), executors);
         let buttons = match &self.slack {
             Some(inbound) => slack::routes().layer(Extension(Arc::clone(inbound))),
             None => slack::routes(),
@@ -359,7 +361,7 @@ impl Rig {
 
     /// A rollout that runs in that phase, with nothing left to do.
     pub(crate) async fn bring_to(&self, id: &str) {
-        let started = self.event(Event::Start { by: "ana".into() }).await;
+        let started = self.event(Event::Start { by: "ana".into(), obstacles: Vec::new() }).await;
         assert!(matches!(started, Changed::Applied { .. }), "{started:?}");
         self.work().await;
         while self.phase().await != phase(id) {

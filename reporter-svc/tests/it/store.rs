@@ -28,7 +28,7 @@ async fn targets_and_revision() {
         assert_eq!(listed, ["alpha", "autosave", "zeta"]);
         assert_eq!(store.targets(Some("alpha"), 1).await.unwrap()[0].state.target, autosave());
         assert_eq!(store.revision().await.unwrap(), 0);
-        rig.event(Event::Start { by: "ana".into() }).await;
+        rig.event(Event::Start { by: "ana".into(), obstacles: Vec::new() }).await;
         assert_eq!(store.revision().await.unwrap(), 1);
         assert_eq!(store.target(&autosave()).await.unwrap().unwrap().version, 1);
         assert!(store.target(&TargetName::parse("nobody").unwrap()).await.unwrap().is_none());
@@ -44,7 +44,7 @@ async fn an_act_is_answered_as_the_first_time() {
         let other = Act::new("r1".into(), "autosave", "promote", serde_json::Value::Null);
         let start = async |act: &Act| {
             let cause = Cause { act: Some(act), ..Cause::default() };
-            let event = Event::Start { by: "ana".into() };
+            let event = Event::Start { by: "ana".into(), obstacles: Vec::new() };
             rig.reporter.apply(&autosave(), cause, &|_| event.clone()).await.unwrap()
         };
         let Changed::Applied { answer: first, .. } = start(&act).await else { panic!("not applied") };
@@ -110,7 +110,7 @@ async fn an_answer_is_remembered_once() {
             store.remember(&act, &answer, Some(&message), rig.clock.now()).await.unwrap();
         }
         let cause = Cause { act: Some(&act), ..Cause::default() };
-        let event = Event::Start { by: "ana".into() };
+        let event = Event::Start { by: "ana".into(), obstacles: Vec::new() };
         let changed = rig.reporter.apply(&autosave(), cause, &|_| event.clone()).await.unwrap();
         let Changed::Repeated { answer } = changed else { panic!("{changed:?}") };
         assert_eq!(answer, "first");

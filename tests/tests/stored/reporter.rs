@@ -13,6 +13,7 @@ use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::composition::Composition;
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::effects::Effects;
+use reporter_svc::executors::Executors;
 use reporter_svc::reporter::{Cause, Reporter};
 use reporter_svc::store::{Changed, MIGRATIONS, Store};
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ async fn open(left: &Left) -> Open {
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
     let analyzer = Neighbour::new(nowhere, None, Duration::from_secs(1)).unwrap();
     let keeper = Arc::new(Keeper::new(Arc::clone(&reporter), Archive::below(left.folder.path())));
-    let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper));
+    let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper), Executors::default());
     let (router, openapi) = api::router(app, Composition::shipped().routes());
     let router = service_kit::http::app(ServiceParts {
         service: service_kit::ServiceName::Reporter,

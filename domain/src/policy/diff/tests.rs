@@ -37,6 +37,13 @@ fn every_change_is_one_line_that_says_what_it_does() {
         "save_latency_p95 ≤ 2 s → ≤ 1.8 s",
         Stricter,
     );
+    check(
+        "    title: AutoSave\n",
+        "    title: AutoSave\n    allow: [PL-1]\n",
+        "autosave",
+        "PL-1 of the lint does not hold any more",
+        Looser,
+    );
     check("error_rate: 0.3%", "error_rate: 1.0%", "autosave phase C", "error_rate ≤ 0.3 % → ≤ 1 %", Looser);
     check(
         "approvals: [sre, dev-lead]",

@@ -2,24 +2,27 @@
 
 use shared_types::decision::Direction;
 
-use super::{Findings, Rule, Target, one};
+use super::findings::Findings;
+use super::one;
+use super::rule::Rule;
 use crate::gate::evidence::Limit;
 use crate::policy::at::At;
 use crate::policy::check::Path;
 use crate::policy::forms::Ratio;
 use crate::policy::section::collection::Collection;
 use crate::policy::section::metrics::MetricPolicy;
+use crate::policy::section::target::Parts;
 use crate::policy::units::DisplayUnit;
 use crate::story::figures::format_duration;
 
-pub(super) fn check(target: &Target<'_>, found: &mut Findings) {
+pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
     gate(target, found);
     for (phase, raw, path) in target.placed() {
         percentage(&raw.audience, &path.key("audience"), found);
-        for metric in target.metrics {
+        for metric in &target.metrics {
             let place = raw.thresholds.value.get(&metric.name);
             let Some((place, threshold)) = place.zip(phase.thresholds.get(&metric.name)) else { continue };
-            if let Some(reason) = decides_nothing(metric, *threshold, target.collection) {
+            if let Some(reason) = decides_nothing(metric, *threshold, target.collection.as_ref()) {
                 let path = path.key("thresholds").key(&metric.name);
                 found.refuse(Rule::Limits, place.wrong(&path, format!("`{}` {reason}", place.value.0)));
             }
@@ -27,8 +30,8 @@ pub(super) fn check(target: &Target<'_>, found: &mut Findings) {
     }
 }
 
-fn gate(target: &Target<'_>, found: &mut Findings) {
-    let Some(gate) = target.gate else { return };
+fn gate(target: &Parts<'_>, found: &mut Findings) {
+    let Some(gate) = &target.gate else { return };
     let (raw, path) = (&target.raw.gate, target.path.key("gate"));
     if gate.min_samples == 0 {
         let message = "0: a window with one event would be judged like one with a thousand; write at least 1";

@@ -1,13 +1,15 @@
 //! Names that nothing stands behind (PL-5): a phase without an incident text, a role that may not act.
 
-use super::{Findings, Rule, Target};
+use super::findings::Findings;
+use super::rule::Rule;
 use crate::policy::at::At;
 use crate::policy::check::Path;
+use crate::policy::section::target::Parts;
 use crate::role;
 
-pub(super) fn check(target: &Target<'_>, found: &mut Findings) {
+pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
     incident_text(target, found);
-    let (raw, path) = (target.raw, target.path);
+    let (raw, path) = (target.raw, &target.path);
     signer(&raw.rca.approver, &path.key("rca").key("approver"), "no analysis would be confirmed", found);
     for (index, item) in raw.evidence.iter().enumerate() {
         let path = path.key("evidence").index(index).key("owner");
@@ -22,7 +24,7 @@ pub(super) fn check(target: &Target<'_>, found: &mut Findings) {
 }
 
 /// Each incident is told (DE-3).
-fn incident_text(target: &Target<'_>, found: &mut Findings) {
+fn incident_text(target: &Parts<'_>, found: &mut Findings) {
     let told = &target.raw.notifications.incident.phases;
     let ids = || target.phases.iter().map(|phase| phase.id.as_str());
     let silent: Vec<&str> = ids().filter(|id| told.value.iter().all(|it| it.value != *id)).collect();

@@ -2,7 +2,7 @@
 
 use crate::policy::at::At;
 use crate::policy::check::{Path, Wrong};
-use crate::policy::lint::Rule;
+use crate::policy::lint::rule::Rule;
 use crate::policy::units::parse_number;
 
 /// Whether the text can be read both ways.

@@ -5,24 +5,26 @@
 
 use std::time::Duration;
 
-use super::{Findings, Rule, Target};
+use super::findings::Findings;
+use super::rule::Rule;
 use crate::gate::evidence::Settings;
 use crate::policy::section::advance::AdvanceCondition;
 use crate::policy::section::gate::GatePolicy;
 use crate::policy::section::metrics::MetricPolicy;
 use crate::policy::section::phases::PhasePolicy;
+use crate::policy::section::target::Parts;
 use crate::policy::units::LONGEST;
 use crate::story::figures::{format_duration, format_number};
 
 /// How many times the limit a version has that the time is told for.
 const TIMES: f64 = 2.0;
 
-pub(super) fn check(target: &Target<'_>, found: &mut Findings) {
-    let Some(gate) = target.gate else { return };
+pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
+    let Some(gate) = &target.gate else { return };
     let samples = gate.min_samples as f64;
-    for metric in target.metrics {
+    for metric in &target.metrics {
         few_samples(target, gate, metric, samples, found);
-        if let Some(window) = target.collection.map(|it| it.window).filter(|_| gate.judge.weighs()) {
+        if let Some(window) = target.collection.as_ref().map(|it| it.window).filter(|_| gate.judge.weighs()) {
             found_late(target, gate, metric, samples, window, found);
         }
     }
@@ -36,7 +38,7 @@ fn share(metric: &MetricPolicy, phase: &PhasePolicy) -> Option<f64> {
 
 /// `min_samples` attempts of which not one may be bad.
 fn few_samples(
-    target: &Target<'_>,
+    target: &Parts<'_>,
     gate: &GatePolicy,
     metric: &MetricPolicy,
     samples: f64,
@@ -68,7 +70,7 @@ fn few_samples(
 
 /// A version at twice the limit that would have run longer than the phase asks for before it is found.
 fn found_late(
-    target: &Target<'_>,
+    target: &Parts<'_>,
     gate: &GatePolicy,
     metric: &MetricPolicy,
     samples: f64,

@@ -14,7 +14,7 @@ use crate::policy::at::{At, Entries};
 use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::Whole;
-use crate::policy::lint::{Findings, Lint};
+use crate::policy::lint::Lint;
 
 /// Every number, name, channel, role and command of Phasegate's rollouts.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -66,13 +66,15 @@ impl PartialEq for Policy {
 /// What a file says of targets, and of all of them.
 pub(crate) type Sections = (BTreeMap<TargetName, TargetPolicy>, Retention);
 
-/// None only if something was noted.
-pub(crate) fn check(
-    raw: &RawPolicy,
-    kinds: &Kinds,
-    wrong: &mut WrongPlaces,
-    findings: &mut Findings,
-) -> Option<Sections> {
+/// A file as far as it is in order.
+pub(crate) struct Parts<'a> {
+    pub(in crate::policy) targets: Vec<target::Parts<'a>>,
+    names: Vec<Option<TargetName>>,
+    retention: Option<Retention>,
+}
+
+/// What is wrong is noted, and the rest looked at all the same.
+pub(crate) fn check<'a>(raw: &'a RawPolicy, kinds: &'a Kinds, wrong: &mut WrongPlaces) -> Parts<'a> {
     let root = Path::root();
     if raw.version.value.0 != "1" {
         let message = format!("expected 1, the only version of the format, found `{}`", raw.version.value.0);
@@ -82,14 +84,24 @@ pub(crate) fn check(
     if raw.targets.value.0.is_empty() {
         wrong.add(raw.targets.wrong(&path, "expected at least one target"));
     }
-    let mut targets = BTreeMap::new();
+    let (mut targets, mut names) = (Vec::new(), Vec::new());
     for (name, raw) in &raw.targets.value.0 {
         let path = path.key(name);
         let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()));
-        let target = target::check(&raw.value, kinds, &path, wrong, findings);
-        targets.extend(wrong.note(id).zip(target));
+        names.push(wrong.note(id));
+        targets.push(target::check(&raw.value, kinds, &path, wrong));
     }
-    Some((targets, retention::check(&raw.retention, &root.key("retention"), wrong)?))
+    let retention = retention::check(&raw.retention, &root.key("retention"), wrong);
+    Parts { targets, names, retention }
+}
+
+impl Parts<'_> {
+    /// The whole; none only if something was noted.
+    pub(crate) fn whole(self) -> Option<Sections> {
+        let named = std::iter::zip(self.names, self.targets);
+        let targets: Option<_> = named.map(|(name, parts)| name.zip(parts.whole())).collect();
+        Some((targets?, self.retention?))
+    }
 }
 
 pub(crate) fn diff(old: &Policy, new: &Policy, list: &mut Changes) {

@@ -15,13 +15,13 @@ use super::notifications::{self, Notifications, RawNotifications};
 use super::paging::{self, Paging, RawPaging};
 use super::phases::{self, Metrics, PhasePolicy, RawPhase};
 use super::rca::{self, RawRca, RcaPolicy};
-use super::transitions::{self, RawTransitions, Transitions};
+use super::transitions::{self, ChosenExecutor, RawTransitions, Transitions};
 use crate::kinds::Kinds;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::text;
-use crate::policy::lint::{self, Findings, Rule};
+use crate::policy::lint::Rule;
 
 /// One feature under rollout.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -71,6 +71,8 @@ pub(crate) const EXAMPLES: [&str; 10] = [
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetPolicy {
     pub title: String,
+    /// Rules of the lint that do not hold for it.
+    pub allow: Vec<Rule>,
     pub collection: Collection,
     /// In the file's order.
     pub metrics: Vec<MetricPolicy>,
@@ -84,71 +86,100 @@ pub struct TargetPolicy {
     pub evidence: Vec<EvidenceItem>,
 }
 
-/// What is wrong is noted, and so is what the lint finds in those sections that are in order.
-pub(crate) fn check(
-    raw: &RawTarget,
-    kinds: &Kinds,
+/// A target as far as it is in order, beside what stands in the file.
+pub(crate) struct Parts<'a> {
+    pub(in crate::policy) raw: &'a RawTarget,
+    pub(in crate::policy) path: Path,
+    title: Option<String>,
+    pub(in crate::policy) collection: Option<Collection>,
+    pub(in crate::policy) metrics: Vec<MetricPolicy>,
+    pub(in crate::policy) gate: Option<GatePolicy>,
+    pub(in crate::policy) phases: Vec<PhasePolicy>,
+    executor: Option<ChosenExecutor<'a>>,
+    transitions: Option<Transitions>,
+    notifications: Option<Notifications>,
+    paging: Option<Paging>,
+    rca: Option<RcaPolicy>,
+    evidence: Vec<EvidenceItem>,
+}
+
+/// What is wrong is noted, and the rest looked at all the same.
+pub(crate) fn check<'a>(
+    raw: &'a RawTarget,
+    kinds: &'a Kinds,
     path: &Path,
     wrong: &mut WrongPlaces,
-    findings: &mut Findings,
-) -> Option<TargetPolicy> {
+) -> Parts<'a> {
     let title = wrong.note(text(&raw.title, &path.key("title")));
     let collection = collection::check(&raw.collection, kinds, &path.key("collection"), wrong);
     // Nothing is shorter than a window that is not known.
     let window = collection.as_ref().map_or(Duration::ZERO, |it| it.window);
     let metrics = metrics::check(&raw.metrics, &raw.gate.on_violation, kinds, window, path, wrong);
-    let gate = gate::check(&raw.gate, &path.key("gate"), wrong);
     let known = Metrics { named: &raw.metrics.value, in_order: &metrics };
     let phases = phases::check(&raw.phases, known, &path.key("phases"), wrong);
     let ids = phases::ids(&raw.phases);
-    let transitions_path = path.key("transitions");
-    let executor = wrong.note(transitions::executor(&raw.transitions, kinds, &transitions_path));
-    let transitions = transitions::check(
-        &raw.transitions,
-        executor.as_ref(),
-        collection.as_ref(),
-        &transitions_path,
-        wrong,
-    );
-    let notifications = notifications::check(
-        &raw.notifications,
-        kinds,
-        &raw.metrics.value,
-        ids.as_deref(),
-        &path.key("notifications"),
-        wrong,
-    );
-    let paging = paging::check(&raw.paging, &path.key("paging"), wrong);
-    let rca = rca::check(&raw.rca, &path.key("rca"), wrong);
-    let evidence = evidence::check(&raw.evidence, &path.key("evidence"), wrong);
-    let checked = lint::Target {
+    let at = path.key("transitions");
+    let executor = wrong.note(transitions::executor(&raw.transitions, kinds, &at));
+    let transitions =
+        transitions::check(&raw.transitions, executor.as_ref(), collection.as_ref(), &at, wrong);
+    let at = path.key("notifications");
+    let notifications =
+        notifications::check(&raw.notifications, kinds, &raw.metrics.value, ids.as_deref(), &at, wrong);
+    Parts {
+        gate: gate::check(&raw.gate, &path.key("gate"), wrong),
+        paging: paging::check(&raw.paging, &path.key("paging"), wrong),
+        rca: rca::check(&raw.rca, &path.key("rca"), wrong),
+        evidence: evidence::check(&raw.evidence, &path.key("evidence"), wrong),
         raw,
-        path,
-        collection: collection.as_ref(),
-        metrics: &metrics,
-        gate: gate.as_ref(),
-        phases: &phases,
-        executor: transitions.as_ref().and(executor.as_ref()),
-    };
-    lint::check(&checked, findings);
-    Some(TargetPolicy {
-        title: title?,
-        collection: collection?,
+        path: path.clone(),
+        title,
+        collection,
         metrics,
-        gate: gate?,
         phases,
-        transitions: transitions?,
-        notifications: notifications?,
-        paging: paging?,
-        rca: rca?,
-        evidence,
-    })
+        executor,
+        transitions,
+        notifications,
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// The kind that moves it, if its section is in order.
+    pub(in crate::policy) fn executor(&self) -> Option<&ChosenExecutor<'a>> {
+        self.transitions.as_ref().and(self.executor.as_ref())
+    }
+
+    /// The phases with the place of each.
+    pub(in crate::policy) fn placed(&self) -> impl Iterator<Item = (&PhasePolicy, &'a RawPhase, Path)> {
+        let (raw, path) = (&self.raw.phases.value, self.path.key("phases"));
+        self.phases.iter().filter_map(move |phase| {
+            let index = raw.iter().position(|it| it.value.id.value == phase.id.as_str())?;
+            Some((phase, &raw[index].value, path.index(index)))
+        })
+    }
+
+    /// The whole; none only if something was noted.
+    pub(crate) fn whole(self) -> Option<TargetPolicy> {
+        Some(TargetPolicy {
+            title: self.title?,
+            allow: self.raw.allow.iter().map(|rule| rule.value).collect(),
+            collection: self.collection?,
+            metrics: self.metrics,
+            gate: self.gate?,
+            phases: self.phases,
+            transitions: self.transitions?,
+            notifications: self.notifications?,
+            paging: self.paging?,
+            rca: self.rca?,
+            evidence: self.evidence,
+        })
+    }
 }
 
 pub(crate) fn diff(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: &mut Changes) {
     let before = list.len();
     let TargetPolicy {
         title,
+        allow,
         collection,
         metrics,
         gate,
@@ -160,6 +191,12 @@ pub(crate) fn diff(name: &str, old: &TargetPolicy, new: &TargetPolicy, list: &mu
         evidence,
     } = new;
     list.text(name, "title", &old.title, title);
+    for rule in allow.iter().filter(|rule| !old.allow.contains(rule)) {
+        list.add(name, format!("{rule} of the lint does not hold any more"), Effect::Looser);
+    }
+    for rule in old.allow.iter().filter(|rule| !allow.contains(rule)) {
+        list.add(name, format!("{rule} of the lint holds again"), Effect::Stricter);
+    }
     collection::diff(name, &old.collection, collection, list);
     metrics::diff(name, &old.metrics, metrics, list);
     gate::diff(name, &old.gate, gate, list);

@@ -178,7 +178,7 @@ fn a_start_waits_for_the_evidence_too() {
     world.violation();
     world.finish_command();
     assert!(world.target.phase.is_off());
-    let refused = world.apply(Event::Start { by: "ana".into() }).unwrap_err();
+    let refused = world.apply(Event::Start { by: "ana".into(), obstacles: Vec::new() }).unwrap_err();
     assert_eq!(codes(&refused), ["evidence_incomplete"]);
 }
 

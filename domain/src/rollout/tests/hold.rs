@@ -140,7 +140,7 @@ fn nothing_moves_up_in_a_frozen_target() {
     assert_eq!((&world.target.stage, cancelled(&world)), (&Stage::Idle, 1));
     let mut off = World::new();
     off.freeze();
-    let refusal = off.apply(Event::Start { by: "ana".into() }).unwrap_err();
+    let refusal = off.apply(Event::Start { by: "ana".into(), obstacles: Vec::new() }).unwrap_err();
     assert_eq!(refusal.blockers[0].code(), "frozen");
 }
 
@@ -220,7 +220,7 @@ fn freezing_what_is_frozen_changes_nothing() {
 fn one_round(world: &mut World) {
     world.violation();
     world.finish_command();
-    world.apply(Event::Start { by: "ana".into() }).unwrap();
+    world.apply(Event::Start { by: "ana".into(), obstacles: Vec::new() }).unwrap();
     world.finish_command();
 }
 
@@ -276,7 +276,7 @@ fn rollbacks_by_hand_cost_no_budget() {
     for _ in 0..3 {
         world.apply(by_hand("A")).unwrap();
         world.finish_command();
-        world.apply(Event::Start { by: "ana".into() }).unwrap();
+        world.apply(Event::Start { by: "ana".into(), obstacles: Vec::new() }).unwrap();
         world.finish_command();
     }
     world.violation();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::policy::TargetPolicy;
 use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
+use shared_types::problem::ProblemCode;
 
 use super::world::{World, gate, minutes, phase};
 use crate::rollout::blocker::Reached;
@@ -37,7 +38,7 @@ fn start_and_promotions_walk_up_to_completed() {
 #[test]
 fn a_move_up_is_written_as_a_person_would_type_it() {
     let mut world = World::new();
-    world.apply(Event::Start { by: "ana".into() }).unwrap();
+    world.apply(Event::Start { by: "ana".into(), obstacles: Vec::new() }).unwrap();
     assert_eq!(world.running().human, "phasegate start --target autosave");
     let mut world = World::in_phase("A");
     world.ripen();
@@ -201,11 +202,23 @@ fn a_failed_promotion_changes_nothing() {
     assert_eq!(world.target.phase, phase("B"));
 }
 
+/// PL-2: what could not be taken back is not begun; a target that has started is told that it has.
+#[test]
+fn start_is_refused_where_a_move_cannot_be_made() {
+    let obstacles = vec!["the program `pnpm` is not found".to_owned()];
+    let start = Event::Start { by: "ana".into(), obstacles };
+    let mut off = World::new();
+    let refused = off.apply(start.clone()).unwrap_err();
+    assert_eq!((refused.code(), codes(&refused)), (ProblemCode::Blocked, vec!["move_impossible"]));
+    assert!(off.target.phase.is_off());
+    assert_eq!(codes(&World::in_phase("A").apply(start).unwrap_err()), ["started"]);
+}
+
 /// PH-1: start goes from `off` to the first phase, and only from there.
 #[test]
 fn start_is_refused_once_started_and_allowed_again_after_off() {
     let mut world = World::in_phase("A");
-    let start = Event::Start { by: "ana".into() };
+    let start = Event::Start { by: "ana".into(), obstacles: Vec::new() };
     assert_eq!(codes(&world.apply(start.clone()).unwrap_err()), ["started"]);
     world.violation();
     world.finish_command();

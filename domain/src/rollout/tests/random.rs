@@ -28,7 +28,7 @@ fn step(world: &mut World, what: u8, pause: u8) {
         4 | 5 => decided(world, Verdict::Violation, Some(ViolationAction::Rollback)),
         6 => decided(world, Verdict::Violation, Some(ViolationAction::Page)),
         7 => decided(world, Verdict::Violation, Some(ViolationAction::Hold)),
-        8 if world.target.phase.is_off() => Event::Start { by: "ana".into() },
+        8 if world.target.phase.is_off() => Event::Start { by: "ana".into(), obstacles: Vec::new() },
         8 => {
             world.ripen();
             Event::Promote { by: "ana".into(), from: None }

@@ -487,7 +487,7 @@ fn every_stand_answers_every_event_as_the_table_says() {
         ("review_decided", |_| rule(true), ["+", "+", "-", "-"]),
         ("review_decided", |_| rule(false), ["+", "+", "-", "-"]),
         ("tick", |_| Event::Tick, ["=", "=", "=", "="]),
-        ("start", |_| Event::Start { by: "ana".into() }, ["-", "-", "-", "-"]),
+        ("start", |_| Event::Start { by: "ana".into(), obstacles: Vec::new() }, ["-", "-", "-", "-"]),
         ("promote", |_| Event::Promote { by: "ana".into(), from: None }, ["-", "-", "-", "-"]),
     ];
     for (name, event, expected) in events {

@@ -51,7 +51,7 @@ fn event_of(name: &str, world: &World, transition: Uuid) -> Event {
         "decided" => {
             Event::Decided(Box::new(world.decision(Verdict::Violation, Some(ViolationAction::Rollback))))
         }
-        "start" => Event::Start { by: "ana".into() },
+        "start" => Event::Start { by: "ana".into(), obstacles: Vec::new() },
         "promote" => Event::Promote { by: "ana".into(), from: None },
         "approve" => Event::Approve {
             by: "eve".into(),

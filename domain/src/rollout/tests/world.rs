@@ -82,7 +82,7 @@ impl World {
     /// A world whose rollout runs in that phase, nothing else having happened.
     pub(crate) fn in_phase(id: &str) -> Self {
         let mut world = Self::new();
-        world.apply(Event::Start { by: "ana".into() }).unwrap();
+        world.apply(Event::Start { by: "ana".into(), obstacles: Vec::new() }).unwrap();
         world.finish_command();
         while world.target.phase != phase(id) {
             world.ripen();

@@ -28,6 +28,10 @@ pub fn blocker(it: &Blocker) -> (Words, Words) {
         Blocker::NotStarted => {
             (both("Start the rollout", "ロールアウトの開始"), both("start it first", "先に開始してください"))
         }
+        Blocker::MoveImpossible { .. } => (
+            PLAIN,
+            both("a move cannot be made here: {obstacle}", "ここでは移行を実行できません: {obstacle}"),
+        ),
         Blocker::Started { .. } => (
             both("It has started: phase {detail}", "開始済み: {detail}"),
             both("{phase}", "フェーズ {phase}"),

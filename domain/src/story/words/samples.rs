@@ -182,6 +182,7 @@ pub(super) fn blockers() -> Vec<Blocker> {
         Blocker::Completed,
         Blocker::UnknownPhase { phase: phase("Z") },
         Blocker::NotStarted,
+        Blocker::MoveImpossible { obstacle: "the program `pnpm` is not found".to_owned() },
         Blocker::Started { phase: phase("A") },
         Blocker::WrongPhase { phase: phase("A") },
         Blocker::Frozen { by: ana(), since: at(), reason: because(), target: "autosave".parse().unwrap() },

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use domain::kinds::Kinds;
+use domain::policy::lint::Rule;
+use domain::policy::place::{Place, Places};
 use domain::policy::{Policy, PolicyError, WrongPolicy};
 use domain::template::Templates;
 use serde_json::{Value, json};
 
-use super::{unusable, wrong};
+use super::file::{unusable, wrong};
+use crate::Product;
 use crate::exit::Exit;
 use crate::output::{Format, OutputArgs, print, yellow};
 
@@ -22,8 +24,8 @@ before it, as in [PL-1], and `allow: [PL-1]` in a target leaves it out there. Wa
 Exit status 0 if the policy is in order, 1 if it is wrong.";
 
 /// Checks a policy, its lint, and the texts that it names.
-pub(super) fn run(file: &Path, kinds: &Kinds, output: OutputArgs) -> anyhow::Result<Exit> {
-    let policy = match Policy::load_with(file, kinds) {
+pub(super) fn run(file: &Path, product: &Product, output: OutputArgs) -> anyhow::Result<Exit> {
+    let policy = match Policy::load_with(file, product.kinds()) {
         Ok(policy) => policy,
         Err(PolicyError::Wrong(places)) => return refused(file, &Found::places(&places), output),
         Err(cause) => return Err(unusable(file, cause)),
@@ -40,6 +42,8 @@ pub(super) fn run(file: &Path, kinds: &Kinds, output: OutputArgs) -> anyhow::Res
     if !found.is_empty() {
         return refused(file, &found, output);
     }
+    let mut warnings = policy.lint.warnings.clone();
+    warnings.extend(programs(file, &policy, product)?);
     let targets: Vec<_> = policy
         .targets
         .iter()
@@ -52,10 +56,27 @@ pub(super) fn run(file: &Path, kinds: &Kinds, output: OutputArgs) -> anyhow::Res
         "file": file,
         "version": policy.version,
         "targets": targets,
-        "warnings": policy.lint.warnings,
+        "warnings": warnings,
     });
-    output.print(&summary, |_| text(file, &policy))?;
+    output.print(&summary, |_| text(file, &policy, &warnings))?;
     Ok(Exit::Ok)
+}
+
+/// PL-2: what would keep moves from being made, were the reporter started here. It may be started elsewhere, so it is a warning,
+/// and it is the start of a rollout that is refused.
+fn programs(file: &Path, policy: &Policy, product: &Product) -> anyhow::Result<Vec<WrongPolicy>> {
+    let (executors, places) = (product.executors()?, Places::of(&policy.text));
+    let mut found = Vec::new();
+    for (name, target) in &policy.targets {
+        let place = places.as_ref().and_then(|places| places.transitions(name.as_str()));
+        for obstacle in executors.obstacles(name, target) {
+            let Some(Place { path, line, column, .. }) = place.clone() else { continue };
+            let message = format!("{obstacle} here; where the reporter runs without it, no rollout starts");
+            let (file, rule) = (file.display().to_string(), Some(Rule::Programs));
+            found.push(WrongPolicy { file, line, column, path, rule, message });
+        }
+    }
+    Ok(found)
 }
 
 /// One thing that is wrong, for scripts and for people.
@@ -80,14 +101,14 @@ fn refused(file: &Path, found: &[Found], output: OutputArgs) -> anyhow::Result<E
     Err(wrong(file, &lines))
 }
 
-fn text(file: &Path, policy: &Policy) -> String {
+fn text(file: &Path, policy: &Policy, warnings: &[WrongPolicy]) -> String {
     let mut text = format!("{}: in order, version {}\n", file.display(), policy.version);
     for (name, target) in &policy.targets {
         let phases: Vec<String> =
             target.phases.iter().map(|phase| format!("{} {} %", phase.id, phase.audience_percent)).collect();
         text.push_str(&format!("  {name}: {} · {} metrics\n", phases.join(" → "), target.metrics.len()));
     }
-    for warning in &policy.lint.warnings {
+    for warning in warnings {
         text.push_str(&format!("{} {warning}\n", yellow("warning:")));
     }
     text

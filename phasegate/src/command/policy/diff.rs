@@ -43,7 +43,7 @@ pub(super) async fn run(
 /// A file, or a version that a service has kept.
 async fn read(given: &str, services: &ServicesArgs, kinds: &Kinds) -> anyhow::Result<Policy> {
     if !given.starts_with("sha256:") || Path::new(given).exists() {
-        return super::load(Path::new(given), kinds);
+        return super::file::load(Path::new(given), kinds);
     }
     let path = format!("/v1/policies/{given}");
     let kept: PolicyText = match services.analyzer()?.get(&path).await {

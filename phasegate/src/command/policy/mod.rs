@@ -2,18 +2,19 @@
 
 mod check;
 mod diff;
+mod file;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use domain::kinds::Kinds;
-use domain::policy::{Policy, PolicyError};
-use shared_types::TargetName;
 
+use crate::Product;
 use crate::api::ServicesArgs;
-use crate::exit::{Exit, error};
+use crate::exit::Exit;
 use crate::output::OutputArgs;
+
+pub(super) use file::{admitted, load, target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,62 +67,13 @@ enum Action {
 }
 
 impl Args {
-    pub(super) fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, product: &Product) -> anyhow::Result<Exit> {
         match self.action {
-            Action::Check { file, output } => check::run(&file, kinds, output),
+            Action::Check { file, output } => check::run(&file, product, output),
             Action::Diff { old, new, services, output } => {
-                super::block_on(diff::run([&old, &new], &services, kinds, output))
+                super::block_on(diff::run([&old, &new], &services, product.kinds(), output))
             }
             Action::Show { services, output } => super::block_on(show::run(&services, output)),
         }
-    }
-}
-
-/// Loads a policy; a wrong one is a refusal, a missing one is not found.
-pub(super) fn load(file: &Path, kinds: &Kinds) -> anyhow::Result<Policy> {
-    Policy::load_with(file, kinds).map_err(|cause| unusable(file, cause))
-}
-
-/// As [`load`], for a policy that is to be gone by: one that cannot protect is refused as well.
-pub(super) fn admitted(file: &Path, kinds: &Kinds) -> anyhow::Result<Policy> {
-    Policy::load_with(file, kinds).and_then(Policy::admitted).map_err(|cause| unusable(file, cause))
-}
-
-fn unusable(file: &Path, cause: PolicyError) -> anyhow::Error {
-    let exit = match cause {
-        PolicyError::Wrong(places) => {
-            let lines: Vec<String> = places.iter().map(ToString::to_string).collect();
-            return wrong(file, &lines);
-        }
-        PolicyError::Read { ref source, .. } => match source.kind() {
-            std::io::ErrorKind::NotFound => Exit::NotFound,
-            std::io::ErrorKind::IsADirectory => Exit::Usage,
-            _ => Exit::Failed,
-        },
-    };
-    let hint = if exit == Exit::NotFound { "; --policy or PHASEGATE_POLICY names another file" } else { "" };
-    error(exit, format!("{:#}{hint}", anyhow::Error::from(cause)))
-}
-
-/// The refusal of a file, a line for each place.
-fn wrong(file: &Path, places: &[String]) -> anyhow::Error {
-    let message = match places {
-        [only] => only.clone(),
-        all => format!("{}: wrong in {} places\n  - {}", file.display(), all.len(), all.join("\n  - ")),
-    };
-    error(Exit::Refused, message)
-}
-
-/// The target that is named, or the only one there is.
-pub(super) fn target(policy: &Policy, named: Option<TargetName>) -> anyhow::Result<TargetName> {
-    let known: Vec<&str> = policy.targets.keys().map(TargetName::as_str).collect();
-    let known = known.join(", ");
-    match (named, policy.targets.len()) {
-        (Some(name), _) if policy.targets.contains_key(&name) => Ok(name),
-        (Some(name), _) => {
-            Err(error(Exit::NotFound, format!("the policy has no target `{name}`; it has {known}")))
-        }
-        (None, 1) => policy.targets.keys().next().cloned().ok_or_else(|| error(Exit::NotFound, "no target")),
-        (None, _) => Err(error(Exit::Usage, format!("--target: the policy has several: {known}"))),
     }
 }

@@ -37,6 +37,10 @@ impl Environment {
         self
     }
 
+    pub(super) fn path(&self) -> &OsStr {
+        self.0.get(OsStr::new("PATH")).map_or(OsStr::new(FALLBACK_PATH), OsString::as_os_str)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.0.iter()
     }

@@ -12,6 +12,7 @@
 mod environment;
 mod group;
 mod output;
+mod program;
 mod report;
 mod run;
 mod verify;

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use super::environment::Environment;
 use super::group::Group;
 use super::output::Output;
+use super::program::is_there;
 use super::report::{Ending, REPORTED_BYTES, Report, tail};
 use super::verify::verify;
 use crate::executors::{Executor, ReadBack};
 use domain::effects::RunTransition;
-use domain::executors::Report as Moved;
 use domain::executors::command::{self, Started};
+use domain::executors::{Report as Moved, Request};
 
 /// Runs commands on this machine. Besides the inherited environment a command is told what it is for:
 /// `PHASEGATE_TRANSITION` (an id, the same however often it is run), `PHASEGATE_TARGET`, `PHASEGATE_KIND`
@@ -61,6 +62,13 @@ impl CommandExecutor {
 impl Executor for CommandExecutor {
     fn name(&self) -> &'static str {
         command::NAME
+    }
+
+    fn obstacle(&self, planned: &Request) -> Option<String> {
+        let Ok(Started { command, verify }) = Started::of(planned) else { return None };
+        let programs = [Some(command), verify].into_iter().flatten().filter_map(|it| it.into_iter().next());
+        let missing = |program: &String| !is_there(program, &self.directory, self.environment.path());
+        programs.into_iter().find(missing).map(|program| format!("the program `{program}` is not found"))
     }
 
     async fn run(&self, it: &RunTransition) -> Result<Moved, Outcome> {

@@ -17,8 +17,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use domain::effects::RunTransition;
-use domain::executors::Report;
 use domain::executors::flagd::{NAME, Share};
+use domain::executors::{Report, Request};
 use service_kit::outbox::Outcome;
 
 use super::{Executor, ReadBack};
@@ -54,6 +54,12 @@ impl FlagdExecutor {
 impl Executor for FlagdExecutor {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn obstacle(&self, planned: &Request) -> Option<String> {
+        let file = Share::of(planned).ok()?.settings.file;
+        let found = self.directory.join(&file).is_file();
+        (!found).then(|| format!("the flag file `{file}` is not found"))
     }
 
     async fn run(&self, it: &RunTransition) -> Result<Report, Outcome> {
