@@ -42,8 +42,8 @@ const DELAYED_AFTER: Duration = Duration::from_secs(30 * 86_400);
 const MET: [&str; 9] =
     ["alarm", "insufficient", "left out", "moved up", "ok", "outside", "surroundings", "unsure", "violation"];
 
-/// Issue 12, 11: the figures of the scorecard are those of what people run. Everything that is said of a batch is the same, but
-/// for the time at which it was said.
+/// SLO-9, JU-12: the figures of the scorecard are those of what people run. Everything that is said of a batch is the same, but
+/// for the time at which it was said, and a stay's last decision is recomputed from what was stored.
 #[tokio::test]
 async fn a_running_phasegate_decides_as_the_scorecard_does() {
     let mut both = Both::start().await;
