@@ -47,13 +47,17 @@ pub fn shipped_policy() -> Policy {
     SHIPPED.clone()
 }
 
-/// The target of the shipped policy with a control group: events of the variant `control`.
-pub fn with_control() -> TargetPolicy {
-    let policy = load("examples/policies/control-group.yaml");
-    policy.targets.into_values().next().unwrap()
+/// The shipped policy with a control group: events of the variant `control`.
+pub fn policy_with_control() -> Policy {
+    load("examples/policies/control-group.yaml")
 }
 
 /// Its only target.
+pub fn with_control() -> TargetPolicy {
+    policy_with_control().targets.into_values().next().unwrap()
+}
+
+/// The only target of [`shipped_policy`].
 pub fn shipped() -> TargetPolicy {
     shipped_policy().targets.into_values().next().unwrap()
 }

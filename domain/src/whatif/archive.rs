@@ -242,3 +242,30 @@ impl Archive {
         Some(self.comparison.finish(Some(self.new.version().to_owned()), about))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared_types::decision::ControlFinding;
+
+    use super::*;
+    use crate::gate::fixture::{Counts, autosave, policy_with_control, window};
+
+    /// JU-9g: an archive holds no runs, and a window after a move up is judged as it was then: beside those before the move.
+    #[test]
+    fn an_archive_knows_how_the_control_group_did_before_a_move_up() {
+        let mut judge = Judge::new(Arc::new(policy_with_control()), autosave(), None).unwrap();
+        let mut judged = |phase, epoch, n, bad| {
+            let window = window(n);
+            let counts =
+                Counts { phase, epoch, window, errors: bad, control: Some((bad, 600)), ..Counts::default() };
+            let batch = counts.batch();
+            judge.judge(Archived::as_recorded(&batch, batch.collected_at), None).unwrap()
+        };
+        (0..4).for_each(|n| assert_eq!(judged("A", 1, n, 1).verdict, Verdict::Ok));
+        let fell = judged("B", 2, 4, 60);
+        assert_eq!(fell.verdict, Verdict::Violation);
+        let weighed = fell.metrics[1].weighed.as_ref().unwrap();
+        let finding = weighed.control.as_ref().and_then(|control| control.finding);
+        assert_eq!(finding, Some(ControlFinding::Surroundings));
+    }
+}

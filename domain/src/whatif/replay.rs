@@ -226,9 +226,10 @@ impl Replay {
             over.run = Some((decision.phase.clone(), Run::fresh(decision.epoch.saturating_add(1))));
             return ledger::decide(&mut over, rules, judged);
         }
-        if self.state.run.as_ref().is_none_or(|(_, run)| run.epoch < decision.epoch) {
-            let run = evidence.and_then(|it| it.run.as_ref()).map(|it| Run::resume(decision.epoch, it));
-            self.state.run = run.map(|run| (decision.phase.clone(), run));
+        let enters = self.state.run.as_ref().is_none_or(|(_, run)| run.epoch < decision.epoch);
+        // One that goes on from nothing begins its epoch here too, which may know of the one before (JU-9g).
+        if enters && let Some(run) = evidence.and_then(|it| it.run.as_ref()) {
+            self.state.run = Some((decision.phase.clone(), Run::resume(decision.epoch, run)));
         }
         ledger::decide(&mut self.state, rules, judged)
     }

@@ -47,9 +47,10 @@ pub fn batch(
     let of_control = |event: &str| in_variant(event, CONTROL);
     let (mut counters, mut distributions, mut breakdowns) =
         (BTreeMap::from([(DRIFT.to_owned(), counted.drift(w))]), BTreeMap::new(), BTreeMap::new());
-    for (saves, completed, error) in
-        [(&exposed, COMPLETED.to_owned(), ERROR.to_owned()), (&beside, of_control(COMPLETED), of_control(ERROR))]
-    {
+    for (saves, completed, error) in [
+        (&exposed, COMPLETED.to_owned(), ERROR.to_owned()),
+        (&beside, of_control(COMPLETED), of_control(ERROR)),
+    ] {
         counters.extend([(completed.clone(), saves.completed()), (error.clone(), saves.errors)]);
         distributions.extend(distribution(&saves.durations()).map(|it| (completed, it)));
         breakdowns.extend(saves.by_session().map(|it| (error, it)));
@@ -97,8 +98,12 @@ impl Saves {
     /// As a batch's breakdown has it; none without errors.
     fn by_session(&self) -> Option<BTreeMap<String, BTreeMap<String, u64>>> {
         let (top, top_attempts, squares) = self.sessions;
-        let counted =
-            [("distinct", self.errors - top + 1), ("top", top), ("top_attempts", top_attempts), ("squares", squares)];
+        let counted = [
+            ("distinct", self.errors - top + 1),
+            ("top", top),
+            ("top_attempts", top_attempts),
+            ("squares", squares),
+        ];
         let counted = counted.map(|(key, count)| (key.to_owned(), count)).into();
         (self.errors > 0).then(|| BTreeMap::from([("session".to_owned(), counted)]))
     }

@@ -1,8 +1,10 @@
 //! What is left after a run: the rows of the three databases and the books of the world outside, as the checks need them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::effects::notification::NotificationView;
+use domain::policy::{Policy, TargetPolicy};
 use domain::rollout::Incident;
 use domain::rollout::state::TargetState;
 use reporter_svc::store::{IncidentFilter, NotificationFilter, Store};
@@ -38,7 +40,9 @@ pub struct Facts {
     pub end: Timestamp,
     pub livelock: bool,
     pub panics: Vec<String>,
-    pub policy: std::sync::Arc<domain::policy::TargetPolicy>,
+    pub policy: Arc<TargetPolicy>,
+    /// The versions that windows were judged by.
+    pub versions: [Arc<Policy>; 2],
     pub collected: Vec<Collected>,
     /// Judged batches, by window start.
     pub judged: Vec<(Timestamp, String)>,
@@ -85,6 +89,7 @@ impl Facts {
         effects.reverse();
         let decided = effects.iter().filter(|(service, _)| *service == Service::Analyzer);
         let decided = decided.filter_map(|(_, it)| serde_json::from_value(it.payload.clone()).ok()).collect();
+        let versions = world.setting.policies(&world.spec);
         let books = std::mem::take(&mut *world.outside.books());
         let sent = std::mem::take(&mut *world.application.sent());
         Ok(Self {
@@ -92,7 +97,8 @@ impl Facts {
             end: world.end,
             livelock: world.livelock,
             panics: world.scheduler.panics(),
-            policy: std::sync::Arc::new(world.setting.policies[0].targets[&world.setting.target].clone()),
+            policy: Arc::new(versions[0].targets[&world.setting.target].clone()),
+            versions: versions.clone(),
             collected: collected(databases.of(Service::Collector)).await?,
             judged: judged(databases.of(Service::Analyzer)).await?,
             decided,

@@ -6,8 +6,10 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use service_kit::outbox::Recorded;
+use shared_types::Verdict;
+use shared_types::decision::{Cause, ControlFinding};
 use shared_types::incident::ReviewState;
-use shared_types::story::HopKind;
+use shared_types::story::{Hop, HopKind, Recovery};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::checks::check;
@@ -115,7 +117,36 @@ fn met(facts: &Facts) -> impl Iterator<Item = &'static str> {
     let exhausted = facts.effects.iter().filter(|(_, it)| it.kind == "deliver_event");
     let fenced = facts.books.settled.iter().filter(|it| it.recorded == Recorded::Fenced);
     let effects = exhausted.map(|_| "collector events").chain(fenced.map(|_| "takeovers"));
-    acts.chain(hops).chain(rulings).chain(effects)
+    acts.chain(hops).chain(rulings).chain(effects).chain(met_by_evidence(facts))
+}
+
+/// The same of what only windows that are weighed together lead to.
+fn met_by_evidence(facts: &Facts) -> impl Iterator<Item = &'static str> {
+    let weighs = facts.policy.gate.judge.weighs();
+    let decisions = facts.received.iter().filter(move |it| weighs && !it.stale).map(|it| &it.decision);
+    let verdicts = decisions.clone().filter_map(|it| match (it.cause, it.verdict) {
+        (Cause::Slo, Verdict::Unsure) => Some("doubtful windows"),
+        (Cause::Slo, Verdict::Violation) if it.rollback_required => Some("proofs"),
+        (Cause::CollectionDelayed, Verdict::Insufficient) => Some("tolerated gaps"),
+        (Cause::CollectionDelayed, Verdict::Violation) => Some("blind pages"),
+        _ => None,
+    });
+    let weighed = decisions.flat_map(|it| &it.metrics).filter_map(|it| it.weighed.as_ref());
+    let left_out = weighed.clone().filter(|it| it.left_out.is_some()).map(|_| "sessions left out");
+    let findings = weighed.filter_map(|it| match it.control.as_ref()?.finding? {
+        ControlFinding::Outside => Some("held windows"),
+        ControlFinding::Surroundings => Some("broken surroundings"),
+        ControlFinding::Regression => Some("regressions"),
+    });
+    let notices = facts.incidents.iter().filter(|(it, _)| it.notice).map(|_| "notices");
+    let watched =
+        facts.incidents.iter().flat_map(|(_, timeline)| timeline).filter_map(move |it| match it.hop {
+            Hop::Recovered { how: Recovery::Watched } if weighs => Some("recoveries by evidence"),
+            Hop::Recovered { how: Recovery::Unproven } => Some("unproven recoveries"),
+            Hop::WatchFailed { .. } if weighs => Some("failed recoveries by evidence"),
+            _ => None,
+        });
+    verdicts.chain(left_out).chain(findings).chain(notices).chain(watched)
 }
 
 impl Default for Simulation {

@@ -7,6 +7,8 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::faults::{Crash, Rates};
 use crate::people::Manner;
+use crate::replica::Service;
+use crate::world::VIOLATION;
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -23,12 +25,24 @@ pub struct Spec {
     pub ill: u32,
     /// People pause the collector now and then.
     pub pauses: bool,
+    /// Windows are weighed together and beside a control group, not each for itself.
+    pub weighs: bool,
+    /// Services that are gone by plan.
+    pub away: Vec<Away>,
     /// Tasks take turns, people and telemetry do the same each time.
     pub calm: bool,
     pub crash: Option<Crash>,
     pub script: Script,
     /// A line for each boundary.
     pub verbose: bool,
+}
+
+/// All replicas of a service are gone, from and to such a minute of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Away {
+    pub service: Service,
+    pub from: u64,
+    pub to: u64,
 }
 
 /// What happens by plan, not by draw.
@@ -58,11 +72,17 @@ pub enum Script {
     Persistence,
     /// One window in phase B is too slow, the incident is taken on late and at PagerDuty, and nobody finds its cause.
     Negligence,
+    /// By evidence: from one window in phase B on some saves fail, more than chance makes them, and it takes several windows to tell.
+    Doubt,
+    /// By evidence: in phase A saves fail as often without the feature as with it.
+    Outside,
+    /// By evidence: the collector is away for two windows, and later for five.
+    Gaps,
 }
 
 impl Script {
     /// All but none.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Violation,
         Self::Escalation,
         Self::Impatience,
@@ -74,6 +94,9 @@ impl Script {
         Self::Amendment,
         Self::Persistence,
         Self::Negligence,
+        Self::Doubt,
+        Self::Outside,
+        Self::Gaps,
     ];
 
     /// Until what it is about has happened.
@@ -81,15 +104,35 @@ impl Script {
         let minutes = match self {
             Self::Escalation => 90,
             Self::Sloppiness | Self::Persistence => 160,
-            Self::Negligence => 120,
+            Self::Negligence | Self::Doubt => 120,
+            Self::Gaps => 240,
             _ => 75,
         };
         Duration::from_secs(60 * minutes)
+    }
+
+    fn weighs(self) -> bool {
+        matches!(self, Self::Doubt | Self::Outside | Self::Gaps)
+    }
+
+    fn away(self) -> Vec<Away> {
+        let of = |service, from, minutes| Away { service, from, to: from + minutes };
+        match self {
+            Self::Silence => vec![of(Service::Collector, VIOLATION + 5, 45)],
+            Self::Deafness => vec![of(Service::Analyzer, VIOLATION + 5, 45)],
+            Self::Gaps => vec![
+                of(Service::Collector, VIOLATION + 5, GAP * 2 + 3),
+                of(Service::Collector, VIOLATION + 65, GAP * 5 + 3),
+            ],
+            _ => Vec::new(),
+        }
     }
 }
 
 /// The longest clock error, in minutes.
 const SKEW_MAX: i64 = 31;
+/// So many minutes more without a collector, and one window more does not come in time.
+const GAP: u64 = 15;
 
 impl Spec {
     /// Drawn from the seed.
@@ -106,9 +149,22 @@ impl Spec {
         });
         let rates = if rng.random_bool(0.1) { Rates::default() } else { Rates::draw(&mut rng) };
         let ill = rng.random_range(20..250);
-        // The others draw as they did before there were pauses: what they are known to catch they catch still.
+        // The others draw as they did before there were pauses, and evidence: what they are known to catch they catch still.
         let pauses = seed % 6 == 5;
-        Self { skews, replicas, rates, ill, pauses, ..Self::calm(seed, trouble, Script::None, false) }
+        let weighs = matches!(seed % 12, 1 | 5..=7);
+        let away = if weighs { Self::gap(&mut rng, trouble) } else { Vec::new() };
+        let drawn = Self::calm(seed, trouble, Script::None, false);
+        Self { skews, replicas, rates, ill, pauses, weighs, away, ..drawn }
+    }
+
+    /// Mostly one to five windows do not come; before the trouble ends the collector is back.
+    fn gap(rng: &mut SmallRng, trouble: Duration) -> Vec<Away> {
+        let length = rng.random_range(1..=5) * GAP + rng.random_range(0..10);
+        let latest = (trouble.as_secs() / 60).saturating_sub(length).max(16);
+        let from = rng.random_range(15..latest);
+        let to = from + length;
+        let away = Away { service: Service::Collector, from, to };
+        if rng.random_bool(0.6) { vec![away] } else { Vec::new() }
     }
 
     /// Without draws.
@@ -126,6 +182,8 @@ impl Spec {
             rates: Rates::default(),
             ill: 0,
             pauses: false,
+            weighs: script.weighs(),
+            away: script.away(),
             calm,
             crash: None,
             script,

@@ -26,6 +26,12 @@ pub enum Mood {
     Quiet,
     /// The application sends nothing.
     Silent,
+    /// A few saves fail: more than may, and no more than chance could make of a while.
+    Doubtful,
+    /// Saves fail with the feature and without it.
+    Outside,
+    /// Saves of one client fail.
+    OneClient,
 }
 
 impl Mood {
@@ -42,6 +48,21 @@ impl Mood {
             4 => Self::Quiet,
             _ => Self::Silent,
         }
+    }
+
+    /// The same where windows are weighed: more of what is no proof alone, for so many windows.
+    #[must_use]
+    pub fn draw_doubtful(rng: &mut SmallRng, ill: u32) -> (Self, u32) {
+        if rng.random_range(0..1000) >= 2 * ill {
+            return (Self::Good, 1);
+        }
+        let mood = match rng.random_range(0..8) {
+            0..2 => Self::Doubtful,
+            2..4 => Self::Outside,
+            4 => Self::OneClient,
+            _ => Self::draw(rng, 1000),
+        };
+        (mood, rng.random_range(1..=4))
     }
 }
 
@@ -70,16 +91,30 @@ pub struct Sent {
 }
 
 /// Shared with the pushes under way.
-#[derive(Clone, Default)]
-pub struct Application(Arc<Mutex<Sent>>);
+#[derive(Clone)]
+pub struct Application {
+    sent: Arc<Mutex<Sent>>,
+    /// It tells of sessions, and of users without the feature.
+    has_control: bool,
+}
 
-/// In five minutes.
+const COMPLETED: (&str, &str) = ("save.completed", "\"duration_ms\":640.5");
+const FAILED: (&str, &str) = ("save.error", "\"code\":\"E_IO\",\"retryable\":false");
+/// Saves of the one client that has trouble.
+const CLIENT: std::ops::Range<u64> = 4..7;
+/// In five minutes, of users with the feature and of those without it.
 const EVENTS: u64 = 20;
 
 impl Application {
+    /// One that has sent nothing.
+    #[must_use]
+    pub fn new(has_control: bool) -> Self {
+        Self { sent: Arc::default(), has_control }
+    }
+
     /// What it knows.
     pub fn sent(&self) -> MutexGuard<'_, Sent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pushes of the five minutes from `start` on.
@@ -97,11 +132,19 @@ impl Application {
             let at = start.plus(Duration::from_millis(13_500 * number + 100));
             let (what, rest) = match mood {
                 Mood::Slow => ("save.completed", "\"duration_ms\":4000.0"),
-                Mood::Failing if number % 5 == 0 => ("save.error", "\"code\":\"E_IO\",\"retryable\":false"),
+                Mood::Failing | Mood::Outside if number % 5 == 0 => FAILED,
+                Mood::Doubtful if number == 3 => FAILED,
+                Mood::OneClient if CLIENT.contains(&number) => FAILED,
                 Mood::Drifting if number == 7 => ("history.drift", "\"difference\":1"),
-                _ => ("save.completed", "\"duration_ms\":640.5"),
+                _ => COMPLETED,
             };
             let id = format!("{name}-{number}");
+            let session = match mood {
+                Mood::OneClient if CLIENT.contains(&number) => "the client",
+                _ => &id,
+            };
+            let rest =
+                if self.has_control { format!("\"session\":\"{session}\",{rest}") } else { rest.to_owned() };
             let event_id = if named { format!("\"event_id\":\"{id}\",") } else { String::new() };
             let line = format!("{{\"ts\":\"{at}\",\"name\":\"autosave.{what}\",{event_id}{rest}}}");
             writeln!(body, "{line}").ok();
@@ -109,6 +152,12 @@ impl Application {
                 writeln!(body, "{line}").ok();
             }
             ids.push(id);
+        }
+        if self.has_control {
+            for (id, line) in users_without(start, mood, events, named) {
+                writeln!(body, "{line}").ok();
+                ids.push(id);
+            }
         }
         let mut wait = |range: std::ops::Range<u64>| Duration::from_millis(rng.random_range(range));
         let end = start.plus(Duration::from_secs(280));
@@ -156,4 +205,18 @@ impl Application {
         sent.stored.extend(push.ids);
         true
     }
+}
+
+/// The saves of users who do not have the feature, by what makes each one.
+fn users_without(start: Timestamp, mood: Mood, events: u64, named: bool) -> Vec<(String, String)> {
+    let name = start.as_millis() / 1000;
+    let of = |number: u64| {
+        let at = start.plus(Duration::from_millis(13_500 * number + 7_000));
+        let (what, rest) = if mood == Mood::Outside && number.is_multiple_of(5) { FAILED } else { COMPLETED };
+        let id = format!("{name}-control-{number}");
+        let event_id = if named { format!("\"event_id\":\"{id}\",") } else { String::new() };
+        let whose = format!("\"variant\":\"control\",\"session\":\"{id}\"");
+        (id, format!("{{\"ts\":\"{at}\",\"name\":\"autosave.{what}\",{event_id}{whose},{rest}}}"))
+    };
+    (0..events).map(of).collect()
 }

@@ -47,16 +47,19 @@ const ROUNDS_MAX: u32 = 2_000;
 
 /// What is made once, for all runs of a thread.
 pub struct Setting {
-    pub policies: [Arc<Policy>; 2],
+    /// By which each window is judged for itself.
+    alone: [Arc<Policy>; 2],
+    /// By which it is weighed with those before it and beside a control group.
+    weighed: [Arc<Policy>; 2],
     pub templates: Arc<BTreeMap<TargetName, Templates>>,
     pub access: Arc<Access>,
     pub directory: tempfile::TempDir,
     pub target: TargetName,
 }
 
-/// The shipped policy, pushed to, with short phases and a short time for causes; and the same a little stricter.
-fn policies(root: &Path) -> [Arc<Policy>; 2] {
-    let policy = Policy::load(&root.join("examples/policies/source-document.yaml"));
+/// A shipped policy, pushed to, with short phases and a short time for causes; and the same a little stricter.
+fn policies(root: &Path, name: &str) -> [Arc<Policy>; 2] {
+    let policy = Policy::load(&root.join("examples/policies").join(name));
     let mut policy = policy.unwrap_or_else(|error| panic!("{error}"));
     for target in policy.targets.values_mut() {
         target.collection.source = Chosen(Arc::new(Http));
@@ -98,17 +101,25 @@ impl Setting {
     #[must_use]
     pub fn new() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let policies = policies(&root);
-        let templates = reporter_svc::service::templates(&policies[0], &root);
+        let alone = policies(&root, "source-document.yaml");
+        let weighed = policies(&root, "control-group.yaml");
+        let templates = reporter_svc::service::templates(&alone[0], &root);
         let memory = Path::new("/dev/shm");
         let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         Self {
-            policies,
+            alone,
+            weighed,
             templates: Arc::new(templates.unwrap_or_else(|error| panic!("{error}"))),
             access: Arc::new(Access::of(&reporter_svc::openapi())),
             directory: directory.unwrap_or_else(|error| panic!("{error}")),
             target: TargetName::parse("autosave").unwrap_or_else(|error| panic!("{error}")),
         }
+    }
+
+    /// The policy of a run, and what it is changed to at times.
+    #[must_use]
+    pub fn policies(&self, spec: &Spec) -> &[Arc<Policy>; 2] {
+        if spec.weighs { &self.weighed } else { &self.alone }
     }
 }
 
@@ -150,6 +161,8 @@ pub struct World<'s> {
     people_at: Timestamp,
     next_slot: Timestamp,
     mood: Mood,
+    /// Windows that it goes on for.
+    mood_lasts: u32,
     rng: SmallRng,
     strict: bool,
     due: Due,
@@ -173,19 +186,19 @@ impl<'s> World<'s> {
             routes: Routes::default(),
             outside: Outside::default(),
             target: setting.target.clone(),
-            policy: Arc::clone(&setting.policies[0]),
+            policy: Arc::clone(&setting.policies(&spec)[0]),
             templates: Arc::clone(&setting.templates),
             access: Arc::clone(&setting.access),
             data_dir: folder.path().to_owned(),
             changed: Arc::new(AtomicBool::new(true)),
         };
         let store = Store::new(databases.of(Service::Reporter).clone());
-        let policy = Arc::new(setting.policies[0].targets[&setting.target].clone());
+        let policy = Arc::new(setting.policies(&spec)[0].targets[&setting.target].clone());
         let people = People::new(&ground, store, policy, &spec);
         let mut world = Self {
             rng: SmallRng::seed_from_u64(spec.seed ^ 0xa99),
             outside: ground.outside.clone(),
-            application: Application::default(),
+            application: Application::new(spec.weighs),
             end: trouble_ends.plus(if spec.calm { SCRIPT_AFTERMATH } else { AFTERMATH }),
             trouble_ends,
             livelock: false,
@@ -198,6 +211,7 @@ impl<'s> World<'s> {
             people_at: begin.plus(Duration::from_secs(60)),
             next_slot: begin,
             mood: Mood::Good,
+            mood_lasts: 0,
             strict: false,
             due: Due::default(),
             setting,
@@ -232,7 +246,7 @@ impl<'s> World<'s> {
         }
         let mut ground = self.ground.clone();
         let strict = self.strict && id.service != Service::Collector;
-        ground.policy = Arc::clone(&self.setting.policies[usize::from(strict)]);
+        ground.policy = Arc::clone(&self.setting.policies(&self.spec)[usize::from(strict)]);
         if strict {
             self.scheduler.met("policy changes");
         }
@@ -293,10 +307,24 @@ impl<'s> World<'s> {
         let (due, later) = self.restarts.drain(..).partition(|(at, _)| *at <= now);
         self.restarts = later;
         let due: Vec<(Timestamp, ReplicaId)> = due;
-        due.into_iter().for_each(|(_, id)| self.start(id));
+        for (_, id) in due {
+            match self.away(id.service) {
+                Some(to) => self.restarts.push((to, id)),
+                None => self.start(id),
+            }
+        }
     }
 
-    /// The plan of scripts that take a service away, or start one anew with another policy.
+    /// Until when a service is gone now, if it is.
+    fn away(&self, service: Service) -> Option<Timestamp> {
+        let now = self.scheduler.now();
+        let of = self.spec.away.iter().filter(|it| it.service == service);
+        of.map(|it| (self.minute(it.from), self.minute(it.to)))
+            .find(|(from, to)| (*from..*to).contains(&now))
+            .map(|(_, to)| to)
+    }
+
+    /// The plan that takes a service away, or starts one anew with another policy.
     fn script(&mut self) {
         if self.spec.script == Script::Amendment
             && !self.strict
@@ -307,17 +335,15 @@ impl<'s> World<'s> {
             self.ground.routes.remove(id);
             self.start(id);
         }
-        let away = match self.spec.script {
-            Script::Silence => Service::Collector,
-            Script::Deafness => Service::Analyzer,
-            _ => return,
-        };
-        let (from, to) = (self.minute(VIOLATION + 5), self.minute(VIOLATION + 50));
-        let now = self.scheduler.now();
-        let id = ReplicaId { service: away, index: 0 };
-        if now >= from && now < to && self.replicas.remove(&id).is_some() {
-            self.ground.routes.remove(id);
-            self.restarts.push((to, id));
+        for service in Service::ALL {
+            let Some(to) = self.away(service) else { continue };
+            let gone: Vec<ReplicaId> =
+                self.replicas.keys().filter(|id| id.service == service).copied().collect();
+            for id in gone {
+                self.replicas.remove(&id);
+                self.ground.routes.remove(id);
+                self.restarts.push((to, id));
+            }
         }
     }
 
@@ -449,17 +475,33 @@ impl<'s> World<'s> {
             | Script::Negligence => slot == violation,
             Script::Straggler => slot == self.minute(30),
             Script::Persistence => slot >= violation,
-            Script::None | Script::Silence | Script::Deafness | Script::Sloppiness | Script::Amendment => {
-                false
-            }
+            Script::Doubt if slot >= violation => return Mood::Doubtful,
+            Script::Outside if slot >= self.minute(15) && slot < violation => return Mood::Outside,
+            Script::None
+            | Script::Silence
+            | Script::Deafness
+            | Script::Sloppiness
+            | Script::Amendment
+            | Script::Doubt
+            | Script::Outside
+            | Script::Gaps => false,
         };
         if slow {
-            Mood::Slow
-        } else if self.spec.calm || slot >= self.trouble_ends {
-            Mood::Good
-        } else {
-            Mood::draw(&mut self.rng, self.spec.ill)
+            return Mood::Slow;
         }
+        if self.spec.calm || slot >= self.trouble_ends {
+            return Mood::Good;
+        }
+        if !self.spec.weighs {
+            return Mood::draw(&mut self.rng, self.spec.ill);
+        }
+        if self.mood_lasts == 0 {
+            let (mood, lasts) = Mood::draw_doubtful(&mut self.rng, self.spec.ill);
+            self.mood_lasts = lasts;
+            self.mood = mood;
+        }
+        self.mood_lasts -= 1;
+        self.mood
     }
 
     /// The next moment at which anything is due.

@@ -32,7 +32,7 @@ impl Told<'_> {
 }
 
 /// Nothing moves up, nor starts anew, before the checklist of every incident is complete, and no item is signed before
-/// those that it stands upon.
+/// those that it stands upon. Of what stayed a notice none is asked.
 pub(super) fn moves_are_proven(facts: &Facts) -> Findings {
     let mut found = Vec::new();
     let mut incidents: BTreeMap<&str, Told<'_>> = BTreeMap::new();
@@ -55,7 +55,10 @@ pub(super) fn moves_are_proven(facts: &Facts) -> Findings {
                 found.extend(open.map(|it| format!("row {} moves up, {} of {id} is open", row.seq, it.item)));
             }
         }
-        if let Some(opened) = changed_to(row, "open_incident").and_then(Value::as_str) {
+        let notices = || facts.incidents.iter().map(|(it, _)| it).filter(|it| it.notice);
+        if let Some(opened) = changed_to(row, "open_incident").and_then(Value::as_str)
+            && !notices().any(|it| it.id.as_str() == opened)
+        {
             incidents.entry(opened).or_default();
         }
     }

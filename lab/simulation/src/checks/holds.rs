@@ -13,7 +13,7 @@ use crate::facts::Facts;
 const BY_HAND: [&str; 3] = ["rollout.rollback", "review.decided", "command.retried"];
 
 /// Transitions that people asked for by hand.
-fn by_hand(facts: &Facts) -> BTreeSet<&str> {
+pub(super) fn by_hand(facts: &Facts) -> BTreeSet<&str> {
     let rows = facts.audit.iter().filter(|row| BY_HAND.contains(&row.action.as_str()));
     rows.flat_map(|row| [changed_to(row, "transition").and_then(Value::as_str), row.subject.as_deref()])
         .flatten()

@@ -4,8 +4,10 @@ mod approvals;
 mod audit;
 mod evidence;
 mod holds;
+mod notices;
 mod people;
 mod reviews;
+mod weighed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -61,6 +63,14 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("the audit log is one unbroken chain", audit::chain_is_whole),
     ("what changes the state stands in the audit log, once", audit::acts_are_recorded),
     ("a pause of the collector ends by itself and is in the audit log, once", audit::pauses_end),
+    ("every decision comes out the same again", weighed::decisions_are_recomputed),
+    ("what is proven is rolled back, and nothing else", weighed::proof_rolls_back),
+    ("doubt neither feeds nor breaks a run, and nothing moves up on it", weighed::doubt_is_passed_over),
+    (
+        "a gap as long as is tolerated is told, a longer one pages, and none rolls back",
+        weighed::gaps_are_tolerated,
+    ),
+    ("a notice closes with the next compliant window, and asks for no cause", notices::close_by_themselves),
 ];
 
 /// What every check found.

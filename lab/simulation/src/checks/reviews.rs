@@ -19,9 +19,15 @@ const SLACK: Duration = Duration::from_secs(900);
 pub(super) fn open_once(facts: &Facts) -> Findings {
     let mut found = Vec::new();
     let slack = SLACK + facts.spec.spread();
-    for (incident, timeline) in &facts.incidents {
+    for (incident, timeline) in facts.incidents.iter().filter(|(incident, _)| !incident.notice) {
         let id = &incident.id;
-        let due = incident.opened_at.plus(facts.policy.rca.due);
+        let since_opened = incident.opened_at.plus(facts.policy.rca.due);
+        // What was a notice at first asks for its cause later.
+        let due = incident.rca.due_at;
+        let later = facts.policy.gate.judge.weighs() && due.plus(facts.spec.spread()) >= since_opened;
+        if due != since_opened && !later {
+            found.push(format!("the cause of {id} is due at {due}, not at {since_opened}"));
+        }
         let hop = |kind: HopKind| timeline.iter().find(|it| it.hop.is(kind));
         let place = |kind: HopKind| first(facts, id.as_str(), kind);
         let times = timeline.iter().filter(|it| it.hop.is(HopKind::ReviewOpened)).count();
