@@ -18,6 +18,7 @@ pub mod recompute;
 pub mod run;
 mod state;
 mod threshold;
+mod vanished;
 pub mod watch;
 mod weigh;
 
@@ -33,7 +34,7 @@ mod properties;
 pub use checked::{BatchError, CheckedBatch};
 pub use decide::{Subject, batch_hash, decision_id};
 pub use group::{Attempts, Group};
-pub use judge::{Basis, Judgement, judge};
+pub use judge::{Basis, HELD_LONG, Judgement, is_held, judge};
 pub use metric::EarlierBatch;
 pub use observe::{
     Observed, longest_look_back, observe_batch, observe_missing, observe_recorded, same_observations,

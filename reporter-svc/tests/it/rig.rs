@@ -431,6 +431,7 @@ impl Rig {
             policy_version: self.reporter.rules().policy.version.clone(),
             decided_at: now,
             uncounted: None,
+            vanished: vec![],
             gate: Some(GateProgress {
                 epoch: state.epoch,
                 compliant_batches: 1,
@@ -442,6 +443,7 @@ impl Rig {
                 through: Some(window),
                 stay_over: vec![],
                 stale: None,
+                vanished: vec![],
             }),
             evidence: None,
         }
