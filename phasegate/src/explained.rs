@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use analyzer_svc::explain::{Explanation, MetricExplanation};
 use domain::gate::recompute::Recomputed;
+use domain::story::certainty;
 use domain::story::figures::{format_duration, format_number, format_ratio, format_value};
 use shared_types::decision::{Cause, GateProgress};
 
@@ -28,8 +29,14 @@ pub(crate) fn text(explanation: &Explanation) -> String {
     for metric in &explanation.metrics {
         metric_text(&mut text, metric);
     }
+    if let Some(uncounted) = &decision.uncounted {
+        let _ = writeln!(text, "\n{}", certainty::of_uncounted(uncounted));
+    }
     if let Some(gate) = &decision.gate {
         let _ = writeln!(text, "\ngate: {}", gate_text(gate));
+        for event in &gate.vanished {
+            let _ = writeln!(text, "  {}", certainty::of_vanished(event));
+        }
     }
     text.push('\n');
     text.push_str(&recomputed(&explanation.recomputed));

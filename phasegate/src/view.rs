@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use domain::story::certainty;
 use domain::story::figures::{format_duration, format_number};
 use shared_types::dashboard::DashboardTarget;
 use shared_types::decision::{GateProgress, MetricVerdict};
@@ -43,6 +44,12 @@ pub(crate) fn rollout(rollout: &Rollout) -> String {
     }
     if let Some(progress) = &rollout.gate {
         let _ = writeln!(text, "  gate: {}", gate(progress));
+    }
+    if let Some(uncounted) = &rollout.uncounted {
+        let _ = writeln!(text, "  {}", certainty::of_uncounted(uncounted));
+    }
+    for event in rollout.gate.iter().flat_map(|progress| &progress.vanished) {
+        let _ = writeln!(text, "  {}", certainty::of_vanished(event));
     }
     for it in &rollout.approvals {
         let _ = writeln!(text, "  approved as {} by {} at {}{}", it.role, it.by, it.at, comment(it));
@@ -136,7 +143,10 @@ mod tests {
             "since": "2026-11-22T10:00:00.000Z", "frozen": null, "rollback_waiting": null,
             "automatic_rollbacks": {"started": 2, "allowed": 6, "per_ms": 86_400_000}, "transition": null, "incident": null,
             "gate": {"epoch": 1, "compliant_batches": 3, "compliant_ms": 2_700_000, "needed_batches": 8,
-                "needed_ms": null, "satisfied": false, "broken_by": null, "through": null},
+                "needed_ms": null, "satisfied": false, "broken_by": null, "through": null,
+                "vanished": [{"event": "autosave.save.error", "windows": 3, "since": "2026-11-22T12:00:00.000Z"}]},
+            "uncounted": {"reason": "unknown", "share": 0.031, "over": false, "commonest": "autosave.save.compleeted",
+                "example": {"kind": "unknown", "what": "autosave.save.compleeted", "line": 7, "meant": "autosave.save.completed"}},
             "approvals": [{"role": "dev-lead", "by": "ana", "at": "2026-11-22T12:00:00.000Z", "phase": "A",
                 "epoch": 1, "policy_version": "sha256:0", "comment": "looks good"}],
             "approvals_void": [{"role": "sre", "by": "ben", "at": "2026-11-22T11:00:00.000Z", "phase": "A",
@@ -151,6 +161,8 @@ mod tests {
         autosave: phase A, epoch 1, running, since 2026-11-22T10:00:00.000Z
           automatic rollbacks: 2 of 6 per 24h
           gate: 3 of 8 compliant windows
+          3.1 % of the telemetry could not be counted: events that the policy does not know, mostly `autosave.save.compleeted` (perhaps `autosave.save.completed`)
+          `autosave.save.error` came regularly, and not since 2026-11-22T12:00:00.000Z (3 windows)
           approved as dev-lead by ana at 2026-11-22T12:00:00.000Z: looks good
           void: ben's approval as sre, the policy has changed at 2026-11-22T11:30:00.000Z
           - gate_unsatisfied: 3 of 8 compliant windows

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::decision::{GateProgress, MetricVerdict};
+use crate::decision::{GateProgress, MetricVerdict, Uncounted};
 use crate::problem::Blocker;
 use crate::rollout::{Freeze, RolloutState, TransitionView, WaitingRollback};
 use crate::{Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
@@ -49,6 +49,9 @@ pub struct DashboardTarget {
     pub watch_until: Option<Timestamp>,
     pub slos: Vec<MetricVerdict>,
     pub gate: Option<GateProgress>,
+    /// What of the newest window's telemetry could not be counted; absent, if all could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<Uncounted>,
     pub approvals_missing: Vec<String>,
     /// All that stands between now and the next move up.
     pub blockers: Vec<Blocker>,

@@ -5,6 +5,7 @@ use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::batch::Example;
 use crate::{Epoch, PhaseId, TargetName, Timestamp, Window};
 
 /// The value of [`Decision::schema`] written by this version.
@@ -39,6 +40,9 @@ pub struct Decision {
     /// What of the window's telemetry could not be counted; absent, if all could (TE-6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uncounted: Option<Uncounted>,
+    /// Events that came regularly and are missed from this window on (TE-6).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vanished: Vec<String>,
     /// How far the success condition of the epoch is, this decision included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateProgress>,
@@ -48,7 +52,7 @@ pub struct Decision {
 }
 
 /// Telemetry that could not be counted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Uncounted {
     /// The commoner of the two.
     pub reason: UncountedReason,
@@ -56,6 +60,12 @@ pub struct Uncounted {
     pub share: f64,
     /// More than the policy lets pass: nothing is said to be compliant.
     pub over: bool,
+    /// The commonest reason why a line is no event, or name that the policy does not use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commonest: Option<String>,
+    /// The first of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<Example>,
 }
 
 /// Why something could not be counted.
@@ -444,6 +454,19 @@ pub struct GateProgress {
     /// Since when nothing proves compliance any more, once that lasts longer than is tolerated (PH-9).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<Stale>,
+    /// Events that came regularly in this rollout and do not come any more (TE-6).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vanished: Vec<Vanished>,
+}
+
+/// An event that is missed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Vanished {
+    pub event: String,
+    /// Windows without it that had other events.
+    pub windows: u64,
+    /// The start of the first of them.
+    pub since: Timestamp,
 }
 
 /// Windows in a row of which none is `ok` or `warn`, nor waits until enough attempts are together.
@@ -525,6 +548,9 @@ pub struct RunBefore {
     pub held: Option<Held>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricBefore>,
+    /// How regularly events came, in this epoch and those before it of the rollout (TE-6).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventBefore>,
 }
 
 /// Windows that were held because of something outside; it ends after four windows in a row without one.
@@ -534,6 +560,38 @@ pub struct Held {
     pub in_a_row: u64,
     /// Windows since the last of them.
     pub without: u64,
+    /// The start of the first of those in a row.
+    pub since: Timestamp,
+}
+
+/// What is remembered of an event: windows with others of its group, which are those of the feature or those of the control
+/// group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EventBefore {
+    pub event: String,
+    /// Windows up to the last in which it came.
+    pub windows: u64,
+    /// How often it came in them, and how often the others did.
+    pub came: u64,
+    pub others: u64,
+    /// The sum over them of came² ÷ others.
+    pub squares: f64,
+    /// Since it came last; absent if it came in the newest window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without: Option<Without>,
+    /// It is missed, and that was told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vanished: bool,
+}
+
+/// Windows without an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Without {
+    pub windows: u64,
+    /// How often the others of its group came in them.
+    pub others: u64,
+    /// The start of the first.
+    pub since: Timestamp,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

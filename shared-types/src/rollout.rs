@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumIter, IntoStaticStr};
 use utoipa::ToSchema;
 
-use crate::decision::GateProgress;
+use crate::decision::{GateProgress, Uncounted};
 use crate::problem::Blocker;
 use crate::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp};
 
@@ -27,6 +27,9 @@ pub struct Rollout {
     pub transition: Option<TransitionView>,
     pub incident: Option<IncidentId>,
     pub gate: Option<GateProgress>,
+    /// What of the newest window's telemetry could not be counted; absent, if all could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<Uncounted>,
     /// Approvals of the next move up that count: of this epoch, phase and policy version.
     pub approvals: Vec<Approval>,
     /// Approvals that count no more, with why; the newest first, the last few.

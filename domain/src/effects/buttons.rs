@@ -41,6 +41,7 @@ pub fn of(target: &TargetName, notice: &Notice) -> Vec<ButtonAct> {
     match (&notice.kind, &notice.incident) {
         (
             NoticeKind::Incident
+            | NoticeKind::StillHeld(_)
             | NoticeKind::Escalation
             | NoticeKind::RollbackWaiting
             | NoticeKind::Unproven { .. }

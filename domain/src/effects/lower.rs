@@ -283,8 +283,10 @@ fn address<'p>(policy: &'p TargetPolicy, notice: &Notice) -> Option<&'p Address>
     match notice.kind {
         NoticeKind::Ok => by_phase(&notifications.ok),
         NoticeKind::Warn => by_phase(&notifications.warn),
-        NoticeKind::Hold | NoticeKind::Gap => Some(&notifications.warn.channel),
-        NoticeKind::Incident | NoticeKind::Unproven { .. } => by_phase(&notifications.incident),
+        NoticeKind::Hold | NoticeKind::Gap | NoticeKind::Vanished => Some(&notifications.warn.channel),
+        NoticeKind::Incident | NoticeKind::StillHeld(_) | NoticeKind::Unproven { .. } => {
+            by_phase(&notifications.incident)
+        }
         NoticeKind::RcaReminder { .. } => Some(&notifications.incident.channel),
         NoticeKind::Escalation
         | NoticeKind::RollbackFailed { .. }

@@ -26,8 +26,10 @@ pub enum NotificationKind {
     Ok,
     Warn,
     Gap,
+    Vanished,
     Hold,
     Incident,
+    StillHeld,
     Escalation,
     RollbackFailed,
     RollbackWaiting,
@@ -48,8 +50,8 @@ pub enum NotificationKind {
 pub struct NotificationView {
     pub id: Uuid,
     pub target: TargetName,
-    /// `ok`, `warn`, `gap`, `hold`, `incident`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`, `rollback`, `page`,
-    /// `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
+    /// `ok`, `warn`, `gap`, `vanished`, `hold`, `incident`, `still_held`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`,
+    /// `rollback`, `page`, `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
     pub kind: String,
     /// An address as it is kept, or the name of what pages.
     pub channel: String,

@@ -110,7 +110,7 @@ fn a_hold_pages_once_a_run() {
     assert_eq!(pages, [0, 7]);
     assert_eq!(
         held[8].evidence.as_ref().unwrap().run.as_ref().unwrap().held,
-        Some(Held { in_a_row: 8, without: 0 })
+        Some(Held { in_a_row: 8, without: 0, since: window(1).start })
     );
     assert_eq!(stay.windows(&[QUIET, QUIET, outside]).iter().filter(|it| paged(it)).count(), 0);
     assert_eq!(stay.windows(&[QUIET, QUIET, QUIET, QUIET, outside]).iter().filter(|it| paged(it)).count(), 1);

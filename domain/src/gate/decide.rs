@@ -81,6 +81,7 @@ impl Judgement {
             policy_version: policy_version.to_owned(),
             decided_at: now,
             uncounted: self.uncounted,
+            vanished: self.vanished,
             gate,
         }
     }

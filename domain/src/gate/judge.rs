@@ -4,8 +4,8 @@
 
 use crate::policy::{GatePolicy, JudgeBy, MetricPolicy, PhasePolicy, TargetPolicy};
 use shared_types::decision::{
-    Cause, ControlFinding, Direction, Evidence, HistoryValue, MetricVerdict, RunBefore, Uncounted,
-    ViolationAction,
+    Cause, ControlFinding, Direction, EventBefore, Evidence, HistoryValue, MetricVerdict, RunBefore,
+    Uncounted, ViolationAction,
 };
 use shared_types::{Verdict, Window};
 
@@ -13,12 +13,13 @@ use super::evidence::Settings;
 use super::memory::{Remembered, What};
 use super::observe::{Observed, ObservedMetric};
 use super::threshold::{Threshold, hold_against, ratio, worst_first};
+use super::vanished;
 use super::weigh::{Answer, Question, Weights, by_attempts, by_value};
 
 /// So many windows of an epoch in a row without one that is `ok` or `warn`, and a person is asked (JU-4).
 const UNDECIDED: u64 = 96;
 /// So many held windows in a row, and a person is asked again (JU-9g).
-const HELD_LONG: u64 = 8;
+pub const HELD_LONG: u64 = 8;
 
 /// What a decision stands on besides its judgement.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -53,6 +54,10 @@ pub struct Judgement {
     pub groups_end: bool,
     /// Something outside made a metric break its limit, and it is not held against the version (JU-9).
     pub held: bool,
+    /// How regularly events came, this window included; none, if it says nothing of that.
+    pub events: Option<Vec<EventBefore>>,
+    /// Those that are missed from now on (TE-6).
+    pub vanished: Vec<String>,
 }
 
 impl Judgement {
@@ -115,8 +120,8 @@ impl Stay<'_> {
         let mut remembered = Vec::new();
         // TE-6: what was counted bad counts, and what was not counted is not thereby good.
         let limit = self.policy.gate.uncounted;
-        let uncounted = observed.uncounted.map(|it| Uncounted { over: it.share > limit, ..it });
-        let over = uncounted.is_some_and(|it| it.over);
+        let uncounted = observed.uncounted.clone().map(|it| Uncounted { over: it.share > limit, ..it });
+        let over = uncounted.as_ref().is_some_and(|it| it.over);
         let groups_end =
             answers.iter().filter(|(metric, _)| decides(metric)).all(|(_, answer)| !answer.waits);
         let metrics = answers.into_iter().map(|(mut metric, answer)| {
@@ -131,12 +136,13 @@ impl Stay<'_> {
         judgement.uncounted = uncounted;
         judgement.remembered = remembered;
         judgement.groups_end = groups_end;
-        let is_held = |it: &MetricVerdict| {
-            let control = it.weighed.as_ref().and_then(|weighed| weighed.control.as_ref());
-            it.verdict == Verdict::Unsure
-                && control.is_some_and(|it| it.finding == Some(ControlFinding::Outside))
-        };
         judgement.held = judgement.metrics.iter().any(is_held);
+        if self.is_newest() {
+            let known = self.before.map(|before| before.events.as_slice()).unwrap_or_default();
+            let tolerated = self.policy.gate.gaps.tolerated;
+            let (events, vanished) = vanished::after(known, &observed.events, self.window, tolerated);
+            (judgement.events, judgement.vanished) = (Some(events), vanished);
+        }
         let undecided = self.before.map_or(0, |before| before.undecided) + 1;
         if !judgement.verdict.is_compliant() && judgement.action.is_none() && undecided == UNDECIDED {
             judgement.action = Some(ViolationAction::Page);
@@ -145,6 +151,12 @@ impl Stay<'_> {
             judgement.action = Some(ViolationAction::Page);
         }
         judgement
+    }
+
+    /// Whether no window of the epoch is as new, or newer.
+    fn is_newest(self) -> bool {
+        let newest = self.before.and_then(|before| before.through);
+        newest.is_none_or(|newest| newest.start < self.window.start)
     }
 
     /// JU-9a, JU-9g: a person is asked when a run of held windows begins, and once more when it does not end.
@@ -276,6 +288,13 @@ pub(super) fn basis(metric: &MetricPolicy, limit: f64, gate: &GatePolicy) -> Str
     }
 }
 
+/// Whether something outside made it break its limit, and it is not held against the version (JU-9).
+#[must_use]
+pub fn is_held(metric: &MetricVerdict) -> bool {
+    let control = metric.weighed.as_ref().and_then(|weighed| weighed.control.as_ref());
+    metric.verdict == Verdict::Unsure && control.is_some_and(|it| it.finding == Some(ControlFinding::Outside))
+}
+
 /// SLO-6.
 fn enough(seen: &ObservedMetric, gate: &GatePolicy) -> bool {
     seen.observation.samples.is_none_or(|samples| samples >= gate.min_samples)
@@ -310,6 +329,8 @@ fn conclude(observed: &Observed, metrics: Vec<MetricVerdict>) -> Judgement {
         remembered: Vec::new(),
         groups_end: false,
         held: false,
+        events: None,
+        vanished: Vec::new(),
     }
 }
 

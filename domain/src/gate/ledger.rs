@@ -43,7 +43,7 @@ pub fn contribution(judgement: &Judgement, in_time: bool, judge: JudgeBy) -> Con
 
 /// Whether it holds attempts that wait for more: by `judge: window` nothing is remembered.
 fn waits(judgement: &Judgement) -> bool {
-    let counted = judgement.uncounted.is_none_or(|uncounted| !uncounted.over);
+    let counted = judgement.uncounted.as_ref().is_none_or(|uncounted| !uncounted.over);
     counted && judgement.has_attempts()
 }
 
@@ -86,7 +86,7 @@ fn run_before(state: &GateState, subject: &Subject) -> Option<RunBefore> {
     Some(run.before()).filter(|before| *before != RunBefore::default())
 }
 
-/// A newer epoch begins a fresh run. By evidence it knows how the control groups did before a move up.
+/// A newer epoch begins a fresh run. By evidence it knows which events came, and before a move up how the control groups did.
 fn enter(state: &mut GateState, subject: &Subject, rules: Rules<'_>) {
     let Rules { policy, phase, .. } = rules;
     let run = match &state.run {
@@ -95,6 +95,7 @@ fn enter(state: &mut GateState, subject: &Subject, rules: Rules<'_>) {
             let before = policy.phase(from);
             run.after_move_up(subject.epoch, |metric| in_phase(metric, policy, before, phase))
         }
+        Some((_, run)) if policy.gate.judge.weighs() => run.after_move(subject.epoch),
         _ => Run::fresh(subject.epoch),
     };
     state.run = Some((subject.phase.clone(), run));
@@ -143,7 +144,8 @@ fn advance(
         return Some(progress);
     }
     let (stay_over, stale) = (run.stay_over(policy, phase), run.stale(tolerated));
-    Some(GateProgress { stay_over, stale, ..by_time(progress, policy.collection.window) })
+    let vanished = run.vanished();
+    Some(GateProgress { stay_over, stale, vanished, ..by_time(progress, policy.collection.window) })
 }
 
 /// So many batches of the policy's length are in compliant windows of this number and time.
@@ -190,6 +192,8 @@ mod tests {
             remembered: vec![],
             groups_end: false,
             held: false,
+            events: None,
+            vanished: vec![],
         }
     }
 

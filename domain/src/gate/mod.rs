@@ -20,6 +20,7 @@ pub mod run;
 mod standing;
 mod state;
 mod threshold;
+mod vanished;
 pub mod watch;
 mod weigh;
 
@@ -35,7 +36,7 @@ mod properties;
 pub use checked::{BatchError, CheckedBatch};
 pub use decide::{Subject, batch_hash, decision_id};
 pub use group::{Attempts, Group};
-pub use judge::{Basis, Judgement, judge};
+pub use judge::{Basis, HELD_LONG, Judgement, is_held, judge};
 pub use metric::EarlierBatch;
 pub use observe::{
     Observed, longest_look_back, observe_batch, observe_missing, observe_recorded, same_observations,

@@ -1,17 +1,20 @@
 //! What a window shows of each metric, before anything is held against it (SLO-5, JU-1).
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::kinds::Chosen;
 use crate::policy::{Control, DisplayUnit, MetricPolicy, PhasePolicy, TargetPolicy};
-use shared_types::batch::Intake;
+use events::records::OTHER_CODE;
+use shared_types::batch::{Example, Intake};
 use shared_types::decision::{Cause, Uncounted, UncountedReason};
 use shared_types::{Batch, Decision, Epoch, Window};
 
 use super::checked::CheckedBatch;
 use super::group::{Attempts, Group};
 use super::metric::{EarlierBatch, Facts, Metric, Observation};
+use super::vanished::{EventSeen, seen as seen_events};
 
 /// A window, as far as it can be judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +24,8 @@ pub struct Observed {
     pub metrics: Vec<ObservedMetric>,
     /// What could not be counted, by its commonest reason; none, if all could.
     pub uncounted: Option<Uncounted>,
+    /// How often the policy's events came; none, if the window did not.
+    pub events: Vec<EventSeen>,
 }
 
 /// One metric of it.
@@ -56,17 +61,26 @@ pub fn observe_batch(
     Observed { uncounted: uncounted(whole), ..observe_seen(seen, earlier, policy, phase) }
 }
 
-/// TE-6.
+/// TE-6: with the commonest reason, or name, and the first line of it.
 fn uncounted(batch: &Batch) -> Option<Uncounted> {
-    let Intake { malformed, unknown, .. } = batch.intake;
+    let Intake { malformed, unknown, malformed_reasons, unknown_names, examples, .. } = &batch.intake;
+    let (malformed, unknown) = (*malformed, *unknown);
     let counted = batch.counters.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
     let all = counted.saturating_add(malformed).saturating_add(unknown);
-    let (reason, count) = if malformed >= unknown {
-        (UncountedReason::Malformed, malformed)
+    let (reason, count, kinds) = if malformed >= unknown {
+        (UncountedReason::Malformed, malformed, malformed_reasons)
     } else {
-        (UncountedReason::Unknown, unknown)
+        (UncountedReason::Unknown, unknown, unknown_names)
     };
-    (count > 0).then(|| Uncounted { reason, share: count as f64 / all as f64, over: false })
+    if count == 0 {
+        return None;
+    }
+    // What is left over is none of them.
+    let told = kinds.iter().filter(|(what, _)| *what != OTHER_CODE);
+    let commonest = told.max_by_key(|(what, count)| (**count, Reverse(*what))).map(|(what, _)| what.clone());
+    let is_one = |it: &&Example| it.kind == reason && Some(&it.what) == commonest.as_ref();
+    let example = examples.iter().find(is_one).cloned();
+    Some(Uncounted { reason, share: count as f64 / all as f64, over: false, commonest, example })
 }
 
 /// Whether the values that a phase holds against its thresholds come out of what a decision under `was` says of them, so
@@ -105,7 +119,7 @@ pub fn observe_recorded(
     let EarlierBatch { epoch, window, counters } = of;
     let measured = Measured::Decision(decision);
     let seen = Seen { epoch: *epoch, window: *window, counters, measured };
-    Observed { uncounted: decision.uncounted, ..observe_seen(seen, earlier, policy, phase) }
+    Observed { uncounted: decision.uncounted.clone(), ..observe_seen(seen, earlier, policy, phase) }
 }
 
 /// A window that did not come, so long after its end: what the collector knows of itself is the time elapsed, all else is
@@ -117,7 +131,7 @@ pub fn observe_missing(cause: Cause, elapsed: Duration, policy: &TargetPolicy) -
         let value = metric.kind.observe_missing(elapsed_ms, metric.display);
         ObservedMetric { observation: Observation { value, ..Observation::default() }, attempts: None }
     };
-    Observed { cause, metrics: policy.metrics.iter().map(of).collect(), uncounted: None }
+    Observed { cause, metrics: policy.metrics.iter().map(of).collect(), uncounted: None, events: Vec::new() }
 }
 
 /// A window, as far as metrics are made from it.
@@ -145,7 +159,9 @@ fn observe_seen(
 ) -> Observed {
     let siblings: Vec<&dyn Metric> = policy.metrics.iter().map(|metric| &*metric.kind).collect();
     let of = |metric| observe(metric, &siblings, seen, earlier, phase);
-    Observed { cause: Cause::Slo, metrics: policy.metrics.iter().map(of).collect(), uncounted: None }
+    let events = seen_events(policy, seen.counters);
+    let metrics = policy.metrics.iter().map(of).collect();
+    Observed { cause: Cause::Slo, metrics, uncounted: None, events }
 }
 
 /// One metric of a window. Without a value, if not all was counted that it is made from: another version of the policy

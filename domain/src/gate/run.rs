@@ -8,7 +8,9 @@ use crate::policy::{AdvanceCondition, PhasePolicy, TargetPolicy};
 use crate::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared_types::decision::{BrokenBy, Cause, GateProgress, Held, RunBefore, Stale, StayOver};
+use shared_types::decision::{
+    BrokenBy, Cause, EventBefore, GateProgress, Held, RunBefore, Stale, StayOver, Vanished,
+};
 use shared_types::{Epoch, Window};
 
 use super::judge::Judgement;
@@ -32,13 +34,15 @@ pub enum Contribution {
 /// JU-9a: after so many windows in a row without one that was held, the run of held windows ends.
 const HELD_WITHOUT: u64 = 4;
 
-/// The run of held windows with so many `further` ones.
-fn held_after(before: Option<Held>, held: bool, further: u64) -> Option<Held> {
+/// The run of held windows with so many `further` ones, of which this is one.
+fn held_after(before: Option<Held>, held: bool, window: Window, further: u64) -> Option<Held> {
     if held {
-        let in_a_row = before.map_or(0, |it| if it.without == 0 { it.in_a_row } else { 0 });
-        return Some(Held { in_a_row: in_a_row.saturating_add(further), without: 0 });
+        let begun = before.filter(|it| it.in_a_row > 0);
+        let Held { in_a_row, since, .. } =
+            begun.unwrap_or(Held { in_a_row: 0, without: 0, since: window.start });
+        return Some(Held { in_a_row: in_a_row.saturating_add(further), without: 0, since });
     }
-    let without = |it: Held| Held { in_a_row: 0, without: it.without.saturating_add(further) };
+    let without = |it: Held| Held { in_a_row: 0, without: it.without.saturating_add(further), ..it };
     before.map(without).filter(|it| it.without < HELD_WITHOUT)
 }
 
@@ -89,7 +93,16 @@ impl Run {
     /// The first of an epoch that a move up begins; `in_phase` is what a metric is in the new phase, if it is judged there.
     #[must_use]
     pub fn after_move_up(&self, epoch: Epoch, in_phase: impl Fn(&str) -> Option<InPhase>) -> Self {
-        Self { memory: self.memory.after_move_up(in_phase), ..Self::fresh(epoch) }
+        Self { memory: self.memory.after_move_up(in_phase), ..self.after_move(epoch) }
+    }
+
+    /// The first of a newer epoch. Of the next one events are known (TE-6); before a later one it was off, and what began then is
+    /// another rollout.
+    #[must_use]
+    pub fn after_move(&self, epoch: Epoch) -> Self {
+        let is_next = epoch == self.epoch.saturating_add(1);
+        let events = if is_next { self.so_far.events.clone() } else { Vec::new() };
+        Self::resume(epoch, &RunBefore { events, ..RunBefore::default() })
     }
 
     /// As a decision's evidence has it.
@@ -124,7 +137,10 @@ impl Run {
                     Some(Stale { windows: windows.saturating_add(further), since })
                 }
             };
-            self.so_far.held = held_after(self.so_far.held, judgement.held, further);
+            self.so_far.held = held_after(self.so_far.held, judgement.held, window, further);
+            if let Some(events) = &judgement.events {
+                self.so_far.events.clone_from(events);
+            }
         }
         self.memory.take(&judgement.remembered, judgement.groups_end);
     }
@@ -146,6 +162,16 @@ impl Run {
     #[must_use]
     pub fn stale(&self, tolerated: u64) -> Option<Stale> {
         self.so_far.stale.filter(|stale| stale.windows > tolerated)
+    }
+
+    /// Events that are missed (TE-6).
+    #[must_use]
+    pub fn vanished(&self) -> Vec<Vanished> {
+        let missed = |it: &EventBefore| {
+            let without = it.without.filter(|_| it.vanished)?;
+            Some(Vanished { event: it.event.clone(), windows: without.windows, since: without.since })
+        };
+        self.so_far.events.iter().filter_map(missed).collect()
     }
 
     /// The metrics whose whole stay put together is beyond the phase's limit (JU-6).
@@ -229,6 +255,7 @@ impl Run {
             through: self.so_far.through,
             stay_over: Vec::new(),
             stale: None,
+            vanished: Vec::new(),
         }
     }
 }

@@ -7,7 +7,8 @@ use super::super::ledger::{Judged, Rules, decide};
 use super::super::{CheckedBatch, GateState, Subject, observe_batch, observe_missing};
 use crate::policy::{Gaps, TargetPolicy};
 use Verdict::{Insufficient, Ok, Unsure, Violation, Warn};
-use shared_types::decision::{Cause, ViolationAction};
+use shared_types::batch::Example;
+use shared_types::decision::{Cause, UncountedReason, ViolationAction};
 use shared_types::{Decision, PhaseId, Verdict};
 
 /// A stay in a phase of the shipped policy, and the number of its next window.
@@ -329,7 +330,7 @@ fn what_is_not_counted_is_not_compliant() {
         batch.intake.malformed = malformed;
         batch.intake.unknown = unknown;
         let decision = stay.batch(batch);
-        (decision.verdict, decision.uncounted.is_some_and(|it| it.over), compliant(&decision).0)
+        (decision.verdict, decision.uncounted.as_ref().is_some_and(|it| it.over), compliant(&decision).0)
     };
     assert_eq!(said(0, 0, 0), (Ok, false, 1));
     assert_eq!(said(5, 0, 0), (Ok, false, 2), "5 of 105 is below 5 %");
@@ -337,4 +338,91 @@ fn what_is_not_counted_is_not_compliant() {
     assert_eq!(said(0, 6, 0), (Insufficient, true, 2));
     assert_eq!(said(0, 0, 0), (Ok, false, 3));
     assert_eq!(said(100, 0, 50), (Violation, true, 0));
+}
+
+/// TE-6: the decision names the commonest of what was not counted and its first line, from the batch alone.
+#[test]
+fn what_is_not_counted_is_named_in_the_decision() {
+    let mut batch = Batch { completed: 100, ..Batch::default() }.batch();
+    let example = |what: &str, line| Example {
+        kind: UncountedReason::Unknown,
+        what: what.to_owned(),
+        line,
+        field: None,
+        found: None,
+        text: None,
+        meant: None,
+    };
+    batch.intake.unknown = 60;
+    batch.intake.malformed = 3;
+    batch.intake.malformed_reasons = [("not UTF-8".to_owned(), 3)].into();
+    let names = [("other", 30), ("save.a", 10), ("save.compleeted", 10), ("save.z", 9)];
+    batch.intake.unknown_names = names.map(|(name, count)| (name.to_owned(), count)).into();
+    batch.intake.examples = vec![example("save.z", 2), example("save.a", 5), example("save.a", 9)];
+    let uncounted = Stay::a().batch(batch).uncounted.unwrap();
+    assert_eq!((uncounted.reason, uncounted.over), (UncountedReason::Unknown, true));
+    assert_eq!(
+        uncounted.commonest.as_deref(),
+        Some("save.a"),
+        "of equals the first by name; `other` is none"
+    );
+    assert_eq!(uncounted.example, Some(example("save.a", 5)));
+}
+
+fn missed(decision: &Decision) -> Vec<&str> {
+    decision.gate.as_ref().unwrap().vanished.iter().map(|it| it.event.as_str()).collect()
+}
+
+/// TE-6: an event that is missed is told in one decision and shown while it lasts, through a move up and a rollback; another
+/// rollout begins anew.
+#[test]
+fn an_event_that_vanished_is_told_once() {
+    const ERROR: &str = "autosave.save.error";
+    let mut stay = Stay::a();
+    (0..10).for_each(|_| assert!(stay.window(8, 2000).vanished.is_empty()));
+    let mut told = vec![];
+    for epoch in [1, 1, 2, 2, 3] {
+        let number = stay.next;
+        stay.next += 1;
+        let window = window(number);
+        let batch = Batch { window, epoch, completed: 2000, ..Batch::default() };
+        let decision = stay.judged(&batch);
+        let stored: Decision = serde_json::from_str(&serde_json::to_string(&decision).unwrap()).unwrap();
+        let before = stored.evidence.as_ref().unwrap().run.as_ref().unwrap();
+        let mut again = Stay::a();
+        again.state.run = Some((decision.phase.clone(), super::super::Run::resume(epoch, before)));
+        assert_eq!(again.judged(&batch), decision, "made again from its evidence");
+        told.push((decision.vanished.clone(), missed(&decision).len()));
+    }
+    let once = (vec![ERROR.to_owned()], 1);
+    assert_eq!(told, [(vec![], 0), (vec![], 0), once, (vec![], 1), (vec![], 1)]);
+    let of = |stay: &mut Stay, epoch, errors| {
+        let number = stay.next;
+        stay.next += 1;
+        stay.judged(&Batch { window: window(number), epoch, errors, completed: 2000, ..Batch::default() })
+    };
+    let (mut other, mut back) = (Stay { policy: shipped(), ..stay }, Stay::a());
+    back.state = other.state.clone();
+    back.next = other.next;
+    assert!(missed(&of(&mut back, 3, 8)).is_empty(), "it came again");
+    let fresh = of(&mut other, 5, 0);
+    assert!(missed(&fresh).is_empty(), "it was off in between");
+    assert!(fresh.evidence.unwrap().run.is_none());
+}
+
+/// TE-6: by `judge: window` nothing is missed, and a batch that came late tells nothing.
+#[test]
+fn who_judges_by_the_window_misses_nothing() {
+    let mut policy = shipped();
+    policy.gate.judge = crate::policy::JudgeBy::Window;
+    let mut stay = Stay::of(policy);
+    (0..10).for_each(|_| _ = stay.window(8, 2000));
+    assert!((0..5).all(|_| stay.window(0, 2000).vanished.is_empty()));
+    let mut late = Stay::a();
+    (0..10).for_each(|_| _ = late.window(8, 2000));
+    let batch = Batch { completed: 2000, ..Batch::default() };
+    late.nth(11, &batch);
+    late.nth(12, &batch);
+    assert!(late.nth(10, &batch).vanished.is_empty(), "older than the newest");
+    assert_eq!(late.nth(13, &batch).vanished, ["autosave.save.error"]);
 }

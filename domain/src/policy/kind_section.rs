@@ -83,6 +83,16 @@ impl Section {
         entries.iter().find(|(name, _)| name.value == key).map_or(self, |(_, value)| value)
     }
 
+    /// Where that text stands, first in the file's order.
+    pub(crate) fn place_of(&self, text: &str) -> Option<&Self> {
+        match &self.value {
+            Node::Text(it) if it == text => Some(self),
+            Node::List(items) => items.iter().find_map(|it| it.place_of(text)),
+            Node::Map(entries) => entries.iter().find_map(|(_, it)| it.place_of(text)),
+            _ => None,
+        }
+    }
+
     /// The items of a list; none of anything else.
     #[must_use]
     pub fn items(&self) -> &[Self] {

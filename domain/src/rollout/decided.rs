@@ -11,6 +11,7 @@ use super::blocker::Blocker;
 use super::effect::{Asked, Effect, Notice, NoticeKind};
 use super::ending::cancel_waiting_promotion;
 use super::escalation::note_sent;
+use super::held::still_held;
 use super::opening::{is_notice, make_incident, open};
 use super::promotion;
 use super::recovery::{recover, recover_unproven};
@@ -55,6 +56,10 @@ pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) 
         (Verdict::Violation | Verdict::Unsure | Verdict::Insufficient, action) => {
             violation(&mut step, decision, action, context);
         }
+    }
+    // TE-6: whatever else is said of the window, once.
+    if !decision.vanished.is_empty() {
+        notify(&mut step, NoticeKind::Vanished, decision);
     }
     observe(&mut step, decision, context);
     ask_approvals(&mut step, context);
@@ -123,6 +128,7 @@ fn keep_latest(step: &mut Step, decision: &Decision) {
         action: decision.action,
         metrics: decision.metrics.clone(),
         gate: decision.gate.clone(),
+        uncounted: decision.uncounted.clone(),
         decided_at: decision.decided_at,
     });
 }
@@ -161,7 +167,11 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
             open(step, blame(decision), Mitigation::Paged(covered_by), context);
             opening_hops(step, decision, context);
             cancel_waiting_promotion(step, context);
-            announce(step, NoticeKind::Incident, context);
+            let held = still_held(decision, &step.target, context.policy);
+            if let Some(held) = &held {
+                step.hop(context.now, Hop::StillHeld(held.clone()));
+            }
+            announce(step, held.map_or(NoticeKind::Incident, NoticeKind::StillHeld), context);
         }
         // So far it only paged; now something is violated that asks for a rollback.
         (Some(Mitigation::Paged(_)), true) => {
@@ -169,8 +179,11 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
             make_incident(step, Some(blame(decision)), context);
             roll_back_again(step, blame(decision), context);
         }
-        (Some(_), _) => {
+        (Some(mitigation), _) => {
             decision_hops(step, decision, context, Hop::ViolationJoined);
+            if let Mitigation::Paged(_) = mitigation {
+                tell_still_held(step, decision, context);
+            }
             if !is_notice(decision, context.policy) && step.incident.as_ref().is_some_and(|it| it.notice) {
                 make_incident(step, Some(blame(decision)), context);
                 if let Some(incident) = step.incident.as_mut() {
@@ -182,6 +195,19 @@ fn violation(step: &mut Step, decision: &Decision, action: Option<ViolationActio
             }
         }
     }
+}
+
+/// JU-9g: a hold that does not end is told and paged once more, whatever opened the incident that it joins.
+fn tell_still_held(step: &mut Step, decision: &Decision, context: &Context<'_>) {
+    let Some(held) = still_held(decision, &step.target, context.policy) else { return };
+    let Some(incident) = step.incident.as_ref() else { return };
+    let priority = incident.priority.clone();
+    let notice = incident.notice(NoticeKind::StillHeld(held.clone()), None);
+    let notice = Notice { decision: Some(blame(decision)), ..notice };
+    step.hop(context.now, Hop::StillHeld(held));
+    step.then(Effect::Notify(notice.clone()));
+    step.then(Effect::Page { notice, severity: Severity::Error, priority });
+    note_sent(step, context);
 }
 
 /// Why, as the rollback's command line says it.

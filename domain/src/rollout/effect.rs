@@ -1,5 +1,6 @@
 //! What a step wants done, before texts are rendered and rows are written.
 
+use shared_types::story::StillHeld;
 use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, Timestamp};
 use uuid::Uuid;
 
@@ -58,10 +59,14 @@ pub enum NoticeKind {
     Warn,
     /// JU-8: a window did not come, and those after it may not either; in the rollout channel only.
     Gap,
+    /// TE-6: events that came regularly do not come any more; in the rollout channel only.
+    Vanished,
     /// SLO-4 `hold`: the warning, in every phase.
     Hold,
     /// DE-3.
     Incident,
+    /// JU-9g: the incident text again, and how long nothing has moved.
+    StillHeld(StillHeld),
     /// ES-3: the incident text again.
     Escalation,
     /// RB-4: the incident text again, and what the last attempt said.
@@ -103,8 +108,10 @@ impl NoticeKind {
             Self::Ok => NotificationKind::Ok,
             Self::Warn => NotificationKind::Warn,
             Self::Gap => NotificationKind::Gap,
+            Self::Vanished => NotificationKind::Vanished,
             Self::Hold => NotificationKind::Hold,
             Self::Incident => NotificationKind::Incident,
+            Self::StillHeld(_) => NotificationKind::StillHeld,
             Self::Escalation => NotificationKind::Escalation,
             Self::RollbackFailed { .. } => NotificationKind::RollbackFailed,
             Self::RollbackWaiting => NotificationKind::RollbackWaiting,

@@ -17,6 +17,7 @@ mod ending;
 mod escalation;
 pub mod event;
 pub mod evidence;
+mod held;
 pub mod hold;
 mod incident;
 mod moves;

@@ -224,6 +224,7 @@ fn undecided(step: &Step, it: &Transition, context: &Context<'_>) -> Box<Decisio
         policy_version: String::new(),
         decided_at: context.now,
         uncounted: None,
+        vanished: vec![],
         gate: None,
         evidence: None,
     })

@@ -1,9 +1,10 @@
 //! How sure the gate is, in plain English: what was counted, how likely chance alone does as much, how far the evidence is and
 //! what it would take (JU-12).
 
+use shared_types::batch::Example;
 use shared_types::decision::{
-    Cause, ControlFinding, ControlWeighed, InsufficientReason, LeftOut, MetricVerdict, UncountedReason,
-    Weighed,
+    Cause, ControlFinding, ControlWeighed, InsufficientReason, LeftOut, MetricVerdict, Uncounted,
+    UncountedReason, Vanished, Weighed,
 };
 use shared_types::{Decision, Verdict};
 
@@ -12,17 +13,15 @@ use crate::gate::Group;
 use crate::gate::evidence::{Counts, at_least};
 use crate::template::values::worst_metric;
 
+/// Characters of what telemetry says of itself.
+const QUOTED_MAX: usize = 64;
+
 /// Of a whole decision, in one line: why it is no plain `ok`.
 #[must_use]
 pub fn of_decision(decision: &Decision) -> String {
-    if let Some(uncounted) =
-        decision.uncounted.filter(|it| it.over && decision.verdict <= Verdict::Insufficient)
-    {
-        let what = match uncounted.reason {
-            UncountedReason::Malformed => "lines that are no events",
-            UncountedReason::Unknown => "events that the policy does not know",
-        };
-        return format!("{} of the telemetry could not be counted: {what}", format_share(uncounted.share));
+    let uncounted = decision.uncounted.as_ref().filter(|it| it.over);
+    if let Some(uncounted) = uncounted.filter(|_| decision.verdict <= Verdict::Insufficient) {
+        return of_uncounted(uncounted);
     }
     let silent = decision.verdict == Verdict::Insufficient && decision.cause == Cause::Slo;
     if let Some(stale) = decision.gate.as_ref().and_then(|gate| gate.stale).filter(|_| silent) {
@@ -39,6 +38,56 @@ pub fn of_decision(decision: &Decision) -> String {
         Some(metric) => format!("{name}: {}", of_metric(metric)),
         None => name,
     }
+}
+
+/// `12 % of the telemetry could not be counted: events that the policy does not know, mostly `x.saved`
+/// (perhaps `x.save`)`.
+#[must_use]
+pub fn of_uncounted(uncounted: &Uncounted) -> String {
+    let Uncounted { reason, share, commonest, example, .. } = uncounted;
+    let (what, told): (_, fn(&str) -> String) = match reason {
+        UncountedReason::Malformed => ("lines that are no events", |it| visible(it)),
+        UncountedReason::Unknown => ("events that the policy does not know", quoted),
+    };
+    let mut text = format!("{} of the telemetry could not be counted: {what}", format_share(*share));
+    if let Some(commonest) = commonest {
+        text.push_str(&format!(", mostly {}", told(commonest)));
+    }
+    match (reason, example) {
+        (UncountedReason::Malformed, Some(example)) => text.push_str(&format!(" ({})", of_line(example))),
+        (UncountedReason::Unknown, Some(Example { meant: Some(meant), .. })) => {
+            text.push_str(&format!(" (perhaps {})", quoted(meant)));
+        }
+        (UncountedReason::Unknown, _) | (_, None) => {}
+    }
+    text
+}
+
+/// `` line 17: text `000 xx` ``: the reason names the field.
+fn of_line(example: &Example) -> String {
+    let found = example.found.as_deref().map(visible);
+    let seen: Vec<_> = found.into_iter().chain(example.text.as_deref().map(quoted)).collect();
+    match seen.as_slice() {
+        [] => format!("line {}", example.line),
+        seen => format!("line {}: {}", example.line, seen.join(" ")),
+    }
+}
+
+/// `` `autosave.save.error` came regularly, and not since 2026-11-22T12:00:00Z (3 windows) ``.
+#[must_use]
+pub fn of_vanished(vanished: &Vanished) -> String {
+    let Vanished { event, windows, since } = vanished;
+    let windows = if *windows == 1 { "1 window".to_owned() } else { format!("{windows} windows") };
+    format!("{} came regularly, and not since {since} ({windows})", quoted(event))
+}
+
+fn quoted(text: &str) -> String {
+    format!("`{}`", visible(text).replace('`', "?"))
+}
+
+/// What telemetry says, as part of one line.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).take(QUOTED_MAX).collect()
 }
 
 /// Of one metric: `9 of 300 against 1 %: 1 in 278 by luck; evidence 2.4 of 6.9`; of one that is not weighed, its value and
@@ -208,6 +257,50 @@ mod tests {
         assert_eq!(
             of_metric(&MetricVerdict { observed: None, ..plain }),
             "nothing was observed; at most 1 %"
+        );
+    }
+
+    fn example(kind: UncountedReason, what: &str) -> Example {
+        let what = what.to_owned();
+        Example { kind, what, line: 17, field: None, found: None, text: None, meant: None }
+    }
+
+    /// TE-6: what was not counted is named, with a line to look at.
+    #[test]
+    fn what_was_not_counted_is_named() {
+        let of = |example: &Example| {
+            let (reason, commonest) = (example.kind, Some(example.what.clone()));
+            let example = Some(example.clone());
+            of_uncounted(&Uncounted { reason, share: 0.12, over: true, commonest, example })
+        };
+        let unknown = example(UncountedReason::Unknown, "autosave.save.compleeted");
+        let told = "12 % of the telemetry could not be counted: events that the policy does not know, mostly `autosave.save.compleeted`";
+        assert_eq!(of(&unknown), told);
+        let meant = Some("autosave.save.completed".to_owned());
+        assert_eq!(
+            of(&Example { meant, ..unknown.clone() }),
+            format!("{told} (perhaps `autosave.save.completed`)")
+        );
+        let malformed = Example {
+            field: Some("duration_ms".to_owned()),
+            found: Some("text".to_owned()),
+            text: Some("000 xx".to_owned()),
+            ..example(UncountedReason::Malformed, "`duration_ms` is not a number")
+        };
+        let told = "12 % of the telemetry could not be counted: lines that are no events, mostly `duration_ms` is not a number (line 17: text `000 xx`)";
+        assert_eq!(of(&malformed), told);
+        let hostile = example(UncountedReason::Unknown, &format!("a`\n{}", "x".repeat(200)));
+        assert!(of(&hostile).ends_with(&format!("mostly `a??{}`", "x".repeat(61))), "{}", of(&hostile));
+        let old = Uncounted {
+            reason: UncountedReason::Malformed,
+            share: 0.12,
+            over: true,
+            commonest: None,
+            example: None,
+        };
+        assert_eq!(
+            of_uncounted(&old),
+            "12 % of the telemetry could not be counted: lines that are no events"
         );
     }
 }

@@ -95,6 +95,7 @@ fn full() -> DailyReport {
             through: Some(window),
             stay_over: vec![],
             stale: None,
+            vanished: vec![],
         }),
         asked: vec![Blocker {
             code: "approval_missing".to_owned(),

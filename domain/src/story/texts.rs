@@ -6,9 +6,12 @@ use crate::placeholder::{PlaceholderError, Values};
 use crate::policy::TargetPolicy;
 use crate::template::values::{RollbackFacts, decision_values, incident_values, rollback_values};
 use crate::template::{Template, Templates};
+use shared_types::story::Hop;
 use shared_types::{IncidentId, TargetName};
 
 mod own;
+
+use super::words;
 
 use crate::notifiers::{Message, Span};
 use crate::rollout::{Notice, NoticeKind, Transition};
@@ -37,10 +40,16 @@ pub fn text(
     match &notice.kind {
         NoticeKind::Ok => render(&templates.ok, &about_decision(policy, notice)),
         NoticeKind::Gap => Ok(own::gap(policy, notice)),
+        NoticeKind::Vanished => Ok(own::vanished(policy, notice)),
         NoticeKind::Warn | NoticeKind::Hold => render(&templates.warn, &about_decision(policy, notice)),
         NoticeKind::Incident | NoticeKind::Escalation | NoticeKind::RollbackWaiting => {
             let text = render(&templates.incident, &about_incident(policy, notice))?;
             Ok(with_waiting(text, notice))
+        }
+        NoticeKind::StillHeld(held) => {
+            let text = render(&templates.incident, &about_incident(policy, notice))?;
+            let what = words::hop(&Hop::StillHeld(held.clone()));
+            Ok(extended(text, &format!("\nStill held: {what}")))
         }
         NoticeKind::RollbackFailed { reason, attempts } => {
             let text = render(&templates.incident, &about_incident(policy, notice))?;

@@ -72,6 +72,7 @@ prop_compose! {
             policy_version: "sha256:0".into(),
             decided_at: start,
             uncounted: None,
+            vanished: vec![],
             gate: None,
             evidence: None,
         }

@@ -70,6 +70,7 @@ fn decision(in_phase: &str, verdict: Verdict, observed: [(Option<f64>, Verdict);
         policy_version: "sha256:…".into(),
         decided_at: start,
         uncounted: None,
+        vanished: vec![],
         gate: None,
         evidence: None,
     }

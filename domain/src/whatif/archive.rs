@@ -85,7 +85,7 @@ impl Judge {
         let recorded = match observed.filter(|_| self.shares) {
             Some(observed) => {
                 decision.metrics.clone_from(&observed.metrics);
-                decision.uncounted = observed.uncounted;
+                decision.uncounted.clone_from(&observed.uncounted);
                 if let (Some(to), Some(from)) = (&mut decision.evidence, &observed.evidence) {
                     to.batch_hash.clone_from(&from.batch_hash);
                 }
@@ -139,6 +139,7 @@ impl Judge {
             policy_version: String::new(),
             decided_at: at,
             uncounted: None,
+            vanished: vec![],
             // Of the newest epoch: an archive is read in the order of its windows.
             gate: Some(Run::fresh(of.epoch).progress(AdvanceCondition::CompliantBatches(0))),
             evidence: Some(Evidence {

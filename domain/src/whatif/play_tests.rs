@@ -37,6 +37,7 @@ fn decision(epoch: Epoch, window: Window, action: Option<ViolationAction>) -> De
         policy_version: "v1".to_owned(),
         decided_at: window.end.plus(Duration::from_secs(30)),
         uncounted: None,
+        vanished: vec![],
         gate: None,
         evidence: None,
     }

@@ -63,13 +63,7 @@ impl Comparison {
         Ok(())
     }
 
-    fn verdicts(
-        &mut self,
-        newest: &Decision,
-        reference: &str,
-        left_out: Option<&'static str>,
-        place: &str,
-    ) {
+    fn verdicts(&mut self, newest: &Decision, reference: &str, left_out: Option<&'static str>, place: &str) {
         let (verdict, reference) = (newest.verdict.as_str(), as_product(reference, newest.verdict));
         if verdict != reference {
             let why = meant(newest, reference, left_out);
@@ -77,14 +71,7 @@ impl Comparison {
         }
     }
 
-    fn evidence(
-        &mut self,
-        newest: &Decision,
-        log: &Log,
-        w: usize,
-        why: Option<&'static str>,
-        place: &str,
-    ) {
+    fn evidence(&mut self, newest: &Decision, log: &Log, w: usize, why: Option<&'static str>, place: &str) {
         for (name, reference) in both(log) {
             let ours = newest.metrics.iter().find(|it| it.metric == name);
             let Some(ours) = ours.and_then(|it| it.weighed.as_ref()).filter(|it| it.attempts > 0) else {

@@ -433,6 +433,7 @@ impl Rig {
             policy_version: self.reporter.rules().policy.version.clone(),
             decided_at: now,
             uncounted: None,
+            vanished: vec![],
             gate: Some(GateProgress {
                 epoch: state.epoch,
                 compliant_batches: 1,
@@ -444,6 +445,7 @@ impl Rig {
                 through: Some(window),
                 stay_over: vec![],
                 stale: None,
+                vanished: vec![],
             }),
             evidence: None,
         }

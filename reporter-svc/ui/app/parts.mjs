@@ -1,12 +1,12 @@
 // Small pieces that several views are made of.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Problem, Unreachable } from "./api.mjs";
-import { ago, dayTime, span } from "./format.mjs";
+import { ago, dayTime, percent, readable, span } from "./format.mjs";
 import { html } from "./html.mjs";
-import { named, t } from "./i18n.mjs";
+import { named, raw, t } from "./i18n.mjs";
 import { useNow } from "./live.mjs";
 import { holds } from "./session.mjs";
-import { blockerText } from "./story.mjs";
+import { blockerText, fill } from "./story.mjs";
 
 /** @typedef {import("./api.mjs").Schemas} Schemas */
 
@@ -57,6 +57,24 @@ export function GateBar({ gate }) {
     <progress max=${Math.max(needed, 1)} value=${Math.min(reached, needed)} aria-label=${t("gate.title")}></progress>
     <span>${text}${gate.satisfied ? "" : ` · ${toGo}`}</span>
   </div>`;
+}
+
+/**
+ * What of the telemetry was not counted, and what does not come any more; quiet, as long as nothing follows from it.
+ * @param {{uncounted: Schemas["Uncounted"] | null | undefined, gate: Schemas["GateProgress"] | null | undefined}} props
+ */
+export function Telemetry({ uncounted, gate }) {
+  return html`
+    ${uncounted != null && html`<p class=${uncounted.over ? "" : "quiet"}>${uncountedText(uncounted)}</p>`}
+    ${(gate?.vanished ?? []).map((it) => html`<p key=${it.event}>${fill(raw("telemetry.vanished"), { ...it })}</p>`)}
+  `;
+}
+
+/** @param {Schemas["Uncounted"]} it */
+function uncountedText({ reason, share, commonest, example }) {
+  const seen = [example?.found, example?.text].filter((part) => part != null).join(" ");
+  const facts = { share: percent(share), commonest: readable(commonest ?? ""), line: example?.line, seen: readable(seen), meant: example?.meant };
+  return fill(raw(`telemetry.${reason}`), facts);
 }
 
 /** @param {{blockers: Schemas["Blocker"][]}} props */

@@ -42,6 +42,8 @@ pub enum Hop {
     DecisionStale(Heard),
     /// A further violation of an incident that is open.
     ViolationJoined(Heard),
+    /// People were told again of a hold that does not end (JU-9g).
+    StillHeld(StillHeld),
     IncidentOpened {
         incident: IncidentId,
     },
@@ -225,6 +227,18 @@ pub struct Heard {
     /// Names of metrics; none where the cause is another.
     pub violated: Vec<String>,
     pub cause: Cause,
+}
+
+/// A hold because the control group is as bad as the feature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StillHeld {
+    /// In a row.
+    pub windows: u64,
+    /// The move up that the stay began with, and how long before the first of these windows it ended, in milliseconds; none, if
+    /// it began with another move.
+    pub from: Option<PhaseId>,
+    pub to: Option<PhaseId>,
+    pub before_ms: Option<u64>,
 }
 
 /// What the collector was told.

@@ -7,7 +7,7 @@ use crate::Timestamp;
 
 pub use deed::Deed;
 pub use hop::{
-    Acknowledgement, EscalationReason, Hold, Hop, HopKind, InTime, Links, Recovery, Ruling, Told,
+    Acknowledgement, EscalationReason, Hold, Hop, HopKind, InTime, Links, Recovery, Ruling, StillHeld, Told,
     WatchFailure,
 };
 

@@ -163,6 +163,11 @@ mod tests {
             ("error_rate", "control", "control: expected `variant`, or the events"),
             ("error_rate", "{ display: \"%\" }", "expected other events than the metric's own"),
             ("error_rate", "{ of: x }", "control"),
+            (
+                "error_rate",
+                "{ ratio: manual.save.error, to: [manual.save.completed@old, manual.save.error] }",
+                "error_rate.control.to[0]: expected the name of an event without `@`",
+            ),
             ("history_drift", "{ variant: control }", "has no attempts"),
             ("collector_latency", "{ variant: control }", "has no attempts"),
         ] {

@@ -60,7 +60,7 @@ pub(crate) fn read<'k>(
         return Err(raw.wrong(path, format!("expected exactly one of {all}")));
     };
     let section = Section::of(tree, (raw.line, raw.column), &path.text());
-    (kind.read)(&section, window).map(|shown| (kind, shown)).map_err(|wrong| {
+    let shown = (kind.read)(&section, window).map_err(|wrong| {
         let belongs_elsewhere = |key: &str| {
             let mut others = kinds.iter().filter(|other| other.key != kind.key);
             !has_key(kind, key) && others.any(|other| has_key(other, key))
@@ -69,7 +69,20 @@ pub(crate) fn read<'k>(
         strange.map_or(wrong, |(key, place)| {
             place.wrong(&path.key(&key.value), "does not belong to this kind of metric")
         })
-    })
+    })?;
+    names_no_variant(&shown, &section)?;
+    Ok((kind, shown))
+}
+
+/// What stands behind an `@` is a variant (JU-9): an event of such a name would be counted with the twin of another.
+fn names_no_variant((metric, _): &Shown, section: &Section) -> Checked<()> {
+    let needs = metric.needs();
+    let Some(event) = needs.iter().find(|event| event.name.contains('@')) else { return Ok(()) };
+    let place = section.place_of(&event.name).unwrap_or(section);
+    Err(place.wrong(format!(
+        "expected the name of an event without `@`, found `{}`: `<event>@<variant>` is how events of a variant are counted",
+        event.name
+    )))
 }
 
 /// Whether a kind's section has a key, by its schema.

@@ -539,3 +539,30 @@ proptest! {
         }
     }
 }
+
+/// JU-9: an event's name with `@` would be counted with the twin of another.
+#[test]
+fn event_names_with_a_variant_are_refused() {
+    let why = "`<event>@<variant>` is how events of a variant are counted";
+    let name = "autosave.save.error@control";
+    for (from, to, place) in [
+        (
+            "ratio: autosave.save.error,",
+            format!("ratio: {name},"),
+            "19:35: targets.autosave.metrics.error_rate.ratio",
+        ),
+        (
+            "autosave.save.error], display",
+            format!("{name}], display"),
+            "19:86: targets.autosave.metrics.error_rate.to[1]",
+        ),
+        (
+            "mean: autosave.history.drift",
+            format!("mean: {name}"),
+            "20:34: targets.autosave.metrics.history_drift.mean",
+        ),
+    ] {
+        let expected = format!("{place}: expected the name of an event without `@`, found `{name}`: {why}");
+        refused(from, &to, &expected);
+    }
+}

@@ -3,7 +3,7 @@
 use crate::executors::stored;
 use crate::stored::{Document, Step};
 use serde::{Deserialize, Serialize};
-use shared_types::decision::{GateProgress, MetricVerdict, ViolationAction};
+use shared_types::decision::{GateProgress, MetricVerdict, Uncounted, ViolationAction};
 use shared_types::rollout::{Approval, Freeze, HoldReason, RolloutState, VoidApproval, WaitingRollback};
 use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
@@ -165,6 +165,9 @@ pub struct Latest {
     pub action: Option<ViolationAction>,
     pub metrics: Vec<MetricVerdict>,
     pub gate: Option<GateProgress>,
+    /// What of the window's telemetry could not be counted (TE-6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<Uncounted>,
     pub decided_at: Timestamp,
 }
 

@@ -33,6 +33,7 @@ impl Kept {
             decision_id: Uuid::from_u128(number),
             decided_at: at(),
             uncounted: None,
+            vanished: vec![],
             policy_version: format!("sha256:{text}"),
             ..(*incident.subject).clone()
         };

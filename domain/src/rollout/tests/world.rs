@@ -210,6 +210,7 @@ impl World {
             policy_version: "sha256:0".to_owned(),
             decided_at: self.now,
             uncounted: None,
+            vanished: vec![],
             gate: Some(gate(self.target.epoch, false)),
             evidence: None,
         }
@@ -347,5 +348,6 @@ pub(crate) fn gate(epoch: Epoch, satisfied: bool) -> GateProgress {
         through: None,
         stay_over: vec![],
         stale: None,
+        vanished: vec![],
     }
 }

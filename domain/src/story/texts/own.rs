@@ -9,6 +9,7 @@ use super::{Text, one_line};
 use crate::notifiers::{Message, Span};
 use crate::rollout::effect::Asked;
 use crate::rollout::{Notice, NoticeKind};
+use crate::story::certainty;
 
 /// PH-5: who is asked, and what they type.
 pub(super) fn approval_asked(
@@ -46,6 +47,18 @@ pub(super) fn gap(policy: &TargetPolicy, notice: &Notice) -> Text {
         "📭 {title} {phase}: the window {window} did not come / {tolerated}, one more {blind} / action=watch"
     );
     text("gap", words)
+}
+
+/// TE-6: which events are missed.
+pub(super) fn vanished(policy: &TargetPolicy, notice: &Notice) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let decision = notice.decision.as_ref();
+    let missed = decision.and_then(|it| it.gate.as_ref()).map(|gate| gate.vanished.as_slice());
+    let is_new = |event: &String| decision.is_some_and(|it| it.vanished.contains(event));
+    let missed = missed.unwrap_or_default().iter().filter(|it| is_new(&it.event));
+    let missed: Vec<_> = missed.map(certainty::of_vanished).collect();
+    let words = format!("🔍 {title} {phase}: {} / action=look where it went", missed.join("; "));
+    text("vanished", words)
 }
 
 /// Who froze it, and why.

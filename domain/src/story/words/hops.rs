@@ -31,6 +31,15 @@ pub fn hop(it: &Hop) -> (Words, Words) {
         Hop::DecisionReceived(_) => (both("Decision received", "判定を受信"), HEARD),
         Hop::DecisionStale(_) => (both("Decision not gated", "判定は対象外"), HEARD),
         Hop::ViolationJoined(_) => (both("Further violation", "違反の継続"), HEARD),
+        Hop::StillHeld(_) => (
+            both("Still held", "保留が継続"),
+            both(
+                "the control group has been as bad for {windows} windows in a row\
+                 [; last move up {from} → {to} {before_ms} before it began]",
+                "対照群も {windows} ウィンドウ連続で同様に悪化しています\
+                 [（直前の昇格は {from} → {to}、開始の {before_ms} 前）]",
+            ),
+        ),
         Hop::IncidentOpened { .. } => {
             (both("Incident opened", "インシデント発生"), both("{incident}", "{incident}"))
         }

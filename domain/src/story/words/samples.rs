@@ -5,7 +5,7 @@ use shared_types::decision::{Cause, Verdict};
 use shared_types::incident::Recommendation;
 use shared_types::story::hop::{Directed, Heard, Sent};
 use shared_types::story::{
-    Acknowledgement, EscalationReason, Hold, Hop, InTime, Recovery, Ruling, WatchFailure,
+    Acknowledgement, EscalationReason, Hold, Hop, InTime, Recovery, Ruling, StillHeld, WatchFailure,
 };
 use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use strum::IntoEnumIterator as _;
@@ -68,6 +68,13 @@ pub(super) fn hops() -> Vec<Hop> {
         Hop::DecisionReceived(heard()),
         Hop::DecisionStale(heard()),
         Hop::ViolationJoined(Heard { violated: vec![], cause: Cause::CollectionDelayed, ..heard() }),
+        Hop::StillHeld(StillHeld { windows: 8, from: None, to: None, before_ms: None }),
+        Hop::StillHeld(StillHeld {
+            windows: 8,
+            from: Some(to.clone()),
+            to: Some(from.clone()),
+            before_ms: Some(40 * 60_000),
+        }),
         Hop::IncidentOpened { incident: incident() },
         Hop::RollbackRequested {
             transition: id,

@@ -4,7 +4,7 @@ import { figure, percent, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { known, named, t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
-import { Time, Verdict, Waiting, phaseName } from "../parts.mjs";
+import { Telemetry, Time, Verdict, Waiting, phaseName } from "../parts.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 
@@ -28,6 +28,7 @@ export function Explanation({ id, close }) {
       </tr>`)}</tbody>
     </table></div>
     ${certainties(it, again.data)}
+    <${Telemetry} uncounted=${it.uncounted} gate=${it.gate} />
     <p>${recomputed(again)}</p>
     <p class="quiet">${t("why.decision")} <code>${it.decision_id}</code>, <${Time} at=${it.decided_at} /> · ${t("why.policy")} <code>${it.policy_version.slice(0, 19)}…</code></p>
   </section>`;

@@ -4,7 +4,7 @@ import { figure, percent, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { painted, useNow, useResource } from "../live.mjs";
-import { Blockers, GateBar, Glyph, Heading, PhaseTrack, Verdict, Waiting } from "../parts.mjs";
+import { Blockers, GateBar, Glyph, Heading, PhaseTrack, Telemetry, Verdict, Waiting } from "../parts.mjs";
 import { asked, group, groups, headline, next, shownVerdict } from "../standing.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
@@ -62,6 +62,7 @@ function Card({ it, group, now }) {
     <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
     <${Slos} slos=${it.slos} />
     ${it.state !== "off" && it.state !== "completed" && html`<${GateBar} gate=${it.gate} />`}
+    <${Telemetry} uncounted=${it.uncounted} gate=${it.gate} />
     <p><b>${t("next.title")}:</b> ${next(it, now)}</p>
     ${people.length > 0 && html`<div><b>${t("asked.title")}:</b> <${Blockers} blockers=${people} /></div>`}
   </li>`;
