@@ -37,16 +37,22 @@ pub struct InPhase {
 /// The two kinds of metrics.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// It has attempts, and some occurred; `sessions` as [`MetricBefore`] keeps them, none where errors carry none.
-    Attempts {
-        counts: Counts,
-        detector: Detector,
-        sessions: Option<Vec<(u64, u64)>>,
-        control: Option<ControlBefore>,
-        changed: Option<ChangedBefore>,
-    },
+    /// It has attempts, and some occurred.
+    Attempts(Box<WeighedAttempts>),
     /// It has none; whether its value was beyond the threshold.
     Value { over: bool },
+}
+
+/// What a window with attempts leaves behind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeighedAttempts {
+    /// As judged: without a session that is left out.
+    pub counts: Counts,
+    pub detector: Detector,
+    /// As [`MetricBefore`] keeps them; none where errors carry none.
+    pub sessions: Option<Vec<(u64, u64)>>,
+    pub control: Option<ControlBefore>,
+    pub changed: Option<ChangedBefore>,
 }
 
 /// Of all metrics of an epoch.
@@ -100,7 +106,8 @@ impl MetricMemory {
                 self.over = if *over { self.over.saturating_add(1) } else { 0 };
                 return;
             }
-            What::Attempts { counts, detector, sessions, control, changed } => {
+            What::Attempts(weighed) => {
+                let WeighedAttempts { counts, detector, sessions, control, changed } = &**weighed;
                 self.detector = *detector;
                 if changed.is_some() {
                     self.changed.clone_from(changed);

@@ -8,7 +8,7 @@ use super::changed;
 use super::control::Beside;
 use super::evidence::{Counts, Detector, Limit, SESSION_WINDOWS, Settings, of_neighbours, of_sessions};
 use super::group::{Attempts, Group};
-use super::memory::{RECENT, Remembered, What};
+use super::memory::{RECENT, Remembered, WeighedAttempts, What};
 use super::standing::Standing;
 use super::threshold::{Threshold, hold_against};
 use crate::policy::OnRegression;
@@ -179,7 +179,8 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     });
     let control = beside.map(|it| it.remembered(outside));
     let changed = changed.map(|(after, _)| after);
-    let what = What::Attempts { counts, detector: after, sessions, control, changed };
+    let left = WeighedAttempts { counts, detector: after, sessions, control, changed };
+    let what = What::Attempts(Box::new(left));
     Answer { verdict, weighed: Some(weighed), remembered: Some(question.remember(what)), waits }
 }
 

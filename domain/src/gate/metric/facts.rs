@@ -25,6 +25,9 @@ impl EarlierBatch {
     }
 }
 
+/// Occurrences by event, field and value, as a batch has them.
+type Breakdowns = BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>;
+
 /// All that one metric may look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -38,7 +41,7 @@ pub struct Facts<'a> {
     /// By event; `None` where only counters are kept.
     pub histograms: Option<&'a BTreeMap<String, Histogram>>,
     /// By event, field and value; `None` where only counters are kept.
-    pub breakdowns: Option<&'a BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>>,
+    pub breakdowns: Option<&'a Breakdowns>,
     /// `None` where only counters are kept.
     pub collector_latency_ms: Option<u64>,
     /// Of any epoch and time, in no order.

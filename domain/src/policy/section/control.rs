@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use events::EventSpec;
 use serde_json::{Value, json};
 
-use super::metric_kind;
-use super::metrics::MetricPolicy;
+use super::metric_kind::{self, RawMetric};
 use crate::gate::metric::{Metric, MetricKind, Shown};
 use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::At;
@@ -39,18 +37,24 @@ impl Control {
     }
 }
 
-impl MetricPolicy {
-    /// The events that it and its control group are made from. Those of a variant are not named: each event has a twin.
-    #[must_use]
-    pub fn needs(&self) -> Vec<EventSpec> {
-        let control = self.control.iter().filter(|control| control.variant.is_none());
-        let control = control.flat_map(|control| control.kind.needs());
-        self.kind.needs().into_iter().chain(control).collect()
-    }
+/// A metric's kind, and the control group it is held beside, if it names one.
+pub(crate) fn check(
+    raw: &At<RawMetric>,
+    kinds: &Kinds,
+    window: Duration,
+    path: &Path,
+) -> Checked<(Shown, Option<Control>)> {
+    let (metric, section) = split(&raw.value.0);
+    let metric = At { value: metric, line: raw.line, column: raw.column };
+    let (kind, shown) = metric_kind::read(&metric, kinds, window, path)?;
+    let path = path.key(KEY);
+    let of = |section| read(section, (&metric.value, (kind, &shown)), kinds, window, &path);
+    let control = section.map(of).transpose()?;
+    Ok((shown, control))
 }
 
 /// A metric's section, and what its key `control` says, if it has one.
-pub(crate) fn split(metric: &Tree) -> (Tree, Option<&At<Tree>>) {
+fn split(metric: &Tree) -> (Tree, Option<&At<Tree>>) {
     let Node::Map(entries) = &metric.0 else { return (metric.clone(), None) };
     let control = entries.iter().find(|(key, _)| key.value == KEY).map(|(_, section)| section);
     let others = entries.iter().filter(|(key, _)| key.value != KEY).cloned().collect();
@@ -58,7 +62,7 @@ pub(crate) fn split(metric: &Tree) -> (Tree, Option<&At<Tree>>) {
 }
 
 /// Reads `section`; `metric` is the section it belongs to, whose keys hold where it does not say otherwise.
-pub(crate) fn check(
+fn read(
     section: &At<Tree>,
     (metric, (kind, shown)): (&Tree, (&MetricKind, &Shown)),
     kinds: &Kinds,

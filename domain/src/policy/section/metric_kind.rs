@@ -6,7 +6,6 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::control::{self, Control};
 use crate::gate::metric::{MetricKind, Shown};
 use crate::kinds::Kinds;
 use crate::policy::at::At;
@@ -16,7 +15,7 @@ use crate::policy::kind_section::{Node, Section, Tree};
 /// One kind of metric, with the keys that belong to it.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct RawMetric(Tree);
+pub(crate) struct RawMetric(pub(super) Tree);
 
 /// The kinds are filled in by `schema`.
 impl JsonSchema for RawMetric {
@@ -28,23 +27,7 @@ impl JsonSchema for RawMetric {
     }
 }
 
-/// Which kind it is, and the control group it is held beside, if it names one.
-pub(crate) fn check(
-    raw: &At<RawMetric>,
-    kinds: &Kinds,
-    window: Duration,
-    path: &Path,
-) -> Checked<(Shown, Option<Control>)> {
-    let (metric, section) = control::split(&raw.value.0);
-    let metric = At { value: metric, line: raw.line, column: raw.column };
-    let (kind, shown) = read(&metric, kinds, window, path)?;
-    let path = path.key(control::KEY);
-    let of = |section| control::check(section, (&metric.value, (kind, &shown)), kinds, window, &path);
-    let control = section.map(of).transpose()?;
-    Ok((shown, control))
-}
-
-/// Keys of another kind are refused rather than ignored.
+/// Which kind it is; keys of another kind are refused rather than ignored.
 pub(crate) fn read<'k>(
     raw: &At<Tree>,
     kinds: &'k Kinds,

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use events::EventSpec;
 use serde::Serialize;
 use shared_types::decision::ViolationAction;
 
-use super::control::Control;
-use super::metric_kind::{self, RawMetric};
+use super::control::{self, Control};
+use super::metric_kind::RawMetric;
 use crate::gate::metric::Metric;
 use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::{At, Entries};
@@ -35,6 +36,16 @@ pub struct MetricPolicy {
     pub control: Option<Control>,
 }
 
+impl MetricPolicy {
+    /// The events that it and its control group are made from. Those of a variant are not named: each event has a twin.
+    #[must_use]
+    pub fn needs(&self) -> Vec<EventSpec> {
+        let control = self.control.iter().filter(|control| control.variant.is_none());
+        let control = control.flat_map(|control| control.kind.needs());
+        self.kind.needs().into_iter().chain(control).collect()
+    }
+}
+
 /// The metrics that are in order, in the file's order, each with what the gate's `on_violation` says of it; `path` is the
 /// target's.
 pub(crate) fn check(
@@ -52,7 +63,7 @@ pub(crate) fn check(
     let mut metrics: Vec<MetricPolicy> = Vec::new();
     for (name, metric) in &raw.value.0 {
         let path = metrics_path.key(name);
-        let shown = wrong.note(metric_kind::check(metric, kinds, window, &path));
+        let shown = wrong.note(control::check(metric, kinds, window, &path));
         let on_violation = actions.value.get(name).map(|action| action.value);
         if on_violation.is_none() {
             wrong.add(actions.wrong(&actions_path, format!("the metric `{name}` is missing")));
