@@ -61,7 +61,7 @@ pub(crate) async fn eventful(db: Db, seed: u64, windows: u32) -> World {
             drift: u64::from(dice.roll(9) == 0),
             latency_ms: 31_250,
             session: (errors > 0).then_some((errors / 2 + 1, errors / 2 + 3)),
-            control: (dice.roll(3) > 0).then_some((dice.roll(4).into(), 300)),
+            control: (dice.roll(3) > 0).then_some((dice.roll(4), 300)),
         };
         let after_end = [31, 31, 31, 31, 100, 200, 310, 1_900][usize::try_from(dice.roll(8)).unwrap()];
         let at = counts.window.end.plus(Duration::from_secs(after_end));
