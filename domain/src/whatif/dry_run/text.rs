@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use shared_types::decision::{GateProgress, MetricVerdict};
+use shared_types::decision::{GateProgress, MetricVerdict, Weighed};
 use shared_types::{Decision, Verdict};
 use std::time::Duration;
 
@@ -42,9 +42,12 @@ fn decision_text(text: &mut String, decision: &Decision) {
             std::iter::zip(&row, widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         let _ = writeln!(text, "  {}", line.join("  ").trim_end());
     }
-    for metric in
-        decision.metrics.iter().filter(|it| it.verdict > Verdict::Insufficient && it.weighed.is_some())
-    {
+    // A good verdict speaks for itself, unless it is not of what the figure shows.
+    let is_told = |it: &&MetricVerdict| {
+        let left_out = |weighed: &Weighed| weighed.left_out.is_some();
+        it.weighed.as_ref().is_some_and(|weighed| it.verdict > Verdict::Insufficient || left_out(weighed))
+    };
+    for metric in decision.metrics.iter().filter(is_told) {
         let _ = writeln!(text, "  {}: {}", metric.metric, certainty::of_metric(metric));
     }
     if let Some(gate) = &decision.gate {

@@ -53,12 +53,28 @@ function certainties(it, explanation) {
 function certainty(metric, explanation) {
   const luck = explanation?.metrics?.find((/** @type {any} */ it) => it.metric === metric.metric)?.luck;
   if (metric.reason === "not_a_share") return t("why.no_share", { bad: metric.bad, attempts: metric.attempts });
-  const shares = () => t("why.counted", { bad: metric.bad, attempts: metric.attempts, allowed: percent(metric.allowed) });
+  const judged = without(metric);
+  const shares = () => t("why.counted", { ...judged, allowed: percent(metric.allowed) });
   const counted = metric.of_time ? t("why.number", { observed: figure(metric.observed, ""), allowed: figure(metric.threshold, "") }) : shares();
   const odds = luck > 0 && luck < 0.5 ? t("why.luck", { n: Math.round(1 / luck) }) : "";
   const evidence = metric.evidence == null ? "" : t("why.evidence", { evidence: figure(Math.max(0, metric.evidence), ""), needed: figure(metric.needed, "") });
   const more = metric.more_windows ? t("why.more", { n: metric.more_windows }) : "";
-  return [counted, odds, evidence, more].filter((part) => part !== "").join(" · ");
+  const changed = metric.changed >= metric.needed ? t("why.changed") : "";
+  const left = metric.left_out ? t("why.left_out", { ...metric.left_out, all: metric.bad }) : "";
+  return [counted, odds, evidence, changed, more, left, beside(metric.control)].filter((part) => part !== "").join(" · ");
+}
+
+/** What is judged: without a session that is left out. @param {any} counted */
+function without(counted) {
+  const left = counted.left_out ?? { bad: 0, attempts: 0 };
+  return { bad: counted.bad - left.bad, attempts: counted.attempts - left.attempts };
+}
+
+/** What the control group makes of it. @param {any} control */
+function beside(control) {
+  if (control == null) return "";
+  const group = t("why.control", without(control));
+  return control.finding ? `${group}: ${named("finding", control.finding)}` : group;
 }
 
 /** The policy's line that a limit stands in. @param {any} explanation @param {string} metric */
