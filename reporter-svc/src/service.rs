@@ -25,6 +25,7 @@ use crate::composition::Composition;
 use crate::config::Config;
 use crate::dashboard::Publisher;
 use crate::effects::Effects;
+use crate::notifiers::Notifiers;
 use crate::reporter::Reporter;
 use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::subscriber::RolloutSubscriber;
@@ -88,7 +89,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let analyzer = common.neighbour(ServiceName::Analyzer, ANALYZER_TIMEOUT)?;
     let inbound = config.inbound.clone();
     end_later(&shutdown, &config.stopping);
-    let executors = config.executors.clone();
+    let (executors, notifiers) = (config.executors.clone(), config.notifiers.clone());
+    for why in notifiers.unreachable(&reporter.rules().policy) {
+        tracing::warn!("messages of the policy will be lost: {why}");
+    }
     let effects = Arc::new(effects(config, &reporter, &publisher)?);
 
     let poll = poll(&reporter.rules().policy);
@@ -121,7 +125,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Reporter,
         router,
         openapi,
-        readiness: readiness(&reporter, &keeper, &db),
+        readiness: readiness(&reporter, &keeper, &db).check("channels", channels(&reporter, notifiers)),
         tokens: common.tokens.clone(),
         options: HttpOptions { body_limit: 2 << 20, ..HttpOptions::default() },
     };
@@ -238,6 +242,21 @@ async fn forget(reporter: &Reporter, db: &Db) {
     let forgotten = db.answered(reporter.store.forget(decisions, notifications, AT_ONCE)).await;
     if let Err(error) = forgotten {
         tracing::debug!(error = &error as &dyn std::error::Error, "old rows were not deleted");
+    }
+}
+
+/// Channels of the policy in force that nothing can be sent to (NO-7).
+fn channels(
+    reporter: &Arc<Reporter>,
+    notifiers: Notifiers,
+) -> impl Fn() -> std::future::Ready<CheckState> + Send + Sync + 'static {
+    let reporter = Arc::clone(reporter);
+    move || {
+        let lost = notifiers.unreachable(&reporter.rules().policy);
+        std::future::ready(match lost.as_slice() {
+            [] => CheckState::Ok,
+            lost => CheckState::Degraded(format!("messages will be lost: {}", lost.join("; "))),
+        })
     }
 }
 

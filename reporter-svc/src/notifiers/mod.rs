@@ -9,11 +9,13 @@ pub mod slack;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use clap::ArgMatches;
 use domain::effects::{PostMessage, TellUser};
+use domain::notifiers::Address;
+use domain::policy::Policy;
 use service_kit::outbox::Outcome;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -76,6 +78,17 @@ impl Notifiers {
     /// As [`Notifier::log_only`], of all.
     pub fn log_only(&self) -> impl Iterator<Item = &'static str> {
         self.0.values().filter_map(|it| it.log_only())
+    }
+
+    /// Why messages to an address of this policy cannot arrive, each once (NO-7).
+    #[must_use]
+    pub fn unreachable(&self, policy: &Policy) -> Vec<String> {
+        let addresses = policy.targets.values().flat_map(|target| target.notifications.addresses());
+        let why = |address: &Address| match self.0.get(address.notifier()) {
+            Some(notifier) => notifier.cannot_reach(address.channel()),
+            None => Some(format!("this reporter has no notifier called {}", address.notifier())),
+        };
+        addresses.filter_map(why).collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     fn named(&self, name: &str) -> Result<&dyn Notifier, Outcome> {

@@ -24,6 +24,11 @@ pub trait Notifier: Send + Sync {
         Outcome::Done(json!({ "told": false }))
     }
 
+    /// Why nothing that is sent to this channel can arrive, as far as that is known without sending (NO-7).
+    fn cannot_reach(&self, _channel: &str) -> Option<String> {
+        None
+    }
+
     /// What goes to the log only, as nothing else is configured (NO-6).
     fn log_only(&self) -> Option<&'static str> {
         None

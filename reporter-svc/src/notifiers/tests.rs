@@ -47,6 +47,24 @@ fn what_a_policy_may_name_is_there_to_send() {
     assert_eq!(notifiers(&data).0.into_keys().collect::<Vec<_>>(), named);
 }
 
+/// NO-7: which channels of a policy have no webhook is known at the start; without any vendor nothing is lost, it is logged.
+#[test]
+fn channels_without_a_webhook_are_named() {
+    let policy = domain::policy::Policy::parse(include_str!("../../../governance/policy.yaml"), "p").unwrap();
+    let data = tempfile::tempdir().unwrap();
+    assert_eq!(notifiers(&data).unreachable(&policy), Vec::<String>::new());
+    let slack = slack::tests::by_webhook("#autosave-rollout", "https://hooks.example/x");
+    assert_eq!(
+        notifiers(&data).with(std::sync::Arc::new(slack)).unreachable(&policy),
+        ["no webhook is configured for #incident", "no webhook is configured for #incident-autosave"]
+    );
+    let nobody = Notifiers::default().unreachable(&policy);
+    assert_eq!(
+        nobody,
+        ["this reporter has no notifier called runbook", "this reporter has no notifier called slack"]
+    );
+}
+
 /// NO-4, NO-6: without any vendor every address takes its message, and twice is as once where it is kept.
 #[tokio::test]
 async fn every_notifier_takes_a_message_and_takes_it_again() {

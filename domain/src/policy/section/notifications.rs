@@ -78,6 +78,15 @@ pub struct Notifications {
     pub daily_report: Option<DailyReport>,
 }
 
+impl Notifications {
+    /// Every address that it names; one may be there twice.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        let sent = [&self.ok, &self.warn, &self.incident, &self.rollback].map(|it| &it.channel);
+        let daily = self.daily_report.as_ref().map(|it| &it.channel);
+        sent.into_iter().chain([&self.escalation_channel]).chain(daily)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct NotificationPolicy {
     /// Template id = file name without `.txt`.

@@ -142,7 +142,7 @@ impl Slack {
             }
             Endpoint::Webhooks(webhooks) => {
                 let Some(url) = webhooks.get(channel.as_ref()) else {
-                    return Outcome::Never { reason: format!("no webhook is configured for {channel}") };
+                    return Outcome::Never { reason: no_webhook(&channel) };
                 };
                 let request = self.client.post(url.expose_secret()).json(&json!({ "text": message.text }));
                 self.settle(http::exchange(request, now).await)
@@ -203,6 +203,16 @@ impl std::fmt::Debug for Slack {
 impl Notifier for Slack {
     fn name(&self) -> &'static str {
         domain::notifiers::slack::Slack::NAME
+    }
+
+    fn cannot_reach(&self, channel: &str) -> Option<String> {
+        let channel = with_hash(channel);
+        match &self.endpoint {
+            Endpoint::Webhooks(webhooks) if !webhooks.contains_key(channel.as_ref()) => {
+                Some(no_webhook(&channel))
+            }
+            _ => None,
+        }
     }
 
     async fn post(&self, message: &PostMessage, thread: Option<&str>, resend: bool) -> Outcome {
@@ -333,6 +343,10 @@ fn webhook_code(body: &[u8]) -> Option<Cow<'_, str>> {
     let is_word =
         !word.is_empty() && word.len() <= 64 && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     is_word.then_some(Cow::Borrowed(word))
+}
+
+fn no_webhook(channel: &str) -> String {
+    format!("no webhook is configured for {channel}")
 }
 
 fn with_hash(channel: &str) -> Cow<'_, str> {

@@ -104,6 +104,10 @@ impl Notifier for Configured {
         Decided::NAME
     }
 
+    fn cannot_reach(&self, channel: &str) -> Option<String> {
+        self.client.as_ref()?.cannot_reach(channel)
+    }
+
     async fn post(&self, message: &PostMessage, thread: Option<&str>, resend: bool) -> Outcome {
         match &self.client {
             Some(client) => client.post(message, thread, resend).await,

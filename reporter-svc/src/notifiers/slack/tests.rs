@@ -33,6 +33,10 @@ fn slack_by_webhook(channel: &str, url: &str, timeout: Duration) -> Slack {
     Slack::new(SlackSettings { access, buttons: true, timeout }, clock()).unwrap()
 }
 
+pub(crate) fn by_webhook(channel: &str, url: &str) -> Slack {
+    slack_by_webhook(channel, url, TIMEOUT)
+}
+
 fn told_token(url: &str) -> [String; 2] {
     [format!("--slack-bot-token={TOKEN}"), format!("--slack-api-url={url}")]
 }
