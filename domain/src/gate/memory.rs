@@ -126,7 +126,10 @@ impl MetricMemory {
         {
             self.neighbours.take(Counts { bad, attempts }, counts);
         }
-        self.control.clone_from(control);
+        // A window of which the control group is not known forgets nothing of it.
+        if control.is_some() {
+            self.control.clone_from(control);
+        }
         self.recent.push_back((counts.bad, counts.attempts));
         if self.recent.len() > RECENT {
             self.recent.pop_front();
