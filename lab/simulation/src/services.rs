@@ -106,7 +106,8 @@ pub struct Replica {
 pub enum Part {
     Collector(Arc<Collector>),
     Analyzer(Arc<Watcher>),
-    Reporter(Arc<Reporter>),
+    /// And what it moves phases by.
+    Reporter(Arc<Reporter>, Executors),
 }
 
 /// The collector's worker and what reaches it.
@@ -162,7 +163,7 @@ impl Replica {
                     scheduler: ground.scheduler.clone(),
                 })
             }
-            Part::Reporter(reporter) => {
+            Part::Reporter(reporter, executors) => {
                 let targets = [ground.target.clone()];
                 while reporter.store.ensure_targets(&targets, now).await.is_err() {}
                 let publisher = Arc::new(Publisher::new(Arc::clone(reporter), &ground.data_dir));
@@ -175,6 +176,7 @@ impl Replica {
                     analyzer,
                     access: Arc::clone(&ground.access),
                     keeper,
+                    executors: executors.clone(),
                 };
                 let secret = WebhookSecret(SecretString::from(SECRET));
                 let inbound = slack::routes().merge(pagerduty::routes().layer(Extension(secret)));
@@ -293,18 +295,19 @@ fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Hand
     let rules = Rules::with_templates(Arc::clone(&ground.policy), (*ground.templates).clone());
     let reporter =
         Arc::new(Reporter::new(store, PolicyVersions::fixed(rules), Arc::clone(clock) as Arc<dyn Clock>));
+    let executors = Executors::default().with(Arc::clone(&ports) as _);
     let handler = reporter_svc::effects::Effects {
         reporter: Arc::clone(&reporter),
         publisher: Arc::new(Publisher::new(Arc::clone(&reporter), &ground.data_dir)),
         notifiers: Notifiers::default().with(Arc::clone(&ports) as _),
-        pager: Arc::clone(&ports) as _,
-        executors: Executors::default().with(ports),
+        pager: ports,
+        executors: executors.clone(),
         collector: ground.neighbour(Service::Collector),
         collector_quick: ground.neighbour(Service::Collector),
         data_dir: ground.data_dir.clone(),
         stopping: CancellationToken::new(),
     };
-    (Arc::new(handler), Part::Reporter(reporter))
+    (Arc::new(handler), Part::Reporter(reporter, executors))
 }
 
 impl Collector {

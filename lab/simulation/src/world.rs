@@ -404,7 +404,7 @@ impl<'s> World<'s> {
                         begin("adopt", false, Box::pin(async move { watch.adopt().await.unwrap_or(()) }));
                     }
                 }
-                Part::Reporter(reporter) => {
+                Part::Reporter(reporter, _) => {
                     if tick.is_some_and(|at| at <= clock) && agenda.looked != Some(clock) {
                         agenda.looked = Some(clock);
                         let (reporter, now) = (Arc::clone(reporter), clock);
@@ -523,7 +523,7 @@ impl<'s> World<'s> {
                     moments.extend(watch.map(outside));
                     moments.push(outside(watcher.started_at.plus(Duration::from_secs(60))));
                 }
-                Part::Reporter(_) => moments.extend(tick.map(outside)),
+                Part::Reporter(..) => moments.extend(tick.map(outside)),
             }
         }
         moments.into_iter().filter(|at| *at > now).min().unwrap_or(self.end)
