@@ -276,6 +276,14 @@ fn traps_are_told_with_their_arithmetic() {
             "p:28:20: targets.autosave.gate.min_samples: [PL-6] error_rate: one of 15 is 6.667%, over the limit; that is a violation. One may be bad from so many on: 100 in A, 200 in B, 334 in C",
         ]
     );
+    let forgotten = changed(&[
+        ("min_samples: 50 ", "min_samples: 2600 "),
+        ("to: [autosave.save.completed, autosave.save.error]", "to: [autosave.save.completed]"),
+    ]);
+    let told = warnings(&forgotten);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let expected = "targets.autosave.metrics.error_rate: [PL-6] `autosave.save.error` is none of `to`, so this is a rate";
+    assert!(told[0].contains(expected), "{told:?}");
     let busy = changed(&[("min_samples: 50 ", "min_samples: 2600 ")]);
     assert_eq!(warnings(&busy), Vec::<String>::new());
     assert_eq!(warnings(&allowing(SHIPPED, "PL-6")), Vec::<String>::new());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::findings::Findings;
 use super::rule::Rule;
 use crate::gate::evidence::Settings;
+use crate::gate::metric::ratio::Ratio;
 use crate::policy::section::advance::AdvanceCondition;
 use crate::policy::section::gate::GatePolicy;
 use crate::policy::section::metrics::MetricPolicy;
@@ -23,6 +24,7 @@ pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
     let Some(gate) = &target.gate else { return };
     let samples = gate.min_samples as f64;
     for metric in &target.metrics {
+        rate_like_a_share(target, metric, found);
         few_samples(target, gate, metric, samples, found);
         if let Some(window) = target.collection.as_ref().map(|it| it.window).filter(|_| gate.judge.weighs()) {
             found_late(target, gate, metric, samples, window, found);
@@ -34,6 +36,23 @@ pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
 fn share(metric: &MetricPolicy, phase: &PhasePolicy) -> Option<f64> {
     let limit = metric.kind.limit(*phase.thresholds.get(&metric.name)?, metric.display)?;
     Some(limit.p0().value()).filter(|p0| *p0 > 0.0 && *p0 < 1.0)
+}
+
+/// An event in relation to others of which it is none, with limits like those of a share: it was perhaps forgotten in `to`.
+fn rate_like_a_share(target: &Parts<'_>, metric: &MetricPolicy, found: &mut Findings) {
+    let Some(ratio) = metric.kind.of_kind::<Ratio>().filter(|ratio| !ratio.to.contains(&ratio.of)) else {
+        return;
+    };
+    let Some(raw) = target.raw.metrics.value.get(&metric.name) else { return };
+    if target.phases.is_empty() || target.phases.iter().any(|phase| share(metric, phase).is_none()) {
+        return;
+    }
+    let message = format!(
+        "`{0}` is none of `to`, so this is a rate: so many for each of them. Of 1 completed and 1 `{0}` it is 100%; if `{0}` is a \
+         part of all, write it in `to` as well, and it is 50%",
+        ratio.of
+    );
+    found.warn(Rule::Traps, raw.wrong(&target.path.key("metrics").key(&metric.name), message));
 }
 
 /// `min_samples` attempts of which not one may be bad.
