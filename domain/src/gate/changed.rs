@@ -38,9 +38,8 @@ pub(super) fn after(
 
 /// What the next phase goes on from after a move up out of a stay.
 pub(super) fn after_move_up(before: Option<&ChangedBefore>, stay: (u64, u64)) -> ChangedBefore {
-    let (bad, attempts) = before.map_or((0, 0), |it| it.stays);
-    let stays = (bad.saturating_add(stay.0), attempts.saturating_add(stay.1));
-    ChangedBefore { stays, levels: Vec::new() }
+    let before = before.map_or_else(Counts::default, |it| it.stays.into());
+    ChangedBefore { stays: before.and(stay.into()).into(), levels: Vec::new() }
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //!
 //! Where they are as bad, it is not the feature's doing; where the feature is far worse than they are, it is.
 
-use shared_types::decision::ControlBefore;
+use shared_types::decision::{ControlBefore, ControlFinding, ControlWeighed};
 
 use super::evidence::{Counts, Limit, RelativeDetector, odds_of_part};
+use super::group::Group;
 
 /// Windows of the control group before the present one that are looked at together with it.
 const RECENT: usize = 3;
@@ -23,7 +24,8 @@ const WINDOWS: u64 = 4;
 #[derive(Debug, Clone)]
 pub(super) struct Beside {
     exposed: Counts,
-    control: Counts,
+    /// The control group.
+    group: Group,
     limit: Limit,
     memory: ControlBefore,
     relative: Option<f64>,
@@ -31,16 +33,17 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    pub(super) fn of(past: Option<&ControlBefore>, exposed: Counts, control: Counts, limit: Limit) -> Self {
+    pub(super) fn of(past: Option<&ControlBefore>, exposed: Counts, group: Group, limit: Limit) -> Self {
+        let control = group.judged();
         let mut memory = past.cloned().unwrap_or_default();
         let mut relative = RelativeDetector::resume(&memory.levels);
         relative.take(exposed, control);
         memory.levels = relative.levels();
-        let recent = memory.recent.iter().map(|&(bad, attempts)| Counts { bad, attempts });
+        let recent = memory.recent.iter().copied().map(Counts::from);
         let together = recent.fold(control, Counts::and);
         let unlikely = |counts| limit.luck(counts, 1.0) < AS_BAD;
         let as_bad = control.attempts > 0 && (unlikely(control) || unlikely(together));
-        memory.recent.push((control.bad, control.attempts));
+        memory.recent.push(control.into());
         if memory.recent.len() > RECENT {
             memory.recent.remove(0);
         }
@@ -48,7 +51,7 @@ impl Beside {
         memory.fell = as_bad && (memory.fell || memory.moved_up.is_some());
         memory.moved_up = memory.moved_up.filter(|_| !as_bad).map(|it| it + 1).filter(|it| *it < WINDOWS);
         memory.held = false;
-        Self { exposed, control, limit, memory, relative: relative.evidence(), as_bad }
+        Self { exposed, group, limit, memory, relative: relative.evidence(), as_bad }
     }
 
     /// JU-9a: what the version shows is not held against it, unless its last move up pulled the control group down (JU-9g).
@@ -62,18 +65,13 @@ impl Beside {
         if before.is_none_or(|evidence| evidence <= 0.0) {
             self.memory.since_calm = [(0, 0); 2];
         }
-        let counts = |(bad, attempts): (u64, u64)| Counts { bad, attempts };
-        let [exposed, control] = self.memory.since_calm.map(counts);
-        let (exposed, control) = (exposed.and(self.exposed), control.and(self.control));
-        self.memory.since_calm = [exposed, control].map(|it| (it.bad, it.attempts));
+        let [exposed, control] = self.memory.since_calm.map(Counts::from);
+        let (exposed, control) = (exposed.and(self.exposed), control.and(self.group.judged()));
+        self.memory.since_calm = [exposed, control].map(Into::into);
         !self.as_bad
             && control.bad > 0
             && self.limit.luck(control, 1.0) < LEANS
             && odds_of_part(exposed, control) > NOT_SHOWN
-    }
-
-    pub(super) fn is_as_bad(&self) -> bool {
-        self.as_bad
     }
 
     pub(super) fn fell(&self) -> bool {
@@ -83,6 +81,19 @@ impl Beside {
     /// R (JU-9b).
     pub(super) fn relative(&self) -> Option<f64> {
         self.relative
+    }
+
+    /// For the decision; `finding` is what it made of the verdict.
+    pub(super) fn weighed(&self, finding: Option<ControlFinding>) -> ControlWeighed {
+        ControlWeighed {
+            bad: self.group.counts.bad,
+            attempts: self.group.counts.attempts,
+            sessions: self.group.sessions,
+            left_out: self.group.left_out(),
+            evidence: self.relative,
+            as_bad: self.as_bad,
+            finding,
+        }
     }
 
     /// What later windows go on from; `held`: this one was not held against the version.

@@ -120,27 +120,26 @@ impl MetricMemory {
         };
         // A step that something outside made says nothing of how errors come.
         let held = |control: &Option<ControlBefore>| control.as_ref().is_some_and(|it| it.held);
-        if let Some((bad, attempts)) = self.recent.back().copied()
+        if let Some(before) = self.recent.back().copied()
             && !held(control)
             && !held(&self.control)
         {
-            self.neighbours.take(Counts { bad, attempts }, counts);
+            self.neighbours.take(before.into(), counts);
         }
         // A window of which the control group is not known forgets nothing of it.
         if control.is_some() {
             self.control.clone_from(control);
         }
-        self.recent.push_back((counts.bad, counts.attempts));
+        self.recent.push_back(counts.into());
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
-        let add = |sum: u64, more: u64| sum.saturating_add(more);
         // Nor is it held against the whole stay: else nothing would move up for days after an outage of others (JU-6).
         if !held(control) {
-            self.stay = (add(self.stay.0, counts.bad), add(self.stay.1, counts.attempts));
+            self.stay = Counts::from(self.stay).and(counts).into();
         }
         let (windows, attempts) = self.group;
-        self.group = (windows + 1, add(attempts, counts.attempts));
+        self.group = (windows + 1, attempts.saturating_add(counts.attempts));
     }
 }
 
@@ -223,13 +222,14 @@ impl Memory {
             }
             let threshold = *phase.thresholds.get(&it.metric)?;
             let limit = metric.kind.limit(threshold, metric.display)?;
-            let (bad, attempts) = it.stay;
-            let allowed = limit.p0().value();
-            let counts = Counts { bad, attempts };
-            let luck = limit.luck(counts, it.design_effect());
-            let luck = Some((luck * ROUNDED_TO).round() / ROUNDED_TO);
-            let over = limit.is_exceeded_by(counts);
-            over.then(|| StayOver { metric: it.metric.clone(), bad, attempts, allowed, luck })
+            let stay = Counts::from(it.stay);
+            limit.is_exceeded_by(stay).then(|| {
+                // Only of what is over: the tail of a long stay is a long sum.
+                let luck = limit.luck(stay, it.design_effect());
+                let luck = Some((luck * ROUNDED_TO).round() / ROUNDED_TO);
+                let (metric, allowed) = (it.metric.clone(), limit.p0().value());
+                StayOver { metric, bad: stay.bad, attempts: stay.attempts, allowed, luck }
+            })
         };
         self.0.iter().filter_map(over).collect()
     }

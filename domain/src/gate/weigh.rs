@@ -2,7 +2,7 @@
 //! could be chance (JU-2 to JU-7, JU-15, JU-16).
 
 use shared_types::Verdict;
-use shared_types::decision::{ControlWeighed, InsufficientReason, MetricBefore, Weighed};
+use shared_types::decision::{InsufficientReason, MetricBefore, Weighed};
 
 use super::changed;
 use super::control::Beside;
@@ -89,7 +89,7 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     let counts = seen.exposed.judged();
     let mut beside = seen.control.map(|control| {
         let past = past.and_then(|past| past.control.as_ref());
-        Beside::of(past, counts, control.judged(), limit)
+        Beside::of(past, counts, control, limit)
     });
     // What is not held against the version says nothing of how its errors come either.
     let excused = beside.as_ref().is_some_and(Beside::excuses);
@@ -168,15 +168,7 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     let waits = group_attempts < min_samples && group_windows < GROUP;
     let hidden = waits && verdict < Verdict::Violation;
     let verdict = if hidden { Verdict::Insufficient } else { question.capped(verdict) };
-    weighed.control = std::iter::zip(&beside, seen.control).next().map(|(beside, control)| ControlWeighed {
-        bad: control.counts.bad,
-        attempts: control.counts.attempts,
-        sessions: control.sessions,
-        left_out: control.left_out(),
-        evidence: beside.relative(),
-        as_bad: beside.is_as_bad(),
-        finding,
-    });
+    weighed.control = beside.as_ref().map(|it| it.weighed(finding));
     let control = beside.map(|it| it.remembered(outside));
     let changed = changed.map(|(after, _)| after);
     let left = WeighedAttempts { counts, detector: after, sessions, control, changed };
@@ -225,7 +217,7 @@ struct Windows(Vec<Counts>);
 impl Windows {
     fn of(past: Option<&MetricBefore>, now: Counts) -> Self {
         let recent = past.map(|past| past.recent.as_slice()).unwrap_or_default();
-        let recent = recent.iter().map(|&(bad, attempts)| Counts { bad, attempts });
+        let recent = recent.iter().copied().map(Counts::from);
         Self(recent.chain(std::iter::once(now)).collect())
     }
 

@@ -13,6 +13,19 @@ pub struct Counts {
     pub attempts: u64,
 }
 
+/// Bad attempts and all attempts, as decisions keep them.
+impl From<(u64, u64)> for Counts {
+    fn from((bad, attempts): (u64, u64)) -> Self {
+        Self { bad, attempts }
+    }
+}
+
+impl From<Counts> for (u64, u64) {
+    fn from(counts: Counts) -> Self {
+        (counts.bad, counts.attempts)
+    }
+}
+
 impl Counts {
     /// Without a part of them.
     #[must_use]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::{Counts, Limit};
-use super::level::{Level, mixture};
+use super::level::{self, Level, mixture};
 use super::tail::as_number;
 
 /// How many times its limit a bad version may have: nobody knows, so evidence is the mean over these.
@@ -48,14 +48,13 @@ impl Detector {
     /// As [`Self::levels`] says; what is not there has not begun.
     #[must_use]
     pub fn resume(levels: &[Option<f64>]) -> Self {
-        let level = |index: usize| levels.get(index).copied().flatten().map_or(Level::NONE, Level::at);
-        Self { levels: std::array::from_fn(level) }
+        Self { levels: level::resume(levels) }
     }
 
     /// m of each ratio.
     #[must_use]
     pub fn levels(&self) -> Vec<Option<f64>> {
-        self.levels.iter().map(|level| level.value()).collect()
+        level::values(&self.levels)
     }
 
     /// With a window whose errors are weighed by their design effect; one without attempts says nothing.

@@ -15,14 +15,6 @@ const ROUNDED_TO: f64 = 1e9;
 impl Level {
     pub(super) const NONE: Self = Self(None);
 
-    pub(super) fn at(value: f64) -> Self {
-        Self(Some(value))
-    }
-
-    pub(super) fn value(self) -> Option<f64> {
-        self.0
-    }
-
     /// `ln(e^level + 1) + step`: the sum may have begun with any window, this one too.
     pub(super) fn after(self, step: f64) -> Self {
         // ln(e^m + 1), where e^m would not overflow: for m above 0 written as m + ln(1 + e^-m).
@@ -33,6 +25,16 @@ impl Level {
     pub(super) fn at_most(self, cap: f64) -> Self {
         Self(self.0.map(|level| level.min(cap)))
     }
+}
+
+/// As [`values`] says; what is not there has not begun.
+pub(super) fn resume<const N: usize>(values: &[Option<f64>]) -> [Level; N] {
+    std::array::from_fn(|index| Level(values.get(index).copied().flatten()))
+}
+
+/// m of each ratio.
+pub(super) fn values(levels: &[Level]) -> Vec<Option<f64>> {
+    levels.iter().map(|level| level.0).collect()
 }
 
 /// `ln(mean of e^level)`; `None` before the first window.

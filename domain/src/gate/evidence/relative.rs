@@ -1,7 +1,7 @@
 //! Evidence that a version is worse than its control group (JU-9b).
 
 use super::counts::Counts;
-use super::level::{Level, mixture};
+use super::level::{self, Level, mixture};
 use super::tail::{as_number, at_least};
 
 /// What "no worse than the control" leaves room for.
@@ -40,14 +40,13 @@ impl RelativeDetector {
     /// As [`Self::levels`] says; what is not there has not begun.
     #[must_use]
     pub fn resume(levels: &[Option<f64>]) -> Self {
-        let level = |index: usize| levels.get(index).copied().flatten().map_or(Level::NONE, Level::at);
-        Self { levels: std::array::from_fn(level) }
+        Self { levels: level::resume(levels) }
     }
 
     /// m of each ratio.
     #[must_use]
     pub fn levels(&self) -> Vec<Option<f64>> {
-        self.levels.iter().map(|level| level.value()).collect()
+        level::values(&self.levels)
     }
 
     /// Takes a window into account; one without a bad attempt, or where one group has no attempts, says nothing.

@@ -28,45 +28,38 @@ pub fn at_least_of_rate(bad: u64, mean: f64) -> f64 {
     let k = as_number(bad);
     let probability = |k: f64| (k * mean.ln() - mean - libm::lgamma(k + 1.0)).exp();
     if k < mean {
-        let mut term = probability(k - 1.0);
-        let (mut sum, mut k) = (term, k - 1.0);
-        while k > 0.0 && term > sum * SMALL {
-            term *= k / mean;
-            k -= 1.0;
-            sum += term;
-        }
-        return (1.0 - sum).max(0.0);
+        return (1.0 - series(probability(k - 1.0), down(k - 1.0).map(|k| k / mean))).max(0.0);
     }
-    let mut term = probability(k);
-    let (mut sum, mut k) = (term, k);
-    while term > sum * SMALL {
-        term *= mean / (k + 1.0);
-        k += 1.0;
-        sum += term;
-    }
-    sum.min(1.0)
+    series(probability(k), up(k).map(|k| mean / (k + 1.0))).min(1.0)
 }
 
 fn sum_up(from: f64, n: f64, share: f64) -> f64 {
-    let mut term = probability(from, n, share);
-    let (mut sum, mut k) = (term, from);
-    while k < n && term > sum * SMALL {
-        term *= (n - k) / (k + 1.0) * share / (1.0 - share);
-        k += 1.0;
-        sum += term;
-    }
-    sum.min(1.0)
+    let ratios = up(from).take_while(|k| *k < n).map(|k| (n - k) / (k + 1.0) * share / (1.0 - share));
+    series(probability(from, n, share), ratios).min(1.0)
 }
 
 fn sum_down(from: f64, n: f64, share: f64) -> f64 {
-    let mut term = probability(from, n, share);
-    let (mut sum, mut k) = (term, from);
-    while k > 0.0 && term > sum * SMALL {
-        term *= k / (n - k + 1.0) * (1.0 - share) / share;
-        k -= 1.0;
+    let ratios = down(from).map(|k| k / (n - k + 1.0) * (1.0 - share) / share);
+    series(probability(from, n, share), ratios).min(1.0)
+}
+
+fn up(from: f64) -> impl Iterator<Item = f64> {
+    std::iter::successors(Some(from), |k| Some(k + 1.0))
+}
+
+fn down(from: f64) -> impl Iterator<Item = f64> {
+    std::iter::successors(Some(from), |k| Some(k - 1.0)).take_while(|k| *k > 0.0)
+}
+
+/// The sum of terms of which each is so many times the one before it, as far as they matter.
+fn series(first: f64, mut ratios: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut term) = (first, first);
+    while term > sum * SMALL {
+        let Some(ratio) = ratios.next() else { break };
+        term *= ratio;
         sum += term;
     }
-    sum.min(1.0)
+    sum
 }
 
 /// P(X = k).
