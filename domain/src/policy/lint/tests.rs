@@ -284,6 +284,13 @@ fn traps_are_told_with_their_arithmetic() {
     assert_eq!(told.len(), 1, "{told:?}");
     let expected = "targets.autosave.metrics.error_rate: [PL-6] `autosave.save.error` is none of `to`, so this is a rate";
     assert!(told[0].contains(expected), "{told:?}");
+    // A count asks for no samples: it has the time for its attempts.
+    let counted = changed(&[
+        ("min_samples: 50 ", "min_samples: 2600 "),
+        ("{ mean: autosave.history.drift, over: 1h }", "{ count: autosave.history.drift }"),
+        ("history_drift: 0,", "history_drift: 3,"),
+    ]);
+    assert_eq!(warnings(&counted), Vec::<String>::new());
     let busy = changed(&[("min_samples: 50 ", "min_samples: 2600 ")]);
     assert_eq!(warnings(&busy), Vec::<String>::new());
     assert_eq!(warnings(&allowing(SHIPPED, "PL-6")), Vec::<String>::new());

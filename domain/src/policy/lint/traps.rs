@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use super::rule::Rule;
-use crate::gate::evidence::Settings;
+use crate::gate::evidence::{Limit, Settings};
 use crate::gate::metric::ratio::Ratio;
 use crate::policy::section::advance::AdvanceCondition;
 use crate::policy::section::gate::GatePolicy;
@@ -32,10 +32,12 @@ pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
     }
 }
 
-/// What of a metric's attempts may be bad in a phase; none where nothing may, or where it has no attempts.
+/// What of a metric's attempts may be bad in a phase; none where nothing may, or where it has no attempts: a count has the time,
+/// of which there is always enough.
 fn share(metric: &MetricPolicy, phase: &PhasePolicy) -> Option<f64> {
     let limit = metric.kind.limit(*phase.thresholds.get(&metric.name)?, metric.display)?;
-    Some(limit.p0().value()).filter(|p0| *p0 > 0.0 && *p0 < 1.0)
+    let has_attempts = !matches!(limit, Limit::OverTime(_));
+    Some(limit.p0().value()).filter(|p0| has_attempts && *p0 > 0.0 && *p0 < 1.0)
 }
 
 /// An event in relation to others of which it is none, with limits like those of a share: it was perhaps forgotten in `to`.
