@@ -83,18 +83,25 @@ impl Detector {
 /// ln of how much likelier a window is at `times` the limit than at the limit.
 fn log_likelihood_ratio(times: f64, bad: f64, attempts: f64, limit: Limit, spread: f64) -> f64 {
     let p0 = limit.p0().value();
-    let variance = spread * spread;
-    let excess = attempts * p0 * variance;
     let is_large_share = matches!(limit, Limit::Share(_)) && p0 > SMALL_SHARE;
     if is_large_share {
         let plain = bad * times.ln() - attempts * ((times - 1.0) * p0).ln_1p();
-        return plain / (1.0 + excess / (1.0 - p0));
+        return plain / (1.0 + attempts * p0 * (spread * spread) / (1.0 - p0));
     }
+    of_small_share(times, bad, attempts * p0, spread)
+}
+
+/// The same where few of the attempts are bad: of negative binomials of means `times · expected` and `expected`, of shape 1/s².
+/// At bad = `times · expected` it is I, what a window of such a version tells in the mean.
+#[must_use]
+pub fn of_small_share(times: f64, bad: f64, expected: f64, spread: f64) -> f64 {
+    let variance = spread * spread;
+    let excess = expected * variance;
     let by_bad = bad * (times * (1.0 + excess) / (1.0 + times * excess)).ln();
     let by_attempts = if variance > 0.0 {
         ((1.0 + times * excess) / (1.0 + excess)).ln() / variance
     } else {
-        attempts * p0 * (times - 1.0)
+        expected * (times - 1.0)
     };
     by_bad - by_attempts
 }

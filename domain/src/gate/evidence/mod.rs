@@ -14,7 +14,7 @@ mod tail;
 
 pub use bunches::{Neighbours, WINDOWS as SESSION_WINDOWS, difference_of, of_neighbours, of_sessions};
 pub use counts::{Counts, Limit};
-pub use detector::{Detector, Settings};
+pub use detector::{Detector, Settings, of_small_share};
 pub use relative::{RelativeDetector, odds_of_part};
 pub use share::{Share, ShareError};
 pub use tail::{at_least, at_least_of_rate};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::findings::Findings;
 use super::rule::Rule;
-use crate::gate::evidence::{Limit, Settings};
+use crate::gate::evidence::{Limit, Settings, of_small_share};
 use crate::gate::metric::ratio::Ratio;
 use crate::policy::section::advance::AdvanceCondition;
 use crate::policy::section::gate::GatePolicy;
@@ -132,14 +132,7 @@ fn windows_asked(phase: &PhasePolicy, window: Duration) -> f64 {
 /// counts of means n·p0 and [`TIMES`]·n·p0 and shape 1/s² do.
 fn windows_to_find(samples: f64, p0: f64, settings: Settings) -> f64 {
     let expected = samples * p0;
-    let variance = settings.spread * settings.spread;
-    let excess = expected * variance;
-    let told = if variance > 0.0 {
-        TIMES * expected * (TIMES * (1.0 + excess) / (1.0 + TIMES * excess)).ln()
-            - ((1.0 + TIMES * excess) / (1.0 + excess)).ln() / variance
-    } else {
-        expected * (TIMES * TIMES.ln() - (TIMES - 1.0))
-    };
+    let told = of_small_share(TIMES, TIMES * expected, expected, settings.spread);
     (settings.needed() / told).ceil().max(1.0)
 }
 
