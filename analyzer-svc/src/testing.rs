@@ -108,6 +108,7 @@ impl World {
             collect,
             sequence: epoch,
             until: None,
+            since: None,
         });
     }
 

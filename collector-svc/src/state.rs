@@ -317,6 +317,7 @@ mod tests {
             collect,
             sequence,
             until: None,
+            since: None,
         }
     }
 

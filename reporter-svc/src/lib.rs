@@ -6,6 +6,7 @@ pub mod composition;
 pub mod config;
 pub mod daily;
 pub mod dashboard;
+pub mod drift;
 pub mod effects;
 pub mod evidence;
 pub mod executors;

@@ -24,6 +24,7 @@ use crate::audit::{Archive, Keeper};
 use crate::composition::Composition;
 use crate::config::Config;
 use crate::dashboard::Publisher;
+use crate::drift::DriftWatch;
 use crate::effects::Effects;
 use crate::notifiers::Notifiers;
 use crate::reporter::Reporter;
@@ -93,7 +94,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     for why in notifiers.unreachable(&reporter.rules().policy) {
         tracing::warn!("messages of the policy will be lost: {why}");
     }
-    let effects = Arc::new(effects(config, &reporter, &publisher)?);
+    let drift = Arc::new(DriftWatch::new(Arc::clone(&reporter), config.executors.clone(), db.clone()));
+    let effects = Arc::new(effects(config, &reporter, &publisher, &drift)?);
 
     let poll = poll(&reporter.rules().policy);
     let background = CancellationToken::new();
@@ -105,6 +107,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         shutdown.clone(),
     ));
     let ticker = tokio::spawn(tick_loop(Arc::clone(&reporter), db.clone(), poll, background.clone()));
+    let drift = tokio::spawn(drift.run(poll, background.clone()));
     let watcher = tokio::spawn(watcher.run(background.clone()));
     let dashboard = {
         let (publisher, db, stop) = (Arc::clone(&publisher), db.clone(), background.clone());
@@ -135,6 +138,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     worker.await.ok();
     background.cancel();
     ticker.await.ok();
+    drift.await.ok();
     watcher.await.ok();
     dashboard.await.ok();
     archive.await.ok();
@@ -167,7 +171,12 @@ pub fn templates(policy: &Policy, base: &Path) -> anyhow::Result<BTreeMap<Target
     policy.targets.iter().map(load).collect()
 }
 
-fn effects(config: Config, reporter: &Arc<Reporter>, publisher: &Arc<Publisher>) -> anyhow::Result<Effects> {
+fn effects(
+    config: Config,
+    reporter: &Arc<Reporter>,
+    publisher: &Arc<Publisher>,
+    drift: &Arc<DriftWatch>,
+) -> anyhow::Result<Effects> {
     let common = &config.common;
     Ok(Effects {
         reporter: Arc::clone(reporter),
@@ -179,6 +188,7 @@ fn effects(config: Config, reporter: &Arc<Reporter>, publisher: &Arc<Publisher>)
         notifiers: config.notifiers,
         pager: config.pager,
         executors: config.executors,
+        drift: Arc::clone(drift),
     })
 }
 

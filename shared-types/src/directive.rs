@@ -20,4 +20,7 @@ pub struct Directive {
     pub sequence: u64,
     /// When the cadence falls back to the policy's window; null = it does not.
     pub until: Option<Timestamp>,
+    /// When this stay in the phase began: no window that ended before is of it. A release before 0.1 does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }

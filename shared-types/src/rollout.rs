@@ -19,6 +19,9 @@ pub struct Rollout {
     pub since: Option<Timestamp>,
     /// Who has frozen it, when and why; none: nobody.
     pub frozen: Option<Freeze>,
+    /// What the flag system serves in place of the phase on record; null: as recorded, as far as it is read back.
+    #[serde(default)]
+    pub drift: Option<Drift>,
     /// A required rollback that does not start by itself, and why.
     pub rollback_waiting: Option<WaitingRollback>,
     /// How many rollbacks have started by themselves, and how many may.
@@ -93,6 +96,16 @@ pub struct Freeze {
     pub by: String,
     pub at: Timestamp,
     pub reason: String,
+}
+
+/// Something else is served than the phase on record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Drift {
+    /// As it was read back: a phase, a share, or whatever stood there.
+    pub served: String,
+    pub since: Timestamp,
+    /// More users have it than the record says, or nobody can tell that it is not so.
+    pub upward: bool,
 }
 
 /// A rollback that is required and waits.

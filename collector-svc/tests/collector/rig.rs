@@ -66,6 +66,7 @@ pub(crate) fn directive(sequence: u64, phase: &str, epoch: u64) -> Directive {
         collect: true,
         sequence,
         until: None,
+        since: None,
     }
 }
 

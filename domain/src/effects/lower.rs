@@ -297,6 +297,13 @@ fn address<'p>(policy: &'p TargetPolicy, notice: &Notice) -> Option<&'p Address>
         NoticeKind::ApprovalAsked(_) | NoticeKind::Frozen { .. } | NoticeKind::Unfrozen { .. } => {
             Some(&notifications.ok.channel).filter(|it| it.reaches_people())
         }
+        NoticeKind::Drifted { .. }
+        | NoticeKind::DriftOver { .. }
+        | NoticeKind::ServedUnread { .. }
+        | NoticeKind::MoveFailed { .. } => {
+            let rollout = Some(&notifications.ok.channel).filter(|it| it.reaches_people());
+            Some(rollout.unwrap_or(&notifications.escalation_channel))
+        }
         NoticeKind::Rollback(_) => None,
     }
 }

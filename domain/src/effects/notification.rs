@@ -34,6 +34,10 @@ pub enum NotificationKind {
     RollbackFailed,
     RollbackWaiting,
     Unproven,
+    Drifted,
+    DriftOver,
+    ServedUnread,
+    MoveFailed,
     Rollback,
     Page,
     ApprovalAsked,
@@ -51,7 +55,7 @@ pub struct NotificationView {
     pub id: Uuid,
     pub target: TargetName,
     /// `ok`, `warn`, `gap`, `vanished`, `hold`, `incident`, `still_held`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`,
-    /// `rollback`, `page`, `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
+    /// `drifted`, `drift_over`, `served_unread`, `move_failed`, `rollback`, `page`, `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
     pub kind: String,
     /// An address as it is kept, or the name of what pages.
     pub channel: String,

@@ -156,7 +156,9 @@ impl Planner for Commands {
             TransitionKind::Promote => &self.promote,
             TransitionKind::Rollback => &self.rollback,
         };
-        request(fill(vector), self.verify.as_ref().map(fill))
+        let names = facts.served_alike.iter().map(ToString::to_string);
+        let served = names.chain([format!("{}%", facts.audience_percent)]).collect();
+        request(Started { command: fill(vector), verify: self.verify.as_ref().map(fill), served })
     }
 
     fn describe(&self) -> Description {
@@ -171,10 +173,14 @@ impl Planner for Commands {
 }
 
 /// A request's own part: what is started, and what reads back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     pub command: Vec<String>,
     pub verify: Option<Vec<String>>,
+    /// What may be read back besides the phase to reach: phases of the same audience, and the audience itself, such as `100%`
+    /// (PH-10).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<String>,
 }
 
 impl Started {
@@ -185,16 +191,27 @@ impl Started {
     pub fn of(request: &Request) -> Result<Self, serde_json::Error> {
         Self::deserialize(&request.data)
     }
+
+    /// Whether what was read back is the phase to reach, or cannot be told from it.
+    #[must_use]
+    pub fn is_served(&self, to: &PhaseId, said: &str) -> bool {
+        let percent = said.trim_end_matches('%').trim_end().parse::<f64>().ok();
+        let means = |served: &String| {
+            let share = served.strip_suffix('%').and_then(|it| it.parse::<f64>().ok());
+            served == said || share.zip(percent).is_some_and(|(share, said)| share.total_cmp(&said).is_eq())
+        };
+        said == to.as_str() || self.served.iter().any(means)
+    }
 }
 
 /// Vectors that are filled in.
 #[must_use]
-pub fn request(command: Vec<String>, verify: Option<Vec<String>>) -> Request {
+pub fn request(started: Started) -> Request {
     Request {
         kind: NAME.to_owned(),
-        words: shell_text(&command),
-        reads_back: verify.is_some(),
-        data: crate::stored::plain(&Started { command, verify }),
+        words: shell_text(&started.command),
+        reads_back: started.verify.is_some(),
+        data: crate::stored::plain(&started),
     }
 }
 
@@ -271,6 +288,7 @@ mod tests {
             below: &policy.below(&from).unwrap_or_else(PhaseId::off),
             above: &policy.above(&from).unwrap_or_else(PhaseId::completed),
             audience_percent: policy.audience_percent(&to),
+            served_alike: &policy.served_alike(&to),
             incident: None,
             reason: "",
         };

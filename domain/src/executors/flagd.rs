@@ -177,6 +177,7 @@ mod tests {
                 below: &to,
                 above: &from,
                 audience_percent: target.audience_percent(&to),
+                served_alike: &target.served_alike(&to),
                 incident: None,
                 reason: "",
             };

@@ -59,6 +59,8 @@ pub struct Facts<'a> {
     pub above: &'a PhaseId,
     /// The share of users to reach, percent.
     pub audience_percent: f64,
+    /// The phases of that share, the one to reach among them: who reads back a share cannot tell which of them it is (PH-10).
+    pub served_alike: &'a [PhaseId],
     pub incident: Option<&'a IncidentId>,
     /// Why, in words; may be empty.
     pub reason: &'a str,

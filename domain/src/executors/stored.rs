@@ -30,8 +30,8 @@ pub fn transition_up(mut it: Value) -> Result<Value, String> {
     }
     let command = fields.remove("command").ok_or("a transition without a command")?;
     let started = json!({ "command": command, "verify": fields.remove("verify") });
-    let Started { command, verify } = serde_json::from_value(started).map_err(|error| error.to_string())?;
-    fields.insert("request".to_owned(), json!(command::request(command, verify)));
+    let started: Started = serde_json::from_value(started).map_err(|error| error.to_string())?;
+    fields.insert("request".to_owned(), json!(command::request(started)));
     Ok(it)
 }
 
@@ -46,10 +46,10 @@ pub fn transition_down(mut it: Value) -> Result<Value, String> {
     let Some(kept) = fields.remove("request") else { return Ok(it) };
     let request: Request = serde_json::from_value(kept.clone()).map_err(|error| error.to_string())?;
     let started = Started::of(&request).ok().filter(|_| request.kind == command::NAME);
-    if started.is_none() {
+    if started.as_ref().is_none_or(|it| !it.served.is_empty()) {
         fields.insert("request".to_owned(), kept);
     }
-    let Started { command, verify } = started.unwrap_or(Started { command: Vec::new(), verify: None });
+    let Started { command, verify, .. } = started.unwrap_or_default();
     fields.insert("command".to_owned(), json!(command));
     fields.insert("verify".to_owned(), json!(verify));
     Ok(it)

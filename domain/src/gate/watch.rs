@@ -87,13 +87,15 @@ impl Watch {
     }
 
     /// What to expect after a window whose batch is missing: one of the same length, or of the directive's if
-    /// that began a newer epoch. The far past of a long silence is passed over.
+    /// that began a newer epoch, and never one from before that stay began: those windows were of the old one, however
+    /// late they are released (PH-8). The far past of a long silence is passed over.
     fn after_silence(&self, directive: Option<&Directive>, delayed_after: Duration, now: Timestamp) -> Self {
         let newer = directive.filter(|directive| directive.epoch > self.epoch);
         let (phase, epoch) = newer.map_or((&self.phase, self.epoch), |newer| (&newer.phase, newer.epoch));
         let length =
             newer.map_or(self.window.length(), |newer| Duration::from_millis(newer.cadence_ms.max(1)));
-        let mut start = self.window.end;
+        let first = newer.and_then(|newer| newer.since).map(|since| first_whole(since, length).start);
+        let mut start = first.map_or(self.window.end, |first| self.window.end.max(first));
         let silent = now.since(start);
         let caught_up = length * CATCH_UP;
         if silent > caught_up {
@@ -117,10 +119,15 @@ impl Watch {
             return None;
         }
         let cadence = Duration::from_millis(directive.cadence_ms.max(1));
-        let start = now.align_up(cadence).plus(cadence);
-        let window = Window { start, end: start.plus(cadence) };
+        let window = first_whole(now, cadence);
         Some(Self::new(&directive.phase, directive.epoch, window, delayed_after))
     }
+}
+
+/// The first window of a directive that is surely whole: the one before it may still be announced by the old one.
+fn first_whole(since: Timestamp, cadence: Duration) -> Window {
+    let start = since.align_up(cadence).plus(cadence);
+    Window { start, end: start.plus(cadence) }
 }
 
 fn following(window: Window) -> Window {
@@ -147,6 +154,7 @@ mod tests {
             collect: true,
             sequence: 9,
             until: None,
+            since: None,
         }
     }
 
@@ -223,6 +231,26 @@ mod tests {
         assert_eq!((next.phase.as_str(), next.epoch), ("A", 3));
         assert_eq!(next.window.start, window(0).end);
         assert_eq!(next.window.length(), Duration::from_secs(300));
+    }
+
+    /// PH-8, PH-7: windows that were held back while a rollback was tried, and lie before the phase that it led to, are not
+    /// missed in that phase.
+    #[test]
+    fn silence_before_a_stay_is_not_raised_in_it() {
+        let began = window(7).start.plus(Duration::from_secs(60));
+        let directive = Directive { since: Some(began), ..directive("A", 3) };
+        let now = window(8).end;
+        let Overdue::Raise(next) = watching(0).overdue(Some(&directive), DELAYED_AFTER, now) else {
+            panic!()
+        };
+        assert_eq!((next.phase.as_str(), next.epoch), ("A", 3));
+        let minutes = |n: u64| window(7).start.plus(Duration::from_secs(60 * n));
+        assert_eq!(next.window, Window { start: minutes(10), end: minutes(15) });
+        // A stay that began before the silence is missed from there on.
+        let long_ago = Directive { since: Some(window(0).start), ..directive };
+        let answer = watching(2).overdue(Some(&long_ago), DELAYED_AFTER, watching(2).deadline);
+        let Overdue::Raise(next) = answer else { panic!("{answer:?}") };
+        assert_eq!(next.window.start, window(2).end);
     }
 
     /// After days of silence the raised windows are bounded.

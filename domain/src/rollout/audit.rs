@@ -6,7 +6,7 @@ use crate::stored::plain;
 use serde_json::{Map, Value, json};
 use shared_types::story::Deed;
 
-use super::event::Event;
+use super::event::{Event, Looked};
 use super::outcome::with_facts;
 use super::state::{Incident, Stage};
 use super::step::{Aggregate, Step};
@@ -68,6 +68,20 @@ pub fn told(event: &Event) -> EventRecord {
         Event::Withdraw { by, role } => act(Deed::RolloutWithdraw, json!({ "by": by, "role": role })),
         Event::Rollback { by, from, reason } => {
             act(Deed::RolloutRollback, json!({ "by": by, "from": from, "reason": reason }))
+        }
+        Event::Abort { by, reason } => act(Deed::RolloutAbort, json!({ "by": by, "reason": reason })),
+        Event::ServedRead { epoch, looked } => {
+            let found = match looked {
+                Looked::AsRecorded => json!({ "found": "as_recorded" }),
+                Looked::Other { served } => json!({ "found": "other", "served": short(served) }),
+                Looked::Unread { since, reason } => {
+                    json!({ "found": "unread", "since": since, "reason": short(reason) })
+                }
+            };
+            act(
+                Deed::TargetReadBack,
+                with_facts(found, &[("epoch".to_owned(), json!(epoch))].into_iter().collect()),
+            )
         }
         Event::TransitionStarted { transition, attempt, stop } => {
             let detail = json!({ "attempt": attempt, "collection_stop": <&str>::from(stop) });
@@ -146,6 +160,7 @@ pub fn followed(before: &Aggregate, step: &Step, kept: bool) -> Option<Value> {
     let transition = |stage: &Stage| json!(stage.transition().map(|it| it.id));
     differs("transition", transition(&old.stage), transition(&new.stage));
     differs("open_incident", json!(old.incident), json!(new.incident));
+    differs("served", json!(old.served), json!(new.served));
     differs("frozen", json!(old.frozen), json!(new.frozen));
     differs("approvals", json!(old.approvals), json!(new.approvals));
     let state = |it: Option<&Incident>| json!(it.map(Incident::state));

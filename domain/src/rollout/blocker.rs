@@ -49,6 +49,25 @@ pub enum Blocker {
     TransitionFailed {
         to: PhaseId,
     },
+    /// The newest move up has used up its retries (PH-10).
+    MoveFailed {
+        to: PhaseId,
+        attempts: u32,
+        /// How its output ends.
+        output: String,
+    },
+    /// Another phase is served than the one on record (RB-11).
+    Drifted {
+        phase: PhaseId,
+        served: String,
+        since: Timestamp,
+    },
+    /// As many rollbacks have started by themselves as may (PH-11).
+    RollbackBudgetSpent {
+        most: u64,
+        per: String,
+        until: Timestamp,
+    },
     /// A required rollback waits.
     RollbackWaiting {
         to: PhaseId,

@@ -32,6 +32,7 @@ pub fn transition(state: &TargetState, request: &Request<'_>, context: &Context<
         below: &policy.below(&state.phase).unwrap_or_else(PhaseId::off),
         above: &policy.above(&state.phase).unwrap_or_else(PhaseId::completed),
         audience_percent: policy.audience_percent(&request.to),
+        served_alike: &policy.served_alike(&request.to),
         incident: request.incident,
         reason: request.reason,
     };
@@ -73,11 +74,30 @@ pub fn first_moves(target: &TargetName, policy: &TargetPolicy) -> Vec<executors:
             below,
             above,
             audience_percent: policy.audience_percent(to),
+            served_alike: &policy.served_alike(to),
             incident: None,
             reason: "",
         })
     };
     [up, down].map(plan).into()
+}
+
+/// The move that would change nothing: from the phase on record to itself. It is never made; by it what is served is read back
+/// (RB-11).
+#[must_use]
+pub fn as_recorded(target: &TargetName, phase: &PhaseId, policy: &TargetPolicy) -> executors::Request {
+    policy.transitions.executor.plan(&Facts {
+        kind: TransitionKind::Rollback,
+        target,
+        from: phase,
+        to: phase,
+        below: &policy.below(phase).unwrap_or_else(PhaseId::off),
+        above: &policy.above(phase).unwrap_or_else(PhaseId::completed),
+        audience_percent: policy.audience_percent(phase),
+        served_alike: &policy.served_alike(phase),
+        incident: None,
+        reason: "",
+    })
 }
 
 /// What a person would type.

@@ -26,7 +26,9 @@ use crate::effects::Severity;
 pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) -> Step {
     let target = &step.target;
     let other_stay = decision.epoch != target.epoch || decision.phase != target.phase;
-    if other_stay || !target.phase.is_gated() {
+    // Whatever it claims: a window that was over when the stay began shows nothing of it.
+    let before_stay = target.since.is_some_and(|since| decision.window.end < since);
+    if other_stay || before_stay || !target.phase.is_gated() {
         step.stale = true;
         if decision.verdict == Verdict::Violation {
             decision_hops(&mut step, decision, context, Hop::DecisionStale);
@@ -279,7 +281,8 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
     match mitigation {
         Mitigation::RollingBack => {}
         Mitigation::Paged(coverage) => {
-            if coverage.observe(decision) {
+            // RB-11: healthy windows say nothing of users who should not have it.
+            if coverage.observe(decision) && step.target.served.drift.is_none() {
                 recover(step, Recovery::Covered, context);
             }
         }

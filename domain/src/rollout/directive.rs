@@ -20,7 +20,7 @@ pub(super) fn stop_collecting(step: &mut Step) {
     collect(step, false);
 }
 
-/// A rollback that waits leaves the phase as it is: its windows are judged on.
+/// A rollback that waits or has failed leaves the phase as it is: its windows are judged on (RB-12).
 pub(super) fn resume_collecting(step: &mut Step) {
     collect(step, true);
 }

@@ -87,7 +87,15 @@ pub enum NoticeKind {
     ReviewOpened { due_at: Timestamp, to: Option<PhaseId> },
     /// GO-2: governance has decided; `to` is where the forced rollback leads.
     ReviewDecided { by: String, comment: String, to: Option<PhaseId> },
-    /// RB-5: into the runbook log, together with the rendered runbook.
+    /// RB-11: something else is served than the phase on record, of `recorded` percent.
+    Drifted { served: String, recorded: f64, upward: bool, corrects: bool },
+    /// RB-11: the phase on record is served again.
+    DriftOver { served: String, since: Timestamp },
+    /// RB-11: nobody knows what is served.
+    ServedUnread { since: Timestamp, reason: String },
+    /// PH-10: a move up has used up its retries.
+    MoveFailed { to: PhaseId, attempts: u32, reason: String },
+    /// RB-12: into the runbook log, together with the rendered runbook.
     Rollback(Box<Transition>),
 }
 
@@ -122,6 +130,10 @@ impl NoticeKind {
             Self::RcaReminder { .. } => NotificationKind::RcaReminder,
             Self::ReviewOpened { .. } => NotificationKind::ReviewOpened,
             Self::ReviewDecided { .. } => NotificationKind::ReviewDecided,
+            Self::Drifted { .. } => NotificationKind::Drifted,
+            Self::DriftOver { .. } => NotificationKind::DriftOver,
+            Self::ServedUnread { .. } => NotificationKind::ServedUnread,
+            Self::MoveFailed { .. } => NotificationKind::MoveFailed,
             Self::Rollback(_) => NotificationKind::Rollback,
         }
     }

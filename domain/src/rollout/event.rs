@@ -29,6 +29,8 @@ pub enum Event {
     Unfreeze { by: String, reason: Option<String> },
     /// A person moves it down one phase; `from` must be the current phase (RB-7).
     Rollback { by: String, from: PhaseId, reason: String },
+    /// A person takes it from everybody at once, whatever phase it is in (PH-11).
+    Abort { by: String, reason: String },
     /// The executor is about to start the command; committed before it does (RB-3).
     TransitionStarted { transition: Uuid, attempt: u32, stop: StopOutcome },
     /// An attempt failed and another follows.
@@ -53,6 +55,8 @@ pub enum Event {
     RcaConfirmed { by: String, comment: String },
     /// Governance decides the review of an overdue root cause analysis (GO-2).
     ReviewDecided { by: String, approve: bool, comment: String },
+    /// The flag system was read back while nothing moved, in that epoch (RB-11).
+    ServedRead { epoch: Epoch, looked: Looked },
     /// Another policy is in force.
     PolicyChanged,
     /// What the store knows of the incident's evidence (EV-2).
@@ -71,6 +75,17 @@ impl Event {
     pub fn name(&self) -> &'static str {
         self.into()
     }
+}
+
+/// What reading back a target found, besides its moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Looked {
+    /// The phase on record is served, or one of the same audience where the flag system knows no names.
+    AsRecorded,
+    /// Something else, as it was read.
+    Other { served: String },
+    /// It could not be read, for longer than is tolerated.
+    Unread { since: Timestamp, reason: String },
 }
 
 /// What an approval was given for; an approval of anything else than what is there now is refused.

@@ -33,6 +33,11 @@ pub(super) fn hold(target: &TargetState, policy: &TargetPolicy, now: Timestamp) 
     if let Some(freeze) = &target.frozen {
         return Some(frozen(freeze, target));
     }
+    budget_hold(target, policy, now)
+}
+
+/// What keeps it if as many have started by themselves as may.
+pub(super) fn budget_hold(target: &TargetState, policy: &TargetPolicy, now: Timestamp) -> Option<Hold> {
     let budget = policy.transitions.budget;
     let most = usize::try_from(budget.automatic_rollbacks).unwrap_or(usize::MAX);
     let recent = recent(target, policy, now);

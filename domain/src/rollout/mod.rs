@@ -12,6 +12,7 @@ mod cadence;
 pub mod command;
 mod decided;
 mod directive;
+pub mod drift;
 pub mod effect;
 mod ending;
 mod escalation;
@@ -44,8 +45,8 @@ pub use effect::{Effect, Notice, NoticeKind};
 pub use event::Event;
 pub use refusal::{Reason, Refusal, Rejection};
 pub use state::{
-    Finding, ITSELF, Incident, IncidentStatus, Latest, Mitigation, NewestRollback, Stage, TargetState,
-    Transition, Waiting,
+    Drift, Finding, ITSELF, Incident, IncidentStatus, Latest, Mitigation, NewestRollback, Served, Stage,
+    TargetState, Transition, Unread, Waiting,
 };
 pub use step::{Aggregate, Context, Step, Terms};
 pub use table::apply;

@@ -11,7 +11,7 @@ use super::evidence;
 use super::promotion;
 use super::refusal::{Refusal, Rejection};
 use super::rollback;
-use super::state::Stage;
+use super::state::{Stage, Transition};
 use super::step::{Context, Step};
 
 /// PH-6: up from `off`, by the same command as every move up. PL-2: only if it could be taken back.
@@ -23,6 +23,7 @@ pub(super) fn start(
 ) -> Result<Step, Rejection> {
     let mut blockers = promotion::movement_blockers(&step.target, context.policy);
     blockers.extend(promotion::frozen(&step.target));
+    blockers.extend(promotion::budget_spent(&step.target, &context.terms()));
     blockers.extend(evidence::blockers(&step.target));
     blockers.extend(obstacles.iter().map(|it| Blocker::MoveImpossible { obstacle: it.clone() }));
     if !step.target.phase.is_off() {
@@ -50,6 +51,8 @@ pub(super) fn promote(
         return Err(Rejection::blocked(Refusal::NotStarted, vec![Blocker::NotStarted]));
     }
     let mut blockers = promotion::blockers(&step.target, &context.terms());
+    // PH-10: who asks again has it tried again.
+    blockers.retain(|it| !matches!(it, Blocker::MoveFailed { .. }));
     blockers.extend(approval::alone(&step.target, by, &context.terms()));
     if !blockers.is_empty() {
         return Err(Rejection::blocked(Refusal::CannotMoveUp { phase: step.target.phase }, blockers));
@@ -73,6 +76,31 @@ pub(super) fn rollback_by_hand(
         step.incident = None;
     }
     rollback::begin(&mut step, by, reason, context);
+    Ok(step)
+}
+
+/// PH-11: to `off` at once. With an incident open it becomes that incident's rollback.
+pub(super) fn abort(
+    mut step: Step,
+    by: &str,
+    reason: &str,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let goes_up = matches!(step.target.stage, Stage::Promoting(_));
+    if step.target.phase.is_off() && !goes_up {
+        return Err(Rejection::blocked(Refusal::NotStarted, vec![Blocker::NotStarted]));
+    }
+    let to_off = |it: &Transition| it.to.is_off() && it.kind == TransitionKind::Rollback;
+    if let Stage::RollingBack(it) | Stage::Superseded { rollback: it, .. } = &step.target.stage
+        && to_off(it)
+    {
+        step.repeated = true;
+        return Ok(step);
+    }
+    if step.target.incident.is_none() {
+        step.incident = None;
+    }
+    rollback::abort(&mut step, by, reason, context);
     Ok(step)
 }
 

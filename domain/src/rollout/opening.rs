@@ -3,6 +3,7 @@
 use shared_types::Decision;
 use shared_types::decision::{Cause, ViolationAction};
 
+use super::drift::DRIFT;
 use super::evidence::Evidence;
 use super::state::{Banner, Incident, IncidentStatus, Mitigation, Rca};
 use super::step::{Context, Step};
@@ -14,6 +15,9 @@ use crate::template::values::worst_metric;
 /// (JU-17, CO-10). By `judge: window` what is violated is the feature's.
 pub(super) fn is_notice(decision: &Decision, policy: &TargetPolicy) -> bool {
     let is_own = |name: &String| {
+        if name == DRIFT {
+            return true;
+        }
         let metric = policy.metrics.iter().find(|metric| metric.name == *name);
         metric.is_some_and(|metric| metric.kind.of_kind::<CollectorLatency>().is_some())
     };
@@ -22,8 +26,11 @@ pub(super) fn is_notice(decision: &Decision, policy: &TargetPolicy) -> bool {
         metric.is_none_or(|metric| metric.on_violation >= ViolationAction::Page)
     };
     let mut paging = decision.violated.iter().filter(pages);
-    let is_guards =
-        if policy.gate.judge.weighs() { paging.all(is_own) } else { decision.violated.is_empty() };
+    let is_guards = if policy.gate.judge.weighs() {
+        paging.all(is_own)
+    } else {
+        decision.violated.iter().all(|it| it == DRIFT)
+    };
     is_guards && decision.action == Some(ViolationAction::Page) && decision.cause != Cause::RetryExhausted
 }
 

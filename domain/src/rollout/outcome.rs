@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 use shared_types::decision::{Cause, ViolationAction};
-use shared_types::rollout::TransitionState;
+use shared_types::rollout::{TransitionKind, TransitionState};
 use shared_types::story::{Hop, Recovery};
 use shared_types::{Decision, Directive, PhaseId, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
 use super::approval;
-use super::directive::{direct, next_sequence};
+use super::directive::{direct, next_sequence, resume_collecting, stop_collecting};
 use super::effect::{Effect, Notice, NoticeKind};
 use super::ending;
 use super::escalation::escalate;
@@ -16,7 +16,7 @@ use super::event::StopOutcome;
 use super::opening::open;
 use super::recovery::recover;
 use super::rollback;
-use super::state::{Mitigation, NewestRollback, Stage, Transition};
+use super::state::{Mitigation, NewestRollback, Served, Stage, Transition};
 use super::step::{Context, Step};
 use super::watch::{Watch, millis};
 use crate::executors::Report;
@@ -39,11 +39,16 @@ pub(super) fn started(
             step.hop(context.now, hop);
         }
     }
+    let first = it.attempts == 0;
     it.state = TransitionState::Running;
     it.attempts = attempt;
     it.started_at = Some(context.now);
     let hop = Hop::CommandStarted { transition: it.id, attempt, command: it.request.words.clone() };
     step.hop(context.now, hop);
+    // RB-12: whatever comes of it, who follows the runbook by hand finds it.
+    if first && it.kind == TransitionKind::Rollback {
+        step.then(Effect::Notify(rollback_notice(&step, &it)));
+    }
     step.target.stage = stage(it);
     step
 }
@@ -72,11 +77,10 @@ pub(super) fn promoted(mut step: Step, it: Transition, report: Report, context: 
     step
 }
 
-/// RB-5: phase and epoch change, the directive goes out, the log gets the text; the watch begins (RB-6).
+/// RB-5: phase and epoch change, the directive goes out; the watch begins (RB-6).
 pub(super) fn rolled_back(mut step: Step, it: Transition, report: Report, context: &Context<'_>) -> Step {
     let it = finished(&mut step, it, report, context);
     enter(&mut step, it.to.clone(), context);
-    step.then(Effect::Notify(rollback_notice(&step, &it)));
     // A rollback that a review forced may belong to an incident that has recovered: nothing is left to confirm.
     let epoch = step.target.epoch;
     if let Some(incident) = step.open_incident() {
@@ -152,6 +156,7 @@ fn enter(step: &mut Step, phase: PhaseId, context: &Context<'_>) {
         collect: !phase.is_off(),
         sequence: next_sequence(step),
         until: watched.then(|| context.now.plus(transitions.recovery_watch)),
+        since: Some(context.now),
     };
     let target = &mut step.target;
     let from = std::mem::replace(&mut target.phase, phase);
@@ -161,26 +166,40 @@ fn enter(step: &mut Step, phase: PhaseId, context: &Context<'_>) {
     target.latest = None;
     target.alerts = 0;
     target.unproven = None;
+    target.served = Served::default();
     approval::moved(target, context.now);
     let hop = Hop::PhaseChanged { from, to: target.phase.clone(), epoch: target.epoch };
     step.hop(context.now, hop);
     direct(step, directive);
 }
 
-/// Nothing has changed; the command may be asked for again.
+/// PH-10: what it left behind is read back at once; the move may be asked for again.
 pub(super) fn promotion_failed(
     mut step: Step,
     mut it: Transition,
     reason: String,
     context: &Context<'_>,
 ) -> Step {
-    it.output = Some(reason);
+    it.output = Some(reason.clone());
+    let (to, attempts) = (it.to.clone(), it.attempts);
+    let hop = Hop::MoveFailed { transition: it.id, to: to.clone(), attempts, reason: reason.clone() };
+    step.hop(context.now, hop);
     ending::failed(&mut step, it, context);
+    let phase = step.target.phase.clone();
+    step.then(Effect::Notify(Notice {
+        kind: NoticeKind::MoveFailed { to, attempts, reason },
+        phase,
+        decision: None,
+        incident: step.target.incident.clone(),
+        priority: String::new(),
+        command: None,
+        waiting: None,
+    }));
     step
 }
 
 /// RB-4: P1. It stays until a person retries or takes over. One that belonged to no incident opens one, because now
-/// somebody has to act.
+/// somebody has to act. Its phase is still served, so that is measured and judged on (RB-12).
 pub(super) fn rollback_failed(
     mut step: Step,
     mut it: Transition,
@@ -200,6 +219,7 @@ pub(super) fn rollback_failed(
     let attempts = it.attempts;
     step.hop(context.now, Hop::RollbackFailed { transition: it.id, attempts, reason: reason.clone() });
     step.target.stage = Stage::RollbackFailed(it);
+    resume_collecting(&mut step);
     escalate(&mut step, NoticeKind::RollbackFailed { reason, attempts }, context);
     step
 }
@@ -251,5 +271,6 @@ pub(super) fn retried(mut step: Step, mut it: Transition, by: &str, context: &Co
     it.finished_at = None;
     step.hop(context.now, Hop::RollbackRetried { transition: it.id, by: by.to_owned() });
     step.target.stage = Stage::RollingBack(it);
+    stop_collecting(&mut step);
     step
 }

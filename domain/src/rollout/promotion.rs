@@ -5,9 +5,12 @@ use std::time::Duration;
 use crate::gate::metric::count::Count;
 use crate::policy::{AdvanceCondition, MetricPolicy, PhasePolicy, TargetPolicy};
 use crate::story::figures::{format_duration, format_number, format_share};
+use crate::story::texts::last_lines;
 use shared_types::Timestamp;
 use shared_types::Verdict;
 use shared_types::decision::{GateProgress, Stale, StayOver, ViolationAction};
+use shared_types::rollout::{TransitionKind, TransitionState};
+use shared_types::story::Hold;
 
 use super::approval;
 use super::blocker::{Blocker, Reached};
@@ -23,6 +26,8 @@ pub fn blockers(state: &TargetState, terms: &Terms<'_>) -> Vec<Blocker> {
     let Terms { policy, now, .. } = *terms;
     let mut found = movement_blockers(state, policy);
     found.extend(frozen(state));
+    found.extend(budget_spent(state, terms));
+    found.extend(move_failed(state));
     if state.phase.is_completed() {
         found.push(Blocker::Completed);
         return found;
@@ -48,6 +53,24 @@ pub fn frozen(state: &TargetState) -> Option<Blocker> {
     Some(Blocker::Frozen { by, since, reason, target: state.target.clone() })
 }
 
+/// PH-11: nobody raises exposure while the guard may not act.
+#[must_use]
+pub fn budget_spent(state: &TargetState, terms: &Terms<'_>) -> Option<Blocker> {
+    let hold = hold::budget_hold(state, terms.policy, terms.now)?;
+    let Hold::Budget { most, per, until } = hold else { return None };
+    Some(Blocker::RollbackBudgetSpent { most, per, until })
+}
+
+/// PH-10: the newest move up of this stay has used up its retries. It stands until another one is asked for, or another phase
+/// is reached.
+fn move_failed(state: &TargetState) -> Option<Blocker> {
+    let at_rest = matches!(state.stage, Stage::Idle);
+    let ended = state.ended.as_ref().filter(|it| at_rest && it.kind == TransitionKind::Promote)?;
+    let failed = ended.state == TransitionState::Failed && ended.epoch == state.epoch;
+    let output = ended.output.as_ref().filter(|_| failed && ended.attempts > 0)?;
+    Some(Blocker::MoveFailed { to: ended.to.clone(), attempts: ended.attempts, output: last_lines(output) })
+}
+
 /// What hinders a move upwards, `start` included: a command under way, one that waits, an open incident.
 #[must_use]
 pub fn movement_blockers(state: &TargetState, policy: &TargetPolicy) -> Vec<Blocker> {
@@ -64,6 +87,10 @@ pub fn movement_blockers(state: &TargetState, policy: &TargetPolicy) -> Vec<Bloc
         Stage::RollbackFailed(it) => {
             found.push(Blocker::TransitionFailed { to: it.to.clone() });
         }
+    }
+    if let Some(drift) = &state.served.drift {
+        let (served, since) = (drift.served.clone(), drift.since);
+        found.push(Blocker::Drifted { phase: state.phase.clone(), served, since });
     }
     if let Some(incident) = &state.incident {
         found.push(Blocker::IncidentOpen { incident: incident.clone() });

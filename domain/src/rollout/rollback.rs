@@ -1,5 +1,6 @@
 //! How a rollback begins, whoever asks for it.
 
+use shared_types::PhaseId;
 use shared_types::rollout::{TransitionKind, TransitionState};
 use shared_types::story::Hop;
 
@@ -21,6 +22,15 @@ pub(super) fn begin(step: &mut Step, initiator: &str, reason: &str, context: &Co
         return;
     }
     let Some(to) = context.policy.below(&step.target.phase) else { return };
+    begin_to(step, to, initiator, reason, context);
+}
+
+/// PH-11: to `off` in one move, whatever is under way: a command that runs goes to its end first.
+pub(super) fn abort(step: &mut Step, initiator: &str, reason: &str, context: &Context<'_>) {
+    begin_to(step, PhaseId::off(), initiator, reason, context);
+}
+
+fn begin_to(step: &mut Step, to: PhaseId, initiator: &str, reason: &str, context: &Context<'_>) {
     make_incident(step, None, context);
     let id = step.incident.as_ref().map(|it| it.id.clone()).or_else(|| step.target.incident.clone());
     let request = Request { kind: TransitionKind::Rollback, to, initiator, reason, incident: id.as_ref() };
@@ -41,18 +51,26 @@ pub(super) fn begin(step: &mut Step, initiator: &str, reason: &str, context: &Co
     };
     step.hop(context.now, requested);
     match std::mem::replace(&mut step.target.stage, Stage::Idle) {
-        Stage::Promoting(promotion) if promotion.state == TransitionState::Running => {
-            stop_collecting(step);
-            let hop = Hop::WaitingForPromotion { transition: promotion.id, to: promotion.to.clone() };
-            step.hop(context.now, hop);
-            step.target.stage = Stage::Superseded { promotion, rollback };
-            return;
+        Stage::Promoting(running) | Stage::RollingBack(running)
+            if running.state == TransitionState::Running =>
+        {
+            return supersede(step, running, rollback, context);
         }
-        Stage::Promoting(old) | Stage::RollbackFailed(old) => ending::cancelled(step, old, context),
-        // Those under way were adopted above.
-        Stage::Idle | Stage::Waiting(_) | Stage::RollingBack(_) | Stage::Superseded { .. } => {}
+        Stage::Superseded { promotion: running, .. } => return supersede(step, running, rollback, context),
+        Stage::Promoting(old) | Stage::RollingBack(old) | Stage::RollbackFailed(old) => {
+            ending::cancelled(step, old, context);
+        }
+        Stage::Idle | Stage::Waiting(_) => {}
     }
     launch(step, rollback, context);
+}
+
+/// What runs must not win: the rollback follows as soon as its command has ended, however it ended.
+fn supersede(step: &mut Step, running: Transition, rollback: Transition, context: &Context<'_>) {
+    stop_collecting(step);
+    let hop = Hop::WaitingForPromotion { transition: running.id, to: running.to.clone() };
+    step.hop(context.now, hop);
+    step.target.stage = Stage::Superseded { promotion: running, rollback };
 }
 
 /// A rollback that is under way already (a person's) becomes the incident's: none is started beside it.

@@ -3,10 +3,11 @@
 use super::approval::{self, Given};
 use super::cadence;
 use super::decided;
+use super::drift;
 use super::event::Event;
 use super::evidence;
 use super::incident;
-use super::moves::{promote, rollback_by_hand, start};
+use super::moves::{abort, promote, rollback_by_hand, start};
 use super::outcome::{
     attempt_failed, promoted, promotion_failed, retried, rollback_failed, rolled_back, started,
     superseded_ended,
@@ -55,6 +56,8 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
             step.check_phase(&from)?;
             Err(blocked_move(&step, context))
         }
+
+        (_, E::Abort { by, reason }) => abort(step, &by, &reason, context),
 
         (_, E::Freeze { by, reason }) => Ok(waiting::freeze(step, by, reason, context)),
         (_, E::Unfreeze { by, reason }) => Ok(waiting::unfreeze(step, by, reason, context)),
@@ -121,6 +124,7 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
             | E::EvidenceSigned(_)
             | E::EvidenceTaskDone { .. }),
         ) => incident::apply(step, &event, context),
+        (_, E::ServedRead { epoch, looked }) => Ok(drift::read(step, epoch, looked, context)),
         (_, E::PolicyChanged) => Ok(cadence::policy_changed(step, context)),
         (_, E::Tick) => Ok(tick(step, context)),
     }?;

@@ -1,6 +1,7 @@
 //! Puts a notice into words: the policy's templates, filled from the facts of the notice (NO-1, NO-2).
 //!
-//! Pure. A text claims only what is verified: that a rollback was invoked is said after it has succeeded.
+//! Pure. A text claims only what is so: that a rollback was invoked is said with its start (RB-12), that it has reached its phase
+//! after it was read back.
 
 use crate::placeholder::{PlaceholderError, Values};
 use crate::policy::TargetPolicy;
@@ -71,6 +72,10 @@ pub fn text(
             let text = own::unfrozen(policy, notice, by, reason.as_deref());
             Ok(with_waiting(text, notice))
         }
+        NoticeKind::Drifted { .. }
+        | NoticeKind::DriftOver { .. }
+        | NoticeKind::ServedUnread { .. }
+        | NoticeKind::MoveFailed { .. } => Ok(own::served(target, policy, notice)),
         NoticeKind::RcaReminder { .. }
         | NoticeKind::ReviewOpened { .. }
         | NoticeKind::ReviewDecided { .. } => Ok(own::about_rca(policy, notice)),
@@ -113,6 +118,13 @@ fn with_waiting(text: Text, notice: &Notice) -> Text {
 
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
+}
+
+/// How an output ends, in one line.
+pub(crate) fn last_lines(output: &str) -> String {
+    const LINES: usize = 3;
+    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    one_line(&lines[lines.len().saturating_sub(LINES)..].join(" / "))
 }
 
 fn first_line(reason: &str) -> String {

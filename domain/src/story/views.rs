@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::words;
 use crate::rollout::{
-    Blocker, Incident, Stage, TargetState, Terms, Transition, approval, evidence, hold, promotion,
+    Blocker, Drift, Incident, Stage, TargetState, Terms, Transition, approval, evidence, hold, promotion,
 };
 
 /// A rollout with everything that stands between it and the next move up (PH-5).
@@ -30,6 +30,7 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
         state: state.rollout_state(),
         since: state.since,
         frozen: state.frozen.clone(),
+        drift: state.served.drift.as_ref().map(Drift::view),
         rollback_waiting: waiting(state, Some(terms.policy)),
         automatic_rollbacks: hold::budget(state, terms),
         transition: state.newest_transition().map(Transition::view),

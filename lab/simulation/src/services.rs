@@ -21,6 +21,7 @@ use domain::policy::{Policy, TargetPolicy};
 use domain::template::Templates;
 use reporter_svc::api::App;
 use reporter_svc::dashboard::Publisher;
+use reporter_svc::drift::DriftWatch;
 use reporter_svc::executors::Executors;
 use reporter_svc::notifiers::{Notifiers, slack};
 use reporter_svc::pagers::pagerduty::{self, WebhookSecret};
@@ -106,8 +107,8 @@ pub struct Replica {
 pub enum Part {
     Collector(Arc<Collector>),
     Analyzer(Arc<Watcher>),
-    /// And what it moves phases by.
-    Reporter(Arc<Reporter>, Executors),
+    /// And what it moves phases by, and reads back.
+    Reporter(Arc<Reporter>, Executors, Arc<DriftWatch>),
 }
 
 /// The collector's worker and what reaches it.
@@ -163,7 +164,7 @@ impl Replica {
                     scheduler: ground.scheduler.clone(),
                 })
             }
-            Part::Reporter(reporter, executors) => {
+            Part::Reporter(reporter, executors, _) => {
                 let targets = [ground.target.clone()];
                 while reporter.store.ensure_targets(&targets, now).await.is_err() {}
                 let publisher = Arc::new(Publisher::new(Arc::clone(reporter), &ground.data_dir));
@@ -296,18 +297,20 @@ fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Hand
     let reporter =
         Arc::new(Reporter::new(store, PolicyVersions::fixed(rules), Arc::clone(clock) as Arc<dyn Clock>));
     let executors = Executors::default().with(Arc::clone(&ports) as _);
+    let drift = Arc::new(DriftWatch::new(Arc::clone(&reporter), executors.clone(), db.clone()));
     let handler = reporter_svc::effects::Effects {
         reporter: Arc::clone(&reporter),
         publisher: Arc::new(Publisher::new(Arc::clone(&reporter), &ground.data_dir)),
         notifiers: Notifiers::default().with(Arc::clone(&ports) as _),
         pager: ports,
         executors: executors.clone(),
+        drift: Arc::clone(&drift),
         collector: ground.neighbour(Service::Collector),
         collector_quick: ground.neighbour(Service::Collector),
         data_dir: ground.data_dir.clone(),
         stopping: CancellationToken::new(),
     };
-    (Arc::new(handler), Part::Reporter(reporter, executors))
+    (Arc::new(handler), Part::Reporter(reporter, executors, drift))
 }
 
 impl Collector {

@@ -127,6 +127,7 @@ impl Setting {
 #[derive(Default)]
 struct Agenda {
     turn: Option<Timestamp>,
+    /// The analyzer adopts, the reporter reads back.
     adopt: Option<Timestamp>,
     looked: Option<Timestamp>,
 }
@@ -404,7 +405,12 @@ impl<'s> World<'s> {
                         begin("adopt", false, Box::pin(async move { watch.adopt().await.unwrap_or(()) }));
                     }
                 }
-                Part::Reporter(reporter, _) => {
+                Part::Reporter(reporter, _, drift) => {
+                    if agenda.adopt.is_none_or(|at| at <= clock) {
+                        agenda.adopt = Some(clock.plus(WINDOW / 2));
+                        let drift = Arc::clone(drift);
+                        begin("drift", false, Box::pin(async move { drift.tick().await.map_or((), drop) }));
+                    }
                     if tick.is_some_and(|at| at <= clock) && agenda.looked != Some(clock) {
                         agenda.looked = Some(clock);
                         let (reporter, now) = (Arc::clone(reporter), clock);

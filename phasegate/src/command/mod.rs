@@ -1,5 +1,6 @@
 //! The subcommands, one file each: its arguments, its examples, what it does.
 
+mod abort;
 mod ack;
 mod analyze;
 mod approve;
@@ -80,6 +81,7 @@ enum Command {
     Withdraw(withdraw::Args),
     Promote(promote::Args),
     Rollback(rollback::Args),
+    Abort(abort::Args),
     Freeze(freeze::Args),
     Unfreeze(unfreeze::Args),
     Incidents(incidents::Args),
@@ -134,6 +136,7 @@ impl Cli {
             Command::Withdraw(args) => args.run(),
             Command::Promote(args) => args.run(),
             Command::Rollback(args) => args.run(),
+            Command::Abort(args) => args.run(),
             Command::Freeze(args) => args.run(),
             Command::Unfreeze(args) => args.run(),
             Command::Incidents(args) => args.run(),

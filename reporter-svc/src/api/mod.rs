@@ -1,6 +1,7 @@
 //! The reporter's HTTP side: extract, call, map. No SQL, no decisions.
 #![allow(unused_qualifications, reason = "what utoipa makes of `Query<…>` names it in full")]
 
+mod abort;
 mod acts;
 mod app;
 pub(crate) mod approvals;
@@ -38,6 +39,7 @@ use crate::dashboard::Publisher;
 use crate::executors::Executors;
 use crate::reporter::Reporter;
 
+pub use abort::Abort;
 pub use acts::{Acknowledgement, Promotion, Rollback, Start};
 pub use app::App;
 pub use approvals::ApprovalGiven;
@@ -79,6 +81,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(acts::roll_back))
         .routes(routes!(approvals::approve))
         .routes(routes!(approvals::withdraw))
+        .routes(routes!(abort::abort))
         .routes(routes!(freeze::freeze))
         .routes(routes!(freeze::unfreeze))
         .routes(routes!(incidents::list))

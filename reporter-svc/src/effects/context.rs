@@ -14,6 +14,7 @@ use shared_types::story::{Hop, LoggedHop};
 use tokio_util::sync::CancellationToken;
 
 use crate::dashboard::Publisher;
+use crate::drift::DriftWatch;
 use crate::executors::Executors;
 use crate::notifiers::Notifiers;
 use crate::pagers::Pager;
@@ -27,6 +28,8 @@ pub struct Effects {
     pub notifiers: Notifiers,
     pub pager: Arc<dyn Pager>,
     pub executors: Executors,
+    /// Told when a move has ended.
+    pub drift: Arc<DriftWatch>,
     pub collector: Neighbour,
     /// The same neighbour with the short deadline of the stop before a command (RB-5).
     pub collector_quick: Neighbour,

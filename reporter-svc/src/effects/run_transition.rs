@@ -63,6 +63,16 @@ impl Perform<Effects> for RunTransition {
         let cause = Cause { of_transition: true, ..Cause::default() };
         let recorded = effects.apply(&attempt, &self.target, cause, &event).await?;
         count(self, attempt.outcome, recorded);
+        match (attempt.outcome, recorded) {
+            // Once more when whatever was superseded is over too (RB-10).
+            (Outcome::Done(_), Recorded::Done) => {
+                let straggler = Self::lease(effects) + Duration::from_millis(self.timeout_ms);
+                effects.drift.look_by(&self.target, attempt.ended_at.plus(straggler));
+            }
+            // PH-10: what it left behind is looked at now.
+            (_, Recorded::Dead) => effects.drift.look_by(&self.target, attempt.ended_at),
+            _ => {}
+        }
         Ok(recorded)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::effects::RunTransition;
-use domain::executors::command::request;
+use domain::executors::command::{Started, request};
 use domain::executors::flagd::Settings;
 use domain::executors::{ExecutorPolicy, Facts, Request};
 use domain::policy::Policy;
@@ -43,6 +43,7 @@ fn planned(executor: &ExecutorPolicy) -> Request {
         below: &to,
         above: &PhaseId::parse("C").unwrap(),
         audience_percent: policy.audience_percent(&to),
+        served_alike: &policy.served_alike(&to),
         incident: None,
         reason: "",
     })
@@ -59,8 +60,12 @@ fn subjects(place: &std::path::Path) -> Vec<Subject> {
     vec![
         Subject {
             name: "command",
-            works: request(shell("echo $PHASEGATE_TO > phase"), Some(shell("cat phase"))),
-            fails: request(shell("echo no such flag; exit 4"), None),
+            works: request(Started {
+                command: shell("echo $PHASEGATE_TO > phase"),
+                verify: Some(shell("cat phase")),
+                ..Started::default()
+            }),
+            fails: request(Started { command: shell("echo no such flag; exit 4"), ..Started::default() }),
             disturb: |place| std::fs::write(place.join("phase"), "C").unwrap(),
         },
         Subject {

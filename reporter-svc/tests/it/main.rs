@@ -5,6 +5,7 @@ mod api;
 mod audit;
 mod audit_tampering;
 mod daily;
+mod drift;
 mod dry_run;
 mod evidence;
 mod flow;

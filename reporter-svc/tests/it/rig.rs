@@ -18,6 +18,7 @@ use domain::rollout::{Event, approval};
 use reporter_svc::api::{self, App};
 use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::dashboard::Publisher;
+use reporter_svc::drift::DriftWatch;
 use reporter_svc::effects::Effects;
 use reporter_svc::executors::{Executor, Executors, ReadBack};
 use reporter_svc::notifiers::slack::{self, SlackInbound};
@@ -76,6 +77,10 @@ pub(crate) struct World {
     pub(crate) slack: Mutex<VecDeque<Outcome>>,
     pub(crate) executor: Mutex<VecDeque<Outcome>>,
     pub(crate) acknowledgement: Mutex<Option<PageAcknowledgement>>,
+    /// What the flag system serves in place of what it was told.
+    pub(crate) served: Mutex<Option<String>>,
+    /// Whether it cannot be read.
+    pub(crate) unreadable: Mutex<bool>,
 }
 
 pub(crate) struct Port(Arc<World>);
@@ -137,7 +142,12 @@ impl Executor for Port {
     }
 
     async fn read_back(&self, transition: &RunTransition) -> Result<ReadBack, Outcome> {
-        Ok(ReadBack { served: transition.to.to_string(), as_asked: true })
+        if *self.0.unreadable.lock().unwrap() {
+            return Err(Outcome::Failed { reason: "no answer".to_owned() });
+        }
+        let asked = transition.to.to_string();
+        let served = self.0.served.lock().unwrap().clone().unwrap_or_else(|| asked.clone());
+        Ok(ReadBack { as_asked: served == asked, served })
     }
 }
 
@@ -245,12 +255,15 @@ impl Rig {
         let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), data.path()));
         let neighbour = || Neighbour::new(collector.parse().unwrap(), None, Duration::from_secs(5)).unwrap();
         let port = Arc::new(Port(Arc::clone(&world)));
+        let executors = Executors::default().with(Arc::clone(&port) as _);
+        let drift = Arc::new(DriftWatch::new(Arc::clone(&reporter), executors.clone(), db.clone()));
         let effects = Arc::new(Effects {
             reporter: Arc::clone(&reporter),
             publisher,
             notifiers: Notifiers::default().with(Arc::clone(&port) as _),
             pager: Arc::clone(&port) as _,
-            executors: Executors::default().with(port),
+            executors,
+            drift,
             collector: neighbour(),
             collector_quick: neighbour(),
             data_dir: data.path().to_owned(),

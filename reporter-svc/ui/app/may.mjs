@@ -1,5 +1,6 @@
 // The roles of which any one suffices for a call, made from openapi/reporter.json: PHASEGATE_UPDATE=1 cargo test -p phasegate-tests --test openapi
 export const may = {
+  abort_rollout: ["sre","release-ops","governance"],
   acknowledge_incident: ["sre","dev-lead","release-ops"],
   confirm_rca: ["sre","dev-lead","release-ops","governance"],
   decide_review: ["sre","dev-lead","release-ops","governance"],

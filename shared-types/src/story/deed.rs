@@ -21,6 +21,10 @@ pub enum Deed {
     RolloutUnfreeze,
     #[strum(serialize = "rollout.rollback")]
     RolloutRollback,
+    #[strum(serialize = "rollout.abort")]
+    RolloutAbort,
+    #[strum(serialize = "target.read_back")]
+    TargetReadBack,
     #[strum(serialize = "command.started")]
     CommandStarted,
     #[strum(serialize = "command.attempt_failed")]

@@ -89,6 +89,22 @@ pub enum Hop {
         attempts: u32,
         reason: String,
     },
+    /// The flag system serves something else than the phase on record (RB-11).
+    Drifted {
+        phase: PhaseId,
+        served: String,
+    },
+    /// It serves the phase on record again.
+    DriftOver {
+        phase: PhaseId,
+    },
+    /// A move up has used up its retries, or was read back as not made (PH-10).
+    MoveFailed {
+        transition: Uuid,
+        to: PhaseId,
+        attempts: u32,
+        reason: String,
+    },
     /// The collector holds its windows.
     CollectionStopped {
         transition: Uuid,
@@ -321,6 +337,8 @@ pub enum Recovery {
     NobodyServed,
     /// Nothing violated, and too little was seen, or it was over a limit by no more than chance: a person looks (JU-11).
     Unproven,
+    /// The flag system serves the phase on record again.
+    Restored,
 }
 
 /// Whether something came before it was due.

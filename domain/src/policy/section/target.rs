@@ -237,6 +237,16 @@ impl TargetPolicy {
         phase.map_or(0.0, |phase| phase.audience_percent)
     }
 
+    /// The phases that serve the same share of users as this one, itself among them: a flag system that knows shares only cannot
+    /// tell them apart.
+    #[must_use]
+    pub fn served_alike(&self, id: &PhaseId) -> Vec<PhaseId> {
+        let share = self.audience_percent(id);
+        let gated = self.phases.iter().map(|phase| phase.id.clone());
+        let all = [PhaseId::off()].into_iter().chain(gated).chain([PhaseId::completed()]);
+        all.filter(|it| it == id || self.audience_percent(it).total_cmp(&share).is_eq()).collect()
+    }
+
     /// One phase down: C→B, B→A, A→off; from `completed` the last phase; `None` from `off` or an unknown id.
     #[must_use]
     pub fn below(&self, id: &PhaseId) -> Option<PhaseId> {

@@ -40,6 +40,21 @@ pub(crate) struct RawTransitions {
     recovery: RawRecovery,
     /// How many rollbacks may start by themselves; without it 6 per 24h.
     budget: Option<RawBudget>,
+    /// What follows when the flag system is found to serve another phase than the one on record: `hold` (people are told and
+    /// nothing moves up; the default) or `correct` (the phase on record is set again besides). Needs a read-back.
+    on_drift: Option<At<OnDrift>>,
+}
+
+/// What follows a drift (RB-11).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum OnDrift {
+    /// Nothing moves up.
+    #[default]
+    Hold,
+    /// The phase on record is set again.
+    Correct,
 }
 
 /// The watch after a rollback.
@@ -74,6 +89,7 @@ pub(crate) const EXAMPLE: &str = r#"transitions:
   retry: [30s, 60s, 120s, 240s]
   recovery: { watch: 30m, cadence: 5m }
   budget: { automatic_rollbacks: 6, per: 24h }
+  on_drift: hold
 "#;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +101,7 @@ pub struct Transitions {
     pub recovery_watch: Duration,
     pub recovery_cadence: Duration,
     pub budget: RollbackBudget,
+    pub on_drift: OnDrift,
 }
 
 pub(crate) fn check(
@@ -124,6 +141,7 @@ pub(crate) fn check(
         recovery_watch: recovery_watch?,
         recovery_cadence: recovery_cadence?,
         budget: budget?,
+        on_drift: raw.on_drift.as_ref().map_or(OnDrift::Hold, |it| it.value),
     })
 }
 
@@ -166,13 +184,14 @@ pub(crate) fn executor<'a>(
 }
 
 pub(crate) fn diff(place: &str, old: &Transitions, new: &Transitions, list: &mut Changes) {
-    let Transitions { executor, timeout, retry, recovery_watch, recovery_cadence, budget } = new;
+    let Transitions { executor, timeout, retry, recovery_watch, recovery_cadence, budget, on_drift } = new;
     moved_by(place, &old.executor, executor, list);
     list.time(place, "command timeout", old.timeout, *timeout);
     list.text(place, "command retry", &times(&old.retry), &times(retry));
     list.less_is_looser(place, "recovery watch", old.recovery_watch, *recovery_watch, format_duration);
     list.time(place, "recovery cadence", old.recovery_cadence, *recovery_cadence);
     budget::diff(place, old.budget, *budget, list);
+    list.text(place, "on_drift", old.on_drift.into(), (*on_drift).into());
 }
 
 fn moved_by(place: &str, old: &ExecutorPolicy, new: &ExecutorPolicy, list: &mut Changes) {

@@ -9,6 +9,7 @@ use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, TargetName, 
 use uuid::Uuid;
 
 use super::evidence::{OpenEvidence, OpenTask};
+use super::served::Served;
 use super::transition::Transition;
 
 /// How many times of incident texts a target remembers (PH-4).
@@ -54,6 +55,9 @@ pub struct TargetState {
     /// A recovery that is not proven: a person is paged about it with the next tick, as a notice (JU-11, JU-17).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unproven: Option<Unproven>,
+    /// What the flag system was found to serve.
+    #[serde(default, skip_serializing_if = "Served::is_as_recorded")]
+    pub served: Served,
 }
 
 /// Which incident is recovered without a proof, and the decision that says how much is known.
@@ -196,6 +200,7 @@ impl TargetState {
             evidence_open: Vec::new(),
             evidence_tasks: Vec::new(),
             unproven: None,
+            served: Served::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use shared_types::rollout::{HoldReason, RolloutState, TransitionState};
 use shared_types::{Timestamp, Verdict};
 
 use super::world::{World, minutes, phase};
-use crate::rollout::{Effect, Event, NoticeKind, Stage};
+use crate::rollout::{Blocker, Effect, Event, NoticeKind, Stage, promotion};
 use crate::story::words;
 
 fn by_hand(from: &str) -> Event {
@@ -220,8 +220,34 @@ fn freezing_what_is_frozen_changes_nothing() {
 fn one_round(world: &mut World) {
     world.violation();
     world.finish_command();
+    // PH-11: a spent budget would keep it from starting.
+    let budget = std::mem::replace(&mut world.policy.transitions.budget.automatic_rollbacks, u64::MAX);
     world.apply(Event::Start { by: "ana".into(), obstacles: Vec::new() }).unwrap();
     world.finish_command();
+    world.policy.transitions.budget.automatic_rollbacks = budget;
+}
+
+/// PH-11: while no rollback may start by itself nothing moves up, and what is in the way says until when.
+#[test]
+fn a_spent_budget_blocks_moving_up() {
+    let mut world = World::in_phase("A");
+    world.policy.transitions.budget.automatic_rollbacks = 1;
+    world.violation();
+    world.finish_command();
+    let start = || Event::Start { by: "ana".into(), obstacles: Vec::new() };
+    let refused = world.apply(start()).unwrap_err();
+    let until = world.now.plus(world.policy.transitions.budget.per);
+    let spent = Blocker::RollbackBudgetSpent { most: 1, per: "24h".into(), until };
+    assert!(refused.blockers.contains(&spent), "{refused:?}");
+    world.advance(world.policy.transitions.budget.per);
+    world.apply(start()).unwrap();
+    world.finish_command();
+    world.ripen();
+    assert_eq!(promotion::blockers(&world.target, &world.terms()), []);
+    world.target.automatic_rollbacks.push(world.now);
+    let until = world.now.plus(world.policy.transitions.budget.per);
+    let spent = Blocker::RollbackBudgetSpent { most: 1, per: "24h".into(), until };
+    assert_eq!(promotion::blockers(&world.target, &world.terms()), [spent]);
 }
 
 /// The budget: the rollback beyond it waits, a person is paged at the escalation priority, and asked in the channel.

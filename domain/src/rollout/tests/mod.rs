@@ -5,6 +5,7 @@ mod audit;
 mod cadence;
 mod decisions;
 mod document;
+mod drift;
 mod evidence;
 mod guard;
 mod hold;

@@ -1,11 +1,12 @@
 //! RB-1 to RB-7: how a rollback runs, and what follows it.
 
-use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
 use shared_types::incident::IncidentState;
 use shared_types::rollout::TransitionState;
+use shared_types::{Verdict, Window};
 
 use super::world::{World, minutes, phase};
+use crate::executors::Report;
 use crate::rollout::event::StopOutcome;
 use crate::rollout::{Effect, Event, IncidentStatus, Mitigation, NoticeKind, Reason, Stage};
 
@@ -54,16 +55,94 @@ fn directives_follow_each_other_with_growing_sequence() {
     assert_eq!(resume.phase, phase("A"));
 }
 
-/// RB-5: the runbook text is only written when the rollback has succeeded.
+/// RB-12, RB-5: the runbook text is written with the first start of the command, once, whatever comes of it.
 #[test]
-fn the_runbook_text_comes_after_success() {
+fn the_runbook_text_comes_with_the_start() {
     let mut world = World::in_phase("B");
     world.violation();
-    world.start_command();
     let texts = |world: &World| world.notices(|it| matches!(it, NoticeKind::Rollback(_))).len();
     assert_eq!(texts(&world), 0);
+    world.start_command();
+    assert_eq!(texts(&world), 1);
+    world.fail_command();
+    assert_eq!(texts(&world), 1);
+    let transition = world.running().id;
+    world.apply(Event::TransitionRetried { transition, by: "ana".into() }).unwrap();
+    world.start_command();
     world.succeed_command();
     assert_eq!(texts(&world), 1);
+}
+
+/// RB-12: after a rollback that failed for good the phase that is still served is measured and judged on; a retry stops it again.
+#[test]
+fn a_failed_rollback_leaves_nobody_blind() {
+    let mut world = World::in_phase("B");
+    let collects = |world: &World| world.target.directive.as_ref().unwrap().collect;
+    world.violation();
+    assert!(!collects(&world));
+    world.fail_command();
+    assert!(collects(&world));
+    let epoch = world.target.epoch;
+    world.advance(minutes(15));
+    let step = world.judged(Verdict::Violation, Some(ViolationAction::Rollback));
+    assert!(!step.stale);
+    assert_eq!((world.target.epoch, world.target.phase.clone()), (epoch, phase("B")));
+    let transition = world.running().id;
+    world.apply(Event::TransitionRetried { transition, by: "ana".into() }).unwrap();
+    assert!(!collects(&world));
+    world.finish_command();
+    assert!(collects(&world));
+}
+
+/// PH-8: a window that was over when the stay began shows nothing of it, whatever phase and epoch it claims.
+#[test]
+fn a_window_before_the_stay_is_stale() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.advance(minutes(40));
+    world.finish_command();
+    let mut decision = world.decision(Verdict::Violation, Some(ViolationAction::Rollback));
+    let since = world.target.since.unwrap();
+    decision.window = Window { start: since.minus(minutes(20)), end: since.minus(minutes(5)) };
+    let step = world.apply(Event::Decided(Box::new(decision))).unwrap();
+    assert!(step.stale);
+    let watch = world.incident().status.watch().unwrap();
+    assert_eq!(watch.violations, 0);
+}
+
+/// PH-11: one act takes it from everybody, from any phase and whatever is under way, as one transition.
+#[test]
+fn an_abort_goes_to_off_at_once() {
+    let abort = || Event::Abort { by: "ana".into(), reason: "data loss".into() };
+    let mut world = World::in_phase("C");
+    world.apply(abort()).unwrap();
+    assert_eq!((world.running().from.clone(), world.running().to.clone()), (phase("C"), phase("off")));
+    assert!(world.apply(abort()).unwrap().repeated);
+    world.finish_command();
+    assert!(world.target.phase.is_off());
+    assert_eq!(world.runs().len(), 1);
+    assert_eq!(world.apply(abort()).unwrap_err().reason(), Reason::Blocked);
+
+    // A rollback that runs goes to its end, and counts for nothing.
+    let mut world = World::in_phase("C");
+    world.violation();
+    world.start_command();
+    world.apply(abort()).unwrap();
+    assert_eq!(world.target.stage.name(), "superseded");
+    let Stage::Superseded { promotion: running, .. } = &world.target.stage else { panic!() };
+    let transition = running.id;
+    world.apply(Event::TransitionSucceeded { transition, report: Report::default() }).unwrap();
+    assert_eq!(world.running().to, phase("off"));
+    world.finish_command();
+    assert!(world.target.phase.is_off());
+    assert_eq!(world.target.incident, None);
+
+    // Nor does it wait for anything that holds rollbacks.
+    let mut world = World::in_phase("B");
+    world.freeze();
+    world.apply(abort()).unwrap();
+    world.finish_command();
+    assert!(world.target.phase.is_off());
 }
 
 /// RB-3: a command that crashed in between is started again; it counts once.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::world::{World, phase};
 use crate::executors::Report;
-use crate::rollout::event::{Expected, StopOutcome};
+use crate::rollout::event::{Expected, Looked, StopOutcome};
 use crate::rollout::{Aggregate, Event, Reason, audit};
 
 fn world_at(stage: &str) -> World {
@@ -62,6 +62,10 @@ fn event_of(name: &str, world: &World, transition: Uuid) -> Event {
         "withdraw" => Event::Withdraw { by: "ben".into(), role: "sre".into() },
         "freeze" => Event::Freeze { by: "ana".into(), reason: "r".into() },
         "unfreeze" => Event::Unfreeze { by: "ana".into(), reason: None },
+        "abort" => Event::Abort { by: "ana".into(), reason: "r".into() },
+        "served_read" => {
+            Event::ServedRead { epoch: world.target.epoch, looked: Looked::Other { served: "50%".into() } }
+        }
         "rollback" => Event::Rollback { by: "ana".into(), from: phase("B"), reason: "r".into() },
         "transition_started" => {
             Event::TransitionStarted { transition, attempt: 1, stop: StopOutcome::NotNeeded }
@@ -99,7 +103,7 @@ fn no_stage_hears_of_another_transition() {
 fn every_stage_answers_every_event_as_the_table_says() {
     let stages = ["idle", "promoting", "superseded", "waiting", "rolling_back", "rollback_failed"];
     let back = "rolling_back";
-    let table: [(&str, [&str; 6]); 16] = [
+    let table: [(&str, [&str; 6]); 18] = [
         ("decided", [back, back, "superseded", "waiting", back, "rollback_failed"]),
         ("start", ["-", "-", "-", "-", "-", "-"]),
         ("promote", ["-", "-", "-", "-", "-", "-"]),
@@ -108,12 +112,14 @@ fn every_stage_answers_every_event_as_the_table_says() {
         ("freeze", ["idle", "idle", "superseded", "waiting", "waiting", "rollback_failed"]),
         ("unfreeze", ["idle", "promoting", "superseded", back, back, "rollback_failed"]),
         ("rollback", [back, back, "-", back, "-", back]),
+        ("abort", [back, back, "superseded", back, back, back]),
         ("transition_started", ["-", "promoting", "-", "-", back, "-"]),
         ("transition_attempt_failed", ["-", "promoting", back, "-", back, "-"]),
         ("transition_succeeded", ["-", "idle", back, "-", "idle", "-"]),
         ("transition_failed", ["-", "idle", back, "-", "rollback_failed", "-"]),
         ("transition_skipped", ["-", "-", back, "-", "-", "-"]),
         ("transition_retried", ["-", "-", "-", "-", "-", back]),
+        ("served_read", stages),
         ("policy_changed", stages),
         ("tick", stages),
     ];

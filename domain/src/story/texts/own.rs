@@ -5,11 +5,12 @@ use crate::policy::TargetPolicy;
 use shared_types::TargetName;
 use shared_types::decision::ViolationAction;
 
-use super::{Text, one_line};
+use super::{Text, first_line, last_lines, one_line};
 use crate::notifiers::{Message, Span};
 use crate::rollout::effect::Asked;
 use crate::rollout::{Notice, NoticeKind};
 use crate::story::certainty;
+use crate::story::figures::format_number;
 
 /// PH-5: who is asked, and what they type.
 pub(super) fn approval_asked(
@@ -79,6 +80,55 @@ pub(super) fn unfrozen(policy: &TargetPolicy, notice: &Notice, by: &str, reason:
         words.push_str(&format!("\nThe rollback starts: {}", one_line(command)));
     }
     text("unfrozen", words)
+}
+
+/// RB-11, PH-10: what the flag system serves, or that a move up did not come to pass, and what to do about it.
+pub(super) fn served(target: &TargetName, policy: &TargetPolicy, notice: &Notice) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let words = match &notice.kind {
+        NoticeKind::Drifted { served, recorded, upward, corrects } => {
+            let sign = if *upward { "🚨" } else { "⚠️" };
+            let share = format_number(Some(*recorded));
+            let what = if *upward {
+                "more users than anybody approved, or nobody can tell"
+            } else {
+                "fewer users than on record"
+            };
+            let action = if *corrects {
+                format!("setting {phase} again")
+            } else {
+                format!(
+                    "moving up is blocked; set the flag to {phase} ({share}%) again, or \
+                     `phasegate rollback --target {target} --phase {phase}`"
+                )
+            };
+            let served = one_line(served);
+            format!(
+                "{sign} {title} {phase}: the flag system serves {served:?}, on record is {phase} ({share}%): {what} / \
+                 action={action}"
+            )
+        }
+        NoticeKind::DriftOver { served, since } => {
+            let served = one_line(served);
+            format!(
+                "✅ {title} {phase}: the flag system serves {phase} again; it served {served:?} since {since}"
+            )
+        }
+        NoticeKind::ServedUnread { since, reason } => format!(
+            "🙈 {title} {phase}: what is served could not be read since {since}: {} / action=look at the flag system",
+            first_line(reason)
+        ),
+        NoticeKind::MoveFailed { to, attempts, reason } => {
+            let again = if phase.is_off() { "start" } else { "promote" };
+            format!(
+                "⚠️ {title} {phase}: the move to {to} failed after {attempts} attempts: {} / \
+                 action=repair it, then `phasegate {again} --target {target}` again, or leave it",
+                last_lines(reason)
+            )
+        }
+        _ => String::new(),
+    };
+    text(notice.kind.name().into(), words)
 }
 
 /// What is said of a root cause analysis and its review: to whom it matters, and what to type.

@@ -62,6 +62,27 @@ pub fn blocker(it: &Blocker) -> (Words, Words) {
                 "{to} へのロールバックに失敗し、人の対応を待っています",
             ),
         ),
+        Blocker::MoveFailed { .. } => (
+            both("The move failed: {detail}", "昇格の失敗: {detail}"),
+            both(
+                "to {to}, after {attempts} attempts: {output}; ask for it again once it is repaired",
+                "{to} へ、{attempts} 回の試行後: {output}。修復後に再度実行してください",
+            ),
+        ),
+        Blocker::Drifted { .. } => (
+            both("Drifted: {detail}", "記録との相違: {detail}"),
+            both(
+                "the flag system serves {served} since {since}, on record is {phase}",
+                "記録は {phase} ですが、フラグは {since} から {served} を配信しています",
+            ),
+        ),
+        Blocker::RollbackBudgetSpent { .. } => (
+            both("No automatic rollback is left: {detail}", "自動ロールバックの残りなし: {detail}"),
+            both(
+                "{most} have started in {per}; the next may at {until}",
+                "{per} に {most} 回開始済み。次は {until} 以降",
+            ),
+        ),
         Blocker::RollbackWaiting { .. } => {
             (PLAIN, both("the rollback to {to} waits: {within}", "{to} へのロールバックが待機中: {within}"))
         }

@@ -108,6 +108,24 @@ pub fn hop(it: &Hop) -> (Words, Words) {
                 "{attempts} 回試行して断念しました: {reason}",
             ),
         ),
+        Hop::Drifted { .. } => (
+            both("Drift", "記録との相違"),
+            both(
+                "the flag system serves {served}, on record is {phase}",
+                "記録は {phase} ですが、フラグは {served} を配信しています",
+            ),
+        ),
+        Hop::DriftOver { .. } => (
+            both("Drift over", "相違の解消"),
+            both("the flag system serves {phase} again", "フラグは再び {phase} を配信しています"),
+        ),
+        Hop::MoveFailed { .. } => (
+            both("Move failed", "昇格の失敗"),
+            both(
+                "the move to {to} was given up after {attempts} attempts: {reason}",
+                "{to} への移行を {attempts} 回試行して断念しました: {reason}",
+            ),
+        ),
         Hop::CollectionStopped { .. } => (
             both("Collection stopped", "収集を停止"),
             both("the collector holds its windows", "Collector はウィンドウを保留しています"),
@@ -187,6 +205,10 @@ pub fn hop(it: &Hop) -> (Words, Words) {
                 Recovery::NobodyServed => both(
                     "nobody is served any more, so no SLO is left to hold",
                     "利用者がいなくなり、守るべき SLO がありません",
+                ),
+                Recovery::Restored => both(
+                    "the flag system serves the phase on record again",
+                    "フラグは再び記録どおりのフェーズを配信しています",
                 ),
                 Recovery::Unproven => both(
                     "nothing was violated, but that all is well is not proven: a person is paged",

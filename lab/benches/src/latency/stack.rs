@@ -178,7 +178,10 @@ impl Commands {
     /// The process prints its own time, which is compared with ours: the moment it really ran.
     async fn spawn(&self, transition: &RunTransition) -> Result<Report, Outcome> {
         let mut transition = transition.clone();
-        transition.request = command::request(["date", "+%s%N"].map(str::to_owned).to_vec(), None);
+        transition.request = command::request(command::Started {
+            command: ["date", "+%s%N"].map(str::to_owned).to_vec(),
+            ..command::Started::default()
+        });
         let report = self.real.run(&transition).await?;
         let printed = report.detail.trim().parse().ok();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

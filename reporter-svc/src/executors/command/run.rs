@@ -65,7 +65,7 @@ impl Executor for CommandExecutor {
     }
 
     fn obstacle(&self, planned: &Request) -> Option<String> {
-        let Ok(Started { command, verify }) = Started::of(planned) else { return None };
+        let Ok(Started { command, verify, .. }) = Started::of(planned) else { return None };
         let programs = [Some(command), verify].into_iter().flatten().filter_map(|it| it.into_iter().next());
         let missing = |program: &String| !is_there(program, &self.directory, self.environment.path());
         programs.into_iter().find(missing).map(|program| format!("the program `{program}` is not found"))
@@ -81,8 +81,10 @@ impl Executor for CommandExecutor {
     }
 
     async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome> {
-        let verify_with = started(it)?.verify.unwrap_or_default();
-        verify(&self.command(&verify_with, it), &it.to, &self.stop).await.read_back(&it.to)
+        let started = started(it)?;
+        let verify_with = started.verify.clone().unwrap_or_default();
+        let is_served = |said: &str| started.is_served(&it.to, said);
+        verify(&self.command(&verify_with, it), is_served, &self.stop).await.read_back()
     }
 }
 

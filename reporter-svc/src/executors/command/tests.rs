@@ -13,7 +13,7 @@ use super::{Command, CommandExecutor, Ending, Environment, Report, Verification,
 use crate::effects::run_transition::carry_out;
 use crate::executors::{Executors, ReadBack};
 use domain::effects::RunTransition;
-use domain::executors::command::request;
+use domain::executors::command::{Started, request};
 use shared_types::rollout::TransitionKind;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -189,21 +189,21 @@ async fn output_without_end_is_read_and_only_its_last_part_kept() {
 /// RB-5: a move counts as done only when it is read back.
 #[tokio::test]
 async fn only_the_phase_itself_on_stdout_confirms_a_move() {
-    let phase = PhaseId::parse("A").unwrap();
     let stop = CancellationToken::new();
     let check = |text: &'static str| {
-        let (phase, stop) = (phase.clone(), stop.clone());
-        async move { verify(&script(text, LONG), &phase, &stop).await }
+        let stop = stop.clone();
+        async move { verify(&script(text, LONG), |said| said == "A", &stop).await }
     };
-    assert_eq!(check("echo warning >&2; echo '  A '").await, Verification::Confirmed);
+    let said = "A".to_owned();
+    assert_eq!(check("echo warning >&2; echo '  A '").await, Verification::Confirmed { said });
     let differs = check("echo B").await;
     assert_eq!(differs, Verification::Differs { said: "B".to_owned() });
     let served = "B".to_owned();
-    assert_eq!(differs.read_back(&phase), Ok(ReadBack { served, as_asked: false }));
+    assert_eq!(differs.read_back(), Ok(ReadBack { served, as_asked: false }));
     assert!(matches!(check("echo A; exit 1").await, Verification::Unreadable(_)));
     stop.cancel();
     let cut_short = check("sleep 600").await;
-    assert!(matches!(cut_short.read_back(&phase), Err(Outcome::Unknown { .. })));
+    assert!(matches!(cut_short.read_back(), Err(Outcome::Unknown { .. })));
 }
 
 fn transition(command: &str, verify: Option<&str>) -> RunTransition {
@@ -216,7 +216,11 @@ fn transition(command: &str, verify: Option<&str>) -> RunTransition {
         to: PhaseId::parse("A").unwrap(),
         epoch: 3,
         incident: Some(IncidentId::parse("INC-20261122-001").unwrap()),
-        request: request(shell(command), verify.map(shell)),
+        request: request(Started {
+            command: shell(command),
+            verify: verify.map(shell),
+            served: ["A", "5%"].map(str::to_owned).to_vec(),
+        }),
         timeout_ms: 60_000,
     }
 }

@@ -34,7 +34,7 @@ export function Promotion({ target, session, changed }) {
     <div class="row">
       ${it.phase === "off" && above !== null && html`<${Act} kind="primary" label=${t("promotion.start", { phase: above })} session=${session} roles=${may.start_rollout}
         act=${() => post(`${path}/start`, {})} done=${after} />`}
-      ${it.phase !== "off" && above !== null && html`<${Act} kind="primary" label=${t("promotion.promote", { phase: phaseName(above) })} session=${session} roles=${may.promote_rollout} disabled=${it.blockers.length > 0}
+      ${it.phase !== "off" && above !== null && html`<${Act} kind="primary" label=${t("promotion.promote", { phase: phaseName(above) })} session=${session} roles=${may.promote_rollout} disabled=${it.blockers.some((blocker) => blocker.code !== "move_failed")}
         act=${() => post(`${path}/promotions`, { from: it.phase })} done=${after} />`}
     </div>
     <${Emergency} it=${it} below=${below} path=${path} session=${session} after=${after} />
@@ -70,6 +70,8 @@ function Emergency({ it, below, path, session, after }) {
     <div class="row">
       ${below !== null && html`<${Act} kind="danger" label=${t("promotion.rollback.go", { from: phaseName(it.phase), to: phaseName(below) })} session=${session} roles=${may.roll_back} disabled=${!ready}
         act=${() => post(`${path}/rollbacks`, { phase: it.phase, reason })} done=${after} />`}
+      ${it.phase !== "off" && html`<${Act} kind="danger" label=${t("promotion.abort")} session=${session} roles=${may.abort_rollout} disabled=${!ready}
+        act=${() => post(`${path}/abort`, { reason })} done=${after} />`}
       ${frozen
         ? html`<${Act} label=${t("promotion.unfreeze")} session=${session} roles=${may.unfreeze_rollout} disabled=${!ready} act=${() => post(`${path}/unfreeze`, { reason })} done=${after} />`
         : html`<${Act} label=${t("promotion.freeze")} session=${session} roles=${may.freeze_rollout} disabled=${!ready} act=${() => post(`${path}/freeze`, { reason })} done=${after} />`}

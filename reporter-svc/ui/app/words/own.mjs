@@ -178,6 +178,7 @@ export const own = /** @satisfies {Record<string, [string, string]>} */ ({
   "promotion.rollback.go": ["Roll back {from} → {to}", "ロールバック {from} → {to}"],
   "promotion.reason": ["Reason", "理由"],
   "promotion.comment": ["Comment", "コメント"],
+  "promotion.abort": ["Abort: off for everybody", "緊急停止: 全員をオフに"],
   "promotion.freeze": ["Freeze", "凍結"],
   "promotion.unfreeze": ["Unfreeze", "凍結解除"],
   "promotion.frozen": ["Frozen by {by}, {at}: {reason}", "{at} に {by} が凍結: {reason}"],
