@@ -84,14 +84,18 @@ pub(super) fn rolled_back(mut step: Step, it: Transition, report: Report, contex
     // A rollback that a review forced may belong to an incident that has recovered: nothing is left to confirm.
     let epoch = step.target.epoch;
     if let Some(incident) = step.open_incident() {
-        incident.rollback = Some(NewestRollback::Ended(it.clone()));
-        if it.to.is_gated() {
+        // A notice that came while a person's rollback ran has nothing to do with it.
+        let apart = incident.notice && it.incident.is_none();
+        if !apart {
+            incident.rollback = Some(NewestRollback::Ended(it.clone()));
+        }
+        if !it.to.is_gated() {
+            recover(&mut step, Recovery::NobodyServed, context);
+        } else if !apart {
             let watch = Watch::begin(context.policy, epoch, context.now);
             let hop = Hop::WatchStarted { until: watch.until };
             incident.mitigate(Mitigation::Watching(watch));
             step.hop(context.now, hop);
-        } else {
-            recover(&mut step, Recovery::NobodyServed, context);
         }
     }
     step.target.ended = Some(it);

@@ -86,6 +86,15 @@ pub struct Told {
     pub at: Timestamp,
 }
 
+/// The flag was set by hand.
+#[derive(Debug, Clone)]
+pub struct Tampering {
+    pub at: Timestamp,
+    pub phase: PhaseId,
+    /// By whoever did it, or by a command.
+    pub ended: Option<Timestamp>,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -99,6 +108,8 @@ pub struct Ledger {
     pub acknowledged: BTreeMap<String, PageAcknowledgement>,
     pub told: Vec<Told>,
     pub flag: Option<PhaseId>,
+    /// What somebody set it to by hand, oldest first.
+    pub tampered: Vec<Tampering>,
 }
 
 /// Shared by all replicas.
@@ -111,10 +122,27 @@ impl Outside {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the flag serves.
+    /// What commands have set the flag to.
     #[must_use]
     pub fn flag(&self) -> PhaseId {
         self.books().flag.clone().unwrap_or_else(PhaseId::off)
+    }
+
+    /// What it serves: what somebody set it to by hand, else the same.
+    #[must_use]
+    pub fn served(&self) -> PhaseId {
+        let books = self.books();
+        let tampered = books.tampered.last().filter(|it| it.ended.is_none()).map(|it| it.phase.clone());
+        tampered.or_else(|| books.flag.clone()).unwrap_or_else(PhaseId::off)
+    }
+
+    /// Somebody sets it by hand; none: back to what it was.
+    pub fn tamper(&self, phase: Option<PhaseId>, at: Timestamp) {
+        let mut books = self.books();
+        if let Some(before) = books.tampered.last_mut() {
+            before.ended.get_or_insert(at);
+        }
+        books.tampered.extend(phase.map(|phase| Tampering { at, phase, ended: None }));
     }
 }
 
@@ -256,6 +284,7 @@ impl Executor for Ports {
             let (kind, from, epoch, transition) =
                 (it.kind, it.from.clone(), it.epoch, it.transition.to_string());
             let incident = it.incident.as_ref().map(ToString::to_string);
+            self.outside.tamper(None, self.scheduler.now());
             let mut books = self.outside.books();
             books.flag = Some(after.clone());
             books.moved.push(Moved {
@@ -284,7 +313,9 @@ impl Executor for Ports {
     }
 
     async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome> {
-        let served = self.outside.flag();
-        Ok(ReadBack { as_asked: served == it.to, served: served.to_string() })
+        let served = self.outside.served().to_string();
+        let started = command::Started::of(&it.request);
+        let as_asked = started.is_ok_and(|started| started.is_served(&it.to, &served));
+        Ok(ReadBack { served, as_asked })
     }
 }

@@ -29,6 +29,8 @@ pub struct Spec {
     pub weighs: bool,
     /// Services that are gone by plan.
     pub away: Vec<Away>,
+    /// Somebody sets the flag by hand.
+    pub tamper: Option<Tamper>,
     /// Tasks take turns, people and telemetry do the same each time.
     pub calm: bool,
     pub crash: Option<Crash>,
@@ -43,6 +45,15 @@ pub struct Away {
     pub service: Service,
     pub from: u64,
     pub to: u64,
+}
+
+/// The flag is set to the phase at that place (0 = `off`) by hand, from and to such a minute of the run; without an end a command
+/// sets it again, or nobody does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tamper {
+    pub from: u64,
+    pub to: Option<u64>,
+    pub position: usize,
 }
 
 /// What happens by plan, not by draw.
@@ -78,11 +89,13 @@ pub enum Script {
     Outside,
     /// By evidence: the collector is away for two windows, and later for five.
     Gaps,
+    /// By evidence: in phase B somebody sets the flag to C by hand, and sets it back later.
+    Drift,
 }
 
 impl Script {
     /// All but none.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Violation,
         Self::Escalation,
         Self::Impatience,
@@ -97,6 +110,7 @@ impl Script {
         Self::Doubt,
         Self::Outside,
         Self::Gaps,
+        Self::Drift,
     ];
 
     /// Until what it is about has happened.
@@ -104,7 +118,7 @@ impl Script {
         let minutes = match self {
             Self::Escalation => 90,
             Self::Sloppiness | Self::Persistence => 160,
-            Self::Negligence | Self::Doubt => 120,
+            Self::Negligence | Self::Doubt | Self::Drift => 120,
             Self::Gaps => 240,
             _ => 75,
         };
@@ -112,7 +126,12 @@ impl Script {
     }
 
     fn weighs(self) -> bool {
-        matches!(self, Self::Doubt | Self::Outside | Self::Gaps)
+        matches!(self, Self::Doubt | Self::Outside | Self::Gaps | Self::Drift)
+    }
+
+    fn tamper(self) -> Option<Tamper> {
+        let tamper = Tamper { from: VIOLATION + 5, to: Some(VIOLATION + 40), position: 3 };
+        (self == Self::Drift).then_some(tamper)
     }
 
     fn away(self) -> Vec<Away> {
@@ -153,8 +172,13 @@ impl Spec {
         let pauses = seed % 6 == 5;
         let weighs = matches!(seed % 12, 1 | 5..=7);
         let away = if weighs { Self::gap(&mut rng, trouble) } else { Vec::new() };
+        let tamper = (seed % 12 == 6).then(|| Tamper {
+            from: rng.random_range(15..trouble.as_secs() / 60),
+            to: None,
+            position: rng.random_range(0..4),
+        });
         let drawn = Self::calm(seed, trouble, Script::None, false);
-        Self { skews, replicas, rates, ill, pauses, weighs, away, ..drawn }
+        Self { skews, replicas, rates, ill, pauses, weighs, away, tamper, ..drawn }
     }
 
     /// Mostly one to five windows do not come; before the trouble ends the collector is back.
@@ -184,6 +208,7 @@ impl Spec {
             pauses: false,
             weighs: script.weighs(),
             away: script.away(),
+            tamper: script.tamper(),
             calm,
             crash: None,
             script,

@@ -16,7 +16,7 @@ use reporter_svc::store::Store;
 use service_kit::auth::Access;
 use service_kit::clock::Clock as _;
 use service_kit::outbox;
-use shared_types::{TargetName, Timestamp};
+use shared_types::{PhaseId, TargetName, Timestamp};
 
 use crate::databases::Databases;
 use crate::faults::Faults;
@@ -58,8 +58,12 @@ pub struct Setting {
 }
 
 /// A shipped policy, pushed to, with short phases and a short time for causes; and the same a little stricter.
-fn policies(root: &Path, name: &str) -> [Arc<Policy>; 2] {
-    let policy = Policy::load(&root.join("examples/policies").join(name));
+fn policies(root: &Path, name: &str, reads_back: bool) -> [Arc<Policy>; 2] {
+    let file = root.join("examples/policies").join(name);
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let read_back = "verify:   { command: [flags, get] } ";
+    let text = if reads_back { text.replace("verify:   null ", read_back) } else { text };
+    let policy = Policy::parse(&text, name);
     let mut policy = policy.unwrap_or_else(|error| panic!("{error}"));
     for target in policy.targets.values_mut() {
         target.collection.source = Chosen(Arc::new(Http));
@@ -101,8 +105,8 @@ impl Setting {
     #[must_use]
     pub fn new() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let alone = policies(&root, "source-document.yaml");
-        let weighed = policies(&root, "control-group.yaml");
+        let alone = policies(&root, "source-document.yaml", false);
+        let weighed = policies(&root, "control-group.yaml", true);
         let templates = reporter_svc::service::templates(&alone[0], &root);
         let memory = Path::new("/dev/shm");
         let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
@@ -325,8 +329,31 @@ impl<'s> World<'s> {
             .map(|(_, to)| to)
     }
 
+    /// The plan of who sets the flag by hand.
+    fn tamper(&mut self) {
+        let Some(plan) = self.spec.tamper else { return };
+        let now = self.scheduler.now();
+        let last = self.outside.books().tampered.last().cloned();
+        match (last, plan.to) {
+            (None, _) if now >= self.minute(plan.from) => {
+                let phases = &self.setting.policies(&self.spec)[0].targets[&self.setting.target].phases;
+                let phase = plan.position.checked_sub(1).map(|at| phases[at].id.clone());
+                let phase = phase.unwrap_or_else(PhaseId::off);
+                self.scheduler.note(&format!("the flag is set to {phase} by hand"));
+                self.scheduler.met("flags set by hand");
+                self.outside.tamper(Some(phase), now);
+            }
+            (Some(last), Some(to)) if last.ended.is_none() && now >= self.minute(to) => {
+                self.scheduler.note("the flag is set back by hand");
+                self.outside.tamper(None, now);
+            }
+            _ => {}
+        }
+    }
+
     /// The plan that takes a service away, or starts one anew with another policy.
     fn script(&mut self) {
+        self.tamper();
         if self.spec.script == Script::Amendment
             && !self.strict
             && self.scheduler.now() >= self.minute(AMENDED)
@@ -490,7 +517,8 @@ impl<'s> World<'s> {
             | Script::Amendment
             | Script::Doubt
             | Script::Outside
-            | Script::Gaps => false,
+            | Script::Gaps
+            | Script::Drift => false,
         };
         if slow {
             return Mood::Slow;

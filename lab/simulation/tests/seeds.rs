@@ -12,7 +12,7 @@ const TROUBLE: Duration = Duration::from_secs(2 * 3600);
 const THREADS: usize = 2;
 
 /// What a proof over nothing would not have met.
-const MET: [&str; 47] = [
+const MET: [&str; 48] = [
     "approvals",
     "blind pages",
     "closed incidents",
@@ -57,15 +57,18 @@ const MET: [&str; 47] = [
     "takeovers",
     "tolerated gaps",
     "unanswered pushes",
+    "flags set by hand",
     "vendor failures",
     "void reviews",
     "withdrawn approvals",
 ];
 
 /// Seeds in which a defect of the product was found, and what it was; hours of trouble: three.
-const FOUND: [(u64, &str); 2] = [
+const FOUND: [(u64, &str); 4] = [
     (255, "a decision of an older window, come late and without a verdict, had no row in the audit log"),
     (1959, "nor had a further violation of an older window, which stands in its incident's log"),
+    (649, "a notice that came while a person's rollback ran was taken for what the rollback was about"),
+    (917, "and was not closed as one where nobody was served any more"),
 ];
 
 /// `PHASEGATE_SIMULATION_SEEDS` asks for more.

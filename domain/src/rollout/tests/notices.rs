@@ -196,3 +196,26 @@ fn what_is_advisory_is_not_named_as_unsure() {
     let metrics = vec!["save_latency_p95".to_owned()];
     assert!(blockers(&world.target, &world.terms()).contains(&Blocker::Unsure { metrics }));
 }
+
+/// JU-17: a notice that comes while a person's rollback runs has nothing to do with it: it closes with the next compliant window of
+/// the phase that was reached, or once nobody is served.
+#[test]
+fn a_notice_beside_a_persons_rollback_is_not_about_it() {
+    for (from, to) in [("B", "A"), ("A", "off")] {
+        let mut world = World::in_phase(from);
+        let (by, reason) = ("ben".to_owned(), "users complain".to_owned());
+        world.apply(Event::Rollback { by, from: phase(from), reason }).unwrap();
+        world.start_command();
+        judged(&mut world, blind);
+        let id = world.incident().id.clone();
+        world.succeed_command();
+        assert_eq!(world.target.phase, phase(to));
+        assert_eq!(world.incidents[&id].rollback, None);
+        if to != "off" {
+            assert!(world.incidents[&id].status.watch().is_none());
+            world.advance(minutes(15));
+            world.judged(Verdict::Ok, None);
+        }
+        assert_eq!(world.incidents[&id].status, IncidentStatus::Closed, "{from}");
+    }
+}

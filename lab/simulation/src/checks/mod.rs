@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod drift;
 mod evidence;
 mod holds;
 mod notices;
@@ -70,6 +71,7 @@ pub const CHECKS: &[(&str, Check)] = &[
         "a gap as long as is tolerated is told, a longer one pages, and none rolls back",
         weighed::gaps_are_tolerated,
     ),
+    ("a flag set by hand is told, and nothing moves up on it", drift::is_told_and_blocks),
     ("a notice closes with the next compliant window, and asks for no cause", notices::close_by_themselves),
 ];
 

@@ -1,5 +1,6 @@
 //! What pages and is not the feature's doing (JU-17), against the order of the audit log.
 
+use domain::rollout::drift::DRIFT;
 use serde_json::Value;
 use shared_types::Decision;
 use shared_types::decision::Cause;
@@ -10,11 +11,13 @@ use super::approvals::changed_to;
 use super::audit::first;
 use crate::facts::Facts;
 
-/// It closes with the first compliant window of its stay that is heard of after it was opened, and neither reminds of a cause
-/// nor opens a review.
+/// It closes with the first compliant window that is heard of after it was opened, in its stay or one that a move by hand began, or
+/// once nobody is served any more; and neither reminds of a cause nor opens a review.
 pub(super) fn close_by_themselves(facts: &Facts) -> Findings {
     let mut found = Vec::new();
-    for (incident, timeline) in facts.incidents.iter().filter(|(incident, _)| incident.notice) {
+    for (incident, timeline) in
+        facts.incidents.iter().filter(|(incident, _)| incident.notice && incident.metric != DRIFT)
+    {
         let id = incident.id.as_str();
         let asks = [HopKind::RcaReminded, HopKind::ReviewOpened];
         let asks = timeline.iter().any(|it| asks.iter().any(|kind| it.hop.is(*kind)));
@@ -26,12 +29,13 @@ pub(super) fn close_by_themselves(facts: &Facts) -> Findings {
         let compliant = |subject: &str| {
             let of = |decision: &Decision| {
                 let compliant = decision.cause == Cause::Slo && decision.verdict.is_compliant();
-                compliant && decision.epoch == incident.epoch && decision.decision_id.to_string() == subject
+                compliant && decision.epoch >= incident.epoch && decision.decision_id.to_string() == subject
             };
             facts.received.iter().any(|it| !it.stale && of(&it.decision))
         };
         let ends = facts.audit.iter().enumerate().skip(opened + 1).find(|(_, row)| {
-            row.action == "decision.received" && row.subject.as_deref().is_some_and(compliant)
+            let nobody = changed_to(row, "phase").and_then(Value::as_str) == Some("off");
+            nobody || row.action == "decision.received" && row.subject.as_deref().is_some_and(compliant)
         });
         let closed = first(facts, id, HopKind::Closed);
         if closed != ends.map(|(at, _)| at) {
