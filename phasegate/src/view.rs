@@ -9,6 +9,7 @@ use shared_types::dashboard::DashboardTarget;
 use shared_types::decision::{GateProgress, MetricVerdict};
 use shared_types::incident::Incident;
 use shared_types::rollout::{Approval, Rollout, RolloutState};
+use shared_types::standing::Standing;
 
 /// One rollout in a few lines.
 pub(crate) fn rollout(rollout: &Rollout) -> String {
@@ -21,6 +22,15 @@ pub(crate) fn rollout(rollout: &Rollout) -> String {
     );
     if let Some(since) = rollout.since {
         let _ = write!(text, ", since {since}");
+    }
+    text.push('\n');
+    let Standing { severity, sentence, action, who, .. } = &rollout.standing;
+    let _ = write!(text, "  {}: {sentence}", severity.as_str());
+    if let Some(action) = action {
+        let _ = write!(text, "; {action}");
+    }
+    if !who.is_empty() {
+        let _ = write!(text, " ({})", who.join(", "));
     }
     text.push('\n');
     if let Some(transition) = &rollout.transition {

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::decision::{GateProgress, MetricVerdict, Uncounted};
 use crate::problem::Blocker;
 use crate::rollout::{Freeze, RolloutState, TransitionView, WaitingRollback};
+use crate::standing::Standing;
 use crate::{Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 
 /// All targets at a glance.
@@ -28,6 +29,12 @@ pub struct DashboardTarget {
     pub phase: PhaseId,
     pub epoch: Epoch,
     pub state: RolloutState,
+    /// The most urgent thing there is to say of it; absent when the target has left the policy.
+    #[serde(default)]
+    pub standing: Option<Standing>,
+    /// The same once `expected_by` has passed without a verdict; absent where that changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_silent: Option<Standing>,
     /// The newest window that was gated.
     pub window: Option<Window>,
     pub verdict: Option<Verdict>,

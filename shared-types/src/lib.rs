@@ -16,6 +16,7 @@ pub mod incident;
 pub mod page;
 pub mod problem;
 pub mod rollout;
+pub mod standing;
 pub mod story;
 pub mod time;
 

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::decision::{GateProgress, Uncounted};
 use crate::problem::Blocker;
+use crate::standing::Standing;
 use crate::{Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp};
 
 /// A rollout's state.
@@ -15,6 +16,8 @@ pub struct Rollout {
     pub phase: PhaseId,
     pub epoch: Epoch,
     pub state: RolloutState,
+    /// The most urgent thing there is to say of it.
+    pub standing: Standing,
     /// When the current epoch began.
     pub since: Option<Timestamp>,
     /// Who has frozen it, when and why; none: nobody.

@@ -59,6 +59,9 @@ fn acknowledge(
             None if incident.escalated_at.is_some() => Acknowledging::AfterEscalation,
             None => Acknowledging::First,
         };
+        if step.target.incident.as_ref() == Some(&incident.id) {
+            step.target.taken_on = Some(by.to_owned());
+        }
         step.incident = Some(incident);
         step.hop(context.now, Hop::Acknowledged { how, by: by.to_owned(), acknowledged_at: at });
     } else {

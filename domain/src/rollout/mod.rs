@@ -31,6 +31,7 @@ mod recovery;
 pub mod refusal;
 mod review;
 mod rollback;
+pub mod standing;
 pub mod state;
 pub mod step;
 mod table;
@@ -44,6 +45,7 @@ pub use blocker::Blocker;
 pub use effect::{Effect, Notice, NoticeKind};
 pub use event::Event;
 pub use refusal::{Reason, Refusal, Rejection};
+pub use standing::Standing;
 pub use state::{
     Drift, Finding, ITSELF, Incident, IncidentStatus, Latest, Mitigation, NewestRollback, Served, Stage,
     TargetState, Transition, Unread, Waiting,

@@ -82,6 +82,7 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
         evidence: Evidence::default(),
     };
     target.incident = Some(incident.id.clone());
+    target.taken_on = None;
     target.unproven = None;
     target.alerts += u64::from(!notice);
     target.banner = Banner::On;

@@ -63,7 +63,7 @@ pub fn budget_spent(state: &TargetState, terms: &Terms<'_>) -> Option<Blocker> {
 
 /// PH-10: the newest move up of this stay has used up its retries. It stands until another one is asked for, or another phase
 /// is reached.
-fn move_failed(state: &TargetState) -> Option<Blocker> {
+pub(super) fn move_failed(state: &TargetState) -> Option<Blocker> {
     let at_rest = matches!(state.stage, Stage::Idle);
     let ended = state.ended.as_ref().filter(|it| at_rest && it.kind == TransitionKind::Promote)?;
     let failed = ended.state == TransitionState::Failed && ended.epoch == state.epoch;

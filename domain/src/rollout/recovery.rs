@@ -13,6 +13,7 @@ pub(super) fn recover(step: &mut Step, how: Recovery, context: &Context<'_>) {
     incident.status = IncidentStatus::Recovered;
     incident.recovered_at = Some(context.now);
     step.target.incident = None;
+    step.target.taken_on = None;
     step.target.banner = Banner::OffAt(context.now.plus(context.policy.collection.window));
     step.hop(context.now, Hop::Recovered { how });
     close_if_done(step, context);

@@ -11,6 +11,7 @@ use shared_types::story::LoggedHop;
 use uuid::Uuid;
 
 use super::words;
+use crate::rollout::standing::{if_silent, standing};
 use crate::rollout::{
     Blocker, Drift, Incident, Stage, TargetState, Terms, Transition, approval, evidence, hold, promotion,
 };
@@ -28,6 +29,7 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
         phase: state.phase.clone(),
         epoch: state.epoch,
         state: state.rollout_state(),
+        standing: words::standing(&standing(state, terms, expected_by(state, terms.policy))),
         since: state.since,
         frozen: state.frozen.clone(),
         drift: state.served.drift.as_ref().map(Drift::view),
@@ -109,6 +111,10 @@ pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> Dashb
         phase: state.phase.clone(),
         epoch: state.epoch,
         state: state.rollout_state(),
+        standing: terms.map(|it| words::standing(&standing(state, it, expected_by(state, it.policy)))),
+        if_silent: terms
+            .and_then(|it| if_silent(state, it, expected_by(state, it.policy)))
+            .map(|it| words::standing(&it)),
         window: latest.map(|it| it.window),
         verdict: latest.map(|it| it.verdict),
         decided_at: latest.map(|it| it.decided_at),

@@ -3,10 +3,10 @@
 import { ago, clockTime } from "./format.mjs";
 import { t } from "./i18n.mjs";
 import { phaseName } from "./parts.mjs";
-import { blockerText, holdText } from "./story.mjs";
+import { actionText, blockerText, holdText, standingText } from "./story.mjs";
 
 /** @typedef {import("./api.mjs").Schemas["DashboardTarget"]} Target */
-/** @typedef {"incident" | "silent" | "warn" | "asked" | "ok" | "idle"} Group */
+/** @typedef {import("./api.mjs").Schemas["Standing"]["severity"]} Group */
 
 /** Blockers that time alone removes. */
 const TIME = new Set(["gate_unsatisfied", "gate_stale", "not_started", "completed", "transition_running"]);
@@ -20,19 +20,14 @@ export function isSilent(it, now) {
 /** What people have to do now; an approval is asked for once the rest is there. @param {Target} it */
 export const asked = (it) => it.blockers.filter(({ code }) => !TIME.has(code) && (code !== "approval_missing" || it.gate?.satisfied === true));
 
-/** @param {Target} it @param {number} now @returns {Group} */
-export function group(it, now) {
-  if (it.incident != null || it.rollback_active || it.state === "incident") return "incident";
-  if (isSilent(it, now)) return "silent";
-  if (it.state === "off" || it.state === "completed") return "idle";
-  if (it.verdict === "violation") return "incident";
-  if (it.verdict === "warn") return "warn";
-  const ripe = it.gate?.satisfied === true && asked(it).length > 0;
-  return ripe || it.frozen != null ? "asked" : "ok";
-}
+/** How it stands now, as the API says; once its verdict is overdue, as the API says of that. @param {Target} it @param {number} now */
+export const standing = (it, now) => (isSilent(it, now) ? it.if_silent : null) ?? it.standing ?? null;
+
+/** A target that left the policy has no standing. @param {Target} it @param {number} now @returns {Group} */
+export const group = (it, now) => standing(it, now)?.severity ?? "idle";
 
 /** @type {Group[]} The most urgent first. */
-export const groups = ["incident", "silent", "warn", "asked", "ok", "idle"];
+export const groups = ["critical", "warning", "asked", "ok", "idle"];
 
 /** The verdict to show: silence is one of its own. @param {Target} it @param {number} now */
 export function shownVerdict(it, now) {
@@ -42,12 +37,14 @@ export function shownVerdict(it, now) {
 
 /** @param {Target} it @param {number} now */
 export function headline(it, now) {
-  const phase = phaseName(it.phase);
-  if (it.incident != null) return t("headline.incident", { incident: it.incident, phase });
-  if (it.state === "off") return t("headline.off");
-  if (it.state === "completed") return t("headline.completed");
-  if (isSilent(it, now)) return t("headline.silent", { ago: ago(it.expected_by ?? now, now) });
-  return it.verdict == null ? t("headline.waiting", { phase }) : t(`headline.${it.verdict}`, { phase });
+  const stands = standing(it, now);
+  return stands === null ? phaseName(it.phase) : standingText(stands);
+}
+
+/** What to do about it, and whose it is; empty: nothing. @param {Target} it @param {number} now */
+export function action(it, now) {
+  const stands = standing(it, now);
+  return stands === null ? "" : actionText(stands);
 }
 
 /** What the guard does next, if nobody does anything. @param {Target} it @param {number} now */

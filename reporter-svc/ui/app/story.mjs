@@ -53,6 +53,16 @@ function sentence(prefix, kind, facts) {
   return known(key) ? fill(raw(key), facts) : undefined;
 }
 
+/** How a target stands. @param {Schemas["Standing"]} it */
+export const standingText = (it) => sentence("standing", it.code, /** @type {Facts} */ (it.data ?? {})) ?? it.sentence;
+
+/** What to do about it, and who may; empty: nothing. @param {Schemas["Standing"]} it */
+export function actionText({ code, action, who, data }) {
+  if (action == null) return "";
+  const what = sentence("action", code, /** @type {Facts} */ (data ?? {})) ?? action;
+  return who === undefined || who.length === 0 ? what : `${what} (${who.join(", ")})`;
+}
+
 /** What is in the way. Some say within their own sentence what a check does not find, or why a rollback waits. @param {Schemas["Blocker"]} blocker */
 export function blockerText({ code, detail, data }) {
   const facts = /** @type {Facts} */ (data ?? {});

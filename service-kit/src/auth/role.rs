@@ -26,11 +26,11 @@ pub const KNOWN: [&str; 9] =
     [VIEWER, SRE, DEV_LEAD, GOVERNANCE, RELEASE_OPS, COLLECTOR, ANALYZER, REPORTER, TELEMETRY];
 
 /// Start, move up, acknowledge.
-pub const MAY_OPERATE: Roles = Roles(&[SRE, DEV_LEAD, RELEASE_OPS]);
-/// Roll back by hand, freeze, end a freeze.
-pub const MAY_STOP: Roles = Roles(&[SRE, RELEASE_OPS, GOVERNANCE]);
+pub const MAY_OPERATE: Roles = Roles(&role::MAY_OPERATE);
+/// Roll back by hand, abort, freeze, end a freeze.
+pub const MAY_STOP: Roles = Roles(&role::MAY_STOP);
 /// Have what is stuck tried again.
-pub const MAY_RETRY: Roles = Roles(&[SRE, RELEASE_OPS]);
+pub const MAY_RETRY: Roles = Roles(&role::MAY_RETRY);
 /// Answer for an incident afterwards: its analysis, its review, its evidence. The policy says which of them does.
 pub const MAY_ANSWER: Roles = Roles(&role::MAY_ANSWER);
 

@@ -31,6 +31,9 @@ pub struct TargetState {
     pub directive: Option<Directive>,
     /// The open incident: at most one (DE-4).
     pub incident: Option<IncidentId>,
+    /// Who has taken the open incident on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_on: Option<String>,
     /// The newest decision of the current epoch.
     pub latest: Option<Latest>,
     /// Incidents and pages in the current epoch (PH-3).
@@ -188,6 +191,7 @@ impl TargetState {
             ended: None,
             directive: None,
             incident: None,
+            taken_on: None,
             latest: None,
             alerts: 0,
             incident_notices: Vec::new(),

@@ -8,11 +8,11 @@ use shared_types::rollout::TransitionState;
 
 use super::world::{World, minutes, phase};
 use crate::executors::Report;
-use crate::rollout::event::StopOutcome;
+use crate::rollout::event::{Looked, StopOutcome};
 use crate::rollout::{Effect, Event, Stage, Transition};
 
 fn happenings() -> impl Strategy<Value = Vec<(u8, u8)>> {
-    proptest::collection::vec((0_u8..20, 0_u8..40), 1..60)
+    proptest::collection::vec((0_u8..24, 0_u8..40), 1..60)
 }
 
 fn step(world: &mut World, what: u8, pause: u8) {
@@ -47,6 +47,9 @@ fn step(world: &mut World, what: u8, pause: u8) {
         16 => Event::Freeze { by: "fay".into(), reason: "r".into() },
         17 => decided(world, Verdict::Unsure, None),
         18 => decided(world, Verdict::Unsure, Some(ViolationAction::Page)),
+        19 => Event::ServedRead { epoch: world.target.epoch, looked: Looked::Other { served: "50%".into() } },
+        20 => Event::ServedRead { epoch: world.target.epoch, looked: Looked::AsRecorded },
+        21 => Event::Acknowledged { by: "hal".into(), at },
         _ => Event::Unfreeze { by: "gus".into(), reason: None },
     };
     let about = if what == 15 { incident } else { world.target.incident.clone() };
@@ -58,6 +61,7 @@ fn step(world: &mut World, what: u8, pause: u8) {
 fn calm_down(world: &mut World) -> usize {
     world.effects.clear();
     let _ = world.apply(Event::Unfreeze { by: "gus".into(), reason: None });
+    let _ = world.apply(Event::ServedRead { epoch: world.target.epoch, looked: Looked::AsRecorded });
     for _ in 0..48 {
         world.advance(minutes(5));
         match world.target.stage.transition().map(|_| world.running().id) {

@@ -9,12 +9,14 @@ use crate::policy::*;
 use crate::sources::http::Http;
 use shared_types::decision::{Cause, Direction, GateProgress, MetricVerdict, ViolationAction};
 use shared_types::rollout::TransitionKind;
+use shared_types::standing::Severity;
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
 use crate::executors::Report;
 use crate::executors::command::exited;
 use crate::rollout::event::{Expected, StopOutcome};
+use crate::rollout::standing::standing;
 use crate::rollout::{
     Aggregate, Context, Effect, Event, Finding, ITSELF, Incident, IncidentStatus, Mitigation, NewestRollback,
     Notice, NoticeKind, Rejection, Stage, Step, TargetState, Terms, Transition, apply,
@@ -135,6 +137,24 @@ impl World {
         Ok(step)
     }
 
+    /// Whatever failed, drifted, is not measured or says nothing is never said to be fine.
+    fn nothing_wrong_is_fine(&self) {
+        let it = &self.target;
+        let gated = it.phase.is_gated();
+        let unmeasured =
+            gated && it.stage == Stage::Idle && !it.directive.as_ref().is_some_and(|it| it.collect);
+        let says_nothing =
+            gated && it.latest.as_ref().is_some_and(|it| !matches!(it.verdict, Verdict::Ok | Verdict::Warn));
+        let failed = matches!(it.stage, Stage::RollbackFailed(_) | Stage::Waiting(_));
+        let wrong =
+            failed || unmeasured || says_nothing || it.incident.is_some() || !it.served.is_as_recorded();
+        let silent = self.now.minus(minutes(1));
+        let shown = standing(it, &self.terms(), None);
+        assert!(!wrong || shown.severity() < Severity::Ok, "{shown:?}: {it:?}");
+        let overdue = standing(it, &self.terms(), Some(silent).filter(|_| gated));
+        assert!(!gated || overdue.severity() < Severity::Ok, "{overdue:?}");
+    }
+
     /// What must hold after every step, whatever happened.
     fn invariants(&self) {
         let open =
@@ -158,6 +178,7 @@ impl World {
             let stay = (&self.target.phase, self.target.epoch);
             assert_eq!((&told.phase, told.epoch), stay, "CO-6: the collector counts for another stay");
         }
+        self.nothing_wrong_is_fine();
         for incident in self.incidents.values() {
             assert_eq!(
                 incident.recovered_at.is_some(),

@@ -15,6 +15,7 @@ pub mod pair;
 pub mod refusals;
 #[cfg(test)]
 mod samples;
+pub mod standings;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +24,11 @@ use std::fmt;
 use serde_json::Value;
 use shared_types::incident::TimelineEntry;
 use shared_types::problem::Blocker as WireBlocker;
+use shared_types::standing::Standing as WireStanding;
 use shared_types::story::{Hold, Hop, LoggedHop};
 
 use crate::rollout::evidence::{Figure, Lack};
-use crate::rollout::{Blocker, Refusal, Rejection};
+use crate::rollout::{Blocker, Refusal, Rejection, Standing};
 use fill::fill;
 
 /// A hop in English.
@@ -80,6 +82,25 @@ pub fn blockers(found: &[Blocker]) -> Vec<WireBlocker> {
         WireBlocker { code: it.code().to_owned(), detail, data }
     };
     found.iter().map(wire).collect()
+}
+
+/// How a target stands as the API gives it: with its English words, and with its data for words of other languages.
+#[must_use]
+pub fn standing(it: &Standing) -> WireStanding {
+    let mut data = crate::stored::plain(it);
+    let (sentence, action) = standings::standing(it);
+    let (sentence, action) = (fill(sentence.en, &data), fill(action.en, &data));
+    if let Some(facts) = data.as_object_mut() {
+        facts.remove("code");
+    }
+    WireStanding {
+        severity: it.severity(),
+        code: it.code().to_owned(),
+        sentence,
+        action: Some(action).filter(|it| !it.is_empty()),
+        who: it.who().iter().map(|it| (*it).to_owned()).collect(),
+        data: if data.as_object().is_some_and(serde_json::Map::is_empty) { Value::Null } else { data },
+    }
 }
 
 /// Why an event is refused, in English.

@@ -18,6 +18,7 @@ use super::hops::hop;
 use super::names::{cause, deed, incident_state, notice, truth};
 use super::pair::Words;
 use super::samples;
+use super::standings::standing;
 use crate::effects::notification::NotificationKind;
 use crate::stored::plain;
 
@@ -42,6 +43,13 @@ fn words() -> BTreeMap<String, Words> {
         // One that says another sentence within its own has one form; which it is `how` says for that one.
         let data = if within(&it).is_some() { Value::Null } else { plain(&it) };
         words.insert(form("blocked", code, &data), blocked);
+    }
+    for it in samples::standings() {
+        let (sentence, action) = standing(&it);
+        words.insert(format!("standing.{}", it.code()), sentence);
+        if !action.en.is_empty() {
+            words.insert(format!("action.{}", it.code()), action);
+        }
     }
     words.extend(samples::figures().map(|it| (form("checked", "figure", &plain(&it)), figure(&it))));
     words.extend(samples::lacks().map(|it| (form("checked", "lack", &plain(&it)), lack(&it))));

@@ -12,6 +12,7 @@ use strum::IntoEnumIterator as _;
 use uuid::Uuid;
 
 use crate::pagers::PAGER;
+use crate::rollout::Standing;
 use crate::rollout::blocker::{Blocker, Reached, TaskMissing};
 use crate::rollout::evidence::{Figure, Lack};
 use shared_types::rollout::TransitionKind;
@@ -182,6 +183,41 @@ pub(super) fn lacks() -> [Lack; 9] {
         Lack::AnalysisInTime,
         Lack::Figures,
         Lack::Agreement { names: vec!["p95".to_owned()] },
+    ]
+}
+
+pub(super) fn standings() -> Vec<Standing> {
+    let target = || TargetName::parse("autosave").unwrap();
+    let (to, metrics) = (|| phase("B"), || vec!["error_rate".to_owned()]);
+    let output = || "exit status 1".to_owned();
+    let phase = || phase("A");
+    vec![
+        Standing::RollbackFailed {
+            target: target(),
+            phase: phase(),
+            to: to(),
+            attempts: 5,
+            output: output(),
+        },
+        Standing::NotMeasured { phase: phase() },
+        Standing::IncidentOpen { incident: incident(), phase: phase() },
+        Standing::RollbackWaits { target: target(), phase: phase(), to: to(), why: because() },
+        Standing::MoveFailed { target: target(), phase: phase(), to: to(), attempts: 5, output: output() },
+        Standing::Drifted { target: target(), phase: phase(), served: "50%".to_owned(), since: at() },
+        Standing::ServedUnread { phase: phase(), since: at(), reason: because() },
+        Standing::Silent { phase: phase(), expected_by: at() },
+        Standing::WithoutData { phase: phase() },
+        Standing::Held { phase: phase(), metrics: metrics() },
+        Standing::Unsure { phase: phase(), metrics: metrics() },
+        Standing::Moving { phase: phase(), to: to() },
+        Standing::Watching { incident: incident(), phase: phase(), by: ana() },
+        Standing::Frozen { target: target(), phase: phase(), by: ana(), reason: because() },
+        Standing::Asked { target: target(), phase: phase(), next: to(), blockers: vec![because()] },
+        Standing::NearLimit { phase: phase(), metrics: metrics() },
+        Standing::Waiting { phase: phase() },
+        Standing::Healthy { phase: phase() },
+        Standing::Off,
+        Standing::Completed,
     ]
 }
 

@@ -7,9 +7,10 @@ use shared_types::story::{Hop, HopKind, Told};
 use strum::IntoEnumIterator as _;
 
 use crate::rollout::blocker::{Blocker, BlockerCode};
+use crate::rollout::standing::StandingCode;
 use crate::stored::plain;
 
-use super::{blockers, checks, entry, fill::fill, hops, pair::Words, samples};
+use super::{blockers, checks, entry, fill::fill, hops, pair::Words, samples, standings};
 use shared_types::story::LoggedHop;
 
 #[track_caller]
@@ -25,6 +26,21 @@ fn places_are_facts(text: &str, facts: &Value) {
     }
     let filled = fill(text, facts);
     assert!(!filled.is_empty() && !filled.contains(['{', '[']), "{filled}");
+}
+
+/// Every standing has a sample and words in both languages, in the order of their urgency.
+#[test]
+fn every_standing_has_words_in_both_languages() {
+    let samples = samples::standings();
+    let codes: Vec<StandingCode> = samples.iter().map(StandingCode::from).collect();
+    assert_eq!(codes, StandingCode::iter().collect::<Vec<_>>());
+    for standing in &samples {
+        let ((sentence, action), facts) = (standings::standing(standing), plain(standing));
+        both_are_whole(sentence, &facts);
+        if !action.en.is_empty() {
+            both_are_whole(action, &facts);
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { painted, useNow, useResource } from "../live.mjs";
 import { Blockers, GateBar, Glyph, Heading, PhaseTrack, Telemetry, Verdict, Waiting } from "../parts.mjs";
-import { asked, group, groups, headline, next, shownVerdict } from "../standing.mjs";
+import { action, asked, group, groups, headline, next, shownVerdict } from "../standing.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
 /** @typedef {import("../standing.mjs").Target} Target */
@@ -58,6 +58,7 @@ function Card({ it, group, now }) {
       <span class="quiet end">${it.window ? windowText(it.window) : ""}</span>
     </div>
     <p class="headline">${headline(it, now)}</p>
+    ${action(it, now) !== "" && html`<p><b>${t("action.title")}:</b> ${action(it, now)}</p>`}
     ${it.rollback_active && html`<p class="banner"><b>${t("banner.rollback")}</b> · ${it.incident && html`<a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</p>`}
     <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
     <${Slos} slos=${it.slos} />

@@ -7,7 +7,7 @@ import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useNow, useResource } from "../live.mjs";
 import { Heading, PhaseTrack, Telemetry, Time, Verdict, Waiting, phaseName } from "../parts.mjs";
-import { headline, next, shownVerdict } from "../standing.mjs";
+import { action, headline, next, shownVerdict } from "../standing.mjs";
 import { Strip } from "../strip.mjs";
 import { Explanation } from "./explanation.mjs";
 import { Promotion } from "./promotion.mjs";
@@ -46,6 +46,7 @@ export function TargetView({ name, window, scheme, session }) {
     <p><a href="#/">← ${t("target.back")}</a></p>
     <${Heading} text=${it.title ?? name} />
     <div class="row"><${Verdict} verdict=${shownVerdict(it, now)} /><span class="headline">${headline(it, now)}</span></div>
+    ${action(it, now) !== "" && html`<p><b>${t("action.title")}:</b> ${action(it, now)}</p>`}
     ${it.rollback_active && html`<div class="banner" role="alert"><b>${t("banner.rollback")}</b> · ${t("banner.rollback.detail")}
       ${it.incident && html` <a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</div>`}
     <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
