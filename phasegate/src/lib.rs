@@ -30,6 +30,9 @@ pub use product::Product;
 /// Parses the arguments, runs the subcommand with the kinds of that product, and says what went wrong in one line.
 pub fn run(product: &Product, arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(ended) = service_kit::supervisor::asked(&arguments) {
+        return ended;
+    }
     let is_analyze = arguments.get(1).is_some_and(|name| name == "analyze");
     let status = |exit: Exit| if is_analyze { exit.code_of_analyze() } else { exit.code() };
     let finish = |ended: anyhow::Result<Exit>| match ended {

@@ -17,6 +17,7 @@ use crate::auth::check_listen;
 use crate::clock::SystemClock;
 use crate::config::{self, CommonConfig, ConfigError, ListenArg, Loaded, SharedArgs, Spec};
 use crate::shutdown;
+use crate::supervisor;
 use crate::telemetry::{self, TelemetryOptions};
 
 /// Exit status for a configuration that cannot be used, as for a wrong command line.
@@ -46,6 +47,9 @@ where
 {
     let service = main.service;
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(ended) = supervisor::asked(&arguments) {
+        return ended;
+    }
     let loaded = match load(&main, &arguments, &config::process_environment) {
         Ok(loaded) => loaded,
         Err(ConfigError::Display(help)) => {

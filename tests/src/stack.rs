@@ -108,6 +108,20 @@ impl Stack {
         }
     }
 
+    /// A variable that processes are started with.
+    ///
+    /// # Panics
+    /// There is none of that name.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> &str {
+        &self.environment[name]
+    }
+
+    /// Another value of a variable, for what is launched from now on.
+    pub fn tell(&mut self, name: &str, value: &str) {
+        self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Starts one process again and does not wait for it.
     pub fn launch(&mut self, name: &str) {
         let log = File::options().create(true).append(true).open(self.log_file(name)).expect("a log file");

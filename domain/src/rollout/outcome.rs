@@ -40,6 +40,7 @@ pub(super) fn started(
         }
     }
     let first = it.attempts == 0;
+    step.target.raise_fence(context.now);
     it.state = TransitionState::Running;
     it.attempts = attempt;
     it.started_at = Some(context.now);

@@ -11,6 +11,7 @@ mod measure;
 mod push;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -76,7 +77,13 @@ enum Bench {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
+    // Commands are supervised by the program that starts them.
+    let supervised = service_kit::supervisor::asked(&std::env::args_os().collect::<Vec<_>>());
+    supervised.map_or_else(|| bench().map(|()| ExitCode::SUCCESS), Ok)
+}
+
+fn bench() -> anyhow::Result<()> {
     match Arguments::parse().bench {
         Bench::Collector { events, threads, seed, runs } => collector::bench(&events, &threads, seed, runs),
         Bench::Push { bodies, connections, runs } => push::bench(bodies, connections, runs),

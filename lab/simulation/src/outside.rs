@@ -13,7 +13,7 @@ use domain::effects::{
 use domain::executors::{Report, command};
 use domain::policy::TargetPolicy;
 use domain::rollout::state::Stage;
-use reporter_svc::executors::{Executor, ReadBack};
+use reporter_svc::executors::{Executor, ReadBack, Turn};
 use reporter_svc::notifiers::Notifier;
 use reporter_svc::pagers::Pager;
 use reporter_svc::store::Store;
@@ -50,6 +50,8 @@ pub struct Paged {
 #[derive(Debug, Clone)]
 pub struct Moved {
     pub transition: String,
+    /// Which of all attempts it was.
+    pub fence: u64,
     pub kind: TransitionKind,
     pub epoch: Epoch,
     pub incident: Option<String>,
@@ -193,6 +195,12 @@ impl Ports {
         }
     }
 
+    /// A replica that stood still in an attempt comes back to it, but what it started has been ended by its supervisor.
+    async fn is_superseded(&self, it: &RunTransition, turn: &Turn) -> bool {
+        let stored = self.store.target(&it.target).await.ok().flatten();
+        stored.is_some_and(|stored| stored.state.fence != turn.fence)
+    }
+
     /// A move up that has begun may end under an incident, if the rollback stands ready behind it (`Superseded`).
     async fn is_against_an_incident(&self, it: &RunTransition) -> bool {
         if it.kind == TransitionKind::Rollback {
@@ -267,11 +275,15 @@ impl Executor for Ports {
         command::NAME
     }
 
-    async fn run(&self, it: &RunTransition) -> Result<Report, Outcome> {
+    async fn run(&self, it: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
         let what = format!("command {} {} to {}", it.kind.as_str(), it.from, it.to);
         self.scheduler.boundary(Kind::Ask, &what).await.ok();
         let fate = self.scheduler.draw(|faults, rng, now| faults.command(now, rng));
         let against_an_incident = self.is_against_an_incident(it).await;
+        if self.is_superseded(it, turn).await {
+            self.scheduler.note(&format!("{what}: its supervisor had ended it before another began"));
+            return Err(Outcome::Unknown { reason: "its lease was over".to_owned() });
+        }
         if fate != CommandFate::Fails {
             let before = self.outside.flag();
             let Some(after) = self.led_to(&it.request.words, &before) else {
@@ -289,6 +301,7 @@ impl Executor for Ports {
             books.flag = Some(after.clone());
             books.moved.push(Moved {
                 transition,
+                fence: turn.fence,
                 kind,
                 epoch,
                 incident,

@@ -9,7 +9,7 @@ use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{Directive, Timestamp};
 
 use super::context::Effects;
-use crate::executors::{Executors, ReadBack};
+use crate::executors::{Executors, ReadBack, Turn};
 use crate::reporter::Cause;
 use crate::store::Changed;
 use domain::effects::RunTransition;
@@ -43,13 +43,15 @@ impl Perform<Effects> for RunTransition {
         let attempt = u32::try_from(claim.fence).unwrap_or(u32::MAX);
         let event = Event::TransitionStarted { transition: self.transition, attempt, stop };
         let cause = Cause { of_transition: true, ..Cause::default() };
-        match effects.reporter.apply(&self.target, cause, &|_| event.clone()).await {
-            Ok(Changed::Applied { .. }) => {}
+        let turn = match effects.reporter.apply(&self.target, cause, &|_| event.clone()).await {
+            Ok(Changed::Applied { step, .. }) => {
+                Turn { attempt, fence: step.target.fence, lease: claim.lease.clone() }
+            }
             Ok(_) => return skipped(),
             Err(error) => return not_now(&error),
-        }
+        };
         record_latency(effects, &state, self, attempt);
-        match carry_out(&effects.executors, self).await {
+        match carry_out(&effects.executors, self, &turn).await {
             Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
                 Outcome::Postponed { after: Duration::ZERO, reason: format!("the service stopped: {reason}") }
             }
@@ -79,16 +81,24 @@ impl Perform<Effects> for RunTransition {
 
 /// One attempt. `Done` carries the [`Report`], and is said only when what is served was read back as asked, where that can
 /// be (RB-9).
-pub(crate) async fn carry_out(executors: &Executors, it: &RunTransition) -> Outcome {
-    done(executors, it).await.map_or_else(|outcome| outcome, |report| Outcome::Done(json!(report)))
+pub(crate) async fn carry_out(executors: &Executors, it: &RunTransition, turn: &Turn) -> Outcome {
+    done(executors, it, turn).await.map_or_else(|outcome| outcome, |report| Outcome::Done(json!(report)))
 }
 
-async fn done(executors: &Executors, it: &RunTransition) -> Result<Report, Outcome> {
+async fn done(executors: &Executors, it: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
     let kind = it.request.kind.as_str();
     let executor = executors
         .of(kind)
         .ok_or_else(|| Outcome::Never { reason: format!("this reporter has no executor called {kind}") })?;
-    let report = executor.run(it).await?;
+    if turn.attempt > 1 && it.request.reads_back {
+        match executor.read_back(it).await {
+            Ok(ReadBack { served, as_asked: true }) => return Ok(reached_before(served)),
+            Err(unknown @ (Outcome::Unknown { .. } | Outcome::Never { .. })) => return Err(unknown),
+            // Whatever was served: what was asked for is not.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let report = executor.run(it, turn).await?;
     if !it.request.reads_back {
         return Ok(report);
     }
@@ -97,6 +107,12 @@ async fn done(executors: &Executors, it: &RunTransition) -> Result<Report, Outco
         return Ok(Report { verified: Some(served), ..report });
     }
     Err(Outcome::Failed { reason: format!("read back {served:?} where {} was expected", it.to) })
+}
+
+/// RB-10: an attempt before had its effect, though nobody could say so; nothing is done again.
+fn reached_before(served: String) -> Report {
+    let summary = "served already: an attempt before had its effect".to_owned();
+    Report { summary, verified: Some(served), ..Report::default() }
 }
 
 /// The command is not to blame for our database.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::effects::RunTransition;
 use domain::executors::{Report, Request};
-use service_kit::outbox::Outcome;
+use service_kit::outbox::{Lease, Outcome};
 
 /// One kind. It makes one attempt and says what came of it; retrying is the outbox's business. Running twice is as running
 /// once, and no secret is in what it says.
@@ -18,17 +18,29 @@ pub trait Executor: Send + Sync {
         None
     }
 
-    /// Does what was planned.
+    /// Does what was planned. An attempt whose lease is over has no effect any more, nor one whose fence is below another's
+    /// that the flag system has seen, where it can tell (RB-10).
     ///
     /// # Errors
     /// Anything but done, for the outbox; a failure's reason ends with what the system said.
-    async fn run(&self, it: &RunTransition) -> Result<Report, Outcome>;
+    async fn run(&self, it: &RunTransition, turn: &Turn) -> Result<Report, Outcome>;
 
     /// Looks at what is served now. Asked only where the request says that it can be.
     ///
     /// # Errors
     /// It could not be looked at.
     async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome>;
+}
+
+/// One attempt among all at moves of a target.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    /// Which attempt at this move it is, from 1.
+    pub attempt: u32,
+    /// Higher than that of every attempt before, at whichever move.
+    pub fence: u64,
+    /// How long it may go on.
+    pub lease: Lease,
 }
 
 /// What is served.

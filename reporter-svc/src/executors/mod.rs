@@ -17,7 +17,7 @@ use crate::kind::{Kind, Opening};
 pub const SHIPPED: [Kind<dyn Executor>; 2] = [command::KIND, flagd::KIND];
 
 pub use all::Executors;
-pub use executor::{Executor, ReadBack};
+pub use executor::{Executor, ReadBack, Turn};
 
 impl Executors {
     /// With what they were told.

@@ -16,7 +16,7 @@ use super::Executors;
 use super::command::{CommandExecutor, Environment};
 use crate::composition::Composition;
 use crate::effects::run_transition::carry_out;
-use crate::tests::{TIMEOUT, opening};
+use crate::tests::{TIMEOUT, opening, supervisor, turn};
 
 const SECRET: &str = "s3cret-of-the-environment";
 
@@ -87,7 +87,7 @@ fn executors(place: &std::path::Path) -> Executors {
     let with = opening(place.to_owned(), TIMEOUT);
     let all = Executors::open(&of.executors, &of.told_nothing().unwrap(), &with).unwrap();
     let environment = Environment::of_this_process(&[]).with("PHASEGATE_SECRET", SECRET);
-    all.with(Arc::new(CommandExecutor::new(place, environment, with.stop)))
+    all.with(Arc::new(CommandExecutor::new(place, environment, supervisor(), with.stop)))
 }
 
 fn order(request: &Request) -> RunTransition {
@@ -124,7 +124,9 @@ async fn a_move_is_done_when_it_is_read_back_and_doing_it_again_changes_nothing(
     for it in subjects(place.path()) {
         let mut left = Vec::new();
         for _ in 0..2 {
-            let Outcome::Done(report) = carry_out(&executors(place.path()), &order(&it.works)).await else {
+            let Outcome::Done(report) =
+                carry_out(&executors(place.path()), &order(&it.works), &turn(1)).await
+            else {
                 panic!("{}", it.name)
             };
             assert_eq!(report["verified"], "A", "{}", it.name);
@@ -148,7 +150,11 @@ async fn what_is_served_is_looked_at_and_not_what_was_asked_for() {
     let place = tempfile::tempdir().unwrap();
     for it in subjects(place.path()) {
         let all = executors(place.path());
-        assert!(matches!(carry_out(&all, &order(&it.works)).await, Outcome::Done(_)), "{}", it.name);
+        assert!(
+            matches!(carry_out(&all, &order(&it.works), &turn(1)).await, Outcome::Done(_)),
+            "{}",
+            it.name
+        );
         (it.disturb)(place.path());
         let executor = &all.0[it.name];
         let found = executor.read_back(&order(&it.works)).await.unwrap();
@@ -162,7 +168,7 @@ async fn a_failure_says_why_and_shows_no_secret() {
     let place = tempfile::tempdir().unwrap();
     for it in subjects(place.path()) {
         for request in [&it.fails, &it.works] {
-            let outcome = carry_out(&executors(place.path()), &order(request)).await;
+            let outcome = carry_out(&executors(place.path()), &order(request), &turn(1)).await;
             let said = format!("{outcome:?}");
             assert!(!said.contains(SECRET), "{}: {said}", it.name);
             if request == &it.fails {
@@ -179,7 +185,7 @@ async fn a_request_that_is_not_understood_is_never_done() {
     for it in subjects(place.path()) {
         for (kind, data) in [(it.name, serde_json::json!({ "x": 1 })), ("nobody", it.works.data.clone())] {
             let request = Request { kind: kind.to_owned(), data, ..it.works.clone() };
-            let outcome = carry_out(&executors(place.path()), &order(&request)).await;
+            let outcome = carry_out(&executors(place.path()), &order(&request), &turn(1)).await;
             assert!(matches!(outcome, Outcome::Never { .. }), "{}: {outcome:?}", it.name);
         }
     }

@@ -12,12 +12,15 @@ use std::time::Duration;
 use clap::{ArgMatches, Command};
 use domain::effects::PostMessage;
 use service_kit::clock::ManualClock;
-use service_kit::outbox::Outcome;
+use service_kit::moment::Moment;
+use service_kit::outbox::{Lease, Outcome};
+use service_kit::supervisor::Supervisor;
 use shared_types::{IncidentId, TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::composition::Composition;
+use crate::executors::Turn;
 use crate::kind::{Kind, Opening};
 use service_kit::vendors::{Code, Row};
 
@@ -66,6 +69,16 @@ pub(crate) fn told<T: ?Sized>(kind: &Kind<T>, flags: &[String]) -> ArgMatches {
 pub(crate) fn opening(directory: PathBuf, timeout: Duration) -> Opening {
     let data_dir = directory.clone();
     Opening { data_dir, directory, clock: clock(), timeout, stop: CancellationToken::new() }
+}
+
+/// Who supervises commands here: this program cannot, its `main` is the tests' harness.
+pub(crate) fn supervisor() -> Supervisor {
+    Supervisor::at(phasegate_tests::binaries::path("reporter-svc"))
+}
+
+/// An attempt with time enough.
+pub(crate) fn turn(attempt: u32) -> Turn {
+    Turn { attempt, fence: 7, lease: Lease::new(Moment::now(), Duration::from_secs(600)) }
 }
 
 pub(crate) fn clock() -> Arc<ManualClock> {

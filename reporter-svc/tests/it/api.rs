@@ -10,6 +10,7 @@ use domain::rollout::Event;
 use reporter_svc::executors::Executors;
 use reporter_svc::executors::command::{CommandExecutor, Environment};
 use serde_json::{Value, json};
+use service_kit::supervisor::Supervisor;
 use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
 use tokio_util::sync::CancellationToken;
@@ -233,7 +234,8 @@ async fn a_rollout_whose_commands_are_not_there_does_not_start() {
     let mut rig = Rig::in_memory().await;
     let folder = rig.data.path().to_owned();
     let environment = Environment::of_this_process(&[]).with("PATH", folder.as_os_str());
-    let executor = CommandExecutor::new(&folder, environment, CancellationToken::new());
+    let executor =
+        CommandExecutor::new(&folder, environment, Supervisor::of_this_process(), CancellationToken::new());
     rig.use_executors(Executors::default().with(Arc::new(executor)));
     let app = rig.router();
     let start = async || {

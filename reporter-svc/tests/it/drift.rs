@@ -40,7 +40,7 @@ async fn rollout(rig: &Rig) -> Rollout {
 }
 
 fn serves(rig: &Rig, served: Option<&str>) {
-    *rig.world.served.lock().unwrap() = served.map(str::to_owned);
+    *rig.world.tampered.lock().unwrap() = served.map(str::to_owned);
 }
 
 /// RB-11: a flag set by hand is found within one window, told, paged, and in the way of moving up; and so is its end.

@@ -9,7 +9,7 @@ use domain::kinds::Kinds;
 use domain::notifiers::{Message, NotifierKind};
 use domain::policy::kind_section::Section;
 use domain::policy::{Policy, Wrong};
-use reporter_svc::executors::{Executor, Executors, ReadBack};
+use reporter_svc::executors::{Executor, Executors, ReadBack, Turn};
 use reporter_svc::notifiers::Notifier;
 use serde::Deserialize;
 use serde_json::json;
@@ -71,7 +71,7 @@ impl Executor for Machine {
         "lever"
     }
 
-    async fn run(&self, it: &RunTransition) -> Result<Report, Outcome> {
+    async fn run(&self, it: &RunTransition, _turn: &Turn) -> Result<Report, Outcome> {
         self.0.lock().unwrap().push(it.request.data["notch"].as_f64().unwrap());
         Ok(Report { summary: "moved".to_owned(), ..Report::default() })
     }

@@ -20,7 +20,7 @@ use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::drift::DriftWatch;
 use reporter_svc::effects::Effects;
-use reporter_svc::executors::{Executor, Executors, ReadBack};
+use reporter_svc::executors::{Executor, Executors, ReadBack, Turn};
 use reporter_svc::notifiers::slack::{self, SlackInbound};
 use reporter_svc::notifiers::{Notifier, Notifiers};
 use reporter_svc::pagers::Pager;
@@ -72,13 +72,17 @@ pub(crate) struct World {
     pub(crate) pages: Mutex<Vec<TriggerPage>>,
     pub(crate) resolved: Mutex<Vec<ResolvePage>>,
     pub(crate) commands: Mutex<Vec<RunTransition>>,
+    /// The numbers of the attempts that ran.
+    pub(crate) fences: Mutex<Vec<u64>>,
+    /// Where the flag stands.
+    pub(crate) served: Mutex<Option<PhaseId>>,
     pub(crate) directives: Mutex<Vec<Directive>>,
     /// Outcomes of the next calls; what is not told succeeds.
     pub(crate) slack: Mutex<VecDeque<Outcome>>,
     pub(crate) executor: Mutex<VecDeque<Outcome>>,
     pub(crate) acknowledgement: Mutex<Option<PageAcknowledgement>>,
     /// What the flag system serves in place of what it was told.
-    pub(crate) served: Mutex<Option<String>>,
+    pub(crate) tampered: Mutex<Option<String>>,
     /// Whether it cannot be read.
     pub(crate) unreadable: Mutex<bool>,
 }
@@ -132,11 +136,15 @@ impl Executor for Port {
         command::NAME
     }
 
-    async fn run(&self, transition: &RunTransition) -> Result<Report, Outcome> {
+    async fn run(&self, transition: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
         self.0.commands.lock().unwrap().push(transition.clone());
+        self.0.fences.lock().unwrap().push(turn.fence);
         let report = Report { detail: "done".into(), duration_ms: 7, ..command::exited(0) };
         match self.0.executor.lock().unwrap().pop_front() {
-            None => Ok(report),
+            None => {
+                *self.0.served.lock().unwrap() = Some(transition.to.clone());
+                Ok(report)
+            }
             Some(told) => Err(told),
         }
     }
@@ -145,9 +153,9 @@ impl Executor for Port {
         if *self.0.unreadable.lock().unwrap() {
             return Err(Outcome::Failed { reason: "no answer".to_owned() });
         }
-        let asked = transition.to.to_string();
-        let served = self.0.served.lock().unwrap().clone().unwrap_or_else(|| asked.clone());
-        Ok(ReadBack { as_asked: served == asked, served })
+        let set = self.0.served.lock().unwrap().clone().unwrap_or_else(PhaseId::off);
+        let served = self.0.tampered.lock().unwrap().clone().unwrap_or_else(|| set.to_string());
+        Ok(ReadBack { as_asked: served == transition.to.as_str(), served })
     }
 }
 

@@ -6,8 +6,9 @@ use shared_types::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Claim, lane};
+use super::{Claim, Lease, lane};
 use crate::db::{Db, DbError, Tx};
+use crate::moment::Moment;
 use domain::effects::RetrySchedule;
 
 const DUE_LANES: &str = "SELECT lane FROM outbox_lanes \
@@ -69,7 +70,15 @@ pub async fn claim(
     lease: &(dyn Fn(&str) -> Duration + Send + Sync),
     now: Timestamp,
 ) -> Result<Vec<Claim>, DbError> {
-    claim_each(db, worker, &[(receiver.to_owned(), limit)], lease, now).await
+    let begun = Begun { now, moment: Moment::now() };
+    claim_each(db, worker, &[(receiver.to_owned(), limit)], lease, begun).await
+}
+
+/// When claiming began: by the clock that leases are written by, and by the machine's, not later.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    pub(super) now: Timestamp,
+    pub(super) moment: Moment,
 }
 
 /// As [`claim`], of several receivers with a limit each, in one transaction: what an event has caused at once is begun
@@ -82,7 +91,7 @@ pub(super) async fn claim_each(
     worker: &str,
     wanted: &[(String, u32)],
     lease: &(dyn Fn(&str) -> Duration + Send + Sync),
-    now: Timestamp,
+    begun: Begun,
 ) -> Result<Vec<Claim>, DbError> {
     let mut tx = db.begin().await?;
     let due = format!("{DUE_LANES}{}", db.skip_locked());
@@ -91,12 +100,12 @@ pub(super) async fn claim_each(
     for (receiver, limit) in wanted {
         let lanes: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(due.clone()))
             .bind(receiver.as_str())
-            .bind(now.as_millis())
+            .bind(begun.now.as_millis())
             .bind(i64::from(*limit))
             .fetch_all(&mut *tx)
             .await?;
         for (name,) in lanes {
-            match claim_head(&mut tx, &head, worker, &name, lease, now).await? {
+            match claim_head(&mut tx, &head, worker, &name, lease, begun).await? {
                 Some(claim) => claims.push(claim),
                 None => lane::refresh(&mut tx, &[&name]).await?,
             }
@@ -114,18 +123,19 @@ async fn claim_head(
     worker: &str,
     lane: &str,
     lease: &(dyn Fn(&str) -> Duration + Send + Sync),
-    now: Timestamp,
+    begun: Begun,
 ) -> Result<Option<Claim>, DbError> {
     let head = sqlx::query(AssertSqlSafe(head.to_owned())).bind(lane).fetch_optional(&mut **tx).await?;
     let Some(head) = head else { return Ok(None) };
-    if head.try_get::<i64, _>("next_at")? > now.as_millis() {
+    if head.try_get::<i64, _>("next_at")? > begun.now.as_millis() {
         return Ok(None);
     }
-    let lease_until = now.plus(lease(&head.try_get::<String, _>("kind")?));
-    let claim = match read_claim(tx, &head, lease_until) {
+    let length = lease(&head.try_get::<String, _>("kind")?);
+    let (lease_until, lease) = (begun.now.plus(length), Lease::new(begun.moment, length));
+    let claim = match read_claim(tx, &head, lease_until, lease) {
         Ok(claim) => claim,
         Err(error @ (DbError::Decode { .. } | DbError::Unreadable { .. })) if !error.is_unavailable() => {
-            return bury(tx, &head, &error, now).await.map(|()| None);
+            return bury(tx, &head, &error, begun.now).await.map(|()| None);
         }
         Err(error) => return Err(error),
     };
@@ -133,14 +143,15 @@ async fn claim_head(
     Ok(Some(claim))
 }
 
-/// Holds a claim until `until`. False if another worker has taken over.
+/// Holds a claim until `until`, and never for less than it was held. False if the row is not this worker's any more.
 ///
 /// # Errors
 /// The database's.
 pub async fn renew(db: &Db, claim: &Claim, until: Timestamp) -> Result<bool, DbError> {
     let mut tx = db.begin().await?;
     let held = sqlx::query(
-        "UPDATE outbox SET next_at = $3 WHERE id = $1 AND claims = $2 AND state = 'leased' AND next_at < $3",
+        "UPDATE outbox SET next_at = CASE WHEN next_at < $3 THEN $3 ELSE next_at END \
+         WHERE id = $1 AND claims = $2 AND state = 'leased'",
     )
     .bind(claim.id.as_str())
     .bind(claim.fence)
@@ -194,7 +205,7 @@ async fn bury(tx: &mut Tx<'_>, head: &AnyRow, error: &DbError, now: Timestamp) -
     Ok(())
 }
 
-fn read_claim(tx: &Tx<'_>, row: &AnyRow, lease_until: Timestamp) -> Result<Claim, DbError> {
+fn read_claim(tx: &Tx<'_>, row: &AnyRow, lease_until: Timestamp, lease: Lease) -> Result<Claim, DbError> {
     let (id, payload): (String, String) = (row.try_get("id")?, row.try_get("payload")?);
     let retry: RetrySchedule = tx.forms().read(&id, &row.try_get::<String, _>("retry")?)?;
     let leased = row.try_get::<String, _>("state")? == "leased";
@@ -214,6 +225,7 @@ fn read_claim(tx: &Tx<'_>, row: &AnyRow, lease_until: Timestamp) -> Result<Claim
         kind_unknown_since: row.try_get::<Option<i64>, _>("kind_unknown_since")?.map(Timestamp::from_millis),
         enqueued_at: Timestamp::from_millis(row.try_get("enqueued_at")?),
         lease_until,
+        lease,
         trace_parent: row.try_get("trace_parent")?,
     })
 }

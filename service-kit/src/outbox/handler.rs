@@ -12,7 +12,8 @@ use crate::db::{Db, DbError};
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
     /// Does it. Must come to an end, with its own time limits, well before [`Handler::lease`] is over (nine tenths of
-    /// it; what is not done by then is given up as unknown). Outside any transaction.
+    /// it; what is not done by then is given up as unknown). Outside any transaction. Dropped where its claim cannot be held
+    /// ([`Claim::lease`]): what it has begun outside this process must end with it, before the lease is over.
     async fn handle(&self, claim: &Claim) -> Outcome;
 
     /// How long a row of this kind may be worked at. A worker leases it for [`WorkerOptions::first_lease`] at most and

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::stored::{self, Document, Unreadable};
 use shared_types::Timestamp;
 
+use super::Lease;
 use domain::effects::RetrySchedule;
 
 /// A claimed row: the right to do it, until `lease_until`.
@@ -29,6 +30,8 @@ pub struct Claim {
     pub kind_unknown_since: Option<Timestamp>,
     pub enqueued_at: Timestamp,
     pub lease_until: Timestamp,
+    /// How long the work may go on, renewals included.
+    pub lease: Lease,
     /// W3C `traceparent` of the span that enqueued it.
     pub trace_parent: Option<String>,
 }

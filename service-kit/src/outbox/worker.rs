@@ -4,7 +4,6 @@
 //! receiver has slots of its own, so one that hangs fills only its own. A database that is away is waited for.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +17,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::claim::claim_each;
+use super::claim::{Begun, claim_each};
 use super::housekeeping::keep_house;
 use super::lane::receiver_of;
 use super::{Claim, Handler, Outcome, Recorded, WorkerOptions, claim, due_receivers, renew};
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
+use crate::moment::Moment;
 use crate::trace_context;
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
+/// The label of work whose lease could not be held.
+const LEASE_LOST: &str = "lease_lost";
 
 /// Works until `shutdown`, then finishes what is under way.
 pub async fn run_worker(
@@ -128,6 +130,8 @@ impl Worker {
 
     async fn try_start_due(&mut self) -> Result<Duration, DbError> {
         let mut pause = self.options.poll;
+        // In this order: what is held counts from before the time that the row says.
+        let moment = Moment::now();
         let now = self.clock.now();
         let mut wanted = Vec::new();
         for due in due_receivers(&self.db).await? {
@@ -143,7 +147,7 @@ impl Worker {
         if !wanted.is_empty() {
             let (handler, first) = (Arc::clone(&self.handler), self.options.first_lease);
             let lease = move |kind: &str| handler.lease(kind).min(first);
-            for claim in claim_each(&self.db, &self.name, &wanted, &lease, now).await? {
+            for claim in claim_each(&self.db, &self.name, &wanted, &lease, Begun { now, moment }).await? {
                 // Only this loop takes permits, so one is there.
                 if let Ok(permit) = self.slots(receiver_of(&claim.lane)).try_acquire_owned() {
                     self.start(claim, permit);
@@ -163,11 +167,16 @@ impl Worker {
         let span = effect_span(&claim);
         let first_lease = self.options.first_lease;
         let work = async move {
+            // The lease first: what woke up too late begins nothing.
             let outcome = tokio::select! {
-                outcome = attempt(&*handler, &claim) => outcome,
-                never = keep(&db, &*clock, &claim, first_lease) => match never {},
+                biased;
+                () = keep(&db, &*clock, &claim, first_lease) => None,
+                outcome = attempt(&*handler, &claim) => Some(outcome),
             };
-            settle(&db, &*clock, &*handler, &claim, &outcome).await;
+            match outcome {
+                Some(outcome) => settle(&db, &*clock, &*handler, &claim, &outcome).await,
+                None => lost(&claim),
+            }
             drop(permit);
         };
         self.running.spawn(work.instrument(span));
@@ -184,27 +193,46 @@ impl Worker {
     }
 }
 
-/// Renews the lease for as long as it is polled. A renewal that fails is the next one's work; one that comes too late
-/// is the fence's.
-async fn keep(db: &Db, clock: &dyn Clock, claim: &Claim, lease: Duration) -> Infallible {
-    let mut lost = false;
+/// Renews the lease. Ends when the work has to be given up: another worker has the row, or soon may have it (RB-10).
+async fn keep(db: &Db, clock: &dyn Clock, claim: &Claim, lease: Duration) {
+    tokio::select! {
+        biased;
+        () = claim.lease.given_up() => {}
+        () = renew_until_taken(db, clock, claim, lease) => {}
+    }
+}
+
+async fn renew_until_taken(db: &Db, clock: &dyn Clock, claim: &Claim, lease: Duration) {
+    let mut pause = lease / 4;
     loop {
-        tokio::time::sleep(lease / 3).await;
-        match db.answered(renew(db, claim, clock.now().plus(lease))).await {
-            Ok(true) => lost = false,
-            Ok(false) if !lost => {
-                lost = true;
-                tracing::warn!("the lease was not renewed: another worker may have taken over");
+        tokio::time::sleep(pause).await;
+        let begun = Moment::now();
+        let renewal = db.answered(renew(db, claim, clock.now().plus(lease)));
+        match tokio::time::timeout(lease / 5, renewal).await.unwrap_or(Err(DbError::Unanswered)) {
+            Ok(true) => {
+                claim.lease.renewed(begun, lease);
+                pause = lease / 4;
             }
-            Ok(false) => {}
+            Ok(false) => return,
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the lease was not renewed; trying on"
                 );
+                pause = lease / 20;
             }
         }
     }
+}
+
+/// Nothing is recorded: what came of it nobody knows, and whoever claims the row next counts it so.
+fn lost(claim: &Claim) {
+    tracing::Span::current().record("outcome", LEASE_LOST);
+    metrics::counter!("phasegate_effects_total", "kind" => claim.kind.clone(), "outcome" => LEASE_LOST)
+        .increment(1);
+    tracing::warn!(
+        "the lease could not be held, so the work was given up; it is done again when the lease is over"
+    );
 }
 
 /// The span an effect is done in: a child of the one that enqueued it.

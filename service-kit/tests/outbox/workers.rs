@@ -140,7 +140,7 @@ async fn a_worker_renews_the_lease_of_what_takes_long() {
     everywhere(async |db| {
         let (clock, handler) = (Arc::new(clock()), Recorder::new());
         put(&db, &message("analyzer/hangs", "long")).await;
-        let first_lease = Duration::from_millis(300);
+        let first_lease = Duration::from_secs(2);
         let options = WorkerOptions { first_lease, ..WorkerOptions::new("kit") };
         let running = Running::start_with(&db, &clock, &handler, options);
         let renewed = async {

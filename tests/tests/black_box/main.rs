@@ -4,3 +4,4 @@ mod apart;
 mod kills;
 mod scenes;
 mod story;
+mod stragglers;

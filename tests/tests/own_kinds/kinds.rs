@@ -22,7 +22,7 @@ use domain::sources::{SourceKind, SourceSettings};
 use domain::telemetry::totals::Totals;
 use events::EventSpec;
 use phasegate::Product;
-use reporter_svc::executors::{Executor, ReadBack};
+use reporter_svc::executors::{Executor, ReadBack, Turn};
 use reporter_svc::kind::{Kind, Opening};
 use reporter_svc::notifiers::Notifier;
 use serde_json::json;
@@ -201,7 +201,7 @@ impl Executor for Lever {
         "lever"
     }
 
-    async fn run(&self, it: &RunTransition) -> Result<Report, Outcome> {
+    async fn run(&self, it: &RunTransition, _turn: &Turn) -> Result<Report, Outcome> {
         NOTCHES.lock().unwrap().push(it.request.data["notch"].as_f64().unwrap());
         Ok(Report { summary: "moved".to_owned(), ..Report::default() })
     }

@@ -61,6 +61,9 @@ pub struct TargetState {
     /// What the flag system was found to serve.
     #[serde(default, skip_serializing_if = "Served::is_as_recorded")]
     pub served: Served,
+    /// The newest attempt at any of its moves: each has a higher number than all before it (RB-10).
+    #[serde(default)]
+    pub fence: u64,
 }
 
 /// Which incident is recovered without a proof, and the decision that says how much is known.
@@ -205,7 +208,14 @@ impl TargetState {
             evidence_tasks: Vec::new(),
             unproven: None,
             served: Served::default(),
+            fence: 0,
         }
+    }
+
+    /// Another attempt at a move begins. Its number is at least the time, so that a target whose past was restored, or
+    /// written by a release that counts nothing, does not give out a number again.
+    pub(crate) fn raise_fence(&mut self, now: Timestamp) {
+        self.fence = (self.fence + 1).max(u64::try_from(now.as_millis()).unwrap_or(0));
     }
 
     /// The rollback that waits, if one does.

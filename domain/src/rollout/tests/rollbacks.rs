@@ -470,6 +470,30 @@ fn a_superseded_promotion_is_not_started_again() {
     assert_eq!(world.apply(event).unwrap_err().reason(), Reason::Superseded);
 }
 
+/// RB-10: each attempt at any move of a target has a higher number than all before it, be the clock set back or the number
+/// unknown to the release that wrote the state last.
+#[test]
+fn attempts_are_numbered_over_all_moves_of_a_target() {
+    let mut world = World::in_phase("A");
+    let mut numbers = vec![world.target.fence];
+    world.ripen();
+    world.apply(Event::Promote { by: "ana".into(), from: None }).unwrap();
+    for _ in 0..2 {
+        world.start_command();
+        numbers.push(world.target.fence);
+    }
+    world.succeed_command();
+    world.violation();
+    world.now = world.now.minus(minutes(60));
+    world.start_command();
+    numbers.push(world.target.fence);
+    world.now = world.now.plus(minutes(120));
+    world.target.fence = 0;
+    world.start_command();
+    numbers.push(world.target.fence);
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+}
+
 /// A promotion that has not started its command is cancelled.
 #[test]
 fn a_violation_cancels_a_promotion_that_has_not_started() {

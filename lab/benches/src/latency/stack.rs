@@ -14,12 +14,13 @@ use domain::executors::{Report, command};
 use domain::policy::Policy;
 use reporter_svc::composition::Composition;
 use reporter_svc::executors::command::{CommandExecutor, Environment};
-use reporter_svc::executors::{Executor, Executors, ReadBack};
+use reporter_svc::executors::{Executor, Executors, ReadBack, Turn};
 use reqwest::Url;
 use serde_json::json;
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, SystemClock};
 use service_kit::outbox::Outcome;
+use service_kit::supervisor::Supervisor;
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::rollout::TransitionKind;
 use shared_types::{TargetName, Timestamp};
@@ -162,7 +163,7 @@ pub(crate) struct Commands {
 
 impl Commands {
     fn new(marks: Arc<Marks>, stop: CancellationToken) -> Self {
-        let real = CommandExecutor::new(".", Environment::of_this_process(&[]), stop);
+        let real = CommandExecutor::new(".", Environment::of_this_process(&[]), Supervisor::of_this_process(), stop);
         Self { marks, how: Mutex::new(Start::Noted), started: tokio::sync::Notify::new(), real }
     }
 
@@ -176,13 +177,13 @@ impl Commands {
     }
 
     /// The process prints its own time, which is compared with ours: the moment it really ran.
-    async fn spawn(&self, transition: &RunTransition) -> Result<Report, Outcome> {
+    async fn spawn(&self, transition: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
         let mut transition = transition.clone();
         transition.request = command::request(command::Started {
             command: ["date", "+%s%N"].map(str::to_owned).to_vec(),
             ..command::Started::default()
         });
-        let report = self.real.run(&transition).await?;
+        let report = self.real.run(&transition, turn).await?;
         let printed = report.detail.trim().parse().ok();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let ago = now.saturating_sub(Duration::from_nanos(printed.unwrap_or_default()));
@@ -197,11 +198,11 @@ impl Executor for Commands {
         command::NAME
     }
 
-    async fn run(&self, transition: &RunTransition) -> Result<Report, Outcome> {
+    async fn run(&self, transition: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
         if transition.kind == TransitionKind::Rollback {
             let how = *self.how.lock().unwrap_or_else(PoisonError::into_inner);
             if how == Start::Spawned {
-                let outcome = self.spawn(transition).await;
+                let outcome = self.spawn(transition, turn).await;
                 self.started.notify_one();
                 return outcome;
             }

@@ -43,6 +43,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("every violation of the current epoch belongs to one incident", one_incident_a_violation),
     ("a required rollback is carried out or visibly failed", rollbacks_happen),
     ("at most one effective rollback an incident and phase, one phase down", rollbacks_are_single),
+    ("an attempt that comes late has no effect", late_attempts_have_none),
     ("nothing moves up while an incident is open", no_move_up_in_an_incident),
     ("every message is accepted at least once or visibly dead", messages_arrive),
     ("every incident reaches people by Slack and by PagerDuty", people::hear_of_each_incident),
@@ -285,6 +286,12 @@ fn rollbacks_are_single(facts: &Facts) -> Findings {
         }
     }
     found
+}
+
+/// RB-10: each effect is of a later attempt than the one before it.
+fn late_attempts_have_none(facts: &Facts) -> Findings {
+    let late = facts.books.moved.windows(2).filter(|it| it[1].fence <= it[0].fence);
+    late.map(|it| format!("attempt {} had its effect after attempt {}", it[1].fence, it[0].fence)).collect()
 }
 
 fn no_move_up_in_an_incident(facts: &Facts) -> Findings {

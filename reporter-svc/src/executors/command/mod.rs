@@ -1,16 +1,14 @@
 //! Runs a policy's commands: an argument vector, never a shell (RB-2).
 //!
-//! A command gets its own process group, no input, a small documented environment and a time limit, and
-//! nothing of its group outlives it: when it ends, runs out of time (RB-4) or the service shuts down, what
-//! is left of the group gets SIGTERM, after a grace SIGKILL, and the command is reaped.
+//! A command gets no input, a small documented environment and a time limit, and runs below a supervisor
+//! (`service_kit::supervisor`): nothing of it, children and grandchildren included, outlives its end. When it runs out of time
+//! (RB-4), when the service shuts down or is gone, be it by SIGKILL, and before another attempt may begin (RB-10), all of it gets
+//! SIGTERM, after a grace SIGKILL, and is reaped.
 //!
-//! What it cannot reach: a descendant that leaves the group on purpose (`setsid`, `nohup` does not) lives
-//! on, unwatched, and its output is not waited for. A service that is itself killed with SIGKILL leaves its
-//! command running; when it is back the command is run again beside it, which is why a command names the
-//! phase to reach and not a step (RB-3).
+//! What is not reached: what a command has others do for it, which is why it names the phase to reach and not a step (RB-3),
+//! and why each attempt has a number by which others can refuse an older one (`PHASEGATE_FENCE`).
 
 mod environment;
-mod group;
 mod output;
 mod program;
 mod report;
@@ -24,6 +22,7 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, Args as _, FromArgMatches as _};
 use domain::executors::command::NAME;
+use service_kit::supervisor::Supervisor;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Executor;
@@ -52,5 +51,6 @@ fn open(told: &ArgMatches, with: &Opening) -> anyhow::Result<Arc<dyn Executor>> 
     let names: Vec<String> =
         names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
     let environment = Environment::of_this_process(&names);
-    Ok(Arc::new(CommandExecutor::new(&with.directory, environment, with.stop.clone())))
+    let supervisor = Supervisor::of_this_process();
+    Ok(Arc::new(CommandExecutor::new(&with.directory, environment, supervisor, with.stop.clone())))
 }

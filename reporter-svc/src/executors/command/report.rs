@@ -1,12 +1,12 @@
 //! How a command ended. Pure.
 
 use std::fmt;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use service_kit::outbox::Outcome;
+use service_kit::supervisor::{Ended, How, Why};
 
 /// How much output stands in a finished command's report, and in a failed one's reason.
 pub(super) const REPORTED_BYTES: usize = 8 * 1024;
@@ -37,27 +37,31 @@ pub enum Ending {
     Signalled {
         signal: i32,
     },
-    /// It outlived its limit and was ended, with its children.
+    /// It outlived its limit and was ended, with all it had started.
     TimedOut {
         limit_ms: u128,
     },
-    /// The service is shutting down; it was ended, with its children.
+    /// The right to run it could not be held, and it was ended, with all it had started (RB-10).
+    Superseded,
+    /// The service is shutting down; it was ended, with all it had started.
     Cancelled,
+    /// Its supervisor was ended from outside.
+    Unwatched,
     NotStarted {
         reason: String,
     },
 }
 
 impl Ending {
-    /// Of a command that ended by itself.
-    pub(super) fn of(status: Option<ExitStatus>) -> Self {
-        use std::os::unix::process::ExitStatusExt;
-        match status.map(|status| (status.code(), status.signal())) {
-            Some((Some(status), _)) => Self::Exited { status },
-            Some((None, Some(signal))) => Self::Signalled { signal },
-            Some((None, None)) | None => {
-                Self::NotStarted { reason: "it was not possible to learn how it ended".to_owned() }
-            }
+    /// As its supervisor says; `over`: its limit, where that is over.
+    pub(super) fn of(ended: Ended, over: Option<u128>) -> Self {
+        match (ended.why, over, ended.how) {
+            (Why::Itself, _, How::Exited(status)) => Self::Exited { status },
+            (Why::Itself, _, How::Signalled(signal)) => Self::Signalled { signal },
+            (Why::Itself, _, How::NotStarted(reason)) => Self::NotStarted { reason },
+            (Why::Time, Some(limit_ms), _) => Self::TimedOut { limit_ms },
+            (Why::Time, None, _) => Self::Superseded,
+            (Why::Told, _, _) => Self::Cancelled,
         }
     }
 }
@@ -68,7 +72,9 @@ impl fmt::Display for Ending {
             Self::Exited { status } => write!(f, "exit status {status}"),
             Self::Signalled { signal } => write!(f, "ended by signal {signal}"),
             Self::TimedOut { limit_ms } => write!(f, "ended after its limit of {limit_ms} ms"),
+            Self::Superseded => f.write_str("ended because the lease of its attempt could not be held"),
             Self::Cancelled => f.write_str("ended by the shutdown of the service"),
+            Self::Unwatched => f.write_str("its supervisor is gone, and how it ended is unknown"),
             Self::NotStarted { reason } => f.write_str(reason),
         }
     }
@@ -99,15 +105,15 @@ impl Report {
 }
 
 impl Report {
-    /// For the outbox (RB-4): a failure with the tail of the output; a command that was ended by our own
-    /// shutdown is run again, not counted as failed.
+    /// For the outbox (RB-4): a failure with the tail of the output; a command that was ended for reasons of ours
+    /// is run again, not counted as failed.
     pub(super) fn outcome(&self) -> Outcome {
         let said = tail(self.output.trim_end(), REASON_BYTES);
         let reason =
             if said.is_empty() { self.ending.to_string() } else { format!("{}\n{said}", self.ending) };
         match &self.ending {
             Ending::Exited { status: 0 } => Outcome::Done(json!(self)),
-            Ending::Cancelled => Outcome::Unknown { reason },
+            Ending::Superseded | Ending::Cancelled | Ending::Unwatched => Outcome::Unknown { reason },
             Ending::Exited { .. }
             | Ending::Signalled { .. }
             | Ending::TimedOut { .. }

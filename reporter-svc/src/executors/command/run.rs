@@ -1,43 +1,49 @@
-//! The command as an executor: the planned vector, from its start to the end of its whole process group; then the one that
+//! The command as an executor: the planned vector, from its start to the end of all that it has started; then the one that
 //! reads back.
 
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use service_kit::outbox::Outcome;
-use tokio::process::Child;
-use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+use service_kit::moment::Moment;
+use service_kit::outbox::{Lease, Outcome, Term};
+use service_kit::supervisor::{Bounds, Supervised, Supervisor, Task};
 use tokio_util::sync::CancellationToken;
 
 use super::environment::Environment;
-use super::group::Group;
 use super::output::Output;
 use super::program::is_there;
 use super::report::{Ending, REPORTED_BYTES, Report, tail};
 use super::verify::verify;
-use crate::executors::{Executor, ReadBack};
+use crate::executors::{Executor, ReadBack, Turn};
 use domain::effects::RunTransition;
 use domain::executors::command::{self, Started};
 use domain::executors::{Report as Moved, Request};
 
 /// Runs commands on this machine. Besides the inherited environment a command is told what it is for:
 /// `PHASEGATE_TRANSITION` (an id, the same however often it is run), `PHASEGATE_TARGET`, `PHASEGATE_KIND`
-/// (`rollback`, `promote`), `PHASEGATE_FROM`, `PHASEGATE_TO` and, where there is one, `PHASEGATE_INCIDENT`.
+/// (`rollback`, `promote`), `PHASEGATE_FROM`, `PHASEGATE_TO` and, where there is one, `PHASEGATE_INCIDENT`. One that moves
+/// also gets `PHASEGATE_FENCE`: a whole number that is higher than that of every attempt at any move of the target before.
 #[derive(Debug, Clone)]
 pub struct CommandExecutor {
     directory: PathBuf,
     environment: Environment,
+    supervisor: Supervisor,
     stop: CancellationToken,
 }
 
 impl CommandExecutor {
-    /// Commands run in `directory`. When `stop` is cancelled they are ended, with an unknown outcome, and
+    /// Commands run in `directory`, below that supervisor. When `stop` is cancelled they are ended, with an unknown outcome, and
     /// are run again by the next service that claims them.
     #[must_use]
-    pub fn new(directory: impl Into<PathBuf>, environment: Environment, stop: CancellationToken) -> Self {
-        Self { directory: directory.into(), environment, stop }
+    pub fn new(
+        directory: impl Into<PathBuf>,
+        environment: Environment,
+        supervisor: Supervisor,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { directory: directory.into(), environment, supervisor, stop }
     }
 
     fn command(&self, argv: &[String], transition: &RunTransition) -> Command {
@@ -54,7 +60,7 @@ impl CommandExecutor {
             None => environment,
         };
         let limit = Duration::from_millis(transition.timeout_ms);
-        Command::new(argv.to_vec(), &self.directory, environment, limit)
+        Command::new(argv.to_vec(), &self.directory, environment, self.supervisor.clone(), limit)
     }
 }
 
@@ -71,8 +77,11 @@ impl Executor for CommandExecutor {
         programs.into_iter().find(missing).map(|program| format!("the program `{program}` is not found"))
     }
 
-    async fn run(&self, it: &RunTransition) -> Result<Moved, Outcome> {
-        let report = run(&self.command(&started(it)?.command, it), &self.stop).await;
+    async fn run(&self, it: &RunTransition, turn: &Turn) -> Result<Moved, Outcome> {
+        let command = self.command(&started(it)?.command, it);
+        let environment = command.environment.with("PHASEGATE_FENCE", turn.fence.to_string());
+        let command = Command { environment, lease: Some(turn.lease.clone()), ..command };
+        let report = run(&command, &self.stop).await;
         if !report.succeeded() {
             return Err(report.outcome());
         }
@@ -100,128 +109,132 @@ pub struct Command {
     pub argv: Vec<String>,
     pub directory: PathBuf,
     pub environment: Environment,
+    pub supervisor: Supervisor,
     /// How long it may run.
     pub limit: Duration,
     /// How long it has between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// What gives the right to run it. None: it changes nothing, and may as well run beside another.
+    pub lease: Option<Lease>,
 }
 
 impl Command {
-    /// With the shipped grace of 5 s.
+    /// With the shipped grace of 5 s, and without a lease.
     #[must_use]
     pub fn new(
         argv: Vec<String>,
         directory: impl Into<PathBuf>,
         environment: Environment,
+        supervisor: Supervisor,
         limit: Duration,
     ) -> Self {
-        Self { argv, directory: directory.into(), environment, limit, grace: Duration::from_secs(5) }
+        let (directory, grace) = (directory.into(), Duration::from_secs(5));
+        Self { argv, directory, environment, supervisor, limit, grace, lease: None }
+    }
+
+    /// Until when it may run, begun then.
+    fn bounds(&self, begun: Moment) -> Bounds {
+        let end = begun.plus(self.limit);
+        let own = Bounds { end, over: end.plus(self.grace) };
+        match self.lease.as_ref().map(Lease::term) {
+            Some(Term { give_up, over }) => Bounds { end: own.end.min(give_up), over: own.over.min(over) },
+            None => own,
+        }
     }
 }
 
 /// After the command ended, how long the last of its output may take to come through.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
+/// What a supervisor needs for the end besides the grace.
+const TO_END: Duration = Duration::from_secs(5);
 
 /// Runs the command to its end. A cancelled `stop` ends it, and then nobody knows what it did.
 ///
-/// Dropping the future ends the group at once, without grace.
+/// Dropping the future ends the command too, with its grace; nobody waits for that.
 pub async fn run(command: &Command, stop: &CancellationToken) -> Report {
-    let started = Instant::now();
-    let mut running = match start(command).await {
+    let (started, begun) = (Instant::now(), Moment::now());
+    let mut running = match start(command, begun).await {
         Ok(running) => running,
         Err(reason) => return Report::not_started(reason, started.elapsed()),
     };
-    let interruption = running.until_ended(command.limit, stop).await;
-    let status = running.end(interruption.is_none(), command.grace).await;
-    let ending = interruption.unwrap_or_else(|| Ending::of(status));
+    let ending = running.until_ended(command, begun, stop).await;
+    // What is left of the output is there, or is kept back by somebody whom nobody reaches.
+    within(LAST_OUTPUT, running.output.read_to_end()).await;
     running.output.into_report(ending, started.elapsed())
 }
 
-/// Declared in the order in which it must be dropped: the group is killed while its leader is not reaped,
-/// so that the group's number cannot belong to anyone else.
 struct Running {
-    group: Group,
-    child: Child,
-    children_ended: SignalStream,
+    supervised: Supervised,
     output: Output,
 }
 
 impl Running {
-    /// Waits for the command's own end (then `None`), its time limit or the shutdown, whichever is first.
-    async fn until_ended(&mut self, limit: Duration, stop: &CancellationToken) -> Option<Ending> {
-        let Self { group, children_ended, output, .. } = self;
-        let ended = async {
-            tokio::select! {
-                () = group.leader_ended(children_ended) => None,
-                () = tokio::time::sleep(limit) => Some(Ending::TimedOut { limit_ms: limit.as_millis() }),
-                () = stop.cancelled() => Some(Ending::Cancelled),
+    /// Waits for the end of the command and of all it has started, whatever brings it about.
+    async fn until_ended(&mut self, command: &Command, begun: Moment, stop: &CancellationToken) -> Ending {
+        let Self { supervised, output } = self;
+        let mut renewals = command.lease.as_ref().map(Lease::terms);
+        loop {
+            let ended = async {
+                tokio::select! {
+                    ended = supervised.ended() => Next::Ended(ended),
+                    () = stop.cancelled() => Next::Stop,
+                    () = renewed(&mut renewals) => Next::Renewed,
+                }
+            };
+            match output.read_while(ended).await {
+                Next::Renewed => supervised.hold(command.bounds(begun)),
+                Next::Ended(None) => return Ending::Unwatched,
+                Next::Ended(Some(ended)) => {
+                    let limit_is_over = begun.plus(command.limit).is_over();
+                    return Ending::of(ended, limit_is_over.then(|| command.limit.as_millis()));
+                }
+                Next::Stop => break,
             }
-        };
-        output.read_while(ended).await
-    }
-
-    /// Ends what is left of the group and reaps the command.
-    async fn end(&mut self, ended_by_itself: bool, grace: Duration) -> Option<ExitStatus> {
-        let Self { group, child, children_ended, output } = self;
-        let complete = ended_by_itself && within(LAST_OUTPUT, output.read_to_end()).await;
-        if !complete {
-            group.terminate();
-            within(grace, async {
-                output.read_while(group.leader_ended(children_ended)).await;
-                output.read_to_end().await;
-            })
-            .await;
         }
-        group.kill();
-        // SIGKILL cannot be refused, but the kernel may be slow; the runtime reaps later what is not waited for.
-        let status = tokio::time::timeout(grace.max(LAST_OUTPUT), child.wait()).await;
-        group.reaped();
-        within(LAST_OUTPUT, output.read_to_end()).await;
-        status.ok().and_then(Result::ok)
+        supervised.end();
+        within(command.grace + TO_END, output.read_while(async { drop(supervised.ended().await) })).await;
+        Ending::Cancelled
     }
 }
 
-/// Whether the work was finished in time.
-async fn within(limit: Duration, work: impl Future<Output = ()>) -> bool {
-    tokio::time::timeout(limit, work).await.is_ok()
+enum Next {
+    Ended(Option<service_kit::supervisor::Ended>),
+    Stop,
+    Renewed,
 }
 
-async fn start(command: &Command) -> Result<Running, String> {
-    let Some((program, arguments)) = command.argv.split_first() else {
+/// Waits for the next renewal, where there are any.
+async fn renewed(of: &mut Option<tokio::sync::watch::Receiver<Term>>) {
+    let Some(terms) = of else { return std::future::pending().await };
+    if terms.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn within(limit: Duration, work: impl Future<Output = ()>) {
+    tokio::time::timeout(limit, work).await.ok();
+}
+
+async fn start(command: &Command, begun: Moment) -> Result<Running, String> {
+    let Some(program) = command.argv.first() else {
         return Err("the command is empty".to_owned());
     };
     let directory = command.directory.as_path();
-    // Checked first: the system names neither, and says "not found" for both.
+    // Checked first: the system would not say which of both is not there.
     if !tokio::fs::metadata(directory).await.is_ok_and(|metadata| metadata.is_dir()) {
         return Err(format!("cannot start `{program}`: {} is not a directory", directory.display()));
     }
-    // Listened for before the start, so that no end is missed.
-    let children_ended =
-        signal(SignalKind::child()).map_err(|error| format!("cannot watch children: {error}"))?;
-    let mut child = tokio::process::Command::new(program)
-        .args(arguments)
-        .current_dir(directory)
-        .env_clear()
-        .envs(command.environment.iter())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| why_not_started(program, directory, &error))?;
-    let output = Output::new(child.stdout.take(), child.stderr.take());
-    let group = Group::led_by(&child).ok_or_else(|| format!("`{program}` has no process id"))?;
-    Ok(Running { group, child, children_ended, output })
-}
-
-fn why_not_started(program: &str, directory: &Path, error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound if program.contains('/') => {
-            format!("cannot start `{program}`: there is no such file (seen from {})", directory.display())
-        }
-        std::io::ErrorKind::NotFound => format!("cannot start `{program}`: there is no such program on PATH"),
-        std::io::ErrorKind::PermissionDenied => format!("cannot start `{program}`: it is not executable"),
-        _ => format!("cannot start `{program}`: {error}"),
-    }
+    let environment: Vec<(OsString, OsString)> =
+        command.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let task = Task {
+        argv: &command.argv,
+        directory,
+        environment: &environment,
+        bounds: command.bounds(begun),
+        grace: command.grace,
+    };
+    let mut supervised =
+        command.supervisor.start(&task).map_err(|error| format!("cannot start `{program}`: {error}"))?;
+    let output = Output::new(supervised.stdout.take(), supervised.stderr.take());
+    Ok(Running { supervised, output })
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, test_kill_process};
-use service_kit::outbox::Outcome;
+use service_kit::moment::Moment;
+use service_kit::outbox::{Lease, Outcome};
 use shared_types::{IncidentId, PhaseId, TargetName};
 use tokio_util::sync::CancellationToken;
 
 use super::{Command, CommandExecutor, Ending, Environment, Report, Verification, run, verify};
 use crate::effects::run_transition::carry_out;
 use crate::executors::{Executors, ReadBack};
+use crate::tests::{supervisor, turn};
 use domain::effects::RunTransition;
 use domain::executors::command::{Started, request};
 use shared_types::rollout::TransitionKind;
@@ -23,7 +25,7 @@ fn command(argv: &[&str], limit: Duration) -> Command {
     let environment = Environment::of_this_process(&[]);
     Command {
         grace: Duration::from_millis(300),
-        ..Command::new(argv, std::env::temp_dir(), environment, limit)
+        ..Command::new(argv, std::env::temp_dir(), environment, supervisor(), limit)
     }
 }
 
@@ -50,15 +52,18 @@ async fn line_in(file: &Path) -> String {
 
 /// Waits until no process with that id runs any more (one that waits for its parent to reap it does not).
 async fn assert_ends(pid: &str) {
-    let id = Pid::from_raw(pid.parse().unwrap()).unwrap();
-    let stat = format!("/proc/{pid}/stat");
-    let is_zombie = || std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") Z "));
     let ended = async {
-        while test_kill_process(id).is_ok() && !is_zombie() {
+        while !has_ended(pid) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(LONG, ended).await.expect("a process of the group is still running");
+}
+
+fn has_ended(pid: &str) -> bool {
+    let id = Pid::from_raw(pid.parse().unwrap()).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    test_kill_process(id).is_err() || stat.is_ok_and(|text| text.contains(") Z "))
 }
 
 /// RB-2
@@ -177,6 +182,75 @@ async fn a_dropped_run_takes_its_group_with_it() {
     assert_ends(&pid).await;
 }
 
+/// RB-10: whoever leaves the group, ignores the polite signal or is left behind by its parent is ended too: over a limit, after
+/// the command's own end, and when nobody waits for it any more.
+#[tokio::test]
+async fn whoever_leaves_the_group_is_ended_with_the_command() {
+    let away = |rest: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let far = "trap '' TERM; setsid sh -c '(setsid sh -c \"echo \\$\\$ > pid; sleep 600; sleep 600\" &) ; sleep 600' & ";
+        let waits = "while [ ! -s pid ]; do sleep 0.01; done; ";
+        let mut command = script(&format!("{far}{waits}{rest}"), Duration::from_secs(3));
+        command.directory = directory.path().to_owned();
+        (directory, command)
+    };
+    let (directory, command) = away("exit 0");
+    let report = run_now(&command).await;
+    assert_eq!(report.ending, Ending::Exited { status: 0 });
+    assert!(has_ended(&line_in(&directory.path().join("pid")).await), "nothing is left when it is told");
+    let (directory, command) = away("wait");
+    let report = run_now(&command).await;
+    assert_eq!(report.ending, Ending::TimedOut { limit_ms: 3000 });
+    assert!(has_ended(&line_in(&directory.path().join("pid")).await));
+    let (directory, command) = away("wait");
+    let pid = tokio::select! {
+        _ = run_now(&command) => panic!("it ended by itself"),
+        pid = async { line_in(&directory.path().join("pid")).await } => pid,
+    };
+    assert_ends(&pid).await;
+}
+
+/// RB-10: a command is over before the lease of its attempt is, and its outcome is unknown; one whose lease is over is not begun.
+#[tokio::test]
+async fn a_command_ends_before_its_lease() {
+    let directory = tempfile::tempdir().unwrap();
+    let length = Duration::from_secs(4);
+    let (begun, lease) = (Moment::now(), Lease::new(Moment::now(), length));
+    let mut stubborn = script("trap '' TERM; echo $$ > pid; while :; do sleep 0.01; done", LONG);
+    stubborn =
+        Command { directory: directory.path().to_owned(), grace: LONG, lease: Some(lease), ..stubborn };
+    let report = run_now(&stubborn).await;
+    assert!(!begun.plus(length).is_over(), "it took {} ms", report.took_ms);
+    assert_eq!(report.ending, Ending::Superseded);
+    assert!(has_ended(&line_in(&directory.path().join("pid")).await));
+    assert!(matches!(report.outcome(), Outcome::Unknown { .. }));
+    let late = run_now(&Command { argv: command(&["touch", "late"], LONG).argv, ..stubborn }).await;
+    assert_eq!(late.ending, Ending::Superseded);
+    assert!(!directory.path().join("late").exists());
+}
+
+/// RB-10: an attempt after the first looks first, and does nothing again that was reached; whatever else it finds, it runs.
+#[tokio::test]
+async fn an_attempt_after_the_first_reads_back_first() {
+    let place = tempfile::tempdir().unwrap();
+    let ran = place.path().join("ran");
+    let command = format!("touch {}", ran.display());
+    let attempt = async |verify: &str, attempt| {
+        std::fs::remove_file(&ran).ok();
+        let environment = Environment::of_this_process(&[]);
+        let stop = CancellationToken::new();
+        let executor = CommandExecutor::new(place.path(), environment, supervisor(), stop);
+        let all = Executors::default().with(Arc::new(executor));
+        let outcome = carry_out(&all, &transition(&command, Some(verify)), &turn(attempt)).await;
+        (outcome.label(), ran.exists())
+    };
+    assert_eq!(attempt("echo A", 1).await, ("done", true));
+    assert_eq!(attempt("echo A", 2).await, ("done", false));
+    assert_eq!(attempt("echo B", 2).await, ("failed", true));
+    assert_eq!(attempt("exit 1", 2).await, ("failed", true));
+    assert_eq!(attempt(&format!("test -e {} && echo A", ran.display()), 2).await, ("done", true));
+}
+
 #[tokio::test]
 async fn output_without_end_is_read_and_only_its_last_part_kept() {
     let report = run_now(&script("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo last", LONG)).await;
@@ -227,18 +301,18 @@ fn transition(command: &str, verify: Option<&str>) -> RunTransition {
 
 async fn run_transition(command: &str, verify: Option<&str>, stop: &CancellationToken) -> Outcome {
     let environment = Environment::of_this_process(&[]);
-    let executor = CommandExecutor::new(std::env::temp_dir(), environment, stop.clone());
-    carry_out(&Executors::default().with(Arc::new(executor)), &transition(command, verify)).await
+    let executor = CommandExecutor::new(std::env::temp_dir(), environment, supervisor(), stop.clone());
+    carry_out(&Executors::default().with(Arc::new(executor)), &transition(command, verify), &turn(1)).await
 }
 
 /// RB-3, RB-5
 #[tokio::test]
 async fn a_transition_is_done_only_when_it_is_read_back() {
     let stop = CancellationToken::new();
-    let told = "echo $PHASEGATE_KIND $PHASEGATE_FROM $PHASEGATE_TO $PHASEGATE_INCIDENT";
+    let told = "echo $PHASEGATE_KIND $PHASEGATE_FROM $PHASEGATE_TO $PHASEGATE_INCIDENT $PHASEGATE_FENCE";
     let Outcome::Done(done) = run_transition(told, Some("echo $PHASEGATE_TO"), &stop).await else { panic!() };
     let report: domain::executors::Report = serde_json::from_value(done).unwrap();
-    assert_eq!(report.detail.trim(), "rollback B A INC-20261122-001");
+    assert_eq!(report.detail.trim(), "rollback B A INC-20261122-001 7");
     assert_eq!((report.summary.as_str(), report.verified.as_deref()), ("exit status 0", Some("A")));
     assert_eq!(report.facts["exit_status"], 0);
     let Outcome::Done(done) = run_transition("true", None, &stop).await else { panic!() };

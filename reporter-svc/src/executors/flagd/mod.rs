@@ -2,6 +2,7 @@
 //!
 //! The file is replaced as a whole (written beside, synced, renamed), so that whoever watches it reads the old one or the new
 //! one. What was read is looked at once more before the rename: an edit in between is never lost, the move is tried again.
+//! Beside the phase stands the number of the attempt (`fence`): one that comes late never overwrites a later one (RB-10).
 
 mod text;
 
@@ -21,7 +22,7 @@ use domain::executors::flagd::{NAME, Share};
 use domain::executors::{Report, Request};
 use service_kit::outbox::Outcome;
 
-use super::{Executor, ReadBack};
+use super::{Executor, ReadBack, Turn};
 use crate::kind::Kind;
 use text::{Refused, Stamp};
 
@@ -62,11 +63,13 @@ impl Executor for FlagdExecutor {
         (!found).then(|| format!("the flag file `{file}` is not found"))
     }
 
-    async fn run(&self, it: &RunTransition) -> Result<Report, Outcome> {
+    async fn run(&self, it: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
         let (file, share) = self.planned(it)?;
-        let stamp = Stamp { epoch: it.epoch + 1, transition: it.transition };
-        let begun = Instant::now();
-        let written = on_a_thread(move || set(&file, &share, stamp, || {})).await?;
+        let stamp = Stamp { epoch: it.epoch + 1, transition: it.transition, fence: turn.fence };
+        let (begun, lease) = (Instant::now(), turn.lease.clone());
+        // The thread goes on where this is dropped, so it looks at the lease itself.
+        let is_over = move || lease.term().give_up.is_over();
+        let written = on_a_thread(move || set(&file, &share, stamp, || {}, is_over)).await?;
         let summary = if written { "the flag file is written" } else { "the flag file says so already" };
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let facts = [("written".to_owned(), written.into())].into_iter().collect();
@@ -97,6 +100,8 @@ enum FlagFileError {
     Refused(#[from] Refused),
     #[error("{} was changed by somebody else while it was written anew", file.display())]
     Changed { file: PathBuf },
+    #[error("{} was not set: the time of the attempt is over", file.display())]
+    TooLate { file: PathBuf },
 }
 
 /// All of it is worth another attempt: a person mends the file, or the edit of somebody else is over.
@@ -115,12 +120,14 @@ fn read(file: &Path) -> Result<String, FlagFileError> {
     String::from_utf8(bytes).map_err(|source| FlagFileError::Text { file: file.to_owned(), source })
 }
 
-/// Whether anything had to be written. `before_rename` is where a test lets other things happen.
+/// Whether anything had to be written. `before_rename` is where a test lets other things happen; `is_over`: whether the attempt
+/// may have no effect any more.
 fn set(
     file: &Path,
     share: &Share,
     stamp: Stamp,
     before_rename: impl FnOnce(),
+    is_over: impl FnOnce() -> bool,
 ) -> Result<bool, FlagFileError> {
     let failed = |source| FlagFileError::Io { file: file.to_owned(), source };
     // A link stays a link: what it leads to is replaced.
@@ -133,9 +140,11 @@ fn set(
     let temporary = beside(&real, stamp);
     write_like(&real, &temporary, &after).map_err(failed)?;
     before_rename();
-    if read(&real)? != before {
+    let changed = read(&real)? != before;
+    if changed || is_over() {
         fs::remove_file(&temporary).ok();
-        return Err(FlagFileError::Changed { file: file.to_owned() });
+        let file = file.to_owned();
+        return Err(if changed { FlagFileError::Changed { file } } else { FlagFileError::TooLate { file } });
     }
     fs::rename(&temporary, &real).map_err(failed)?;
     File::open(real.parent().unwrap_or_else(|| Path::new(".")))

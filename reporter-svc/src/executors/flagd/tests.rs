@@ -22,7 +22,7 @@ const FILE: &str = r#"{
       "variants": { "on": true, "off": false },
       "defaultVariant": "off",
       "targeting": {"fractional": [["on", 5], ["off", 95]]},
-      "metadata": { "owner": "editor \"team\" \u00e9", "phase": "A", "epoch": 1, "transition": "x" }
+      "metadata": { "owner": "editor \"team\" \u00e9", "phase": "A", "epoch": 1, "transition": "x", "fence": 8 }
     }
   },
   "metadata": { "version" : 1.50 }
@@ -40,7 +40,11 @@ fn share(to: &str, thousandths: u32) -> Share {
 }
 
 fn stamp() -> Stamp {
-    Stamp { epoch: 4, transition: Uuid::from_u128(7) }
+    Stamp { epoch: 4, transition: Uuid::from_u128(7), fence: 9 }
+}
+
+fn in_time() -> bool {
+    false
 }
 
 fn edited(file: &str, share: &Share) -> String {
@@ -51,8 +55,8 @@ fn edited(file: &str, share: &Share) -> String {
 #[test]
 fn only_the_rule_and_our_metadata_are_touched() {
     let expected = FILE.replace(r#"[["on", 5], ["off", 95]]"#, r#"[["on", 30], ["off", 70]]"#).replace(
-        r#""phase": "A", "epoch": 1, "transition": "x""#,
-        r#""phase": "B", "epoch": 4, "transition": "00000000-0000-0000-0000-000000000007""#,
+        r#""phase": "A", "epoch": 1, "transition": "x", "fence": 8"#,
+        r#""phase": "B", "epoch": 4, "transition": "00000000-0000-0000-0000-000000000007", "fence": 9"#,
     );
     assert_eq!(edited(FILE, &share("B", 30_000)), expected);
     let served = text::served(&expected, &share("B", 0).settings).unwrap();
@@ -67,7 +71,7 @@ fn what_is_missing_is_added_and_the_bucket_is_kept() {
     let bare = r#"{"flags":{"autosave":{"variants":{"off":1,"on":2},"state":"ENABLED"}}}"#;
     assert_eq!(
         edited(bare, &share("A", 500)),
-        r#"{"flags":{"autosave":{"variants":{"off":1,"on":2},"state":"ENABLED", "targeting": {"fractional": [["on", 5], ["off", 995]]}, "metadata": {"phase": "A", "epoch": 4, "transition": "00000000-0000-0000-0000-000000000007"}}}}"#
+        r#"{"flags":{"autosave":{"variants":{"off":1,"on":2},"state":"ENABLED", "targeting": {"fractional": [["on", 5], ["off", 995]]}, "metadata": {"phase": "A", "epoch": 4, "transition": "00000000-0000-0000-0000-000000000007", "fence": 9}}}}"#
     );
     let bucket = r#"{ "cat":[{"var":"$flagd.flagKey"},{"var":"email"}] }"#;
     let by_email = FILE.replace(r#"[["on", 5],"#, &format!(r#"[{bucket},["on", 5],"#));
@@ -128,7 +132,7 @@ proptest! {
             let flag = value["flags"]["autosave"].as_object_mut().unwrap();
             flag.remove("targeting");
             let metadata = flag["metadata"].as_object_mut().unwrap();
-            for ours in ["phase", "epoch", "transition"] {
+            for ours in ["phase", "epoch", "transition", "fence"] {
                 metadata.remove(ours);
             }
             value
@@ -169,14 +173,14 @@ impl Folder {
 fn a_crash_in_between_leaves_the_old_file_or_the_new_one() {
     let folder = Folder::new();
     let share = share("B", 30_000);
-    let dies = || set(&folder.file(), &share, stamp(), || panic!("the machine stops"));
+    let dies = || set(&folder.file(), &share, stamp(), || panic!("the machine stops"), in_time);
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(dies)).is_err());
     assert_eq!(folder.text(), FILE);
     assert_eq!(folder.names().len(), 2);
-    assert!(set(&folder.file(), &share, stamp(), || assert_eq!(folder.text(), FILE)).unwrap());
+    assert!(set(&folder.file(), &share, stamp(), || assert_eq!(folder.text(), FILE), in_time).unwrap());
     assert_eq!(folder.text(), edited(FILE, &share));
     assert_eq!(folder.names(), ["flags.json"]);
-    assert!(!set(&folder.file(), &share, stamp(), || panic!("nothing is to be written")).unwrap());
+    assert!(!set(&folder.file(), &share, stamp(), || panic!("nothing is to be written"), in_time).unwrap());
 }
 
 /// RB-9: an edit by somebody else between reading and renaming is not lost; the next attempt keeps it.
@@ -186,11 +190,30 @@ fn an_edit_in_between_is_noticed_and_kept() {
     let share = share("B", 30_000);
     let theirs = FILE.replace("1.50", "1.51");
     let edit = || std::fs::write(folder.file(), &theirs).unwrap();
-    let outcome = set(&folder.file(), &share, stamp(), edit);
+    let outcome = set(&folder.file(), &share, stamp(), edit, in_time);
     assert!(matches!(outcome, Err(FlagFileError::Changed { .. })), "{outcome:?}");
     assert_eq!((folder.text(), folder.names().len()), (theirs.clone(), 1));
-    assert!(set(&folder.file(), &share, stamp(), || {}).unwrap());
+    assert!(set(&folder.file(), &share, stamp(), || {}, in_time).unwrap());
     assert_eq!(folder.text(), edited(&theirs, &share));
+}
+
+/// RB-10: an attempt that comes late changes nothing: neither after a later one, nor when its own time is over.
+#[test]
+fn a_late_attempt_never_overwrites_a_later_one() {
+    let folder = Folder::new();
+    let later = Stamp { fence: 12, transition: Uuid::from_u128(8), ..stamp() };
+    let meanwhile = || assert!(set(&folder.file(), &share("A", 5000), later, || {}, in_time).unwrap());
+    let overtaken = set(&folder.file(), &share("B", 30_000), stamp(), meanwhile, in_time);
+    assert!(matches!(overtaken, Err(FlagFileError::Changed { .. })), "{overtaken:?}");
+    let late = set(&folder.file(), &share("B", 30_000), stamp(), || {}, in_time).unwrap_err().to_string();
+    assert_eq!(late, "a later attempt (12) has set the flag; this one (9) comes too late");
+    let next = Stamp { fence: 13, ..later };
+    let over = set(&folder.file(), &share("B", 30_000), next, || {}, || true);
+    assert!(matches!(over, Err(FlagFileError::TooLate { .. })), "{over:?}");
+    let kept = folder.text();
+    assert!(kept.contains("\"phase\": \"A\"") && kept.contains("\"fence\": 12"), "{kept}");
+    assert_eq!(folder.names(), ["flags.json"]);
+    assert!(set(&folder.file(), &share("B", 30_000), next, || {}, in_time).unwrap());
 }
 
 /// RB-9: a link stays one, and the mode stays what it was.
@@ -200,7 +223,7 @@ fn links_and_modes_are_kept() {
     std::fs::set_permissions(folder.file(), std::fs::Permissions::from_mode(0o640)).unwrap();
     let link = folder.0.path().join("link.json");
     symlink("flags.json", &link).unwrap();
-    assert!(set(&link, &share("B", 30_000), stamp(), || {}).unwrap());
+    assert!(set(&link, &share("B", 30_000), stamp(), || {}, in_time).unwrap());
     assert_eq!(std::fs::read_link(&link).unwrap(), Path::new("flags.json"));
     assert_eq!(std::fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(folder.text().contains("[\"on\", 30]"));

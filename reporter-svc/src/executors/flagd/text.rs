@@ -23,6 +23,7 @@ pub(super) struct Refused(String);
 pub(super) struct Stamp {
     pub(super) epoch: Epoch,
     pub(super) transition: Uuid,
+    pub(super) fence: u64,
 }
 
 /// What a file serves.
@@ -59,6 +60,14 @@ pub(super) fn served(text: &str, settings: &Settings) -> Result<Served, Refused>
 /// The text with the share and the metadata set; the same text if they are.
 pub(super) fn set(text: &str, share: &Share, stamp: Stamp) -> Result<String, Refused> {
     let flag = Flag::find(text, &share.settings)?;
+    let newest = flag.metadata.as_ref().map(|it| it.one("fence")).transpose()?.flatten();
+    // Somebody else's value under our key is replaced, as with the phase.
+    if let Some(newest) = newest.and_then(|it| it.parse::<u64>().ok()).filter(|newest| *newest > stamp.fence)
+    {
+        let message =
+            format!("a later attempt ({newest}) has set the flag; this one ({}) comes too late", stamp.fence);
+        return Err(Refused(message));
+    }
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     if !flag.served.weights.is_some_and(|weights| is_share(weights, share.thousandths)) {
         let rule = flag.rule(share);
@@ -71,6 +80,7 @@ pub(super) fn set(text: &str, share: &Share, stamp: Stamp) -> Result<String, Ref
         ("phase", quoted(share.phase.as_str())),
         ("epoch", stamp.epoch.to_string()),
         ("transition", quoted(&stamp.transition.to_string())),
+        ("fence", stamp.fence.to_string()),
     ];
     match flag.metadata {
         None => {
