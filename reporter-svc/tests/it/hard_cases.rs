@@ -73,8 +73,8 @@ async fn claim_transition(rig: &Rig) -> outbox::Claim {
     claims.into_iter().next().expect("a transition to claim")
 }
 
-/// RB-3, DE-5: the process dies after the command and before the result is recorded; it is run again after
-/// the lease, and counts once. The dead process's late result is fenced off.
+/// RB-3, RB-10, DE-5: the process dies after the command and before the result is recorded; it is run again after
+/// the lease, with a higher number, and counts once. The dead process's late result is fenced off.
 #[tokio::test]
 async fn a_crash_after_the_command_runs_it_again_and_counts_it_once() {
     both_engines("reporter", MIGRATIONS, |db| async move {
@@ -102,6 +102,8 @@ async fn a_crash_after_the_command_runs_it_again_and_counts_it_once() {
         assert_eq!(rig.state().await.epoch, epoch);
         let starts = rig.incident().await.timeline.iter().filter(|it| it.kind == "command_started").count();
         assert_eq!(starts, 2, "the log shows both starts");
+        let fences = rig.world.fences.lock().unwrap().clone();
+        assert!(fences.len() > 3 && fences.is_sorted_by(|one, next| one < next), "{fences:?}");
         rig.assert_nothing_is_left().await;
     })
     .await;

@@ -62,8 +62,13 @@ pub struct TargetState {
     #[serde(default, skip_serializing_if = "Served::is_as_recorded")]
     pub served: Served,
     /// The newest attempt at any of its moves: each has a higher number than all before it (RB-10).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_unused")]
     pub fence: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_unused(fence: &u64) -> bool {
+    *fence == 0
 }
 
 /// Which incident is recovered without a proof, and the decision that says how much is known.
