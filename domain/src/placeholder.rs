@@ -121,12 +121,13 @@ impl Pattern {
         rest.is_empty().then_some(found)
     }
 
-    /// The text with every placeholder filled. An empty value does not count as one.
+    /// The text with every placeholder filled, values as they came: for programs, not for people. An empty value does not count as one.
     ///
     /// # Errors
     /// [`PlaceholderError::Unfilled`] with the first placeholder that has no value.
     pub fn render(&self, values: &Values) -> Result<String, PlaceholderError> {
-        Ok(self.message(values)?.plain())
+        let spans = self.message(values)?.0;
+        Ok(spans.iter().map(Span::as_it_came).collect())
     }
 
     /// As [`Self::render`], with values told from the text around them.

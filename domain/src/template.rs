@@ -158,7 +158,7 @@ impl Template {
     /// # Errors
     /// [`PlaceholderError::Unfilled`]; with the values of [`values`] it does not happen.
     pub fn render(&self, values: &Values) -> Result<String, PlaceholderError> {
-        self.pattern.render(values)
+        Ok(self.message(values)?.plain())
     }
 
     /// The finished text, values told from the template's own words.

@@ -52,7 +52,9 @@ fn stream(text: &mut String, it: &StreamVerification) {
                     format!(", {archived} as in the archive, {young} on their way there")
                 }
             };
-            writeln!(text, "{}: {} rows hold{archived}; row {} is {head}", it.stream, it.rows, it.last_seq)
+            let sealed = it.sealed.map(|seq| format!(", signed up to row {seq}")).unwrap_or_default();
+            let (stream, rows, last) = (&it.stream, it.rows, it.last_seq);
+            writeln!(text, "{stream}: {rows} rows hold{archived}{sealed}; row {last} is {head}")
         }
     };
 }
@@ -68,6 +70,9 @@ pub(crate) fn bundle(report: &BundleReport) -> String {
     );
     for fault in &report.faults {
         let _ = writeln!(text, "  - {fault}");
+    }
+    if report.ok && !report.sealed {
+        text.push_str("whether it is whole is not proven: name the reporter's key with --public-key\n");
     }
     text.push_str(if report.ok { "all holds\n" } else { "does not hold\n" });
     text

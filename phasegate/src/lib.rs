@@ -38,7 +38,7 @@ pub fn run(product: &Product, arguments: impl IntoIterator<Item = OsString>) -> 
     let finish = |ended: anyhow::Result<Exit>| match ended {
         Ok(exit) => ExitCode::from(status(exit)),
         Err(error) => {
-            eprintln!("phasegate: {error:#}");
+            output::complain(&format!("phasegate: {error:#}"));
             ExitCode::from(status(exit_of(&error)))
         }
     };

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write};
 
+use domain::story::visible::{visible, visible_json};
 use serde::Serialize;
 
 /// `--output`, wherever a script may want to read the result.
@@ -27,14 +28,37 @@ impl OutputArgs {
         text: impl FnOnce(&T) -> String,
     ) -> anyhow::Result<()> {
         match self.output {
-            Format::Json => print(&serde_json::to_string_pretty(value)?),
+            Format::Json => print_json(value),
             Format::Text => print(text(value).trim_end()),
         }
     }
 }
 
-/// A line on standard output; a reader that went away is no error.
+/// Text on standard output, whatever came from outside made visible (OP-8); a reader that went away is no error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    write_out(&visible(text))
+}
+
+/// A JSON document on standard output.
+pub(crate) fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    write_out(&visible_json(&serde_json::to_string_pretty(value)?))
+}
+
+/// As [`print`], with the mark of each line that begins with it in yellow.
+pub(crate) fn print_warnings(text: &str, mark: &str) -> anyhow::Result<()> {
+    let marked = |line: &str| match line.strip_prefix(mark) {
+        Some(rest) => format!("{}{}", yellow(mark), visible(rest)),
+        None => visible(line).into_owned(),
+    };
+    write_out(&text.lines().map(marked).collect::<Vec<_>>().join("\n"))
+}
+
+/// A line on standard error, made visible.
+pub(crate) fn complain(text: &str) {
+    eprintln!("{}", visible(text));
+}
+
+fn write_out(text: &str) -> anyhow::Result<()> {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
@@ -42,7 +66,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// In yellow, where standard output is a terminal that wants colours.
-pub(crate) fn yellow(text: &str) -> String {
+fn yellow(text: &str) -> String {
     let wanted = std::io::stdout().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb");

@@ -52,6 +52,15 @@ pub(crate) fn rollout(rollout: &Rollout) -> String {
     if let Some(incident) = &rollout.incident {
         let _ = writeln!(text, "  incident {incident}");
     }
+    for it in &rollout.given_up {
+        let about = it.incident.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  not delivered: {}{about} to {}, given up at {}: {}",
+            it.kind, it.lane, it.at, it.reason
+        );
+        let _ = writeln!(text, "    try again: POST /v1/effects/{}/retry", it.effect);
+    }
     if let Some(progress) = &rollout.gate {
         let _ = writeln!(text, "  gate: {}", gate(progress));
     }
@@ -166,10 +175,14 @@ mod tests {
             "blockers": [{"code": "gate_unsatisfied", "detail": "3 of 8 compliant windows"},
                 {"code": "approval_missing", "detail": "sre"}],
             "directive": null,
+            "given_up": [{"effect": "019aab3c", "kind": "TriggerPage", "lane": "pagerduty/autosave",
+                "incident": "INC-20261122-001", "reason": "400 Invalid routing key", "at": "2026-11-22T12:05:00.000Z"}],
         });
         insta::assert_snapshot!(rollout(&serde_json::from_value(json).unwrap()), @r"
         autosave: phase A, epoch 1, running, since 2026-11-22T10:00:00.000Z
           automatic rollbacks: 2 of 6 per 24h
+          not delivered: TriggerPage of INC-20261122-001 to pagerduty/autosave, given up at 2026-11-22T12:05:00.000Z: 400 Invalid routing key
+            try again: POST /v1/effects/019aab3c/retry
           gate: 3 of 8 compliant windows
           3.1 % of the telemetry could not be counted: events that the policy does not know, mostly `autosave.save.compleeted` (perhaps `autosave.save.completed`)
           `autosave.save.error` came regularly, and not since 2026-11-22T12:00:00.000Z (3 windows)

@@ -11,6 +11,7 @@ use service_kit::CommonConfig;
 use service_kit::auth::{Authenticator, Sessions};
 use service_kit::clock::{Clock, SystemClock};
 use service_kit::config::secret;
+use service_kit::seal::SealKey;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -29,6 +30,10 @@ struct OwnArgs {
     /// Secret that browser sessions are signed with, the same for all replicas [default: one kept in the data directory]
     #[arg(long, env = "PHASEGATE_SESSION_KEY", value_name = "SECRET", value_parser = secret)]
     session_key: Option<SecretString>,
+    /// Key that the audit log's heads are signed with (Ed25519): 64 hexadecimal digits, as `openssl rand -hex 32` gives them;
+    /// without it nothing is signed
+    #[arg(long, env = "PHASEGATE_AUDIT_KEY", value_name = "HEX", value_parser = secret)]
+    audit_key: Option<SecretString>,
 }
 
 pub(crate) fn own_arguments(command: Command) -> Command {
@@ -41,6 +46,8 @@ pub struct Config {
     pub executors: Executors,
     pub notifiers: Notifiers,
     pub pager: Arc<dyn Pager>,
+    /// Signs the audit log's heads.
+    pub audit_key: Option<SealKey>,
     /// The calls that they take.
     pub inbound: OpenApiRouter<App>,
     /// Ends what executors have under way. Cancelled a while after the service was asked to stop.
@@ -62,13 +69,17 @@ impl Config {
     /// # Errors
     /// One line that names the setting.
     pub fn new(of: &Composition, told: &ArgMatches, mut common: CommonConfig) -> anyhow::Result<Self> {
-        common.tokens = with_sessions(&OwnArgs::from_arg_matches(told)?, &common)?;
+        let own = OwnArgs::from_arg_matches(told)?;
+        common.tokens = with_sessions(&own, &common)?;
+        let audit_key = own.audit_key.as_ref().map(SealKey::parse).transpose();
+        let audit_key =
+            audit_key.map_err(|expected| anyhow::anyhow!("PHASEGATE_AUDIT_KEY: expected {expected}"))?;
         let opening = opening(common.data_dir.clone(), Arc::clone(&common.clock));
         let executors = Executors::open(&of.executors, told, &opening)?;
         let (notifiers, of_notifiers) = Notifiers::open(&of.notifiers, told, &opening)?;
         let pager = (of.pager.open)(told, &opening)?;
         let inbound = pager.admit((of.pager.routes)()).merge(of_notifiers);
-        Ok(Self { common, executors, notifiers, pager, inbound, stopping: opening.stop })
+        Ok(Self { common, executors, notifiers, pager, audit_key, inbound, stopping: opening.stop })
     }
 
     /// The executors as a reporter started here would have them, to be asked what they could do.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use service_kit::db::{Db, DbError};
 use shared_types::TargetName;
-use shared_types::dashboard::Dashboard;
+use shared_types::dashboard::{Dashboard, DashboardTarget};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,7 @@ pub struct Publisher {
 /// # Errors
 /// The database's.
 pub async fn document(reporter: &Reporter) -> Result<Dashboard, DbError> {
-    Ok(build(reporter, &all_targets(reporter).await?))
+    build(reporter, &all_targets(reporter).await?).await
 }
 
 /// Page by page, so that no query grows without bound.
@@ -60,16 +60,18 @@ async fn all_targets(reporter: &Reporter) -> Result<Vec<StoredTarget>, DbError> 
     }
 }
 
-fn build(reporter: &Reporter, targets: &[StoredTarget]) -> Dashboard {
+async fn build(reporter: &Reporter, targets: &[StoredTarget]) -> Result<Dashboard, DbError> {
     let (rules, now) = (reporter.rules(), reporter.clock.now());
-    let card = |it: &StoredTarget| {
-        views::dashboard_target(&it.state, reporter.terms(&rules, &it.state.target).as_ref())
+    let mut lost = reporter.store.given_up().await?;
+    let card = |it: &StoredTarget| DashboardTarget {
+        given_up: lost.remove(&it.state.target).unwrap_or_default(),
+        ..views::dashboard_target(&it.state, reporter.terms(&rules, &it.state.target).as_ref())
     };
-    Dashboard {
+    Ok(Dashboard {
         updated_at: now,
         revision: targets.iter().map(|it| it.version).sum(),
         targets: targets.iter().map(card).collect(),
-    }
+    })
 }
 
 impl Publisher {
@@ -120,7 +122,7 @@ impl Publisher {
 
     async fn write(&self, shown: &mut BTreeMap<TargetName, u64>) -> Result<(), PublishError> {
         let targets = all_targets(&self.reporter).await?;
-        let document = build(&self.reporter, &targets);
+        let document = build(&self.reporter, &targets).await?;
         let mut text = serde_json::to_vec_pretty(&document)?;
         text.push(b'\n');
         let file = self.file.clone();

@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod executors;
 pub mod files;
 pub mod kind;
+mod losses;
 pub mod notifiers;
 pub mod page;
 pub mod pagers;

@@ -55,6 +55,8 @@ pub struct Cause<'a> {
     pub act: Option<&'a Act>,
     pub settle: Option<(&'a Claim, &'a Outcome)>,
     pub retry: Option<&'a str>,
+    /// The effect that was given up.
+    pub lost: Option<&'a str>,
     /// When it happened, if not now.
     pub at: Option<Timestamp>,
 }
@@ -148,6 +150,7 @@ impl Reporter {
                 act: cause.act,
                 settle: cause.settle,
                 retry: cause.retry,
+                lost: cause.lost,
                 now,
                 plan: &plan,
             })
@@ -204,7 +207,7 @@ impl Reporter {
                 other => tracing::debug!(target_name = %target, ?other, "nothing to do for what was due"),
             }
         }
-        Ok(due.len())
+        Ok(due.len() + self.tell_losses().await?)
     }
 }
 

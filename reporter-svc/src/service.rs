@@ -64,7 +64,11 @@ pub fn main(kinds: &Kinds, of: &Composition) -> ExitCode {
 ///
 /// # Errors
 /// It cannot start: database, templates, listener.
-pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    mut config: Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     // A token of our own: what ends this service ends no other one in the process.
     let shutdown = shutdown.child_token();
     let common = config.common.clone();
@@ -84,6 +88,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     };
     let mut watcher =
         PolicyWatcher::new(common.service, versions.clone(), files, &db, &common.clock, Arc::new(subscriber));
+    store.adopt_streams(common.clock.now()).await?;
     watcher.begin(&common.policy).await.context("policy")?;
     let reporter = Arc::new(Reporter::new(store, versions, Arc::clone(&common.clock)));
     let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), &common.data_dir));
@@ -91,6 +96,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let inbound = config.inbound.clone();
     end_later(&shutdown, &config.stopping);
     let (executors, notifiers) = (config.executors.clone(), config.notifiers.clone());
+    let audit_key = config.audit_key.take();
     for why in notifiers.unreachable(&reporter.rules().policy) {
         tracing::warn!("messages of the policy will be lost: {why}");
     }
@@ -113,7 +119,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let (publisher, db, stop) = (Arc::clone(&publisher), db.clone(), background.clone());
         tokio::spawn(async move { publisher.run(&db, poll, stop).await })
     };
-    let keeper = Arc::new(Keeper::new(Arc::clone(&reporter), Archive::below(&common.data_dir)));
+    let keeper = Keeper::new(Arc::clone(&reporter), Archive::below(&common.data_dir)).sealing(audit_key);
+    let keeper = Arc::new(keeper);
     let archive = {
         let (keeper, db, stop) = (Arc::clone(&keeper), db.clone(), background.clone());
         tokio::spawn(async move { keeper.run(&db, poll, stop).await })

@@ -11,6 +11,7 @@ pub mod main_of;
 pub mod moment;
 pub mod outbox;
 pub mod rules;
+pub mod seal;
 pub mod service_name;
 pub mod shutdown;
 pub mod supervisor;

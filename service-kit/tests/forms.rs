@@ -166,6 +166,7 @@ async fn an_effect_is_kept_in_the_form_that_all_read() {
             form: Form::of::<Thing>(),
             due_at: now,
             retry: RetrySchedule::then_dead([]),
+            pace: Duration::ZERO,
         };
         let mut tx = db.begin().await.unwrap();
         enqueue(&mut tx, &message, now).await.unwrap();

@@ -157,6 +157,10 @@ pub enum FaultKind {
     ArchiveMissing,
     /// Its copy in the archive was edited.
     ArchiveEdited,
+    /// Nobody opened the stream: the service's own stream does not name it (OP-9).
+    Unopened,
+    /// A signature names another row here, or does not hold itself (OP-9).
+    Unsealed,
 }
 
 impl FaultKind {
@@ -191,7 +195,39 @@ pub struct StreamVerification {
     pub archived: u64,
     /// Young rows that the archive does not hold yet.
     pub unarchived: u64,
+    /// The last row that a signature covers; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<u64>,
     pub fault: Option<AuditFault>,
+}
+
+/// How far the streams went at a moment, signed where the reporter has a key (OP-9). What is signed is the canonical JSON
+/// (RFC 8785) of all but `key` and `signature`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditSeal {
+    /// `phasegate.audit-seal/1`
+    pub schema: String,
+    pub at: Timestamp,
+    /// Of rows of this time or later.
+    pub from: Option<Timestamp>,
+    /// Of rows before this time.
+    pub to: Option<Timestamp>,
+    /// By stream.
+    pub heads: Vec<AuditHead>,
+    /// The public key, Ed25519, in hexadecimal; null: there is none, and nothing is proven.
+    pub key: Option<String>,
+    /// In hexadecimal.
+    pub signature: Option<String>,
+}
+
+/// The span of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditHead {
+    pub stream: String,
+    pub first_seq: u64,
+    pub last_seq: u64,
+    /// Of the last row.
+    pub hash: String,
 }
 
 /// What verifying the audit log found: a page of streams.

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::decision::{GateProgress, MetricVerdict, Uncounted};
 use crate::problem::Blocker;
-use crate::rollout::{Freeze, RolloutState, TransitionView, WaitingRollback};
+use crate::rollout::{Freeze, GivenUp, RolloutState, TransitionView, WaitingRollback};
 use crate::standing::Standing;
 use crate::{Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 
@@ -64,6 +64,9 @@ pub struct DashboardTarget {
     pub blockers: Vec<Blocker>,
     /// The part of a threshold above which a value warns; absent when the target has left the policy.
     pub warn_ratio: Option<f64>,
+    /// What did not get through and nobody tries any more (NO-7); absent, if nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<GivenUp>,
 }
 
 /// A phase on the track that a rollout follows.

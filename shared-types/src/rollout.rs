@@ -45,6 +45,23 @@ pub struct Rollout {
     /// All that stands between now and the next move up.
     pub blockers: Vec<Blocker>,
     pub directive: Option<Directive>,
+    /// What did not get through and nobody tries any more (NO-7); absent, if nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<GivenUp>,
+}
+
+/// A message, page or document that was given up. `POST /v1/effects/{effect}/retry` has it tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GivenUp {
+    pub effect: String,
+    /// Of effect, such as `TriggerPage`.
+    pub kind: String,
+    /// Where it was to go.
+    pub lane: String,
+    /// The incident it belongs to.
+    pub incident: Option<IncidentId>,
+    pub reason: String,
+    pub at: Timestamp,
 }
 
 /// Somebody's approval of the next move up. It counts as long as target, phase, epoch and policy are the same.

@@ -3,6 +3,8 @@
 //! Pure. A service's store writes rows, whoever verifies them needs nothing but this and the rows.
 
 mod canonical;
+pub mod seal;
+pub mod streams;
 pub mod verify;
 
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 //! Pure. A chain alone shows that a row was edited, taken out or moved. It does not show that its end was cut off, nor
 //! that somebody who could write everything wrote it anew from some row on: that shows against the copy.
 
-use shared_types::audit::{AuditFault, FaultKind, StreamVerification};
+use shared_types::audit::{AuditFault, AuditHead, FaultKind, StreamVerification};
 use shared_types::{AuditEntry, Timestamp};
 
 use super::{GENESIS, hash_of, hashed, sha256};
@@ -22,6 +22,9 @@ pub struct Walk {
     unarchived: u64,
     /// A row younger than this may still be on its way into the archive.
     archived_before: Timestamp,
+    /// The archive has held the rows up to this one, however young they are.
+    kept: u64,
+    sealed: Option<AuditHead>,
     fault: Option<AuditFault>,
 }
 
@@ -43,8 +46,22 @@ impl Walk {
             archived: 0,
             unarchived: 0,
             archived_before,
+            kept: 0,
+            sealed: None,
             fault: None,
         }
+    }
+
+    /// The archive is known to have held the rows up to this one.
+    #[must_use]
+    pub fn kept(self, kept: u64) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// A signature that holds names this row (OP-9).
+    #[must_use]
+    pub fn sealed(self, head: Option<AuditHead>) -> Self {
+        Self { sealed: head, ..self }
     }
 
     /// The seq it looks at next.
@@ -97,6 +114,23 @@ impl Walk {
             let detail = format!("the archive goes on with row {} ({})", more.seq, more.action);
             self.broken(self.next, FaultKind::Truncated, detail);
         }
+        self.finish();
+    }
+
+    /// After the last piece, without an archive: what was signed has to be there.
+    pub fn finish(&mut self) {
+        let sealed = self.sealed.as_ref().map(|head| head.last_seq).filter(|last| *last >= self.next);
+        if let (false, Some(last)) = (self.is_broken(), sealed) {
+            let detail = format!("a signature says that row {last} was there");
+            self.broken(self.next, FaultKind::Truncated, detail);
+        }
+    }
+
+    /// What does not hold of the stream as a whole, unless a row was wrong already.
+    pub fn refuse(&mut self, kind: FaultKind, detail: &str) {
+        if !self.is_broken() {
+            self.broken(self.next.saturating_sub(self.rows), kind, detail.to_owned());
+        }
     }
 
     /// What was found.
@@ -110,6 +144,7 @@ impl Walk {
             head,
             archived: self.archived,
             unarchived: self.unarchived,
+            sealed: self.sealed.map(|head| head.last_seq),
             fault: self.fault,
             stream: self.stream,
         }
@@ -149,6 +184,10 @@ impl Walk {
             );
             return Err((next, FaultKind::Unlinked, detail));
         }
+        if self.sealed.as_ref().is_some_and(|head| head.last_seq == next && head.hash != row.hash) {
+            let detail = "a signature names another row here: the stream was written anew".to_owned();
+            return Err((next, FaultKind::Unsealed, detail));
+        }
         Ok(())
     }
 
@@ -160,7 +199,7 @@ impl Walk {
         let copy = archive.at_least(row.seq);
         let ended = copy.is_none();
         let Some(copy) = copy.filter(|copy| copy.seq == row.seq) else {
-            if ended && row.at >= self.archived_before {
+            if ended && row.at >= self.archived_before && row.seq > self.kept {
                 self.unarchived += 1;
                 return Ok(());
             }

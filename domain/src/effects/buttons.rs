@@ -45,7 +45,8 @@ pub fn of(target: &TargetName, notice: &Notice) -> Vec<ButtonAct> {
             | NoticeKind::Escalation
             | NoticeKind::RollbackWaiting
             | NoticeKind::Unproven { .. }
-            | NoticeKind::RollbackFailed { .. },
+            | NoticeKind::RollbackFailed { .. }
+            | NoticeKind::GivenUp(_),
             Some(incident),
         ) => vec![ButtonAct::Acknowledge { incident: incident.clone() }],
         (NoticeKind::ApprovalAsked(asked), _) => {

@@ -1,5 +1,7 @@
 //! What an effect is, as data. How it is done stands with the service that does it: `service_kit::outbox::Perform`.
 
+use shared_types::story::hop::ToldBy;
+
 use super::RetrySchedule;
 use crate::stored::Document;
 
@@ -19,4 +21,9 @@ pub trait Effect: Document {
 
     /// When it is tried again. Where the policy says so, who enqueues it puts that in its place.
     fn retry(&self) -> RetrySchedule;
+
+    /// How people learn that it was given up (NO-7); none: whoever wanted it says so itself.
+    fn told_if_lost(&self) -> Option<ToldBy> {
+        Some(ToldBy::Message)
+    }
 }

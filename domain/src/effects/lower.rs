@@ -16,8 +16,9 @@ use uuid::Uuid;
 
 use super::notification::{Notification, NotificationKind};
 use super::{
-    CheckPageAcknowledged, NewMessage, PostMessage, PushDirective, ResolvePage, RetrySchedule, RunTransition,
-    SetPagePriority, Severity, TriggerPage, WriteChecklist, WriteRca, WriteRunbookEntry, buttons,
+    CheckPageAcknowledged, NewMessage, PageNotice, PostMessage, PushDirective, ResolvePage, RetrySchedule,
+    RunTransition, SetPagePriority, Severity, TriggerPage, WriteChecklist, WriteRca, WriteRunbookEntry,
+    buttons,
 };
 use crate::rollout::watch::millis;
 use crate::rollout::{Effect, Notice, NoticeKind, Step, Transition};
@@ -84,6 +85,7 @@ impl Lowering<'_> {
         match effect {
             Effect::Notify(notice) => self.notify(step, &notice)?,
             Effect::Page { notice, severity, priority } => self.page(step, &notice, severity, priority)?,
+            Effect::PageNotice(notice) => self.page_notice(&notice)?,
             Effect::SetPagePriority { incident, priority } => {
                 let (target, dedup_key) = self.page_of(&incident);
                 let key = format!("priority:{incident}:{priority}");
@@ -158,10 +160,12 @@ impl Lowering<'_> {
             buttons: buttons::of(self.context.target, notice),
             incident: notice.incident.clone(),
             after_dashboard,
+            of_loss: matches!(notice.kind, NoticeKind::GivenUp(_)),
         };
         let subject = notice_subject(notice, self.context.target);
         let key = format!("{}:{id}", address.notifier());
-        self.enqueue(&verb, key, subject);
+        let row = NewMessage::of(&verb, key, subject, self.context.now);
+        self.messages.push(NewMessage { pace: address.pace(), ..row });
     }
 
     fn keep(&mut self, notice: &Notice, kind: NotificationKind, channel: &str, text: &str) -> Uuid {
@@ -252,6 +256,29 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// NO-7: one page for all that is lost on the same way, of an incident, or else of a day.
+    fn page_notice(&mut self, notice: &Notice) -> Result<(), PlaceholderError> {
+        let NoticeKind::GivenUp(loss) = &notice.kind else { return Ok(()) };
+        let shop = self.context;
+        let day = || shop.now.to_jiff().strftime("%Y%m%d").to_string();
+        let about = notice.incident.as_ref().map_or_else(day, ToString::to_string);
+        let plain = self.text(notice)?.message.plain();
+        let id = self.keep(notice, notice.kind.name(), PAGER.name, &plain);
+        let verb = PageNotice {
+            notification: id,
+            target: shop.target.clone(),
+            incident: notice.incident.clone(),
+            dedup_key: format!("phasegate/{}/given-up/{about}/{}", shop.target, loss.lane),
+            summary: plain.lines().next().unwrap_or_default().to_owned(),
+            source: format!("phasegate/{}", shop.target),
+            service: shop.policy.paging.service.clone(),
+            text: plain,
+            at: shop.now,
+        };
+        self.enqueue(&verb, format!("page-notice:{id}"), notice_subject(notice, shop.target));
+        Ok(())
+    }
+
     fn run(&mut self, it: &Transition) {
         let transitions = &self.context.policy.transitions;
         let verb = RunTransition {
@@ -291,6 +318,7 @@ fn address<'p>(policy: &'p TargetPolicy, notice: &Notice) -> Option<&'p Address>
         NoticeKind::Escalation
         | NoticeKind::RollbackFailed { .. }
         | NoticeKind::RollbackWaiting
+        | NoticeKind::GivenUp(_)
         | NoticeKind::ReviewOpened { .. }
         | NoticeKind::ReviewDecided { .. } => Some(&notifications.escalation_channel),
         // The rollout channel, where somebody can answer.

@@ -1,5 +1,7 @@
 //! What goes into an outbox.
 
+use std::time::Duration;
+
 use shared_types::Timestamp;
 
 use super::{Effect, RetrySchedule};
@@ -23,6 +25,8 @@ pub struct NewMessage {
     /// Not before. A head that is not due holds up its lane: what waits wants a lane of its own.
     pub due_at: Timestamp,
     pub retry: RetrySchedule,
+    /// How long its lane rests after an attempt, whichever replica made it (NO-8).
+    pub pace: Duration,
 }
 
 impl NewMessage {
@@ -38,6 +42,7 @@ impl NewMessage {
             form: Form::of::<E>(),
             due_at: now,
             retry: effect.retry(),
+            pace: Duration::ZERO,
         }
     }
 }

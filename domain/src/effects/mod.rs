@@ -2,6 +2,7 @@
 
 pub mod buttons;
 mod effect;
+mod loss;
 pub mod lower;
 mod message;
 pub mod notification;
@@ -9,6 +10,7 @@ mod payload;
 mod retry;
 
 pub use effect::Effect;
+pub use loss::Loss;
 pub use message::NewMessage;
 pub use payload::*;
 pub use retry::{AfterLastRetry, RetrySchedule};

@@ -47,6 +47,7 @@ pub enum NotificationKind {
     ReviewOpened,
     ReviewDecided,
     Daily,
+    GivenUp,
 }
 
 /// A notification and what came of it.
@@ -55,7 +56,8 @@ pub struct NotificationView {
     pub id: Uuid,
     pub target: TargetName,
     /// `ok`, `warn`, `gap`, `vanished`, `hold`, `incident`, `still_held`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`,
-    /// `drifted`, `drift_over`, `served_unread`, `move_failed`, `rollback`, `page`, `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`, `review_opened`, `review_decided`, `daily`.
+    /// `drifted`, `drift_over`, `served_unread`, `move_failed`, `rollback`, `page`, `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`,
+    /// `review_opened`, `review_decided`, `daily`, `given_up`.
     pub kind: String,
     /// An address as it is kept, or the name of what pages.
     pub channel: String,

@@ -51,27 +51,38 @@ impl RetrySchedule {
     /// soon after an outage.
     #[must_use]
     pub fn of_messages() -> Self {
-        let delays = [1, 2, 5, 10, 30].into_iter().chain(std::iter::repeat_n(60, 115));
-        Self::then_dead(delays.map(Duration::from_secs))
+        Self::then_dead(Self::outage())
     }
 
-    /// A page is never given up for an outage.
+    /// A page is never given up for an outage; what is refused is given up when a message would be.
     #[must_use]
     pub fn of_pages() -> Self {
-        Self::then_repeat([1, 2, 5, 10, 30, 60].map(Duration::from_secs))
+        Self::then_repeat(Self::outage())
+    }
+
+    fn outage() -> impl Iterator<Item = Duration> {
+        let delays = [1, 2, 5, 10, 30].into_iter().chain(std::iter::repeat_n(60, 115));
+        delays.map(Duration::from_secs)
     }
 
     /// The delay after a failure when `step` delays were used before; none: no retry is left.
     #[must_use]
     pub fn delay_after(&self, step: u32) -> Option<Duration> {
-        let at = usize::try_from(step).unwrap_or(usize::MAX);
-        let delay = match (self.delays_ms.get(at), self.then) {
-            (Some(delay), _) => Some(*delay),
+        match (self.listed_delay_after(step), self.then) {
+            (Some(delay), _) => Some(delay),
             (None, AfterLastRetry::Dead) => None,
             // Without any delay to repeat, a second keeps the worker from spinning.
-            (None, AfterLastRetry::RepeatLast) => Some(self.delays_ms.last().copied().unwrap_or(1000)),
-        };
-        delay.map(Duration::from_millis)
+            (None, AfterLastRetry::RepeatLast) => {
+                Some(Duration::from_millis(self.delays_ms.last().copied().unwrap_or(1000)))
+            }
+        }
+    }
+
+    /// As [`Self::delay_after`], of the listed delays alone.
+    #[must_use]
+    pub fn listed_delay_after(&self, step: u32) -> Option<Duration> {
+        let at = usize::try_from(step).unwrap_or(usize::MAX);
+        self.delays_ms.get(at).copied().map(Duration::from_millis)
     }
 
     /// Whether a failure uses up the last listed delay's retry, when `step` delays were used before: true for exactly

@@ -151,7 +151,12 @@ impl Planner for Commands {
         let values = values(facts);
         // A checked policy has no placeholder that is left open here; were there one, the vector would be empty, which no
         // executor starts.
-        let fill = |vector: &Vec<String>| render_arguments(vector, &values).unwrap_or_default();
+        let fill = |vector: &Vec<String>| {
+            let filled = render_arguments(vector, &values).unwrap_or_default();
+            std::iter::zip(vector, filled)
+                .map(|(written, filled)| no_option(written, filled))
+                .collect::<Vec<_>>()
+        };
         let vector = match facts.kind {
             TransitionKind::Promote => &self.promote,
             TransitionKind::Rollback => &self.rollback,
@@ -233,6 +238,11 @@ pub fn shell_text(arguments: &[String]) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
+/// What a person typed is no option: an argument that is one only because its value begins with a dash begins with a space.
+fn no_option(written: &str, filled: String) -> String {
+    if filled.starts_with('-') && !written.starts_with('-') { format!(" {filled}") } else { filled }
+}
+
 /// Placeholders and all, as the policy writes it.
 fn quoted(command: &[String]) -> String {
     let quoted = command.iter().map(|word| {
@@ -277,6 +287,10 @@ mod tests {
     }
 
     fn planned(commands: Option<&Commands>, from: &str, to: &str) -> Request {
+        planned_for(commands, from, to, "")
+    }
+
+    fn planned_for(commands: Option<&Commands>, from: &str, to: &str, reason: &str) -> Request {
         let (target, policy) = autosave();
         let (from, to) = (PhaseId::parse(from).unwrap(), PhaseId::parse(to).unwrap());
         let goes_up = policy.position(&to) > policy.position(&from);
@@ -290,7 +304,7 @@ mod tests {
             audience_percent: policy.audience_percent(&to),
             served_alike: &policy.served_alike(&to),
             incident: None,
-            reason: "",
+            reason,
         };
         commands.map_or_else(|| policy.transitions.executor.plan(&facts), |it| it.plan(&facts))
     }
@@ -311,6 +325,18 @@ mod tests {
         check("B", "C", "autosave B A C 100 none none");
         check("C", "completed", "autosave C B completed 100 none none");
         check("completed", "C", "autosave completed C completed 100 none none");
+    }
+
+    /// RB-2, OP-8: a reason that looks like an option is none.
+    #[test]
+    fn a_reason_never_becomes_an_option() {
+        let vector = ["flags", "{reason}", "--reason={reason}", "--", "{reason} by hand"].map(str::to_owned);
+        let commands =
+            Commands { rollback: vector.to_vec(), promote: vector.to_vec(), verify: Some(vector.to_vec()) };
+        let started = Started::of(&planned_for(Some(&commands), "C", "B", "--phase=C")).unwrap();
+        let expected = ["flags", " --phase=C", "--reason=--phase=C", "--", " --phase=C by hand"];
+        assert_eq!(started.command, expected);
+        assert_eq!(started.verify.unwrap(), expected);
     }
 
     /// RB-2

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::kind::NotifierKind;
 use super::message::Message;
@@ -57,6 +58,12 @@ impl Address {
     #[must_use]
     pub fn reaches_people(&self) -> bool {
         self.kind.reaches_people()
+    }
+
+    /// As [`NotifierKind::pace`].
+    #[must_use]
+    pub fn pace(&self) -> Duration {
+        self.kind.pace()
     }
 
     /// As [`NotifierKind::render`].

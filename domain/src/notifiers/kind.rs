@@ -1,5 +1,7 @@
 //! A kind of notifier: what its addresses look like, and how a message reads there.
 
+use std::time::Duration;
+
 use super::message::Message;
 
 /// A kind of notifier.
@@ -16,6 +18,11 @@ pub trait NotifierKind: Send + Sync {
     /// Whether somebody reads it there who can act: what asks for an answer goes only to such an address.
     fn reaches_people(&self) -> bool {
         true
+    }
+
+    /// How long nothing more goes to an address after a message (NO-8).
+    fn pace(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// The message as it is sent.

@@ -1,5 +1,7 @@
 //! A message before anybody's markup.
 
+use crate::story::visible::visible;
+
 /// A piece of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Span {
@@ -9,6 +11,16 @@ pub enum Span {
     Value(String),
     /// To be typed as it stands.
     Code(String),
+}
+
+impl Span {
+    /// Its text, whatever stands in it.
+    #[must_use]
+    pub fn as_it_came(&self) -> &str {
+        match self {
+            Self::Text(it) | Self::Value(it) | Self::Code(it) => it,
+        }
+    }
 }
 
 /// A text in pieces.
@@ -35,13 +47,13 @@ impl Message {
         self.rendered(str::to_owned)
     }
 
-    /// Values and code with `escape` applied; code between backticks.
+    /// Values and code made visible, with `escape` applied; code between backticks.
     #[must_use]
     pub fn rendered(&self, escape: impl Fn(&str) -> String) -> String {
         let one = |span: &Span| match span {
             Span::Text(it) => it.clone(),
-            Span::Value(it) => escape(it),
-            Span::Code(it) => format!("`{}`", escape(it)),
+            Span::Value(it) => escape(&visible(it)),
+            Span::Code(it) => format!("`{}`", escape(&visible(it))),
         };
         self.0.iter().map(one).collect()
     }

@@ -1,6 +1,7 @@
 //! Slack: channels, and what it asks of a value in a message (NO-3).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::{Message, NotifierKind};
 
@@ -32,6 +33,11 @@ impl NotifierKind for Slack {
         let name = channel.strip_prefix('#').filter(|name| (1..=80).contains(&name.chars().count()))?;
         let plain = |c: char| !c.is_whitespace() && !",#=".contains(c);
         name.chars().all(plain).then(|| channel.to_owned())
+    }
+
+    /// One message a second and channel, says Slack.
+    fn pace(&self) -> Duration {
+        Duration::from_secs(1)
     }
 
     fn render(&self, message: &Message) -> String {

@@ -59,3 +59,16 @@ fn each_kept_address_is_read_back_as_itself_by_one_kind() {
         assert_eq!(takers, [written]);
     }
 }
+
+/// OP-8: what a command printed steers no terminal and hides nothing in a message, whoever sends it.
+#[test]
+fn values_are_shown_without_control_bytes() {
+    let message = Message(vec![
+        Span::Text("🚨 ".to_owned()),
+        Span::Value("\u{1b}]0;owned\u{7}<red>\u{202e}".to_owned()),
+        Span::Code("flags\u{9b}31m A".to_owned()),
+    ]);
+    assert_eq!(message.plain(), "🚨 \u{fffd}]0;owned\u{fffd}<red>\u{fffd}`flags\u{fffd}31m A`");
+    let slack = slack::Slack.render(&message);
+    assert_eq!(slack, "🚨 \u{fffd}]0;owned\u{fffd}&lt;red&gt;\u{fffd}`flags\u{fffd}31m A`");
+}

@@ -131,6 +131,11 @@ pub fn told(event: &Event) -> EventRecord {
         Event::EvidenceTaskDone { by, item } => {
             act(Deed::EvidenceTaskDone, json!({ "by": by, "item": item }))
         }
+        Event::GivenUp(it) => {
+            let detail =
+                json!({ "kind": it.kind, "lane": it.lane, "reason": short(&it.reason), "told": it.told });
+            of(Deed::EffectGivenUp, &it.effect, detail)
+        }
         Event::Tick => act(Deed::TimerDue, json!({})),
     }
 }

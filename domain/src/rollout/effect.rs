@@ -5,8 +5,8 @@ use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, Timestamp};
 use uuid::Uuid;
 
 use super::state::Transition;
-use crate::effects::Severity;
 use crate::effects::notification::NotificationKind;
+use crate::effects::{Loss, Severity};
 
 /// An effect of a step. The intake turns each into one outbox row and, where people read it, one notification.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub enum Effect {
     Notify(Notice),
     /// Page, or raise the page of the same incident.
     Page { notice: Notice, severity: Severity, priority: String },
+    /// Page beside any incident's page: a message was lost (NO-7).
+    PageNotice(Notice),
     /// Set the priority field of the page; only sent when the page was raised.
     SetPagePriority { incident: IncidentId, priority: String },
     /// Ask, at that time, whether somebody has acknowledged.
@@ -95,6 +97,8 @@ pub enum NoticeKind {
     ServedUnread { since: Timestamp, reason: String },
     /// PH-10: a move up has used up its retries.
     MoveFailed { to: PhaseId, attempts: u32, reason: String },
+    /// NO-7: something did not get through.
+    GivenUp(Box<Loss>),
     /// RB-12: into the runbook log, together with the rendered runbook.
     Rollback(Box<Transition>),
 }
@@ -134,6 +138,7 @@ impl NoticeKind {
             Self::DriftOver { .. } => NotificationKind::DriftOver,
             Self::ServedUnread { .. } => NotificationKind::ServedUnread,
             Self::MoveFailed { .. } => NotificationKind::MoveFailed,
+            Self::GivenUp(_) => NotificationKind::GivenUp,
             Self::Rollback(_) => NotificationKind::Rollback,
         }
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::evidence::{Facts, Signing};
 use super::state::Finding;
+use crate::effects::Loss;
 use crate::executors::Report;
 
 /// An input of [`apply`](super::apply).
@@ -65,6 +66,8 @@ pub enum Event {
     EvidenceSigned(Signing),
     /// The follow-up task of an item is done.
     EvidenceTaskDone { by: String, item: String },
+    /// An effect was given up (NO-7).
+    GivenUp(Box<Loss>),
     /// Time has passed: whatever is due is done.
     Tick,
 }

@@ -21,6 +21,7 @@ pub mod evidence;
 mod held;
 pub mod hold;
 mod incident;
+mod loss;
 mod moves;
 mod opening;
 mod outcome;

@@ -7,6 +7,7 @@ use super::drift;
 use super::event::Event;
 use super::evidence;
 use super::incident;
+use super::loss;
 use super::moves::{abort, promote, rollback_by_hand, start};
 use super::outcome::{
     attempt_failed, promoted, promotion_failed, retried, rollback_failed, rolled_back, started,
@@ -126,6 +127,7 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
         ) => incident::apply(step, &event, context),
         (_, E::ServedRead { epoch, looked }) => Ok(drift::read(step, epoch, looked, context)),
         (_, E::PolicyChanged) => Ok(cadence::policy_changed(step, context)),
+        (_, E::GivenUp(it)) => Ok(loss::given_up(step, &it, context)),
         (_, E::Tick) => Ok(tick(step, context)),
     }?;
     rca::keep_file(&mut step);

@@ -3,6 +3,8 @@
 //! Whatever comes from outside stands in code: there GitHub sees no markup, no HTML, no mention, no reference to an
 //! issue or a commit, and no link.
 
+use super::visible::visible;
+
 /// A code span on one line, at most `longest` characters of the text.
 #[must_use]
 pub fn code(text: &str, longest: usize) -> String {
@@ -30,7 +32,7 @@ pub fn block(text: &str, longest: usize) -> String {
 /// Longer ones are cut, so that a fence never outgrows what it holds.
 const LONGEST_RUN: usize = 20;
 
-/// What cannot be seen, or turns the direction of what can, becomes visible; a cut is marked.
+/// What cannot be seen becomes visible; a cut is marked.
 fn cut(text: &str, longest: usize) -> String {
     let text = text.replace("\r\n", "\n");
     let mut run = 0;
@@ -38,22 +40,11 @@ fn cut(text: &str, longest: usize) -> String {
         run = if *c == '`' { run + 1 } else { 0 };
         run <= LONGEST_RUN
     };
-    let mut shown: String = text.chars().take(longest).map(visible).filter(in_bounds).collect();
+    let mut shown: String = visible(&text).chars().take(longest).filter(in_bounds).collect();
     if text.chars().nth(longest).is_some() {
         shown.push_str(" […]");
     }
     shown
-}
-
-fn visible(c: char) -> char {
-    match c {
-        '\n' | '\t' => c,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            '\u{fffd}'
-        }
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    }
 }
 
 /// Of backticks.

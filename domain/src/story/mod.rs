@@ -10,6 +10,7 @@ pub mod rca;
 mod tally;
 pub mod texts;
 pub mod views;
+pub mod visible;
 pub mod words;
 
 pub use tally::Tally;

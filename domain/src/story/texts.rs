@@ -12,7 +12,7 @@ use shared_types::{IncidentId, TargetName};
 
 mod own;
 
-use super::words;
+use super::{visible, words};
 
 use crate::notifiers::{Message, Span};
 use crate::rollout::{Notice, NoticeKind, Transition};
@@ -64,6 +64,7 @@ pub fn text(
             );
             Ok(extended(text, &what))
         }
+        NoticeKind::GivenUp(loss) => Ok(own::given_up(policy, notice, loss)),
         NoticeKind::ApprovalAsked(asked) => Ok(own::approval_asked(target, policy, notice, asked)),
         NoticeKind::Frozen { by, reason } => {
             Ok(with_waiting(own::frozen(policy, notice, by, reason), notice))
@@ -117,7 +118,7 @@ fn with_waiting(text: Text, notice: &Notice) -> Text {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
+    visible::one_line(text, 500)
 }
 
 /// How an output ends, in one line.

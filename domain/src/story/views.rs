@@ -44,6 +44,7 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
         approvals_void: approvals.void,
         blockers: words::blockers(&blockers),
         directive: state.directive.clone(),
+        given_up: Vec::new(),
     }
 }
 
@@ -131,6 +132,7 @@ pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> Dashb
         approvals_missing: terms.map(|it| approval::missing(state, it)).unwrap_or_default(),
         blockers: terms.map(|it| words::blockers(&promotion::blockers(state, it))).unwrap_or_default(),
         warn_ratio: policy.map(|it| it.gate.warn_ratio),
+        given_up: Vec::new(),
     }
 }
 

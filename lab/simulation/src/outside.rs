@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::{
-    CheckPageAcknowledged, PageAcknowledgement, PostMessage, ResolvePage, RunTransition, SetPagePriority,
-    TellUser, TriggerPage,
+    CheckPageAcknowledged, PageAcknowledgement, PageNotice, PostMessage, ResolvePage, RunTransition,
+    SetPagePriority, TellUser, TriggerPage,
 };
 use domain::executors::{Report, command};
 use domain::policy::TargetPolicy;
@@ -240,6 +240,17 @@ impl Pager for Ports {
             text: page.text.clone(),
         };
         self.ask("pagerduty trigger", |books| books.paged.push(paged)).await
+    }
+
+    /// Of no incident: its key is its own.
+    async fn notice(&self, notice: &PageNotice) -> Outcome {
+        let paged = Paged {
+            notification: Some(notice.notification.to_string()),
+            incident: notice.dedup_key.clone(),
+            dedup_key: notice.dedup_key.clone(),
+            text: notice.text.clone(),
+        };
+        self.ask("pagerduty notice", |books| books.paged.push(paged)).await
     }
 
     async fn set_priority(&self, _priority: &SetPagePriority) -> Outcome {

@@ -13,7 +13,7 @@ use domain::kinds::Kinds;
 use domain::policy::Policy;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use shared_types::audit::{AuditVerification, SERVICE_STREAM};
+use shared_types::audit::{AuditSeal, AuditVerification, SERVICE_STREAM};
 use shared_types::{AuditEntry, Decision, Page, TargetName, Timestamp};
 
 use super::{Header, Line, Part, SCHEMA, Span};
@@ -30,6 +30,8 @@ pub(crate) async fn export(
     file: &Path,
     kinds: &Kinds,
 ) -> anyhow::Result<Header> {
+    // Before the rows: what it names has to be among them.
+    let seal: AuditSeal = reporter.get(&format!("/v1/audit/seal?{}", sealed_span(&span))).await?;
     let mut rows = Vec::new();
     for stream in streams(reporter, span.target.as_ref()).await? {
         rows.push((stream.clone(), stream_rows(reporter, &stream, &span).await?));
@@ -60,7 +62,8 @@ pub(crate) async fn export(
         policies: u64::try_from(policies.len()).unwrap_or(u64::MAX),
         span,
     };
-    let lines = std::iter::once(Line::Header(header.clone()))
+    let lines = [Line::Header(header.clone()), Line::Seal { seal }]
+        .into_iter()
         .chain(policies.into_iter().map(|(version, text)| Line::Policy { version, text }))
         .chain(batches.into_iter().map(|it| Line::Batch { decision_id: it.decision_id, batch: it.batch }))
         .chain(before.into_iter().chain(decisions).map(|decision| Line::Decision { decision }))
@@ -140,6 +143,11 @@ async fn policies(analyzer: &Api, decisions: &[Decision]) -> anyhow::Result<BTre
 fn look_back(policies: &BTreeMap<String, String>, kinds: &Kinds) -> Duration {
     let parsed = policies.values().filter_map(|text| Policy::parse_with(text, "policy", kinds).ok());
     parsed.flat_map(|it| it.targets.into_values().map(|it| longest_look_back(&it))).max().unwrap_or_default()
+}
+
+fn sealed_span(span: &Span) -> String {
+    let bound = |name: &str, at: Option<Timestamp>| at.map(|at| format!("{name}={at}"));
+    [bound("from", span.from), bound("to", span.to)].into_iter().flatten().collect::<Vec<_>>().join("&")
 }
 
 fn windows(span: &Span, from: Option<Timestamp>) -> String {

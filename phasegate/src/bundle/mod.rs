@@ -1,7 +1,7 @@
 //! The bundle: a part of the audit log with all that its decisions were made from, in one file that can be verified
 //! without any service (GO-4, SLO-10).
 //!
-//! One JSON object a line, each with its `kind`: the header first, then policies, batches, decisions and rows.
+//! One JSON object a line, each with its `kind`: the header first, then the reporter's seal, policies, batches, decisions and rows.
 
 mod export;
 #[cfg(test)]
@@ -9,6 +9,7 @@ mod tests;
 mod verify;
 
 use serde::{Deserialize, Serialize};
+use shared_types::audit::AuditSeal;
 use shared_types::{AuditEntry, Batch, Decision, TargetName, Timestamp};
 use uuid::Uuid;
 
@@ -62,6 +63,7 @@ pub(crate) struct Part {
 #[allow(clippy::large_enum_variant, reason = "one at a time")]
 pub(crate) enum Line {
     Header(Header),
+    Seal { seal: AuditSeal },
     Policy { version: String, text: String },
     Batch { decision_id: Uuid, batch: Batch },
     Decision { decision: Decision },

@@ -12,7 +12,8 @@ use domain::gate::{CheckedBatch, EarlierBatch, Subject, batch_hash, observe_batc
 use domain::kinds::Kinds;
 use domain::policy::Policy;
 use serde_json::json;
-use shared_types::audit::FaultKind;
+use service_kit::seal::{SealKey, seal};
+use shared_types::audit::{AuditHead, FaultKind};
 use shared_types::batch::{Distribution, Intake, SCHEMA as BATCH_SCHEMA};
 use shared_types::story::Deed;
 use shared_types::{
@@ -136,11 +137,15 @@ fn lines() -> Vec<Line> {
 }
 
 fn checked(lines: &[Line]) -> BundleReport {
+    checked_by(lines, None)
+}
+
+fn checked_by(lines: &[Line], public: Option<&str>) -> BundleReport {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bundle.jsonl");
     let text: Vec<String> = lines.iter().map(|line| serde_json::to_string(line).unwrap()).collect();
     std::fs::write(&file, text.join("\n") + "\n").unwrap();
-    verify(&file, None, &Kinds::shipped()).unwrap()
+    verify(&file, None, public, &Kinds::shipped()).unwrap()
 }
 
 /// GO-4, SLO-10
@@ -223,4 +228,47 @@ fn a_changed_row_is_named_by_stream_and_number() {
     assert_eq!(fault(&|it| it.swap(first + 2, first + 3)), Some((3, FaultKind::Reordered)));
     assert_eq!(fault(&|it| drop(it.pop())), Some((5, FaultKind::Truncated)));
     assert_eq!(fault(&|it| it.truncate(first)), Some((1, FaultKind::Truncated)));
+}
+
+/// OP-9: whoever cuts a bundle makes its header fit; the seal's heads they cannot sign.
+#[test]
+fn a_bundle_that_is_cut_with_its_header_does_not_fit_its_seal() {
+    let key = |digits: &str| SealKey::parse(&digits.repeat(32).into()).unwrap();
+    let sealed = |key: &SealKey| {
+        let mut lines = lines();
+        let Some(Line::Row { row }) = lines.last().cloned() else { panic!() };
+        let head = AuditHead { stream: row.stream, first_seq: 1, last_seq: row.seq, hash: row.hash };
+        lines.insert(1, Line::Seal { seal: seal(Some(key), (None, None), vec![head], row.at) });
+        lines
+    };
+    let public = key("42").public();
+    let whole = checked_by(&sealed(&key("42")), Some(&public));
+    assert!(whole.ok && whole.sealed, "{whole:?}");
+    assert!(!checked(&sealed(&key("42"))).sealed, "no key was named");
+    let mut cut = sealed(&key("42"));
+    cut.pop();
+    if let Line::Header(header) = &mut cut[0] {
+        header.streams[0].rows -= 1;
+        header.streams[0].last_seq -= 1;
+    }
+    let fault = checked_by(&cut, Some(&public)).streams[0].fault.clone().unwrap();
+    assert_eq!((fault.seq, fault.kind), (u64::from(COUNT), FaultKind::Truncated));
+    // Sealed with another key, the seal edited with the rest, or left out.
+    let refused = |lines: &[Line], words: &str| {
+        let report = checked_by(lines, Some(&public));
+        assert!(!report.ok && !report.sealed);
+        assert!(report.faults.iter().any(|it| it.contains(words)), "{words}: {:?}", report.faults);
+    };
+    refused(&sealed(&key("43")), "signed with another key");
+    if let Line::Seal { seal } = &mut cut[1] {
+        seal.heads[0].last_seq -= 1;
+    }
+    refused(&cut, "its signature does not hold");
+    cut.remove(1);
+    refused(&cut, "it carries no seal");
+    let mut narrowed = sealed(&key("42"));
+    if let Line::Header(header) = &mut narrowed[0] {
+        header.span.to = Some(header.exported_at);
+    }
+    refused(&narrowed, "another span");
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use domain::audit::digest;
+use domain::audit::streams::opened;
 use domain::audit::verify::Walk;
 use domain::gate::longest_look_back;
 use domain::gate::recompute::{Difference, decide_again, differences, history_before};
@@ -15,7 +16,8 @@ use domain::policy::Policy;
 use domain::stored::plain;
 use reporter_svc::audit::Archive;
 use serde::Serialize;
-use shared_types::audit::{AuditFault, FaultKind, StreamVerification};
+use service_kit::seal::check;
+use shared_types::audit::{AuditFault, AuditSeal, FaultKind, SERVICE_STREAM, StreamVerification};
 use shared_types::{AuditEntry, Batch, Decision, TargetName, Timestamp, Window};
 use uuid::Uuid;
 
@@ -29,6 +31,8 @@ const NAMED: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct BundleReport {
     pub(crate) ok: bool,
+    /// Whether a seal of the key that was named says that nothing is missing.
+    pub(crate) sealed: bool,
     pub(crate) streams: Vec<StreamVerification>,
     pub(crate) decisions: DecisionsReport,
     /// What does not hold of decisions and policies, one line each.
@@ -48,17 +52,25 @@ pub(crate) struct DecisionsReport {
 
 struct Bundle {
     header: Header,
+    seal: Option<AuditSeal>,
     policies: BTreeMap<String, String>,
     batches: BTreeMap<Uuid, Batch>,
     decisions: BTreeMap<Uuid, Decision>,
     rows: BTreeMap<String, Vec<AuditEntry>>,
 }
 
-/// Verifies a bundle, whose policies may name these kinds; with `archive`, its rows beside their copies too.
-pub(crate) fn verify(file: &Path, archive: Option<&Path>, kinds: &Kinds) -> anyhow::Result<BundleReport> {
+/// Verifies a bundle, whose policies may name these kinds; with `archive`, its rows beside their copies too, and with `public`,
+/// that it is whole, by the seal of that key.
+pub(crate) fn verify(
+    file: &Path,
+    archive: Option<&Path>,
+    public: Option<&str>,
+    kinds: &Kinds,
+) -> anyhow::Result<BundleReport> {
     let bundle = read(file)?;
     let streams = streams(&bundle, archive)?;
-    let mut faults = Vec::new();
+    let mut faults = unsealed(&bundle, public);
+    let sealed = public.is_some() && faults.is_empty();
     let mut decisions = DecisionsReport::default();
     compare(&bundle, &mut decisions, &mut faults);
     make_again(&bundle, kinds, &mut decisions, &mut faults);
@@ -76,7 +88,7 @@ pub(crate) fn verify(file: &Path, archive: Option<&Path>, kinds: &Kinds) -> anyh
         faults.truncate(NAMED);
         faults.push(format!("and {more} more"));
     }
-    Ok(BundleReport { ok, streams, decisions, faults })
+    Ok(BundleReport { ok, sealed, streams, decisions, faults })
 }
 
 fn read(file: &Path) -> anyhow::Result<Bundle> {
@@ -97,6 +109,7 @@ fn read(file: &Path) -> anyhow::Result<Bundle> {
     };
     let mut bundle = Bundle {
         header,
+        seal: None,
         policies: BTreeMap::new(),
         batches: BTreeMap::new(),
         decisions: BTreeMap::new(),
@@ -105,6 +118,7 @@ fn read(file: &Path) -> anyhow::Result<Bundle> {
     for line in lines {
         match line? {
             Line::Header(_) => return Err(error(Exit::Usage, "a bundle has one header")),
+            Line::Seal { seal } => bundle.seal = Some(seal),
             Line::Policy { version, text } => drop(bundle.policies.insert(version, text)),
             Line::Batch { decision_id, batch } => drop(bundle.batches.insert(decision_id, batch)),
             Line::Decision { decision } => {
@@ -116,10 +130,37 @@ fn read(file: &Path) -> anyhow::Result<Bundle> {
     Ok(bundle)
 }
 
+/// Why nothing says that the bundle is whole. The header is written by whoever exports; the seal's heads are the reporter's.
+fn unsealed(bundle: &Bundle, public: Option<&str>) -> Vec<String> {
+    let Bundle { header, seal, rows, .. } = bundle;
+    let Some(seal) = seal else {
+        let missing = "it carries no seal: whether its end was cut off cannot be told".to_owned();
+        return public.map(|_| missing).into_iter().collect();
+    };
+    let mut faults = Vec::new();
+    if let Some(why) = public.and_then(|public| check(seal, public).err()) {
+        faults.push(format!("the seal: {why}"));
+    }
+    if (seal.from, seal.to) != (header.span.from, header.span.to) {
+        faults.push("the seal is of another span than the header".to_owned());
+    }
+    let wanted = |stream: &str| {
+        stream == SERVICE_STREAM || header.span.target.as_ref().is_none_or(|it| it.as_str() == stream)
+    };
+    for head in seal.heads.iter().filter(|head| wanted(&head.stream)) {
+        let first = rows.get(&head.stream).and_then(|rows| rows.first());
+        if first.is_none_or(|first| first.seq > head.first_seq) {
+            faults.push(format!("{}: the seal names row {}, which is missing", head.stream, head.first_seq));
+        }
+    }
+    faults
+}
+
 /// Each stream's chain from its first row in the bundle to the last that the header names.
 fn streams(bundle: &Bundle, archive: Option<&Path>) -> anyhow::Result<Vec<StreamVerification>> {
     let mut found = Vec::new();
     let none = Vec::new();
+    let opened = opened(bundle.rows.get(SERVICE_STREAM).unwrap_or(&none));
     let unnamed =
         bundle.rows.keys().filter(|it| !bundle.header.streams.iter().any(|part| &part.stream == *it));
     if let Some(stream) = unnamed.into_iter().next() {
@@ -137,9 +178,15 @@ fn streams(bundle: &Bundle, archive: Option<&Path>) -> anyhow::Result<Vec<Stream
             ),
             _ => Walk::new(&part.stream, Timestamp::from_millis(0)),
         };
+        let heads = bundle.seal.iter().flat_map(|seal| &seal.heads);
+        walk = walk.sealed(heads.into_iter().find(|head| head.stream == part.stream).cloned());
         match archive {
             Some(directory) => walk.beside(rows, &mut Archive::at(directory).copy(&part.stream)?),
             None => walk.chain(rows),
+        }
+        walk.finish();
+        if from_the_start && opened.as_ref().is_some_and(|opened| !opened.contains(&part.stream)) {
+            walk.refuse(FaultKind::Unopened, "the service's own stream does not say that anybody opened it");
         }
         let mut verdict = walk.verdict();
         if verdict.ok && verdict.last_seq != part.last_seq && part.rows > 0 {

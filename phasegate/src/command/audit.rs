@@ -54,6 +54,10 @@ struct Verify {
     /// `--bundle`, beside it
     #[arg(long, value_name = "DIR")]
     archive: Option<PathBuf>,
+    /// The public half of the key that the reporter signs with, as its log and `/v1/audit/seal` name it: with `--bundle` and
+    /// `--archive` what is not signed by it does not hold
+    #[arg(long, env = "PHASEGATE_AUDIT_PUBLIC_KEY", value_name = "HEX")]
+    public_key: Option<String>,
     #[command(flatten)]
     reporter: ReporterArgs,
     #[command(flatten)]
@@ -120,12 +124,12 @@ impl Args {
 impl Verify {
     fn run(self, kinds: &Kinds) -> anyhow::Result<Exit> {
         if let Some(file) = &self.bundle {
-            let report = bundle::verify(file, self.archive.as_deref(), kinds)?;
+            let report = bundle::verify(file, self.archive.as_deref(), self.public_key.as_deref(), kinds)?;
             self.output.print(&report, audit_view::bundle)?;
             return Ok(if report.ok { Exit::Ok } else { Exit::Refused });
         }
         let streams = match &self.archive {
-            Some(directory) => archived::verify(directory)?,
+            Some(directory) => archived::verify(directory, self.public_key.as_deref())?,
             None => super::block_on(verified(&self.reporter.api()?))?,
         };
         let ok = streams.iter().all(|it| it.ok);

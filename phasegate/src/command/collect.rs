@@ -14,6 +14,7 @@ use service_kit::clock::{Clock, SystemClock};
 use shared_types::{PhaseId, TargetName, Timestamp, one_line};
 
 use crate::exit::{Exit, error};
+use crate::output::complain;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,13 +91,13 @@ impl Args {
         let collected = collect_windows(&request, SystemClock.now())
             .map_err(|cause| error(exit_of(&cause), format!("{:#}", anyhow::Error::from(cause))))?;
         for (file, line) in &collected.malformed {
-            eprintln!("phasegate: {file}:{}: {}", line.line, line.reason);
+            complain(&format!("phasegate: {file}:{}: {}", line.line, line.reason));
         }
         for (name, meant, events) in collected.misspelt() {
             let name = one_line(name);
-            eprintln!(
+            complain(&format!(
                 "phasegate: `{name}`, {events} events, is no name of the policy: perhaps `{meant}` is meant"
-            );
+            ));
         }
         write(&collected, &self.output)?;
         Ok(Exit::Ok)

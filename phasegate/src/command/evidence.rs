@@ -1,5 +1,6 @@
 //! `phasegate evidence`: the checklist of an incident, and its whole bundle as one document (EV-1 to EV-3).
 
+use domain::story::visible::one_line;
 use serde_json::json;
 use shared_types::IncidentId;
 use shared_types::incident::{EvidenceBundle, EvidenceItem, Incident};
@@ -135,9 +136,9 @@ fn checklist(items: &[EvidenceItem]) -> String {
     text
 }
 
-/// What a person typed does not move the terminal's cursor.
+/// What a person typed stays on its line.
 fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    one_line(text, usize::MAX)
 }
 
 #[cfg(test)]
@@ -178,7 +179,7 @@ mod tests {
         let waiting =
             EvidenceItem { missing: vec!["rca".to_owned()], ..item("release", EvidenceState::Waiting) };
         let expected = "\
-[x] retry_log    sre          signed by ana [2J at 2026-11-22T10:00:00.000Z
+[x] retry_log    sre          signed by ana\u{fffd}[2J at 2026-11-22T10:00:00.000Z
       task: a second source
 [ ] release      sre          waiting
       missing: rca

@@ -10,7 +10,7 @@ use shared_types::TargetName;
 
 use crate::api::HistoryArgs;
 use crate::exit::Exit;
-use crate::output::print;
+use crate::output::{print, print_json};
 use crate::verify::{Ask, Item, check, gather, markdown, text};
 
 const EXAMPLES: &str = "\
@@ -83,7 +83,7 @@ impl Args {
         match self.format {
             Format::Text => print(text(&report).trim_end())?,
             Format::Markdown => print(markdown(&report).trim_end())?,
-            Format::Json => print(&serde_json::to_string_pretty(&report)?)?,
+            Format::Json => print_json(&report)?,
         }
         Ok(if report.ok { Exit::Ok } else { Exit::Refused })
     }

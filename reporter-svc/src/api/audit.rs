@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Query};
-use shared_types::audit::{AuditVerification, CollectorAct};
+use shared_types::audit::{AuditSeal, AuditVerification, CollectorAct};
 use shared_types::problem::ProblemCode;
 use shared_types::{Actor, AuditEntry, Page, TargetName, Timestamp, Via};
 use utoipa::IntoParams;
@@ -109,16 +109,41 @@ pub(super) async fn verify(
 ) -> Result<Json<AuditVerification>, ApiError> {
     let (limit, after) = (page.limit()?, page.after::<String>()?.unwrap_or_default());
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let (store, archive) = (&app.reporter.store, app.keeper.archive());
     let now = app.reporter.clock.now();
+    let begun = audit::Verifying::begin(&app.reporter.store, &app.keeper, now).await;
+    let verifying = begun.map_err(failed)?;
     let items = match streams.stream {
-        Some(stream) => audit::one(store, archive, &checked(stream)?, now).await.map(|it| vec![it]),
-        None => audit::page(store, archive, &after, limit, now).await,
+        Some(stream) => verifying.one(&checked(stream)?).await.map(|it| vec![it]),
+        None => verifying.page(&after, limit).await,
     };
     let items = items.map_err(failed)?;
     let more = items.len() == limit;
     let next = items.last().filter(|_| more).map(|last| Cursor::encode(&last.stream));
     Ok(Json(AuditVerification { ok: items.iter().all(|it| it.ok), verified_at: now, items, next }))
+}
+
+/// Of which rows.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Sealing {
+    /// Of this time or later.
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+    /// Before this time.
+    #[param(value_type = Option<String>)]
+    to: Option<Timestamp>,
+}
+
+/// First and last row of each stream, signed if the reporter has a key (OP-9): by it a bundle shows that nothing was cut off.
+#[utoipa::path(
+    get, path = "/v1/audit/seal", tag = "audit", operation_id = "seal_audit", params(Sealing),
+    responses((status = 200, description = "The heads, as they are now", body = AuditSeal))
+)]
+pub(super) async fn seal(
+    State(app): State<App>,
+    Query(span): Query<Sealing>,
+) -> Result<Json<AuditSeal>, ApiError> {
+    Ok(Json(app.keeper.seal_of(span.from, span.to).await?))
 }
 
 /// A stream's name is part of a file's.

@@ -97,6 +97,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(effects::retry))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
+        .routes(routes!(audit::seal))
         .routes(routes!(audit::tell))
         .routes(routes!(daily::get))
         .routes(routes!(policies::list))

@@ -1,9 +1,11 @@
 //! Rollouts as they stand.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
 use service_kit::rules::Rules;
-use shared_types::rollout::Rollout;
+use shared_types::rollout::{GivenUp, Rollout};
 use shared_types::{Page, TargetName};
 
 use super::App;
@@ -23,14 +25,22 @@ pub(super) async fn list(
     let stored = app.reporter.store.targets(after.as_deref(), limit + 1).await?;
     let page = Cursor::page(stored, limit, |it: &StoredTarget| it.state.target.to_string());
     let rules = app.reporter.rules();
-    let items = page.items.iter().filter_map(|it| view(&app, &rules, it)).collect();
+    let mut given_up = app.reporter.store.given_up().await?;
+    let items = page.items.iter().filter_map(|it| view(&app, &rules, it, &mut given_up)).collect();
     Ok(Json(Page { items, next: page.next }))
 }
 
 /// A target that left the policy has a row, but no rollout any more.
-fn view(app: &App, rules: &Rules, stored: &StoredTarget) -> Option<Rollout> {
-    let terms = app.reporter.terms(rules, &stored.state.target)?;
-    Some(views::rollout(&stored.state, &terms))
+fn view(
+    app: &App,
+    rules: &Rules,
+    stored: &StoredTarget,
+    given_up: &mut BTreeMap<TargetName, Vec<GivenUp>>,
+) -> Option<Rollout> {
+    let target = &stored.state.target;
+    let terms = app.reporter.terms(rules, target)?;
+    let given_up = given_up.remove(target).unwrap_or_default();
+    Some(Rollout { given_up, ..views::rollout(&stored.state, &terms) })
 }
 
 /// One rollout: phase, epoch, gate, approvals, blockers, directive.
@@ -44,6 +54,7 @@ pub(super) async fn get(
     Path(target): Path<TargetName>,
 ) -> Result<Json<Rollout>, ApiError> {
     let stored = app.reporter.store.target(&target).await?;
-    let found = stored.as_ref().and_then(|it| view(&app, &app.reporter.rules(), it));
+    let mut given_up = app.reporter.store.given_up().await?;
+    let found = stored.as_ref().and_then(|it| view(&app, &app.reporter.rules(), it, &mut given_up));
     found.map(Json).ok_or_else(|| ApiError::not_found(format!("no target {target} in the policy")))
 }

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use domain::audit::GENESIS;
 use domain::audit::verify::ArchivedRows;
 use shared_types::AuditEntry;
+use uuid::Uuid;
 
 /// Where the copies are.
 #[derive(Debug, Clone)]
 pub struct Archive {
     directory: PathBuf,
+    /// Holds its name; none: it was carried here.
+    named_in: Option<PathBuf>,
 }
 
 /// Why rows were not appended.
@@ -28,13 +31,51 @@ impl Archive {
     /// Below a service's data directory.
     #[must_use]
     pub fn below(data_dir: &Path) -> Self {
-        Self { directory: data_dir.join("logs/audit") }
+        let named_in = Some(data_dir.join("audit-archive.id"));
+        Self { directory: data_dir.join("logs/audit"), named_in }
     }
 
     /// A directory of such files, wherever it was carried.
     #[must_use]
     pub fn at(directory: &Path) -> Self {
-        Self { directory: directory.to_owned() }
+        Self { directory: directory.to_owned(), named_in: None }
+    }
+
+    /// Under which name the database knows how far it goes (OP-9). It is kept beside `logs`, not in it: who takes the files away
+    /// does not make the archive a new one.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Io`].
+    pub fn name(&self) -> Result<Option<String>, ArchiveError> {
+        let Some(path) = &self.named_in else { return Ok(None) };
+        let io = |source| ArchiveError::Io { path: path.clone(), source };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(io)?;
+        }
+        match OpenOptions::new().create_new(true).write(true).open(path) {
+            Ok(mut file) => {
+                let name = Uuid::now_v7().to_string();
+                file.write_all(name.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+                tracing::warn!(archive = name, "an archive of the audit log begins");
+                Ok(Some(name))
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(Some(fs::read_to_string(path).map_err(io)?.trim().to_owned()).filter(|it| !it.is_empty()))
+            }
+            Err(error) => Err(io(error)),
+        }
+    }
+
+    /// Where the signed heads are, a line each.
+    #[must_use]
+    pub fn seals(&self) -> PathBuf {
+        self.directory.join("heads.seals")
+    }
+
+    /// How long a stream's file is; 0: there is none.
+    #[must_use]
+    pub fn length(&self, stream: &str) -> u64 {
+        fs::metadata(self.path(stream)).map_or(0, |it| it.len())
     }
 
     /// A stream's file. Whatever a table may hold, it stays within the directory.

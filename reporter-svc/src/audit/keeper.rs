@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service_kit::db::{Db, DbError};
+use service_kit::seal::{SealKey, seal};
 use shared_types::Timestamp;
+use shared_types::audit::{AuditHead, AuditSeal};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::{Archive, ArchiveError};
+use super::seals::{self, Sealed};
 use crate::reporter::Reporter;
 
 /// Rows of one read.
@@ -21,11 +24,14 @@ const PIECE: u32 = 500;
 const OVERLAP: Duration = Duration::from_secs(180);
 /// Every stream is looked at when this starts, and that often besides.
 const SWEEP: Duration = Duration::from_secs(3600);
+/// That often it is looked whether the files are still there.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Keeper {
     reporter: Arc<Reporter>,
     archive: Archive,
+    key: Option<SealKey>,
     state: Mutex<State>,
 }
 
@@ -33,10 +39,23 @@ pub struct Keeper {
 struct State {
     looked_at: Option<Timestamp>,
     swept_at: Option<Timestamp>,
-    /// The last row that is in the archive, of streams looked at lately.
-    kept: BTreeMap<String, u64>,
+    /// When the files were looked for.
+    seen_at: Option<Timestamp>,
+    /// What is in the archive, of streams looked at lately.
+    kept: BTreeMap<String, Kept>,
+    /// Up to which row the archive has held each stream, says the database; none: not asked yet.
+    held: Option<BTreeMap<String, u64>>,
+    /// The archive's name.
+    name: Option<String>,
     /// Streams whose table departs from the archive, and how.
     departed: BTreeMap<String, String>,
+}
+
+/// How far a stream's file goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    seq: u64,
+    bytes: u64,
 }
 
 /// Why copying broke off; the next pass goes on.
@@ -52,7 +71,34 @@ impl Keeper {
     /// Into the archive below the data directory.
     #[must_use]
     pub fn new(reporter: Arc<Reporter>, archive: Archive) -> Self {
-        Self { reporter, archive, state: Mutex::default() }
+        Self { reporter, archive, key: None, state: Mutex::default() }
+    }
+
+    /// Signs the heads with this key.
+    #[must_use]
+    pub fn sealing(self, key: Option<SealKey>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// The heads of a span of the log, signed if there is a key.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn seal_of(
+        &self,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Result<AuditSeal, DbError> {
+        let heads = self.reporter.store.audit_spans(from, to).await?;
+        Ok(seal(self.key.as_ref(), (from, to), heads, self.reporter.clock.now()))
+    }
+
+    /// What was signed last, as far as this key can tell.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn sealed(&self) -> Result<Sealed, ArchiveError> {
+        Sealed::newest(&self.archive, self.key.as_ref().map(SealKey::public).as_deref())
     }
 
     /// Where the copies are.
@@ -72,6 +118,18 @@ impl Keeper {
     /// [`KeepError`]; what was copied stays copied.
     pub async fn catch_up(&self, now: Timestamp) -> Result<usize, KeepError> {
         let mut state = self.state.lock().await;
+        if state.held.is_none() {
+            let name = self.archive.name()?;
+            state.held = Some(match &name {
+                Some(name) => self.reporter.store.archived(name).await?,
+                None => BTreeMap::new(),
+            });
+            state.name = name;
+        }
+        if state.seen_at.is_none_or(|at| now.since(at) >= LOOK) {
+            self.look(&mut state).await?;
+            state.seen_at = Some(now);
+        }
         let mut copied = 0;
         if state.swept_at.is_none_or(|at| now.since(at) >= SWEEP) {
             state.kept.clear();
@@ -81,6 +139,7 @@ impl Keeper {
                 let head = self.reporter.store.audit_head(&stream).await?;
                 copied += usize::from(self.copy(&mut state, &stream, head).await?);
             }
+            self.seal(&mut state, now).await?;
             state.swept_at = Some(now);
         } else {
             let since = state.looked_at.unwrap_or(now).minus(OVERLAP);
@@ -94,10 +153,19 @@ impl Keeper {
 
     /// Copies a stream up to its head; whether there was anything.
     async fn copy(&self, state: &mut State, stream: &str, head: u64) -> Result<bool, KeepError> {
-        if state.kept.get(stream) == Some(&head) {
+        if state.kept.get(stream).is_some_and(|it| it.seq == head) {
             return Ok(false);
         }
         let last = self.archive.last(stream)?.map_or(0, |row| row.seq);
+        let held = state.held.as_ref().and_then(|it| it.get(stream)).copied().unwrap_or(0);
+        if last < held {
+            // What is gone is not made anew from a table that may have been changed meanwhile.
+            let how = format!(
+                "{stream}: the archive held {held} rows and ends at row {last} now: its file was taken away or cut"
+            );
+            depart(state, stream, how);
+            return Ok(false);
+        }
         if last > head {
             depart(
                 state,
@@ -122,8 +190,72 @@ impl Keeper {
             }
         }
         state.departed.remove(stream);
-        state.kept.insert(stream.to_owned(), head);
+        let kept = Kept { seq: head, bytes: self.archive.length(stream) };
+        state.kept.insert(stream.to_owned(), kept);
+        if held < head
+            && let Some(name) = &state.name
+        {
+            self.reporter.store.note_archived(name, stream, head).await?;
+            if let Some(held) = &mut state.held {
+                held.insert(stream.to_owned(), head);
+            }
+        }
         Ok(next > last + 1)
+    }
+
+    /// Looks again at streams whose file is shorter than it was.
+    async fn look(&self, state: &mut State) -> Result<(), KeepError> {
+        let shorter = |(stream, kept): (&String, &Kept)| {
+            (self.archive.length(stream) < kept.bytes).then(|| (stream.clone(), kept.seq))
+        };
+        let lost: Vec<(String, u64)> = state.kept.iter().filter_map(shorter).collect();
+        for (stream, seq) in lost {
+            state.kept.remove(&stream);
+            self.copy(state, &stream, seq).await?;
+        }
+        Ok(())
+    }
+
+    /// Signs how far the streams go, if they went on and go on from what was signed before; a log line is the anchor elsewhere.
+    async fn seal(&self, state: &mut State, now: Timestamp) -> Result<(), KeepError> {
+        let Some(key) = &self.key else { return Ok(()) };
+        let before = match self.sealed()? {
+            Sealed::Heads(heads) => heads,
+            Sealed::Unknown => BTreeMap::new(),
+            Sealed::Broken(how) => {
+                depart(state, "heads.seals", format!("heads.seals: {how}"));
+                return Ok(());
+            }
+        };
+        let mut heads = Vec::new();
+        for (stream, kept) in state.kept.clone() {
+            if let Some(head) = before.get(&stream)
+                && self.hash_of(&stream, head.last_seq).await?.as_ref() != Some(&head.hash)
+            {
+                let how = format!("{stream}: row {} is not the one that was signed", head.last_seq);
+                depart(state, &stream, how);
+                return Ok(());
+            }
+            let Some(hash) = self.hash_of(&stream, kept.seq).await? else { continue };
+            heads.push(AuditHead { stream, first_seq: 1, last_seq: kept.seq, hash });
+        }
+        if heads.is_empty() || heads.iter().all(|head| before.get(&head.stream) == Some(head)) {
+            return Ok(());
+        }
+        // A stream that is not copied now keeps what was signed of it.
+        let named: Vec<String> = heads.iter().map(|it| it.stream.clone()).collect();
+        heads.extend(before.into_values().filter(|it| !named.contains(&it.stream)));
+        heads.sort_by(|one, other| one.stream.cmp(&other.stream));
+        let seal = seal(Some(key), (None, None), heads, now);
+        seals::append(&self.archive, &seal)?;
+        let (streams, key, signature) = (seal.heads.len(), key.public(), seal.signature.unwrap_or_default());
+        tracing::info!(streams, key, signature, "the audit log is sealed");
+        Ok(())
+    }
+
+    async fn hash_of(&self, stream: &str, seq: u64) -> Result<Option<String>, DbError> {
+        let piece = self.reporter.store.audit_piece(stream, seq, 1).await?;
+        Ok(piece.into_iter().next().filter(|row| row.seq == seq).map(|row| row.hash))
     }
 
     /// Goes on until `stop`, then once more, so that an orderly end leaves nothing uncopied.

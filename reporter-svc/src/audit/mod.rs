@@ -5,8 +5,10 @@
 
 mod archive;
 mod keeper;
+mod seals;
 mod verify;
 
 pub use archive::{Archive, ArchiveError, Copy};
 pub use keeper::{KeepError, Keeper};
-pub use verify::{OVERDUE, one, page};
+pub use seals::Sealed;
+pub use verify::{OVERDUE, Verifying};

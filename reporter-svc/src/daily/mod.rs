@@ -208,9 +208,11 @@ fn made_of(told: &ZonedReport, address: Option<&Address>, now: Timestamp) -> Dai
             incident: None,
             after_dashboard: None,
             buttons: Vec::new(),
+            of_loss: false,
         };
         let key = format!("{}:{id}", address.notifier());
-        messages.push(NewMessage::of(&verb, key, target.to_string(), now));
+        let row = NewMessage::of(&verb, key, target.to_string(), now);
+        messages.push(NewMessage { pace: address.pace(), ..row });
         notification = Some(Notification {
             id,
             target: target.clone(),

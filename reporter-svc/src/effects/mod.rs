@@ -4,6 +4,7 @@
 mod apply_page_event;
 mod check_page_acknowledged;
 mod context;
+mod page_notice;
 mod post_message;
 mod push_directive;
 mod resolve_page;
@@ -17,8 +18,9 @@ pub mod write_rca;
 mod write_runbook_entry;
 
 use domain::effects::{
-    ApplyPageEvent, CheckPageAcknowledged, PostMessage, PushDirective, ResolvePage, RunTransition,
-    SetPagePriority, TellUser, TriggerPage, WriteChecklist, WriteDailyReport, WriteRca, WriteRunbookEntry,
+    ApplyPageEvent, CheckPageAcknowledged, PageNotice, PostMessage, PushDirective, ResolvePage,
+    RunTransition, SetPagePriority, TellUser, TriggerPage, WriteChecklist, WriteDailyReport, WriteRca,
+    WriteRunbookEntry,
 };
 use service_kit::outbox::{EffectKind, Registry};
 
@@ -29,6 +31,7 @@ impl Registry for Effects {
         EffectKind::of::<PostMessage>(),
         EffectKind::of::<TellUser>(),
         EffectKind::of::<TriggerPage>(),
+        EffectKind::of::<PageNotice>(),
         EffectKind::of::<SetPagePriority>(),
         EffectKind::of::<ResolvePage>(),
         EffectKind::of::<CheckPageAcknowledged>(),

@@ -1,7 +1,7 @@
 //! What stands in for a pager that is not configured: the page goes to the log, and is done (NO-6).
 
 use async_trait::async_trait;
-use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TriggerPage};
+use domain::effects::{CheckPageAcknowledged, PageNotice, ResolvePage, SetPagePriority, TriggerPage};
 use serde_json::json;
 use service_kit::outbox::Outcome;
 use shared_types::Via;
@@ -21,6 +21,12 @@ impl Pager for LogPager {
     async fn trigger(&self, page: &TriggerPage) -> Outcome {
         let TriggerPage { incident, priority, summary, .. } = page;
         tracing::warn!(%incident, priority, summary, "{} is not configured: page", self.stands_for);
+        logged()
+    }
+
+    async fn notice(&self, notice: &PageNotice) -> Outcome {
+        let PageNotice { target, summary, .. } = notice;
+        tracing::warn!(target_name = %target, summary, "{} is not configured: page", self.stands_for);
         logged()
     }
 

@@ -1,7 +1,7 @@
 //! A pager: raises pages, and hears what became of them.
 
 use async_trait::async_trait;
-use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TriggerPage};
+use domain::effects::{CheckPageAcknowledged, PageNotice, ResolvePage, SetPagePriority, TriggerPage};
 use service_kit::outbox::Outcome;
 use shared_types::Via;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,6 +12,9 @@ use crate::api::App;
 #[async_trait]
 pub trait Pager: Send + Sync {
     async fn trigger(&self, page: &TriggerPage) -> Outcome;
+
+    /// Raises a page that belongs to no incident (NO-7).
+    async fn notice(&self, notice: &PageNotice) -> Outcome;
 
     async fn set_priority(&self, priority: &SetPagePriority) -> Outcome;
 

@@ -14,9 +14,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{count, text, time};
-use super::{AuditAfter, AuditFilter, Store};
+use super::{AuditAfter, AuditFilter, Store, audit_streams};
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "stream, seq, at, actor, roles, via, verified, action, target, subject, detail, prev_hash, hash";
 
 impl Store {
@@ -194,6 +194,9 @@ pub(super) async fn append(
             .fetch_optional(&mut **tx)
             .await?;
     let last = last.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), hash));
+    if let (None, Some(target)) = (&last, target) {
+        audit_streams::open(tx, target, now).await?;
+    }
     let entry = act.after(last, target, now);
     let sql = format!(
         "INSERT INTO audit ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"

@@ -58,6 +58,11 @@ async fn under_lock(db: &Db, change: Change<'_>) -> Result<Changed, DbError> {
     {
         return Ok(Changed::NotDead);
     }
+    if let Some(effect) = change.lost
+        && !outbox::take_loss(&mut tx, effect).await?
+    {
+        return Ok(Changed::NotDead);
+    }
     let of_transition = state.stage.transition().and_then(|it| it.incident.as_ref());
     let wanted = change.incident.or(state.incident.as_ref());
     let wanted = wanted.or(of_transition.filter(|_| change.of_transition)).cloned();

@@ -5,6 +5,7 @@
 
 mod act;
 mod audit;
+mod audit_streams;
 mod change;
 mod daily;
 mod decisions;
@@ -34,6 +35,7 @@ use domain::effects::notification::Notification;
 use domain::rollout::{Aggregate, Incident, Rejection, Step, TargetState};
 
 pub use act::Act;
+pub use effects::target_of;
 
 /// The reporter's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -44,6 +46,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(170, "decisions by target", "reporter/0170_decisions_by_target.sql"),
     migration!(180, "incident states", "reporter/0180_incident_states.sql"),
     migration!(190, "verdicts", each "reporter/0190_verdicts.sql"),
+    migration!(200, "audit archives", "reporter/0200_audit_archives.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained
@@ -93,6 +96,8 @@ pub struct Change<'a> {
     pub settle: Option<(&'a Claim, &'a Outcome)>,
     /// A dead effect that is made ready again.
     pub retry: Option<&'a str>,
+    /// A dead effect that is told of, once.
+    pub lost: Option<&'a str>,
     pub now: Timestamp,
     pub plan: Planner<'a>,
 }
@@ -119,7 +124,7 @@ pub enum Changed {
     KeyReused,
     UnknownTarget,
     UnknownIncident,
-    /// The effect is not dead.
+    /// The effect is not dead, or was told of.
     NotDead,
     /// Another worker has the effect now; nothing was committed.
     Fenced,

@@ -12,6 +12,8 @@ pub(crate) enum Says {
     Echo {
         status: u16,
     },
+    /// 202 and a body that never ends.
+    Endless,
     Nothing,
 }
 
@@ -58,10 +60,19 @@ async fn serve_one(mut stream: TcpStream, says: Says) {
             let Says::Bytes(bytes) = Says::answer(status, "", &request) else { unreachable!() };
             bytes
         }
+        Says::Endless => return endless(stream).await,
         Says::Nothing => return std::future::pending().await,
     };
     stream.write_all(answer.as_bytes()).await.ok();
     stream.shutdown().await.ok();
+}
+
+async fn endless(mut stream: TcpStream) {
+    let head = b"HTTP/1.1 202 X\r\nconnection: close\r\n\r\n";
+    let mut sent = stream.write_all(head).await;
+    while sent.is_ok() {
+        sent = stream.write_all(&[b' '; 4096]).await;
+    }
 }
 
 /// Head and body, so that closing afterwards is an orderly end and no reset.

@@ -19,6 +19,7 @@ impl Trial {
             Meaning::Patience | Meaning::Failed => "failed",
             Meaning::Unknown if self.only_reads => "failed",
             Meaning::Unknown => "unknown",
+            Meaning::Refused => "refused",
             Meaning::Never => "never",
         }
     }

@@ -103,5 +103,6 @@ pub(crate) fn message(notifier: &str, channel: &str, text: &str) -> PostMessage 
         buttons: Vec::new(),
         incident: None,
         after_dashboard: None,
+        of_loss: false,
     }
 }

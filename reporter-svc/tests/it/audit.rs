@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use service_kit::clock::Clock as _;
 use service_kit::db::Db;
 use service_kit::outbox::Outcome;
-use shared_types::audit::SERVICE_STREAM;
+use shared_types::audit::{SERVICE_STREAM, StreamVerification};
 use shared_types::story::Deed;
 use shared_types::{Actor, AuditEntry, Verdict, Via};
 use sqlx::AssertSqlSafe;
@@ -156,9 +156,13 @@ async fn the_list_is_filtered_and_paged() {
         let decision = all.iter().find(|it| it.action == "decision.received").unwrap();
         assert_eq!(count(&format!("subject={}", decision.subject.as_ref().unwrap())).await, 1);
         let first = all[0].at;
-        assert_eq!(count(&format!("to={}", first.plus(minutes(1)))).await, 3, "start, command, its end");
+        assert_eq!(
+            count(&format!("to={}", first.plus(minutes(1)))).await,
+            4,
+            "opening, start, command, its end"
+        );
         assert_eq!(count(&format!("from={}", first.plus(minutes(1)))).await, all.len() - 3);
-        assert_eq!(count("stream=@service").await, 0);
+        assert_eq!(count("stream=@service").await, 1, "that the stream was opened");
         let (status, _) = call(&app, "GET", "/v1/audit?target=autosave&stream=@service", None).await;
         assert_eq!(status, 400);
         let filter = AuditFilter { action: Some("rollout.start".into()), ..AuditFilter::default() };
@@ -166,6 +170,11 @@ async fn the_list_is_filtered_and_paged() {
         assert_eq!(actions(&started), ["rollout.start"]);
     })
     .await;
+}
+
+async fn verified(rig: &Rig, keeper: &audit::Keeper) -> StreamVerification {
+    let verifying = audit::Verifying::begin(&rig.reporter.store, keeper, rig.clock.now()).await.unwrap();
+    verifying.one("autosave").await.unwrap()
 }
 
 /// GO-4: rows committed before a crash are copied after it; each reporter has a copy of its own.
@@ -189,8 +198,7 @@ async fn the_archive_catches_up_after_a_crash() {
         assert_eq!(again.keeper.catch_up(rig.clock.now()).await.unwrap(), 0);
         rig.keeper.catch_up(rig.clock.now()).await.unwrap();
         rig.clock.advance(minutes(60));
-        let found = audit::one(&rig.reporter.store, rig.keeper.archive(), "autosave", rig.clock.now()).await;
-        let found = found.unwrap();
+        let found = verified(&rig, &rig.keeper).await;
         assert!(found.ok, "{found:?}");
         assert_eq!((found.rows, found.unarchived), (found.archived, 0));
 
@@ -198,8 +206,8 @@ async fn the_archive_catches_up_after_a_crash() {
         let archive = audit::Archive::below(elsewhere.path());
         let replica = audit::Keeper::new(std::sync::Arc::clone(&rig.reporter), archive);
         replica.catch_up(rig.clock.now()).await.unwrap();
-        let found = audit::one(&rig.reporter.store, replica.archive(), "autosave", rig.clock.now()).await;
-        assert_eq!(found.unwrap().archived, rows(&rig).await.len() as u64);
+        let found = verified(&rig, &replica).await;
+        assert_eq!(found.archived, rows(&rig).await.len() as u64);
     })
     .await;
 }
@@ -227,8 +235,8 @@ async fn acts_at_a_collector_are_rows_once() {
         assert_eq!(rows[0].detail["paused_until"], pause["paused_until"]);
         assert_eq!(
             rig.reporter.store.audit_head(SERVICE_STREAM).await.unwrap(),
-            1,
-            "of no target known here"
+            2,
+            "that a stream was opened, and of no target known here"
         );
         for wrong in
             [act(4, "autosave", "rollout.promote", "ana"), act(4, "autosave", "collector.pause", " ")]

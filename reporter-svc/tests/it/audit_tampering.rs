@@ -7,8 +7,9 @@ use reporter_svc::store::MIGRATIONS;
 use serde_json::Value;
 use service_kit::clock::Clock as _;
 use service_kit::db::Engine;
+use service_kit::seal::SealKey;
 use shared_types::AuditEntry;
-use shared_types::audit::FaultKind;
+use shared_types::audit::{FaultKind, StreamVerification};
 use sqlx::AssertSqlSafe;
 
 use crate::api::call;
@@ -51,11 +52,15 @@ impl Scene {
     }
 
     async fn verify(&self) -> Option<(u64, FaultKind)> {
-        let (store, archive) = (&self.rig.reporter.store, self.rig.keeper.archive());
-        let found = audit::page(store, archive, "", 10, self.rig.clock.now()).await.unwrap();
-        assert_eq!(found.len(), 1, "one stream");
-        assert_eq!(found[0].ok, found[0].fault.is_none());
-        found[0].fault.as_ref().map(|it| (it.seq, it.kind))
+        let found = self.verify_stream("autosave").await;
+        assert_eq!(found.ok, found.fault.is_none());
+        found.fault.map(|it| (it.seq, it.kind))
+    }
+
+    async fn verify_stream(&self, stream: &str) -> StreamVerification {
+        let (store, keeper) = (&self.rig.reporter.store, &self.rig.keeper);
+        let verifying = audit::Verifying::begin(store, keeper, self.rig.clock.now()).await.unwrap();
+        verifying.one(stream).await.unwrap()
     }
 
     /// Does it, looks, and undoes it.
@@ -200,14 +205,139 @@ async fn the_verification_is_an_answer_of_the_api() {
     };
     let whole = verify("").await;
     assert_eq!(whole["ok"], true, "{whole}");
-    assert_eq!(whole["items"][0]["stream"], "autosave");
-    assert_eq!(whole["items"][0]["head"], scene.rows.last().unwrap().hash);
-    assert_eq!(verify("?stream=@service").await["items"][0]["rows"], 0);
-    scene.sql("UPDATE audit SET action = 'nothing' WHERE seq = 2").await;
+    assert_eq!(whole["items"][0]["stream"], "@service");
+    assert_eq!(whole["items"][1]["stream"], "autosave");
+    assert_eq!(whole["items"][1]["head"], scene.rows.last().unwrap().hash);
+    assert_eq!(verify("?stream=nobody").await["items"][0]["rows"], 0);
+    scene.sql("UPDATE audit SET action = 'nothing' WHERE seq = 2 AND stream = 'autosave'").await;
     let broken = verify("?stream=autosave").await;
     assert_eq!(broken["ok"], false);
     assert_eq!(broken["items"][0]["fault"]["seq"], 2);
     assert_eq!(broken["items"][0]["fault"]["kind"], "edited");
     let (status, _) = call(&app, "GET", "/v1/audit/verification?stream=../x", None).await;
     assert_eq!(status, 400);
+}
+
+/// OP-9: a file that is taken away, or cut, is missed at once, and not made anew from the table.
+#[tokio::test]
+async fn an_archive_that_is_gone_is_missed_and_not_made_again() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let scene = Scene::new(db).await;
+        let (rig, path) = (&scene.rig, scene.rig.keeper.archive().path("autosave"));
+        let last = scene.rows.len() as u64;
+        std::fs::remove_file(&path).unwrap();
+        rig.clock.advance(std::time::Duration::from_secs(10));
+        rig.keeper.catch_up(rig.clock.now()).await.unwrap();
+        let missed = format!(
+            "autosave: the archive held {last} rows and ends at row 0 now: its file was taken away or cut"
+        );
+        assert_eq!(rig.keeper.departed().await, [missed]);
+        // New rows do not make it begin again, nor does a new process.
+        rig.judged(shared_types::Verdict::Ok, None).await;
+        let restarted = rig.restarted().await;
+        for keeper in [&rig.keeper, &restarted.keeper] {
+            keeper.catch_up(rig.clock.now()).await.unwrap();
+            assert_eq!(keeper.departed().await.len(), 1);
+        }
+        assert!(!path.exists());
+        assert_eq!(scene.verify().await, Some((1, FaultKind::ArchiveMissing)));
+        // The whole directory as well.
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        assert_eq!(scene.verify().await, Some((1, FaultKind::ArchiveMissing)));
+        // Brought back, it is gone on with.
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &scene.copy).unwrap();
+        let again = rig.restarted().await;
+        again.keeper.catch_up(rig.clock.now()).await.ok();
+        assert_eq!(scene.verify().await, None);
+    })
+    .await;
+}
+
+/// OP-9: a stream whose hashes hold, and that nobody opened.
+#[tokio::test]
+async fn a_stream_that_nobody_opened_is_found() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let scene = Scene::new(db).await;
+        let mut forged = scene.rows[0].clone();
+        forged.stream = "ghost".to_owned();
+        forged.target = Some("ghost".to_owned());
+        forged.hash = hash_of(&forged);
+        scene
+            .sql(&format!(
+                "INSERT INTO audit (stream, seq, at, actor, roles, via, verified, action, target, subject, detail, \
+                     prev_hash, hash) \
+                 SELECT 'ghost', seq, at, actor, roles, via, verified, action, 'ghost', subject, detail, prev_hash, \
+                     '{}' FROM audit WHERE stream = 'autosave' AND seq = 1",
+                forged.hash
+            ))
+            .await;
+        scene.rig.clock.advance(minutes(61));
+        scene.rig.keeper.catch_up(scene.rig.clock.now()).await.unwrap();
+        let found = scene.verify_stream("ghost").await;
+        assert_eq!((found.rows, found.fault.map(|it| (it.seq, it.kind))), (1, Some((1, FaultKind::Unopened))));
+        assert_eq!(scene.verify().await, None);
+    })
+    .await;
+}
+
+/// OP-9: the streams of a release that opened none are taken over once, by name and head.
+#[tokio::test]
+async fn streams_from_before_are_adopted_once() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let scene = Scene::new(db).await;
+        scene.sql("DELETE FROM audit WHERE stream = '@service'").await;
+        let store = &scene.rig.reporter.store;
+        assert_eq!(store.audit_opened().await.unwrap(), None);
+        for _ in 0..2 {
+            store.adopt_streams(scene.rig.clock.now()).await.unwrap();
+        }
+        let rows = store.audit_piece("@service", 1, 10).await.unwrap();
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(rows[0].detail["streams"][0]["hash"], scene.rows.last().unwrap().hash);
+        assert!(store.audit_opened().await.unwrap().unwrap().contains("autosave"));
+    })
+    .await;
+}
+
+/// OP-9: who writes table and archive anew, hashes and all, has no key to sign it with.
+#[tokio::test]
+async fn a_history_written_anew_in_table_and_archive_does_not_fit_what_was_signed() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let scene = Scene::new(db).await;
+        let key = |digits: &str| SealKey::parse(&digits.repeat(32).into()).unwrap();
+        let (reporter, data) = (&scene.rig.reporter, scene.rig.data.path());
+        let keeper = |digits: &str| {
+            let archive = audit::Archive::below(data);
+            audit::Keeper::new(std::sync::Arc::clone(reporter), archive).sealing(Some(key(digits)))
+        };
+        let sealing = keeper("42");
+        sealing.catch_up(scene.rig.clock.now()).await.unwrap();
+        let last = scene.rows.len();
+        let newest = audit::Sealed::newest(sealing.archive(), Some(&key("42").public())).unwrap();
+        assert_eq!(newest.head("autosave").unwrap().hash, scene.rows[last - 1].hash);
+        let verify = async |keeper: &audit::Keeper| {
+            let now = scene.rig.clock.now();
+            let verifying = audit::Verifying::begin(&reporter.store, keeper, now).await.unwrap();
+            verifying.one("autosave").await.unwrap()
+        };
+        let whole = verify(&sealing).await;
+        assert_eq!((whole.ok, whole.sealed), (true, Some(last as u64)), "{whole:?}");
+        // Table and archive alike.
+        for sql in scene.rewritten(4, last - 3) {
+            scene.sql(&sql.replace("WHERE seq", "WHERE stream = 'autosave' AND seq")).await;
+        }
+        let rows = reporter.store.audit_piece("autosave", 1, 1000).await.unwrap();
+        let lines: Vec<String> = rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+        std::fs::write(sealing.archive().path("autosave"), lines.join("\n") + "\n").unwrap();
+        assert!(scene.verify_stream("autosave").await.ok, "without the key nothing is wrong");
+        let fault = verify(&sealing).await.fault.unwrap();
+        assert_eq!((fault.seq, fault.kind), (last as u64, FaultKind::Unsealed), "{fault:?}");
+        // Nor is it sealed from now on.
+        let again = keeper("42");
+        again.catch_up(scene.rig.clock.now()).await.unwrap();
+        assert!(again.departed().await[0].contains("is not the one that was signed"));
+        assert_eq!(verify(&keeper("43")).await.fault.unwrap().kind, FaultKind::Unsealed);
+    })
+    .await;
 }

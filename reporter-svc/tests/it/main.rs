@@ -12,6 +12,7 @@ mod flow;
 mod hard_cases;
 mod incidents;
 mod kinds;
+mod losses;
 mod page;
 mod people;
 mod policy;

@@ -70,6 +70,7 @@ pub(crate) struct World {
     pub(crate) messages: Mutex<Vec<(PostMessage, Option<String>, bool)>>,
     pub(crate) answers: Mutex<Vec<TellUser>>,
     pub(crate) pages: Mutex<Vec<TriggerPage>>,
+    pub(crate) notices: Mutex<Vec<PageNotice>>,
     pub(crate) resolved: Mutex<Vec<ResolvePage>>,
     pub(crate) commands: Mutex<Vec<RunTransition>>,
     /// The numbers of the attempts that ran.
@@ -79,6 +80,7 @@ pub(crate) struct World {
     pub(crate) directives: Mutex<Vec<Directive>>,
     /// Outcomes of the next calls; what is not told succeeds.
     pub(crate) slack: Mutex<VecDeque<Outcome>>,
+    pub(crate) pager: Mutex<VecDeque<Outcome>>,
     pub(crate) executor: Mutex<VecDeque<Outcome>>,
     pub(crate) acknowledgement: Mutex<Option<PageAcknowledgement>>,
     /// What the flag system serves in place of what it was told.
@@ -113,7 +115,13 @@ impl Notifier for Port {
 impl Pager for Port {
     async fn trigger(&self, page: &TriggerPage) -> Outcome {
         self.0.pages.lock().unwrap().push(page.clone());
-        Outcome::Done(json!({ "dedup_key": page.dedup_key }))
+        let told = self.0.pager.lock().unwrap().pop_front();
+        told.unwrap_or_else(|| Outcome::Done(json!({ "dedup_key": page.dedup_key })))
+    }
+    async fn notice(&self, notice: &PageNotice) -> Outcome {
+        self.0.notices.lock().unwrap().push(notice.clone());
+        let told = self.0.pager.lock().unwrap().pop_front();
+        told.unwrap_or_else(|| Outcome::Done(json!({ "dedup_key": notice.dedup_key })))
     }
     async fn set_priority(&self, _: &SetPagePriority) -> Outcome {
         Outcome::Done(Value::Null)
@@ -354,10 +362,15 @@ impl Rig {
         })
     }
 
-    /// Does all that is due, until nothing is.
+    /// Does all that is due, until nothing is. This world takes any number of messages a second; that Slack's lanes rest has tests of
+    /// its own.
     pub(crate) async fn work(&self) {
         loop {
             let ticked = self.reporter.tick(self.clock.now()).await.unwrap();
+            sqlx::query("UPDATE outbox SET pace_ms = 0 WHERE pace_ms <> 0")
+                .execute(self.db.pool())
+                .await
+                .unwrap();
             let worked = work_once(&self.db, &*self.clock, &*self.effects).await.unwrap();
             if ticked + worked == 0 {
                 return;

@@ -78,6 +78,7 @@ async fn two_targets_never_act_under_one_key() {
                     act: Some(&act),
                     settle: None,
                     retry: None,
+                    lost: None,
                     now: rig.clock.now(),
                     plan: &plan,
                 })

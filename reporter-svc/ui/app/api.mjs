@@ -23,6 +23,11 @@ function requestKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** What came from outside is shown without what hides or turns it (OP-8), as everywhere else. */
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+/** @param {string} text */
+const visible = (text) => text.replace(HIDDEN, "\ufffd");
+
 /**
  * One call; the answer's JSON, or its text where it is not JSON.
  * @param {string} method @param {string} path @param {unknown} [body] @param {Record<string, string>} [headers]
@@ -52,7 +57,7 @@ export async function call(method, path, body, headers = {}) {
   }
   const text = await response.text();
   const isJson = (response.headers.get("content-type") ?? "").includes("json");
-  const value = isJson && text !== "" ? JSON.parse(text) : text;
+  const value = isJson && text !== "" ? JSON.parse(text, (_, it) => (typeof it === "string" ? visible(it) : it)) : text;
   if (!response.ok) throw new Problem(response.status, isJson ? value : {});
   return value;
 }

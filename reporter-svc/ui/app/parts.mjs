@@ -70,6 +70,14 @@ export function Telemetry({ uncounted, gate }) {
   `;
 }
 
+/** What did not get through to people. @param {{givenUp: Schemas["GivenUp"][] | null | undefined}} props */
+export function GivenUp({ givenUp }) {
+  if (!givenUp || givenUp.length === 0) return null;
+  return html`<div class="note error" role="alert"><b>${t("given_up.title")}</b>
+    <ul>${givenUp.map((it) => html`<li key=${it.effect}>${readable(it.lane)} · ${it.kind} · <${Time} at=${it.at} />: ${readable(it.reason)}
+      ${it.incident && html` <a href=${`#/incidents/${it.incident}`}>${it.incident}</a>`}</li>`)}</ul></div>`;
+}
+
 /** @param {Schemas["Uncounted"]} it */
 function uncountedText({ reason, share, commonest, example }) {
   const seen = [example?.found, example?.text].filter((part) => part != null).join(" ");

@@ -17,7 +17,7 @@ const PATIENCE_MAX: Duration = Duration::from_secs(3600);
 /// | --- | --- |
 /// | 429, 503 with `Retry-After` | postponed for that long, at most an hour; not a failure |
 /// | 429, 503 without | failed |
-/// | 401, 403 | failed: an operator's mistake that will be mended; the message is good |
+/// | 401, 403, 407 | failed: an operator's mistake that will be mended; the message is good |
 /// | 408, 421, 425 | failed |
 /// | other 4xx, 3xx | never |
 /// | 5xx | failed |
@@ -25,7 +25,7 @@ const PATIENCE_MAX: Duration = Duration::from_secs(3600);
 pub fn outcome_of_status(status: StatusCode, retry_after: Option<Duration>, reason: String) -> Outcome {
     match (status.as_u16(), retry_after) {
         (429 | 503, Some(after)) => Outcome::Postponed { after: after.min(PATIENCE_MAX), reason },
-        (401 | 403 | 408 | 421 | 425 | 429, _) | (500.., _) => Outcome::Failed { reason },
+        (401 | 403 | 407 | 408 | 421 | 425 | 429, _) | (500.., _) => Outcome::Failed { reason },
         _ => Outcome::Never { reason },
     }
 }

@@ -46,6 +46,7 @@ pub(super) const KIT: &[Migration] = &[
     migration!(16, "rules", "kit/0016_rules.sql"),
     migration!(20, "stored forms", "kit/0020_stored_forms.sql"),
     migration!(30, "kind unknown", "kit/0030_kind_unknown.sql"),
+    migration!(40, "pace and losses", "kit/0040_pace_and_losses.sql"),
 ];
 
 /// Applies what is missing. The caller holds the lock that keeps other replicas out meanwhile.

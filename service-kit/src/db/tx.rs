@@ -1,9 +1,10 @@
 //! A write transaction that also keeps the outbox's lanes in step.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use shared_types::Timestamp;
 use sqlx::{Any, AnyConnection, Transaction};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
@@ -17,8 +18,9 @@ use crate::outbox;
 pub struct Tx<'c> {
     inner: Transaction<'c, Any>,
     /// Lanes of the outbox this transaction changed. Ordered: all transactions lock lanes in the same order, and only
-    /// while they commit, so that lanes never deadlock and are never held up by a slow transaction.
-    lanes: BTreeSet<String>,
+    /// while they commit, so that lanes never deadlock and are never held up by a slow transaction. Where an attempt has
+    /// ended: until when the lane rests.
+    lanes: BTreeMap<String, Option<Timestamp>>,
     wake: Arc<Notify>,
     probe: Option<Arc<dyn Probe>>,
     forms: Forms,
@@ -34,7 +36,7 @@ impl<'c> Tx<'c> {
         probe: Option<Arc<dyn Probe>>,
         forms: Forms,
     ) -> Self {
-        Self { inner, lanes: BTreeSet::new(), wake, probe, forms, turn }
+        Self { inner, lanes: BTreeMap::new(), wake, probe, forms, turn }
     }
 
     /// Makes it all durable, and wakes the outbox's worker if there is something for it.
@@ -42,7 +44,8 @@ impl<'c> Tx<'c> {
     /// # Errors
     /// The database's. If the connection broke while the answer was awaited it may be committed all the same.
     pub async fn commit(mut self) -> Result<(), DbError> {
-        let lanes: Vec<&str> = self.lanes.iter().map(String::as_str).collect();
+        let lanes: Vec<(&str, Option<Timestamp>)> =
+            self.lanes.iter().map(|(lane, rests)| (lane.as_str(), *rests)).collect();
         outbox::lane::refresh(&mut self.inner, &lanes).await?;
         // What is named last is dropped first: the turn to write is given back after the transaction has ended.
         let Self { turn, probe, wake, lanes, inner, forms: _ } = self;
@@ -76,9 +79,14 @@ impl<'c> Tx<'c> {
 
     /// Marks a lane whose rows changed.
     pub(crate) fn touch_lane(&mut self, lane: &str) {
-        if !self.lanes.contains(lane) {
-            self.lanes.insert(lane.to_owned());
+        if !self.lanes.contains_key(lane) {
+            self.lanes.insert(lane.to_owned(), None);
         }
+    }
+
+    /// Marks a lane that nothing more is sent in before that time.
+    pub(crate) fn rest_lane(&mut self, lane: &str, until: Timestamp) {
+        self.lanes.insert(lane.to_owned(), Some(until));
     }
 }
 

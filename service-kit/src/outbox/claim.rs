@@ -20,7 +20,7 @@ const DUE_LANES: &str = "SELECT lane FROM outbox_lanes \
 /// index of pending rows has that order. Asked for `lane = $1 ORDER BY seq`, PostgreSQL may walk the primary key
 /// through all that was ever done in a busy lane.
 const HEAD: &str = "SELECT seq, id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, next_at, \
-         leased_by, claims, step, failures, unknowns, kind_unknown_since, enqueued_at FROM outbox \
+         leased_by, claims, step, failures, unknowns, kind_unknown_since, enqueued_at, pace_ms FROM outbox \
      WHERE lane = $1 AND seq = COALESCE((SELECT seq FROM outbox WHERE lane = $1 AND state = 'leased'), \
          (SELECT seq FROM outbox WHERE lane >= $1 AND state IN ('ready', 'leased') ORDER BY lane, seq LIMIT 1))";
 
@@ -107,7 +107,7 @@ pub(super) async fn claim_each(
         for (name,) in lanes {
             match claim_head(&mut tx, &head, worker, &name, lease, begun).await? {
                 Some(claim) => claims.push(claim),
-                None => lane::refresh(&mut tx, &[&name]).await?,
+                None => lane::refresh(&mut tx, &[(&name, None)]).await?,
             }
         }
     }
@@ -226,6 +226,7 @@ fn read_claim(tx: &Tx<'_>, row: &AnyRow, lease_until: Timestamp, lease: Lease) -
         enqueued_at: Timestamp::from_millis(row.try_get("enqueued_at")?),
         lease_until,
         lease,
+        pace: Duration::from_millis(u64::try_from(row.try_get::<i64, _>("pace_ms")?).unwrap_or(0)),
         trace_parent: row.try_get("trace_parent")?,
     })
 }

@@ -17,8 +17,8 @@ pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> R
         (tx.forms().payload(&message.form, &message.payload)?, tx.forms().text(&message.retry)?);
     let inserted = sqlx::query(
         "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, \
-             due_at, next_at, enqueued_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'ready', $9, $10, $11) ON CONFLICT (dedup_key) DO NOTHING",
+             due_at, next_at, enqueued_at, pace_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'ready', $9, $10, $11, $12) ON CONFLICT (dedup_key) DO NOTHING",
     )
     .bind(new_id(now))
     .bind(message.dedup_key.as_str())
@@ -31,6 +31,7 @@ pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> R
     .bind(message.due_at.as_millis())
     .bind(message.due_at.as_millis())
     .bind(now.as_millis())
+    .bind(i64::try_from(message.pace.as_millis()).unwrap_or(i64::MAX))
     .execute(&mut **tx)
     .await?
     .rows_affected();

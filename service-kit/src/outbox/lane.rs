@@ -4,6 +4,7 @@
 //! are ever read to find work. A row's lock also makes commits that touch one lane take turns. Locks are taken only by
 //! [`crate::db::Tx::commit`], in the order of the lanes' names.
 
+use shared_types::Timestamp;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::db::DbError;
@@ -16,8 +17,11 @@ pub(super) fn receiver_of(lane: &str) -> &str {
     lane.split_once('/').map_or(lane, |(receiver, _)| receiver)
 }
 
-/// Sets when each of the lanes, which are in the order of their names, wants a worker next, from its rows.
-pub(crate) async fn refresh(connection: &mut AnyConnection, lanes: &[&str]) -> Result<(), DbError> {
+/// A lane, and until when it rests, if an attempt has ended in it.
+pub(crate) type Touched<'a> = (&'a str, Option<Timestamp>);
+
+/// Sets when each of the lanes, which are in the order of their names, wants a worker next, from its rows and its rest.
+pub(crate) async fn refresh(connection: &mut AnyConnection, lanes: &[Touched<'_>]) -> Result<(), DbError> {
     for lanes in lanes.chunks(AT_ONCE) {
         refresh_some(connection, lanes).await?;
     }
@@ -26,22 +30,28 @@ pub(crate) async fn refresh(connection: &mut AnyConnection, lanes: &[&str]) -> R
 
 /// The lanes' rows are locked by a statement of its own first, so that the second sees what the transactions before
 /// this one committed.
-async fn refresh_some(connection: &mut AnyConnection, lanes: &[&str]) -> Result<(), DbError> {
+async fn refresh_some(connection: &mut AnyConnection, lanes: &[Touched<'_>]) -> Result<(), DbError> {
     let pairs: Vec<String> = (0..lanes.len()).map(|n| format!("(${}, ${})", 2 * n + 1, 2 * n + 2)).collect();
     let lock = format!(
         "INSERT INTO outbox_lanes (lane, receiver) VALUES {} \
          ON CONFLICT (lane) DO UPDATE SET receiver = excluded.receiver",
         pairs.join(", ")
     );
-    let lock = lanes.iter().fold(sqlx::query(AssertSqlSafe(lock)), |query, lane| {
+    let lock = lanes.iter().fold(sqlx::query(AssertSqlSafe(lock)), |query, (lane, _)| {
         query.bind((*lane).to_owned()).bind(receiver_of(lane).to_owned())
     });
     lock.execute(&mut *connection).await?;
+    for (lane, rests) in lanes {
+        let Some(until) = rests else { continue };
+        let rest = sqlx::query("UPDATE outbox_lanes SET rests_until = $2 WHERE lane = $1");
+        rest.bind((*lane).to_owned()).bind(until.as_millis()).execute(&mut *connection).await?;
+    }
     let names: Vec<String> = (1..=lanes.len()).map(|n| format!("${n}")).collect();
-    let set = format!("{SET_NEXT} IN ({})", names.join(", "));
-    let set =
-        lanes.iter().fold(sqlx::query(AssertSqlSafe(set)), |query, lane| query.bind((*lane).to_owned()));
-    set.execute(&mut *connection).await?;
+    for statement in [SET_NEXT, KEEP_REST] {
+        let sql = AssertSqlSafe(format!("{statement} IN ({})", names.join(", ")));
+        let set = lanes.iter().fold(sqlx::query(sql), |query, (lane, _)| query.bind((*lane).to_owned()));
+        set.execute(&mut *connection).await?;
+    }
     Ok(())
 }
 
@@ -52,6 +62,9 @@ const SET_NEXT: &str = "UPDATE outbox_lanes SET next_at = COALESCE( \
              SELECT p.seq FROM outbox p WHERE p.lane >= outbox_lanes.lane AND p.state IN ('ready', 'leased') \
              ORDER BY p.lane, p.seq LIMIT 1))) \
      WHERE lane";
+
+/// A lane that rests wants nobody before, whichever replica looks (NO-8).
+const KEEP_REST: &str = "UPDATE outbox_lanes SET next_at = rests_until WHERE next_at < rests_until AND lane";
 
 #[cfg(test)]
 mod tests {

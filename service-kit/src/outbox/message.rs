@@ -32,6 +32,8 @@ pub struct Claim {
     pub lease_until: Timestamp,
     /// How long the work may go on, renewals included.
     pub lease: Lease,
+    /// How long its lane rests after an attempt.
+    pub pace: Duration,
     /// W3C `traceparent` of the span that enqueued it.
     pub trace_parent: Option<String>,
 }
@@ -48,7 +50,7 @@ impl Claim {
     /// Whether this outcome is the one failure after which no listed retry is left.
     #[must_use]
     pub fn exhausts_retries(&self, outcome: &Outcome) -> bool {
-        matches!(outcome, Outcome::Failed { .. } | Outcome::Unknown { .. })
+        matches!(outcome, Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Unknown { .. })
             && self.retry.is_exhausted_by_failure_at(self.step)
     }
 }
@@ -61,6 +63,9 @@ pub enum Outcome {
     Done(serde_json::Value),
     /// Failed without effect; tried again by the schedule.
     Failed { reason: String },
+    /// Refused without effect, perhaps by what stands between (401, 403, 404, 407): tried again by the schedule, and given up at
+    /// its end even where that goes on for ever for an outage.
+    Refused { reason: String },
     /// The receiver asked for patience (429, 503 with `Retry-After`): not a failure, not counted.
     Postponed { after: Duration, reason: String },
     /// It may have happened (no reply after the request was written); tried again by the schedule, marked.
@@ -84,6 +89,7 @@ impl Outcome {
         match self {
             Self::Done(_) => None,
             Self::Failed { reason }
+            | Self::Refused { reason }
             | Self::Postponed { reason, .. }
             | Self::Unknown { reason }
             | Self::KindUnknown { reason }

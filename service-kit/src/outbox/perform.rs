@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use domain::effects::Effect;
 use domain::stored::{self, Form, Unreadable};
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use shared_types::Timestamp;
+use shared_types::story::hop::ToldBy;
 
 use super::record::FOR_ANOTHER;
 use super::{Claim, Handler, Outcome, Recorded, record};
@@ -61,6 +63,7 @@ pub struct EffectKind<S> {
     pub form: Form,
     also: &'static [&'static str],
     check: fn(&str) -> Result<(), Unreadable>,
+    told_if_lost: fn(Value) -> Option<ToldBy>,
     lease: fn(&S) -> Duration,
     run: for<'a> fn(&'a S, &'a Claim) -> BoxFuture<'a, Outcome>,
     settle: for<'a> fn(&'a S, Attempt<'a>) -> BoxFuture<'a, Result<Recorded, DbError>>,
@@ -74,6 +77,10 @@ impl<S: Sync> EffectKind<S> {
             form: Form::of::<E>(),
             also: E::ALSO,
             check: |payload| stored::read::<E>(payload).map(drop),
+            // What cannot be read was something that somebody waits for.
+            told_if_lost: |payload| {
+                stored::read_value::<E>(payload).map_or(Some(ToldBy::Message), |it| it.told_if_lost())
+            },
             lease: E::lease,
             run: run::<S, E>,
             settle: settle::<S, E>,
@@ -93,6 +100,12 @@ impl<S: Sync> EffectKind<S> {
     pub fn check(&self, payload: &str) -> Result<(), Unreadable> {
         (self.check)(payload)
     }
+}
+
+/// As [`Effect::told_if_lost`], of a row's payload; what nobody here knows is told of as well.
+#[must_use]
+pub fn told_if_lost<S: Registry>(kind: &str, payload: &Value) -> Option<ToldBy> {
+    S::effect(kind).map_or(Some(ToldBy::Message), |effect| (effect.told_if_lost)(payload.clone()))
 }
 
 /// A service that does effects. It is the [`Handler`] of its outbox.

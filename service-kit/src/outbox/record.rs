@@ -35,9 +35,10 @@ pub async fn record(
         Recorded::Retrying(at) => ("ready", at, None),
         Recorded::Fenced => return Ok(recorded),
     };
-    let failed = matches!(outcome, Outcome::Failed { .. } | Outcome::Never { .. });
+    let failed = matches!(outcome, Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Never { .. });
     let unknown = matches!(outcome, Outcome::Unknown { .. });
-    let stepped = matches!(outcome, Outcome::Failed { .. } | Outcome::Unknown { .. });
+    let stepped =
+        matches!(outcome, Outcome::Failed { .. } | Outcome::Refused { .. } | Outcome::Unknown { .. });
     let kind_unknown_since = match outcome {
         Outcome::KindUnknown { .. } => Some(claim.kind_unknown_since.unwrap_or(now)),
         _ => None,
@@ -69,7 +70,11 @@ pub async fn record(
     if changed == 0 {
         return Ok(Recorded::Fenced);
     }
-    tx.touch_lane(&claim.lane);
+    if claim.pace.is_zero() {
+        tx.touch_lane(&claim.lane);
+    } else {
+        tx.rest_lane(&claim.lane, now.plus(claim.pace));
+    }
     Ok(recorded)
 }
 
@@ -80,6 +85,11 @@ fn what_follows(claim: &Claim, outcome: &Outcome, now: Timestamp) -> Recorded {
         Outcome::Never { .. } => Recorded::Dead,
         Outcome::Postponed { after, .. } => Recorded::Retrying(now.plus((*after).min(LONGEST_POSTPONEMENT))),
         Outcome::Failed { .. } | Outcome::Unknown { .. } => match claim.retry.delay_after(claim.step) {
+            Some(delay) => Recorded::Retrying(now.plus(delay)),
+            None => Recorded::Dead,
+        },
+        // A refusal that lasts is no outage.
+        Outcome::Refused { .. } => match claim.retry.listed_delay_after(claim.step) {
             Some(delay) => Recorded::Retrying(now.plus(delay)),
             None => Recorded::Dead,
         },

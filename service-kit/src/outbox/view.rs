@@ -59,7 +59,7 @@ pub struct OutboxStats {
     pub failing_lanes: Vec<(String, String)>,
 }
 
-const COLUMNS: &str = "SELECT seq, id, dedup_key, lane, kind, subject, payload, state, next_at, claims, failures, \
+pub(super) const COLUMNS: &str = "SELECT seq, id, dedup_key, lane, kind, subject, payload, state, next_at, claims, failures, \
      unknowns, enqueued_at, finished_at, last_error, outcome FROM outbox";
 
 /// Depth and age.
@@ -138,7 +138,7 @@ pub async fn get(db: &Db, id_or_dedup_key: &str) -> Result<Option<MessageView>, 
     row.as_ref().map(read_view).transpose()
 }
 
-fn read_view(row: &AnyRow) -> Result<MessageView, DbError> {
+pub(super) fn read_view(row: &AnyRow) -> Result<MessageView, DbError> {
     let json = |text: &str| {
         serde_json::from_str::<serde_json::Value>(text).map_err(|error| DbError::decode("outbox JSON", error))
     };

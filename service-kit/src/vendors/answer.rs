@@ -47,6 +47,9 @@ pub enum Meaning {
     Patience,
     /// Nothing happened; the schedule decides.
     Failed,
+    /// Nothing happened, and it may be a proxy that says so, or a right that comes back: tried along the schedule, and given up
+    /// at its end (NO-7).
+    Refused,
     /// It may have happened.
     Unknown,
     /// Nothing happened and nothing ever will.
@@ -86,6 +89,7 @@ pub fn outcome(meaning: Meaning, retry_after: Option<Duration>, reason: String) 
     match (meaning, retry_after) {
         (Meaning::Patience, Some(after)) => Outcome::Postponed { after, reason },
         (Meaning::Patience | Meaning::Failed, _) => Outcome::Failed { reason },
+        (Meaning::Refused, _) => Outcome::Refused { reason },
         (Meaning::Never, _) => Outcome::Never { reason },
         (Meaning::Done | Meaning::Unknown, _) => Outcome::Unknown { reason },
     }

@@ -7,7 +7,6 @@
 
 pub mod answer;
 pub mod http;
-pub mod pace;
 pub mod secrets;
 pub mod signature;
 

@@ -48,6 +48,7 @@ pub(crate) fn message(lane: &str, key: &str) -> NewMessage {
         form: Form { kind: "PostMessage", steps: &[] },
         due_at: start(),
         retry: four_retries(),
+        pace: Duration::ZERO,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Exact retries, on a clock moved by hand.
 
-use domain::effects::RetrySchedule;
+use std::time::Duration;
+
+use domain::effects::{NewMessage, RetrySchedule};
 use service_kit::clock::Clock;
-use service_kit::outbox::{Outcome, Recorded};
+use service_kit::outbox::{Outcome, Recorded, claim};
 
 use crate::harness::*;
 
@@ -21,7 +23,7 @@ async fn four_retries_follow_the_schedule_exactly_and_the_fifth_failure_is_final
             let next = clock.now().plus(seconds(delay));
             assert_eq!(settle(&db, &claim, failed(), clock.now()).await, Recorded::Retrying(next));
             assert_eq!(next_in(&db, "command", &clock).await, Some(delay));
-            clock.set(next.minus(std::time::Duration::from_millis(1)));
+            clock.set(next.minus(Duration::from_millis(1)));
             assert!(take(&db, "command", clock.now()).await.is_empty(), "not a millisecond early");
             clock.set(next);
         }
@@ -115,6 +117,57 @@ async fn what_can_never_work_is_dead_at_once_and_the_lane_goes_on() {
         assert_eq!(settle(&db, &claim, never, start()).await, Recorded::Dead);
         assert_eq!(view(&db, "a").await.failures, 1);
         assert_eq!(keys(&take(&db, "pagerduty", start()).await), ["b"]);
+    })
+    .await;
+}
+
+/// NO-7: what may be a proxy's word is tried for as long as an outage would be, and then given up, pages too.
+#[tokio::test]
+async fn a_refusal_is_tried_along_the_schedule_and_given_up_at_its_end() {
+    everywhere(async |db| {
+        let clock = clock();
+        let retry = RetrySchedule::then_repeat([30, 60].map(seconds));
+        put(&db, &NewMessage { retry, ..message("pagerduty/a", "a") }).await;
+        let refused = || Outcome::Refused { reason: "407 Proxy Authentication Required".into() };
+        for wait in [30, 60] {
+            let claim = take_one(&db, "pagerduty", clock.now()).await;
+            let recorded = settle(&db, &claim, refused(), clock.now()).await;
+            assert_eq!(recorded, Recorded::Retrying(clock.now().plus(seconds(wait))));
+            clock.advance(seconds(wait));
+        }
+        let claim = take_one(&db, "pagerduty", clock.now()).await;
+        assert_eq!(settle(&db, &claim, refused(), clock.now()).await, Recorded::Dead);
+        assert_eq!(view(&db, "a").await.failures, 3);
+    })
+    .await;
+}
+
+/// NO-8: one message a second, whichever replica sends it; another lane does not wait.
+#[tokio::test]
+async fn a_lane_rests_after_an_attempt_for_every_replica() {
+    everywhere(async |db| {
+        let clock = clock();
+        let paced = |lane: &str, key: &str| NewMessage { pace: seconds(1), ..message(lane, key) };
+        for (lane, key) in [("slack/#a", "1"), ("slack/#a", "2"), ("slack/#b", "3")] {
+            put(&db, &paced(lane, key)).await;
+        }
+        let first = take(&db, "slack", clock.now()).await;
+        assert_eq!(keys(&first), ["1", "3"]);
+        // Counted from the end, which the vendor saw at the latest.
+        clock.advance(Duration::from_millis(400));
+        settle(&db, &first[0], done(), clock.now()).await;
+        settle(&db, &first[1], done(), clock.now()).await;
+        put(&db, &paced("slack/#b", "4")).await;
+        for millis in [0, 999] {
+            let now = clock.now().plus(Duration::from_millis(millis));
+            assert!(claim(&db, "replica", "slack", 10, &|_| LEASE, now).await.unwrap().is_empty());
+        }
+        clock.advance(seconds(1));
+        let second = take(&db, "slack", clock.now()).await;
+        assert_eq!(keys(&second), ["2", "4"]);
+        settle(&db, &second[0], failed(), clock.now()).await;
+        settle(&db, &second[1], failed(), clock.now()).await;
+        assert_eq!(next_in(&db, "slack", &clock).await, Some(30), "a longer wait stays as it is");
     })
     .await;
 }

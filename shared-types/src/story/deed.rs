@@ -59,8 +59,14 @@ pub enum Deed {
     EvidenceSigned,
     #[strum(serialize = "evidence.task_done")]
     EvidenceTaskDone,
+    #[strum(serialize = "effect.given_up")]
+    EffectGivenUp,
     #[strum(serialize = "effect.retried")]
     EffectRetried,
+    #[strum(serialize = "stream.opened")]
+    StreamOpened,
+    #[strum(serialize = "streams.adopted")]
+    StreamsAdopted,
     #[strum(serialize = "collector.pause")]
     CollectorPause,
     #[strum(serialize = "collector.resume")]

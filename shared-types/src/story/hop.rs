@@ -228,6 +228,15 @@ pub enum Hop {
         by: String,
         reason: Option<String>,
     },
+    /// An effect is not tried any more, and how people learn of that (NO-7).
+    GivenUp {
+        how: ToldBy,
+        effect: String,
+        /// Of its row.
+        what: String,
+        lane: String,
+        reason: String,
+    },
     /// What has no data here.
     #[serde(skip)]
     Told(Told),
@@ -339,6 +348,18 @@ pub enum Recovery {
     Unproven,
     /// The flag system serves the phase on record again.
     Restored,
+}
+
+/// Through which other way people learn of an effect that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumIter)]
+#[serde(rename_all = "snake_case")]
+pub enum ToldBy {
+    /// A message was lost: somebody is paged.
+    Page,
+    /// A page or a document was lost: a message says so.
+    Message,
+    /// By what stands in the log, the status and the readiness alone.
+    Nobody,
 }
 
 /// Whether something came before it was due.

@@ -8,7 +8,7 @@ use crate::Timestamp;
 pub use deed::Deed;
 pub use hop::{
     Acknowledgement, EscalationReason, Hold, Hop, HopKind, InTime, Links, Recovery, Ruling, StillHeld, Told,
-    WatchFailure,
+    ToldBy, WatchFailure,
 };
 
 /// A hop with its time.

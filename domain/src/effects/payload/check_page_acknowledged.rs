@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use shared_types::story::hop::ToldBy;
 use shared_types::{IncidentId, TargetName, Timestamp};
 
 use crate::effects::{Effect, RetrySchedule};
@@ -35,5 +36,10 @@ impl Effect for CheckPageAcknowledged {
     /// One answer before the escalation is enough; a failed question is not worth a person's time.
     fn retry(&self) -> RetrySchedule {
         RetrySchedule::then_dead([2, 5].map(Duration::from_secs))
+    }
+
+    /// A question whose answer comes another way too.
+    fn told_if_lost(&self) -> Option<ToldBy> {
+        Some(ToldBy::Nobody)
     }
 }

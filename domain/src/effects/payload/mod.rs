@@ -3,6 +3,7 @@
 
 mod apply_page_event;
 mod check_page_acknowledged;
+mod page_notice;
 mod post_message;
 mod push_directive;
 mod resolve_page;
@@ -17,6 +18,7 @@ mod write_runbook_entry;
 
 pub use apply_page_event::{ApplyPageEvent, PageAct};
 pub use check_page_acknowledged::{CheckPageAcknowledged, PageAcknowledgement};
+pub use page_notice::PageNotice;
 pub use post_message::PostMessage;
 pub use push_directive::PushDirective;
 pub use resolve_page::ResolvePage;

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use shared_types::story::hop::ToldBy;
 use shared_types::{IncidentId, TargetName};
 use uuid::Uuid;
 
@@ -26,6 +27,9 @@ pub struct PostMessage {
     pub incident: Option<IncidentId>,
     /// Sent only after the dashboard file shows this revision (DE-1).
     pub after_dashboard: Option<u64>,
+    /// It tells that something else was given up: its own loss is not told on (NO-7).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_loss: bool,
 }
 
 impl Document for PostMessage {
@@ -45,5 +49,9 @@ impl Effect for PostMessage {
 
     fn retry(&self) -> RetrySchedule {
         RetrySchedule::of_messages()
+    }
+
+    fn told_if_lost(&self) -> Option<ToldBy> {
+        Some(if self.of_loss { ToldBy::Nobody } else { ToldBy::Page })
     }
 }

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 use shared_types::rollout::TransitionKind;
+use shared_types::story::hop::ToldBy;
 use shared_types::{Epoch, IncidentId, PhaseId, TargetName};
 use uuid::Uuid;
 
@@ -40,5 +41,10 @@ impl Effect for RunTransition {
     /// The policy's takes its place; without one, nothing is done twice.
     fn retry(&self) -> RetrySchedule {
         RetrySchedule::then_dead([])
+    }
+
+    /// The machine escalates a rollback, and ends a move up.
+    fn told_if_lost(&self) -> Option<ToldBy> {
+        None
     }
 }

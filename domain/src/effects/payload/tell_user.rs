@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use shared_types::story::hop::ToldBy;
 
 use crate::effects::{Effect, RetrySchedule};
 use crate::notifiers;
@@ -33,5 +34,10 @@ impl Effect for TellUser {
     /// Somebody waits for it now, and nobody does in an hour.
     fn retry(&self) -> RetrySchedule {
         RetrySchedule::then_dead([1, 5, 30].map(Duration::from_secs))
+    }
+
+    /// Who waits for it sees that nothing comes.
+    fn told_if_lost(&self) -> Option<ToldBy> {
+        Some(ToldBy::Nobody)
     }
 }

@@ -6,6 +6,7 @@ use shared_types::TargetName;
 use shared_types::decision::ViolationAction;
 
 use super::{Text, first_line, last_lines, one_line};
+use crate::effects::Loss;
 use crate::notifiers::{Message, Span};
 use crate::rollout::effect::Asked;
 use crate::rollout::{Notice, NoticeKind};
@@ -60,6 +61,19 @@ pub(super) fn vanished(policy: &TargetPolicy, notice: &Notice) -> Text {
     let missed: Vec<_> = missed.map(certainty::of_vanished).collect();
     let words = format!("🔍 {title} {phase}: {} / action=look where it went", missed.join("; "));
     text("vanished", words)
+}
+
+/// NO-7: what did not get through, and how it is tried again.
+pub(super) fn given_up(policy: &TargetPolicy, notice: &Notice, loss: &Loss) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let Loss { effect, kind, lane, reason, .. } = loss;
+    let about = notice.incident.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
+    let reason = one_line(&first_line(reason));
+    let words = format!(
+        "📵 {title} {phase}: {kind}{about} to {lane} did not get through / {reason} / \
+         action=tell whom it was for, mend it, then POST /v1/effects/{effect}/retry"
+    );
+    text("given-up", words)
 }
 
 /// Who froze it, and why.

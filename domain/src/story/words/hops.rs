@@ -2,7 +2,7 @@
 
 use shared_types::incident::Recommendation;
 use shared_types::story::{
-    Acknowledgement, EscalationReason, Hold, Hop, InTime, Recovery, Ruling, WatchFailure,
+    Acknowledgement, EscalationReason, Hold, Hop, InTime, Recovery, Ruling, ToldBy, WatchFailure,
 };
 
 use super::pair::{Words, both};
@@ -296,6 +296,23 @@ pub fn hop(it: &Hop) -> (Words, Words) {
         ),
         Hop::Frozen { .. } => (both("Frozen", "凍結"), both("{by}: {reason}", "{by}: {reason}")),
         Hop::Unfrozen { .. } => (both("Unfrozen", "凍結解除"), both("{by}[: {reason}]", "{by}[: {reason}]")),
+        Hop::GivenUp { how, .. } => (
+            both("Given up", "断念"),
+            match how {
+                ToldBy::Page => both(
+                    "{what} to {lane} did not get through, so somebody is paged: {reason}",
+                    "{lane} への {what} は届かなかったため、担当者を呼び出します: {reason}",
+                ),
+                ToldBy::Message => both(
+                    "{what} to {lane} did not get through, so a message says so: {reason}",
+                    "{lane} への {what} は届かなかったため、メッセージで知らせます: {reason}",
+                ),
+                ToldBy::Nobody => both(
+                    "{what} to {lane} did not get through: {reason}",
+                    "{lane} への {what} は届きませんでした: {reason}",
+                ),
+            },
+        ),
         Hop::Told(_) => (NOTHING, NOTHING),
     }
 }

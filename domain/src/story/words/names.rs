@@ -45,6 +45,7 @@ pub fn notice(it: NotificationKind) -> Words {
         NotificationKind::ReviewOpened => both("review opened", "レビュー開始"),
         NotificationKind::ReviewDecided => both("review decided", "レビュー決定"),
         NotificationKind::Daily => both("report of a day", "日次レポート"),
+        NotificationKind::GivenUp => both("not delivered elsewhere", "他の経路で未達"),
     }
 }
 
@@ -79,7 +80,10 @@ pub fn deed(it: Deed) -> Words {
         Deed::EvidenceChecked => both("Evidence checked", "エビデンスの照合"),
         Deed::EvidenceSigned => both("Evidence signed", "エビデンスに署名"),
         Deed::EvidenceTaskDone => both("Follow-up done", "再発防止タスク完了"),
+        Deed::EffectGivenUp => both("Effect given up", "処理を断念"),
         Deed::EffectRetried => both("Stuck effect tried again", "止まった処理の再試行"),
+        Deed::StreamOpened => both("Log of a target opened", "対象のログを開始"),
+        Deed::StreamsAdopted => both("Logs of targets taken over", "対象のログを引き継ぎ"),
         Deed::CollectorPause => both("Collection paused", "収集の一時停止"),
         Deed::CollectorResume => both("Collection resumed", "収集の再開"),
         Deed::TimerDue => both("Time has come", "期限の到来"),

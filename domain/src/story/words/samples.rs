@@ -5,7 +5,7 @@ use shared_types::decision::{Cause, Verdict};
 use shared_types::incident::Recommendation;
 use shared_types::story::hop::{Directed, Heard, Sent};
 use shared_types::story::{
-    Acknowledgement, EscalationReason, Hold, Hop, InTime, Recovery, Ruling, StillHeld, WatchFailure,
+    Acknowledgement, EscalationReason, Hold, Hop, InTime, Recovery, Ruling, StillHeld, ToldBy, WatchFailure,
 };
 use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use strum::IntoEnumIterator as _;
@@ -134,6 +134,13 @@ pub(super) fn hops() -> Vec<Hop> {
     hops.extend(WatchFailure::iter().map(|how| Hop::WatchFailed { how }));
     hops.extend(Recovery::iter().map(|how| Hop::Recovered { how }));
     hops.extend(InTime::iter().map(|how| Hop::RcaSubmitted { how, by: ana(), link: None }));
+    hops.extend(ToldBy::iter().map(|how| Hop::GivenUp {
+        how,
+        effect: id.to_string(),
+        what: "TriggerPage".to_owned(),
+        lane: "pagerduty/autosave".to_owned(),
+        reason: because(),
+    }));
     let advice = [Recommendation::Rollback, Recommendation::Stay];
     hops.extend(advice.map(|how| Hop::ReviewOpened { how, due_at: at() }));
     hops.extend(Ruling::iter().map(|how| Hop::ReviewDecided {

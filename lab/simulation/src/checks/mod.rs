@@ -5,6 +5,7 @@ mod audit;
 mod drift;
 mod evidence;
 mod holds;
+mod losses;
 mod notices;
 mod people;
 mod reviews;
@@ -47,6 +48,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("nothing moves up while an incident is open", no_move_up_in_an_incident),
     ("every message is accepted at least once or visibly dead", messages_arrive),
     ("every incident reaches people by Slack and by PagerDuty", people::hear_of_each_incident),
+    ("what is given up is told in another way, once", losses::are_told),
     ("duplicates only where an outcome was unknown", duplicates_are_explained),
     ("one dedup key an incident, no page after its resolution", pages_keep_their_key),
     ("escalated once, if and only if nobody acknowledged in time", escalates_once),

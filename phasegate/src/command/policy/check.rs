@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::file::{unusable, wrong};
 use crate::Product;
 use crate::exit::Exit;
-use crate::output::{Format, OutputArgs, print, yellow};
+use crate::output::{Format, OutputArgs, print_json, print_warnings};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +58,10 @@ pub(super) fn run(file: &Path, product: &Product, output: OutputArgs) -> anyhow:
         "targets": targets,
         "warnings": warnings,
     });
-    output.print(&summary, |_| text(file, &policy, &warnings))?;
+    match output.output {
+        Format::Json => print_json(&summary)?,
+        Format::Text => print_warnings(text(file, &policy, &warnings).trim_end(), WARNING)?,
+    }
     Ok(Exit::Ok)
 }
 
@@ -79,6 +82,9 @@ fn programs(file: &Path, policy: &Policy, product: &Product) -> anyhow::Result<V
     Ok(found)
 }
 
+/// What a warning's line begins with.
+const WARNING: &str = "warning:";
+
 /// One thing that is wrong, for scripts and for people.
 struct Found {
     value: Value,
@@ -94,7 +100,7 @@ impl Found {
 fn refused(file: &Path, found: &[Found], output: OutputArgs) -> anyhow::Result<Exit> {
     if output.output == Format::Json {
         let errors: Vec<&Value> = found.iter().map(|it| &it.value).collect();
-        print(&serde_json::to_string_pretty(&json!({ "file": file, "errors": errors }))?)?;
+        print_json(&json!({ "file": file, "errors": errors }))?;
         return Ok(Exit::Refused);
     }
     let lines: Vec<String> = found.iter().map(|it| it.line.clone()).collect();
@@ -109,7 +115,7 @@ fn text(file: &Path, policy: &Policy, warnings: &[WrongPolicy]) -> String {
         text.push_str(&format!("  {name}: {} · {} metrics\n", phases.join(" → "), target.metrics.len()));
     }
     for warning in warnings {
-        text.push_str(&format!("{} {warning}\n", yellow("warning:")));
+        text.push_str(&format!("{WARNING} {warning}\n"));
     }
     text
 }

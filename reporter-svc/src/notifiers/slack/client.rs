@@ -24,7 +24,6 @@ use super::blocks;
 use crate::notifiers::Notifier;
 use domain::effects::{PostMessage, TellUser};
 use service_kit::vendors::answer::{self, Answer};
-use service_kit::vendors::pace::Pace;
 use service_kit::vendors::secrets::Secrets;
 use service_kit::vendors::{Code, Meaning, Row, Status, Vendor, VendorSettingsError, http};
 
@@ -81,7 +80,6 @@ pub struct Slack {
     client: Client,
     endpoint: Endpoint,
     buttons: bool,
-    pace: Pace,
     secrets: Secrets,
     clock: Arc<dyn Clock>,
 }
@@ -117,16 +115,13 @@ impl Slack {
             }
         };
         let buttons = settings.buttons;
-        Ok(Self { client, endpoint, buttons, pace: Pace::new(Duration::from_secs(1)), secrets, clock })
+        Ok(Self { client, endpoint, buttons, secrets, clock })
     }
 
     async fn send(&self, message: &PostMessage, thread: Option<&str>) -> Outcome {
         let channel = with_hash(&message.channel);
         let now = self.clock.now();
-        if let Err(after) = self.pace.admit(&channel, now) {
-            return Outcome::Postponed { after, reason: format!("one message a second to {channel}") };
-        }
-        let outcome = match &self.endpoint {
+        match &self.endpoint {
             Endpoint::Api { post_message, token, .. } => {
                 let blocks = blocks::blocks(&message.text, &message.buttons).filter(|_| self.buttons);
                 let with_buttons = blocks.is_some();
@@ -147,11 +142,7 @@ impl Slack {
                 let request = self.client.post(url.expose_secret()).json(&json!({ "text": message.text }));
                 self.settle(http::exchange(request, now).await)
             }
-        };
-        if let Outcome::Postponed { after, .. } = &outcome {
-            self.pace.hold(&channel, self.clock.now(), *after);
         }
-        outcome
     }
 
     fn api_call(&self, method: &Url, token: &SecretString, body: &Value) -> RequestBuilder {
@@ -250,7 +241,7 @@ const fn code(code: &'static str, meaning: Meaning) -> Row {
 
 /// With HTTP 200 the body tells: `ok`, or the `error` of `"ok":false`. The codes are those of
 /// `chat.postMessage`; one that is not listed is tried again, as Slack says that others may come when it is
-/// in trouble. Slack says of `internal_error` and `fatal_error` that part of the call may have succeeded,
+/// in trouble. A status of 401, 403, 404 or 407 may be a proxy's, or a right that comes back (NO-7). Slack says of `internal_error` and `fatal_error` that part of the call may have succeeded,
 /// and a gateway's 5xx promises no more.
 const TABLE: &[Row] = &[
     code("ok", Meaning::Done),
@@ -300,9 +291,13 @@ const TABLE: &[Row] = &[
     code("invalid_post_type", Meaning::Never),
     code("missing_post_type", Meaning::Never),
     Row { status: Status::Is(200), code: Code::Other, meaning: Meaning::Failed },
-    Row { status: Status::Is(200), code: Code::Unreadable, meaning: Meaning::Unknown },
+    Row::of_status(Status::Class(2), Meaning::Unknown),
     Row::of_status(Status::Is(429), Meaning::Patience),
     Row::of_status(Status::Is(503), Meaning::Patience),
+    Row::of_status(Status::Is(401), Meaning::Refused),
+    Row::of_status(Status::Is(403), Meaning::Refused),
+    Row::of_status(Status::Is(404), Meaning::Refused),
+    Row::of_status(Status::Is(407), Meaning::Refused),
     Row::of_status(Status::Is(408), Meaning::Failed),
     Row::of_status(Status::Class(3), Meaning::Failed),
     Row::of_status(Status::Class(4), Meaning::Never),

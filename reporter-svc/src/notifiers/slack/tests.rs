@@ -1,10 +1,8 @@
 //! Slack against its double.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use service_kit::clock::ManualClock;
 use service_kit::outbox::Outcome;
 use vendor_doubles::{Mode, SlackDouble, SlackOptions};
 
@@ -89,6 +87,9 @@ pub(crate) fn trials() -> Vec<Trial> {
                 (200, r#"{"ok":false,"error":"internal_error"}"#, "unknown"),
                 (200, r#"{"ok":false,"error":"fatal_error"}"#, "unknown"),
                 (200, "ok", "unknown"),
+                (204, "", "unknown"),
+                (403, "<html>proxy</html>", "refused"),
+                (407, "", "refused"),
                 (502, "", "unknown"),
             ],
             shown: |url| format!("{:?}", slack_by_token(url, TOKEN, TIMEOUT)),
@@ -109,7 +110,9 @@ pub(crate) fn trials() -> Vec<Trial> {
             documented: &[
                 (200, "ok", "done"),
                 (200, "<html>signed in?</html>", "unknown"),
-                (404, "no_service", "never"),
+                (201, "ok", "unknown"),
+                (403, "invalid_token", "refused"),
+                (404, "no_service", "refused"),
                 (410, "channel_is_archived", "never"),
                 (500, "rollup_error", "unknown"),
             ],
@@ -188,39 +191,6 @@ async fn values_are_shown_as_they_are_and_command_nothing() {
     let shown = &double.messages()[0];
     assert!(shown.shown().ends_with(value));
     assert_eq!(shown.control_sequences(), ["https://example.com|runbook"]);
-}
-
-/// NO-3
-#[tokio::test]
-async fn a_channel_gets_one_message_a_second_and_is_not_even_asked_before() {
-    let double = SlackDouble::start_with(SlackOptions { rate_limited: true, ..SlackOptions::default() })
-        .await
-        .unwrap();
-    let clock = clock();
-    let access = SlackAccess::BotToken { token: double.token().into(), api_url: double.api_url() };
-    let slack = Slack::new(
-        SlackSettings { access, buttons: true, timeout: TIMEOUT },
-        Arc::<ManualClock>::clone(&clock),
-    )
-    .unwrap();
-    assert_eq!(slack.post(&message("#a", "1"), None, false).await.label(), "done");
-    let Outcome::Postponed { after, .. } = slack.post(&message("#a", "2"), None, false).await else {
-        panic!()
-    };
-    assert_eq!(after, Duration::from_secs(1));
-    assert_eq!(slack.post(&message("#b", "3"), None, false).await.label(), "done");
-    assert_eq!(double.attempts().len(), 2);
-    // The clock is ahead of Slack's, which then refuses; that is obeyed, for that channel.
-    clock.advance(Duration::from_secs(1));
-    double.next(Mode::TooManyRequests { retry_after: Some(30) });
-    let refused = slack.post(&message("#a", "4"), None, false).await;
-    assert_eq!(refused.label(), "postponed");
-    clock.advance(Duration::from_secs(20));
-    let Outcome::Postponed { after, .. } = slack.post(&message("#a", "4"), None, false).await else {
-        panic!()
-    };
-    assert_eq!(after, Duration::from_secs(10));
-    assert_eq!(double.attempts().len(), 3);
 }
 
 /// NO-4

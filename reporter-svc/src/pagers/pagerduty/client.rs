@@ -20,10 +20,10 @@ use shared_types::Via;
 
 use super::event;
 use crate::pagers::Pager;
-use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TriggerPage};
+use domain::effects::{CheckPageAcknowledged, PageNotice, ResolvePage, SetPagePriority, TriggerPage};
 use service_kit::vendors::answer::{self, Answer};
 use service_kit::vendors::secrets::Secrets;
-use service_kit::vendors::{Meaning, Row, Status, Vendor, VendorSettingsError, http};
+use service_kit::vendors::{Code, Meaning, Row, Status, Vendor, VendorSettingsError, http};
 
 /// PagerDuty's own base URLs (US service region).
 pub const DEFAULT_EVENTS_URL: &str = "https://events.pagerduty.com";
@@ -96,18 +96,24 @@ impl PagerDuty {
     }
 
     async fn enqueue(&self, mut event: Value) -> Outcome {
-        let done = json!({ "dedup_key": event["dedup_key"] });
+        let key = event["dedup_key"].clone();
         event["routing_key"] = json!(self.routing_key.expose_secret());
-        match self.ask(self.client.post(self.enqueue.clone()).json(&event)).await {
-            Ok(_) => Outcome::Done(done),
+        let taken = |body: &[u8]| confirmed(body, &key);
+        match self.ask(self.client.post(self.enqueue.clone()).json(&event), Self::TABLE, taken).await {
+            Ok(_) => Outcome::Done(json!({ "dedup_key": key })),
             Err(outcome) => outcome,
         }
     }
 
-    /// One exchange; anything but "done" comes back as the outcome it means.
-    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Answer, Outcome> {
+    /// One exchange; anything but "done" comes back as the outcome it means. `code` reads the body.
+    pub(super) async fn ask(
+        &self,
+        request: RequestBuilder,
+        table: &[Row],
+        code: impl Fn(&[u8]) -> Option<&'static str>,
+    ) -> Result<Answer, Outcome> {
         let answer = http::exchange(request, self.clock.now()).await?;
-        let meaning = answer::meaning(Self::TABLE, answer.status, None);
+        let meaning = answer::meaning(table, answer.status, code(&answer.body));
         if meaning == Meaning::Done {
             return Ok(answer);
         }
@@ -126,6 +132,10 @@ impl std::fmt::Debug for PagerDuty {
 impl Pager for PagerDuty {
     async fn trigger(&self, page: &TriggerPage) -> Outcome {
         self.enqueue(event::trigger(page)).await
+    }
+
+    async fn notice(&self, notice: &PageNotice) -> Outcome {
+        self.enqueue(event::notice(notice)).await
     }
 
     async fn set_priority(&self, priority: &SetPagePriority) -> Outcome {
@@ -151,10 +161,24 @@ impl Vendor for PagerDuty {
     const TABLE: &'static [Row] = TABLE;
 }
 
-/// Both APIs answer by status alone: 202 (events) and 200 (REST) are done, 400 must never be sent again,
-/// 429 and 5xx are tried again. A 5xx promises nothing about the event, which the dedup key makes harmless.
+/// What a taken event is answered with: its status, and the key under which it is known now.
+fn confirmed(body: &[u8], key: &Value) -> Option<&'static str> {
+    let said: Value = serde_json::from_slice(body).ok()?;
+    (said["status"] == TAKEN && said["dedup_key"] == *key).then_some(TAKEN)
+}
+
+const TAKEN: &str = "success";
+
+/// An event is taken if 202 says so and repeats its key; whatever else answers with 2xx (a proxy's page, nothing at all) is not
+/// PagerDuty, and the dedup key makes asking again harmless (NO-7). 400 must never be sent again, 429 and 5xx are tried again; a
+/// 5xx promises nothing about the event.
 const TABLE: &[Row] = &[
-    Row::of_status(Status::Class(2), Meaning::Done),
+    Row { status: Status::Is(202), code: Code::Is(TAKEN), meaning: Meaning::Done },
+    Row::of_status(Status::Class(2), Meaning::Unknown),
+    Row::of_status(Status::Is(401), Meaning::Refused),
+    Row::of_status(Status::Is(403), Meaning::Refused),
+    Row::of_status(Status::Is(404), Meaning::Refused),
+    Row::of_status(Status::Is(407), Meaning::Refused),
     Row::of_status(Status::Is(429), Meaning::Patience),
     Row::of_status(Status::Is(503), Meaning::Patience),
     Row::of_status(Status::Is(408), Meaning::Failed),

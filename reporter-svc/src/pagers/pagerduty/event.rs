@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use domain::effects::TriggerPage;
+use domain::effects::{PageNotice, Severity, TriggerPage};
 
 /// PagerDuty counts characters; bytes are never fewer.
 const SUMMARY_BYTES: usize = 1024;
@@ -26,6 +26,25 @@ pub(super) fn trigger(page: &TriggerPage) -> Value {
             "group": cut(&page.service, SUMMARY_BYTES),
             "class": "slo",
             "custom_details": details(page),
+        },
+    })
+}
+
+/// It asks for a look before it asks for a night's sleep: a warning.
+pub(super) fn notice(it: &PageNotice) -> Value {
+    json!({
+        "event_action": "trigger",
+        "dedup_key": it.dedup_key,
+        "client": "Phasegate",
+        "payload": {
+            "summary": cut(&it.summary, SUMMARY_BYTES),
+            "source": cut(&it.source, SUMMARY_BYTES),
+            "severity": Severity::Warning,
+            "timestamp": it.at,
+            "component": it.target,
+            "group": cut(&it.service, SUMMARY_BYTES),
+            "class": "guard",
+            "custom_details": { "incident": it.incident, "text": cut(&it.text, TEXT_BYTES) },
         },
     })
 }
@@ -64,7 +83,6 @@ fn cut(text: &str, bytes: usize) -> String {
 mod tests {
     use super::*;
     use crate::pagers::pagerduty::tests::page;
-    use domain::effects::Severity;
 
     /// ES-1
     #[test]

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Extension;
 use clap::{ArgMatches, Args as _, FromArgMatches as _};
-use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, TriggerPage};
+use domain::effects::{CheckPageAcknowledged, PageNotice, ResolvePage, SetPagePriority, TriggerPage};
 use domain::pagers::PAGER;
 use secrecy::SecretString;
 use service_kit::config::{header_secret, http_url, secret};
@@ -93,6 +93,10 @@ struct Configured {
 impl Pager for Configured {
     async fn trigger(&self, page: &TriggerPage) -> Outcome {
         self.pages.trigger(page).await
+    }
+
+    async fn notice(&self, notice: &PageNotice) -> Outcome {
+        self.pages.notice(notice).await
     }
 
     async fn set_priority(&self, priority: &SetPagePriority) -> Outcome {

@@ -15,6 +15,7 @@ use shared_types::Timestamp;
 use super::PagerDuty;
 use domain::effects::PageAcknowledgement;
 use service_kit::vendors::answer::Answer;
+use service_kit::vendors::{Meaning, Row, Status};
 
 #[derive(Deserialize)]
 struct Incidents {
@@ -86,7 +87,7 @@ impl PagerDuty {
             "type": "incident_reference",
             "priority": { "id": wanted.id, "type": "priority_reference" },
         }});
-        self.ask(update.json(&body)).await?;
+        self.ask(update.json(&body), TABLE, |_| None).await?;
         Ok(Outcome::Done(json!({ "incident": found.id, "priority": priority })))
     }
 
@@ -117,7 +118,7 @@ impl PagerDuty {
 
     /// A GET and its JSON.
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Outcome> {
-        let answer: Answer = self.ask(request).await.map_err(|outcome| match outcome {
+        let answer: Answer = self.ask(request, TABLE, |_| None).await.map_err(|outcome| match outcome {
             Outcome::Unknown { reason } => Outcome::Failed { reason },
             known => known,
         })?;
@@ -126,3 +127,18 @@ impl PagerDuty {
         })
     }
 }
+
+/// By status; what is asked for is read out of the body by whoever asked.
+pub(super) const TABLE: &[Row] = &[
+    Row::of_status(Status::Class(2), Meaning::Done),
+    Row::of_status(Status::Is(401), Meaning::Refused),
+    Row::of_status(Status::Is(403), Meaning::Refused),
+    Row::of_status(Status::Is(404), Meaning::Refused),
+    Row::of_status(Status::Is(407), Meaning::Refused),
+    Row::of_status(Status::Is(429), Meaning::Patience),
+    Row::of_status(Status::Is(503), Meaning::Patience),
+    Row::of_status(Status::Is(408), Meaning::Failed),
+    Row::of_status(Status::Class(3), Meaning::Failed),
+    Row::of_status(Status::Class(4), Meaning::Never),
+    Row::of_status(Status::Class(5), Meaning::Unknown),
+];

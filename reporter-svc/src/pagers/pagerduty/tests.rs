@@ -11,9 +11,12 @@ use uuid::Uuid;
 
 use super::{KIND, PagerDuty, PagerDutyRestSettings, PagerDutySettings};
 use crate::pagers::Pager;
+use crate::tests::canned::{Says, serve};
 use crate::tests::{TIMEOUT, Trial, clock, incident, opened, target};
-use domain::effects::{CheckPageAcknowledged, ResolvePage, SetPagePriority, Severity, TriggerPage};
-use service_kit::vendors::Vendor;
+use domain::effects::{
+    CheckPageAcknowledged, PageNotice, ResolvePage, SetPagePriority, Severity, TriggerPage,
+};
+use service_kit::vendors::{Code, Vendor};
 
 const KEY: &str = "phasegate/autosave/INC-20261122-001";
 const ROUTING_KEY: &str = "routing-s3cret-key";
@@ -76,14 +79,28 @@ pub(crate) fn trials_of(pager: &str) -> Vec<Trial> {
         name: "pagerduty events",
         table: PagerDuty::TABLE,
         reference: PagerDuty::REFERENCE,
-        body: |_| "{}",
+        body: |code| match code {
+            Code::Is(_) => r#"{"status":"success","dedup_key":"phasegate/autosave/INC-20261122-001"}"#,
+            _ => "<html>proxy</html>",
+        },
         only_reads: false,
         secrets: &[ROUTING_KEY, API_TOKEN],
         call: |url, timeout| {
             Box::pin(async move { opened(&KIND, &told(&url), timeout).trigger(&page()).await })
         },
         documented: &[
-            (202, r#"{"status":"success"}"#, "done"),
+            (202, r#"{"status":"success","dedup_key":"phasegate/autosave/INC-20261122-001"}"#, "done"),
+            (202, r#"{"status":"success"}"#, "unknown"),
+            (202, r#"{"status":"success","dedup_key":"another"}"#, "unknown"),
+            (202, r#"{"status":"queued","dedup_key":"phasegate/autosave/INC-20261122-001"}"#, "unknown"),
+            (202, "", "unknown"),
+            (200, r#"{"status":"success","dedup_key":"phasegate/autosave/INC-20261122-001"}"#, "unknown"),
+            (200, "<html>signed in?</html>", "unknown"),
+            (204, "", "unknown"),
+            (401, "", "refused"),
+            (403, "<html>proxy</html>", "refused"),
+            (404, "", "refused"),
+            (407, "", "refused"),
             (400, r#"{"status":"invalid event"}"#, "never"),
             (429, "", "failed"),
             (500, "", "unknown"),
@@ -92,6 +109,7 @@ pub(crate) fn trials_of(pager: &str) -> Vec<Trial> {
     };
     let rest = Trial {
         name: "pagerduty rest",
+        table: super::rest::TABLE,
         body: |_| r#"{"incidents":[]}"#,
         only_reads: true,
         call: |url, timeout| {
@@ -131,6 +149,37 @@ async fn an_incident_is_one_incident_there_from_opening_to_resolution() {
     assert_eq!(incident.details["template"], "autosave-incident");
     assert_eq!(incident.details["priority"], "P1");
     assert_eq!(incident.details["rollback"]["command"], "phasegate rollback --target autosave --phase B");
+}
+
+/// NO-7: it is a page of its own, and no incident's key is used for it.
+#[tokio::test]
+async fn a_notice_is_a_warning_beside_the_incidents_page() {
+    let double = PagerDutyDouble::start().await.unwrap();
+    let pager = client(&double, TIMEOUT);
+    let notice = PageNotice {
+        notification: Uuid::nil(),
+        target: target(),
+        incident: Some(incident()),
+        dedup_key: "phasegate/autosave/given-up/INC-20261122-001/slack/#incident".to_owned(),
+        summary: "📵 AutoSave B: PostSlackMessage did not get through".to_owned(),
+        source: "phasegate/autosave".to_owned(),
+        service: "AutoSave".to_owned(),
+        text: "📵 AutoSave B".to_owned(),
+        at: Timestamp::parse("2026-11-22T10:20:00Z").unwrap(),
+    };
+    assert_eq!(pager.notice(&notice).await.label(), "done");
+    let [raised] = double.incidents().try_into().unwrap();
+    assert_eq!((raised.severity.as_str(), raised.dedup_key.as_str()), ("warning", notice.dedup_key.as_str()));
+    assert_eq!(crate::pagers::incident_of(&raised.dedup_key), None);
+    assert_eq!(raised.details["incident"], "INC-20261122-001");
+}
+
+/// NO-7: an answer without an end is not read without an end, and counts as none.
+#[tokio::test]
+async fn an_endless_answer_is_unknown() {
+    let url = serve(Says::Endless).await;
+    let pager = pagerduty_at(&url, ROUTING_KEY, API_TOKEN, TIMEOUT);
+    assert_eq!(pager.trigger(&page()).await.label(), "unknown");
 }
 
 /// ES-1
@@ -197,7 +246,7 @@ async fn what_pagerduty_refuses_for_good_is_never_sent_again() {
     let wrong_key = pagerduty_at(&double.url(), "not-the-key", "not-the-token", TIMEOUT);
     let Outcome::Never { reason } = wrong_key.trigger(&page()).await else { panic!() };
     assert!(reason.starts_with("400") && reason.contains("Invalid routing key"), "{reason}");
-    assert_eq!(wrong_key.acknowledged(&question()).await.label(), "never");
+    assert_eq!(wrong_key.acknowledged(&question()).await.label(), "refused");
     let empty = TriggerPage { summary: String::new(), ..page() };
     assert_eq!(client(&double, TIMEOUT).trigger(&empty).await.label(), "never");
     assert_eq!(double.incidents(), []);

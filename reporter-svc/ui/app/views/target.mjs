@@ -6,7 +6,7 @@ import { figure, percent } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useNow, useResource } from "../live.mjs";
-import { Heading, PhaseTrack, Telemetry, Time, Verdict, Waiting, phaseName } from "../parts.mjs";
+import { GivenUp, Heading, PhaseTrack, Telemetry, Time, Verdict, Waiting, phaseName } from "../parts.mjs";
 import { action, headline, next, shownVerdict } from "../standing.mjs";
 import { Strip } from "../strip.mjs";
 import { Explanation } from "./explanation.mjs";
@@ -49,6 +49,7 @@ export function TargetView({ name, window, scheme, session }) {
     ${action(it, now) !== "" && html`<p><b>${t("action.title")}:</b> ${action(it, now)}</p>`}
     ${it.rollback_active && html`<div class="banner" role="alert"><b>${t("banner.rollback")}</b> · ${t("banner.rollback.detail")}
       ${it.incident && html` <a href=${`#/incidents/${it.incident}`}>${t("banner.open", { incident: it.incident })}</a>`}</div>`}
+    <${GivenUp} givenUp=${it.given_up} />
     <${PhaseTrack} phase=${it.phase} phases=${it.phases} />
     <${Telemetry} uncounted=${it.uncounted} gate=${it.gate} />
     <p><b>${t("next.title")}:</b> ${next(it, now)}</p>

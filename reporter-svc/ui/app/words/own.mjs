@@ -49,6 +49,7 @@ export const own = /** @satisfies {Record<string, [string, string]>} */ ({
   "track.passed": ["passed", "通過"],
   "track.now": ["now", "現在"],
   "track.ahead": ["ahead", "未到達"],
+  "given_up.title": ["Not delivered, and not tried any more", "届かず、再試行も終わったもの"],
   "overview.title": ["Rollouts", "ロールアウト"],
   "overview.filter": ["Filter by name", "名前で絞り込み"],
   "overview.count": ["Targets: {n}", "対象 {n} 件"],
