@@ -3,11 +3,12 @@
 //!
 //! A row lives in a *lane* (`analyzer/autosave`, `runbook/autosave`, `command/autosave`); what stands before the first
 //! `/` is its *receiver*. Lanes are strictly first-in-first-out and independent of each other, and each receiver has
-//! slots of its own, so a failing receiver holds up nobody else. A claim is a lease with a fencing token (`claims`,
-//! which grows with every claim): once a row was claimed again, the worker before can no longer record anything.
-//! Failures follow the row's own schedule exactly. A reply that never came (which follows the schedule too) and a lease
-//! that ran out (done again at once) count as *unknown* outcomes, kept apart from failures. A `dead` row no longer holds
-//! up its lane; a person can retry it.
+//! slots of its own, so a failing receiver holds up nobody else. A lane rests after an attempt for as long as the row's
+//! `pace` says, whichever replica made it. A claim is a lease with a fencing token (`claims`, which grows with every
+//! claim): once a row was claimed again, the worker before can no longer record anything. Failures follow the row's own
+//! schedule exactly. A reply that never came (which follows the schedule too) and a lease that ran out (done again at
+//! once) count as *unknown* outcomes, kept apart from failures. A `dead` row no longer holds up its lane; people are told
+//! of it, and a person can retry it.
 
 mod claim;
 mod enqueue;

@@ -18,7 +18,7 @@ use crate::story::POLICY;
 /// refused, and said where.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_holds_anywhere_until_something_in_it_is_changed() {
-    let stack = Stack::start(Layout::OneOnSqlite, POLICY, &[]).await;
+    let stack = Stack::start(Layout::OneOnSqlite, POLICY, &[("PHASEGATE_AUDIT_KEY", KEY.to_owned())]).await;
     let feeder = Feeder::start(&stack.url("collector", ""));
     begin(&stack).await;
     feeder.violate(true);
@@ -49,6 +49,9 @@ async fn a_bundle_holds_anywhere_until_something_in_it_is_changed() {
     holds(&verify(&bundle, Some(&carried)));
 
     let whole = lines(&bundle);
+    let public = whole[1]["seal"]["key"].as_str().expect("a key").to_owned();
+    let sealed = holds(&verify_by(&bundle, Some(&carried), Some(&public)));
+    assert_eq!(sealed["sealed"], true, "{sealed}");
     for (what, change, said) in CHANGES {
         let mut changed = whole.clone();
         change(&mut changed);
@@ -61,22 +64,32 @@ async fn a_bundle_holds_anywhere_until_something_in_it_is_changed() {
         assert!(ran.out.contains(said), "{what}: `{said}` in {}", ran.out);
     }
 
-    // Whoever rewrites the end, hash and all, has a chain that holds; the archive holds another.
+    // Whoever rewrites the end, hash and all, has a chain that holds if they write the seal anew; the archive holds another row,
+    // and nobody but the reporter can sign (OP-9).
     let mut rewritten = whole.clone();
     let last = rewritten.pop().expect("a row");
     let mut row: AuditEntry = serde_json::from_value(last["row"].clone()).expect("a row");
     row.actor.name = "mallory".to_owned();
     row.hash = hash_of(&row);
+    let heads = of_kind(&mut rewritten, "seal")["seal"]["heads"].as_array_mut().expect("heads");
+    heads
+        .iter_mut()
+        .filter(|it| it["stream"] == *row.stream)
+        .for_each(|it| it["hash"] = row.hash.clone().into());
     rewritten.push(json!({ "kind": "row", "row": row }));
     let text: String = rewritten.iter().map(|line| format!("{line}\n")).collect();
     fs::write(&bundle, &text).expect("written");
     holds(&verify(&bundle, None));
+    let ran = verify_by(&bundle, None, Some(&public));
+    assert!(ran.status == Some(1) && ran.out.contains("its signature does not hold"), "{ran:?}");
     let ran = verify(&bundle, Some(&carried));
     assert!(ran.status == Some(1) && ran.out.contains("\"rewritten\""), "{ran:?}");
     fs::write(&bundle, &text[..text.len() - 20]).expect("written");
     let ran = verify(&bundle, None);
     assert!(ran.status == Some(2) && ran.err.contains("not a line of an audit bundle"), "{ran:?}");
 }
+
+const KEY: &str = "4242424242424242424242424242424242424242424242424242424242424242";
 
 type Change = fn(&mut Vec<Value>);
 
@@ -159,10 +172,17 @@ async fn archived(bundle: &Path, archive: &Path) {
 }
 
 fn verify(bundle: &Path, archive: Option<&Path>) -> Ran {
+    verify_by(bundle, archive, None)
+}
+
+fn verify_by(bundle: &Path, archive: Option<&Path>, public: Option<&str>) -> Ran {
     let mut command = cli::command("phasegate");
     command.args(["audit", "verify", "--output", "json", "--bundle"]).arg(bundle);
     if let Some(archive) = archive {
         command.arg("--archive").arg(archive);
+    }
+    if let Some(public) = public {
+        command.args(["--public-key", public]);
     }
     cli::run(&mut command)
 }
