@@ -7,6 +7,7 @@ use service_kit::db::{DbError, Tx};
 use shared_types::audit::{AuditHead, SERVICE_STREAM};
 use shared_types::story::Deed;
 use shared_types::{AuditEntry, TargetName, Timestamp};
+use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::count;
@@ -14,6 +15,11 @@ use super::{Store, audit};
 
 /// Rows of the service's stream that name streams.
 const NAMING: &str = "stream = '@service' AND action IN ($1, $2)";
+
+const SPANS: &str = "SELECT s.stream, s.first_seq, s.last_seq, a.hash FROM ( \
+         SELECT stream, MIN(seq) AS first_seq, MAX(seq) AS last_seq FROM audit \
+         WHERE at >= $1 AND at < $2 GROUP BY stream) s \
+     JOIN audit a ON a.stream = s.stream AND a.seq = s.last_seq ORDER BY s.stream";
 
 impl Store {
     /// The streams that were opened; none: the log is of a release that opened none.
@@ -33,21 +39,9 @@ impl Store {
         if self.audit_opened().await?.is_some() {
             return Ok(());
         }
-        let heads = self.audit_spans(None, None).await?;
-        if heads.iter().all(|head| head.stream == SERVICE_STREAM) {
-            return Ok(());
-        }
         let mut tx = self.db.begin().await?;
         lock_service(&mut tx).await?;
-        let sql = format!("SELECT seq FROM audit WHERE {NAMING} LIMIT 1");
-        let named = sqlx::query(AssertSqlSafe(sql))
-            .bind(Deed::StreamOpened.as_str())
-            .bind(Deed::StreamsAdopted.as_str())
-            .fetch_optional(&mut *tx)
-            .await?;
-        if named.is_none() {
-            audit::append(&mut tx, None, streams::adoption(&heads), now).await?;
-        }
+        adopt(&mut tx, now).await?;
         tx.commit().await
     }
 
@@ -57,25 +51,11 @@ impl Store {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
     ) -> Result<Vec<AuditHead>, DbError> {
-        let found = sqlx::query(
-            "SELECT s.stream, s.first_seq, s.last_seq, a.hash FROM ( \
-                 SELECT stream, MIN(seq) AS first_seq, MAX(seq) AS last_seq FROM audit \
-                 WHERE at >= $1 AND at < $2 GROUP BY stream) s \
-             JOIN audit a ON a.stream = s.stream AND a.seq = s.last_seq ORDER BY s.stream",
-        )
-        .bind(from.map_or(i64::MIN, Timestamp::as_millis))
-        .bind(to.map_or(i64::MAX, Timestamp::as_millis))
-        .fetch_all(self.db.pool())
-        .await?;
-        let head = |row| -> Result<AuditHead, DbError> {
-            let row: &sqlx::any::AnyRow = row;
-            Ok(AuditHead {
-                stream: row.try_get("stream")?,
-                first_seq: count(row, "first_seq")?,
-                last_seq: count(row, "last_seq")?,
-                hash: row.try_get("hash")?,
-            })
-        };
+        let found = sqlx::query(SPANS)
+            .bind(from.map_or(i64::MIN, Timestamp::as_millis))
+            .bind(to.map_or(i64::MAX, Timestamp::as_millis))
+            .fetch_all(self.db.pool())
+            .await?;
         found.iter().map(head).collect()
     }
 
@@ -108,7 +88,36 @@ impl Store {
 /// Writes down that a target's stream begins, in the transaction of its first row, whose lock the caller holds.
 pub(super) async fn open(tx: &mut Tx<'_>, target: &TargetName, now: Timestamp) -> Result<(), DbError> {
     lock_service(tx).await?;
+    // Whichever release ran until now: what was there is named before what begins.
+    Box::pin(adopt(tx, now)).await?;
     Box::pin(audit::append(tx, None, streams::opening(target.as_str()), now)).await.map(drop)
+}
+
+/// Names the streams that are there, if none was named yet. The caller holds the service's lock.
+async fn adopt(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), DbError> {
+    let named = sqlx::query(AssertSqlSafe(format!("SELECT seq FROM audit WHERE {NAMING} LIMIT 1")))
+        .bind(Deed::StreamOpened.as_str())
+        .bind(Deed::StreamsAdopted.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    if named.is_some() {
+        return Ok(());
+    }
+    let heads = sqlx::query(SPANS).bind(i64::MIN).bind(i64::MAX).fetch_all(&mut **tx).await?;
+    let heads: Vec<AuditHead> = heads.iter().map(head).collect::<Result<_, _>>()?;
+    if heads.iter().any(|head| head.stream != SERVICE_STREAM) {
+        audit::append(tx, None, streams::adoption(&heads), now).await?;
+    }
+    Ok(())
+}
+
+fn head(row: &AnyRow) -> Result<AuditHead, DbError> {
+    Ok(AuditHead {
+        stream: row.try_get("stream")?,
+        first_seq: count(row, "first_seq")?,
+        last_seq: count(row, "last_seq")?,
+        hash: row.try_get("hash")?,
+    })
 }
 
 /// An update, which on either engine holds the row until the end.
