@@ -13,11 +13,10 @@ use service_kit::db::Db;
 use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
-use service_kit::{CommonConfig, Main, ServiceName, main_of};
+use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of};
 use shared_types::rollout::Rollout;
 use shared_types::{Directive, TargetName};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::Analyzer;
@@ -47,7 +46,13 @@ pub struct Config {
 #[must_use]
 pub fn main(kinds: &Kinds) -> ExitCode {
     let about = "Judges batches against the policy's SLOs and reports its decisions";
-    let main = Main { service: ServiceName::Analyzer, about, kinds, arguments: &std::convert::identity };
+    let main = Main {
+        service: ServiceName::Analyzer,
+        about,
+        kinds,
+        migrations: MIGRATIONS,
+        arguments: &std::convert::identity,
+    };
     main_of(main, |_, common, listener, shutdown| run(Config { common }, listener, shutdown))
 }
 
@@ -58,6 +63,9 @@ pub fn main(kinds: &Kinds) -> ExitCode {
 /// The database cannot be opened, the listener cannot be used, or a part ended that must not.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     let Config { common } = config;
+    // A token of our own: what ends this service ends no other one in the process.
+    let shutdown = shutdown.child_token();
+    let tasks = Tasks::of(&shutdown);
     metrics::describe();
     let db = common.database(MIGRATIONS).await?;
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
@@ -82,34 +90,34 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Analyzer,
         router: http::routes(analyzer),
         openapi: http::openapi(),
-        readiness: readiness(&db, &clock, versions.clone()),
+        readiness: readiness(&db, &clock, versions.clone(), &tasks),
         tokens: common.tokens.clone(),
         options: HttpOptions { bulk: TRIALS, ..HttpOptions::default() },
     };
-    let forgetting = tokio::spawn(forget(store, clock_of_retention, versions, shutdown.clone()));
-    let watcher = tokio::spawn(watcher.run(shutdown.clone()));
-    let watch = tokio::spawn(watch.run(db.clone(), shutdown.clone()));
-    let worker = tokio::spawn(worker);
-    let beating = tokio::spawn({
-        let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
-        async move { replica.run(shutdown).await }
-    });
-    let served = serve(parts, listener, shutdown.clone());
-    let (served, watched, worked) = tokio::join!(
-        async {
-            let served = serve_then_stop(served, &shutdown).await;
-            served.context("serve")
-        },
-        ended(watch, "the watch", &shutdown),
-        ended(worker, "the delivery", &shutdown),
-    );
-    forgetting.await.ok();
-    watcher.await.ok();
-    let lived = beating.await;
+    let started = [
+        tasks.start("the watch", &shutdown, watch.run(db.clone(), shutdown.clone())),
+        tasks.start("the delivery", &shutdown, worker),
+        tasks.start("the policy's watcher", &shutdown, watcher.run(shutdown.clone())),
+        tasks.start(
+            "the retention",
+            &shutdown,
+            forget(store, clock_of_retention, versions, shutdown.clone()),
+        ),
+        tasks.start_fallible("the heartbeat", &shutdown, {
+            let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
+            async move { replica.run(stop).await }
+        }),
+    ];
+    let served = serve(parts, listener, shutdown.clone()).await;
+    // Without its listener the service is of no use; the rest is stopped too.
+    shutdown.cancel();
+    for task in started {
+        task.ended().await;
+    }
     replica.leave().await.ok();
     db.close().await;
-    lived.context("the heartbeat broke")?.context("this replica cannot go on")?;
-    served.and(watched).and(worked)
+    tasks.outcome()?;
+    served.context("serve")
 }
 
 /// Deletes what is older than the policy keeps, a little at a time; a failure is the next round's work.
@@ -133,30 +141,10 @@ async fn forget(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions, s
     }
 }
 
-/// Without its listener the service is of no use; the rest is stopped too.
-async fn serve_then_stop(
-    served: impl Future<Output = anyhow::Result<()>>,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
-    let served = served.await;
-    shutdown.cancel();
-    served
-}
-
-/// A loop that ends before it was told to takes the service with it: half a service is worse than none.
-async fn ended(task: JoinHandle<()>, name: &'static str, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    let ended = task.await;
-    let in_time = shutdown.is_cancelled();
-    shutdown.cancel();
-    ended.with_context(|| format!("{name} broke"))?;
-    anyhow::ensure!(in_time, "{name} ended by itself");
-    Ok(())
-}
-
 /// A reporter that is away only makes decisions wait.
-fn readiness(db: &Db, clock: &Arc<dyn Clock>, versions: PolicyVersions) -> Readiness {
+fn readiness(db: &Db, clock: &Arc<dyn Clock>, versions: PolicyVersions, tasks: &Tasks) -> Readiness {
     let (outbox, clock) = (db.clone(), Arc::clone(clock));
-    Readiness::of(db, versions).check("reporter", move || {
+    Readiness::of(db, versions, tasks).check("reporter", move || {
         let (db, now) = (outbox.clone(), clock.now());
         async move {
             match outbox::stats(&db, now).await {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use domain::policy::{Policy, TargetPolicy};
 use futures_util::{StreamExt as _, stream};
 use service_kit::db::Db;
+use service_kit::seldom;
 use shared_types::{Decision, Directive, TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +72,7 @@ impl WatchLoop {
                 _ = pace.adopt.tick() => db.answered(self.adopt()).await,
             };
             if let Err(error) = done {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the watch could not look");
+                seldom!(warn, "the watch could not look; trying on", &error);
             }
         }
     }
@@ -103,8 +104,7 @@ impl WatchLoop {
         match self.act(state, now).await {
             Ok(look) => look,
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(%target, error, "an overdue batch could not be decided on");
+                seldom!(error, "an overdue batch could not be decided on", &error, %target);
                 None
             }
         }

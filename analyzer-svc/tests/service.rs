@@ -15,7 +15,7 @@ use axum::{Json, Router};
 use domain::policy::Policy;
 use secrecy::SecretString;
 use service_kit::clock::{Clock as _, SystemClock};
-use service_kit::db::Db;
+use service_kit::db::{Db, SchemaName};
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::batch::{Distribution, Intake, SCHEMA};
 use shared_types::{Batch, Decision, Histogram, PhaseId, TargetName, Timestamp, Verdict, Window};
@@ -49,6 +49,8 @@ impl Running {
         let common = CommonConfig {
             service: ServiceName::Analyzer,
             database_url: database_url.map(|url| SecretString::from(url.to_owned())),
+            database_schema: SchemaName::default(),
+            database_connections: None,
             data_dir: folder.to_owned(),
             policy: Arc::new(Policy::load(&policy_path).unwrap()),
             policy_path,

@@ -13,7 +13,7 @@ use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicySubscriber, PolicyVersions, PolicyWatcher};
-use service_kit::{CommonConfig, Main, ServiceName, main_of};
+use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of};
 use shared_types::rollout::Rollout;
 use shared_types::{TargetName, Timestamp};
 use tokio::net::TcpListener;
@@ -56,6 +56,7 @@ pub fn main(kinds: &Kinds, sources: Vec<Reader>) -> ExitCode {
         service: ServiceName::Collector,
         about: "Phasegate collector: telemetry in, one batch a window out",
         kinds,
+        migrations: MIGRATIONS,
         arguments: &std::convert::identity,
     };
     main_of(main, |_, common, listener, shutdown| {
@@ -70,6 +71,7 @@ pub fn main(kinds: &Kinds, sources: Vec<Reader>) -> ExitCode {
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
     // A token of our own: what ends this service ends no other one in the process.
     let shutdown = shutdown.child_token();
+    let tasks = Arc::new(Tasks::of(&shutdown));
     let common = &config.common;
     let db = common.database(MIGRATIONS).await?;
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
@@ -82,8 +84,15 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let reporter = common.neighbour(ServiceName::Reporter, FETCH_TIMEOUT)?;
     let (kept, clock) = (store.clone(), Arc::clone(&common.clock));
     let sources = Arc::clone(&config.sources);
-    let pool =
-        WorkerPool::new(versions.clone(), kept, clock, reporter.clone(), config.parse_threads, sources);
+    let pool = WorkerPool::new(
+        versions.clone(),
+        kept,
+        clock,
+        reporter.clone(),
+        config.parse_threads,
+        sources,
+        Arc::clone(&tasks),
+    );
     let pool = Arc::new(pool);
     let subscriber = Arc::clone(&pool) as Arc<dyn PolicySubscriber>;
     let mut watcher =
@@ -97,20 +106,22 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         data_dir: common.data_dir.clone(),
     };
     let outbox_stop = CancellationToken::new();
-    let outbox = tokio::spawn(run_worker(
+    let outbox = run_worker(
         db.clone(),
         Arc::clone(&common.clock),
         Arc::new(effects),
         WorkerOptions::new(ServiceName::Collector.as_str()),
         outbox_stop.clone(),
-    ));
-    let watcher_stop = CancellationToken::new();
-    let watcher = tokio::spawn(watcher.run(watcher_stop.clone()));
-    let beating = tokio::spawn({
-        let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
-        async move { replica.run(shutdown).await }
-    });
-    let pruning = tokio::spawn(prune(store.clone(), Arc::clone(&common.clock), versions.clone()));
+    );
+    let outbox = tasks.start("the delivery", &outbox_stop, outbox);
+    let background = CancellationToken::new();
+    let watcher = tasks.start("the policy's watcher", &background, watcher.run(background.clone()));
+    let pruning = prune(store.clone(), Arc::clone(&common.clock), versions.clone(), background.clone());
+    let pruning = tasks.start("the retention", &background, pruning);
+    let beating = {
+        let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
+        tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
+    };
 
     let directory = pool.directory.clone();
     let targets = directory.clone();
@@ -120,7 +131,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Collector,
         router: api::router(api),
         openapi: api::openapi(),
-        readiness: readiness(&db, &common.clock, directory, versions),
+        readiness: readiness(&db, &common.clock, directory, versions, &tasks),
         tokens: common.tokens.clone(),
         options: HttpOptions { body_limit: BODY_LIMIT, bulk: PUSHES, ..HttpOptions::default() },
     };
@@ -128,16 +139,16 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     shutdown.cancel();
 
     // In this order nothing is lost: requests have their answers, workers commit what is left, effects end.
-    pruning.abort();
-    watcher_stop.cancel();
-    watcher.await.ok();
-    pool.shut_down().await?;
+    background.cancel();
+    pruning.ended().await;
+    watcher.ended().await;
+    pool.shut_down().await;
     outbox_stop.cancel();
-    outbox.await.context("the outbox failed")?;
-    let lived = beating.await;
+    outbox.ended().await;
+    beating.ended().await;
     replica.leave().await.ok();
     db.close().await;
-    lived.context("the heartbeat broke")?.context("this replica cannot go on")?;
+    tasks.outcome()?;
     served
 }
 
@@ -154,19 +165,28 @@ pub async fn ask_directive(reporter: &Neighbour, target: &TargetName, worker: &W
     false
 }
 
-async fn prune(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions) {
+async fn prune(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions, stop: CancellationToken) {
     loop {
         let keep_batches = versions.current().policy.retention.batches;
         if let Err(error) = store.prune(clock.now(), keep_batches).await {
             tracing::debug!(%error, "old rows were not deleted");
         }
-        tokio::time::sleep(PRUNE_EVERY).await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PRUNE_EVERY) => {}
+        }
     }
 }
 
-fn readiness(db: &Db, clock: &Arc<dyn Clock>, directory: Directory, versions: PolicyVersions) -> Readiness {
+fn readiness(
+    db: &Db,
+    clock: &Arc<dyn Clock>,
+    directory: Directory,
+    versions: PolicyVersions,
+    tasks: &Tasks,
+) -> Readiness {
     let (stats_db, stats_clock) = (db.clone(), Arc::clone(clock));
-    Readiness::of(db, versions)
+    Readiness::of(db, versions, tasks)
         .check("outbox", move || {
             let (db, now) = (stats_db.clone(), stats_clock.now());
             async move { outbox_state(&db, now).await }

@@ -11,9 +11,9 @@ use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::rules::{PolicySubscriber, PolicyVersions, Rules};
+use service_kit::tasks::{Task, Tasks};
 use shared_types::TargetName;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Directory, TargetEntry};
@@ -36,13 +36,14 @@ pub struct WorkerPool {
     pub reporter: Neighbour,
     pub parse_threads: usize,
     pub sources: Arc<[Reader]>,
+    tasks: Arc<Tasks>,
     running: Mutex<BTreeMap<TargetName, RunningWorker>>,
 }
 
 struct RunningWorker {
     stop: CancellationToken,
-    worker: JoinHandle<()>,
-    asking: JoinHandle<()>,
+    worker: Task,
+    asking: Task,
 }
 
 impl WorkerPool {
@@ -55,6 +56,7 @@ impl WorkerPool {
         reporter: Neighbour,
         parse_threads: usize,
         sources: Arc<[Reader]>,
+        tasks: Arc<Tasks>,
     ) -> Self {
         let directory = Directory::default();
         Self {
@@ -65,22 +67,19 @@ impl WorkerPool {
             reporter,
             parse_threads,
             sources,
+            tasks,
             running: Mutex::default(),
         }
     }
 
     /// Lets all workers commit what is left, and waits for them.
-    ///
-    /// # Errors
-    /// One of them panicked.
-    pub async fn shut_down(&self) -> anyhow::Result<()> {
+    pub async fn shut_down(&self) {
         let all = std::mem::take(&mut *self.running());
         all.values().for_each(|it| it.stop.cancel());
-        for (target, it) in all {
+        for it in all.into_values() {
             it.asking.abort();
-            it.worker.await.map_err(|error| anyhow::anyhow!("the worker of {target} failed: {error}"))?;
+            it.worker.ended().await;
         }
-        Ok(())
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<TargetName, RunningWorker>> {
@@ -105,9 +104,12 @@ impl WorkerPool {
             sources: Arc::clone(&self.sources),
         });
         let stop = CancellationToken::new();
-        let (handle, task) = worker.spawn(wake, stop.clone());
-        let asking = tokio::spawn(fetch_directive(self.reporter.clone(), target.clone(), handle.clone()));
-        running.insert(target.clone(), RunningWorker { stop, worker: task, asking });
+        let (handle, attended) = worker.attended();
+        let worker = attended.run(wake, stop.clone());
+        let worker = self.tasks.start(format!("the worker of {target}"), &stop, worker);
+        let asking = fetch_directive(self.reporter.clone(), target.clone(), handle.clone());
+        let asking = self.tasks.start_once(format!("the question for {target}'s directive"), asking);
+        running.insert(target.clone(), RunningWorker { stop, worker, asking });
         self.directory.insert(target.clone(), TargetEntry { queue, worker: handle });
     }
 
@@ -117,7 +119,7 @@ impl WorkerPool {
         let Some(it) = self.running().remove(target) else { return };
         it.stop.cancel();
         it.asking.abort();
-        it.worker.await.ok();
+        it.worker.ended().await;
         tracing::info!(target_name = %target, "no longer in the policy; not collected any more");
     }
 }

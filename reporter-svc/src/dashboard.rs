@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service_kit::db::{Db, DbError};
+use service_kit::seldom;
 use shared_types::TargetName;
 use shared_types::dashboard::{Dashboard, DashboardTarget};
 use tokio::sync::{Mutex, watch};
@@ -141,10 +142,7 @@ impl Publisher {
             match db.answered(self.reporter.store.revision()).await {
                 Ok(revision) if shown != Some(revision) => match db.answered(self.publish()).await {
                     Ok(()) => shown = Some(*self.revision.borrow()),
-                    Err(error) => tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the dashboard was not written; trying on"
-                    ),
+                    Err(error) => seldom!(warn, "the dashboard was not written; trying on", &error),
                 },
                 Ok(_) => {}
                 Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "no revision"),

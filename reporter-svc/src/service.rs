@@ -14,7 +14,7 @@ use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
 use service_kit::outbox::{WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
-use service_kit::{Main, ServiceName, main_of};
+use service_kit::{Main, ServiceName, Tasks, main_of, seldom};
 use shared_types::TargetName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,7 @@ pub fn main(kinds: &Kinds, of: &Composition) -> ExitCode {
         service: ServiceName::Reporter,
         about: "Runs rollouts: incidents, rollbacks, notifications, dashboard",
         kinds,
+        migrations: MIGRATIONS,
         arguments: &|command| of.arguments(command),
     };
     main_of(main, |told, common, listener, shutdown| async move {
@@ -71,6 +72,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     // A token of our own: what ends this service ends no other one in the process.
     let shutdown = shutdown.child_token();
+    let tasks = Tasks::of(&shutdown);
     let common = config.common.clone();
     let log_only = config.log_only();
     if !log_only.is_empty() {
@@ -94,7 +96,7 @@ pub async fn run(
     let publisher = Arc::new(Publisher::new(Arc::clone(&reporter), &common.data_dir));
     let analyzer = common.neighbour(ServiceName::Analyzer, ANALYZER_TIMEOUT)?;
     let inbound = config.inbound.clone();
-    end_later(&shutdown, &config.stopping);
+    tasks.start("the end of moves", &shutdown, end_later(shutdown.clone(), config.stopping.clone()));
     let (executors, notifiers) = (config.executors.clone(), config.notifiers.clone());
     let audit_key = config.audit_key.take();
     for why in notifiers.unreachable(&reporter.rules().policy) {
@@ -105,65 +107,57 @@ pub async fn run(
 
     let poll = poll(&reporter.rules().policy);
     let background = CancellationToken::new();
-    let worker = tokio::spawn(run_worker(
-        db.clone(),
-        Arc::clone(&common.clock),
-        effects,
-        WorkerOptions { poll, ..WorkerOptions::new(NAME) },
-        shutdown.clone(),
-    ));
-    let ticker = tokio::spawn(tick_loop(Arc::clone(&reporter), db.clone(), poll, background.clone()));
-    let drift = tokio::spawn(drift.run(poll, background.clone()));
-    let watcher = tokio::spawn(watcher.run(background.clone()));
+    let options = WorkerOptions { poll, ..WorkerOptions::new(NAME) };
+    let worker = run_worker(db.clone(), Arc::clone(&common.clock), effects, options, shutdown.clone());
+    let worker = tasks.start("the effects' worker", &shutdown, worker);
+    let ticker = tick_loop(Arc::clone(&reporter), db.clone(), poll, background.clone());
+    let ticker = tasks.start("the timers' loop", &background, ticker);
+    let drift = tasks.start("the look at flag systems", &background, drift.run(poll, background.clone()));
+    let watcher = tasks.start("the policy's watcher", &background, watcher.run(background.clone()));
     let dashboard = {
         let (publisher, db, stop) = (Arc::clone(&publisher), db.clone(), background.clone());
-        tokio::spawn(async move { publisher.run(&db, poll, stop).await })
+        tasks.start("the dashboard", &background, async move { publisher.run(&db, poll, stop).await })
     };
     let keeper = Keeper::new(Arc::clone(&reporter), Archive::below(&common.data_dir)).sealing(audit_key);
     let keeper = Arc::new(keeper);
     let archive = {
         let (keeper, db, stop) = (Arc::clone(&keeper), db.clone(), background.clone());
-        tokio::spawn(async move { keeper.run(&db, poll, stop).await })
+        tasks.start("the audit's archive", &background, async move { keeper.run(&db, poll, stop).await })
     };
-    let beating = tokio::spawn({
-        let (replica, shutdown) = (Arc::clone(&replica), shutdown.clone());
-        async move { replica.run(shutdown).await }
-    });
+    let beating = {
+        let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
+        tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
+    };
     let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper), executors);
     let (router, openapi) = api::router(app, inbound);
     let parts = ServiceParts {
         service: ServiceName::Reporter,
         router,
         openapi,
-        readiness: readiness(&reporter, &keeper, &db).check("channels", channels(&reporter, notifiers)),
+        readiness: readiness(&reporter, &keeper, &db, &tasks)
+            .check("channels", channels(&reporter, notifiers)),
         tokens: common.tokens.clone(),
         options: HttpOptions { body_limit: 2 << 20, ..HttpOptions::default() },
     };
     let served = Box::pin(service_kit::http::serve(parts, listener, shutdown.clone())).await;
     // Whatever made it end, the rest ends too; effects under way are finished first.
     shutdown.cancel();
-    worker.await.ok();
+    worker.ended().await;
     background.cancel();
-    ticker.await.ok();
-    drift.await.ok();
-    watcher.await.ok();
-    dashboard.await.ok();
-    archive.await.ok();
-    let lived = beating.await;
+    for task in [ticker, drift, watcher, dashboard, archive, beating] {
+        task.ended().await;
+    }
     replica.leave().await.ok();
     db.close().await;
-    lived.context("the heartbeat broke")?.context("this replica cannot go on")?;
+    tasks.outcome()?;
     served
 }
 
 /// Ends what is under way a while after the stop was asked for: moves get that long to finish.
-fn end_later(shutdown: &CancellationToken, end: &CancellationToken) {
-    let (asked, end) = (shutdown.clone(), end.clone());
-    tokio::spawn(async move {
-        asked.cancelled().await;
-        tokio::time::sleep(MOVE_GRACE).await;
-        end.cancel();
-    });
+async fn end_later(asked: CancellationToken, end: CancellationToken) {
+    asked.cancelled().await;
+    tokio::time::sleep(MOVE_GRACE).await;
+    end.cancel();
 }
 
 /// The texts of every target, checked (NO-2).
@@ -218,14 +212,13 @@ async fn tick_loop(reporter: Arc<Reporter>, db: Db, poll: Duration, stop: Cancel
             // Marked as seen first: what changes meanwhile is looked at next.
             drop(rules.borrow_and_update());
             if let Err(error) = db.answered(reporter.policy_changed()).await {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "the collector was not told of the policy's windows; trying on");
+                seldom!(warn, "the collector was not told of the policy's windows; trying on", &error);
                 rules.mark_changed();
             }
         }
         let now = reporter.clock.now();
         if let Err(error) = db.answered(reporter.tick(now)).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "what is due was not done; trying on");
+            seldom!(warn, "what is due was not done; trying on", &error);
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -242,7 +235,7 @@ async fn tick_loop(reporter: Arc<Reporter>, db: Db, poll: Duration, stop: Cancel
 /// The daily reports that are due; within a minute of their time of day (DA-5).
 async fn report(reporter: &Reporter, db: &Db) {
     if let Err(error) = db.answered(reporter.make_daily_reports(reporter.clock.now())).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "a daily report was not made; trying on");
+        seldom!(warn, "a daily report was not made; trying on", &error);
     }
 }
 
@@ -277,9 +270,9 @@ fn channels(
     }
 }
 
-fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>, db: &Db) -> Readiness {
+fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>, db: &Db, tasks: &Tasks) -> Readiness {
     let (keeper, outbox) = (Arc::clone(keeper), Arc::clone(reporter));
-    Readiness::of(db, reporter.versions.clone())
+    Readiness::of(db, reporter.versions.clone(), tasks)
         .check("audit", move || {
             let keeper = Arc::clone(&keeper);
             async move {

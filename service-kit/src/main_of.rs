@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{ArgMatches, Args as _, Command};
 use domain::kinds::Kinds;
+use futures_util::FutureExt as _;
+use shared_types::one_line;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +19,10 @@ use crate::ServiceName;
 use crate::auth::check_listen;
 use crate::clock::SystemClock;
 use crate::config::{self, CommonConfig, ConfigError, ListenArg, Loaded, SharedArgs, Spec};
+use crate::db::Migration;
 use crate::shutdown;
 use crate::supervisor;
+use crate::tasks;
 use crate::telemetry::{self, TelemetryOptions};
 
 /// Exit status for a configuration that cannot be used, as for a wrong command line.
@@ -32,6 +37,8 @@ pub struct Main<'a> {
     pub about: &'static str,
     /// What its policy may name.
     pub kinds: &'a Kinds,
+    /// Its tables, for `--migrate`.
+    pub migrations: &'a [Migration],
     /// Adds its own flags and variables.
     pub arguments: &'a dyn Fn(Command) -> Command,
 }
@@ -63,7 +70,7 @@ where
     };
     let (error, status) = match prepare(&main, &loaded) {
         Ok(None) => return ExitCode::SUCCESS,
-        Ok(Some(prepared)) => match start(service, prepared, run) {
+        Ok(Some(prepared)) => match start(&main, prepared, run) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => (error, FAILED),
         },
@@ -112,7 +119,7 @@ fn prepare(main: &Main<'_>, loaded: &Loaded) -> anyhow::Result<Option<Prepared>>
     Ok(Some(Prepared { own: loaded.matches().clone(), shared, listen, common }))
 }
 
-fn start<F, Fut>(service: ServiceName, prepared: Prepared, run: F) -> anyhow::Result<()>
+fn start<F, Fut>(main: &Main<'_>, prepared: Prepared, run: F) -> anyhow::Result<()>
 where
     F: FnOnce(ArgMatches, CommonConfig, TcpListener, CancellationToken) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
@@ -124,15 +131,22 @@ where
         return runtime.block_on(check_health(address));
     }
     runtime.block_on(async {
-        telemetry::init(&TelemetryOptions::of(service.binary(), &shared))?;
+        telemetry::init(&TelemetryOptions::of(main.service.binary(), &shared))?;
+        telemetry::log_panics();
+        if listen.migrate {
+            common.database(main.migrations).await?.close().await;
+            println!("the {}'s tables are up to date", main.service);
+            return Ok(());
+        }
         let shutdown = shutdown::on_signals().context("signal handlers")?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         common.say_who_may_call();
         // Boxed: a service's future is large, and lives as long as the process.
-        let result = Box::pin(run(own, common, listener, shutdown)).await;
+        let run = Box::pin(run(own, common, listener, shutdown));
+        let result = AssertUnwindSafe(run).catch_unwind().await;
         telemetry::flush().await;
-        result
+        result.unwrap_or_else(|panic| Err(anyhow::anyhow!("panicked: {}", one_line(tasks::words(&*panic)))))
     })
 }
 

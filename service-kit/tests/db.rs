@@ -53,7 +53,7 @@ async fn one_sql_text_serves_both_engines() {
             .await
             .unwrap();
         assert_eq!(read, notes);
-        db.ping().await.unwrap();
+        db.stores().await.unwrap();
     })
     .await;
 }

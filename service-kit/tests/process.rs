@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use domain::kinds::Kinds;
 use service_kit::http::{HttpOptions, Readiness, ServiceParts, openapi, serve};
-use service_kit::{Main, ServiceName};
+use service_kit::{Main, ServiceName, Tasks};
 use utoipa::openapi::{InfoBuilder, OpenApi, PathsBuilder};
 
 const CHILD: &str = "PHASEGATE_TEST_CHILD";
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     if std::env::var_os(CHILD).is_some() {
         return service();
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 8] = [
         ("print_config_ends_with_0_and_shows_no_secret", print_config_ends_with_0_and_shows_no_secret),
         ("a_bad_value_ends_with_2_and_one_line", a_bad_value_ends_with_2_and_one_line),
         ("a_missing_policy_ends_with_one_line", a_missing_policy_ends_with_one_line),
@@ -28,6 +28,11 @@ fn main() -> ExitCode {
         ),
         ("sigterm_stops_a_healthy_service_with_0", sigterm_stops_a_healthy_service_with_0),
         ("a_second_signal_ends_at_once", a_second_signal_ends_at_once),
+        (
+            "a_task_that_panics_ends_the_service_with_one_line",
+            a_task_that_panics_ends_the_service_with_one_line,
+        ),
+        ("a_database_url_with_a_slip_ends_with_one_line", a_database_url_with_a_slip_ends_with_one_line),
     ];
     // Filters and flags of the usual harness: names only.
     let filters: Vec<String> =
@@ -47,6 +52,7 @@ fn service() -> ExitCode {
             service: ServiceName::Analyzer,
             about: "A service",
             kinds: &Kinds::shipped(),
+            migrations: &[],
             arguments: &std::convert::identity,
         },
         |_, common, listener, shutdown| async move {
@@ -59,7 +65,12 @@ fn service() -> ExitCode {
                 tokens: common.tokens.clone(),
                 options: HttpOptions::default(),
             };
+            let tasks = Tasks::of(&shutdown);
+            if std::env::var_os(CHILD).is_some_and(|mode| mode == "panics") {
+                tasks.start("the watch", &shutdown, async { panic!("found\nnothing") });
+            }
             serve(parts, listener, shutdown).await?;
+            tasks.outcome()?;
             if std::env::var_os(CHILD).is_some_and(|mode| mode == "hangs") {
                 std::future::pending::<()>().await;
             }
@@ -164,4 +175,24 @@ fn a_second_signal_ends_at_once() {
     wait_for(&mut log, "stopped listening");
     signal(&child, "-INT");
     assert_eq!(child.0.wait().unwrap().code(), Some(130));
+}
+
+/// OP-1: a task that panics ends the service, with a status and a line that names it.
+fn a_task_that_panics_ends_the_service_with_one_line() {
+    let (status, _, err) = run(&mut command("panics"));
+    assert_eq!(status, 1);
+    let (logged, said): (Vec<&str>, Vec<&str>) = err.lines().partition(|line| line.starts_with('{'));
+    assert_eq!(said, ["analyzer-svc: the watch panicked: found\\nnothing"]);
+    let panic = logged.iter().find(|line| line.contains("\"panicked\"")).expect("the log has the place");
+    assert!(panic.contains("process.rs"), "{panic}");
+}
+
+/// A slip in a parameter's name connected unverified; a value that is not understood may be a secret.
+fn a_database_url_with_a_slip_ends_with_one_line() {
+    let url = "postgres://u:geheim@db/p?ssl_mode=verify-full&sslpassword=geheim";
+    let (status, out, err) = run(command("1").arg("--print-config").env("PHASEGATE_DATABASE_URL", url));
+    assert_eq!(status, 2);
+    let line = "analyzer-svc: PHASEGATE_DATABASE_URL: invalid value: unknown parameter `ssl_mode`: is `sslmode` meant?\n";
+    assert_eq!(err, line);
+    assert_eq!(out, "");
 }

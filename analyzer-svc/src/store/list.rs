@@ -1,10 +1,10 @@
 //! Lists. A list's SELECT is made from its filter: conditions, cursor and order, so that each page is an index lookup.
 
-use service_kit::db::DbError;
+use service_kit::db::{DbError, Pool};
 use shared_types::Decision;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AnyPool, AssertSqlSafe};
+use sqlx::{Any, AssertSqlSafe};
 
 use super::{BatchKey, DecisionKey, Filter, Store, StoredBatch, rows};
 
@@ -100,7 +100,7 @@ impl ListQuery {
         self
     }
 
-    async fn rows(self, pool: &AnyPool) -> Result<Vec<AnyRow>, sqlx::Error> {
+    async fn rows(self, pool: &Pool) -> Result<Vec<AnyRow>, sqlx::Error> {
         let query = sqlx::query(AssertSqlSafe(self.sql));
         let bind = |query: Query<'static, Any, AnyArguments>, value| match value {
             Value::Number(number) => query.bind(number),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use service_kit::db::DbError;
+use service_kit::seldom;
 use shared_types::{Actor, Directive, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -88,16 +89,6 @@ impl Worker {
         (handle, Attended { worker: self, inbox, source_error })
     }
 
-    /// Runs until `shutdown`; what was accepted before is then committed. `wake` is rung by pushes.
-    pub fn spawn(
-        self,
-        wake: Arc<Notify>,
-        shutdown: CancellationToken,
-    ) -> (WorkerHandle, tokio::task::JoinHandle<()>) {
-        let (handle, attended) = self.attended();
-        (handle, tokio::spawn(attended.run(wake, shutdown)))
-    }
-
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Direct(directive, reply) => {
@@ -133,7 +124,8 @@ impl Attended {
         Ok(turn)
     }
 
-    async fn run(mut self, wake: Arc<Notify>, shutdown: CancellationToken) {
+    /// Runs until `shutdown`; what was accepted before is then committed. `wake` is rung by pushes.
+    pub async fn run(mut self, wake: Arc<Notify>, shutdown: CancellationToken) {
         let mut backoff = SHORTEST_BACKOFF;
         loop {
             let pause = match self.step().await {
@@ -142,8 +134,7 @@ impl Attended {
                     if turn.more { Duration::ZERO } else { self.worker.poll() }
                 }
                 Err(error) => {
-                    tracing::warn!(target_name = %self.worker.target, error = &error as &dyn std::error::Error,
-                        "not stored; trying on");
+                    seldom!(warn, "not stored; trying on", &error, target_name = %self.worker.target);
                     backoff = (backoff * 2).min(LONGEST_BACKOFF);
                     backoff
                 }

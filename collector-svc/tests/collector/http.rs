@@ -12,6 +12,7 @@ use domain::kinds::Chosen;
 use domain::policy::Policy;
 use domain::sources::http::Http;
 use service_kit::clock::{Clock, ManualClock};
+use service_kit::db::SchemaName;
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::{Directive, Problem};
 use tokio::task::JoinHandle;
@@ -64,6 +65,8 @@ impl World {
         let common = CommonConfig {
             service: ServiceName::Collector,
             database_url: None,
+            database_schema: SchemaName::default(),
+            database_connections: None,
             data_dir: self.directory.path().to_owned(),
             policy_path: path.to_owned(),
             policy,

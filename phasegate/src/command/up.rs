@@ -94,6 +94,7 @@ pub(crate) fn main(
 impl Args {
     async fn run(self, product: &Product, told: &ArgMatches) -> anyhow::Result<Exit> {
         telemetry::init(&TelemetryOptions::of("phasegate", &self.shared))?;
+        telemetry::log_panics();
         let stop = shutdown::on_signals()?;
         if self.until_input_ends {
             let stop = stop.clone();
@@ -105,6 +106,10 @@ impl Args {
             CommonConfig::read(ServiceName::Collector, &self.shared, product.kinds(), Arc::new(SystemClock))
                 .map_err(|cause| error(Exit::Usage, format!("{cause:#}")))?;
         common.say_who_may_call();
+        if !common.database_schema.differs_by_service() {
+            let line = "--database-schema: the three services need one each: put {service} into the name";
+            return Err(error(Exit::Usage, line));
+        }
         let addresses = [self.collector_listen, self.analyzer_listen, self.reporter_listen];
         for address in addresses {
             check_listen(address, common.tokens.is_some())

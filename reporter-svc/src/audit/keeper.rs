@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use service_kit::db::{Db, DbError};
 use service_kit::seal::{SealKey, seal};
+use service_kit::seldom;
 use shared_types::Timestamp;
 use shared_types::audit::{AuditHead, AuditSeal};
 use tokio::sync::Mutex;
@@ -265,10 +266,7 @@ impl Keeper {
             let stopping = stop.is_cancelled();
             let now = self.reporter.clock.now();
             if let Err(error) = db.answered(self.catch_up(now)).await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the audit log's archive is behind; trying on"
-                );
+                seldom!(warn, "the audit log's archive is behind; trying on", &error);
             }
             if stopping {
                 return;

@@ -3,13 +3,19 @@
 //! A value of type [`SecretString`] is never printed, by its type alone.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::auth::{KeysAt, OidcSettings, RoleMap};
+use crate::db::{SchemaName, check_url};
 use crate::telemetry::{LogFilter, LogFormat};
+
+/// A transaction waits for none that its own task holds, but loops, calls and effects work side by side.
+const CONNECTIONS: RangeInclusive<u32> = 2..=1_000;
 
 /// What every service (and `phasegate up`) can be told.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,6 +26,12 @@ pub struct SharedArgs {
     /// `postgres://…` or `sqlite:…`; without it SQLite files under the data directory
     #[arg(long, env = "PHASEGATE_DATABASE_URL", value_name = "URL", value_parser = database_url)]
     pub database_url: Option<SecretString>,
+    /// PostgreSQL's schema with the service's tables; `{service}` in it is replaced [default: the service's name]
+    #[arg(long, env = "PHASEGATE_DATABASE_SCHEMA", value_name = "NAME")]
+    pub database_schema: Option<SchemaName>,
+    /// Connections to the database at once, of each service [default: 16, with SQLite 8]
+    #[arg(long, env = "PHASEGATE_DATABASE_CONNECTIONS", value_name = "NUMBER", value_parser = connections)]
+    pub database_connections: Option<NonZeroU32>,
     /// Directory for logs, reports and the SQLite files
     #[arg(long, env = "PHASEGATE_DATA_DIR", value_name = "DIR", default_value = "./.phasegate")]
     pub data_dir: PathBuf,
@@ -124,15 +136,18 @@ pub struct ListenArg {
     /// Ask the running service at the listen address whether it is alive, and end with 0 or 1
     #[arg(long)]
     pub check_health: bool,
+    /// Bring the tables of the service's database up to date, and end
+    #[arg(long)]
+    pub migrate: bool,
 }
 
 fn database_url(text: &str) -> Result<SecretString, String> {
-    let known = ["postgres://", "postgresql://", "sqlite:"];
-    if known.iter().any(|scheme| text.starts_with(scheme)) {
-        Ok(text.into())
-    } else {
-        Err("expected a URL that starts with postgres:// or sqlite:".to_owned())
-    }
+    check_url(text).map(|()| text.into())
+}
+
+fn connections(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse().ok().filter(|number| CONNECTIONS.contains(&NonZeroU32::get(*number)));
+    number.ok_or_else(|| format!("expected a number from {} to {}", CONNECTIONS.start(), CONNECTIONS.end()))
 }
 
 /// An `http` or `https` URL, as the addresses of neighbours and vendors are.

@@ -1,6 +1,7 @@
 //! What every service is run with, read and checked.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::ServiceName;
 use crate::auth::{Authenticator, KeysAt, Oidc, TokenFile};
 use crate::client::Neighbour;
 use crate::clock::Clock;
-use crate::db::{Db, Migration};
+use crate::db::{Db, DbSettings, Migration, SchemaName};
 use crate::forms::Replica;
 use crate::outbox::Registry;
 use crate::rules::RulesFiles;
@@ -28,6 +29,10 @@ pub struct CommonConfig {
     pub service: ServiceName,
     /// `None`: SQLite under [`Self::data_dir`].
     pub database_url: Option<SecretString>,
+    /// As [`DbSettings::schema`], for all services.
+    pub database_schema: SchemaName,
+    /// As [`DbSettings::connections`].
+    pub database_connections: Option<NonZeroU32>,
     pub data_dir: PathBuf,
     pub policy_path: PathBuf,
     /// As it was when the process started; [`crate::rules`] knows the one in force. Every other version is read by the kinds
@@ -69,6 +74,8 @@ impl CommonConfig {
         Ok(Self {
             service,
             database_url: args.database_url.clone(),
+            database_schema: args.database_schema.clone().unwrap_or_default(),
+            database_connections: args.database_connections,
             data_dir: args.data_dir.clone(),
             policy_path: args.policy.clone(),
             policy: Arc::new(Policy::load_with(&args.policy, kinds)?.admitted()?),
@@ -123,12 +130,17 @@ impl CommonConfig {
     /// # Errors
     /// It cannot be opened or brought up to date; never names a password.
     pub async fn database(&self, migrations: &[Migration]) -> anyhow::Result<Db> {
-        let url = match &self.database_url {
-            Some(url) => url.clone(),
-            None => Db::embedded_url(&self.data_dir, self.service.as_str()).into(),
+        let service = self.service.as_str();
+        let schema = self.database_schema.of(service).map_err(anyhow::Error::msg)?;
+        let url = self.database_url.clone();
+        let settings = DbSettings {
+            url: url.unwrap_or_else(|| Db::embedded_url(&self.data_dir, service).into()),
+            service: service.to_owned(),
+            schema,
+            connections: self.database_connections,
         };
-        let opened = Db::connect(url.expose_secret(), self.service.as_str(), migrations).await;
-        opened.with_context(|| format!("the {}'s database", self.service))
+        let opened = Db::open(&settings, migrations).await;
+        opened.with_context(|| format!("the {service}'s database"))
     }
 
     /// Joins the replicas at the service's database with what its store and its effects `E` keep; to be done before anything

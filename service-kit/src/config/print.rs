@@ -8,7 +8,7 @@ use super::layers::{Loaded, is_secret};
 
 const REDACTED: &str = "<redacted>";
 /// Flags that do something instead of setting something.
-const ACTS: [&str; 5] = ["help", "version", "print_config", "check_health", "config"];
+const ACTS: [&str; 6] = ["help", "version", "print_config", "check_health", "migrate", "config"];
 
 impl Loaded {
     /// The effective configuration as TOML; secrets are redacted by their type, URLs lose their password.

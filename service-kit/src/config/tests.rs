@@ -61,6 +61,7 @@ impl Case {
             service: ServiceName::Reporter,
             about: "Reports",
             kinds: &Kinds::shipped(),
+            migrations: &[],
             arguments: &OwnArgs::augment_args,
         };
         let loaded = crate::main_of::load(&main, &arguments, &environment);
@@ -197,6 +198,8 @@ fn print_config_shows_values_with_their_sources_and_no_secret() {
     assert!(!text.contains("hunter2"), "{text}");
     insta::assert_snapshot!(text, @r#"
     database_url = "<redacted>" # PHASEGATE_DATABASE_URL
+    # database_schema is not set
+    # database_connections is not set
     data_dir = "/data" # flag
     policy = "governance/policy.yaml" # default
     collector_url = "http://127.0.0.1:7101" # default

@@ -1,21 +1,23 @@
-//! Opening: which engine a URL means, its schema or file, the settings of each connection, the migrations.
+//! Opening: the schema or file a service's tables are in, the settings of each connection, the migrations.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
-use tokio::sync::{Notify, Semaphore};
+use sqlx::migrate::MigrateError;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+use tokio::sync::Semaphore;
 
-use super::{ANSWER_WITHIN, Db, DbError, Engine, Migration, PATIENCE, migration};
-use crate::forms::Forms;
+use super::schema::{Standing, standing};
+use super::session::told;
+use super::url::{DatabaseUrl, place_of};
+use super::vitals::Vitals;
+use super::{BEGIN_SQLITE, Db, DbError, DbSettings, Engine, Migration, PATIENCE, Pool, migration, pooler};
 
 const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 8;
-/// A connection that was used a moment ago is not asked whether it still lives: that would be a round trip before
-/// every statement.
-const SURELY_ALIVE: Duration = Duration::from_secs(1);
 
 /// Every wait of a PostgreSQL session is bounded, so that a stuck replica cannot hold rows for ever.
 const POSTGRES_SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
@@ -24,28 +26,29 @@ const POSTGRES_SETTINGS: &str = "SET lock_timeout = '10s'; SET statement_timeout
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864";
 
+/// What PostgreSQL answers to whom it does not let do something. A schema that may not be used is as none: the second.
+const REFUSED: [&str; 2] = ["42501", "3F000"];
+
 /// What `sqlx::Any` needs once a process; a simulation may have been here before with drivers of its own.
 pub fn install_drivers() {
     sqlx::any::install_drivers(&[sqlx::postgres::any::DRIVER, sqlx::sqlite::any::DRIVER]).ok();
 }
 
-pub(super) async fn connect(url: &str, service: &str, migrations: &[Migration]) -> Result<Db, DbError> {
+pub(super) async fn open(settings: &DbSettings, migrations: &[Migration]) -> Result<Db, DbError> {
     install_drivers();
-    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        connect_postgres(url, service, migrations).await
-    } else if let Some(path) = url.strip_prefix("sqlite:") {
-        connect_sqlite(path, migrations).await
-    } else {
-        Err(DbError::Url("it must begin with postgres:// or sqlite:".into()))
+    match DatabaseUrl::parse(settings.url.expose_secret()).map_err(DbError::Url)? {
+        DatabaseUrl::Postgres(options) => open_postgres(options, settings, migrations).await,
+        DatabaseUrl::Sqlite(path) => open_sqlite(path, settings, migrations).await,
     }
 }
 
-async fn connect_postgres(url: &str, service: &str, migrations: &[Migration]) -> Result<Db, DbError> {
-    let options: AnyConnectOptions = url.parse().map_err(|_| {
-        DbError::Url("it cannot be parsed (is a character of the password not percent-encoded?)".into())
-    })?;
+async fn open_postgres(
+    options: AnyConnectOptions,
+    settings: &DbSettings,
+    migrations: &[Migration],
+) -> Result<Db, DbError> {
     let place = place_of(&options);
-    let schema = schema_name(service)?;
+    let schema = settings.schema.as_str();
     // One connection first: the pool would hide why it cannot connect behind its own time-out.
     let connecting = tokio::time::timeout(PATIENCE, AnyConnection::connect_with(&options)).await;
     let mut first = match connecting {
@@ -54,56 +57,32 @@ async fn connect_postgres(url: &str, service: &str, migrations: &[Migration]) ->
             return Err(DbError::Connect { database: place, reason: "no answer within 5 s".into() });
         }
     };
-    prepare_schema(&mut first, &schema, migrations).await.map_err(|error| match error {
-        PrepareError::Sql(error) => unreachable(&place, &error),
-        PrepareError::Migrate(error) => DbError::Migrate { database: place, source: Box::new(error) },
-    })?;
+    if pooler::stands_before(&options, &mut first).await.map_err(|error| unreachable(&place, &error))? {
+        return Err(DbError::Pooled { database: place });
+    }
+    let prepared = prepare_schema(&mut first, schema, migrations).await;
+    prepared.map_err(|error| error.at(place))?;
     // The lock ends with the session in any case.
     first.close().await.ok();
 
     let on_connect = Arc::<str>::from(format!("SET search_path TO \"{schema}\"; {POSTGRES_SETTINGS}"));
+    let vitals = Arc::new(Vitals::new(&settings.service));
     let pool = AnyPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(PATIENCE)
-        .test_before_acquire(false)
-        .before_acquire(|connection, used| {
-            Box::pin(async move {
-                if used.idle_for > SURELY_ALIVE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        // Asked once more as it is given back, as the pool itself does, but with an end: a connection that never answers
-        // would keep its place for ever.
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                match tokio::time::timeout(PATIENCE, connection.ping()).await {
-                    Ok(answer) => answer.map(|()| true),
-                    Err(_) => Err(sqlx::Error::PoolTimedOut),
-                }
-            })
-        })
+        .max_connections(settings.connections.map_or(POSTGRES_CONNECTIONS, Into::into))
         .after_connect(move |connection, _| {
             let on_connect = Arc::clone(&on_connect);
             Box::pin(async move { connection.execute(AssertSqlSafe(on_connect)).await.map(|_| ()) })
-        })
-        .connect_lazy_with(options);
-    let outbox_wake = Arc::new(Notify::new());
-    Ok(Db {
-        pool,
-        engine: Engine::Postgres,
-        writer: None,
-        outbox_wake,
-        probe: None,
-        answer_within: ANSWER_WITHIN,
-        forms: Forms::default(),
-    })
+        });
+    let pool = Pool::replaceable(pool, options, &vitals);
+    Ok(Db::over(pool, Engine::Postgres, None, vitals))
 }
 
+/// Why tables are not as they have to be.
 enum PrepareError {
     Sql(sqlx::Error),
-    Migrate(sqlx::migrate::MigrateError),
+    Foreign(String),
+    /// So many steps are missing.
+    Migrate(usize, MigrateError),
 }
 
 impl From<sqlx::Error> for PrepareError {
@@ -112,28 +91,59 @@ impl From<sqlx::Error> for PrepareError {
     }
 }
 
-/// Makes the schema and its tables under one lock: replicas that start together take turns.
+impl PrepareError {
+    fn at(self, database: String) -> DbError {
+        match self {
+            Self::Sql(error) => unreachable(&database, &error),
+            Self::Foreign(tables) => DbError::Foreign { database, tables },
+            Self::Migrate(steps, MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
+                if is_refused(&error) =>
+            {
+                DbError::MayNotMigrate { database, steps, reason: told(&error) }
+            }
+            Self::Migrate(_, source) => DbError::Migrate { database, source: Box::new(source) },
+        }
+    }
+}
+
+fn is_refused(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| REFUSED.contains(&&*code)))
+}
+
+/// Makes the schema and its tables, where they are not up to date: then under one lock, so that replicas that start together take
+/// turns. Who only runs the service needs no right to.
 async fn prepare_schema(
     connection: &mut AnyConnection,
     schema: &str,
     migrations: &[Migration],
 ) -> Result<(), PrepareError> {
+    let search = format!("SET search_path TO \"{schema}\"");
+    connection.execute(AssertSqlSafe(search)).await?;
+    if standing(connection, Engine::Postgres, schema, migrations).await? == Standing::UpToDate {
+        return Ok(());
+    }
     connection.execute("SET lock_timeout = '60s'").await?;
     let lock = format!("SELECT 1 FROM pg_advisory_lock(hashtextextended('phasegate.migrate.{schema}', 0))");
     connection.execute(AssertSqlSafe(lock)).await?;
+    let steps = match standing(connection, Engine::Postgres, schema, migrations).await? {
+        Standing::UpToDate => return Ok(()),
+        Standing::Foreign(tables) => return Err(PrepareError::Foreign(tables)),
+        Standing::Behind(steps) => steps,
+    };
     // Asked first: CREATE SCHEMA IF NOT EXISTS wants a right that a service's own user need not have.
     let there: Option<(i32,)> = sqlx::query_as("SELECT 1 FROM pg_namespace WHERE nspname = $1")
         .bind(schema)
         .fetch_optional(&mut *connection)
         .await?;
     if there.is_none() {
-        connection.execute(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).await?;
+        let made = connection.execute(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).await;
+        made.map_err(|error| PrepareError::Migrate(steps, MigrateError::Execute(error)))?;
     }
-    connection.execute(AssertSqlSafe(format!("SET search_path TO \"{schema}\""))).await?;
-    migration::run(connection, Engine::Postgres, migrations).await.map_err(PrepareError::Migrate)
+    let migrated = migration::run(connection, Engine::Postgres, migrations).await;
+    migrated.map_err(|error| PrepareError::Migrate(steps, error))
 }
 
-async fn connect_sqlite(path: &str, migrations: &[Migration]) -> Result<Db, DbError> {
+async fn open_sqlite(path: &str, settings: &DbSettings, migrations: &[Migration]) -> Result<Db, DbError> {
     let in_memory = path.trim_start_matches('/') == ":memory:";
     let (place, url) = if in_memory {
         ("sqlite::memory:".to_owned(), "sqlite::memory:".to_owned())
@@ -143,44 +153,41 @@ async fn connect_sqlite(path: &str, migrations: &[Migration]) -> Result<Db, DbEr
     };
     let options: AnyConnectOptions =
         url.parse().map_err(|_| DbError::Url("the path of the SQLite file cannot be used".into()))?;
-    let pool = AnyPoolOptions::new()
+    let pool = AnyPoolOptions::new().max_lifetime(None).after_connect(|connection, _| {
+        Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(|_| ()) })
+    });
+    let vitals = Arc::new(Vitals::new(&settings.service));
+    let pool = if in_memory {
         // In memory, the database is the connection.
-        .max_connections(if in_memory { 1 } else { SQLITE_CONNECTIONS })
-        .min_connections(u32::from(in_memory))
-        .idle_timeout(if in_memory { None } else { Some(Duration::from_secs(600)) })
-        .max_lifetime(None)
-        .acquire_timeout(PATIENCE)
-        // A file does not go away.
-        .test_before_acquire(false)
-        .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(|_| ()) })
-        })
-        .connect_lazy_with(options);
-    // The pool would try until its time-out; a file that cannot be opened does not get better.
-    let mut first = pool.acquire().await.map_err(|error| unreachable(&place, &error))?;
-    let mut tx = first.begin_with("BEGIN IMMEDIATE").await.map_err(|error| unreachable(&place, &error))?;
-    migration::run(&mut tx, Engine::Sqlite, migrations)
+        Pool::in_memory(pool.max_connections(1).min_connections(1).idle_timeout(None), options, &vitals)
+    } else {
+        look_at_file(&options).await.map_err(|error| error.at(place.clone()))?;
+        let most = settings.connections.map_or(SQLITE_CONNECTIONS, Into::into);
+        Pool::replaceable(pool.max_connections(most).idle_timeout(Duration::from_secs(600)), options, &vitals)
+    };
+    let mut first = pool.begin(BEGIN_SQLITE).await.map_err(|error| unreachable(&place, &error))?;
+    migration::run(first.connection(), Engine::Sqlite, migrations)
         .await
         .map_err(|error| DbError::Migrate { database: place.clone(), source: Box::new(error) })?;
-    tx.commit().await?;
-    drop(first);
+    first.commit().await?;
     let writer = Some(Arc::new(Semaphore::new(1)));
-    let outbox_wake = Arc::new(Notify::new());
-    Ok(Db {
-        pool,
-        engine: Engine::Sqlite,
-        writer,
-        outbox_wake,
-        probe: None,
-        answer_within: ANSWER_WITHIN,
-        forms: Forms::default(),
-    })
+    Ok(Db::over(pool, Engine::Sqlite, writer, vitals))
+}
+
+/// A file that cannot be opened does not get better, as the pool would hope; and one of another application is not touched.
+async fn look_at_file(options: &AnyConnectOptions) -> Result<(), PrepareError> {
+    let mut first = AnyConnection::connect_with(options).await?;
+    let found = standing(&mut first, Engine::Sqlite, "main", &[]).await?;
+    first.close().await.ok();
+    match found {
+        Standing::Foreign(tables) => Err(PrepareError::Foreign(tables)),
+        Standing::UpToDate | Standing::Behind(_) => Ok(()),
+    }
 }
 
 /// The absolute path meant by what follows `sqlite:`; its directory is made.
 fn sqlite_file(path: &str) -> Result<PathBuf, DbError> {
     let path = path.strip_prefix("//").unwrap_or(path);
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
     if path.is_empty() {
         return Err(DbError::Url("sqlite: needs the path of a file, or sqlite::memory:".into()));
     }
@@ -226,29 +233,7 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Host, port and database of a URL; never its user, password or parameters.
-fn place_of(options: &AnyConnectOptions) -> String {
-    let url = &options.database_url;
-    let host = url.host_str().unwrap_or("localhost");
-    format!("postgres://{host}:{}{}", url.port().unwrap_or(5432), url.path())
-}
-
-fn schema_name(service: &str) -> Result<String, DbError> {
-    let plain =
-        service.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if plain && !service.is_empty() && service.len() <= 40 {
-        Ok(service.to_owned())
-    } else {
-        Err(DbError::Url(format!("{service:?} cannot name a schema")))
-    }
-}
-
+/// A database that cannot be opened.
 fn unreachable(place: &str, error: &sqlx::Error) -> DbError {
-    // The inner text is the useful one ("Connection refused"); none of these texts holds the URL.
-    let reason = match error {
-        sqlx::Error::Io(error) => error.to_string(),
-        sqlx::Error::Database(error) => error.message().to_owned(),
-        other => other.to_string(),
-    };
-    DbError::Connect { database: place.to_owned(), reason }
+    DbError::Connect { database: place.to_owned(), reason: told(error) }
 }

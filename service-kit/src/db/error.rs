@@ -1,6 +1,9 @@
 //! What a store can fail with, and which of it passes by itself.
 
 use domain::stored::{Unreadable, Unwritable};
+use shared_types::one_line;
+
+use super::Cause;
 
 /// What a store can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +16,24 @@ pub enum DbError {
     Connect { database: String, reason: String },
     #[error("database {database}: its tables could not be brought up to date")]
     Migrate { database: String, source: Box<sqlx::migrate::MigrateError> },
+    /// The role runs the service, and another one makes its tables.
+    #[error(
+        "database {database}: its tables are {steps} steps behind, and this role may not change them ({reason}): run the \
+         service once with --migrate as one that may (docs/operations.md, PostgreSQL)"
+    )]
+    MayNotMigrate { database: String, steps: usize, reason: String },
+    /// Another application lives there.
+    #[error(
+        "database {database}: these tables are another application's ({tables}): name another schema with \
+         --database-schema, or another database"
+    )]
+    Foreign { database: String, tables: String },
+    /// Statements of one session would be another's.
+    #[error(
+        "database {database}: a pooler in transaction mode stands before it, which takes prepared statements and settings from \
+         a session: connect to the server itself, or set pool_mode = session (docs/operations.md, PostgreSQL)"
+    )]
+    Pooled { database: String },
     /// Other writers held the database for too long.
     #[error("the database was busy for too long")]
     Busy,
@@ -44,6 +65,18 @@ impl DbError {
         Self::Decode { what, source: Box::new(source) }
     }
 
+    /// With its causes, in one line.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        one_line(&text)
+    }
+
     /// A row with that key is there already. Inside a PostgreSQL transaction this ends the transaction: prefer
     /// `ON CONFLICT DO NOTHING` there.
     #[must_use]
@@ -63,68 +96,18 @@ impl DbError {
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Busy | Self::Unanswered | Self::Connect { .. } => true,
-            Self::Sqlx(error) => sqlx_is_unavailable(error),
+            Self::Sqlx(error) => Cause::of(error).is_some(),
             // This replica ends at its next heartbeat; another one answers.
             Self::Unreadable { source: Unreadable::TooNew { .. }, .. } => true,
             Self::Url(_)
             | Self::Migrate { .. }
+            | Self::MayNotMigrate { .. }
+            | Self::Foreign { .. }
+            | Self::Pooled { .. }
             | Self::Decode { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable(_)
             | Self::Newer { .. } => false,
-        }
-    }
-}
-
-fn sqlx_is_unavailable(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code_is_unavailable(&code)),
-        _ => false,
-    }
-}
-
-/// The server ended this connection, or it was cut: another one may work. What PostgreSQL says as it ends a session is
-/// of class 57P (shutdown, crash, the database dropped).
-pub(super) fn connection_is_broken(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
-        _ => false,
-    }
-}
-
-/// PostgreSQL: connection exceptions (08), serialization and deadlock (40), resources (53), time-outs of locks (55P03),
-/// operator intervention (57), system errors (58), read-only after a failover (25006). SQLite (up to four digits, the
-/// primary code in the low byte): BUSY 5, LOCKED 6, IOERR 10, FULL 13, CANTOPEN 14.
-fn code_is_unavailable(code: &str) -> bool {
-    if code.len() == 5 {
-        return ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
-            || code == "55P03"
-            || code == "25006";
-    }
-    code.parse::<i64>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passing_faults_are_told_from_bugs() {
-        for code in [
-            "08006", "40001", "40P01", "53300", "57P01", "57P03", "55P03", "25006", "5", "261", "517", "6",
-            "13",
-        ] {
-            assert!(code_is_unavailable(code), "{code}");
-        }
-        for code in ["23505", "42P01", "22003", "2067", "1", "19", "1555"] {
-            assert!(!code_is_unavailable(code), "{code}");
         }
     }
 }

@@ -46,8 +46,22 @@ pub(super) const KIT: &[Migration] = &[
     migration!(16, "rules", "kit/0016_rules.sql"),
     migration!(20, "stored forms", "kit/0020_stored_forms.sql"),
     migration!(30, "kind unknown", "kit/0030_kind_unknown.sql"),
+    migration!(35, "write probe", "kit/0035_write_probe.sql"),
     migration!(40, "pace and losses", "kit/0040_pace_and_losses.sql"),
 ];
+
+/// The kit's steps and a service's own, in the words of an engine.
+pub(super) fn steps(engine: Engine, migrations: &[Migration]) -> Vec<SqlxMigration> {
+    let step = |step: &Migration| {
+        let sql = match engine {
+            Engine::Postgres => step.postgres,
+            Engine::Sqlite => step.sqlite,
+        };
+        let sql = sql.into_sql_str();
+        SqlxMigration::new(step.version, step.name.into(), MigrationType::Simple, sql, false)
+    };
+    KIT.iter().chain(migrations).map(step).collect()
+}
 
 /// Applies what is missing. The caller holds the lock that keeps other replicas out meanwhile.
 pub(super) async fn run(
@@ -55,15 +69,7 @@ pub(super) async fn run(
     engine: Engine,
     migrations: &[Migration],
 ) -> Result<(), sqlx::migrate::MigrateError> {
-    let steps = KIT.iter().chain(migrations).map(|step| {
-        let sql = match engine {
-            Engine::Postgres => step.postgres,
-            Engine::Sqlite => step.sqlite,
-        };
-        let sql = sql.into_sql_str();
-        SqlxMigration::new(step.version, step.name.into(), MigrationType::Simple, sql, false)
-    });
-    let mut migrator = Migrator::with_migrations(steps.collect());
+    let mut migrator = Migrator::with_migrations(steps(engine, migrations));
     // A replica of the version before may start while a newer one has already been here.
     migrator.set_ignore_missing(true).set_locking(false);
     migrator.run_direct(None, connection, false).await

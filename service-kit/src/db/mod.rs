@@ -5,28 +5,43 @@
 //! [`Db::begin`]; a task that holds a [`Tx`] must not use the pool besides, since SQLite in memory has only one
 //! connection. A service's tables live in a schema (PostgreSQL) or a file (SQLite) of its own.
 
+mod cause;
 mod connect;
 mod engine;
 mod error;
 mod migration;
+mod pool;
+mod pooler;
 mod probe;
+mod proof;
+mod schema;
+mod session;
+mod settings;
 mod tx;
+mod url;
+mod vitals;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Any, AnyPool, Transaction};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::forms::Forms;
+use proof::Proof;
+use vitals::Vitals;
 
+pub use cause::Cause;
 pub use connect::install_drivers;
 pub use engine::Engine;
 pub use error::DbError;
 pub use migration::Migration;
+pub use pool::Pool;
 pub use probe::{Boundary, Probe};
+pub use session::Session;
+pub use settings::{DbSettings, SchemaName};
 pub use tx::Tx;
+pub use url::check_url;
 
 /// How long a caller waits for a connection, or on SQLite for its turn to write, before it is told "unavailable".
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,11 +49,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a piece of work may wait for a server. Longer than a lock may be waited for; the limits that the server keeps
 /// are of no use when it is the path to it that is gone.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long work that is under way may go on once its connection is suspect: what a lost path would answer never comes, and a
+/// statement that only happened to be under way is done again.
+const SUSPECT_FOR: Duration = Duration::from_secs(3);
+
+const BEGIN_POSTGRES: &str = "BEGIN";
+const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
 
 /// A service's database on either engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Db {
-    pool: AnyPool,
+    pool: Pool,
     engine: Engine,
     /// SQLite has one writer; those of this process queue here, fairly, instead of polling the file's lock.
     writer: Option<Arc<Semaphore>>,
@@ -47,18 +68,42 @@ pub struct Db {
     probe: Option<Arc<dyn Probe>>,
     answer_within: Duration,
     forms: Forms,
+    vitals: Arc<Vitals>,
+    proof: Arc<Proof>,
 }
 
 impl Db {
-    /// Opens the database of `service` and brings its tables up to date.
+    fn over(pool: Pool, engine: Engine, writer: Option<Arc<Semaphore>>, vitals: Arc<Vitals>) -> Self {
+        Self {
+            pool,
+            engine,
+            writer,
+            outbox_wake: Arc::default(),
+            probe: None,
+            answer_within: ANSWER_WITHIN,
+            forms: Forms::default(),
+            vitals,
+            proof: Arc::default(),
+        }
+    }
+
+    /// Opens the database, and brings the service's tables up to date where they are not.
     ///
-    /// `postgres://…` uses the schema named like the service, made if need be; `sqlite:<path>` creates the file and its
+    /// `postgres://…` uses the schema of the settings, made if need be; `sqlite:<path>` creates the file and its
     /// directory; `sqlite::memory:` is a private database that ends with the last clone of this.
     ///
     /// # Errors
     /// One line that says what is wrong, without the URL's secrets.
+    pub async fn open(settings: &DbSettings, migrations: &[Migration]) -> Result<Self, DbError> {
+        connect::open(settings, migrations).await
+    }
+
+    /// [`Self::open`] with the usual settings.
+    ///
+    /// # Errors
+    /// As it.
     pub async fn connect(url: &str, service: &str, migrations: &[Migration]) -> Result<Self, DbError> {
-        connect::connect(url, service, migrations).await
+        Self::open(&DbSettings::usual(url, service).map_err(DbError::Url)?, migrations).await
     }
 
     /// The same database by another handle, whose write transactions stop at `probe`.
@@ -75,7 +120,7 @@ impl Db {
 
     /// For reads outside a transaction.
     #[must_use]
-    pub fn pool(&self) -> &AnyPool {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
@@ -101,26 +146,11 @@ impl Db {
             None => None,
         };
         let begin = match self.engine {
-            Engine::Postgres => "BEGIN",
-            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => BEGIN_POSTGRES,
+            Engine::Sqlite => BEGIN_SQLITE,
         };
-        let inner = self.begin_on_a_live_connection(begin).await?;
+        let inner = self.pool.begin(begin).await?;
         Ok(Tx::new(inner, permit, Arc::clone(&self.outbox_wake), self.probe.clone(), self.forms.clone()))
-    }
-
-    /// A server that went away leaves broken connections in the pool, which only their next use finds out. BEGIN has no
-    /// effect, so it may be said again on another one, until none of the old ones can be left.
-    async fn begin_on_a_live_connection(
-        &self,
-        begin: &'static str,
-    ) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        for _ in 0..self.pool.options().get_max_connections() {
-            match self.pool.begin_with(begin).await {
-                Err(error) if error::connection_is_broken(&error) => {}
-                outcome => return outcome,
-            }
-        }
-        self.pool.begin_with(begin).await
     }
 
     /// Bounds work that only the database can hold up. A server whose path is lost (a firewall forgot the connection)
@@ -135,8 +165,19 @@ impl Db {
     ) -> Result<T, E> {
         match self.engine {
             Engine::Postgres => {
-                let answered = tokio::time::timeout(self.answer_within, work).await;
-                answered.unwrap_or_else(|_| Err(DbError::Unanswered.into()))
+                let mut suspicion = self.vitals.suspicion();
+                tokio::select! {
+                    done = work => done,
+                    () = tokio::time::sleep(self.answer_within) => {
+                        self.vitals.failed(Cause::TimedOut, &format!("no answer within {:?}", self.answer_within));
+                        self.vitals.suspect_all();
+                        Err(DbError::Unanswered.into())
+                    }
+                    () = async {
+                        suspicion.changed().await.ok();
+                        tokio::time::sleep(SUSPECT_FOR).await;
+                    } => Err(DbError::Unanswered.into()),
+                }
             }
             // A file does not go away.
             Engine::Sqlite => work.await,
@@ -167,13 +208,12 @@ impl Db {
         }
     }
 
-    /// Whether the database answers.
+    /// Whether something could be stored just now, as [`Proof::of`] finds out.
     ///
     /// # Errors
-    /// It does not.
-    pub async fn ping(&self) -> Result<(), DbError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+    /// Why not, for a person.
+    pub async fn stores(&self) -> Result<(), String> {
+        self.proof.of(self).await
     }
 
     /// Closes the connections; what is under way is finished first.

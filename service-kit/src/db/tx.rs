@@ -1,14 +1,14 @@
 //! A write transaction that also keeps the outbox's lanes in step.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use shared_types::Timestamp;
-use sqlx::{Any, AnyConnection, Transaction};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use super::{Boundary, DbError, Probe};
+use super::{Boundary, DbError, Probe, Session};
 use crate::forms::Forms;
 use crate::outbox;
 
@@ -16,7 +16,7 @@ use crate::outbox;
 /// [`Tx::commit`] it leaves nothing behind.
 #[derive(Debug)]
 pub struct Tx<'c> {
-    inner: Transaction<'c, Any>,
+    inner: Session,
     /// Lanes of the outbox this transaction changed. Ordered: all transactions lock lanes in the same order, and only
     /// while they commit, so that lanes never deadlock and are never held up by a slow transaction. Where an attempt has
     /// ended: until when the lane rests.
@@ -24,19 +24,21 @@ pub struct Tx<'c> {
     wake: Arc<Notify>,
     probe: Option<Arc<dyn Probe>>,
     forms: Forms,
-    // Declared last: the turn to write is given back after the transaction has ended.
+    // Declared after it: the turn to write is given back after the transaction has ended.
     turn: Option<OwnedSemaphorePermit>,
+    /// Whoever is lent one sees that it ends.
+    lent: PhantomData<&'c mut ()>,
 }
 
-impl<'c> Tx<'c> {
+impl Tx<'_> {
     pub(super) fn new(
-        inner: Transaction<'c, Any>,
+        inner: Session,
         turn: Option<OwnedSemaphorePermit>,
         wake: Arc<Notify>,
         probe: Option<Arc<dyn Probe>>,
         forms: Forms,
     ) -> Self {
-        Self { inner, lanes: BTreeMap::new(), wake, probe, forms, turn }
+        Self { inner, lanes: BTreeMap::new(), wake, probe, forms, turn, lent: PhantomData }
     }
 
     /// Makes it all durable, and wakes the outbox's worker if there is something for it.
@@ -48,7 +50,7 @@ impl<'c> Tx<'c> {
             self.lanes.iter().map(|(lane, rests)| (lane.as_str(), *rests)).collect();
         outbox::lane::refresh(&mut self.inner, &lanes).await?;
         // What is named last is dropped first: the turn to write is given back after the transaction has ended.
-        let Self { turn, probe, wake, lanes, inner, forms: _ } = self;
+        let Self { turn, probe, wake, lanes, inner, .. } = self;
         if let Some(probe) = &probe {
             probe.at(Boundary::Commit).await?;
         }
@@ -91,15 +93,15 @@ impl<'c> Tx<'c> {
 }
 
 impl Deref for Tx<'_> {
-    type Target = AnyConnection;
+    type Target = Session;
 
-    fn deref(&self) -> &AnyConnection {
+    fn deref(&self) -> &Session {
         &self.inner
     }
 }
 
 impl DerefMut for Tx<'_> {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
+    fn deref_mut(&mut self) -> &mut Session {
         &mut self.inner
     }
 }

@@ -11,6 +11,7 @@ use shared_types::{Problem, one_line};
 use utoipa::openapi::{Content, RefOr, ResponseBuilder};
 
 use crate::db::DbError;
+use crate::seldom;
 use domain::stored::plain_text;
 
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
@@ -147,11 +148,18 @@ fn title(code: &str) -> String {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         if self.status.is_server_error() {
-            let cause = self.source.as_ref().map_or_else(String::new, |source| format!("{source:#}"));
-            if self.status == StatusCode::SERVICE_UNAVAILABLE {
-                tracing::warn!(code = %self.code, detail = %self.detail, cause, "request put off");
-            } else {
-                tracing::error!(code = %self.code, detail = %self.detail, cause, "request failed");
+            match &self.source {
+                // Callers ask again and again while it lasts.
+                Some(cause) if self.status == StatusCode::SERVICE_UNAVAILABLE => {
+                    seldom!(warn, "request put off", cause.as_ref(), code = %self.code, detail = %self.detail);
+                }
+                _ if self.status == StatusCode::SERVICE_UNAVAILABLE => {
+                    tracing::warn!(code = %self.code, detail = %self.detail, "request put off");
+                }
+                cause => {
+                    let cause = cause.as_ref().map_or_else(String::new, |cause| format!("{cause:#}"));
+                    tracing::error!(code = %self.code, detail = %self.detail, cause, "request failed");
+                }
             }
         }
         let body = plain_text(&self.problem());

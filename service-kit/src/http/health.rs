@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::state::CheckState;
 use crate::db::Db;
 use crate::rules::PolicyVersions;
+use crate::tasks::Tasks;
 
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -34,21 +35,17 @@ impl Readiness {
         Self::default()
     }
 
-    /// What every service needs: a policy in force, its database, documents that can be read.
+    /// What every service needs: a policy in force, a database that stores (OP-1), tasks that live, documents that can be read.
     #[must_use]
-    pub fn of(db: &Db, versions: PolicyVersions) -> Self {
-        let (db, forms) = (db.clone(), db.forms().clone());
+    pub fn of(db: &Db, versions: PolicyVersions, tasks: &Tasks) -> Self {
+        let (db, forms, tasks) = (db.clone(), db.forms().clone(), tasks.standing());
         Self::new()
             .check("policy", move || std::future::ready(versions.state()))
             .check("database", move || {
                 let db = db.clone();
-                async move {
-                    match db.ping().await {
-                        Ok(()) => CheckState::Ok,
-                        Err(error) => CheckState::Failing(error.to_string()),
-                    }
-                }
+                async move { db.stores().await.map_or_else(CheckState::Failing, |()| CheckState::Ok) }
             })
+            .check("tasks", move || std::future::ready(tasks.state()))
             .check("documents", move || std::future::ready(forms.state()))
     }
 

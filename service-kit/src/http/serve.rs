@@ -29,7 +29,7 @@ use super::options::HttpOptions;
 use super::unread::pass_over_unread;
 use super::{Json, connection, openapi};
 use crate::auth::{Access, Authenticator, check_listen};
-use crate::{ServiceName, telemetry};
+use crate::{ServiceName, Tasks, telemetry};
 
 /// What a service brings.
 pub struct ServiceParts {
@@ -90,21 +90,21 @@ pub async fn serve(
     let undeclared = Access::of(&parts.openapi).problems();
     anyhow::ensure!(undeclared.is_empty(), "{}", undeclared.join("; "));
     let (service, options) = (parts.service, parts.options);
-    let upkeep = tokio::spawn(telemetry::metrics::upkeep(shutdown.clone()));
-    let tokens = parts.tokens.clone();
-    let stop = shutdown.clone();
-    let keeper = tokio::spawn(async move {
-        if let Some(tokens) = tokens {
-            tokens.keep_current(stop).await;
-        }
+    let tasks = Tasks::of(&shutdown);
+    let upkeep = tasks.start("the metrics' upkeep", &shutdown, telemetry::metrics::upkeep(shutdown.clone()));
+    let keeper = parts.tokens.clone().map(|tokens| {
+        let stop = shutdown.clone();
+        tasks.start("the tokens' keeper", &shutdown, async move { tokens.keep_current(stop).await })
     });
     let app = app(parts);
     tracing::info!(service = service.as_str(), url = %format!("http://{address}"), "listening");
     connection::serve(listener, app, options, shutdown).await;
     tracing::info!(service = service.as_str(), "stopped listening");
     upkeep.abort();
-    keeper.abort();
-    Ok(())
+    if let Some(keeper) = keeper {
+        keeper.abort();
+    }
+    Ok(tasks.outcome()?)
 }
 
 fn operational_routes(document: &OpenApi, readiness: Readiness) -> Router {

@@ -5,9 +5,9 @@
 //! [`crate::db::Tx::commit`], in the order of the lanes' names.
 
 use shared_types::Timestamp;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
-use crate::db::DbError;
+use crate::db::{DbError, Session};
 
 /// Lanes are refreshed so many at a time: a statement has a limit to its parameters.
 const AT_ONCE: usize = 100;
@@ -21,16 +21,16 @@ pub(super) fn receiver_of(lane: &str) -> &str {
 pub(crate) type Touched<'a> = (&'a str, Option<Timestamp>);
 
 /// Sets when each of the lanes, which are in the order of their names, wants a worker next, from its rows and its rest.
-pub(crate) async fn refresh(connection: &mut AnyConnection, lanes: &[Touched<'_>]) -> Result<(), DbError> {
+pub(crate) async fn refresh(session: &mut Session, lanes: &[Touched<'_>]) -> Result<(), DbError> {
     for lanes in lanes.chunks(AT_ONCE) {
-        refresh_some(connection, lanes).await?;
+        refresh_some(session, lanes).await?;
     }
     Ok(())
 }
 
 /// The lanes' rows are locked by a statement of its own first, so that the second sees what the transactions before
 /// this one committed.
-async fn refresh_some(connection: &mut AnyConnection, lanes: &[Touched<'_>]) -> Result<(), DbError> {
+async fn refresh_some(session: &mut Session, lanes: &[Touched<'_>]) -> Result<(), DbError> {
     let pairs: Vec<String> = (0..lanes.len()).map(|n| format!("(${}, ${})", 2 * n + 1, 2 * n + 2)).collect();
     let lock = format!(
         "INSERT INTO outbox_lanes (lane, receiver) VALUES {} \
@@ -40,17 +40,17 @@ async fn refresh_some(connection: &mut AnyConnection, lanes: &[Touched<'_>]) -> 
     let lock = lanes.iter().fold(sqlx::query(AssertSqlSafe(lock)), |query, (lane, _)| {
         query.bind((*lane).to_owned()).bind(receiver_of(lane).to_owned())
     });
-    lock.execute(&mut *connection).await?;
+    lock.execute(&mut *session).await?;
     for (lane, rests) in lanes {
         let Some(until) = rests else { continue };
         let rest = sqlx::query("UPDATE outbox_lanes SET rests_until = $2 WHERE lane = $1");
-        rest.bind((*lane).to_owned()).bind(until.as_millis()).execute(&mut *connection).await?;
+        rest.bind((*lane).to_owned()).bind(until.as_millis()).execute(&mut *session).await?;
     }
     let names: Vec<String> = (1..=lanes.len()).map(|n| format!("${n}")).collect();
     for statement in [SET_NEXT, KEEP_REST] {
         let sql = AssertSqlSafe(format!("{statement} IN ({})", names.join(", ")));
         let set = lanes.iter().fold(sqlx::query(sql), |query, (lane, _)| query.bind((*lane).to_owned()));
-        set.execute(&mut *connection).await?;
+        set.execute(&mut *session).await?;
     }
     Ok(())
 }

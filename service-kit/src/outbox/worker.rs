@@ -24,7 +24,7 @@ use super::{Claim, Handler, Outcome, Recorded, WorkerOptions, claim, due_receive
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
 use crate::moment::Moment;
-use crate::trace_context;
+use crate::{seldom, trace_context};
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
@@ -51,19 +51,8 @@ pub async fn run_worker(
     };
     let beside =
         keep_house(worker.db.clone(), Arc::clone(&worker.clock), worker.options.clone(), shutdown.clone());
-    let beside = tokio::spawn(beside.in_current_span());
-    while !shutdown.is_cancelled() {
-        let pause = worker.start_due().await;
-        let wake_db = worker.db.clone();
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            () = wake_db.outbox_wake().notified(), if worker.backoff.is_none() => {}
-            Some(_) = worker.running.join_next(), if !worker.running.is_empty() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-    worker.finish().await;
-    beside.await.ok();
+    // One task: what breaks one of the two ends both.
+    tokio::join!(worker.work(&shutdown), beside);
 }
 
 /// Does everything that is due, once, one after the other, and returns how many rows that were: for one-shot commands,
@@ -103,6 +92,20 @@ struct Worker {
 }
 
 impl Worker {
+    async fn work(&mut self, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let pause = self.start_due().await;
+            let wake_db = self.db.clone();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = wake_db.outbox_wake().notified(), if self.backoff.is_none() => {}
+                Some(_) = self.running.join_next(), if !self.running.is_empty() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.finish().await;
+    }
+
     /// Starts what is due and has a free slot; returns how long nothing else will be.
     async fn start_due(&mut self) -> Duration {
         while self.running.try_join_next().is_some() {}
@@ -215,10 +218,7 @@ async fn renew_until_taken(db: &Db, clock: &dyn Clock, claim: &Claim, lease: Dur
             }
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the lease was not renewed; trying on"
-                );
+                seldom!(warn, "the lease was not renewed; trying on", &error);
                 pause = lease / 20;
             }
         }
@@ -269,10 +269,7 @@ async fn settle(db: &Db, clock: &dyn Clock, handler: &dyn Handler, claim: &Claim
         match db.answered(handler.settle(db, claim, outcome, ended)).await {
             Ok(recorded) => return report(claim, outcome, recorded),
             Err(error) if Instant::now() < patience => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "an outcome was not recorded; trying on"
-                );
+                seldom!(warn, "an outcome was not recorded; trying on", &error);
             }
             Err(error) => {
                 tracing::error!(

@@ -4,6 +4,7 @@
 //! carry W3C trace ids even when nothing is exported, so that a trace joins services by their logs.
 
 pub mod metrics;
+pub mod seldom;
 pub mod trace;
 
 use std::io::{self, IsTerminal as _};
@@ -117,6 +118,15 @@ pub fn init(options: &TelemetryOptions) -> anyhow::Result<()> {
     // A test's own subscriber may be there already; that is its business.
     let _ = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter)).try_init();
     Ok(())
+}
+
+/// From now on a panic is a line of the log, with its place, like everything else that goes wrong.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let reason = crate::tasks::words(panic.payload());
+        tracing::error!(place, reason, "panicked");
+    }));
 }
 
 /// Our spans and messages from `info` on; the exporter's own doings would never end.

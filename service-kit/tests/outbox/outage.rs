@@ -28,7 +28,7 @@ async fn the_worker_outlives_an_outage_of_postgresql() {
     handler.until(1).await;
 
     cluster.crash();
-    let error = db.ping().await.unwrap_err();
+    let error = db.begin().await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
 
     cluster.restart();
@@ -54,7 +54,7 @@ async fn a_half_open_connection_stops_the_worker_only_for_a_while() {
     proxy.set(Mode::HalfOpen);
     // Asked for while nothing answers: more often than there are connections.
     for _ in 0..20 {
-        assert!(db.answered(db.ping()).await.is_err());
+        assert!(db.answered(db.begin()).await.is_err());
     }
     proxy.set(Mode::Pass);
     put(&other, &message("slack/x", "after")).await;

@@ -18,6 +18,7 @@ use phasegate_tests::wait;
 use reqwest::Url;
 use serde_json::{Value, json};
 use service_kit::clock::SystemClock;
+use service_kit::db::SchemaName;
 use service_kit::{CommonConfig, ServiceName};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -155,6 +156,8 @@ impl Running {
         let common = CommonConfig {
             service: ServiceName::Collector,
             database_url: None,
+            database_schema: SchemaName::default(),
+            database_connections: None,
             data_dir: root.join("data"),
             policy: Arc::new(Policy::load_with(&policy_path, product().kinds()).unwrap()),
             policy_path,
