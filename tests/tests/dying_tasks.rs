@@ -40,7 +40,12 @@ async fn line_of(service: ServiceName) -> String {
     let own = format!("http://{}", listener.local_addr().unwrap());
     let nowhere: reqwest::Url = "http://127.0.0.1:9".parse().unwrap();
     let clock = Arc::new(BreakingClock::default());
-    let policy_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/policy.fast.yaml");
+    let policy_path = folder.path().join("policy.yaml");
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates/alerts");
+    let policy = include_str!("../fixtures/policy.fast.yaml")
+        .replace("@TEMPLATES@", &templates.display().to_string())
+        .replace("@TELEMETRY@", &folder.path().display().to_string());
+    std::fs::write(&policy_path, policy).unwrap();
     let common = CommonConfig {
         service,
         database_url: None,
