@@ -88,6 +88,12 @@ impl Stack {
         self.environment = environment;
     }
 
+    /// The PostgreSQL database, where there is one.
+    #[must_use]
+    pub fn database_url(&self) -> Option<&str> {
+        self.database.as_ref().map(TestDatabase::url)
+    }
+
     fn write_policy(&self, policy: &str) {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace root");
         let text = policy

@@ -2,6 +2,7 @@
 
 mod apart;
 mod kills;
+mod outages;
 mod scenes;
 mod story;
 mod stragglers;
