@@ -170,6 +170,25 @@ fn sql_stands_only_in_stores_and_migrations() {
     assert!(offences.is_empty(), "SQL outside the stores:\n{}", offences.join("\n"));
 }
 
+/// OP-1: a task that is started past `service_kit::Tasks` may die unseen. Elsewhere: what waits for signals as long as the process lives, and
+/// a question that is asked once.
+#[test]
+fn long_lived_tasks_are_started_in_one_place() {
+    let allowed = ["service-kit/src/tasks.rs", "service-kit/src/shutdown.rs", "service-kit/src/db/pool.rs"];
+    let mut offences = Vec::new();
+    for member in ["service-kit/src", "collector-svc/src", "analyzer-svc/src", "reporter-svc/src"] {
+        for source in sources_below(member).into_iter().filter(|source| !is_test(source)) {
+            let inside = source.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+            let text = fs::read_to_string(&source).expect("readable source");
+            let spawns = production_part(&text).filter(|(_, line)| line.contains("tokio::spawn("));
+            if !allowed.contains(&inside.as_str()) {
+                offences.extend(spawns.map(|(number, _)| format!("{inside}:{}", number + 1)));
+            }
+        }
+    }
+    assert!(offences.is_empty(), "tasks that nobody watches:\n{}", offences.join("\n"));
+}
+
 /// A document that failed to be serialised would be kept as nothing, and nobody would be told.
 #[test]
 fn nothing_is_serialised_with_a_silent_default() {
@@ -377,6 +396,8 @@ const PROVEN_RULES: &str = "
     EV-1 EV-2 EV-3
     DA-1 DA-2 DA-3 DA-5
     PO-1 PO-2 PO-3 PO-4
+    OP-1
+    OP-2
     OP-6
     VE-1";
 

@@ -7,14 +7,15 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::MigrateError;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+use sqlx::{AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::Semaphore;
 
+use super::pool::PATIENCE;
 use super::schema::{Standing, standing};
 use super::session::told;
 use super::url::{DatabaseUrl, place_of};
 use super::vitals::Vitals;
-use super::{BEGIN_SQLITE, Db, DbError, DbSettings, Engine, Migration, PATIENCE, Pool, migration, pooler};
+use super::{BEGIN_SQLITE, Db, DbError, DbSettings, Engine, Migration, Pool, migration, pooler};
 
 const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 8;
@@ -47,6 +48,8 @@ async fn open_postgres(
     settings: &DbSettings,
     migrations: &[Migration],
 ) -> Result<Db, DbError> {
+    // While a database is slow each statement would be a line.
+    let options = options.disable_statement_logging();
     let place = place_of(&options);
     let schema = settings.schema.as_str();
     // One connection first: the pool would hide why it cannot connect behind its own time-out.
@@ -153,6 +156,7 @@ async fn open_sqlite(path: &str, settings: &DbSettings, migrations: &[Migration]
     };
     let options: AnyConnectOptions =
         url.parse().map_err(|_| DbError::Url("the path of the SQLite file cannot be used".into()))?;
+    let options = options.disable_statement_logging();
     let pool = AnyPoolOptions::new().max_lifetime(None).after_connect(|connection, _| {
         Box::pin(async move { connection.execute(SQLITE_SETTINGS).await.map(|_| ()) })
     });

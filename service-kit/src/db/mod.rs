@@ -26,8 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
+use uuid::Uuid;
 
 use crate::forms::Forms;
+use pool::PATIENCE;
 use proof::Proof;
 use vitals::Vitals;
 
@@ -42,9 +44,6 @@ pub use session::Session;
 pub use settings::{DbSettings, SchemaName};
 pub use tx::Tx;
 pub use url::check_url;
-
-/// How long a caller waits for a connection, or on SQLite for its turn to write, before it is told "unavailable".
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a piece of work may wait for a server. Longer than a lock may be waited for; the limits that the server keeps
 /// are of no use when it is the path to it that is gone.
@@ -208,12 +207,22 @@ impl Db {
         }
     }
 
-    /// Whether something could be stored just now, as [`Proof::of`] finds out.
+    /// Whether something could be stored just now: seen by storing something, unless that was done a moment ago.
     ///
     /// # Errors
     /// Why not, for a person.
     pub async fn stores(&self) -> Result<(), String> {
-        self.proof.of(self).await
+        self.proof.of(&self.vitals, &self.pool, self.store_something()).await
+    }
+
+    /// A row is brought and taken away in one transaction, which is committed: only that reaches the disk on SQLite, and the standbys
+    /// that PostgreSQL waits for.
+    async fn store_something(&self) -> Result<(), DbError> {
+        let id = Uuid::now_v7().to_string();
+        let mut tx = self.begin().await?;
+        sqlx::query("INSERT INTO write_probe (id) VALUES ($1)").bind(id.clone()).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM write_probe WHERE id = $1").bind(id).execute(&mut *tx).await?;
+        tx.commit().await
     }
 
     /// Closes the connections; what is under way is finished first.
