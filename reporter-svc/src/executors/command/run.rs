@@ -186,7 +186,7 @@ impl Running {
                 Next::Ended(None) => return Ending::Unwatched,
                 Next::Ended(Some(ended)) => {
                     let limit_is_over = begun.plus(command.limit).is_over();
-                    return Ending::of(ended, limit_is_over.then(|| command.limit.as_millis()));
+                    return Ending::of(ended, limit_is_over.then_some(command.limit.as_millis()));
                 }
                 Next::Stop => break,
             }
@@ -207,7 +207,7 @@ enum Next {
 async fn renewed(of: &mut Option<tokio::sync::watch::Receiver<Term>>) {
     let Some(terms) = of else { return std::future::pending().await };
     if terms.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
