@@ -30,7 +30,6 @@ fn schedule(cut: u64) -> Schedule {
         epoch: 1,
         cadence: Duration::from_secs(300),
         until: None,
-        since: None,
         base_window: WINDOW,
     };
     schedule.change(&change, at(cut), at(0));

@@ -166,7 +166,8 @@ pub(crate) struct Commands {
 
 impl Commands {
     fn new(marks: Arc<Marks>, stop: CancellationToken) -> Self {
-        let real = CommandExecutor::new(".", Environment::of_this_process(&[]), Supervisor::of_this_process(), stop);
+        let real =
+            CommandExecutor::new(".", Environment::of_this_process(&[]), Supervisor::of_this_process(), stop);
         Self { marks, how: Mutex::new(Start::Noted), started: tokio::sync::Notify::new(), real }
     }
 
