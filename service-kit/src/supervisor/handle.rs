@@ -24,7 +24,7 @@ pub struct Supervisor(PathBuf);
 #[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
     /// The program and its arguments; handed over as they are.
-    pub argv: &'a [String],
+    pub words: &'a [String],
     pub directory: &'a Path,
     /// All of its environment.
     pub environment: &'a [(OsString, OsString)],
@@ -55,7 +55,7 @@ impl Supervisor {
         let (said, told) = UnixStream::from_std(ours)?.into_split();
         let mut child = Command::new(&self.0)
             .arg(ARGUMENT)
-            .args(Order::write(task.bounds, task.grace, task.argv))
+            .args(Order::write(task.bounds, task.grace, task.words))
             .current_dir(task.directory)
             .env_clear()
             .envs(task.environment.iter().map(|(name, value)| (name, value)))

@@ -44,9 +44,9 @@ pub(super) struct Order {
 }
 
 impl Order {
-    pub(super) fn write(bounds: Bounds, grace: Duration, argv: &[String]) -> impl Iterator<Item = OsString> {
+    pub(super) fn write(bounds: Bounds, grace: Duration, words: &[String]) -> impl Iterator<Item = OsString> {
         let own = [bounds.to_string(), grace.as_millis().to_string()];
-        own.into_iter().chain(argv.iter().cloned()).map(OsString::from)
+        own.into_iter().chain(words.iter().cloned()).map(OsString::from)
     }
 
     pub(super) fn read(told: &[OsString]) -> Option<Self> {
@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn an_order_is_read_as_it_was_written() {
         let bounds = Bounds { end: "1500".parse().unwrap(), over: "2500".parse().unwrap() };
-        let argv = ["flags", "set", "", "--x=$y"].map(str::to_owned);
-        let told: Vec<OsString> = Order::write(bounds, Duration::from_millis(300), &argv).collect();
+        let words = ["flags", "set", "", "--x=$y"].map(str::to_owned);
+        let told: Vec<OsString> = Order::write(bounds, Duration::from_millis(300), &words).collect();
         let order = Order::read(&told).unwrap();
         assert_eq!((order.bounds, order.grace.as_millis()), (bounds, 300));
         assert_eq!((order.program.to_str().unwrap(), order.arguments.len()), ("flags", 3));

@@ -227,7 +227,7 @@ async fn start(command: &Command, begun: Moment) -> Result<Running, String> {
     let environment: Vec<(OsString, OsString)> =
         command.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let task = Task {
-        argv: &command.argv,
+        words: &command.argv,
         directory,
         environment: &environment,
         bounds: command.bounds(begun),
