@@ -24,15 +24,16 @@ pub(crate) fn rollout(rollout: &Rollout) -> String {
         let _ = write!(text, ", since {since}");
     }
     text.push('\n');
-    let Standing { severity, sentence, action, who, .. } = &rollout.standing;
-    let _ = write!(text, "  {}: {sentence}", severity.as_str());
-    if let Some(action) = action {
-        let _ = write!(text, "; {action}");
+    if let Some(Standing { severity, sentence, action, who, .. }) = &rollout.standing {
+        let _ = write!(text, "  {}: {sentence}", severity.as_str());
+        if let Some(action) = action {
+            let _ = write!(text, "; {action}");
+        }
+        if !who.is_empty() {
+            let _ = write!(text, " ({})", who.join(", "));
+        }
+        text.push('\n');
     }
-    if !who.is_empty() {
-        let _ = write!(text, " ({})", who.join(", "));
-    }
-    text.push('\n');
     if let Some(transition) = &rollout.transition {
         let how = transition.state.as_str();
         let _ = writeln!(text, "  move {} → {}: {how}", transition.from, transition.to);
@@ -159,6 +160,8 @@ mod tests {
     fn a_blocked_rollout_says_what_it_waits_for() {
         let json = serde_json::json!({
             "target": "autosave", "phase": "A", "epoch": 1, "state": "running",
+            "standing": {"severity": "warning", "code": "drifted", "sentence": "The flag system serves 50%", "action": "set it to A again",
+                "who": ["sre", "release-ops"]},
             "since": "2026-11-22T10:00:00.000Z", "frozen": null, "rollback_waiting": null,
             "automatic_rollbacks": {"started": 2, "allowed": 6, "per_ms": 86_400_000}, "transition": null, "incident": null,
             "gate": {"epoch": 1, "compliant_batches": 3, "compliant_ms": 2_700_000, "needed_batches": 8,
@@ -180,6 +183,7 @@ mod tests {
         });
         insta::assert_snapshot!(rollout(&serde_json::from_value(json).unwrap()), @r"
         autosave: phase A, epoch 1, running, since 2026-11-22T10:00:00.000Z
+          warning: The flag system serves 50%; set it to A again (sre, release-ops)
           automatic rollbacks: 2 of 6 per 24h
           not delivered: TriggerPage of INC-20261122-001 to pagerduty/autosave, given up at 2026-11-22T12:05:00.000Z: 400 Invalid routing key
             try again: POST /v1/effects/019aab3c/retry

@@ -16,8 +16,10 @@ pub struct Rollout {
     pub phase: PhaseId,
     pub epoch: Epoch,
     pub state: RolloutState,
-    /// The most urgent thing there is to say of it.
-    pub standing: Standing,
+    /// The most urgent thing there is to say of it; a release before 0.1 does not say it.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub standing: Option<Standing>,
     /// When the current epoch began.
     pub since: Option<Timestamp>,
     /// Who has frozen it, when and why; none: nobody.

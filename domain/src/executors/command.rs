@@ -349,6 +349,24 @@ mod tests {
         assert_eq!((started.verify, request.reads_back), (None, false));
     }
 
+    /// PH-10: a flag system that knows shares only cannot tell `completed` from the last phase.
+    #[test]
+    fn what_serves_the_same_share_is_what_was_asked_for() {
+        let vector = || vec!["flags".to_owned()];
+        let commands = Commands { rollback: vector(), promote: vector(), verify: Some(vector()) };
+        let served = |from: &str, to: &str, said: &str| {
+            let started = Started::of(&planned(Some(&commands), from, to)).unwrap();
+            started.is_served(&PhaseId::parse(to).unwrap(), said)
+        };
+        for said in ["completed", "C", "100%", "100", "100.0 %"] {
+            assert!(served("C", "completed", said), "{said}");
+        }
+        for said in ["B", "30%", "99.9%", "", "1000"] {
+            assert!(!served("C", "completed", said), "{said}");
+        }
+        assert!(served("B", "A", "5%") && !served("B", "A", "B"));
+    }
+
     #[test]
     fn an_argument_vector_is_shown_as_one_would_type_it() {
         let arguments = ["pnpm", "run", "flags:rollback", "it's B", ""].map(str::to_owned);

@@ -26,8 +26,9 @@ use crate::effects::Severity;
 pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) -> Step {
     let target = &step.target;
     let other_stay = decision.epoch != target.epoch || decision.phase != target.phase;
-    // Whatever it claims: a window that was over when the stay began shows nothing of it.
-    let before_stay = target.since.is_some_and(|since| decision.window.end < since);
+    // Silence of a time before the stay is not the stay's, whatever it claims; a batch says itself of which stay it is.
+    let before_stay =
+        decision.cause != Cause::Slo && target.since.is_some_and(|since| decision.window.end < since);
     if other_stay || before_stay || !target.phase.is_gated() {
         step.stale = true;
         if decision.verdict == Verdict::Violation {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::gate::metric::count::Count;
 use crate::policy::{AdvanceCondition, MetricPolicy, PhasePolicy, TargetPolicy};
 use crate::story::figures::{format_duration, format_number, format_share};
-use crate::story::texts::last_lines;
+use crate::story::visible::last_lines;
 use shared_types::Timestamp;
 use shared_types::Verdict;
 use shared_types::decision::{GateProgress, Stale, StayOver, ViolationAction};

@@ -14,7 +14,7 @@ use super::promotion;
 use super::state::{Stage, TargetState};
 use super::step::Terms;
 use crate::role;
-use crate::story::texts::last_lines;
+use crate::story::visible::last_lines;
 
 /// What is said of a target, the most urgent first. The name of a variant in `snake_case` is its stable code on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, EnumDiscriminants)]
@@ -113,7 +113,7 @@ pub enum Standing {
         target: TargetName,
         phase: PhaseId,
         next: PhaseId,
-        blockers: Vec<String>,
+        roles: Vec<String>,
     },
     /// Within the limits, and not by much.
     NearLimit {
@@ -290,8 +290,12 @@ fn quiet(state: &TargetState, terms: &Terms<'_>) -> Standing {
     let blockers = promotion::blockers(state, terms);
     let next = terms.policy.above(&phase);
     if let Some(next) = next.filter(|_| !blockers.iter().any(|it| BY_ITSELF.contains(&it.code()))) {
-        let blockers = blockers.iter().map(crate::story::words::blocker).collect();
-        return Standing::Asked { target, phase, next, blockers };
+        let role = |it: &Blocker| match it {
+            Blocker::ApprovalMissing { role } => Some(role.clone()),
+            _ => None,
+        };
+        let roles = blockers.iter().filter_map(role).collect();
+        return Standing::Asked { target, phase, next, roles };
     }
     let Some(latest) = &state.latest else { return Standing::Waiting { phase } };
     if latest.verdict == Verdict::Warn {

@@ -121,13 +121,6 @@ fn one_line(text: &str) -> String {
     visible::one_line(text, 500)
 }
 
-/// How an output ends, in one line.
-pub(crate) fn last_lines(output: &str) -> String {
-    const LINES: usize = 3;
-    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    one_line(&lines[lines.len().saturating_sub(LINES)..].join(" / "))
-}
-
 fn first_line(reason: &str) -> String {
     reason.lines().next().unwrap_or_default().chars().take(300).collect()
 }

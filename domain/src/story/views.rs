@@ -29,7 +29,7 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
         phase: state.phase.clone(),
         epoch: state.epoch,
         state: state.rollout_state(),
-        standing: words::standing(&standing(state, terms, expected_by(state, terms.policy))),
+        standing: Some(words::standing(&standing(state, terms, expected_by(state, terms.policy)))),
         since: state.since,
         frozen: state.frozen.clone(),
         drift: state.served.drift.as_ref().map(Drift::view),

@@ -21,6 +21,14 @@ pub fn one_line(text: &str, longest: usize) -> String {
     text.chars().map(flat).take(longest).collect()
 }
 
+/// How an output ends, in one line of at most 500 characters.
+#[must_use]
+pub fn last_lines(output: &str) -> String {
+    const LINES: usize = 3;
+    let lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    one_line(&lines[lines.len().saturating_sub(LINES)..].join(" / "), 500)
+}
+
 /// As [`visible`], of JSON: what is hidden is written as an escape, so that nothing of it is lost.
 #[must_use]
 pub fn visible_json(text: &str) -> Cow<'_, str> {

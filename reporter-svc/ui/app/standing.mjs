@@ -3,7 +3,7 @@
 import { ago, clockTime } from "./format.mjs";
 import { t } from "./i18n.mjs";
 import { phaseName } from "./parts.mjs";
-import { actionText, blockerText, holdText, standingText } from "./story.mjs";
+import { actionText, standingText } from "./story.mjs";
 
 /** @typedef {import("./api.mjs").Schemas["DashboardTarget"]} Target */
 /** @typedef {import("./api.mjs").Schemas["Standing"]["severity"]} Group */
@@ -54,18 +54,8 @@ export function next(it, now) {
     const up = it.phases.findIndex((phase) => phase.id === move.to) > it.phases.findIndex((phase) => phase.id === move.from) || move.to === "completed";
     return t(up ? "next.promote" : "next.rollback", { from: phaseName(move.from), to: phaseName(move.to) });
   }
-  const waits = it.blockers.find(({ code }) => code === "rollback_waiting");
-  if (waits) return blockerText(waits);
-  if (it.rollback_waiting != null) return t("next.waits", { detail: holdText(it.rollback_waiting) });
-  if (it.incident != null) {
-    if (move != null && move.state === "failed") return t("next.rollback_failed", { to: phaseName(move.to) });
-    if (it.watch_until != null) return t("next.watch", { until: clockTime(it.watch_until) });
-    return t("next.incident");
-  }
-  if (it.frozen != null) return t("next.frozen");
-  if (it.state === "off" || it.state === "completed") return t("next.none");
-  if (isSilent(it, now)) return t("next.overdue");
-  if (it.expected_by == null) return t("next.none");
+  if (it.incident != null) return it.watch_until == null ? t("next.incident") : t("next.watch", { until: clockTime(it.watch_until) });
+  if (it.expected_by == null || it.frozen != null || isSilent(it, now)) return t("next.none");
   const at = it.phases.findIndex((phase) => phase.id === it.phase);
   const prev = phaseName(it.phases[at - 1]?.id ?? "off");
   return t("next.judge", { by: clockTime(it.expected_by), in: ago(it.expected_by, now), prev });

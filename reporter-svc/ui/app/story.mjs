@@ -72,9 +72,6 @@ export function blockerText({ code, detail, data }) {
   return known(key) ? t(key, { detail: text }) : `${code.replaceAll("_", " ")}: ${text}`;
 }
 
-/** Why a required rollback waits. @param {Schemas["WaitingRollback"]} waiting */
-export const holdText = ({ detail, data }) => sentence("told", "rollback_waiting", /** @type {Facts} */ (data ?? {})) ?? readable(detail);
-
 /** What a check of evidence goes by; what was signed says what it said then. @param {Schemas["EvidenceItem"]} item */
 export function figuresText({ figures, figures_data }) {
   const told = (figures_data ?? []).map((it) => sentence("checked", "figure", /** @type {Facts} */ (it)));

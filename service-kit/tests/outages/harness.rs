@@ -1,6 +1,7 @@
 //! Databases with few connections, and what is stored in them.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use phasegate_tests::postgres::TestDatabase;
@@ -27,7 +28,10 @@ pub(crate) async fn open(url: &str, connections: u32) -> Db {
 
 pub(crate) async fn note(db: &Db, body: &str) -> Result<(), DbError> {
     let mut tx = db.begin().await?;
-    sqlx::query("INSERT INTO notes (id, body) SELECT COALESCE(MAX(id), 0) + 1, $1 FROM notes")
+    // Two that write at once do not meet.
+    static NEXT: AtomicI64 = AtomicI64::new(1);
+    sqlx::query("INSERT INTO notes (id, body) VALUES ($1, $2)")
+        .bind(NEXT.fetch_add(1, Ordering::SeqCst))
         .bind(body)
         .execute(&mut *tx)
         .await?;

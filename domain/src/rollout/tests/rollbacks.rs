@@ -1,6 +1,6 @@
 //! RB-1 to RB-7: how a rollback runs, and what follows it.
 
-use shared_types::decision::ViolationAction;
+use shared_types::decision::{Cause, ViolationAction};
 use shared_types::incident::IncidentState;
 use shared_types::rollout::TransitionState;
 use shared_types::{Verdict, Window};
@@ -94,9 +94,9 @@ fn a_failed_rollback_leaves_nobody_blind() {
     assert!(collects(&world));
 }
 
-/// PH-8: a window that was over when the stay began shows nothing of it, whatever phase and epoch it claims.
+/// PH-8: silence in a window that was over when the stay began shows nothing of it, whatever phase and epoch it claims.
 #[test]
-fn a_window_before_the_stay_is_stale() {
+fn silence_before_the_stay_is_stale() {
     let mut world = World::in_phase("B");
     world.violation();
     world.advance(minutes(40));
@@ -104,6 +104,7 @@ fn a_window_before_the_stay_is_stale() {
     let mut decision = world.decision(Verdict::Violation, Some(ViolationAction::Rollback));
     let since = world.target.since.unwrap();
     decision.window = Window { start: since.minus(minutes(20)), end: since.minus(minutes(5)) };
+    decision.cause = Cause::CollectionDelayed;
     let step = world.apply(Event::Decided(Box::new(decision))).unwrap();
     assert!(step.stale);
     let watch = world.incident().status.watch().unwrap();

@@ -5,13 +5,14 @@ use crate::policy::TargetPolicy;
 use shared_types::TargetName;
 use shared_types::decision::ViolationAction;
 
-use super::{Text, first_line, last_lines, one_line};
+use super::{Text, first_line, one_line};
 use crate::effects::Loss;
 use crate::notifiers::{Message, Span};
 use crate::rollout::effect::Asked;
 use crate::rollout::{Notice, NoticeKind};
 use crate::story::certainty;
 use crate::story::figures::format_number;
+use crate::story::visible::last_lines;
 
 /// PH-5: who is asked, and what they type.
 pub(super) fn approval_asked(

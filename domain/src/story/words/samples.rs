@@ -219,7 +219,7 @@ pub(super) fn standings() -> Vec<Standing> {
         Standing::Moving { phase: phase(), to: to() },
         Standing::Watching { incident: incident(), phase: phase(), by: ana() },
         Standing::Frozen { target: target(), phase: phase(), by: ana(), reason: because() },
-        Standing::Asked { target: target(), phase: phase(), next: to(), blockers: vec![because()] },
+        Standing::Asked { target: target(), phase: phase(), next: to(), roles: vec!["sre".to_owned()] },
         Standing::NearLimit { phase: phase(), metrics: metrics() },
         Standing::Waiting { phase: phase() },
         Standing::Healthy { phase: phase() },

@@ -112,8 +112,8 @@ pub fn standing(it: &Standing) -> (Words, Words) {
         ),
         Standing::Asked { .. } => (
             both(
-                "Ready to move from {phase} to {next}[, but for: {blockers}]",
-                "{phase} から {next} へ昇格可能[。残り: {blockers}]",
+                "Ready to move from {phase} to {next}[ once approved by {roles}]",
+                "{phase} から {next} へ昇格可能[（{roles} の承認待ち）]",
             ),
             both("`phasegate promote --target {target}`", "`phasegate promote --target {target}`"),
         ),

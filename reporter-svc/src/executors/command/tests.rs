@@ -214,6 +214,8 @@ async fn whoever_leaves_the_group_is_ended_with_the_command() {
 #[tokio::test]
 async fn a_command_ends_before_its_lease() {
     let directory = tempfile::tempdir().unwrap();
+    // The supervisor is there before the lease begins.
+    run_now(&command(&["true"], LONG)).await;
     let length = Duration::from_secs(4);
     let (begun, lease) = (Moment::now(), Lease::new(Moment::now(), length));
     let mut stubborn = script("trap '' TERM; echo $$ > pid; while :; do sleep 0.01; done", LONG);
