@@ -13,11 +13,13 @@ use service_kit::db::DbError;
 use service_kit::rules::PolicyVersions;
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::decision::Cause;
-use shared_types::{Batch, CollectorEvent, Decision, PhaseId, TargetName, Timestamp, Window};
+use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, Timestamp, Window};
 
+use crate::directives::Directives;
 use crate::effects::DeliverDecision;
 use crate::store::{Commit, Committed, Store};
 use domain::gate::GateState;
+use domain::gate::claim;
 use domain::gate::ledger::{self, Judged, Rules};
 use domain::gate::watch::Watch;
 use domain::gate::{
@@ -39,6 +41,8 @@ pub enum IntakeError {
     Batch(#[from] BatchError),
     #[error("window: {0} ends in the future")]
     Future(Window),
+    #[error("epoch: {epoch} is beyond {newest}, the newest that `{target}` can have been told")]
+    Untold { target: TargetName, epoch: Epoch, newest: Epoch },
     #[error("another batch of `{target}` for {window} was judged already; this one is kept for inspection")]
     Different { target: TargetName, window: Window },
     #[error("it was counted by policy {0}, which is not in force here yet")]
@@ -74,6 +78,7 @@ pub struct Analyzer {
     store: Store,
     versions: PolicyVersions,
     clock: Arc<dyn Clock>,
+    directives: Arc<dyn Directives>,
 }
 
 /// A new decision with the evidence that is stored beside it.
@@ -93,8 +98,19 @@ struct Draft<'p> {
 
 impl Analyzer {
     #[must_use]
-    pub fn new(store: Store, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
-        Self { store, versions, clock }
+    pub fn new(
+        store: Store,
+        versions: PolicyVersions,
+        clock: Arc<dyn Clock>,
+        directives: Arc<dyn Directives>,
+    ) -> Self {
+        Self { store, versions, clock, directives }
+    }
+
+    /// The reporter's word on what is collected.
+    #[must_use]
+    pub fn directives(&self) -> &dyn Directives {
+        self.directives.as_ref()
     }
 
     #[must_use]
@@ -155,6 +171,7 @@ impl Analyzer {
                 self.store.refuse(batch.batch(), &hash, self.now()).await?;
                 return Err(IntakeError::Different { target: subject.target, window: subject.window });
             }
+            self.was_told(&state, subject.epoch).await?;
             let since = subject.window.end.minus(longest_look_back(policy));
             let earlier =
                 self.store.earlier(&subject.target, subject.epoch, since, subject.window.start).await?;
@@ -208,6 +225,7 @@ impl Analyzer {
                 self.store.note_event(&event, decision.decision_id, self.now()).await?;
                 return Ok(Answer::Repeat(decision));
             }
+            self.was_told(&state, subject.epoch).await?;
             if cause == Cause::CollectionDelayed {
                 let next = Watch::after_delay(state.watch.as_ref(), &subject, delayed_after);
                 state.watch = next.or(state.watch);
@@ -334,6 +352,20 @@ impl Analyzer {
     async fn stored_decision(&self, id: uuid::Uuid) -> Result<Decision, DbError> {
         let missing = || DbError::decode("batch", std::io::Error::other("its decision is not there"));
         self.store.decision(id).await?.ok_or_else(missing)
+    }
+
+    /// OP-4: an epoch that nobody was told is not taken for the newest. The reporter is asked about the first of each.
+    async fn was_told(&self, state: &GateState, epoch: Epoch) -> Result<(), IntakeError> {
+        let known = state.newest_epoch();
+        if known.is_some_and(|known| epoch <= known) {
+            return Ok(());
+        }
+        let told = self.directives.of(&state.target).await.map(|directive| directive.epoch);
+        let newest = claim::newest_believed(known, told);
+        if epoch <= newest {
+            return Ok(());
+        }
+        Err(IntakeError::Untold { target: state.target.clone(), epoch, newest })
     }
 
     /// A window that has not ended cannot have been counted; let in, it would keep the watch quiet.

@@ -4,6 +4,7 @@
 
 pub mod analyzer;
 pub mod backtest;
+pub mod directives;
 pub mod effects;
 pub mod explain;
 pub mod http;

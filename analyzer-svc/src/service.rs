@@ -5,30 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use domain::kinds::Kinds;
-use service_kit::client::Neighbour;
 use service_kit::clock::Clock;
 use service_kit::db::Db;
 use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
 use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of};
-use shared_types::rollout::Rollout;
-use shared_types::{Directive, TargetName};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::Analyzer;
+use crate::directives::ReporterDirectives;
 use crate::effects::Effects;
 use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::subscriber::WatchSubscriber;
-use crate::watch_loop::{Directives, WatchLoop};
+use crate::watch_loop::WatchLoop;
 use crate::{http, metrics};
 
 /// How long the reporter may take to take a decision.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the watch waits for the reporter's word; without it, silence is raised.
+/// How long the reporter's word is waited for; without it, silence is raised.
 const DIRECTIVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const FORGET_EVERY: Duration = Duration::from_secs(60);
@@ -77,10 +74,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let mut watcher =
         PolicyWatcher::new(common.service, versions.clone(), files, &db, &clock, Arc::new(subscriber));
     watcher.begin(&common.policy).await.context("policy")?;
-    let analyzer = Analyzer::new(store.clone(), versions.clone(), Arc::clone(&clock));
-
     let directives = ReporterDirectives(common.neighbour(ServiceName::Reporter, DIRECTIVE_TIMEOUT)?);
-    let watch = WatchLoop::new(analyzer.clone(), Arc::new(directives));
+    let analyzer = Analyzer::new(store.clone(), versions.clone(), Arc::clone(&clock), Arc::new(directives));
+
+    let watch = WatchLoop::new(analyzer.clone());
     let effects = Arc::new(Effects { reporter: common.neighbour(ServiceName::Reporter, DELIVERY_TIMEOUT)? });
     let options = WorkerOptions::new(ServiceName::Analyzer.as_str());
     let worker = run_worker(db.clone(), Arc::clone(&clock), effects, options, shutdown.clone());
@@ -159,21 +156,4 @@ fn readiness(db: &Db, clock: &Arc<dyn Clock>, versions: PolicyVersions, tasks: &
             }
         }
     })
-}
-
-/// The reporter's word on what is collected.
-pub struct ReporterDirectives(pub Neighbour);
-
-#[async_trait]
-impl Directives for ReporterDirectives {
-    async fn of(&self, target: &TargetName) -> Option<Directive> {
-        match self.0.get_json::<Rollout>(&format!("/v1/rollouts/{target}")).await {
-            Ok(rollout) => rollout.directive,
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::debug!(%target, error, "the reporter has no directive for us");
-                None
-            }
-        }
-    }
 }

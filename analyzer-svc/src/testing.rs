@@ -13,8 +13,9 @@ use shared_types::{CollectorEvent, Decision, Directive, PhaseId, TargetName, Tim
 use uuid::Uuid;
 
 use crate::analyzer::{Analyzer, Answer, IntakeError};
+use crate::directives::Directives;
 use crate::store::{Filter, MIGRATIONS, RecordedKey, Store};
-use crate::watch_loop::{Directives, WatchLoop};
+use crate::watch_loop::WatchLoop;
 use domain::gate::GateState;
 use domain::gate::fixture::{Counts, autosave, ten_o_clock, whole_policy};
 use domain::policy::Policy;
@@ -62,12 +63,14 @@ impl World {
         let store = Store::new(db.clone());
         let clock = Arc::new(ManualClock::at(ten_o_clock()));
         let dynamic: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let reporter = Arc::<Reporter>::default();
         let analyzer = Analyzer::new(
             store.clone(),
             PolicyVersions::fixed(Rules::without_texts(Arc::new(policy))),
             dynamic,
+            Arc::clone(&reporter) as _,
         );
-        Self { db, store, clock, analyzer, reporter: Arc::default() }
+        Self { db, store, clock, analyzer, reporter }
     }
 
     /// In memory, for tests that ask nothing of the engine.
@@ -91,12 +94,23 @@ impl World {
         kind: CollectorEventKind,
         window: Window,
     ) -> Result<Answer, IntakeError> {
-        self.analyzer.accept_event(event(kind, window, self.clock.now())).await
+        self.alarm(kind, window, 1).await
+    }
+
+    /// An alarm that names an epoch.
+    pub(crate) async fn alarm(
+        &self,
+        kind: CollectorEventKind,
+        window: Window,
+        epoch: u64,
+    ) -> Result<Answer, IntakeError> {
+        let alarm = CollectorEvent { epoch, ..event(kind, window, self.clock.now()) };
+        self.analyzer.accept_event(alarm).await
     }
 
     /// A watch that starts now.
     pub(crate) fn watch(&self) -> WatchLoop {
-        WatchLoop::new(self.analyzer.clone(), Arc::clone(&self.reporter) as _)
+        WatchLoop::new(self.analyzer.clone())
     }
 
     pub(crate) fn directs(&self, phase: &str, epoch: u64, collect: bool) {

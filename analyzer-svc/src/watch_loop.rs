@@ -5,15 +5,13 @@
 //! nothing. After a start the analyzer first listens for a while: what waited for it in the collector's
 //! outbox must not be taken for missing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use domain::policy::{Policy, TargetPolicy};
 use futures_util::{StreamExt as _, stream};
 use service_kit::db::Db;
 use service_kit::seldom;
-use shared_types::{Decision, Directive, TargetName, Timestamp};
+use shared_types::{Decision, TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::{Analyzer, IntakeError};
@@ -34,27 +32,19 @@ const LONGEST_POLL: Duration = Duration::from_secs(1);
 const SHORTEST_POLL: Duration = Duration::from_millis(20);
 const LONGEST_ADOPTION: Duration = Duration::from_secs(30);
 
-/// Knows what the reporter wants of a target.
-#[async_trait]
-pub trait Directives: Send + Sync {
-    /// The directive in force; `None` if the reporter cannot be reached or does not know the target.
-    async fn of(&self, target: &TargetName) -> Option<Directive>;
-}
-
 /// The watch over all targets of the policy.
 #[derive(Clone)]
 pub struct WatchLoop {
     analyzer: Analyzer,
-    directives: Arc<dyn Directives>,
     started_at: Timestamp,
 }
 
 impl WatchLoop {
     /// A watch that begins now.
     #[must_use]
-    pub fn new(analyzer: Analyzer, directives: Arc<dyn Directives>) -> Self {
+    pub fn new(analyzer: Analyzer) -> Self {
         let started_at = analyzer.now();
-        Self { analyzer, directives, started_at }
+        Self { analyzer, started_at }
     }
 
     /// Ticks until `shutdown`; `db` is the store's.
@@ -122,7 +112,7 @@ impl WatchLoop {
         if now < self.started_at.plus(delayed_after.min(LISTEN_FIRST)) {
             return Ok(None);
         }
-        let directive = self.directives.of(&state.target).await;
+        let directive = self.analyzer.directives().of(&state.target).await;
         match watch.overdue(directive.as_ref(), delayed_after, now) {
             Overdue::Stop => self.save(&mut state, None).await,
             Overdue::Wait(later) => self.save(&mut state, Some(later)).await,
@@ -149,7 +139,7 @@ impl WatchLoop {
             targets.map(|(name, policy)| (name.clone(), policy.collection.delayed_after)).collect()
         };
         let asked = targets.into_iter().map(|(target, delayed_after)| async move {
-            let directive = self.directives.of(&target).await;
+            let directive = self.analyzer.directives().of(&target).await;
             (target, delayed_after, directive)
         });
         let mut asked = stream::iter(asked).buffer_unordered(SIDE_BY_SIDE);

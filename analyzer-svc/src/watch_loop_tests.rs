@@ -1,11 +1,12 @@
 //! Silence is heard: once a window, across restarts, and not where it is right (SLO-7).
 
-use shared_types::Verdict;
+use shared_types::collector_event::CollectorEventKind;
 use shared_types::decision::Cause;
+use shared_types::{Verdict, Window};
 
 use super::*;
 use crate::testing::{World, on_each_engine};
-use domain::gate::fixture::{Counts, window};
+use domain::gate::fixture::{Counts, WINDOW, window};
 
 const DELAYED_AFTER: Duration = Duration::from_secs(300);
 
@@ -76,6 +77,41 @@ async fn two_watches_raise_one_decision() {
         let (one, other) = tokio::join!(one.tick(), other.tick());
         assert_eq!(one.unwrap().len() + other.unwrap().len(), 1);
         assert_eq!((world.decisions().await.len(), world.waiting().await), (2, 2));
+    })
+    .await;
+}
+
+/// OP-4: an epoch that nobody was told silences nothing, whether the reporter can be asked or not; one that the reporter
+/// has begun is believed at once.
+#[tokio::test]
+async fn an_epoch_that_nobody_was_told_does_not_silence_the_watch() {
+    on_each_engine(|db| async move {
+        let world = World::new(db);
+        let watch = world.watch();
+        world.batch(&healthy(0)).await;
+        for asked in [false, true] {
+            if asked {
+                world.directs("A", 1, true);
+            }
+            for epoch in [u64::MAX >> 1, 1_000_000, if asked { 2 } else { 1002 }] {
+                let forged = Counts { epoch, window: window(0), ..Counts::default() };
+                let forged = Counts {
+                    window: Window { start: window(0).start.plus(WINDOW / 3), ..forged.window },
+                    ..forged
+                };
+                let refused = world.send(&forged).await;
+                assert!(matches!(refused, Err(IntakeError::Untold { .. })), "{refused:?}");
+                let alarm = world.alarm(CollectorEventKind::RetryExhausted, window(0), epoch).await;
+                assert!(matches!(alarm, Err(IntakeError::Untold { .. })), "{alarm:?}");
+            }
+        }
+        world.clock.set(due(1));
+        assert_eq!(raised(&world, &watch).await, [(window(1).to_string(), 1)]);
+        world.directs("A", 40, true);
+        world.batch(&Counts { epoch: 40, ..healthy(2) }).await;
+        assert_eq!(world.state().await.newest_epoch(), Some(40));
+        // Late ones of older epochs stay welcome.
+        world.batch(&Counts { epoch: 1, ..healthy(1) }).await;
     })
     .await;
 }

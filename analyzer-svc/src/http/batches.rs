@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::gate::BatchError;
 use service_kit::http::{ApiError, Cursor, Json, PageQuery, Query};
-use shared_types::{Batch, CollectorEvent, Decision, Page, Problem};
+use service_kit::seldom;
+use shared_types::{Batch, CollectorEvent, Decision, Page, Problem, TargetName};
 
 use super::filter::FilterQuery;
 use crate::analyzer::{Analyzer, Answer, IntakeError};
@@ -35,9 +37,7 @@ pub(super) async fn post_batch(
     let started = Instant::now();
     let target = batch.target.clone();
     let answer = analyzer.accept_batch(batch).await;
-    if let Err(IntakeError::Different { .. }) = &answer {
-        metrics::refused(&target);
-    }
+    count_refusal(&target, &answer);
     Ok(answered(answer?, started))
 }
 
@@ -60,7 +60,23 @@ pub(super) async fn post_collector_event(
     Json(event): Json<CollectorEvent>,
 ) -> Result<(StatusCode, Json<Decision>), ApiError> {
     let started = Instant::now();
-    Ok(answered(analyzer.accept_event(event).await?, started))
+    let target = event.target.clone();
+    let answer = analyzer.accept_event(event).await;
+    count_refusal(&target, &answer);
+    Ok(answered(answer?, started))
+}
+
+fn count_refusal(target: &TargetName, answer: &Result<Answer, IntakeError>) {
+    let Err(error) = answer else { return };
+    match error {
+        IntakeError::Different { .. } => metrics::refused(target),
+        IntakeError::Untold { .. } => metrics::implausible(target, "epoch"),
+        IntakeError::Future(_) | IntakeError::Batch(BatchError::Window { .. }) => {
+            metrics::implausible(target, "window");
+        }
+        _ => return,
+    }
+    seldom!(warn, "refused", error, target_name = %target);
 }
 
 /// Batches, newest window first

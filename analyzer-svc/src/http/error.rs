@@ -13,7 +13,9 @@ impl From<IntakeError> for ApiError {
         let detail = chain(&error);
         match error {
             IntakeError::UnknownTarget(_) => Self::unprocessable(ProblemCode::UnknownTarget, detail),
-            IntakeError::Batch(_) => Self::unprocessable(ProblemCode::InvalidBatch, detail),
+            IntakeError::Batch(_) | IntakeError::Untold { .. } => {
+                Self::unprocessable(ProblemCode::InvalidBatch, detail)
+            }
             IntakeError::Future(_) => Self::unprocessable(ProblemCode::WindowInTheFuture, detail),
             IntakeError::Different { .. } => Self::conflict(ProblemCode::BatchDiffers, detail, Vec::new()),
             IntakeError::TooEarly(_) => Self::unavailable(detail, Duration::from_secs(5)),

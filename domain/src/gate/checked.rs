@@ -8,7 +8,7 @@ use shared_types::batch::{Distribution, SCHEMA};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, Window};
 
 /// A window longer than this is a mistake, not a cadence.
-const LONGEST_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 /// How far a stated quantile may be from its histogram's: the histogram's own resolution (SLO-2).
 const QUANTILE_TOLERANCE: f64 = 0.001;
 
@@ -17,7 +17,7 @@ const QUANTILE_TOLERANCE: f64 = 0.001;
 pub enum BatchError {
     #[error("schema: expected `{SCHEMA}`, found `{0}`")]
     Schema(String),
-    #[error("{field}: {found} is not a window: it must end after it starts and last at most 7 days")]
+    #[error("{field}: {found} is not a window: it must end after it starts and last at most 24 h")]
     Window { field: &'static str, found: Window },
     #[error("next_window: {next} does not follow {window}")]
     NextWindow { window: Window, next: Window },

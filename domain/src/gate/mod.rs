@@ -6,6 +6,7 @@
 
 mod changed;
 mod checked;
+pub mod claim;
 mod control;
 mod decide;
 pub mod evidence;

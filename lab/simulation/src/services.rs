@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use analyzer_svc::analyzer::Analyzer;
-use analyzer_svc::service::ReporterDirectives;
+use analyzer_svc::directives::ReporterDirectives;
 use analyzer_svc::watch_loop::WatchLoop;
 use async_trait::async_trait;
 use axum::body::Body;
@@ -158,6 +158,7 @@ impl Replica {
                     watcher.store.clone(),
                     ground.judged_by(),
                     Arc::clone(&self.clock) as Arc<dyn Clock>,
+                    Arc::new(ReporterDirectives(ground.neighbour(Service::Reporter))),
                 );
                 Arc::new(Plain {
                     router: analyzer_svc::http::routes(analyzer),
@@ -278,9 +279,9 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
 fn analyzer(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Handler>, Part) {
     let store = analyzer_svc::store::Store::new(db.clone());
     let dynamic: Arc<dyn Clock> = Arc::clone(clock) as _;
-    let analyzer = Analyzer::new(store.clone(), ground.judged_by(), dynamic);
     let reporter = ground.neighbour(Service::Reporter);
-    let watch = WatchLoop::new(analyzer, Arc::new(ReporterDirectives(reporter.clone())));
+    let directives = Arc::new(ReporterDirectives(reporter.clone()));
+    let watch = WatchLoop::new(Analyzer::new(store.clone(), ground.judged_by(), dynamic, directives));
     let part = Watcher { watch, store, started_at: clock.now() };
     (Arc::new(analyzer_svc::effects::Effects { reporter }), Part::Analyzer(Arc::new(part)))
 }
