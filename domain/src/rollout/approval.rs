@@ -9,6 +9,7 @@ use shared_types::rollout::{Approval, VoidApproval, VoidReason};
 
 use super::blocker::Blocker;
 use super::event::Expected;
+use super::person::same_person;
 use super::refusal::{Refusal, Rejection};
 use super::state::TargetState;
 use super::step::{Step, Terms};
@@ -52,7 +53,7 @@ pub fn missing(state: &TargetState, terms: &Terms<'_>) -> Vec<String> {
 #[must_use]
 pub fn alone(state: &TargetState, requester: &str, terms: &Terms<'_>) -> Option<Blocker> {
     let roles = asked(state, terms);
-    let by_others = standing(state, terms).any(|it| it.by != requester);
+    let by_others = standing(state, terms).any(|it| !same_person(&it.by, requester));
     if roles.is_empty() || by_others || !missing(state, terms).is_empty() {
         return None;
     }
@@ -69,7 +70,7 @@ pub(super) fn approve(
     check(&step, &given, expected, terms)?;
     let Given { by, role, comment } = given;
     let state = &step.target;
-    let same = |it: &&Approval| it.by == by;
+    let same = |it: &&Approval| same_person(&it.by, &by);
     let earlier = standing(state, terms).find(same).cloned();
     if let Some(earlier) = earlier {
         if earlier.role == role {
@@ -112,7 +113,7 @@ fn check(step: &Step, given: &Given, expected: &Expected, terms: &Terms<'_>) -> 
 /// Takes back one's own.
 pub(super) fn withdraw(mut step: Step, by: &str, role: &str, now: Timestamp) -> Result<Step, Rejection> {
     let target = &mut step.target;
-    let Some(at) = target.approvals.iter().position(|it| it.by == by && it.role == role) else {
+    let Some(at) = target.approvals.iter().position(|it| same_person(&it.by, by) && it.role == role) else {
         return Err(Refusal::NoApproval { by: by.to_owned(), role: role.to_owned() }.into());
     };
     let approval = target.approvals.remove(at);

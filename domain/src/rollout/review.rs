@@ -4,6 +4,7 @@ use shared_types::incident::{ForcedRollback, Recommendation, ReviewState};
 use shared_types::story::{Hop, Ruling as Ruled};
 
 use super::effect::{Effect, NoticeKind};
+use super::person::same_person;
 use super::promotion;
 use super::refusal::{Refusal, Rejection};
 use super::rollback;
@@ -96,7 +97,7 @@ fn settled(
     (by, approve, comment): (&str, bool, &str),
 ) -> Result<Step, Rejection> {
     let ruling = incident.review.as_ref().and_then(|it| it.ruling.as_ref());
-    let same = ruling.is_some_and(|it| it.by == by && it.comment == comment)
+    let same = ruling.is_some_and(|it| same_person(&it.by, by) && it.comment == comment)
         && state == if approve { ReviewState::Approved } else { ReviewState::Declined };
     if same {
         step.repeated = true;

@@ -34,7 +34,8 @@ fn time(value: &Value) -> Option<Timestamp> {
 
 /// The person's name, fit to sign with.
 pub(super) fn name(claims: &Value, claim: &str) -> Result<String, &'static str> {
-    if claim == "email" && claims["email_verified"] == Value::Bool(false) {
+    // By its type: whatever is there and is not `true` verifies nothing. Issuers that do not say it vouch for all.
+    if claim == "email" && !matches!(claims.get("email_verified"), None | Some(Value::Bool(true))) {
         return Err("its e-mail address is not verified");
     }
     let name = at(claims, claim).and_then(Value::as_str).ok_or("it has no name in the configured claim")?;
@@ -126,13 +127,19 @@ mod tests {
         assert_eq!(RoleMap::parse(" ").unwrap(), RoleMap::default());
     }
 
+    /// SE-4: claims are taken by their type.
     #[test]
     fn a_name_is_verified_and_plain() {
         assert_eq!(name(&json!({ "email": "a@x" }), "email").as_deref(), Ok("a@x"));
+        assert_eq!(name(&json!({ "email": "a@x", "email_verified": true }), "email").as_deref(), Ok("a@x"));
         assert_eq!(name(&json!({ "sub": "auth0|7" }), "sub").as_deref(), Ok("auth0|7"));
         for claims in [
             json!({}),
             json!({ "email": "a@x", "email_verified": false }),
+            json!({ "email": "a@x", "email_verified": "false" }),
+            json!({ "email": "a@x", "email_verified": "true" }),
+            json!({ "email": "a@x", "email_verified": 1 }),
+            json!({ "email": "a@x", "email_verified": null }),
             json!({ "email": "a b" }),
             json!({ "email": "" }),
             json!({ "email": 7 }),
