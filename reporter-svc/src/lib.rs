@@ -4,6 +4,7 @@ pub mod api;
 pub mod audit;
 pub mod composition;
 pub mod config;
+pub mod counters;
 pub mod daily;
 pub mod dashboard;
 pub mod drift;

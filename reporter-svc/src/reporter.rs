@@ -12,11 +12,12 @@ use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::outbox::{Claim, Outcome, Recorded};
 use service_kit::rules::{PolicyVersions, Rules};
-use shared_types::story::LoggedHop;
+use shared_types::story::{Deed, LoggedHop};
 use shared_types::{Actor, Decision, IncidentId, TargetName, Timestamp, Via};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use crate::counters;
 use crate::daily::ReportsMade;
 use crate::store::{Act, Change, Changed, Due, Given, Store, StoredTarget, decision_answer};
 use domain::effects::lower::Plan;
@@ -92,7 +93,8 @@ impl Reporter {
         self.changes.subscribe()
     }
 
-    /// Takes a decision in; a repeat is answered as the first time.
+    /// Takes a decision in; a repeat is answered as the first time. One that cannot be so, or says something else under a
+    /// known id, is refused, and the audit log says so (OP-4).
     ///
     /// # Errors
     /// The database's.
@@ -100,7 +102,22 @@ impl Reporter {
         let event = Event::Decided(Box::new(decision.clone()));
         let actor = Actor::service("analyzer", Via::Analyzer);
         let cause = Cause { actor, decision: Some(decision), ..Cause::default() };
-        self.apply(&decision.target, cause, &|_| event.clone()).await
+        let changed = self.apply(&decision.target, cause, &|_| event.clone()).await?;
+        let why = match &changed {
+            Changed::Differs => "another decision was taken in under this id".to_owned(),
+            Changed::Rejected { rejection, .. } => rejection.to_string(),
+            _ => return Ok(changed),
+        };
+        counters::decision_refused(&decision.target);
+        let EventRecord { subject, mut detail, .. } = rollout::audit::told(&event);
+        detail["refused"] = why.as_str().into();
+        let actor = Actor::service("analyzer", Via::Analyzer);
+        let act = AuditDraft { actor, action: Deed::DecisionRefused, subject, detail };
+        // However often it is sent again.
+        if self.store.note_once(Some(&decision.target), act, self.clock.now()).await? {
+            tracing::warn!(target_name = %decision.target, decision = %decision.decision_id, why, "a decision is refused");
+        }
+        Ok(changed)
     }
 
     /// Applies an event under the target's lock and commits all it causes.

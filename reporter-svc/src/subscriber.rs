@@ -14,6 +14,7 @@ use shared_types::audit::SERVICE_STREAM;
 use shared_types::story::Deed;
 use shared_types::{Actor, PhaseId, TargetName};
 
+use crate::counters;
 use crate::store::{AuditFilter, Store};
 use domain::rollout::{Stage, TargetState, Transition};
 
@@ -50,6 +51,7 @@ impl PolicySubscriber for RolloutSubscriber {
     async fn prepare(&self, next: &Arc<Rules>) -> Result<(), DbError> {
         let targets: Vec<TargetName> = next.policy.targets.keys().cloned().collect();
         self.store.ensure_targets(&targets, self.clock.now()).await?;
+        targets.iter().for_each(counters::begin);
         self.note_adoptions().await
     }
 }

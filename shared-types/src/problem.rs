@@ -30,6 +30,7 @@ pub enum ProblemCode {
     BadRequest,
     BatchDiffers,
     Blocked,
+    DecisionDiffers,
     Forbidden,
     IdempotencyKeyReused,
     IncidentState,

@@ -9,6 +9,7 @@ pub mod approval;
 pub mod audit;
 pub mod blocker;
 mod cadence;
+mod claim;
 pub mod command;
 mod decided;
 mod directive;

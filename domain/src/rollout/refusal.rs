@@ -37,6 +37,8 @@ pub enum Reason {
     NoSuchItem,
     /// A text it would send cannot be rendered (NO-2).
     Unrenderable,
+    /// What it claims cannot be so (OP-4).
+    Implausible,
 }
 
 /// What is refused, with its facts.
@@ -133,6 +135,22 @@ pub enum Refusal {
     Unrenderable {
         error: String,
     },
+    /// A decision about an epoch that has not begun.
+    EpochToCome {
+        target: TargetName,
+        asked: Epoch,
+        epoch: Epoch,
+    },
+    /// A decision about a window that has not ended.
+    WindowToCome {
+        target: TargetName,
+        ends: Timestamp,
+    },
+    /// A decision about more time than a window may cover.
+    WindowTooLong {
+        target: TargetName,
+        ends: Timestamp,
+    },
 }
 
 impl Refusal {
@@ -169,6 +187,9 @@ impl Refusal {
             | Self::ReviewDecided { .. } => Reason::IncidentState,
             Self::NoSuchItem { .. } => Reason::NoSuchItem,
             Self::Unrenderable { .. } => Reason::Unrenderable,
+            Self::EpochToCome { .. } | Self::WindowToCome { .. } | Self::WindowTooLong { .. } => {
+                Reason::Implausible
+            }
         }
     }
 }
@@ -199,6 +220,7 @@ impl Rejection {
             Reason::IncidentState => ProblemCode::IncidentState,
             Reason::NoIncident | Reason::NoSuchItem => ProblemCode::NotFound,
             Reason::Unrenderable => ProblemCode::Internal,
+            Reason::Implausible => ProblemCode::InvalidDecision,
         }
     }
 }

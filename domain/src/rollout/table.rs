@@ -2,6 +2,7 @@
 
 use super::approval::{self, Given};
 use super::cadence;
+use super::claim;
 use super::decided;
 use super::drift;
 use super::event::Event;
@@ -31,6 +32,9 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
     approval::sweep(&mut step.target, &context.terms());
     let mut step = match (before.target.stage.clone(), event) {
         (_, E::Decided(decision)) => {
+            if let Some(refusal) = claim::implausible(&step.target, &decision, context) {
+                return Err(refusal.into());
+            }
             let mut step = decided::apply(step, &decision, context);
             evidence::note_exhausted(&mut step, &decision);
             Ok(step)

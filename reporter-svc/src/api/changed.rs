@@ -22,6 +22,11 @@ pub(super) fn accepted(target: &TargetName, changed: Changed) -> Result<(StatusC
     match changed {
         Changed::Applied { answer, .. } => Ok((StatusCode::ACCEPTED, answer)),
         Changed::Repeated { answer } => Ok((StatusCode::OK, answer)),
+        Changed::Differs => Err(ApiError::conflict(
+            ProblemCode::DecisionDiffers,
+            "a decision was taken in under this `decision_id` that says something else",
+            Vec::new(),
+        )),
         Changed::Rejected { rejection, .. } => Err(refused(rejection)),
         Changed::KeyReused => Err(ApiError::conflict(
             ProblemCode::IdempotencyKeyReused,
@@ -43,6 +48,7 @@ fn refused(rejection: Rejection) -> ApiError {
     match rejection.reason() {
         Reason::NoIncident | Reason::NoSuchItem => ApiError::not_found(rejection.to_string()),
         Reason::Unrenderable => ApiError::internal(rejection),
+        Reason::Implausible => ApiError::unprocessable(rejection.code(), rejection.to_string()),
         _ => {
             let blockers = words::blockers(&rejection.blockers);
             ApiError::conflict(rejection.code(), rejection.to_string(), blockers)

@@ -36,6 +36,10 @@ pub struct DecisionReceipt {
         (status = 200, description = "Known already; the first answer", body = DecisionReceipt),
         (status = 404, description = "The policy has no such target", body = shared_types::Problem,
          content_type = "application/problem+json"),
+        (status = 409, description = "Another decision was taken in under this id", body = shared_types::Problem,
+         content_type = "application/problem+json"),
+        (status = 422, description = "It cannot be so: an epoch that has not begun, a window that has not ended",
+         body = shared_types::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn receive(
@@ -125,9 +129,6 @@ fn check(decision: &Decision) -> Result<(), ApiError> {
     }
     if decision.window.start >= decision.window.end {
         return refuse("field `window`: it must end after it starts");
-    }
-    if i64::try_from(decision.epoch).is_err() {
-        return refuse("field `epoch`: too large");
     }
     Ok(())
 }

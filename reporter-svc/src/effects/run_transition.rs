@@ -9,6 +9,7 @@ use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{Directive, Timestamp};
 
 use super::context::Effects;
+use crate::counters::{self, AttemptOutcome};
 use crate::executors::{Executors, ReadBack, Turn};
 use crate::reporter::Cause;
 use crate::store::Changed;
@@ -164,12 +165,10 @@ fn event_of(it: &RunTransition, outcome: &Outcome, recorded: Option<Recorded>, n
 fn count(it: &RunTransition, outcome: &Outcome, recorded: Recorded) {
     let outcome = match (outcome, recorded) {
         (_, Recorded::Fenced) => return,
-        (Outcome::Done(answer), _) if answer.get(SKIPPED).is_some() => "skipped",
-        (_, Recorded::Done) => "succeeded",
-        (_, Recorded::Dead) => "failed",
-        (_, Recorded::Retrying(_)) => "retrying",
+        (Outcome::Done(answer), _) if answer.get(SKIPPED).is_some() => AttemptOutcome::Skipped,
+        (_, Recorded::Done) => AttemptOutcome::Succeeded,
+        (_, Recorded::Dead) => AttemptOutcome::Failed,
+        (_, Recorded::Retrying(_)) => AttemptOutcome::Retrying,
     };
-    let (target, kind) = (it.target.to_string(), it.kind.as_str());
-    metrics::counter!("phasegate_transitions_total", "target" => target, "kind" => kind, "outcome" => outcome)
-        .increment(1);
+    counters::attempt_ended(&it.target, it.kind, outcome);
 }

@@ -6,7 +6,7 @@
 use domain::effects::NewMessage;
 use service_kit::db::{Db, DbError, Tx};
 use service_kit::outbox::{self, Recorded};
-use shared_types::{IncidentId, Timestamp};
+use shared_types::{Decision, IncidentId, Timestamp};
 
 use super::rows::json;
 use super::{
@@ -43,7 +43,7 @@ async fn under_lock(db: &Db, change: Change<'_>) -> Result<Changed, DbError> {
     let Some(StoredTarget { state, version }) = targets::lock(db, &mut tx, change.target).await? else {
         return Ok(Changed::UnknownTarget);
     };
-    if let Some(repeated) = repeated(&mut tx, &change).await? {
+    if let Some(repeated) = repeated(db, &mut tx, &change).await? {
         return Ok(repeated);
     }
     let recorded = match change.settle {
@@ -92,14 +92,18 @@ async fn under_lock(db: &Db, change: Change<'_>) -> Result<Changed, DbError> {
 }
 
 /// The first answer, if this was done before.
-async fn repeated(tx: &mut Tx<'_>, change: &Change<'_>) -> Result<Option<Changed>, DbError> {
+async fn repeated(db: &Db, tx: &mut Tx<'_>, change: &Change<'_>) -> Result<Option<Changed>, DbError> {
     if let Some(decision) = change.decision {
-        let known: Option<(i64, Option<String>)> =
-            sqlx::query_as("SELECT stale, incident FROM decisions WHERE id = $1")
-                .bind(decision.decision_id.to_string())
+        let id = decision.decision_id.to_string();
+        let known: Option<(i64, Option<String>, String)> =
+            sqlx::query_as("SELECT stale, incident, body FROM decisions WHERE id = $1")
+                .bind(id.as_str())
                 .fetch_optional(&mut **tx)
                 .await?;
-        if let Some((stale, incident)) = known {
+        if let Some((stale, incident, body)) = known {
+            if db.forms().read_wire::<Decision>(&id, &body)? != *decision {
+                return Ok(Some(Changed::Differs));
+            }
             let answer = super::decision_answer(decision, stale != 0, incident.as_deref());
             return Ok(Some(Changed::Repeated { answer }));
         }

@@ -115,6 +115,8 @@ pub enum Changed {
     Repeated {
         answer: Value,
     },
+    /// A decision was taken in under this id that says something else (SLO-9).
+    Differs,
     /// Nothing changed, except that an outcome may have been recorded.
     Rejected {
         rejection: Rejection,

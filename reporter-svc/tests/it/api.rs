@@ -11,8 +11,8 @@ use reporter_svc::executors::Executors;
 use reporter_svc::executors::command::{CommandExecutor, Environment};
 use serde_json::{Value, json};
 use service_kit::supervisor::Supervisor;
-use shared_types::Verdict;
 use shared_types::decision::ViolationAction;
+use shared_types::{Timestamp, Verdict};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -64,6 +64,91 @@ async fn a_decision_is_accepted_once_and_recognised_after_that() {
     let mut wrong = body;
     wrong["schema"] = json!("phasegate.decision/9");
     assert_eq!(call(&app, "POST", "/v1/decisions", Some(wrong)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+/// SLO-9, OP-4: what says something else under a known id is no repeat.
+#[tokio::test]
+async fn another_decision_under_a_known_id_is_refused() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let app = rig.router();
+    rig.clock.advance(minutes(15));
+    let decision = rig.decision(Verdict::Ok, None).await;
+    let body = serde_json::to_value(&decision).unwrap();
+    assert_eq!(call(&app, "POST", "/v1/decisions", Some(body.clone())).await.0, StatusCode::ACCEPTED);
+    for (field, other) in [
+        ("verdict", json!("violation")),
+        ("rollback_required", json!(true)),
+        ("epoch", json!(1)),
+        ("decided_at", json!("2026-11-22T10:00:00.000Z")),
+    ] {
+        let mut body = body.clone();
+        body[field] = other;
+        for _ in 0..2 {
+            let (status, problem) = call(&app, "POST", "/v1/decisions", Some(body.clone())).await;
+            assert_eq!(status, StatusCode::CONFLICT, "{field}: {problem}");
+            assert_eq!(problem["type"], "urn:phasegate:problem:decision_differs");
+        }
+    }
+    assert_eq!(call(&app, "POST", "/v1/decisions", Some(body)).await.0, StatusCode::OK);
+    assert_eq!(refused(&app).await.len(), 4, "each once, however often it is sent");
+}
+
+async fn refused(app: &Router) -> Vec<Value> {
+    let (_, page) = call(app, "GET", "/v1/audit?action=decision.refused", None).await;
+    page["items"].as_array().unwrap().clone()
+}
+
+/// OP-4: an epoch that has not begun, a window that has not ended and one of more than a day are refused and audited; the
+/// rollout goes on by what is so.
+#[tokio::test]
+async fn a_decision_that_cannot_be_so_is_refused_and_audited() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let app = rig.router();
+    rig.clock.advance(minutes(15));
+    let decision = rig.decision(Verdict::Ok, None).await;
+    let honest = serde_json::to_value(&decision).unwrap();
+    let (start, end) = (decision.window.start, decision.window.end);
+    let window = |start: Timestamp, end: Timestamp| json!({ "start": start, "end": end });
+    for (field, value, reason) in [
+        ("epoch", json!(u64::MAX >> 1), "field `epoch`: 9223372036854775807 is beyond 2"),
+        ("epoch", json!(u64::MAX), "field `epoch`"),
+        ("epoch", json!(decision.epoch + 1), "field `epoch`: 3 is beyond 2"),
+        ("window", window(start, end.plus(minutes(18))), "is still to come"),
+        ("window", window(end.minus(minutes(24 * 60 + 1)), end), "longer than 24 h"),
+    ] {
+        let mut body = honest.clone();
+        body["decision_id"] = json!(uuid::Uuid::now_v7());
+        body[field] = value;
+        let (status, problem) = call(&app, "POST", "/v1/decisions", Some(body)).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(reason), "{problem}");
+    }
+    assert_eq!(refused(&app).await.len(), 5);
+    // A clock that is ahead within the grace, and a decision of an epoch that is over, are nothing strange.
+    let mut skewed = honest.clone();
+    skewed["decision_id"] = json!(uuid::Uuid::now_v7());
+    skewed["window"] = window(start, end.plus(minutes(1)));
+    assert_eq!(call(&app, "POST", "/v1/decisions", Some(skewed)).await.0, StatusCode::ACCEPTED);
+    assert_eq!(call(&app, "POST", "/v1/decisions", Some(honest)).await.0, StatusCode::ACCEPTED);
+}
+
+/// OP-7: what the shipped alert rules count is there at 0 before it happens for the first time.
+#[tokio::test]
+async fn counters_are_there_before_they_count() {
+    service_kit::telemetry::metrics::install();
+    reporter_svc::counters::begin(&"never-moved".parse().unwrap());
+    let text = service_kit::telemetry::metrics::render();
+    for kind in ["promote", "rollback"] {
+        for outcome in ["succeeded", "skipped", "retrying", "failed"] {
+            let line = format!(
+                "phasegate_transitions_total{{target=\"never-moved\",kind=\"{kind}\",outcome=\"{outcome}\"}} 0"
+            );
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
+    }
+    assert!(text.contains("phasegate_refused_decisions_total{target=\"never-moved\"} 0"), "{text}");
 }
 
 /// PH-5: the refusal names everything that is missing.

@@ -7,6 +7,8 @@ use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 pub enum Deed {
     #[strum(serialize = "decision.received")]
     DecisionReceived,
+    #[strum(serialize = "decision.refused")]
+    DecisionRefused,
     #[strum(serialize = "rollout.start")]
     RolloutStart,
     #[strum(serialize = "rollout.promote")]

@@ -64,6 +64,9 @@ impl PartialEq for Policy {
 }
 
 /// What a file says of targets, and of all of them.
+/// Below `logs`, where each target's archive has a directory of its name.
+const AUDIT_FILES: &str = "audit";
+
 pub(crate) type Sections = (BTreeMap<TargetName, TargetPolicy>, Retention);
 
 /// A file as far as it is in order.
@@ -88,6 +91,13 @@ pub(crate) fn check<'a>(raw: &'a RawPolicy, kinds: &'a Kinds, wrong: &mut WrongP
     for (name, raw) in &raw.targets.value.0 {
         let path = path.key(name);
         let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()));
+        let id = match id {
+            Ok(id) if id.as_str() == AUDIT_FILES => Err(raw.wrong(
+                &path,
+                "`logs/audit` holds the audit log; give the target another name, such as `audit-log`",
+            )),
+            id => id,
+        };
         names.push(wrong.note(id));
         targets.push(target::check(&raw.value, kinds, &path, wrong));
     }

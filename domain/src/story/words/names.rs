@@ -54,6 +54,7 @@ pub fn notice(it: NotificationKind) -> Words {
 pub fn deed(it: Deed) -> Words {
     match it {
         Deed::DecisionReceived => both("Decision received", "判定を受信"),
+        Deed::DecisionRefused => both("Decision refused", "判定を拒否"),
         Deed::RolloutStart => both("Start", "開始"),
         Deed::RolloutPromote => both("Move up", "昇格"),
         Deed::RolloutApprove => both("Approval", "承認"),

@@ -43,5 +43,10 @@ pub fn refusal(it: &Refusal) -> &'static str {
         Refusal::CannotSign { .. } => "`{item}` cannot be signed yet",
         Refusal::NoTask => "there is no task to be done",
         Refusal::Unrenderable { .. } => "a text could not be rendered: {error}",
+        Refusal::EpochToCome { .. } => {
+            "field `epoch`: {asked} is beyond {epoch}, the newest that {target} was ever told"
+        }
+        Refusal::WindowToCome { .. } => "field `window`: it ends at {ends}, which is still to come",
+        Refusal::WindowTooLong { .. } => "field `window`: it ends at {ends} and is longer than 24 h",
     }
 }

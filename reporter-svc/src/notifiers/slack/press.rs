@@ -148,7 +148,7 @@ async fn answer(
         Changed::UnknownTarget | Changed::UnknownIncident => {
             refused("Not done: it is not there any more.".to_owned())
         }
-        Changed::NotDead | Changed::Fenced => {
+        Changed::Differs | Changed::NotDead | Changed::Fenced => {
             Err(ApiError::internal(anyhow::anyhow!("an act of a person was fenced")))
         }
     }

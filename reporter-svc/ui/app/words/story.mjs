@@ -113,6 +113,7 @@ export const story = {
   "deed.command.started": ["Command started","コマンド開始"],
   "deed.command.succeeded": ["Command succeeded","コマンド成功"],
   "deed.decision.received": ["Decision received","判定を受信"],
+  "deed.decision.refused": ["Decision refused","判定を拒否"],
   "deed.effect.given_up": ["Effect given up","処理を断念"],
   "deed.effect.retried": ["Stuck effect tried again","止まった処理の再試行"],
   "deed.evidence.checked": ["Evidence checked","エビデンスの照合"],

@@ -1,0 +1,35 @@
+//! What a decision may claim, held against what the rollout has told (OP-4).
+//!
+//! One of an older epoch is stale and kept (PH-8). One of an epoch that never began, or of time that has not passed, is
+//! nobody's honest mistake: it is refused, and the refusal is heard.
+
+use std::time::Duration;
+
+use shared_types::Decision;
+
+use super::refusal::Refusal;
+use super::state::TargetState;
+use super::step::Context;
+
+/// How far other clocks may be ahead of ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+const LONGEST_WINDOW: Duration = Duration::from_hours(24);
+
+/// Why a decision cannot be so, if it cannot.
+pub(super) fn implausible(
+    state: &TargetState,
+    decision: &Decision,
+    context: &Context<'_>,
+) -> Option<Refusal> {
+    let target = state.target.clone();
+    let (asked, ends) = (decision.epoch, decision.window.end);
+    if asked > state.epoch {
+        return Some(Refusal::EpochToCome { target, asked, epoch: state.epoch });
+    }
+    // The collector's clock may be ahead of the analyzer's, and that of ours.
+    let collection = &context.policy.collection;
+    if ends > context.now.plus(collection.window + collection.grace + CLOCK_SKEW) {
+        return Some(Refusal::WindowToCome { target, ends });
+    }
+    (decision.window.length() > LONGEST_WINDOW).then_some(Refusal::WindowTooLong { target, ends })
+}
