@@ -22,7 +22,7 @@ impl Directives for ReporterDirectives {
             Ok(rollout) => rollout.directive,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::debug!(%target, error, "the reporter has no directive for us");
+                tracing::debug!(target_name = %target, error, "the reporter has no directive for us");
                 None
             }
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use domain::policy::TargetPolicy;
 use metrics::{counter, describe_counter, describe_histogram, histogram};
-use shared_types::Decision;
+use shared_types::{Decision, PhaseId, TargetName, Verdict};
+use strum::IntoEnumIterator as _;
 
 const DECISIONS: &str = "phasegate_decisions_total";
 const LATENCY: &str = "phasegate_decision_latency_seconds";
@@ -21,25 +23,69 @@ pub fn describe() {
     );
 }
 
+/// OP-7: all of a target are there at 0 before they count: one that is born at 1 shows an alert rule no increase.
+pub fn begin(target: &TargetName, policy: &TargetPolicy) {
+    for phase in &policy.phases {
+        for verdict in Verdict::iter() {
+            count_decision(target, &phase.id, verdict, 0);
+        }
+    }
+    counter!(REFUSED, "target" => target.to_string()).increment(0);
+    for field in ["epoch", "window"] {
+        counter!(UNTOLD, "target" => target.to_string(), "field" => field).increment(0);
+    }
+}
+
 /// A decision was committed, `latency` after what it is about arrived.
 pub fn decided(decision: &Decision, latency: Option<Duration>) {
-    let labels = [
-        ("target", decision.target.to_string()),
-        ("phase", decision.phase.to_string()),
-        ("verdict", decision.verdict.as_str().to_owned()),
-    ];
-    counter!(DECISIONS, &labels).increment(1);
+    count_decision(&decision.target, &decision.phase, decision.verdict, 1);
     if let Some(latency) = latency {
         histogram!(LATENCY).record(latency.as_secs_f64());
     }
 }
 
+fn count_decision(target: &TargetName, phase: &PhaseId, verdict: Verdict, by: u64) {
+    let labels = [
+        ("target", target.to_string()),
+        ("phase", phase.to_string()),
+        ("verdict", verdict.as_str().to_owned()),
+    ];
+    counter!(DECISIONS, &labels).increment(by);
+}
+
 /// A batch was refused and kept.
-pub fn refused(target: &shared_types::TargetName) {
+pub fn refused(target: &TargetName) {
     counter!(REFUSED, "target" => target.to_string()).increment(1);
 }
 
 /// What a sender claimed cannot be so (OP-4).
-pub fn implausible(target: &shared_types::TargetName, field: &'static str) {
+pub fn implausible(target: &TargetName, field: &'static str) {
     counter!(UNTOLD, "target" => target.to_string(), "field" => field).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::gate::fixture::policy;
+
+    /// OP-7: what the shipped alert rules count is there at 0 before it happens for the first time.
+    #[test]
+    fn counters_are_there_before_they_count() {
+        service_kit::telemetry::metrics::install();
+        let target = TargetName::parse("never-judged").unwrap();
+        begin(&target, &policy());
+        let text = service_kit::telemetry::metrics::render();
+        for phase in &policy().phases {
+            for verdict in Verdict::iter() {
+                let labels = format!(
+                    "{{target=\"{target}\",phase=\"{}\",verdict=\"{}\"}} 0",
+                    phase.id,
+                    verdict.as_str()
+                );
+                assert!(text.contains(&format!("{DECISIONS}{labels}")), "{labels}\n{text}");
+            }
+        }
+        assert!(text.contains(&format!("{REFUSED}{{target=\"{target}\"}} 0")), "{text}");
+        assert!(text.contains(&format!("{UNTOLD}{{target=\"{target}\",field=\"epoch\"}} 0")), "{text}");
+    }
 }

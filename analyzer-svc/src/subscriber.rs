@@ -7,6 +7,7 @@ use domain::policy::Standing;
 use service_kit::db::DbError;
 use service_kit::rules::{PolicySubscriber, PolicyVersions, Rules};
 
+use crate::metrics;
 use crate::store::Store;
 
 /// See the module.
@@ -29,7 +30,8 @@ impl PolicySubscriber for WatchSubscriber {
         Ok(None)
     }
 
-    async fn prepare(&self, _next: &Arc<Rules>) -> Result<(), DbError> {
+    async fn prepare(&self, next: &Arc<Rules>) -> Result<(), DbError> {
+        next.policy.targets.iter().for_each(|(target, policy)| metrics::begin(target, policy));
         Ok(())
     }
 }

@@ -94,7 +94,7 @@ impl WatchLoop {
         match self.act(state, now).await {
             Ok(look) => look,
             Err(error) => {
-                seldom!(error, "an overdue batch could not be decided on", &error, %target);
+                seldom!(error, "an overdue batch could not be decided on", &error, target_name = %target);
                 None
             }
         }
@@ -105,7 +105,7 @@ impl WatchLoop {
         let gated = |policy: &&TargetPolicy| policy.phase(&watch.phase).is_some();
         let in_force = self.analyzer.policy_of(watch.window).await?;
         let Some(policy) = in_force.targets.get(&state.target).filter(gated) else {
-            tracing::warn!(target = %state.target, "no longer in the policy; its watch ends");
+            tracing::warn!(target_name = %state.target, "no longer in the policy; its watch ends");
             return self.save(&mut state, None).await;
         };
         let delayed_after = policy.collection.delayed_after;
@@ -119,7 +119,7 @@ impl WatchLoop {
             Overdue::Raise(next) => {
                 let decision = self.analyzer.raise_missing(&state.target, &watch, next).await?;
                 if let Some(decision) = &decision {
-                    tracing::warn!(target = %decision.target, window = %decision.window, "a batch is missing");
+                    tracing::warn!(target_name = %decision.target, window = %decision.window, "a batch is missing");
                     metrics::decided(decision, None);
                 }
                 Ok(Some(Look { decision }))

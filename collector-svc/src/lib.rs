@@ -5,12 +5,14 @@
 
 pub mod api;
 pub mod collect;
+pub mod counters;
 pub mod effects;
 pub mod generate;
 pub mod intake;
 pub mod schedule;
 pub mod schema;
 pub mod service;
+pub mod shared_time;
 pub mod sources;
 pub mod state;
 pub mod store;

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
+use crate::shared_time::SharedTime;
 use crate::sources::{self, Reader};
 use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::worker::WorkerHandle;
@@ -82,12 +83,14 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let files = common.policy_file();
     let versions = PolicyVersions::open(&db, &files, &common.policy, common.clock.as_ref()).await?;
     let reporter = common.neighbour(ServiceName::Reporter, FETCH_TIMEOUT)?;
-    let (kept, clock) = (store.clone(), Arc::clone(&common.clock));
+    let time = SharedTime::asking(Arc::clone(&common.clock));
+    let clock: Arc<dyn Clock> = Arc::<SharedTime>::clone(&time);
+    let kept = store.clone();
     let sources = Arc::clone(&config.sources);
     let pool = WorkerPool::new(
         versions.clone(),
         kept,
-        clock,
+        Arc::clone(&time),
         reporter.clone(),
         config.parse_threads,
         sources,
@@ -95,20 +98,20 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     );
     let pool = Arc::new(pool);
     let subscriber = Arc::clone(&pool) as Arc<dyn PolicySubscriber>;
-    let mut watcher =
-        PolicyWatcher::new(common.service, versions.clone(), files, &db, &common.clock, subscriber);
+    let mut watcher = PolicyWatcher::new(common.service, versions.clone(), files, &db, &clock, subscriber);
     watcher.begin(&common.policy).await.context("policy")?;
 
+    let analyzer = common.neighbour(ServiceName::Analyzer, DELIVERY_TIMEOUT)?;
     let effects = Effects {
         store: store.clone(),
-        analyzer: common.neighbour(ServiceName::Analyzer, DELIVERY_TIMEOUT)?,
+        analyzer: analyzer.clone(),
         reporter,
         data_dir: common.data_dir.clone(),
     };
     let outbox_stop = CancellationToken::new();
     let outbox = run_worker(
         db.clone(),
-        Arc::clone(&common.clock),
+        Arc::clone(&clock),
         Arc::new(effects),
         WorkerOptions::new(ServiceName::Collector.as_str()),
         outbox_stop.clone(),
@@ -116,7 +119,11 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let outbox = tasks.start("the delivery", &outbox_stop, outbox);
     let background = CancellationToken::new();
     let watcher = tasks.start("the policy's watcher", &background, watcher.run(background.clone()));
-    let pruning = prune(store.clone(), Arc::clone(&common.clock), versions.clone(), background.clone());
+    let looking = {
+        let looking = Arc::clone(&time).watch(analyzer, background.clone());
+        tasks.start("the look at the analyzer's clock", &background, looking)
+    };
+    let pruning = prune(store.clone(), Arc::clone(&clock), versions.clone(), background.clone());
     let pruning = tasks.start("the retention", &background, pruning);
     let beating = {
         let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
@@ -126,12 +133,12 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let directory = pool.directory.clone();
     let targets = directory.clone();
     let parsers = Arc::new(Semaphore::new(config.parse_threads));
-    let api = Api { targets, versions: versions.clone(), store, clock: Arc::clone(&common.clock), parsers };
+    let api = Api { targets, versions: versions.clone(), store, clock: Arc::clone(&clock), parsers };
     let parts = ServiceParts {
         service: ServiceName::Collector,
         router: api::router(api),
         openapi: api::openapi(),
-        readiness: readiness(&db, &common.clock, directory, versions, &tasks),
+        readiness: readiness(&db, time, directory, versions, &tasks),
         tokens: common.tokens.clone(),
         options: HttpOptions { body_limit: BODY_LIMIT, bulk: PUSHES, ..HttpOptions::default() },
     };
@@ -141,6 +148,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     // In this order nothing is lost: requests have their answers, workers commit what is left, effects end.
     background.cancel();
     pruning.ended().await;
+    looking.ended().await;
     watcher.ended().await;
     pool.shut_down().await;
     outbox_stop.cancel();
@@ -158,9 +166,9 @@ pub async fn ask_directive(reporter: &Neighbour, target: &TargetName, worker: &W
         Ok(Rollout { directive: None, .. }) => return true,
         Ok(Rollout { directive: Some(directive), .. }) => match worker.direct(directive).await {
             Ok(Ok(_)) | Err(_) => return true,
-            Ok(Err(error)) => tracing::warn!(%target, %error, "the directive was not stored"),
+            Ok(Err(error)) => tracing::warn!(target_name = %target, %error, "the directive was not stored"),
         },
-        Err(error) => tracing::info!(%target, %error, "no directive from the reporter yet"),
+        Err(error) => tracing::info!(target_name = %target, %error, "no directive from the reporter yet"),
     }
     false
 }
@@ -180,16 +188,22 @@ async fn prune(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions, st
 
 fn readiness(
     db: &Db,
-    clock: &Arc<dyn Clock>,
+    time: Arc<SharedTime>,
     directory: Directory,
     versions: PolicyVersions,
     tasks: &Tasks,
 ) -> Readiness {
-    let (stats_db, stats_clock) = (db.clone(), Arc::clone(clock));
+    let (stats_db, stats_clock) = (db.clone(), Arc::clone(&time));
+    let policies = versions.clone();
     Readiness::of(db, versions, tasks)
         .check("outbox", move || {
             let (db, now) = (stats_db.clone(), stats_clock.now());
             async move { outbox_state(&db, now).await }
+        })
+        .check("clock", move || {
+            let policy = Arc::clone(&policies.current().policy);
+            let graces = policy.targets.values().map(|target| target.collection.grace);
+            std::future::ready(time.state(graces.min().unwrap_or_default()))
         })
         .check("sources", move || {
             let failing: Vec<String> = directory

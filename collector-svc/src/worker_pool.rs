@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::policy::Standing;
 use service_kit::client::Neighbour;
-use service_kit::clock::Clock;
 use service_kit::db::DbError;
 use service_kit::rules::{PolicySubscriber, PolicyVersions, Rules};
 use service_kit::tasks::{Task, Tasks};
@@ -17,7 +16,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Directory, TargetEntry};
+use crate::counters;
 use crate::service::ask_directive;
+use crate::shared_time::SharedTime;
 use crate::sources::{PushQueue, PushSource, Reader};
 use crate::state::TargetState;
 use crate::store::Store;
@@ -32,7 +33,7 @@ pub struct WorkerPool {
     pub directory: Directory,
     pub versions: PolicyVersions,
     pub store: Store,
-    pub clock: Arc<dyn Clock>,
+    pub clock: Arc<SharedTime>,
     pub reporter: Neighbour,
     pub parse_threads: usize,
     pub sources: Arc<[Reader]>,
@@ -52,7 +53,7 @@ impl WorkerPool {
     pub fn new(
         versions: PolicyVersions,
         store: Store,
-        clock: Arc<dyn Clock>,
+        clock: Arc<SharedTime>,
         reporter: Neighbour,
         parse_threads: usize,
         sources: Arc<[Reader]>,
@@ -103,6 +104,7 @@ impl WorkerPool {
             push: PushSource(queue.clone()),
             sources: Arc::clone(&self.sources),
         });
+        counters::begin(target);
         let stop = CancellationToken::new();
         let (handle, attended) = worker.attended();
         let worker = attended.run(wake, stop.clone());

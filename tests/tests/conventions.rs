@@ -189,6 +189,66 @@ fn long_lived_tasks_are_started_in_one_place() {
     assert!(offences.is_empty(), "tasks that nobody watches:\n{}", offences.join("\n"));
 }
 
+/// OP-7: a field of a log line is not called as what the line has by itself: JSON would have the key twice.
+#[test]
+fn no_field_of_a_log_line_has_the_name_of_one_of_the_lines_own() {
+    const OWN: [&str; 8] =
+        ["timestamp", "level", "message", "target", "filename", "line_number", "span", "spans"];
+    const MACROS: [&str; 6] = ["trace!(", "debug!(", "info!(", "warn!(", "error!(", "seldom!("];
+    let mut offences = Vec::new();
+    for member in
+        ["service-kit/src", "collector-svc/src", "analyzer-svc/src", "reporter-svc/src", "phasegate/src"]
+    {
+        for source in sources_below(member).into_iter().filter(|source| !is_test(source)) {
+            let text = fs::read_to_string(&source).expect("readable source");
+            let code: Vec<&str> = production_part(&text).map(|(_, line)| line).collect();
+            let code = code.join("\n");
+            for (at, called) in MACROS.iter().flat_map(|name| code.match_indices(name)) {
+                let fields = arguments(&code[at + called.len()..]);
+                offences.extend(
+                    fields
+                        .iter()
+                        .map(|field| {
+                            field.split('=').next().unwrap_or(field).trim().trim_start_matches(['%', '?'])
+                        })
+                        .filter(|name| OWN.contains(name))
+                        .map(|name| format!("{}: `{name}` in {called}", source.display())),
+                );
+            }
+        }
+    }
+    assert!(offences.is_empty(), "keys that a log line would have twice:\n{}", offences.join("\n"));
+}
+
+/// The arguments of a call up to its closing bracket, by their commas; literals are left out.
+fn arguments(after_the_bracket: &str) -> Vec<String> {
+    let (mut arguments, mut depth, mut quoted, mut escaped) = (vec![String::new()], 0, false, false);
+    for c in after_the_bracket.chars() {
+        if quoted {
+            quoted = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            continue;
+        }
+        match c {
+            '"' => quoted = true,
+            ')' | ']' | '}' if depth == 0 => break,
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            ',' if depth == 0 => arguments.push(String::new()),
+            _ if depth == 0 => arguments.last_mut().expect("one is there").push(c),
+            _ => {}
+        }
+    }
+    arguments
+}
+
+#[test]
+fn the_arguments_of_a_call_are_told_apart() {
+    let found = arguments("%target, a = f(b, target), \"x, target\", target = %it.name);");
+    let found: Vec<&str> = found.iter().map(|it| it.trim()).collect();
+    assert_eq!(found, ["%target", "a = f", "", "target = %it.name"]);
+}
+
 /// A document that failed to be serialised would be kept as nothing, and nobody would be told.
 #[test]
 fn nothing_is_serialised_with_a_silent_default() {

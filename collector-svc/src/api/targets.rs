@@ -1,5 +1,7 @@
 //! A target as the collector sees it, and what the reporter tells about it.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use domain::policy::TargetPolicy;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use shared_types::{Directive, Epoch, PhaseId, TargetName, Timestamp, Via, Window
 use utoipa::ToSchema;
 
 use super::app::{Api, unknown};
+use crate::counters;
 use crate::schedule::Planned;
 use crate::state::{PAUSE_MAX, TargetState};
 use crate::store::{BatchRow, Loaded, Position};
@@ -21,6 +24,11 @@ use crate::store::{BatchRow, Loaded, Position};
 const SHOWN_MAX: usize = 50;
 /// The longest cadence that is believed: a day.
 const CADENCE_MS_MAX: u64 = 86_400_000;
+
+/// So many epochs may have begun unheard: an emptied collector is told of one that has long been at work.
+const EPOCHS_AHEAD: u64 = 1_000_000;
+/// And so many changes: each decision is one.
+const CHANGES_AHEAD: u64 = 1 << 32;
 
 /// What the collector knows of a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -144,6 +152,15 @@ pub(super) async fn put_directive(
     // The reporter may have taken over a version that has not been seen here yet: it tries again.
     let (entry, rules) = known.map_err(|_| not_yet(format!("no target `{target}` is collected here")))?;
     check(&target, &rules, &directive)?;
+    let initial = TargetState::initial(
+        rules.policy.targets.get(&target).map_or(Duration::ZERO, |it| it.collection.window),
+    );
+    let in_force = api.store.load(&target, &initial).await?.state.directive;
+    if let Some(detail) = implausible(in_force.as_ref(), &directive) {
+        counters::directive_refused(&target);
+        tracing::warn!(target_name = %target, detail, "a directive is refused");
+        return Err(ApiError::unprocessable(ProblemCode::InvalidDirective, detail));
+    }
     let in_force = entry.worker.direct(directive).await.map_err(stopping)??;
     Ok(Json(in_force))
 }
@@ -189,13 +206,25 @@ fn check(target: &TargetName, rules: &Rules, directive: &Directive) -> Result<()
     Ok(())
 }
 
+/// OP-4: a directive far beyond the one in force would make every real one that follows look old.
+fn implausible(in_force: Option<&Directive>, directive: &Directive) -> Option<String> {
+    let (epoch, sequence) = in_force.map_or((0, 0), |it| (it.epoch, it.sequence));
+    let beyond = |field: &str, found: u64, in_force: u64, most: u64| {
+        let newest = in_force.saturating_add(most);
+        (found > newest)
+            .then(|| format!("`{field}` is {found}: beyond {newest}, the newest that is believed"))
+    };
+    beyond("epoch", directive.epoch, epoch, EPOCHS_AHEAD)
+        .or_else(|| beyond("sequence", directive.sequence, sequence, CHANGES_AHEAD))
+}
+
 fn not_yet(detail: String) -> ApiError {
-    ApiError::unavailable(detail, std::time::Duration::from_secs(5))
+    ApiError::unavailable(detail, Duration::from_secs(5))
 }
 
 fn stopping(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
     let detail = error.to_string();
-    ApiError::unavailable(detail, std::time::Duration::from_secs(1)).caused_by(error)
+    ApiError::unavailable(detail, Duration::from_secs(1)).caused_by(error)
 }
 
 fn target_view(

@@ -1,12 +1,14 @@
 //! Closing windows: `grace` after their end, each becomes the one batch of its window (CO-1, CO-2).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use service_kit::db::DbError;
 use shared_types::{Timestamp, Window};
 
 use super::Worker;
 use super::flush::{Extra, InFlight};
+use crate::counters;
 use crate::effects::{DeliverBatch, WriteArchive};
 use crate::schedule::Planned;
 use crate::store::ClosedWindow;
@@ -25,6 +27,9 @@ impl Worker {
         let Some(complete) = self.caught_up_at.map(|at| at.min(now)) else { return Ok(false) };
         let version = Arc::clone(self.versions.of(self.state.closed_until));
         let collection = &version.policy.collection;
+        if !self.is_on_time(collection.grace) {
+            return Ok(false);
+        }
         let open = self.intake.open_windows();
         let (closed_until, grace) = (self.state.closed_until, collection.grace);
         let due = self.state.schedule.due(closed_until, complete, grace, &open, WINDOWS_PER_COMMIT);
@@ -57,6 +62,19 @@ impl Worker {
         Ok(closed_now >= WINDOWS_PER_COMMIT)
     }
 
+    /// OP-5: whether our clock may close windows; that it may not is said once.
+    fn is_on_time(&mut self, grace: Duration) -> bool {
+        let (on_time, ahead) = (self.clock.may_close(grace), self.clock.ahead().unwrap_or_default());
+        let was_ahead = std::mem::replace(&mut self.ahead_of_time, ahead > grace);
+        if self.ahead_of_time && !was_ahead {
+            let ahead_s = ahead.as_secs();
+            tracing::error!(target_name = %self.target, ahead_s, "our clock is ahead of the analyzer's; no window is closed until it is put right");
+        } else if was_ahead && !self.ahead_of_time {
+            tracing::info!(target_name = %self.target, "our clock is right again; windows are closed");
+        }
+        on_time
+    }
+
     async fn close(&self, planned: &Planned, now: Timestamp) -> Result<ClosedWindow, DbError> {
         let totals = self.store.totals(&self.target, planned.window.start).await?;
         let following = self.state.schedule.at(planned.window.end).window;
@@ -83,9 +101,7 @@ impl Worker {
         open.retain(|start| *start >= self.state.closed_until);
         self.tell_intake(&open);
         for planned in windows {
-            metrics::counter!("phasegate_batches_total", "target" => self.target.to_string(),
-                "phase" => planned.phase.to_string())
-            .increment(1);
+            counters::closed(&self.target, &planned.phase);
             tracing::info!(target_name = %self.target, window = %planned.window, phase = %planned.phase,
                 epoch = planned.epoch, "window closed");
         }

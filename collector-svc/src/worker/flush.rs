@@ -6,10 +6,12 @@ use domain::effects::NewMessage;
 use domain::stored::plain_text;
 use domain::telemetry::totals::{Breakdown, NAMES_SHOWN, name_top};
 use futures_util::future::join;
+use service_kit::clock::Clock as _;
 use service_kit::db::DbError;
 use shared_types::Timestamp;
 
 use super::Worker;
+use crate::counters;
 use crate::effects::messages;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};
 use crate::sources::{
@@ -144,7 +146,7 @@ impl Worker {
     fn count_totals(&mut self, counted: &WindowTotals, now: Timestamp) {
         let mut counts = Counts::default();
         self.intake.add(counted.window, &counted.totals, now, &mut counts);
-        count_metrics(self.target.as_str(), &counts);
+        counters::events(&self.target, &counts);
     }
 
     /// `None`: there is no such source, or it is not its time. With the moment the read began, if it worked.
@@ -167,8 +169,7 @@ impl Worker {
         let retry = &version.policy.collection.retry;
         let reason = error.to_string();
         self.state.source.failed(&reason, retry, now);
-        metrics::counter!("phasegate_source_failures_total", "target" => self.target.to_string())
-            .increment(1);
+        counters::source_failed(&self.target);
         tracing::warn!(target_name = %self.target, reason, failures = self.state.source.failures, "the source failed");
         let planned = self.state.window_of_outage(now);
         let told = planned.phase.is_gated() && !self.state.is_held(now);
@@ -201,7 +202,7 @@ impl Worker {
             Origin::Push(_) => 0,
         };
         self.intake.malformed(&part.records, lines_before, now, &mut counts);
-        count_metrics(self.target.as_str(), &counts);
+        counters::events(&self.target, &counts);
         match &part.origin {
             Origin::Place { name, line } => {
                 if counts.malformed > 0 {
@@ -373,18 +374,4 @@ fn unknown_names(records: &Records) -> Breakdown {
     let mut names = records.names.counts().map(|(name, count)| (name.to_owned(), count)).collect();
     name_top(&mut names, NAMES_SHOWN);
     names
-}
-
-fn count_metrics(target: &str, counts: &Counts) {
-    let outcomes = [
-        ("accepted", counts.accepted),
-        ("duplicate", counts.duplicates),
-        ("late", counts.late),
-        ("malformed", counts.malformed),
-        ("unknown", counts.unknown),
-    ];
-    for (outcome, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
-        metrics::counter!("phasegate_events_total", "target" => target.to_owned(), "outcome" => outcome)
-            .increment(count);
-    }
 }

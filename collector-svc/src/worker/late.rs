@@ -18,7 +18,8 @@ const WINDOWS_PER_TURN: usize = 64;
 impl Worker {
     /// Raises `collector.delayed` for every window that is overdue and was not told yet.
     pub(super) async fn watch(&mut self, now: Timestamp) -> Result<(), DbError> {
-        if self.state.is_held(now) || now.since(self.watched_at) < LOOK_EVERY {
+        let looked = now >= self.watched_at && now.since(self.watched_at) < LOOK_EVERY;
+        if self.state.is_held(now) || looked {
             return Ok(());
         }
         self.watched_at = now;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::effects::NewMessage;
-use service_kit::clock::Clock;
+use service_kit::clock::Clock as _;
 use service_kit::db::DbError;
 use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::{Actor, Directive, TargetName, Timestamp, Via};
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::effects::messages;
 use crate::intake::Intake;
+use crate::shared_time::SharedTime;
 use crate::sources;
 use crate::sources::{Places, PushSource, Reader, Source};
 use crate::state::TargetState;
@@ -41,7 +42,7 @@ pub struct WorkerParts {
     pub version: Version,
     pub policies: PolicyVersions,
     pub store: Store,
-    pub clock: Arc<dyn Clock>,
+    pub clock: Arc<SharedTime>,
     /// Threads that parse one large piece of a file together.
     pub parse_threads: usize,
     pub push: PushSource,
@@ -58,7 +59,7 @@ pub struct Worker {
     /// What pushes are to be read with.
     read_with: watch::Sender<Arc<EventSpecs>>,
     store: Store,
-    clock: Arc<dyn Clock>,
+    clock: Arc<SharedTime>,
     parse_threads: usize,
     /// The source that is read, and the version that named it; pushes come besides.
     pull: Option<Box<dyn Source>>,
@@ -76,6 +77,8 @@ pub struct Worker {
     stale: bool,
     loaded_at: Timestamp,
     watched_at: Timestamp,
+    /// Nothing is closed: our clock is ahead (OP-5).
+    ahead_of_time: bool,
     in_flight: Option<flush::InFlight>,
     ahead: Option<flush::ReadAhead>,
     /// When the last read began that found nothing more and is committed.
@@ -121,6 +124,7 @@ impl Worker {
             stale: true,
             loaded_at: Timestamp::from_millis(0),
             watched_at: Timestamp::from_millis(0),
+            ahead_of_time: false,
             in_flight: None,
             ahead: None,
             caught_up_at: None,
@@ -137,7 +141,8 @@ impl Worker {
             self.changes.borrow_and_update();
             self.stale = true;
         }
-        if self.stale || now.since(self.loaded_at) >= REFRESH {
+        // Before what was: the clock was put back.
+        if self.stale || now.since(self.loaded_at) >= REFRESH || now < self.loaded_at {
             self.reload().await?;
         }
         let resumed = self.resume_if_due(now);

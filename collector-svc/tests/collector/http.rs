@@ -232,6 +232,9 @@ async fn bad_requests_are_refused_with_a_problem() {
     let mut wrong = directive(9, "A", 1);
     wrong.cadence_ms = 0;
     refused(put(service.base.clone(), &wrong).await.unwrap(), 422).await;
+    // OP-4: a real one that follows would look old.
+    refused(put(service.base.clone(), &directive(u64::MAX, "A", 1)).await.unwrap(), 422).await;
+    refused(put(service.base.clone(), &directive(9, "A", u64::MAX >> 1)).await.unwrap(), 422).await;
     // Perhaps of a policy that the reporter has seen first: it tries again.
     refused(put(service.base.clone(), &directive(9, "Z", 1)).await.unwrap(), 503).await;
     let pause = |seconds: u64| {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use collector_svc::effects::{Effects, archive_path, retry_failures_path};
+use collector_svc::shared_time::SharedTime;
 use collector_svc::sources::{PushQueue, PushReply, PushSource, Reader, SHIPPED};
 use collector_svc::store::{BatchRow, MIGRATIONS, Store};
 use collector_svc::versions::Version;
@@ -21,7 +22,7 @@ use domain::sources::http::Http;
 use domain::sources::jsonl::Jsonl;
 use events::records::Records;
 use service_kit::client::Neighbour;
-use service_kit::clock::{Clock, ManualClock};
+use service_kit::clock::ManualClock;
 use service_kit::db::{Boundary, Db, DbError, Probe};
 use service_kit::http::BodyShare;
 use service_kit::outbox::{ListFilter, list, work_once};
@@ -77,6 +78,8 @@ pub(crate) struct Rig {
     pub(crate) store: Store,
     pub(crate) faults: Arc<Faults>,
     pub(crate) clock: Arc<ManualClock>,
+    /// What the worker goes by: the clock, held against the analyzer's.
+    pub(crate) time: Arc<SharedTime>,
     pub(crate) policy: Arc<TargetPolicy>,
     pub(crate) worker: Worker,
     pub(crate) queue: PushQueue,
@@ -134,18 +137,19 @@ impl Rig {
             reporter: neighbour,
             data_dir: directory.path().to_owned(),
         });
-        let (worker, queue) = worker(&policy, &store, &clock, &readers);
-        Self { readers, directory, db, store, faults, clock, policy, worker, queue, analyzer, effects }
+        let time = SharedTime::alone(Arc::<ManualClock>::clone(&clock));
+        let (worker, queue) = worker(&policy, &store, &time, &readers);
+        Self { readers, directory, db, store, faults, clock, time, policy, worker, queue, analyzer, effects }
     }
 
     /// The process is killed and started again: what is not in the store is gone.
     pub(crate) fn kill(&mut self) {
-        (self.worker, self.queue) = worker(&self.policy, &self.store, &self.clock, &self.readers);
+        (self.worker, self.queue) = worker(&self.policy, &self.store, &self.time, &self.readers);
     }
 
     /// Another replica on the same store and clock.
     pub(crate) fn replica(&self) -> (Worker, PushQueue) {
-        worker(&self.policy, &self.store, &self.clock, &self.readers)
+        worker(&self.policy, &self.store, &self.time, &self.readers)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -229,7 +233,7 @@ pub(crate) async fn turn(worker: &mut Worker) {
 fn worker(
     policy: &Arc<TargetPolicy>,
     store: &Store,
-    clock: &Arc<ManualClock>,
+    clock: &Arc<SharedTime>,
     readers: &Arc<[Reader]>,
 ) -> (Worker, PushQueue) {
     let mut whole = whole_policy();
@@ -241,7 +245,7 @@ fn worker(
         version: Version::of(&autosave(), &versions.current()).unwrap(),
         policies: versions,
         store: store.clone(),
-        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        clock: Arc::clone(clock),
         parse_threads: 1,
         push: PushSource(queue.clone()),
         sources: Arc::clone(readers),

@@ -1,7 +1,11 @@
 //! From events to batches: which window, which phase, when, once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use collector_svc::shared_time::SharedTime;
+use service_kit::clock::{Clock as _, ManualClock};
+use service_kit::http::CheckState;
 use shared_types::{Actor, Batch, Timestamp, Via, Window};
 
 use crate::rig::{Fault, Rig, at, autosave, directive, saved, saves};
@@ -226,4 +230,56 @@ async fn before_a_rollout_batches_are_archived_and_not_sent() {
     assert_eq!(rig.analyzer.batches().len(), 1);
     let last = rig.store.last_batch(&autosave()).await.unwrap().unwrap();
     assert_eq!(last.delivered_at, Some(at("10:45:30")));
+}
+
+/// OP-5: a clock that runs ahead of the analyzer's closes nothing, and says so; put right, it works on at once, and no
+/// event is late for it.
+#[tokio::test]
+async fn a_clock_that_is_ahead_closes_nothing_and_goes_on_once_it_is_right() {
+    let grace = Duration::from_secs(30);
+    let mut rig = Rig::new().await;
+    rig.time.hear(at("10:00:00"), Duration::ZERO);
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.turn_at("10:00:01").await;
+    // 31 min ahead within a moment: the monotonic clock did not see them pass.
+    rig.append(&saved("10:00:30", "a"));
+    rig.turn_at("10:31:30").await;
+    assert_eq!(rig.analyzer.batches(), []);
+    let CheckState::Degraded(said) = rig.time.state(grace) else { panic!("it does not say so") };
+    assert!(said.contains("31m ahead of the analyzer's: no windows are closed"), "{said}");
+    // What it is told meanwhile takes effect when it should.
+    rig.worker.direct(&directive(2, "B", 2)).await.unwrap();
+    rig.time.hear(at("10:04:00"), Duration::ZERO);
+    rig.append(&saved("10:03:00", "b"));
+    rig.turn_at("10:35:01").await;
+    assert_eq!(rig.analyzer.batches(), []);
+
+    rig.time.hear(at("10:15:31"), Duration::ZERO);
+    rig.turn_at("10:15:31").await;
+    assert!(matches!(rig.time.state(grace), CheckState::Ok));
+    rig.append(&saved("10:20:00", "c"));
+    rig.time.hear(at("10:30:31"), Duration::ZERO);
+    rig.turn_at("10:30:31").await;
+    let batches = rig.analyzer.batches();
+    let seen: Vec<_> =
+        batches.iter().map(|it| (it.window.start, it.epoch, saves(it), it.intake.late)).collect();
+    assert_eq!(seen, [(at("10:00:00"), 1, 2, 0), (at("10:15:00"), 2, 1, 0)]);
+}
+
+/// OP-5: within the grace clocks may differ; who cannot be asked keeps nobody waiting, who was not asked yet does.
+#[tokio::test]
+async fn a_clock_may_be_ahead_by_the_grace() {
+    let clock = Arc::new(ManualClock::at(at("10:00:20")));
+    let grace = Duration::from_secs(30);
+    let time = SharedTime::asking(Arc::<ManualClock>::clone(&clock));
+    assert!(!time.may_close(grace), "not asked yet");
+    assert!(SharedTime::alone(Arc::<ManualClock>::clone(&clock)).may_close(grace));
+    time.hear(at("10:00:00"), Duration::ZERO);
+    assert!(time.may_close(grace));
+    clock.set(at("10:00:35"));
+    assert!(!time.may_close(grace));
+    // Behind it: windows close later, and nothing is wrong with them.
+    clock.set(at("09:00:00"));
+    assert!(time.may_close(grace));
+    assert_eq!(time.now(), at("09:00:00"));
 }

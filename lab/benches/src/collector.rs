@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use collector_svc::generate::Generator;
+use collector_svc::shared_time::SharedTime;
 use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
 use collector_svc::store::{MIGRATIONS, Store};
 use collector_svc::versions::Version;
@@ -15,7 +16,7 @@ use collector_svc::worker::{Worker, WorkerParts};
 use domain::kinds::Chosen;
 use domain::policy::{Policy, TargetPolicy};
 use domain::sources::jsonl::Jsonl;
-use service_kit::clock::{Clock, ManualClock};
+use service_kit::clock::ManualClock;
 use service_kit::db::Db;
 use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::{TargetName, Timestamp};
@@ -72,7 +73,7 @@ async fn collect(file: &Path, threads: usize) -> anyhow::Result<u64> {
         version,
         policies: versions,
         store: store.clone(),
-        clock: Arc::new(ManualClock::at(now)) as Arc<dyn Clock>,
+        clock: SharedTime::alone(Arc::new(ManualClock::at(now))),
         parse_threads: threads,
         push: PushSource(queue),
         sources: SHIPPED.into(),

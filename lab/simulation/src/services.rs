@@ -14,6 +14,7 @@ use axum::http;
 use axum::{Extension, Router};
 use collector_svc::api::{Api, Directory, TargetEntry};
 use collector_svc::service::ask_directive;
+use collector_svc::shared_time::SharedTime;
 use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
 use collector_svc::versions::Version;
 use collector_svc::worker::{Attended, Worker, WorkerHandle, WorkerParts};
@@ -244,7 +245,7 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
         version: version.unwrap_or_else(|| panic!("no target {}", ground.target)),
         policies: versions.clone(),
         store: store.clone(),
-        clock: Arc::clone(&clock),
+        clock: SharedTime::alone(Arc::clone(&clock)),
         parse_threads: 1,
         push: PushSource(queue.clone()),
         sources: SHIPPED.into(),

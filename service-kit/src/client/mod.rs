@@ -14,7 +14,7 @@ use reqwest::{Method, Request, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use shared_types::Problem;
+use shared_types::{Problem, Timestamp};
 
 use crate::outbox::Outcome;
 use crate::telemetry;
@@ -188,6 +188,15 @@ impl Neighbour {
         let body = body.map_err(|lost| self.failed("/healthz", lost))?;
         let problem = Box::new(problem_of(status, &body));
         Err(ClientError::Refused { status: status.as_u16(), problem, retry_after: None })
+    }
+
+    /// What time it is there, in whole seconds; `None`: it does not say.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn time(&self) -> Result<Option<Timestamp>, ClientError> {
+        let reply = self.send(Method::GET, "/healthz", None, HeaderMap::new()).await?;
+        Ok(outcome::sent_at(&reply.headers))
     }
 
     async fn deliver_by<B: Serialize + ?Sized>(&self, method: Method, path: &str, body: &B) -> Outcome {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use shared_types::Timestamp;
 
 use super::ClientError;
 use crate::outbox::Outcome;
@@ -46,7 +47,19 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let moment = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp());
-    let sent = moment(headers.get(DATE)?.to_str().ok()?)?;
+    let sent = date(headers)?;
     Duration::try_from(moment(text)?.duration_since(sent)).ok()
+}
+
+/// When an answer was sent, as it says itself.
+pub(super) fn sent_at(headers: &HeaderMap) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(date(headers)?.as_millisecond()))
+}
+
+fn date(headers: &HeaderMap) -> Option<jiff::Timestamp> {
+    moment(headers.get(DATE)?.to_str().ok()?)
+}
+
+fn moment(text: &str) -> Option<jiff::Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp())
 }

@@ -20,7 +20,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use crate::config::SharedArgs;
 
@@ -109,15 +109,23 @@ pub fn init(options: &TelemetryOptions) -> anyhow::Result<()> {
     let spans = spans.with_filter(asked.with_max_level_hint(LevelFilter::INFO));
     let terminal = io::stderr().is_terminal();
     let format = options.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = fmt::layer().with_writer(io::stderr);
     let lines = match format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Json => as_json(lines).boxed(),
         LogFormat::Pretty => lines.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).boxed(),
     };
     let filter = EnvFilter::builder().parse_lossy(&options.filter.0);
     // A test's own subscriber may be there already; that is its business.
     let _ = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter)).try_init();
     Ok(())
+}
+
+/// One object a line. An event's fields stand beside those of the line itself, so none may have such a name (OP-7):
+/// `target` is where in the code it was logged, whom it is about is `target_name`.
+fn as_json<S, W>(
+    lines: fmt::Layer<S, fmt::format::DefaultFields, fmt::format::Format, W>,
+) -> fmt::Layer<S, fmt::format::JsonFields, fmt::format::Format<fmt::format::Json>, W> {
+    lines.json().flatten_event(true).with_current_span(false)
 }
 
 /// From now on a panic is a line of the log, with its place, like everything else that goes wrong.
@@ -163,5 +171,83 @@ pub async fn flush() {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => tracing::warn!(%error, "the last spans were not exported"),
         Ok(Err(_)) | Err(_) => tracing::warn!("the last spans were not exported in time"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde::Deserialize;
+    use serde::de::{Deserializer, MapAccess, Visitor};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The keys of an object, as often as they are there.
+    struct Keys(Vec<String>);
+
+    impl<'de> Deserialize<'de> for Keys {
+        fn deserialize<D: Deserializer<'de>>(of: D) -> Result<Self, D::Error> {
+            struct All;
+            impl<'de> Visitor<'de> for All {
+                type Value = Keys;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+                    let mut keys = Vec::new();
+                    while let Some((key, _)) = map.next_entry::<String, serde::de::IgnoredAny>()? {
+                        keys.push(key);
+                    }
+                    Ok(Keys(keys))
+                }
+            }
+            of.deserialize_map(All)
+        }
+    }
+
+    fn lines(log: impl FnOnce()) -> Vec<Vec<String>> {
+        let written = Written::default();
+        let writer = written.clone();
+        let layer = as_json(fmt::layer().with_writer(move || writer.clone()));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str::<Keys>(line).unwrap().0).collect()
+    }
+
+    fn twice(keys: &[String]) -> bool {
+        keys.iter().any(|key| keys.iter().filter(|other| *other == key).count() > 1)
+    }
+
+    /// OP-7: a line has no key twice; that none of ours can is held by the conventions' test of field names.
+    #[test]
+    fn a_line_has_no_key_twice() {
+        let found = lines(|| {
+            let span = tracing::info_span!("effect", target_name = "autosave", kind = "deliver_batch");
+            let _entered = span.enter();
+            tracing::warn!(target_name = "autosave", window = 7, "a batch is missing");
+            tracing::info!(target: "elsewhere", "a message");
+        });
+        assert_eq!(found.len(), 2);
+        for keys in &found {
+            assert!(!twice(keys), "{keys:?}");
+        }
+        assert!(
+            found[0].iter().any(|key| key == "target_name") && found[0].iter().any(|key| key == "target")
+        );
+        // What the check is for.
+        assert!(twice(&lines(|| tracing::warn!(target = "autosave", "twice"))[0]));
     }
 }
