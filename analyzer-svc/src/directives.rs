@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 use service_kit::client::Neighbour;
-use shared_types::rollout::Rollout;
-use shared_types::{Directive, TargetName};
+use shared_types::{Directed, Directive, TargetName};
 
 /// Knows what the reporter wants of a target.
 #[async_trait]
@@ -18,8 +17,8 @@ pub struct ReporterDirectives(pub Neighbour);
 #[async_trait]
 impl Directives for ReporterDirectives {
     async fn of(&self, target: &TargetName) -> Option<Directive> {
-        match self.0.get_json::<Rollout>(&format!("/v1/rollouts/{target}")).await {
-            Ok(rollout) => rollout.directive,
+        match self.0.get_json::<Directed>(&format!("/v1/rollouts/{target}")).await {
+            Ok(directed) => directed.directive,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::debug!(target_name = %target, error, "the reporter has no directive for us");

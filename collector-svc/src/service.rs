@@ -14,8 +14,7 @@ use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, serve}
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicySubscriber, PolicyVersions, PolicyWatcher};
 use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of};
-use shared_types::rollout::Rollout;
-use shared_types::{TargetName, Timestamp};
+use shared_types::{Directed, TargetName, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -162,9 +161,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 
 /// One question to the reporter. True: there is nothing more to ask.
 pub async fn ask_directive(reporter: &Neighbour, target: &TargetName, worker: &WorkerHandle) -> bool {
-    match reporter.get_json::<Rollout>(&format!("/v1/rollouts/{target}")).await {
-        Ok(Rollout { directive: None, .. }) => return true,
-        Ok(Rollout { directive: Some(directive), .. }) => match worker.direct(directive).await {
+    match reporter.get_json::<Directed>(&format!("/v1/rollouts/{target}")).await {
+        Ok(Directed { directive: None }) => return true,
+        Ok(Directed { directive: Some(directive) }) => match worker.direct(directive).await {
             Ok(Ok(_)) | Err(_) => return true,
             Ok(Err(error)) => tracing::warn!(target_name = %target, %error, "the directive was not stored"),
         },

@@ -5,6 +5,13 @@ use utoipa::ToSchema;
 
 use crate::{Epoch, PhaseId, TargetName, Timestamp};
 
+/// What `GET /v1/rollouts/{target}` says of a directive; whoever only asks for that depends on nothing else of the answer,
+/// so that it can be read of a reporter of an older release too (OP-6).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Directed {
+    pub directive: Option<Directive>,
+}
+
 /// Phase, epoch, cadence and whether to collect (CO-6). The highest `sequence` wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Directive {

@@ -24,7 +24,7 @@ pub use audit::{Actor, AuditEntry, Via};
 pub use batch::Batch;
 pub use collector_event::CollectorEvent;
 pub use decision::{Decision, Verdict};
-pub use directive::Directive;
+pub use directive::{Directed, Directive};
 pub use histogram::Histogram;
 pub use ids::{Epoch, IncidentId, PhaseId, TargetName};
 pub use page::Page;
