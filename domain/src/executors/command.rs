@@ -163,7 +163,7 @@ impl Planner for Commands {
         };
         let names = facts.served_alike.iter().map(ToString::to_string);
         let served = names.chain([format!("{}%", facts.audience_percent)]).collect();
-        request(Started { command: fill(vector), verify: self.verify.as_ref().map(fill), served })
+        request(&Started { command: fill(vector), verify: self.verify.as_ref().map(fill), served })
     }
 
     fn describe(&self) -> Description {
@@ -211,12 +211,12 @@ impl Started {
 
 /// Vectors that are filled in.
 #[must_use]
-pub fn request(started: Started) -> Request {
+pub fn request(started: &Started) -> Request {
     Request {
         kind: NAME.to_owned(),
         words: shell_text(&started.command),
         reads_back: started.verify.is_some(),
-        data: crate::stored::plain(&started),
+        data: crate::stored::plain(started),
     }
 }
 

@@ -31,7 +31,7 @@ pub fn transition_up(mut it: Value) -> Result<Value, String> {
     let command = fields.remove("command").ok_or("a transition without a command")?;
     let started = json!({ "command": command, "verify": fields.remove("verify") });
     let started: Started = serde_json::from_value(started).map_err(|error| error.to_string())?;
-    fields.insert("request".to_owned(), json!(command::request(started)));
+    fields.insert("request".to_owned(), json!(command::request(&started)));
     Ok(it)
 }
 

@@ -117,5 +117,5 @@ fn what_is_no_transition_is_refused() {
     assert!(read_value::<Incident>(json!({ "rollback": {} })).is_err());
     assert_eq!(stored::words_of_hop(&json!({ "command": ["a", "b c"] })), "a 'b c'");
     assert_eq!(stored::words_of_hop(&json!({ "command": "a 'b c'" })), "a 'b c'");
-    assert_eq!(command::request(Started::default()).words, "");
+    assert_eq!(command::request(&Started::default()).words, "");
 }

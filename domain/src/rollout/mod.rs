@@ -34,6 +34,7 @@ pub mod refusal;
 mod review;
 mod rollback;
 pub mod standing;
+pub mod stands;
 pub mod state;
 pub mod step;
 mod table;

@@ -11,7 +11,7 @@ use shared_types::story::LoggedHop;
 use uuid::Uuid;
 
 use super::words;
-use crate::rollout::standing::{if_silent, standing};
+use crate::rollout::stands::{if_silent, standing};
 use crate::rollout::{
     Blocker, Drift, Incident, Stage, TargetState, Terms, Transition, approval, evidence, hold, promotion,
 };

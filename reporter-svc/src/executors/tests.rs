@@ -60,12 +60,12 @@ fn subjects(place: &std::path::Path) -> Vec<Subject> {
     vec![
         Subject {
             name: "command",
-            works: request(Started {
+            works: request(&Started {
                 command: shell("echo $PHASEGATE_TO > phase"),
                 verify: Some(shell("cat phase")),
                 ..Started::default()
             }),
-            fails: request(Started { command: shell("echo no such flag; exit 4"), ..Started::default() }),
+            fails: request(&Started { command: shell("echo no such flag; exit 4"), ..Started::default() }),
             disturb: |place| std::fs::write(place.join("phase"), "C").unwrap(),
         },
         Subject {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::executors::Report;
 use crate::executors::command::exited;
 use crate::rollout::event::{Expected, StopOutcome};
-use crate::rollout::standing::standing;
+use crate::rollout::stands::standing;
 use crate::rollout::{
     Aggregate, Context, Effect, Event, Finding, ITSELF, Incident, IncidentStatus, Mitigation, NewestRollback,
     Notice, NoticeKind, Rejection, Stage, Step, TargetState, Terms, Transition, apply,

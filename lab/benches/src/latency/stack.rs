@@ -183,7 +183,7 @@ impl Commands {
     /// The process prints its own time, which is compared with ours: the moment it really ran.
     async fn spawn(&self, transition: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
         let mut transition = transition.clone();
-        transition.request = command::request(command::Started {
+        transition.request = command::request(&command::Started {
             command: ["date", "+%s%N"].map(str::to_owned).to_vec(),
             ..command::Started::default()
         });

@@ -292,7 +292,7 @@ fn transition(command: &str, verify: Option<&str>) -> RunTransition {
         to: PhaseId::parse("A").unwrap(),
         epoch: 3,
         incident: Some(IncidentId::parse("INC-20261122-001").unwrap()),
-        request: request(Started {
+        request: request(&Started {
             command: shell(command),
             verify: verify.map(shell),
             served: ["A", "5%"].map(str::to_owned).to_vec(),
