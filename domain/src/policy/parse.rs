@@ -34,6 +34,7 @@ impl Policy {
         let (mut wrong, mut findings) = (WrongPlaces::default(), Findings::default());
         let parts = file::check(&raw, kinds, &mut wrong);
         parts.targets.iter().for_each(|target| lint::check(target, &mut findings));
+        lint::whole::check(&raw, &parts, &mut findings);
         let mut wrong = wrong.into_vec();
         let Some((targets, retention)) = parts.whole().filter(|_| wrong.is_empty()) else {
             wrong.extend(findings.refused);

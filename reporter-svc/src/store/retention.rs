@@ -6,13 +6,17 @@ use sqlx::AssertSqlSafe;
 
 use super::Store;
 
+const OF_NO_OPEN_CASE: &str =
+    "(incident IS NULL OR incident NOT IN (SELECT id FROM incidents WHERE state <> 'closed'))";
+
 impl Store {
     /// Forgets events of vendors that came before, some at a time; returns how many went.
     pub async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64, DbError> {
-        delete(&self.db, "webhook_events", "received_at", before, limit).await
+        delete(&self.db, "webhook_events", "received_at", "TRUE", before, limit).await
     }
 
-    /// Deletes decisions and notifications older than these, some at a time; returns how many went.
+    /// Deletes decisions and notifications older than these, some at a time; returns how many went. What an incident stands
+    /// on that is not closed stays, however old.
     pub async fn forget(
         &self,
         decisions_before: Option<Timestamp>,
@@ -21,10 +25,10 @@ impl Store {
     ) -> Result<u64, DbError> {
         let mut gone = 0;
         if let Some(before) = decisions_before {
-            gone += delete(&self.db, "decisions", "received_at", before, limit).await?;
+            gone += delete(&self.db, "decisions", "received_at", OF_NO_OPEN_CASE, before, limit).await?;
         }
         if let Some(before) = notifications_before {
-            gone += delete(&self.db, "notifications", "created_at", before, limit).await?;
+            gone += delete(&self.db, "notifications", "created_at", OF_NO_OPEN_CASE, before, limit).await?;
         }
         Ok(gone)
     }
@@ -34,10 +38,11 @@ async fn delete(
     db: &Db,
     table: &'static str,
     time: &'static str,
+    only: &'static str,
     before: Timestamp,
     limit: u32,
 ) -> Result<u64, DbError> {
-    let some = format!("SELECT id FROM {table} WHERE {time} < $1 ORDER BY {time} LIMIT $2");
+    let some = format!("SELECT id FROM {table} WHERE {time} < $1 AND {only} ORDER BY {time} LIMIT $2");
     let first = sqlx::query(AssertSqlSafe(some.clone()))
         .bind(before.as_millis())
         .bind(1_i64)

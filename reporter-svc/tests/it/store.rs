@@ -9,6 +9,7 @@ use reporter_svc::reporter::Cause;
 use reporter_svc::store::*;
 use service_kit::clock::Clock;
 use service_kit::outbox::{Attempt, ListFilter, Outcome, Recorded};
+use shared_types::decision::ViolationAction;
 use shared_types::incident::IncidentState;
 use shared_types::story::{Deed, Hop, LoggedHop};
 use shared_types::{Actor, IncidentId, TargetName, Verdict, Via};
@@ -357,6 +358,30 @@ async fn old_rows_are_forgotten_some_at_a_time() {
         assert_eq!(store.forget(later, None, 2).await.unwrap(), 2);
         assert_eq!(store.forget(later, later, 100).await.unwrap(), 4);
         assert_eq!(store.forget(later, later, 100).await.unwrap(), 0);
+    })
+    .await;
+}
+
+/// NO-5: what an incident stands on that is not closed is kept, however old; after that it goes as everything else.
+#[tokio::test]
+async fn what_an_open_incident_stands_on_is_not_forgotten() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let store = &rig.reporter.store;
+        rig.bring_to("A").await;
+        rig.judged(Verdict::Warn, None).await;
+        rig.judged(Verdict::Violation, Some(ViolationAction::Page)).await;
+        let later = Some(rig.clock.now().plus(minutes(1)));
+        store.forget(later, later, 100).await.unwrap();
+        let kept = store.decisions(&DecisionFilter::default(), None, 10).await.unwrap();
+        let verdicts: Vec<_> = kept.iter().map(|it| it.decision.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Violation]);
+        let told = store.notifications(&NotificationFilter::default(), None, 10).await.unwrap();
+        assert!(!told.is_empty() && told.iter().all(|it| it.incident.is_some()), "{told:?}");
+        sqlx::query("UPDATE incidents SET state = 'closed'").execute(rig.db.pool()).await.unwrap();
+        store.forget(later, later, 100).await.unwrap();
+        assert!(store.decisions(&DecisionFilter::default(), None, 10).await.unwrap().is_empty());
+        assert!(store.notifications(&NotificationFilter::default(), None, 10).await.unwrap().is_empty());
     })
     .await;
 }

@@ -11,6 +11,7 @@ pub(super) mod one;
 mod rollback;
 mod rule;
 mod traps;
+pub(super) mod whole;
 
 #[cfg(test)]
 mod tests;

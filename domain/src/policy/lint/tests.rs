@@ -258,6 +258,38 @@ fn every_policy_of_the_repository_is_admitted() {
     }
 }
 
+/// What no target can opt out of.
+#[track_caller]
+fn refused_whole(from: &str, to: &str, expected: &str) {
+    let text = changed(&[(from, to)]);
+    assert_eq!(refusals(&text), [format!("p:{expected}")]);
+    assert_eq!(refusals(&allowing(&text, "PL-1, PL-3, PL-4, PL-5")).len(), 1, "{to}");
+}
+
+/// GO-4: a target's files are not mixed with the audit log's.
+#[test]
+fn a_target_is_not_called_as_the_audit_logs_files() {
+    refused_whole(
+        "  autosave:\n",
+        "  audit:\n",
+        "7:5: targets.audit: `logs/audit` holds the audit log; give the target another name, such as `audit-log`",
+    );
+}
+
+/// PO-1: history that is deleted before it is looked back on would turn a violation into `ok`.
+#[test]
+fn retention_is_no_shorter_than_what_is_looked_back_on() {
+    let because =
+        "shorter than what is looked back on: `compliant_for` of phase C, 72h; keep them for at least 72h";
+    refused_whole("batches: 400d", "batches: 71h", &format!("77:23: retention.batches: {because}"));
+    refused_whole("decisions: 400d", "decisions: 1d", &format!("77:40: retention.decisions: {because}"));
+    assert_eq!(refusals(&changed(&[("batches: 400d", "batches: 72h")])), Vec::<String>::new());
+    assert_eq!(refusals(&changed(&[("batches: 400d", "batches: forever")])), Vec::<String>::new());
+    let over = changed(&[("over: 1h", "over: 96h"), ("batches: 400d", "batches: 80h")]);
+    let found = refusals(&over);
+    assert!(found.len() == 1 && found[0].contains("`over` of history_drift, 96h"), "{found:?}");
+}
+
 /// PL-6: the least traffic that the policy reckons with, and what it can show.
 #[test]
 fn traps_are_told_with_their_arithmetic() {

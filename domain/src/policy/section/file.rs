@@ -26,7 +26,7 @@ pub(crate) struct RawPolicy {
     /// The features under rollout, by name.
     pub(in crate::policy) targets: At<Entries<RawTarget>>,
     /// How long history is kept.
-    retention: RawRetention,
+    pub(in crate::policy) retention: RawRetention,
 }
 
 /// A file with every key in it, put together from the sections' examples.
@@ -64,16 +64,13 @@ impl PartialEq for Policy {
 }
 
 /// What a file says of targets, and of all of them.
-/// Below `logs`, where each target's archive has a directory of its name.
-const AUDIT_FILES: &str = "audit";
-
 pub(crate) type Sections = (BTreeMap<TargetName, TargetPolicy>, Retention);
 
 /// A file as far as it is in order.
 pub(crate) struct Parts<'a> {
     pub(in crate::policy) targets: Vec<target::Parts<'a>>,
     names: Vec<Option<TargetName>>,
-    retention: Option<Retention>,
+    pub(in crate::policy) retention: Option<Retention>,
 }
 
 /// What is wrong is noted, and the rest looked at all the same.
@@ -91,13 +88,6 @@ pub(crate) fn check<'a>(raw: &'a RawPolicy, kinds: &'a Kinds, wrong: &mut WrongP
     for (name, raw) in &raw.targets.value.0 {
         let path = path.key(name);
         let id = TargetName::parse(name).map_err(|error| raw.wrong(&path, error.to_string()));
-        let id = match id {
-            Ok(id) if id.as_str() == AUDIT_FILES => Err(raw.wrong(
-                &path,
-                "`logs/audit` holds the audit log; give the target another name, such as `audit-log`",
-            )),
-            id => id,
-        };
         names.push(wrong.note(id));
         targets.push(target::check(&raw.value, kinds, &path, wrong));
     }

@@ -17,9 +17,9 @@ use crate::story::figures::format_duration;
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawRetention {
     /// Batches.
-    batches: At<Kept>,
+    pub(in crate::policy) batches: At<Kept>,
     /// Decisions.
-    decisions: At<Kept>,
+    pub(in crate::policy) decisions: At<Kept>,
     /// Notifications.
     notifications: At<Kept>,
     /// The audit log.

@@ -44,11 +44,6 @@ fn unknown_missing_and_repeated_keys_are_refused() {
             "  auto save:\n",
             "6:3: targets.auto save: `auto save` is not a name: expected 1 to 64 of a-z A-Z 0-9 _ -, not starting with -",
         ),
-        (
-            "  autosave:\n",
-            "  audit:\n",
-            "7:5: targets.audit: `logs/audit` holds the audit log; give the target another name, such as `audit-log`",
-        ),
         ("version: 1", "version: 2", "4:10: version: expected 1, the only version of the format, found `2`"),
         ("version: 1", "version: [", "4:10: version: expected a single value"),
         ("title: AutoSave", "title:", "7:10: targets.autosave.title: expected a value, found none"),
