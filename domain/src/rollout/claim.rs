@@ -11,8 +11,9 @@ use super::refusal::Refusal;
 use super::state::TargetState;
 use super::step::Context;
 
-/// How far other clocks may be ahead of ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// How far other clocks may be ahead of ours. The analyzer has held the window against its own already; were ours behind by
+/// more than a minute, a decision that is lost would be worse than one that seems early.
+const CLOCK_SKEW: Duration = Duration::from_hours(1);
 const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 
 /// Why a decision cannot be so, if it cannot.
@@ -26,7 +27,6 @@ pub(super) fn implausible(
     if asked > state.epoch {
         return Some(Refusal::EpochToCome { target, asked, epoch: state.epoch });
     }
-    // The collector's clock may be ahead of the analyzer's, and that of ours.
     let collection = &context.policy.collection;
     if ends > context.now.plus(collection.window + collection.grace + CLOCK_SKEW) {
         return Some(Refusal::WindowToCome { target, ends });

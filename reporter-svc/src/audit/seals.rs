@@ -34,8 +34,8 @@ impl Sealed {
             Err(source) => return Err(ArchiveError::Io { path, source }),
         };
         // A crash may have left half a line at the end.
-        let whole = text.lines().filter_map(|line| serde_json::from_str::<AuditSeal>(line).ok());
-        let Some(seal) = whole.last() else { return Ok(Self::Unknown) };
+        let mut whole = text.lines().filter_map(|line| serde_json::from_str::<AuditSeal>(line).ok());
+        let Some(seal) = whole.next_back() else { return Ok(Self::Unknown) };
         Ok(match check(&seal, public) {
             Ok(()) => Self::Heads(seal.heads.into_iter().map(|it| (it.stream.clone(), it)).collect()),
             Err(why) => Self::Broken(format!("the newest seal, of {}: {why}", seal.at)),
