@@ -287,7 +287,7 @@ fn retention_is_no_shorter_than_what_is_looked_back_on() {
     assert_eq!(refusals(&changed(&[("batches: 400d", "batches: forever")])), Vec::<String>::new());
     let over = changed(&[("over: 1h", "over: 96h"), ("batches: 400d", "batches: 80h")]);
     let found = refusals(&over);
-    assert!(found.len() == 1 && found[0].contains("`over` of history_drift, 96h"), "{found:?}");
+    assert!(found.len() == 1 && found[0].contains("`over` of history_drift, 4d"), "{found:?}");
 }
 
 /// PL-6: the least traffic that the policy reckons with, and what it can show.
