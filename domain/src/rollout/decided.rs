@@ -8,6 +8,7 @@ use shared_types::{Decision, Verdict, Window};
 
 use super::approval;
 use super::blocker::Blocker;
+use super::drift::DRIFT;
 use super::effect::{Asked, Effect, Notice, NoticeKind};
 use super::ending::cancel_waiting_promotion;
 use super::escalation::note_sent;
@@ -278,12 +279,14 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
     if step.opened || step.target.incident.is_none() {
         return;
     }
+    // RB-11: healthy windows say nothing of users who should not have it; that one ends with its drift.
+    let about_drift =
+        step.target.served.drift.is_some() && step.incident.as_ref().is_some_and(|it| it.metric == DRIFT);
     let Some(mitigation) = step.incident.as_mut().and_then(|it| it.status.mitigation_mut()) else { return };
     match mitigation {
         Mitigation::RollingBack => {}
         Mitigation::Paged(coverage) => {
-            // RB-11: healthy windows say nothing of users who should not have it.
-            if coverage.observe(decision) && step.target.served.drift.is_none() {
+            if coverage.observe(decision) && !about_drift {
                 recover(step, Recovery::Covered, context);
             }
         }

@@ -435,8 +435,13 @@ impl<'s> World<'s> {
                 Part::Reporter(reporter, _, drift) => {
                     if agenda.adopt.is_none_or(|at| at <= clock) {
                         agenda.adopt = Some(clock.plus(WINDOW / 2));
-                        let drift = Arc::clone(drift);
-                        begin("drift", false, Box::pin(async move { drift.tick().await.map_or((), drop) }));
+                        let (drift, reporter) = (Arc::clone(drift), Arc::clone(reporter));
+                        let look = async move {
+                            drift.tick().await.ok();
+                            // What was given up has no due time; the service looks at every poll.
+                            reporter.tick(clock).await.map_or((), drop);
+                        };
+                        begin("drift", false, Box::pin(look));
                     }
                     if tick.is_some_and(|at| at <= clock) && agenda.looked != Some(clock) {
                         agenda.looked = Some(clock);
