@@ -37,7 +37,7 @@ test("a hundred rollouts are on one page, and a change of one is seen without to
   await until("all cards", async () => (await cards.count()) === all.length);
   assert.equal(await cards.first().getAttribute("data-target"), all[0]);
   await judge(running, all[57] ?? "", stays[57], Date.now() - 1000, NEAR);
-  await vi.page.locator(`.card.target.warn[data-target=${all[57]}]`).waitFor();
+  await vi.page.locator(`.card.target.warning[data-target=${all[57]}]`).waitFor();
   assert.equal(await cards.first().getAttribute("data-target"), all[57], "what needs a look stands first");
   assert.equal(await cards.count(), all.length);
   await vi.inspect("many");

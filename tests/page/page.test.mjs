@@ -82,7 +82,7 @@ test("a rollout is started, approved by two people and moved up, all on the page
 test("a violation and the recovery are watched without touching the page", async () => {
   const ana = await Person.arrive(browser, running, "ana");
   running.latency.B = 5000;
-  await ana.page.locator(".card.target.incident").getByText("Rollback active").waitFor();
+  await ana.page.locator(".card.target.critical, .card.target.warning").getByText("Rollback active").waitFor();
   await ana.inspect("overview");
   const [{ id }] = (await running.call("vi", "GET", "/v1/incidents")).items;
   await ana.visit(`incidents/${id}`);
@@ -298,10 +298,12 @@ test("a target whose verdict is overdue is silent, whatever its last verdict was
   await vi.page.route("**/v1/dashboard", async (route) => {
     const response = await route.fetch();
     const dashboard = await response.json();
-    for (const it of dashboard.targets) Object.assign(it, { verdict: "ok", incident: null, rollback_active: false, state: "gated", phase: "A", expected_by: "2020-01-01T00:00:00.000Z" });
+    const expected_by = "2020-01-01T00:00:00.000Z";
+    const if_silent = { severity: "critical", code: "silent", sentence: "", action: null, who: [], data: { phase: "A", expected_by } };
+    for (const it of dashboard.targets) Object.assign(it, { verdict: "ok", incident: null, rollback_active: false, state: "gated", phase: "A", expected_by, if_silent });
     await route.fulfill({ response, json: dashboard });
   });
-  await vi.page.locator(".card.target.silent").getByText("Silent: a verdict was due").waitFor();
+  await vi.page.locator(".card.target.critical").getByText("a verdict was due").waitFor();
   assert.equal(await vi.page.locator(".card.target .verdict.ok").count(), 0);
   await vi.inspect("silent");
   await vi.page.unrouteAll({ behavior: "ignoreErrors" });
