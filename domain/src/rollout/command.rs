@@ -23,19 +23,6 @@ pub struct Request<'a> {
 /// Writes the transition down whole.
 #[must_use]
 pub fn transition(state: &TargetState, request: &Request<'_>, context: &Context<'_>) -> Transition {
-    let policy = context.policy;
-    let facts = Facts {
-        kind: request.kind,
-        target: &state.target,
-        from: &state.phase,
-        to: &request.to,
-        below: &policy.below(&state.phase).unwrap_or_else(PhaseId::off),
-        above: &policy.above(&state.phase).unwrap_or_else(PhaseId::completed),
-        audience_percent: policy.audience_percent(&request.to),
-        served_alike: &policy.served_alike(&request.to),
-        incident: request.incident,
-        reason: request.reason,
-    };
     Transition {
         id: context.new_transition,
         kind: request.kind,
@@ -43,7 +30,7 @@ pub fn transition(state: &TargetState, request: &Request<'_>, context: &Context<
         to: request.to.clone(),
         epoch: state.epoch,
         state: TransitionState::Requested,
-        request: context.policy.transitions.executor.plan(&facts),
+        request: planned(&state.target, &state.phase, request, context.policy),
         human: human(state, request),
         initiator: request.initiator.to_owned(),
         reason: request.reason.to_owned(),
@@ -60,43 +47,41 @@ pub fn transition(state: &TargetState, request: &Request<'_>, context: &Context<
 /// The moves that a rollout begins with, and that its first violation asks for: what has to be possible before it starts (PL-2).
 #[must_use]
 pub fn first_moves(target: &TargetName, policy: &TargetPolicy) -> Vec<executors::Request> {
-    let (off, completed) = (PhaseId::off(), PhaseId::completed());
+    let off = PhaseId::off();
     let Some(first) = policy.phases.first().map(|phase| &phase.id) else { return Vec::new() };
-    let second = policy.phases.get(1).map_or(&completed, |phase| &phase.id);
-    let up = (TransitionKind::Promote, &off, first, &off, first);
-    let down = (TransitionKind::Rollback, first, &off, &off, second);
-    let plan = |(kind, from, to, below, above): (_, _, &PhaseId, _, _)| {
-        policy.transitions.executor.plan(&Facts {
-            kind,
-            target,
-            from,
-            to,
-            below,
-            above,
-            audience_percent: policy.audience_percent(to),
-            served_alike: &policy.served_alike(to),
-            incident: None,
-            reason: "",
-        })
-    };
-    [up, down].map(plan).into()
+    let moves = [(TransitionKind::Promote, &off, first), (TransitionKind::Rollback, first, &off)];
+    moves.map(|(kind, from, to)| planned(target, from, &unasked(kind, to), policy)).into()
 }
 
 /// The move that would change nothing: from the phase on record to itself. It is never made; by it what is served is read back
 /// (RB-11).
 #[must_use]
 pub fn as_recorded(target: &TargetName, phase: &PhaseId, policy: &TargetPolicy) -> executors::Request {
+    planned(target, phase, &unasked(TransitionKind::Rollback, phase), policy)
+}
+
+/// A move that nobody asks for.
+fn unasked(kind: TransitionKind, to: &PhaseId) -> Request<'static> {
+    Request { kind, to: to.clone(), initiator: "", reason: "", incident: None }
+}
+
+fn planned(
+    target: &TargetName,
+    from: &PhaseId,
+    request: &Request<'_>,
+    policy: &TargetPolicy,
+) -> executors::Request {
     policy.transitions.executor.plan(&Facts {
-        kind: TransitionKind::Rollback,
+        kind: request.kind,
         target,
-        from: phase,
-        to: phase,
-        below: &policy.below(phase).unwrap_or_else(PhaseId::off),
-        above: &policy.above(phase).unwrap_or_else(PhaseId::completed),
-        audience_percent: policy.audience_percent(phase),
-        served_alike: &policy.served_alike(phase),
-        incident: None,
-        reason: "",
+        from,
+        to: &request.to,
+        below: &policy.below(from).unwrap_or_else(PhaseId::off),
+        above: &policy.above(from).unwrap_or_else(PhaseId::completed),
+        audience_percent: policy.audience_percent(&request.to),
+        served_alike: &policy.served_alike(&request.to),
+        incident: request.incident,
+        reason: request.reason,
     })
 }
 
