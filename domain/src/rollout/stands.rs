@@ -8,31 +8,36 @@ use shared_types::{Timestamp, Verdict};
 
 use super::blocker::Blocker;
 use super::promotion;
-use super::standing::Standing;
+use super::standing::{Standing, StandingCode};
 use super::state::{Stage, TargetState};
 use super::step::Terms;
 use crate::story::visible::last_lines;
 
-/// What time alone, or the guard itself, removes.
-const BY_ITSELF: [&str; 5] =
-    ["gate_unsatisfied", "gate_stale", "not_started", "completed", "transition_running"];
-
-/// How a target stands now. `expected_by`: when the next verdict is there at the latest.
-#[must_use]
-pub fn standing(state: &TargetState, terms: &Terms<'_>, expected_by: Option<Timestamp>) -> Standing {
-    let silent = expected_by.filter(|by| *by < terms.now);
-    first(state, terms, silent)
+/// How a target stands now, and how it will if nothing is heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stands {
+    pub now: Standing,
+    /// Once the next verdict is overdue; none where that changes nothing.
+    pub if_silent: Option<Standing>,
 }
 
-/// How it stands once that time has passed without a verdict; none where that changes nothing.
+/// See the module. `expected_by`: when the next verdict is there at the latest.
 #[must_use]
-pub fn if_silent(state: &TargetState, terms: &Terms<'_>, expected_by: Option<Timestamp>) -> Option<Standing> {
-    let by = expected_by.filter(|by| *by >= terms.now)?;
-    let then = first(state, terms, Some(by));
-    (then != first(state, terms, None)).then_some(then)
+pub fn stands(state: &TargetState, terms: &Terms<'_>, expected_by: Option<Timestamp>) -> Stands {
+    let now = first(state, terms);
+    let is_louder = StandingCode::from(&now) < StandingCode::Silent;
+    let Some(expected_by) = expected_by.filter(|_| !is_louder) else {
+        return Stands { now, if_silent: None };
+    };
+    let silent = Standing::Silent { phase: state.phase.clone(), expected_by };
+    if expected_by < terms.now {
+        Stands { now: silent, if_silent: None }
+    } else {
+        Stands { now, if_silent: Some(silent) }
+    }
 }
 
-fn first(state: &TargetState, terms: &Terms<'_>, silent: Option<Timestamp>) -> Standing {
+fn first(state: &TargetState, terms: &Terms<'_>) -> Standing {
     let phase = || state.phase.clone();
     let target = || state.target.clone();
     failed(state)
@@ -57,7 +62,6 @@ fn first(state: &TargetState, terms: &Terms<'_>, silent: Option<Timestamp>) -> S
             let reason = last_lines(&it.reason);
             Some(Standing::ServedUnread { phase: phase(), since: it.since, reason })
         })
-        .or_else(|| silent.map(|expected_by| Standing::Silent { phase: phase(), expected_by }))
         .or_else(|| verdict(state))
         .unwrap_or_else(|| quiet(state, terms))
 }
@@ -128,7 +132,7 @@ fn quiet(state: &TargetState, terms: &Terms<'_>) -> Standing {
     }
     let blockers = promotion::blockers(state, terms);
     let next = terms.policy.above(&phase);
-    if let Some(next) = next.filter(|_| !blockers.iter().any(|it| BY_ITSELF.contains(&it.code()))) {
+    if let Some(next) = next.filter(|_| !blockers.iter().any(passes_by_itself)) {
         let role = |it: &Blocker| match it {
             Blocker::ApprovalMissing { role } => Some(role.clone()),
             _ => None,
@@ -142,4 +146,16 @@ fn quiet(state: &TargetState, terms: &Terms<'_>) -> Standing {
         return Standing::NearLimit { phase, metrics: near.map(|it| it.metric.clone()).collect() };
     }
     Standing::Healthy { phase }
+}
+
+/// Whether time alone removes it, or the guard itself.
+fn passes_by_itself(it: &Blocker) -> bool {
+    matches!(
+        it,
+        Blocker::GateUnsatisfied { .. }
+            | Blocker::GateStale { .. }
+            | Blocker::NotStarted
+            | Blocker::Completed
+            | Blocker::TransitionRunning { .. }
+    )
 }

@@ -11,7 +11,7 @@ use shared_types::story::LoggedHop;
 use uuid::Uuid;
 
 use super::words;
-use crate::rollout::stands::{if_silent, standing};
+use crate::rollout::stands::stands;
 use crate::rollout::{
     Blocker, Drift, Incident, Stage, TargetState, Terms, Transition, approval, evidence, hold, promotion,
 };
@@ -29,7 +29,7 @@ pub fn rollout(state: &TargetState, terms: &Terms<'_>) -> Rollout {
         phase: state.phase.clone(),
         epoch: state.epoch,
         state: state.rollout_state(),
-        standing: Some(words::standing(&standing(state, terms, expected_by(state, terms.policy)))),
+        standing: Some(words::standing(&stands(state, terms, expected_by(state, terms.policy)).now)),
         since: state.since,
         frozen: state.frozen.clone(),
         drift: state.served.drift.as_ref().map(Drift::view),
@@ -100,6 +100,8 @@ pub fn incident(
 pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> DashboardTarget {
     let policy = terms.map(|it| it.policy);
     let latest = state.latest.as_ref();
+    let expected_by = policy.and_then(|it| expected_by(state, it));
+    let stands = terms.map(|it| stands(state, it, expected_by));
     let phase = |it: &PhasePolicy| DashboardPhase {
         id: it.id.clone(),
         name: it.name.clone(),
@@ -112,14 +114,12 @@ pub fn dashboard_target(state: &TargetState, terms: Option<&Terms<'_>>) -> Dashb
         phase: state.phase.clone(),
         epoch: state.epoch,
         state: state.rollout_state(),
-        standing: terms.map(|it| words::standing(&standing(state, it, expected_by(state, it.policy)))),
-        if_silent: terms
-            .and_then(|it| if_silent(state, it, expected_by(state, it.policy)))
-            .map(|it| words::standing(&it)),
+        standing: stands.as_ref().map(|it| words::standing(&it.now)),
+        if_silent: stands.and_then(|it| it.if_silent).map(|it| words::standing(&it)),
         window: latest.map(|it| it.window),
         verdict: latest.map(|it| it.verdict),
         decided_at: latest.map(|it| it.decided_at),
-        expected_by: policy.and_then(|it| expected_by(state, it)),
+        expected_by,
         rollback_active: state.rollback_active(),
         incident: state.incident.clone(),
         frozen: state.frozen.clone(),

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::executors::Report;
 use crate::executors::command::exited;
 use crate::rollout::event::{Expected, StopOutcome};
-use crate::rollout::stands::standing;
+use crate::rollout::stands::stands;
 use crate::rollout::{
     Aggregate, Context, Effect, Event, Finding, ITSELF, Incident, IncidentStatus, Mitigation, NewestRollback,
     Notice, NoticeKind, Rejection, Stage, Step, TargetState, Terms, Transition, apply,
@@ -149,9 +149,9 @@ impl World {
         let wrong =
             failed || unmeasured || says_nothing || it.incident.is_some() || !it.served.is_as_recorded();
         let silent = self.now.minus(minutes(1));
-        let shown = standing(it, &self.terms(), None);
+        let shown = stands(it, &self.terms(), None).now;
         assert!(!wrong || shown.severity() < Severity::Ok, "{shown:?}: {it:?}");
-        let overdue = standing(it, &self.terms(), Some(silent).filter(|_| gated));
+        let overdue = stands(it, &self.terms(), Some(silent).filter(|_| gated)).now;
         assert!(!gated || overdue.severity() < Severity::Ok, "{overdue:?}");
     }
 
