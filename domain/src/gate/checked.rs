@@ -8,7 +8,7 @@ use shared_types::batch::{Distribution, SCHEMA};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, Window};
 
 /// A window longer than this is a mistake, not a cadence.
-const LONGEST_WINDOW: Duration = Duration::from_hours(24);
+pub(crate) const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 /// How far a stated quantile may be from its histogram's: the histogram's own resolution (SLO-2).
 const QUANTILE_TOLERANCE: f64 = 0.001;
 

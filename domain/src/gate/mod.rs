@@ -34,6 +34,7 @@ mod kinds_tests;
 #[cfg(test)]
 mod properties;
 
+pub(crate) use checked::LONGEST_WINDOW;
 pub use checked::{BatchError, CheckedBatch};
 pub use decide::{Subject, batch_hash, decision_id};
 pub use group::{Attempts, Group};

@@ -72,16 +72,15 @@ pub fn told(event: &Event) -> EventRecord {
         Event::Abort { by, reason } => act(Deed::RolloutAbort, json!({ "by": by, "reason": reason })),
         Event::ServedRead { epoch, looked } => {
             let found = match looked {
-                Looked::AsRecorded => json!({ "found": "as_recorded" }),
-                Looked::Other { served } => json!({ "found": "other", "served": short(served) }),
+                Looked::AsRecorded => json!({ "epoch": epoch, "found": "as_recorded" }),
+                Looked::Other { served } => {
+                    json!({ "epoch": epoch, "found": "other", "served": short(served) })
+                }
                 Looked::Unread { since, reason } => {
-                    json!({ "found": "unread", "since": since, "reason": short(reason) })
+                    json!({ "epoch": epoch, "found": "unread", "since": since, "reason": short(reason) })
                 }
             };
-            act(
-                Deed::TargetReadBack,
-                with_facts(found, &[("epoch".to_owned(), json!(epoch))].into_iter().collect()),
-            )
+            act(Deed::TargetReadBack, found)
         }
         Event::TransitionStarted { transition, attempt, stop } => {
             let detail = json!({ "attempt": attempt, "collection_stop": <&str>::from(stop) });

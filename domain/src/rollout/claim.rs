@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use shared_types::Decision;
 
+use crate::gate::LONGEST_WINDOW;
+
 use super::refusal::Refusal;
 use super::state::TargetState;
 use super::step::Context;
@@ -14,7 +16,6 @@ use super::step::Context;
 /// How far other clocks may be ahead of ours. The analyzer has held the window against its own already; were ours behind by
 /// more than a minute, a decision that is lost would be worse than one that seems early.
 const CLOCK_SKEW: Duration = Duration::from_hours(1);
-const LONGEST_WINDOW: Duration = Duration::from_hours(24);
 
 /// Why a decision cannot be so, if it cannot.
 pub(super) fn implausible(

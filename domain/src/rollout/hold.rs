@@ -33,16 +33,16 @@ pub(super) fn hold(target: &TargetState, policy: &TargetPolicy, now: Timestamp) 
     if let Some(freeze) = &target.frozen {
         return Some(frozen(freeze, target));
     }
-    budget_hold(target, policy, now)
+    Some(budget_spent(policy, spent_until(target, policy, now)?))
 }
 
-/// What keeps it if as many have started by themselves as may.
-pub(super) fn budget_hold(target: &TargetState, policy: &TargetPolicy, now: Timestamp) -> Option<Hold> {
+/// Until when no further one may start by itself, if as many have as may.
+pub(super) fn spent_until(target: &TargetState, policy: &TargetPolicy, now: Timestamp) -> Option<Timestamp> {
     let budget = policy.transitions.budget;
     let most = usize::try_from(budget.automatic_rollbacks).unwrap_or(usize::MAX);
     let recent = recent(target, policy, now);
     let oldest = recent.len().checked_sub(most).and_then(|at| recent.get(at))?;
-    Some(budget_spent(policy, oldest.plus(budget.per)))
+    Some(oldest.plus(budget.per))
 }
 
 /// When rollbacks have started by themselves, as far back as the budget looks.

@@ -10,7 +10,6 @@ use shared_types::Timestamp;
 use shared_types::Verdict;
 use shared_types::decision::{GateProgress, Stale, StayOver, ViolationAction};
 use shared_types::rollout::{TransitionKind, TransitionState};
-use shared_types::story::Hold;
 
 use super::approval;
 use super::blocker::{Blocker, Reached};
@@ -56,8 +55,9 @@ pub fn frozen(state: &TargetState) -> Option<Blocker> {
 /// PH-11: nobody raises exposure while the guard may not act.
 #[must_use]
 pub fn budget_spent(state: &TargetState, terms: &Terms<'_>) -> Option<Blocker> {
-    let hold = hold::budget_hold(state, terms.policy, terms.now)?;
-    let Hold::Budget { most, per, until } = hold else { return None };
+    let until = hold::spent_until(state, terms.policy, terms.now)?;
+    let budget = terms.policy.transitions.budget;
+    let (most, per) = (budget.automatic_rollbacks, format_duration(budget.per));
     Some(Blocker::RollbackBudgetSpent { most, per, until })
 }
 

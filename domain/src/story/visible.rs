@@ -50,7 +50,8 @@ fn shown(c: char) -> char {
     if is_hidden(c) { '\u{fffd}' } else { c }
 }
 
-fn is_hidden(c: char) -> bool {
+/// Whether it steers what is shown beside it, or is not shown at all.
+pub(crate) fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => true,
