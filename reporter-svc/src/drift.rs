@@ -11,7 +11,7 @@ use std::time::Duration;
 use domain::effects::RunTransition;
 use domain::policy::{Policy, TargetPolicy};
 use domain::rollout::event::Looked;
-use domain::rollout::{Event, Stage, TargetState, command};
+use domain::rollout::{Event, TargetState, command};
 use futures_util::{StreamExt as _, stream};
 use service_kit::db::{Db, DbError};
 use service_kit::outbox::Outcome;
@@ -168,8 +168,7 @@ impl DriftWatch {
 
 /// The move that changes nothing, for a target at rest whose flag system can be read; it is only read by.
 fn as_recorded(state: &TargetState, policy: &TargetPolicy) -> Option<RunTransition> {
-    let at_rest = matches!(state.stage, Stage::Idle | Stage::Waiting(_) | Stage::RollbackFailed(_));
-    if state.epoch == 0 || !at_rest || policy.position(&state.phase).is_none() {
+    if state.epoch == 0 || !state.stage.is_at_rest() || policy.position(&state.phase).is_none() {
         return None;
     }
     let request = command::as_recorded(&state.target, &state.phase, policy);

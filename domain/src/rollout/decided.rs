@@ -8,16 +8,15 @@ use shared_types::{Decision, Verdict, Window};
 
 use super::approval;
 use super::blocker::Blocker;
-use super::drift::DRIFT;
 use super::effect::{Asked, Effect, Notice, NoticeKind};
 use super::ending::cancel_waiting_promotion;
 use super::escalation::note_sent;
 use super::held::still_held;
-use super::opening::{is_notice, make_incident, open};
+use super::opening::{ask_before_escalation, is_notice, make_incident, open};
 use super::promotion;
 use super::recovery::{recover, recover_unproven};
 use super::rollback;
-use super::state::{Banner, ITSELF, Latest, Mitigation, Unproven};
+use super::state::{Banner, Drift, ITSELF, Latest, Mitigation, Unproven};
 use super::step::{Context, Step};
 use super::waiting;
 use super::watch::{Coverage, WatchEnd, asks_rollback, blame};
@@ -83,18 +82,11 @@ fn ask_approvals(step: &mut Step, context: &Context<'_>) {
         return;
     }
     let roles = approval::missing(state, &terms);
-    let phase = state.phase.clone();
     let (epoch, policy_version) = asked.clone();
+    let kind = NoticeKind::ApprovalAsked(Asked { next, roles, epoch, policy_version });
+    let notice = Notice::of(kind, &state.phase);
     step.target.asked = Some(asked);
-    step.then(Effect::Notify(Notice {
-        kind: NoticeKind::ApprovalAsked(Asked { next, roles, epoch, policy_version }),
-        phase,
-        decision: None,
-        incident: None,
-        priority: String::new(),
-        command: None,
-        waiting: None,
-    }));
+    step.then(Effect::Notify(notice));
 }
 
 /// What the decision asks for; exhausted retries page at least (ES-2).
@@ -247,14 +239,10 @@ fn decision_hops(step: &mut Step, decision: &Decision, context: &Context<'_>, ho
 fn announce(step: &mut Step, kind: NoticeKind, context: &Context<'_>) {
     let waiting = step.target.waiting().map(|it| it.detail.clone());
     let Some(incident) = step.incident.as_ref() else { return };
-    let paging = &context.policy.paging;
-    let (notice, id, priority) =
-        (incident.notice(kind, waiting), incident.id.clone(), incident.priority.clone());
-    let margin = (paging.escalate_after / 10).min(std::time::Duration::from_secs(30));
-    let ask_at = incident.opened_at.plus(paging.escalate_after).minus(margin);
+    let (notice, priority) = (incident.notice(kind, waiting), incident.priority.clone());
     step.then(Effect::Notify(notice.clone()));
     step.then(Effect::Page { notice, severity: Severity::Error, priority });
-    step.then(Effect::CheckPage { incident: id, at: ask_at });
+    ask_before_escalation(step, context);
     note_sent(step, context);
 }
 
@@ -280,8 +268,8 @@ fn observe(step: &mut Step, decision: &Decision, context: &Context<'_>) {
         return;
     }
     // RB-11: healthy windows say nothing of users who should not have it; that one ends with its drift.
-    let about_drift =
-        step.target.served.drift.is_some() && step.incident.as_ref().is_some_and(|it| it.metric == DRIFT);
+    let about_drift = step.target.served.drift.is_some()
+        && step.incident.as_ref().is_some_and(|it| Drift::is_subject(&it.subject));
     let Some(mitigation) = step.incident.as_mut().and_then(|it| it.status.mitigation_mut()) else { return };
     match mitigation {
         Mitigation::RollingBack => {}

@@ -4,31 +4,24 @@
 //! once and moving up is blocked; more users than the record says are exposure nobody approved, so that pages too. With
 //! `on_drift: correct` the phase on record is set again, as a move from it to itself.
 
-use shared_types::decision::{Cause, ViolationAction};
+use shared_types::decision::ViolationAction;
 use shared_types::rollout::TransitionKind;
 use shared_types::story::{Hop, Recovery};
-use shared_types::{Decision, Epoch, Verdict, Window};
-use uuid::Uuid;
+use shared_types::{Epoch, Window};
 
 use super::command::{self, Request};
-use super::effect::{Effect, Notice, NoticeKind};
-use super::escalation::note_sent;
+use super::effect::{Effect, NoticeKind};
 use super::event::Looked;
-use super::opening::open;
+use super::opening::{ask_before_escalation, open, raise_page, undecided};
 use super::recovery::recover;
-use super::state::{Drift, ITSELF, Mitigation, NewestRollback, Stage, Unread};
+use super::state::{Drift, ITSELF, Mitigation, Stage, Unread};
 use super::step::{Context, Step};
 use super::watch::Coverage;
-use crate::effects::Severity;
 use crate::policy::{OnDrift, TargetPolicy};
-
-/// What a drift is called where metrics are.
-pub const DRIFT: &str = "drift";
 
 /// What is on record now, as somebody looks at it: nothing is read back while a command may be changing it.
 pub(super) fn read(mut step: Step, epoch: Epoch, looked: Looked, context: &Context<'_>) -> Step {
-    let at_rest = matches!(step.target.stage, Stage::Idle | Stage::Waiting(_) | Stage::RollbackFailed(_));
-    if epoch != step.target.epoch || !at_rest {
+    if epoch != step.target.epoch || !step.target.stage.is_at_rest() {
         return step;
     }
     match looked {
@@ -42,8 +35,8 @@ pub(super) fn read(mut step: Step, epoch: Epoch, looked: Looked, context: &Conte
 fn as_recorded(step: &mut Step, context: &Context<'_>) {
     let before = std::mem::take(&mut step.target.served);
     let Some(drift) = before.drift else { return };
-    tell(step, NoticeKind::DriftOver { served: drift.served.clone(), since: drift.since });
-    let is_its_own = step.open_incident().is_some_and(|it| it.metric == DRIFT);
+    step.tell(NoticeKind::DriftOver { served: drift.served.clone(), since: drift.since });
+    let is_its_own = step.open_incident().is_some_and(|it| Drift::is_subject(&it.subject));
     step.hop(context.now, Hop::DriftOver { phase: step.target.phase.clone() });
     if is_its_own {
         recover(step, Recovery::Restored, context);
@@ -52,7 +45,7 @@ fn as_recorded(step: &mut Step, context: &Context<'_>) {
 
 fn unread(step: &mut Step, unread: Unread) {
     if step.target.served.unread.is_none() {
-        tell(step, NoticeKind::ServedUnread { since: unread.since, reason: unread.reason.clone() });
+        step.tell(NoticeKind::ServedUnread { since: unread.since, reason: unread.reason.clone() });
     }
     step.target.served.unread = Some(unread);
 }
@@ -75,7 +68,7 @@ fn drifted(step: &mut Step, served: String, context: &Context<'_>) {
         page(step, kind.clone(), context);
     }
     step.hop(context.now, Hop::Drifted { phase, served });
-    tell(step, kind);
+    step.tell(kind);
     if corrects {
         correct(step, &drift, context);
     }
@@ -96,51 +89,17 @@ pub fn share_of(policy: &TargetPolicy, served: &str) -> Option<f64> {
 
 /// A person is called. Where an incident is open already its page tells of it too.
 fn page(step: &mut Step, kind: NoticeKind, context: &Context<'_>) {
-    let opens = step.target.incident.is_none();
-    if opens {
-        let subject = subject(step, context);
-        open(step, subject, Mitigation::Paged(Coverage::until_compliant()), context);
-        if let Some(incident) = step.target.incident.clone() {
-            step.hop(context.now, Hop::IncidentOpened { incident });
-        }
+    if step.target.incident.is_some() {
+        return raise_page(step, kind, context);
     }
-    let Some(incident) = step.open_incident() else { return };
-    let (id, priority, opened_at) = (incident.id.clone(), incident.priority.clone(), incident.opened_at);
-    let notice = incident.notice(kind, None);
-    step.then(Effect::Page { notice, severity: Severity::Error, priority });
-    if opens {
-        let paging = &context.policy.paging;
-        let margin = (paging.escalate_after / 10).min(std::time::Duration::from_secs(30));
-        let at = opened_at.plus(paging.escalate_after).minus(margin);
-        step.then(Effect::CheckPage { incident: id, at });
+    let seen = Window { start: context.now, end: context.now };
+    let subject = undecided(step, (Drift::METRIC, ViolationAction::Page), seen, context);
+    open(step, subject, Mitigation::Paged(Coverage::until_compliant()), context);
+    if let Some(incident) = step.target.incident.clone() {
+        step.hop(context.now, Hop::IncidentOpened { incident });
     }
-    note_sent(step, context);
-}
-
-/// What an incident of a drift is about: nothing violates, and the newest figures.
-fn subject(step: &Step, context: &Context<'_>) -> Box<Decision> {
-    let latest = step.target.latest.as_ref();
-    let now = Window { start: context.now, end: context.now };
-    Box::new(Decision {
-        schema: shared_types::decision::SCHEMA.to_owned(),
-        decision_id: Uuid::nil(),
-        target: step.target.target.clone(),
-        phase: step.target.phase.clone(),
-        epoch: step.target.epoch,
-        window: latest.map_or(now, |it| it.window),
-        verdict: Verdict::Violation,
-        rollback_required: false,
-        action: Some(ViolationAction::Page),
-        cause: Cause::Slo,
-        metrics: latest.map(|it| it.metrics.clone()).unwrap_or_default(),
-        violated: vec![DRIFT.to_owned()],
-        policy_version: String::new(),
-        decided_at: context.now,
-        uncounted: None,
-        vanished: vec![],
-        gate: None,
-        evidence: None,
-    })
+    raise_page(step, kind, context);
+    ask_before_escalation(step, context);
 }
 
 /// The phase on record is set again. It takes nothing of the budget: nothing moves that the record does not say.
@@ -153,27 +112,12 @@ fn correct(step: &mut Step, drift: &Drift, context: &Context<'_>) {
     let mut again = command::transition(&step.target, &request, context);
     again.human.clone_from(&again.request.words);
     if let Some(incident) = step.open_incident().filter(|_| kind == TransitionKind::Rollback) {
-        incident.rollback = Some(NewestRollback::asked(&again));
+        incident.roll_back(&again);
         incident.rollbacks += 1;
-        incident.mitigate(Mitigation::RollingBack);
     }
     step.target.stage = match kind {
         TransitionKind::Promote => Stage::Promoting(again.clone()),
         TransitionKind::Rollback => Stage::RollingBack(again.clone()),
     };
     step.then(Effect::Run(again));
-}
-
-fn tell(step: &mut Step, kind: NoticeKind) {
-    let phase = step.target.phase.clone();
-    let incident = step.target.incident.clone();
-    step.then(Effect::Notify(Notice {
-        kind,
-        phase,
-        decision: None,
-        incident,
-        priority: String::new(),
-        command: None,
-        waiting: None,
-    }));
 }

@@ -52,6 +52,22 @@ pub struct Notice {
     pub waiting: Option<String>,
 }
 
+impl Notice {
+    /// Of a phase, and of no decision, incident or rollback.
+    #[must_use]
+    pub fn of(kind: NoticeKind, phase: &PhaseId) -> Self {
+        Self {
+            kind,
+            phase: phase.clone(),
+            decision: None,
+            incident: None,
+            priority: String::new(),
+            command: None,
+            waiting: None,
+        }
+    }
+}
+
 /// Which text, and where.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoticeKind {

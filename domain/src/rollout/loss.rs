@@ -13,15 +13,7 @@ pub(super) fn given_up(mut step: Step, it: &Loss, context: &Context<'_>) -> Step
     let of_incident = step.incident.as_ref().filter(|open| it.incident.as_ref() == Some(&open.id));
     let notice = match of_incident {
         Some(incident) => incident.notice(kind, None),
-        None => Notice {
-            kind,
-            phase: step.target.phase.clone(),
-            decision: None,
-            incident: None,
-            priority: String::new(),
-            command: None,
-            waiting: None,
-        },
+        None => Notice::of(kind, &step.target.phase),
     };
     if of_incident.is_some() {
         let Loss { effect, kind: what, lane, reason, told: how, .. } = it.clone();

@@ -1,12 +1,17 @@
 //! How an incident opens.
 
-use shared_types::Decision;
-use shared_types::decision::{Cause, ViolationAction};
+use std::time::Duration;
 
-use super::drift::DRIFT;
+use shared_types::decision::{Cause, ViolationAction};
+use shared_types::{Decision, Verdict, Window};
+use uuid::Uuid;
+
+use super::effect::{Effect, NoticeKind};
+use super::escalation::note_sent;
 use super::evidence::Evidence;
-use super::state::{Banner, Incident, IncidentStatus, Mitigation, Rca};
+use super::state::{Banner, Drift, Incident, IncidentStatus, Mitigation, Rca};
 use super::step::{Context, Step};
+use crate::effects::Severity;
 use crate::gate::metric::builtin::CollectorLatency;
 use crate::policy::TargetPolicy;
 use crate::template::values::worst_metric;
@@ -15,9 +20,6 @@ use crate::template::values::worst_metric;
 /// (JU-17, CO-10). By `judge: window` what is violated is the feature's.
 pub(super) fn is_notice(decision: &Decision, policy: &TargetPolicy) -> bool {
     let is_own = |name: &String| {
-        if name == DRIFT {
-            return true;
-        }
         let metric = policy.metrics.iter().find(|metric| metric.name == *name);
         metric.is_some_and(|metric| metric.kind.of_kind::<CollectorLatency>().is_some())
     };
@@ -26,11 +28,8 @@ pub(super) fn is_notice(decision: &Decision, policy: &TargetPolicy) -> bool {
         metric.is_none_or(|metric| metric.on_violation >= ViolationAction::Page)
     };
     let mut paging = decision.violated.iter().filter(pages);
-    let is_guards = if policy.gate.judge.weighs() {
-        paging.all(is_own)
-    } else {
-        decision.violated.iter().all(|it| it == DRIFT)
-    };
+    let is_guards = Drift::is_subject(decision)
+        || if policy.gate.judge.weighs() { paging.all(is_own) } else { decision.violated.is_empty() };
     is_guards && decision.action == Some(ViolationAction::Page) && decision.cause != Cause::RetryExhausted
 }
 
@@ -89,4 +88,53 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
     step.opened = true;
     step.to_explain = !notice;
     step.incident = Some(incident);
+}
+
+/// What an incident without a decision is about: what happened, what follows from that, and the newest figures. `window`: the time
+/// it is about where no window was judged yet.
+pub(super) fn undecided(
+    step: &Step,
+    (what, action): (&str, ViolationAction),
+    window: Window,
+    context: &Context<'_>,
+) -> Box<Decision> {
+    let latest = step.target.latest.as_ref();
+    Box::new(Decision {
+        schema: shared_types::decision::SCHEMA.to_owned(),
+        decision_id: Uuid::nil(),
+        target: step.target.target.clone(),
+        phase: step.target.phase.clone(),
+        epoch: step.target.epoch,
+        window: latest.map_or(window, |it| it.window),
+        verdict: Verdict::Violation,
+        rollback_required: action == ViolationAction::Rollback,
+        action: Some(action),
+        cause: Cause::Slo,
+        metrics: latest.map(|it| it.metrics.clone()).unwrap_or_default(),
+        violated: vec![what.to_owned()],
+        policy_version: String::new(),
+        decided_at: context.now,
+        uncounted: None,
+        vanished: vec![],
+        gate: None,
+        evidence: None,
+    })
+}
+
+/// ES-1: pages about the open incident.
+pub(super) fn raise_page(step: &mut Step, kind: NoticeKind, context: &Context<'_>) {
+    let Some(incident) = step.open_incident() else { return };
+    let priority = incident.priority.clone();
+    let notice = incident.notice(kind, None);
+    step.then(Effect::Page { notice, severity: Severity::Error, priority });
+    note_sent(step, context);
+}
+
+/// ES-3: the pager is asked once whether somebody has acknowledged, before it escalates.
+pub(super) fn ask_before_escalation(step: &mut Step, context: &Context<'_>) {
+    let escalate_after = context.policy.paging.escalate_after;
+    let margin = (escalate_after / 10).min(Duration::from_secs(30));
+    let Some(incident) = step.incident.as_ref() else { return };
+    let (incident, at) = (incident.id.clone(), incident.opened_at.plus(escalate_after).minus(margin));
+    step.then(Effect::CheckPage { incident, at });
 }

@@ -1,11 +1,10 @@
 //! What follows from a command that starts, fails or ends well.
 
 use serde_json::{Map, Value};
-use shared_types::decision::{Cause, ViolationAction};
+use shared_types::decision::ViolationAction;
 use shared_types::rollout::{TransitionKind, TransitionState};
 use shared_types::story::{Hop, Recovery};
-use shared_types::{Decision, Directive, PhaseId, Timestamp, Verdict, Window};
-use uuid::Uuid;
+use shared_types::{Directive, PhaseId, Timestamp, Window};
 
 use super::approval;
 use super::directive::{direct, next_sequence, resume_collecting, stop_collecting};
@@ -13,7 +12,7 @@ use super::effect::{Effect, Notice, NoticeKind};
 use super::ending;
 use super::escalation::escalate;
 use super::event::StopOutcome;
-use super::opening::open;
+use super::opening::{open, undecided};
 use super::recovery::recover;
 use super::rollback;
 use super::state::{Mitigation, NewestRollback, Served, Stage, Transition};
@@ -190,16 +189,7 @@ pub(super) fn promotion_failed(
     let hop = Hop::MoveFailed { transition: it.id, to: to.clone(), attempts, reason: reason.clone() };
     step.hop(context.now, hop);
     ending::failed(&mut step, it, context);
-    let phase = step.target.phase.clone();
-    step.then(Effect::Notify(Notice {
-        kind: NoticeKind::MoveFailed { to, attempts, reason },
-        phase,
-        decision: None,
-        incident: step.target.incident.clone(),
-        priority: String::new(),
-        command: None,
-        waiting: None,
-    }));
+    step.tell(NoticeKind::MoveFailed { to, attempts, reason });
     step
 }
 
@@ -214,7 +204,9 @@ pub(super) fn rollback_failed(
     it.output = Some(reason.clone());
     it.fail(context.now);
     if step.target.incident.is_none() {
-        let subject = undecided(&step, &it, context);
+        let since_request = Window { start: it.requested_at, end: context.now };
+        let about = ("rollback_failed", ViolationAction::Rollback);
+        let subject = undecided(&step, about, since_request, context);
         open(&mut step, subject, Mitigation::RollingBack, context);
         it.incident.clone_from(&step.target.incident);
     }
@@ -227,32 +219,6 @@ pub(super) fn rollback_failed(
     resume_collecting(&mut step);
     escalate(&mut step, NoticeKind::RollbackFailed { reason, attempts }, context);
     step
-}
-
-/// What an incident without a decision is about: a rollback by hand that failed, and the newest figures.
-fn undecided(step: &Step, it: &Transition, context: &Context<'_>) -> Box<Decision> {
-    let latest = step.target.latest.as_ref();
-    let since_request = Window { start: it.requested_at, end: context.now };
-    Box::new(Decision {
-        schema: shared_types::decision::SCHEMA.to_owned(),
-        decision_id: Uuid::nil(),
-        target: step.target.target.clone(),
-        phase: step.target.phase.clone(),
-        epoch: step.target.epoch,
-        window: latest.map_or(since_request, |it| it.window),
-        verdict: Verdict::Violation,
-        rollback_required: true,
-        action: Some(ViolationAction::Rollback),
-        cause: Cause::Slo,
-        metrics: latest.map(|it| it.metrics.clone()).unwrap_or_default(),
-        violated: vec!["rollback_failed".to_owned()],
-        policy_version: String::new(),
-        decided_at: context.now,
-        uncounted: None,
-        vanished: vec![],
-        gate: None,
-        evidence: None,
-    })
 }
 
 /// The promotion's command has ended, whichever way: now the rollback may run. The phase never changed, so

@@ -10,7 +10,7 @@ use super::effect::Effect;
 use super::ending;
 use super::hold::{self, Hold};
 use super::opening::make_incident;
-use super::state::{Mitigation, NewestRollback, Stage, Transition, Waiting};
+use super::state::{Stage, Transition, Waiting};
 use super::step::{Context, Step};
 use crate::story::words;
 
@@ -38,9 +38,8 @@ fn begin_to(step: &mut Step, to: PhaseId, initiator: &str, reason: &str, context
     // One that waited is counted already.
     let counted = matches!(step.target.stage, Stage::Waiting(_));
     if let Some(incident) = step.open_incident() {
-        incident.rollback = Some(NewestRollback::asked(&rollback));
+        incident.roll_back(&rollback);
         incident.rollbacks += u32::from(!counted);
-        incident.mitigate(Mitigation::RollingBack);
     }
     let requested = Hop::RollbackRequested {
         transition: rollback.id,
@@ -82,9 +81,8 @@ fn adopt_running_rollback(step: &mut Step) -> bool {
     };
     if let Some(incident) = step.incident.as_mut() {
         running.incident = id;
-        incident.rollback = Some(NewestRollback::asked(running));
+        incident.roll_back(running);
         incident.rollbacks += 1;
-        incident.mitigate(Mitigation::RollingBack);
     }
     true
 }

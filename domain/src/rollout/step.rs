@@ -6,7 +6,7 @@ use shared_types::{Decision, IncidentId, PhaseId, Timestamp, Verdict};
 use uuid::Uuid;
 
 use super::blocker::Blocker;
-use super::effect::Effect;
+use super::effect::{Effect, Notice, NoticeKind};
 use super::refusal::{Refusal, Rejection};
 use super::state::{Incident, TargetState};
 
@@ -116,6 +116,12 @@ impl Step {
         if self.incident.is_some() {
             self.timeline.push(LoggedHop { at, hop });
         }
+    }
+
+    /// Tells people about the target as it stands, and of its open incident, if it has one.
+    pub(super) fn tell(&mut self, kind: NoticeKind) {
+        let incident = self.target.incident.clone();
+        self.then(Effect::Notify(Notice { incident, ..Notice::of(kind, &self.target.phase) }));
     }
 
     /// Adds an effect.

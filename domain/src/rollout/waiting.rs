@@ -130,15 +130,6 @@ fn tell(step: &mut Step, kind: NoticeKind) {
     let command = rollback.filter(|it| it.kind == TransitionKind::Rollback);
     let command = command.map(|it| it.human.clone());
     let waiting = step.target.waiting().map(|it| it.detail.clone());
-    let phase = step.target.phase.clone();
-    let priority = String::new();
-    step.then(Effect::Notify(Notice {
-        kind,
-        phase,
-        decision: None,
-        incident: None,
-        priority,
-        command,
-        waiting,
-    }));
+    let notice = Notice { command, waiting, ..Notice::of(kind, &step.target.phase) };
+    step.then(Effect::Notify(notice));
 }

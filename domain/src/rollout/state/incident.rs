@@ -207,6 +207,12 @@ impl Incident {
         self.status = IncidentStatus::Open(mitigation);
     }
 
+    /// This rollback answers it from now on.
+    pub fn roll_back(&mut self, by: &Transition) {
+        self.rollback = Some(NewestRollback::asked(by));
+        self.mitigate(Mitigation::RollingBack);
+    }
+
     /// The same for every page of the incident (ES-1).
     #[must_use]
     pub fn dedup_key(&self) -> String {

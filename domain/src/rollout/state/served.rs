@@ -1,8 +1,8 @@
 //! What the flag system was found to serve between two moves (RB-11).
 
 use serde::{Deserialize, Serialize};
-use shared_types::Timestamp;
 use shared_types::rollout::Drift as DriftView;
+use shared_types::{Decision, Timestamp};
 
 /// What read-backs besides those of moves have found; nothing, while all is as recorded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,15 @@ pub struct Drift {
 }
 
 impl Drift {
+    /// What a drift is called where metrics are.
+    pub const METRIC: &'static str = "drift";
+
+    /// Whether that is what a decision is about: one that nobody made, so that no metric of a policy is taken for it.
+    #[must_use]
+    pub fn is_subject(decision: &Decision) -> bool {
+        decision.decision_id.is_nil() && decision.violated == [Self::METRIC]
+    }
+
     /// As the API shows it.
     #[must_use]
     pub fn view(&self) -> DriftView {

@@ -112,6 +112,12 @@ impl Stage {
         self.into()
     }
 
+    /// Whether no command is under way: what is served then is what is on record, or ought to be.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self, Self::Idle | Self::Waiting(_) | Self::RollbackFailed(_))
+    }
+
     /// The transition whose command may be started now.
     #[must_use]
     pub fn runnable(&self) -> Option<&Transition> {

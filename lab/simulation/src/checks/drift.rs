@@ -1,6 +1,6 @@
 //! A flag that somebody set by hand (RB-11), against the audit log and what was told.
 
-use domain::rollout::drift::DRIFT;
+use domain::rollout::Drift;
 use domain::rollout::state::Stage;
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ pub(super) fn is_told_and_blocks(facts: &Facts) -> Findings {
     found.extend(facts.incidents.iter().filter_map(|(incident, _)| {
         let over = facts.target.as_ref().is_none_or(|it| it.served.drift.is_none());
         let open = facts.target.as_ref().and_then(|it| it.incident.as_ref()) == Some(&incident.id);
-        (incident.metric == DRIFT && incident.notice && open && over)
+        (Drift::is_subject(&incident.subject) && incident.notice && open && over)
             .then(|| format!("{} is open, and its drift is over", incident.id))
     }));
     found

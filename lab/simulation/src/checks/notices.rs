@@ -1,6 +1,6 @@
 //! What pages and is not the feature's doing (JU-17), against the order of the audit log.
 
-use domain::rollout::drift::DRIFT;
+use domain::rollout::Drift;
 use serde_json::Value;
 use shared_types::Decision;
 use shared_types::decision::Cause;
@@ -16,7 +16,7 @@ use crate::facts::Facts;
 pub(super) fn close_by_themselves(facts: &Facts) -> Findings {
     let mut found = Vec::new();
     for (incident, timeline) in
-        facts.incidents.iter().filter(|(incident, _)| incident.notice && incident.metric != DRIFT)
+        facts.incidents.iter().filter(|(incident, _)| incident.notice && !Drift::is_subject(&incident.subject))
     {
         let id = incident.id.as_str();
         let asks = [HopKind::RcaReminded, HopKind::ReviewOpened];
