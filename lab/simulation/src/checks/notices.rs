@@ -15,8 +15,10 @@ use crate::facts::Facts;
 /// once nobody is served any more; and neither reminds of a cause nor opens a review.
 pub(super) fn close_by_themselves(facts: &Facts) -> Findings {
     let mut found = Vec::new();
-    for (incident, timeline) in
-        facts.incidents.iter().filter(|(incident, _)| incident.notice && !Drift::is_subject(&incident.subject))
+    for (incident, timeline) in facts
+        .incidents
+        .iter()
+        .filter(|(incident, _)| incident.notice && !Drift::is_subject(&incident.subject))
     {
         let id = incident.id.as_str();
         let asks = [HopKind::RcaReminded, HopKind::ReviewOpened];
