@@ -46,6 +46,8 @@ struct State {
     kept: BTreeMap<String, Kept>,
     /// Up to which row the archive has held each stream, says the database; none: not asked yet.
     held: Option<BTreeMap<String, u64>>,
+    /// Up to which row it holds streams that the database does not know of yet.
+    unnoted: BTreeMap<String, u64>,
     /// The archive's name.
     name: Option<String>,
     /// Streams whose table departs from the archive, and how.
@@ -119,6 +121,12 @@ impl Keeper {
     /// [`KeepError`]; what was copied stays copied.
     pub async fn catch_up(&self, now: Timestamp) -> Result<usize, KeepError> {
         let mut state = self.state.lock().await;
+        let copied = self.copy_new(&mut state, now).await;
+        self.note(&mut state).await?;
+        copied
+    }
+
+    async fn copy_new(&self, state: &mut State, now: Timestamp) -> Result<usize, KeepError> {
         if state.held.is_none() {
             let name = self.archive.name()?;
             state.held = Some(match &name {
@@ -128,7 +136,7 @@ impl Keeper {
             state.name = name;
         }
         if state.seen_at.is_none_or(|at| now.since(at) >= LOOK) {
-            self.look(&mut state).await?;
+            self.look(state).await?;
             state.seen_at = Some(now);
         }
         let mut copied = 0;
@@ -138,14 +146,14 @@ impl Keeper {
             while let Some(next) = self.reporter.store.audit_stream_after(&stream).await? {
                 stream = next;
                 let head = self.reporter.store.audit_head(&stream).await?;
-                copied += usize::from(self.copy(&mut state, &stream, head).await?);
+                copied += usize::from(self.copy(state, &stream, head).await?);
             }
-            self.seal(&mut state, now).await?;
+            self.seal(state, now).await?;
             state.swept_at = Some(now);
         } else {
             let since = state.looked_at.unwrap_or(now).minus(OVERLAP);
             for (stream, head) in self.reporter.store.audit_heads(since).await? {
-                copied += usize::from(self.copy(&mut state, &stream, head).await?);
+                copied += usize::from(self.copy(state, &stream, head).await?);
             }
         }
         state.looked_at = Some(now);
@@ -193,15 +201,20 @@ impl Keeper {
         state.departed.remove(stream);
         let kept = Kept { seq: head, bytes: self.archive.length(stream) };
         state.kept.insert(stream.to_owned(), kept);
-        if held < head
-            && let Some(name) = &state.name
-        {
-            self.reporter.store.note_archived(name, stream, head).await?;
-            if let Some(held) = &mut state.held {
-                held.insert(stream.to_owned(), head);
-            }
+        if held < head {
+            state.unnoted.insert(stream.to_owned(), head);
         }
         Ok(next > last + 1)
+    }
+
+    /// Tells the database how far the archive goes now; what fails is told by the next pass.
+    async fn note(&self, state: &mut State) -> Result<(), KeepError> {
+        let (Some(name), Some(held)) = (&state.name, &mut state.held) else { return Ok(()) };
+        if !state.unnoted.is_empty() {
+            self.reporter.store.note_archived(name, &state.unnoted).await?;
+            held.append(&mut state.unnoted);
+        }
+        Ok(())
     }
 
     /// Looks again at streams whose file is shorter than it was.

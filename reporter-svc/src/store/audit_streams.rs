@@ -69,18 +69,20 @@ impl Store {
         Ok(found.into_iter().map(|(stream, seq)| (stream, u64::try_from(seq).unwrap_or(0))).collect())
     }
 
-    /// The archive holds the stream up to this row.
-    pub async fn note_archived(&self, archive: &str, stream: &str, seq: u64) -> Result<(), DbError> {
+    /// The archive holds each of the streams up to its row.
+    pub async fn note_archived(&self, archive: &str, heads: &BTreeMap<String, u64>) -> Result<(), DbError> {
         let mut tx = self.db.begin().await?;
-        sqlx::query(
-            "INSERT INTO audit_archives (archive, stream, seq) VALUES ($1, $2, $3) \
-             ON CONFLICT (archive, stream) DO UPDATE SET seq = excluded.seq WHERE audit_archives.seq < excluded.seq",
-        )
-        .bind(archive)
-        .bind(stream)
-        .bind(i64::try_from(seq).unwrap_or(i64::MAX))
-        .execute(&mut *tx)
-        .await?;
+        for (stream, seq) in heads {
+            sqlx::query(
+                "INSERT INTO audit_archives (archive, stream, seq) VALUES ($1, $2, $3) \
+                 ON CONFLICT (archive, stream) DO UPDATE SET seq = excluded.seq WHERE audit_archives.seq < excluded.seq",
+            )
+            .bind(archive)
+            .bind(stream)
+            .bind(i64::try_from(*seq).unwrap_or(i64::MAX))
+            .execute(&mut *tx)
+            .await?;
+        }
         tx.commit().await
     }
 }
