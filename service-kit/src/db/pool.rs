@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{BoxStream, StreamExt as _};
+use metrics::Gauge;
 use sqlx::any::{
     AnyConnectOptions, AnyPoolOptions, AnyQueryResult, AnyRow, AnyStatement, AnyTransactionManager,
     AnyTypeInfo,
@@ -37,6 +38,8 @@ pub struct Pool {
     replaceable: bool,
     /// Whether somebody asks already why there is no connection.
     asking_why: Arc<AtomicBool>,
+    in_use: Gauge,
+    idle: Gauge,
 }
 
 impl Pool {
@@ -81,7 +84,13 @@ impl Pool {
     }
 
     fn of(inner: AnyPool, vitals: &Arc<Vitals>, replaceable: bool) -> Self {
-        Self { inner, vitals: Arc::clone(vitals), replaceable, asking_why: Arc::default() }
+        let gauge = |state: &'static str| {
+            let service = vitals.service().to_owned();
+            metrics::gauge!("phasegate_database_connections", "service" => service, "state" => state)
+        };
+        gauge("most").set(inner.options().get_max_connections());
+        let (in_use, idle) = (gauge("in_use"), gauge("idle"));
+        Self { inner, vitals: Arc::clone(vitals), replaceable, asking_why: Arc::default(), in_use, idle }
     }
 
     /// A connection.
@@ -158,14 +167,8 @@ impl Pool {
     fn count(&self) {
         let idle = u32::try_from(self.inner.num_idle()).unwrap_or(u32::MAX);
         let open = self.inner.size();
-        let gauge = |state: &'static str, number: u32| {
-            let service = self.vitals.service().to_owned();
-            metrics::gauge!("phasegate_database_connections", "service" => service, "state" => state)
-                .set(f64::from(number));
-        };
-        gauge("in_use", open.saturating_sub(idle));
-        gauge("idle", idle.min(open));
-        gauge("most", self.most());
+        self.in_use.set(open.saturating_sub(idle));
+        self.idle.set(idle.min(open));
     }
 }
 
