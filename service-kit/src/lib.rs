@@ -1,6 +1,7 @@
 //! What every Phasegate service has, once.
 
 pub mod auth;
+pub mod causes;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use service_kit::causes::in_full;
 use service_kit::http::ApiError;
 use shared_types::problem::ProblemCode;
 
@@ -10,7 +11,7 @@ use domain::whatif::dry_run::DryRunError;
 
 impl From<IntakeError> for ApiError {
     fn from(error: IntakeError) -> Self {
-        let detail = chain(&error);
+        let detail = in_full(&error);
         match error {
             IntakeError::UnknownTarget(_) => Self::unprocessable(ProblemCode::UnknownTarget, detail),
             IntakeError::Batch(_) | IntakeError::Untold { .. } => {
@@ -28,22 +29,10 @@ impl From<IntakeError> for ApiError {
 /// The answer to what cannot be tried.
 #[allow(clippy::needless_pass_by_value, reason = "what `map_err` hands on")]
 pub(super) fn not_tried(error: DryRunError) -> ApiError {
-    let detail = chain(&error);
+    let detail = in_full(&error);
     match error {
         DryRunError::UnknownTarget(_) => ApiError::unprocessable(ProblemCode::UnknownTarget, detail),
         DryRunError::UnknownPhase { .. } => ApiError::unprocessable(ProblemCode::UnknownPhase, detail),
         _ => ApiError::unprocessable(ProblemCode::InvalidFixture, detail),
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,10 +1,10 @@
 //! How a request gets to its receiver and an answer back: the seam below every call to another service or a vendor.
 
-use std::error::Error as _;
-
 use async_trait::async_trait;
 use reqwest::header::HeaderMap;
 use reqwest::{Request, Response, StatusCode};
+
+use crate::causes::{in_full, innermost};
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -64,12 +64,5 @@ async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, Lost> {
 fn lost(error: reqwest::Error) -> Lost {
     let unreached = error.is_connect() || error.is_builder();
     let error = error.without_url();
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Of an unreached receiver the layers of the client say nothing that the innermost cause does not.
-        reason = if unreached { cause.to_string() } else { format!("{reason}: {cause}") };
-        source = cause.source();
-    }
-    if unreached { Lost::Unreached(reason) } else { Lost::Unanswered(reason) }
+    if unreached { Lost::Unreached(innermost(&error)) } else { Lost::Unanswered(in_full(&error)) }
 }

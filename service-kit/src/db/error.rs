@@ -1,7 +1,6 @@
 //! What a store can fail with, and which of it passes by itself.
 
 use domain::stored::{Unreadable, Unwritable};
-use shared_types::one_line;
 
 use super::Cause;
 
@@ -63,18 +62,6 @@ impl DbError {
     /// For stored JSON and other texts that do not parse.
     pub fn decode(what: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Decode { what, source: Box::new(source) }
-    }
-
-    /// With its causes, in one line.
-    #[must_use]
-    pub fn in_full(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        one_line(&text)
     }
 
     /// A row with that key is there already. Inside a PostgreSQL transaction this ends the transaction: prefer

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use shared_types::one_line;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::vitals::Vitals;
 use super::{DbError, Pool};
+use crate::causes::in_full;
 
 /// Looked at once for all who ask meanwhile.
 const AS_OLD_AS: Duration = Duration::from_secs(1);
@@ -33,7 +35,7 @@ impl Proof {
         }
         let found = match tokio::time::timeout(WITHIN, store).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(vitals.trouble().unwrap_or_else(|| error.in_full())),
+            Ok(Err(error)) => Err(vitals.trouble().unwrap_or_else(|| one_line(&in_full(&error)))),
             Err(_) => {
                 pool.ask_why();
                 let unanswered = || format!("nothing was stored within {WITHIN:?}");

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use shared_types::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{PolicyVersions, Rules, RulesError, RulesFiles, RulesId, store};
+use super::{PolicyVersions, Rules, RulesFiles, RulesId, store};
 use crate::ServiceName;
+use crate::causes::in_full;
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
 use domain::policy::Policy;
@@ -78,7 +79,7 @@ impl PolicyVersions {
         policy: &Arc<Policy>,
         clock: &dyn Clock,
     ) -> anyhow::Result<Self> {
-        let found = files.rules_of(policy).map_err(|error| anyhow::anyhow!(one_line(&error)))?;
+        let found = files.rules_of(policy).map_err(|error| anyhow::anyhow!(in_full(&error)))?;
         loop {
             let Some(newest) = store::newest(db).await? else {
                 // The first version was always in force: there is no other to go by.
@@ -141,7 +142,7 @@ impl PolicyWatcher {
     pub async fn begin(&mut self, policy: &Arc<Policy>) -> Result<(), DbError> {
         self.follow().await?;
         self.parsed = Arc::clone(policy);
-        let found = self.files.rules_of(policy).map(Arc::new).map_err(|error| one_line(&error));
+        let found = self.files.rules_of(policy).map(Arc::new).map_err(|error| in_full(&error));
         self.last_look = Some(key(&found));
         self.consider(found).await
     }
@@ -171,7 +172,7 @@ impl PolicyWatcher {
         let (files, known) = (self.files.clone(), Arc::clone(&self.parsed));
         let read = tokio::task::spawn_blocking(move || files.read(&known)).await;
         let found: Found = match read {
-            Ok(read) => read.map(Arc::new).map_err(|error| one_line(&error)),
+            Ok(read) => read.map(Arc::new).map_err(|error| in_full(&error)),
             Err(error) => Err(error.to_string()),
         };
         if let Ok(rules) = &found {
@@ -279,14 +280,4 @@ fn short(version: &str) -> &str {
 fn poll(policy: &Policy) -> Duration {
     let windows = policy.targets.values().map(|target| target.collection.window);
     windows.min().map_or(SLOWEST_POLL, |shortest| (shortest / 10).clamp(FASTEST_POLL, SLOWEST_POLL))
-}
-
-fn one_line(error: &RulesError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

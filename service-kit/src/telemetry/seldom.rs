@@ -5,6 +5,8 @@ use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::causes::in_full;
+
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 /// Failures that are told apart; what comes beyond them makes the oldest one forgotten, and told anew.
 const APART: usize = 256;
@@ -54,16 +56,6 @@ fn due_at(
     }
     told.insert((what, cause), Told { at: now, since: 0 });
     Some(0)
-}
-
-fn in_full(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

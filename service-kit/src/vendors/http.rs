@@ -7,6 +7,7 @@ use shared_types::Timestamp;
 
 use super::VendorSettingsError;
 use super::answer::Answer;
+use crate::causes::innermost;
 use crate::outbox::Outcome;
 
 // What requests are made of, so that no service needs a client of its own beside this one.
@@ -73,7 +74,7 @@ pub async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer,
 fn without_answer(error: reqwest::Error) -> Outcome {
     // The URL may be a secret (an incoming webhook's is).
     let error = error.without_url();
-    let reason = described(&error);
+    let reason = innermost(&error);
     if error.is_builder() {
         Outcome::Never { reason: format!("the request cannot be built: {reason}") }
     } else if error.is_connect() {
@@ -83,15 +84,6 @@ fn without_answer(error: reqwest::Error) -> Outcome {
     } else {
         Outcome::Unknown { reason: format!("no answer after the request was written: {reason}") }
     }
-}
-
-/// The innermost cause, which names the trouble (`Connection refused`); the outer ones repeat each other.
-fn described(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 /// `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3), at least a millisecond, at most an hour.

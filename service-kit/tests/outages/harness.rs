@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use phasegate_tests::postgres::TestDatabase;
+use service_kit::causes::in_full;
 use service_kit::db::{Db, DbError, DbSettings, Migration};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 use tokio::time::Instant;
@@ -60,7 +61,7 @@ pub(crate) async fn stores_soon(db: &Db) -> usize {
                 ready_soon(db, since).await;
                 return failed;
             }
-            Err(error) => assert!(since.elapsed() < SOON, "after {failed} tries: {}", error.in_full()),
+            Err(error) => assert!(since.elapsed() < SOON, "after {failed} tries: {}", in_full(&error)),
         }
     }
     unreachable!("it ends above")
