@@ -1,8 +1,8 @@
 //! `phasegate abort`: off for everybody, at once (PH-11).
 
 use shared_types::TargetName;
-use shared_types::rollout::Rollout;
 
+use super::act::act;
 use crate::api::ReporterArgs;
 use crate::exit::Exit;
 use crate::output::OutputArgs;
@@ -32,12 +32,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        super::block_on(async {
-            let path = format!("/v1/rollouts/{}/abort", self.target);
-            let body = serde_json::json!({ "reason": self.reason });
-            let rollout: Rollout = self.reporter.api()?.post(&path, &self.reporter.act(body)).await?;
-            self.output.print(&rollout, crate::view::rollout)?;
-            Ok(Exit::Ok)
-        })
+        act(&self.target, "abort", serde_json::json!({ "reason": self.reason }), &self.reporter, self.output)
     }
 }

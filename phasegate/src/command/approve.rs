@@ -1,8 +1,8 @@
 //! `phasegate approve`: an approval of the next move up (PH-2 to PH-5).
 
-use shared_types::rollout::Rollout;
 use shared_types::{PhaseId, TargetName};
 
+use super::act::act;
 use crate::api::ReporterArgs;
 use crate::exit::Exit;
 use crate::output::OutputArgs;
@@ -40,12 +40,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        super::block_on(async {
-            let path = format!("/v1/rollouts/{}/approvals", self.target);
-            let body = serde_json::json!({ "role": self.role, "phase": self.phase, "comment": self.comment });
-            let rollout: Rollout = self.reporter.api()?.post(&path, &self.reporter.act(body)).await?;
-            self.output.print(&rollout, crate::view::rollout)?;
-            Ok(Exit::Ok)
-        })
+        let body = serde_json::json!({ "role": self.role, "phase": self.phase, "comment": self.comment });
+        act(&self.target, "approvals", body, &self.reporter, self.output)
     }
 }

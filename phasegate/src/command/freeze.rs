@@ -1,8 +1,8 @@
 //! `phasegate freeze`: the emergency brake.
 
 use shared_types::TargetName;
-use shared_types::rollout::Rollout;
 
+use super::act::act;
 use crate::api::ReporterArgs;
 use crate::exit::Exit;
 use crate::output::OutputArgs;
@@ -33,12 +33,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        super::block_on(async {
-            let path = format!("/v1/rollouts/{}/freeze", self.target);
-            let body = serde_json::json!({ "reason": self.reason });
-            let rollout: Rollout = self.reporter.api()?.post(&path, &self.reporter.act(body)).await?;
-            self.output.print(&rollout, crate::view::rollout)?;
-            Ok(Exit::Ok)
-        })
+        act(&self.target, "freeze", serde_json::json!({ "reason": self.reason }), &self.reporter, self.output)
     }
 }

@@ -2,6 +2,7 @@
 
 mod abort;
 mod ack;
+mod act;
 mod analyze;
 mod approve;
 mod audit;

@@ -1,8 +1,8 @@
 //! `phasegate promote`: one phase up, if nothing stands in the way (PH-5, PH-6).
 
-use shared_types::rollout::Rollout;
 use shared_types::{PhaseId, TargetName};
 
+use super::act::act;
 use crate::api::ReporterArgs;
 use crate::exit::Exit;
 use crate::output::OutputArgs;
@@ -32,15 +32,10 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        super::block_on(async {
-            let path = format!("/v1/rollouts/{}/promotions", self.target);
-            let body = match &self.phase {
-                Some(phase) => serde_json::json!({ "from": phase }),
-                None => serde_json::json!({}),
-            };
-            let rollout: Rollout = self.reporter.api()?.post(&path, &self.reporter.act(body)).await?;
-            self.output.print(&rollout, crate::view::rollout)?;
-            Ok(Exit::Ok)
-        })
+        let body = match &self.phase {
+            Some(phase) => serde_json::json!({ "from": phase }),
+            None => serde_json::json!({}),
+        };
+        act(&self.target, "promotions", body, &self.reporter, self.output)
     }
 }

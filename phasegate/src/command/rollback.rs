@@ -1,8 +1,8 @@
 //! `phasegate rollback`: one phase down, by hand (RB-7).
 
-use shared_types::rollout::Rollout;
 use shared_types::{PhaseId, TargetName};
 
+use super::act::act;
 use crate::api::ReporterArgs;
 use crate::exit::Exit;
 use crate::output::OutputArgs;
@@ -34,12 +34,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        super::block_on(async {
-            let path = format!("/v1/rollouts/{}/rollbacks", self.target);
-            let body = serde_json::json!({ "phase": self.phase, "reason": self.reason });
-            let rollout: Rollout = self.reporter.api()?.post(&path, &self.reporter.act(body)).await?;
-            self.output.print(&rollout, crate::view::rollout)?;
-            Ok(Exit::Ok)
-        })
+        let body = serde_json::json!({ "phase": self.phase, "reason": self.reason });
+        act(&self.target, "rollbacks", body, &self.reporter, self.output)
     }
 }

@@ -1,8 +1,8 @@
 //! `phasegate start`.
 
 use shared_types::TargetName;
-use shared_types::rollout::Rollout;
 
+use super::act::act;
 use crate::api::ReporterArgs;
 use crate::exit::Exit;
 use crate::output::OutputArgs;
@@ -26,12 +26,6 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        super::block_on(async {
-            let path = format!("/v1/rollouts/{}/start", self.target);
-            let rollout: Rollout =
-                self.reporter.api()?.post(&path, &self.reporter.act(serde_json::json!({}))).await?;
-            self.output.print(&rollout, crate::view::rollout)?;
-            Ok(Exit::Ok)
-        })
+        act(&self.target, "start", serde_json::json!({}), &self.reporter, self.output)
     }
 }

@@ -1,8 +1,8 @@
 //! `phasegate unfreeze`: the end of a freeze.
 
 use shared_types::TargetName;
-use shared_types::rollout::Rollout;
 
+use super::act::act;
 use crate::api::ReporterArgs;
 use crate::exit::Exit;
 use crate::output::OutputArgs;
@@ -31,12 +31,12 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        super::block_on(async {
-            let path = format!("/v1/rollouts/{}/unfreeze", self.target);
-            let body = serde_json::json!({ "reason": self.reason });
-            let rollout: Rollout = self.reporter.api()?.post(&path, &self.reporter.act(body)).await?;
-            self.output.print(&rollout, crate::view::rollout)?;
-            Ok(Exit::Ok)
-        })
+        act(
+            &self.target,
+            "unfreeze",
+            serde_json::json!({ "reason": self.reason }),
+            &self.reporter,
+            self.output,
+        )
     }
 }
