@@ -55,6 +55,8 @@ pub struct Faults {
     until: Option<Timestamp>,
     crash: Option<Crash>,
     in_turn: bool,
+    /// From and to when the flag system refuses whatever it is asked.
+    jams: Vec<(Timestamp, Timestamp)>,
 }
 
 /// What becomes of a message.
@@ -104,13 +106,19 @@ impl Faults {
     /// At these rates until then.
     #[must_use]
     pub fn seeded(rates: Rates, until: Timestamp) -> Self {
-        Self { rates, until: Some(until), crash: None, in_turn: false }
+        Self { rates, until: Some(until), ..Self::default() }
     }
 
     /// Nothing goes wrong but one crash, if any; tasks take turns.
     #[must_use]
     pub fn one_crash(crash: Option<Crash>) -> Self {
         Self { crash, in_turn: true, ..Self::default() }
+    }
+
+    /// The flag system refuses everything in these times as well.
+    #[must_use]
+    pub fn jammed(self, jams: Vec<(Timestamp, Timestamp)>) -> Self {
+        Self { jams, ..self }
     }
 
     /// Whether tasks are granted in the order of their beginnings.
@@ -196,7 +204,9 @@ impl Faults {
 
     /// Decides what a command does.
     pub fn command(&mut self, now: Timestamp, rng: &mut SmallRng) -> CommandFate {
-        if !self.active(now) || rng.random_range(0..1000) >= self.rates.command {
+        if self.jams.iter().any(|(from, to)| (*from..*to).contains(&now)) {
+            CommandFate::Fails
+        } else if !self.active(now) || rng.random_range(0..1000) >= self.rates.command {
             CommandFate::Works
         } else if rng.random_bool(0.5) {
             CommandFate::Fails

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod databases;
 pub mod facts;
 pub mod faults;
+pub mod forger;
 pub mod network;
 pub mod outside;
 pub mod pagerduty;

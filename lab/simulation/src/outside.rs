@@ -30,6 +30,8 @@ use crate::scheduler::Scheduler;
 /// A text that Slack accepted.
 #[derive(Debug, Clone)]
 pub struct Posted {
+    pub at: Timestamp,
+    pub channel: String,
     pub notification: String,
     pub text: String,
     /// Whether the service knew that it may be there already.
@@ -220,9 +222,17 @@ impl Notifier for Ports {
     }
 
     async fn post(&self, message: &PostMessage, _thread: Option<&str>, resend: bool) -> Outcome {
-        let posted =
-            Posted { notification: message.notification.to_string(), text: message.text.clone(), resend };
-        self.ask("slack", |books| books.posted.push(posted)).await
+        let scheduler = self.scheduler.clone();
+        let posted = |books: &mut Ledger| {
+            books.posted.push(Posted {
+                at: scheduler.now(),
+                channel: message.channel.to_string(),
+                notification: message.notification.to_string(),
+                text: message.text.clone(),
+                resend,
+            });
+        };
+        self.ask("slack", posted).await
     }
 
     async fn tell(&self, _it: &TellUser) -> Outcome {

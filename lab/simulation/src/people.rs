@@ -1,5 +1,6 @@
 //! What people do: start, approve rightly and wrongly, freeze, promote whenever they can, roll back by hand, acknowledge or
-//! not, look for causes in time, late or never, decide reviews, sign checklists, retry what was given up, pause the collector.
+//! not, look for causes in time, late or never, decide reviews, sign checklists, retry what was given up, pause the collector,
+//! take everything back at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub struct People {
     intents: BTreeMap<String, Intent>,
     manner: Manner,
     pauses: bool,
+    hasty: bool,
     /// When they freeze the target by plan, and when they let it go.
     pub frost: Option<(Timestamp, Timestamp)>,
     /// The epoch that was seen last, and when it was first.
@@ -123,6 +125,7 @@ impl People {
             intents: BTreeMap::new(),
             manner: spec.manner(),
             pauses: spec.pauses,
+            hasty: spec.hasty,
             frost: None,
             entered: (0, ground.scheduler.now()),
         }
@@ -173,6 +176,10 @@ impl People {
         if !self.manner.is_planned() && self.chance(by_hand) {
             let body = json!({ "by": "dan", "phase": state.phase, "reason": "it looks bad" });
             calls.push(Call::post(format!("{rollouts}/rollbacks"), body));
+        }
+        if self.hasty && self.chance(3) {
+            let body = json!({ "by": "dan", "reason": "enough of it" });
+            calls.push(Call::post(format!("{rollouts}/abort"), body));
         }
         calls
     }
@@ -339,7 +346,13 @@ impl People {
             }
         }
         for role in missing {
-            let wrong = if asked.len() > 1 { "sre" } else { REQUESTER };
+            let wrong = match (asked.len() > 1, self.hasty) {
+                (true, false) => "sre",
+                // The same person, in another way of writing it.
+                (true, true) => "S\u{200b}re",
+                (false, false) => REQUESTER,
+                (false, true) => "ANA",
+            };
             let right = role.as_str();
             let (by, epoch) = match self.manner {
                 Manner::Calm | Manner::Hasty | Manner::Absent | Manner::Negligent => (right, state.epoch),
@@ -347,8 +360,8 @@ impl People {
                 Manner::Sloppy => (right, state.epoch),
                 Manner::Drawn => match self.scheduler.draw(|_, rng, _| rng.random_range(0..20)) {
                     0..12 => (right, state.epoch),
-                    12..15 => ("sre", state.epoch),
-                    15..17 => (REQUESTER, state.epoch),
+                    12..15 => (if self.hasty { wrong } else { "sre" }, state.epoch),
+                    15..17 => (if self.hasty { "ANA" } else { REQUESTER }, state.epoch),
                     // Meant for a stay that is over.
                     17 => (right, state.epoch - 1),
                     _ => continue,
@@ -362,7 +375,9 @@ impl People {
 }
 
 impl Call {
-    fn post(path: String, body: Value) -> Self {
+    /// A call with a body.
+    #[must_use]
+    pub fn post(path: String, body: Value) -> Self {
         Self { path, body, verb: Verb::Post, of: Service::Reporter }
     }
 

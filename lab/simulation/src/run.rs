@@ -86,6 +86,7 @@ fn met(facts: &Facts) -> impl Iterator<Item = &'static str> {
             "rollout.withdraw" => "withdrawn approvals",
             "rollout.freeze" => "freezes",
             "rollout.rollback" => "rollbacks by hand",
+            "rollout.abort" => "rollouts taken back at once",
             "rca.submitted" => "root causes",
             "evidence.signed" => "signatures",
             "collector.pause" => "collector pauses",
@@ -117,7 +118,8 @@ fn met(facts: &Facts) -> impl Iterator<Item = &'static str> {
     let exhausted = facts.effects.iter().filter(|(_, it)| it.kind == "deliver_event");
     let fenced = facts.books.settled.iter().filter(|it| it.recorded == Recorded::Fenced);
     let effects = exhausted.map(|_| "collector events").chain(fenced.map(|_| "takeovers"));
-    acts.chain(hops).chain(rulings).chain(effects).chain(met_by_evidence(facts))
+    let failed = facts.notifications.iter().filter(|it| it.kind == "move_failed").map(|_| "failed moves up");
+    acts.chain(hops).chain(rulings).chain(effects).chain(failed).chain(met_by_evidence(facts))
 }
 
 /// The same of what only windows that are weighed together lead to.

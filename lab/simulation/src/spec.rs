@@ -29,8 +29,14 @@ pub struct Spec {
     pub weighs: bool,
     /// Services that are gone by plan.
     pub away: Vec<Away>,
+    /// The flag system refuses every command, from and to such a minute of the run.
+    pub jams: Vec<(u64, u64)>,
     /// Somebody sets the flag by hand.
     pub tamper: Option<Tamper>,
+    /// Somebody makes batches and decisions up, of stays that never were.
+    pub forges: bool,
+    /// People take a rollout to `off` at once, now and then, and do not always write their names alike.
+    pub hasty: bool,
     /// Tasks take turns, people and telemetry do the same each time.
     pub calm: bool,
     pub crash: Option<Crash>,
@@ -91,11 +97,13 @@ pub enum Script {
     Gaps,
     /// By evidence: in phase B somebody sets the flag to C by hand, and sets it back later.
     Drift,
+    /// The flag system takes no command while phase B is due, and none after one window in B is too slow.
+    Jam,
 }
 
 impl Script {
     /// All but none.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Violation,
         Self::Escalation,
         Self::Impatience,
@@ -111,6 +119,7 @@ impl Script {
         Self::Outside,
         Self::Gaps,
         Self::Drift,
+        Self::Jam,
     ];
 
     /// Until what it is about has happened.
@@ -132,6 +141,11 @@ impl Script {
     fn tamper(self) -> Option<Tamper> {
         let tamper = Tamper { from: VIOLATION + 5, to: Some(VIOLATION + 40), position: 3 };
         (self == Self::Drift).then_some(tamper)
+    }
+
+    /// Longer than all retries take.
+    fn jams(self) -> Vec<(u64, u64)> {
+        if self == Self::Jam { vec![(16, 46), (VIOLATION + 15, VIOLATION + 30)] } else { Vec::new() }
     }
 
     fn away(self) -> Vec<Away> {
@@ -177,8 +191,14 @@ impl Spec {
             to: None,
             position: rng.random_range(0..4),
         });
+        let (forges, hasty) = (seed % 12 == 9, seed % 12 == 3);
+        let jammed = |rng: &mut SmallRng| {
+            let from = rng.random_range(5..trouble.as_secs() / 60);
+            vec![(from, from + rng.random_range(10..30))]
+        };
+        let jams = if seed % 12 == 2 { jammed(&mut rng) } else { Vec::new() };
         let drawn = Self::calm(seed, trouble, Script::None, false);
-        Self { skews, replicas, rates, ill, pauses, weighs, away, tamper, ..drawn }
+        Self { skews, replicas, rates, ill, pauses, weighs, away, jams, tamper, forges, hasty, ..drawn }
     }
 
     /// Mostly one to five windows do not come; before the trouble ends the collector is back.
@@ -208,7 +228,10 @@ impl Spec {
             pauses: false,
             weighs: script.weighs(),
             away: script.away(),
+            jams: script.jams(),
             tamper: script.tamper(),
+            forges: false,
+            hasty: false,
             calm,
             crash: None,
             script,

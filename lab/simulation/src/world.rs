@@ -20,6 +20,7 @@ use shared_types::{PhaseId, TargetName, Timestamp};
 
 use crate::databases::Databases;
 use crate::faults::Faults;
+use crate::forger;
 use crate::network::{Routes, Wire};
 use crate::outside::Outside;
 use crate::people::People;
@@ -184,6 +185,8 @@ impl<'s> World<'s> {
         let trouble_ends = begin.plus(spec.trouble);
         let faults =
             if spec.calm { Faults::one_crash(spec.crash) } else { Faults::seeded(spec.rates, trouble_ends) };
+        let minute = |minute: u64| begin.plus(Duration::from_secs(60 * minute));
+        let faults = faults.jammed(spec.jams.iter().map(|(from, to)| (minute(*from), minute(*to))).collect());
         let (scheduler, grants) = Scheduler::new(spec.seed, begin, faults, Trace::new(spec.verbose));
         let folder = tempfile::tempdir_in(setting.directory.path()).unwrap_or_else(|error| panic!("{error}"));
         let ground = Ground {
@@ -391,6 +394,7 @@ impl<'s> World<'s> {
                 let service = self.ground.neighbour(call.of);
                 self.scheduler.spawn(None, label, None, false, call.make(service));
             }
+            self.forge(now).await;
         }
         let Due { outboxes, watch, tick } = self.due().await;
         let scheduler = self.scheduler.clone();
@@ -457,6 +461,18 @@ impl<'s> World<'s> {
         }
     }
 
+    async fn forge(&mut self, now: Timestamp) {
+        if !self.spec.forges {
+            return;
+        }
+        let target = &self.setting.target;
+        let Ok(Some(stored)) = self.people.store.target(target).await else { return };
+        if let Some(call) = forger::look(&self.scheduler, target, stored.state.epoch, now) {
+            let service = self.ground.neighbour(call.of);
+            self.scheduler.spawn(None, &format!("forger {}", call.path), None, false, call.make(service));
+        }
+    }
+
     /// Asked anew only after a commit.
     async fn due(&mut self) -> Due {
         if self.ground.changed.swap(false, Ordering::SeqCst) {
@@ -510,6 +526,7 @@ impl<'s> World<'s> {
             | Script::Escalation
             | Script::Impatience
             | Script::Frost
+            | Script::Jam
             | Script::Negligence => slot == violation,
             Script::Straggler => slot == self.minute(30),
             Script::Persistence => slot >= violation,

@@ -12,7 +12,7 @@ const TROUBLE: Duration = Duration::from_secs(2 * 3600);
 const THREADS: usize = 2;
 
 /// What a proof over nothing would not have met.
-const MET: [&str; 48] = [
+const MET: [&str; 52] = [
     "approvals",
     "blind pages",
     "closed incidents",
@@ -28,6 +28,9 @@ const MET: [&str; 48] = [
     "escalations",
     "failed recoveries by evidence",
     "forced rollbacks",
+    "forged batches",
+    "forged decisions",
+    "failed moves up",
     "freezes",
     "held windows",
     "incidents",
@@ -49,6 +52,7 @@ const MET: [&str; 48] = [
     "rollbacks",
     "rollbacks by hand",
     "rollbacks that wait",
+    "rollouts taken back at once",
     "root causes",
     "sessions left out",
     "signatures",

@@ -1,6 +1,8 @@
-//! What keeps a rollback from starting by itself, against the rows of the audit log: a freeze, and the budget.
+//! What keeps a rollback from starting by itself, against the rows of the audit log: a freeze, and the budget. A spent budget
+//! keeps everything from moving up, too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::Value;
 use shared_types::{AuditEntry, Timestamp};
@@ -9,8 +11,10 @@ use super::Findings;
 use super::approvals::changed_to;
 use crate::facts::Facts;
 
+const SOONER: Duration = Duration::from_secs(900);
+
 /// Acts of people that start a rollback whatever holds others back.
-const BY_HAND: [&str; 3] = ["rollout.rollback", "review.decided", "command.retried"];
+const BY_HAND: [&str; 4] = ["rollout.abort", "rollout.rollback", "review.decided", "command.retried"];
 
 /// Transitions that people asked for by hand.
 pub(super) fn by_hand(facts: &Facts) -> BTreeSet<&str> {
@@ -50,10 +54,37 @@ pub(super) fn frozen_stands_still(facts: &Facts) -> Findings {
 
 /// No more rollbacks start by themselves than the budget has, wherever one looks. Only where the clocks agree.
 pub(super) fn budget_is_kept(facts: &Facts) -> Findings {
+    let times = by_themselves(facts);
+    let most = most(facts);
+    let within = |at: &Timestamp| count(&times, *at, facts.policy.transitions.budget.per);
+    let spent = times.iter().filter(|at| within(at) > most);
+    spent.map(|at| format!("at {at} {} rollbacks have started by themselves", within(at))).collect()
+}
+
+/// PH-11: nobody raises exposure while the guard may not act. Only where the clocks agree.
+pub(super) fn spent_budgets_block(facts: &Facts) -> Findings {
+    let times = by_themselves(facts);
+    let moves = ["rollout.start", "rollout.promote"];
+    let rows = facts.audit.iter().filter(|row| moves.contains(&row.action.as_str()));
+    // The oldest counts from when it was asked for, which is a little before its command started.
+    let per = facts.policy.transitions.budget.per - SOONER;
+    let spent = rows.filter(|row| count(&times, row.at, per) >= most(facts));
+    spent.map(|row| format!("row {} moves up at {} on a spent budget", row.seq, row.at)).collect()
+}
+
+fn most(facts: &Facts) -> usize {
+    usize::try_from(facts.policy.transitions.budget.automatic_rollbacks).unwrap_or(usize::MAX)
+}
+
+fn count(times: &[Timestamp], at: Timestamp, per: Duration) -> usize {
+    times.iter().filter(|it| **it <= at && it.plus(per) > at).count()
+}
+
+/// When rollbacks started by themselves; none, where the clocks do not agree.
+fn by_themselves(facts: &Facts) -> Vec<Timestamp> {
     if !facts.spec.spread().is_zero() {
         return Vec::new();
     }
-    let budget = facts.policy.transitions.budget;
     let commands = facts.effects.iter().filter(|(_, it)| it.kind == "RunTransition");
     let rollbacks = commands.filter(|(_, it)| it.payload["kind"] == "rollback");
     let epochs: BTreeMap<&str, Option<u64>> = rollbacks
@@ -68,8 +99,5 @@ pub(super) fn budget_is_kept(facts: &Facts) -> Findings {
             times.push(row.at);
         }
     }
-    let most = usize::try_from(budget.automatic_rollbacks).unwrap_or(usize::MAX);
-    let within = |at: &Timestamp| times.iter().filter(|it| **it <= *at && it.plus(budget.per) > *at).count();
-    let spent = times.iter().filter(|at| within(at) > most);
-    spent.map(|at| format!("at {at} {} rollbacks have started by themselves", within(at))).collect()
+    times
 }

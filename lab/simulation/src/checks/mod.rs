@@ -4,6 +4,8 @@ mod approvals;
 mod audit;
 mod drift;
 mod evidence;
+mod failures;
+mod forged;
 mod holds;
 mod losses;
 mod notices;
@@ -44,11 +46,17 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("every violation of the current epoch belongs to one incident", one_incident_a_violation),
     ("a required rollback is carried out or visibly failed", rollbacks_happen),
     ("at most one effective rollback an incident and phase, one phase down", rollbacks_are_single),
+    ("who takes a rollout back at once gets it to `off` in one move", failures::aborts_end_at_off),
     ("an attempt that comes late has no effect", late_attempts_have_none),
     ("nothing moves up while an incident is open", no_move_up_in_an_incident),
     ("every message is accepted at least once or visibly dead", messages_arrive),
     ("every incident reaches people by Slack and by PagerDuty", people::hear_of_each_incident),
     ("what is given up is told in another way, once", losses::are_told),
+    ("a move up that failed is told", failures::failed_moves_are_told),
+    ("what a rollback leaves behind that failed or waits is measured on", failures::are_measured_on),
+    ("no channel gets two messages within a second", people::channels_are_paced),
+    ("what was made up is believed by nobody", forged::is_not_believed),
+    ("silence before a stay is not of it", failures::silence_is_of_its_stay),
     ("duplicates only where an outcome was unknown", duplicates_are_explained),
     ("one dedup key an incident, no page after its resolution", pages_keep_their_key),
     ("escalated once, if and only if nobody acknowledged in time", escalates_once),
@@ -64,6 +72,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("an approved review forces one rollback", reviews::approvals_force_one_rollback),
     ("nothing starts by itself while it is frozen", holds::frozen_stands_still),
     ("no more rollbacks start by themselves than the budget has", holds::budget_is_kept),
+    ("nothing moves up on a spent budget", holds::spent_budgets_block),
     ("the audit log is one unbroken chain", audit::chain_is_whole),
     ("what changes the state stands in the audit log, once", audit::acts_are_recorded),
     ("a pause of the collector ends by itself and is in the audit log, once", audit::pauses_end),
@@ -270,7 +279,9 @@ fn succeeded_by_hand(facts: &Facts, id: &str) -> bool {
 fn rollbacks_are_single(facts: &Facts) -> Findings {
     let (mut found, mut done) = (Vec::new(), BTreeMap::new());
     let mut promoted = None;
-    for it in facts.books.moved.iter().filter(|it| it.before != it.after) {
+    let aborts = failures::aborts(facts);
+    let moved = facts.books.moved.iter().filter(|it| it.before != it.after);
+    for it in moved.filter(|it| !aborts.contains(it.transition.as_str())) {
         if it.kind == TransitionKind::Promote {
             promoted = Some((it.epoch, &it.after));
             continue;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::pagers::PAGER;
 use domain::rollout::Incident;
+use shared_types::Timestamp;
 use shared_types::story::HopKind;
 
 use super::Findings;
@@ -32,6 +33,19 @@ pub(super) fn hear_of_each_incident(facts: &Facts) -> Findings {
             if !ids.any(|id| accepted.contains(id.as_str()) || dead.contains(id.as_str())) {
                 found.push(format!("nobody was told of {} by {way}", incident.id));
             }
+        }
+    }
+    found
+}
+
+/// NO-3, NO-8: whichever replica sends them. Only where nothing goes wrong: who stood still in a send comes back to it.
+pub(super) fn channels_are_paced(facts: &Facts) -> Findings {
+    let mut found = Vec::new();
+    let mut last: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for it in facts.books.posted.iter().filter(|_| facts.spec.calm && facts.spec.crash.is_none()) {
+        let before = last.insert(&it.channel, it.at);
+        if before.is_some_and(|before| it.at < before.plus(Duration::from_secs(1))) {
+            found.push(format!("{} got two messages at {}", it.channel, it.at));
         }
     }
     found
