@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use secrecy::SecretString;
 use service_kit::CommonConfig;
-use service_kit::auth::{Authenticator, Sessions};
+use service_kit::auth::Sessions;
 use service_kit::clock::{Clock, SystemClock};
 use service_kit::config::secret;
 use service_kit::seal::SealKey;
@@ -27,8 +27,9 @@ const VENDOR_TIMEOUT: Duration = Duration::from_secs(10);
 /// Flags and variables of the reporter alone.
 #[derive(Clone, clap::Args)]
 struct OwnArgs {
-    /// Secret that browser sessions are signed with, the same for all replicas [default: one kept in the data directory]
-    #[arg(long, env = "PHASEGATE_SESSION_KEY", value_name = "SECRET", value_parser = secret)]
+    /// Secret that browser sessions are signed with, the same for all replicas; several with commas between them: the first
+    /// signs, and what any has signed counts [default: one kept in the data directory]
+    #[arg(long, env = "PHASEGATE_SESSION_KEY", value_name = "SECRET[,SECRET…]", value_parser = secret)]
     session_key: Option<SecretString>,
     /// Key that the audit log's heads are signed with (Ed25519): 64 hexadecimal digits, as `openssl rand -hex 32` gives them;
     /// without it nothing is signed
@@ -43,6 +44,8 @@ pub(crate) fn own_arguments(command: Command) -> Command {
 /// What the reporter is run with, checked.
 pub struct Config {
     pub common: CommonConfig,
+    /// What browser sessions are signed with; none where nobody has to say who they are.
+    pub sessions: Option<Sessions>,
     pub executors: Executors,
     pub notifiers: Notifiers,
     pub pager: Arc<dyn Pager>,
@@ -68,9 +71,9 @@ impl Config {
     ///
     /// # Errors
     /// One line that names the setting.
-    pub fn new(of: &Composition, told: &ArgMatches, mut common: CommonConfig) -> anyhow::Result<Self> {
+    pub fn new(of: &Composition, told: &ArgMatches, common: CommonConfig) -> anyhow::Result<Self> {
         let own = OwnArgs::from_arg_matches(told)?;
-        common.tokens = with_sessions(&own, &common)?;
+        let sessions = sessions(&own, &common)?;
         let audit_key = own.audit_key.as_ref().map(SealKey::parse).transpose();
         let audit_key =
             audit_key.map_err(|expected| anyhow::anyhow!("PHASEGATE_AUDIT_KEY: expected {expected}"))?;
@@ -79,7 +82,7 @@ impl Config {
         let (notifiers, of_notifiers) = Notifiers::open(&of.notifiers, told, &opening)?;
         let pager = (of.pager.open)(told, &opening)?;
         let inbound = pager.admit((of.pager.routes)()).merge(of_notifiers);
-        Ok(Self { common, executors, notifiers, pager, audit_key, inbound, stopping: opening.stop })
+        Ok(Self { common, sessions, executors, notifiers, pager, audit_key, inbound, stopping: opening.stop })
     }
 
     /// The executors as a reporter started here would have them, to be asked what they could do.
@@ -106,11 +109,12 @@ fn opening(data_dir: PathBuf, clock: Arc<dyn Clock>) -> Opening {
 }
 
 /// Browser sessions are the reporter's alone: it serves the page.
-fn with_sessions(args: &OwnArgs, common: &CommonConfig) -> anyhow::Result<Option<Arc<Authenticator>>> {
-    let Some(tokens) = &common.tokens else { return Ok(None) };
-    let sessions = match &args.session_key {
-        Some(key) => Sessions::with_key(key)?,
+fn sessions(args: &OwnArgs, common: &CommonConfig) -> anyhow::Result<Option<Sessions>> {
+    if common.tokens.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(match &args.session_key {
+        Some(keys) => Sessions::with_keys(keys)?,
         None => Sessions::with_kept_key(&common.data_dir)?,
-    };
-    Ok(Some(Arc::new(tokens.with_sessions(sessions))))
+    }))
 }

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::template::Templates;
+use service_kit::auth::Authenticator;
 use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
 use service_kit::outbox::{WorkerOptions, run_worker};
@@ -99,6 +100,7 @@ pub async fn run(
     tasks.start("the end of moves", &shutdown, end_later(shutdown.clone(), config.stopping.clone()));
     let (executors, notifiers) = (config.executors.clone(), config.notifiers.clone());
     let audit_key = config.audit_key.take();
+    let tokens = tokens(&mut config, &reporter);
     for why in notifiers.unreachable(&reporter.rules().policy) {
         tracing::warn!("messages of the policy will be lost: {why}");
     }
@@ -136,7 +138,7 @@ pub async fn run(
         openapi,
         readiness: readiness(&reporter, &keeper, &db, &tasks)
             .check("channels", channels(&reporter, notifiers)),
-        tokens: common.tokens.clone(),
+        tokens,
         options: HttpOptions { body_limit: 2 << 20, ..HttpOptions::default() },
     };
     let served = Box::pin(service_kit::http::serve(parts, listener, shutdown.clone())).await;
@@ -151,6 +153,15 @@ pub async fn run(
     db.close().await;
     tasks.outcome()?;
     served
+}
+
+/// Knows who calls, by a browser session too, which all replicas see ended once it was.
+fn tokens(config: &mut Config, reporter: &Reporter) -> Option<Arc<Authenticator>> {
+    let tokens = config.common.tokens.clone()?;
+    Some(match config.sessions.take() {
+        Some(sessions) => Arc::new(tokens.with_sessions(sessions, Arc::new(reporter.store.clone()))),
+        None => tokens,
+    })
 }
 
 /// Ends what is under way a while after the stop was asked for: moves get that long to finish.
@@ -245,6 +256,9 @@ async fn forget(reporter: &Reporter, db: &Db) {
     let (now, keep) = (reporter.clock.now(), reporter.rules().policy.retention);
     let decisions = keep.decisions.map(|it| now.minus(it));
     let notifications = keep.notifications.map(|it| now.minus(it));
+    if let Err(error) = db.answered(reporter.store.forget_sessions(now, AT_ONCE)).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "ended sessions were not forgotten");
+    }
     let events = now.minus(EVENTS_KNOWN);
     if let Err(error) = db.answered(reporter.store.forget_events(events, AT_ONCE)).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "old events of vendors were not forgotten");

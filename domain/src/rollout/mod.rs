@@ -47,6 +47,7 @@ mod tests;
 pub use blocker::Blocker;
 pub use effect::{Effect, Notice, NoticeKind};
 pub use event::Event;
+pub use person::known_as;
 pub use refusal::{Reason, Refusal, Rejection};
 pub use standing::Standing;
 pub use state::{

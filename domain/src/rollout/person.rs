@@ -11,7 +11,8 @@ pub(super) fn same_person(one: &str, other: &str) -> bool {
 
 /// What is left of a name where people are told apart: compatible forms are one (NFKC), so are upper and lower case, and
 /// what nobody sees is not there.
-fn known_as(name: &str) -> String {
+#[must_use]
+pub fn known_as(name: &str) -> String {
     let seen = |text: &str| text.nfkc().filter(|c| !is_invisible(*c)).collect::<String>();
     // By way of the upper case, as `ß` and `ss`, `ς` and `σ` are one only there.
     let folded = seen(&seen(name).to_uppercase().to_lowercase());

@@ -5,11 +5,11 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use service_kit::auth::{Caller, Identity, Proof, role, set_cookie};
-use service_kit::http::Json;
+use service_kit::http::{ApiError, Json, Query};
 use shared_types::Timestamp;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Who is signed in.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,13 +62,27 @@ pub(super) async fn show(caller: Caller) -> Json<Session> {
     Json(Session::of(&caller, caller.expires_at))
 }
 
-/// Sign out: takes the cookie away.
+/// Which sessions end.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+pub(super) struct SignOut {
+    /// All of this person's, on every device.
+    #[serde(default)]
+    everywhere: bool,
+}
+
+/// Sign out: ends the session for every copy of its cookie, and takes the cookie away
 #[utoipa::path(
     delete, path = "/v1/session", tag = "session", operation_id = "end_session",
     security(("bearer" = [])),
+    params(SignOut),
     responses((status = 204, description = "Signed out"))
 )]
-pub(super) async fn end(headers: HeaderMap) -> Response {
+pub(super) async fn end(
+    caller: Caller,
+    Query(sign_out): Query<SignOut>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    caller.end_session(sign_out.everywhere).await?;
     let cookie = set_cookie("", Duration::ZERO, &headers);
-    (axum::http::StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response()
+    Ok((axum::http::StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response())
 }

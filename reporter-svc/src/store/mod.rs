@@ -15,6 +15,7 @@ mod list;
 mod notifications;
 mod retention;
 mod rows;
+mod sessions;
 mod settle;
 mod targets;
 mod webhooks;
@@ -47,6 +48,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(180, "incident states", "reporter/0180_incident_states.sql"),
     migration!(190, "verdicts", each "reporter/0190_verdicts.sql"),
     migration!(200, "audit archives", "reporter/0200_audit_archives.sql"),
+    migration!(230, "ended sessions", "reporter/0230_ended_sessions.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained

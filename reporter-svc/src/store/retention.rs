@@ -34,7 +34,7 @@ impl Store {
     }
 }
 
-async fn delete(
+pub(super) async fn delete(
     db: &Db,
     table: &'static str,
     time: &'static str,

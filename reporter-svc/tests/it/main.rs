@@ -17,6 +17,7 @@ mod page;
 mod people;
 mod policy;
 mod rig;
+mod sessions;
 mod settings;
 mod slack;
 mod store;

@@ -28,7 +28,7 @@ use reporter_svc::pagers::pagerduty::{self, WebhookSecret};
 use reporter_svc::reporter::{Cause, Reporter};
 use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, Store};
 use serde_json::{Value, json};
-use service_kit::auth::{Authenticator, TokenFile, Tokens};
+use service_kit::auth::{Authenticator, Sessions, TokenFile, Tokens};
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
@@ -350,7 +350,11 @@ impl Rig {
             None => pagerduty::routes(),
         };
         let clock = Arc::clone(&self.reporter.clock);
-        let guard = |tokens| Arc::new(Authenticator::new(Some(TokenFile::fixed(tokens)), None, clock));
+        let guard = |tokens| {
+            let sessions = Sessions::with_keys(&"k".repeat(32).into()).unwrap();
+            let known = Authenticator::new(Some(TokenFile::fixed(tokens)), None, clock);
+            Arc::new(known.with_sessions(sessions, Arc::new(self.reporter.store.clone())))
+        };
         let (router, openapi) = api::router(app, buttons.merge(events));
         service_kit::http::app(service_kit::http::ServiceParts {
             service: service_kit::ServiceName::Reporter,

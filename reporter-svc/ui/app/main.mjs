@@ -78,7 +78,12 @@ function Page() {
     if (state.session !== null) fetchAll([...routes.values(), wayIn]);
   }, [state.session !== null]);
   const leave = async () => {
-    await signOut().catch(() => {});
+    try {
+      await signOut();
+    } catch (error) {
+      // Whose session is over is out; anybody else has to know that they are not.
+      if (!(error instanceof Problem && error.status === 401)) return set((before) => ({ ...before, error: /** @type {Error} */ (error) }));
+    }
     disconnect();
     set({ session: null, known: true, ended: false, error: null });
   };

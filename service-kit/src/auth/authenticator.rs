@@ -9,13 +9,17 @@ use axum::http::{HeaderMap, Method};
 use shared_types::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::ended::{EndedSessions, OpenSession};
 use super::oidc::{Oidc, Rejected};
 use super::reload::TokenFile;
-use super::session::{self, Claims, Sessions};
+use super::session::{self, Claims, Opened, Sessions};
 use super::throttle::Throttle;
 use super::{Identity, Proof, Tokens, same_origin};
 use crate::clock::Clock;
+use crate::db::DbError;
 use crate::http::CheckState;
+use crate::seldom;
+use domain::rollout::known_as;
 
 /// How often the token file and the issuer's keys are looked after.
 const LOOK: Duration = Duration::from_secs(2);
@@ -24,8 +28,14 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Authenticator {
     known: Arc<Known>,
-    sessions: Option<Arc<Sessions>>,
+    browser: Option<Arc<Browser>>,
     clock: Arc<dyn Clock>,
+}
+
+/// What browser sessions are opened, read and ended with.
+struct Browser {
+    sessions: Sessions,
+    ended: Arc<dyn EndedSessions>,
 }
 
 struct Known {
@@ -50,14 +60,17 @@ pub struct Verified {
     pub identity: Identity,
     /// When the proof ends.
     pub expires_at: Option<Timestamp>,
-    /// What a session would be bound to; `None`: it came by one.
-    basis: Option<Basis>,
+    basis: Basis,
 }
 
+/// What somebody was proven by.
 #[derive(Debug, Clone)]
 enum Basis {
+    /// A session would be bound to it.
     Token(Box<super::tokens::Entry>),
     Issuer,
+    /// It opens no further one.
+    Session(OpenSession),
 }
 
 /// Why a call is refused.
@@ -81,6 +94,8 @@ pub enum Unauthorized {
     TooMany(Duration),
     #[error("the issuer's keys cannot be had at the moment, so no JWT can be checked")]
     NoKeys,
+    #[error("the database does not say whether this session was ended; try again, or use a token")]
+    NotSaid,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -88,7 +103,7 @@ impl std::fmt::Debug for Authenticator {
         f.debug_struct("Authenticator")
             .field("file", &self.known.file)
             .field("oidc", &self.known.oidc.as_ref().map(|oidc| &oidc.settings))
-            .field("sessions", &self.sessions.is_some())
+            .field("sessions", &self.browser.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -98,13 +113,13 @@ impl Authenticator {
     #[must_use]
     pub fn new(file: Option<TokenFile>, oidc: Option<Oidc>, clock: Arc<dyn Clock>) -> Self {
         let known = Known { file, oidc, failures: Mutex::default() };
-        Self { known: Arc::new(known), sessions: None, clock }
+        Self { known: Arc::new(known), browser: None, clock }
     }
 
-    /// The same, taking (and opening) browser sessions too.
+    /// The same, taking (and opening) browser sessions too, unless they were ended.
     #[must_use]
-    pub fn with_sessions(&self, sessions: Sessions) -> Self {
-        Self { sessions: Some(Arc::new(sessions)), ..self.clone() }
+    pub fn with_sessions(&self, sessions: Sessions, ended: Arc<dyn EndedSessions>) -> Self {
+        Self { browser: Some(Arc::new(Browser { sessions, ended })), ..self.clone() }
     }
 
     /// Who makes this call. A bearer token comes before a cookie.
@@ -114,7 +129,7 @@ impl Authenticator {
     pub async fn verify(&self, call: Presented<'_>) -> Result<Verified, Unauthorized> {
         let verified = match (bearer(call.headers)?, session::cookie(call.headers)) {
             (Some(token), _) => self.by_token(token).await,
-            (None, Some(cookie)) if call.session => self.by_session(cookie, call),
+            (None, Some(cookie)) if call.session => self.by_session(cookie, call).await,
             (None, _) => return Err(Unauthorized::Missing),
         };
         let is_guess = matches!(verified, Err(Unauthorized::Unknown | Unauthorized::Jwt(_)));
@@ -141,7 +156,7 @@ impl Authenticator {
                 return Err(Unauthorized::Expired);
             }
             let identity = Identity::proven(&entry.name, entry.roles.iter().cloned(), Proof::Token);
-            let basis = Some(Basis::Token(Box::new(entry.clone())));
+            let basis = Basis::Token(Box::new(entry.clone()));
             return Ok(Verified { identity, expires_at: entry.expires_at, basis });
         }
         let Some(oidc) = &self.known.oidc else { return Err(Unauthorized::Unknown) };
@@ -149,7 +164,7 @@ impl Authenticator {
             Ok(person) => Ok(Verified {
                 identity: person.identity,
                 expires_at: Some(person.expires_at),
-                basis: Some(Basis::Issuer),
+                basis: Basis::Issuer,
             }),
             Err(Rejected::NoJwt) => Err(Unauthorized::Unknown),
             Err(Rejected::Expired) => Err(Unauthorized::Expired),
@@ -158,39 +173,45 @@ impl Authenticator {
         }
     }
 
-    fn by_session(&self, cookie: &str, call: Presented<'_>) -> Result<Verified, Unauthorized> {
-        let sessions = self.sessions.as_ref().ok_or(Unauthorized::Missing)?;
-        let claims = sessions.open(cookie).ok_or(Unauthorized::SessionEnded)?;
+    async fn by_session(&self, cookie: &str, call: Presented<'_>) -> Result<Verified, Unauthorized> {
+        let Browser { sessions, ended } = &**self.browser.as_ref().ok_or(Unauthorized::Missing)?;
+        let opened = sessions.open(cookie).ok_or(Unauthorized::SessionEnded)?;
         let now = self.clock.now();
-        let ends = Timestamp::from_millis(claims.ends);
+        let ends = Timestamp::from_millis(opened.claims.ends);
         if ends <= now {
             return Err(Unauthorized::SessionEnded);
         }
         let tokens = self.known.file.as_ref().map(TokenFile::tokens);
-        let roles = self.session_roles(sessions, &claims, tokens.as_deref(), now);
-        let roles = roles.ok_or(Unauthorized::SessionEnded)?;
+        let roles = self.session_roles(&opened, tokens.as_deref(), now).ok_or(Unauthorized::SessionEnded)?;
         if !same_origin::is_safe(call.method) && !same_origin::is_proven(call.headers) {
             return Err(Unauthorized::ForeignPage);
         }
-        let identity = Identity::proven(&claims.name, roles, Proof::Session);
-        Ok(Verified { identity, expires_at: Some(ends), basis: None })
+        let identity = Identity::proven(&opened.claims.name, roles, Proof::Session);
+        let session = OpenSession::of(opened.id, &opened.claims);
+        match ended.is_ended(&session).await {
+            Ok(false) => Ok(Verified { identity, expires_at: Some(ends), basis: Basis::Session(session) }),
+            Ok(true) => Err(Unauthorized::SessionEnded),
+            Err(error) => {
+                seldom!(warn, "whether sessions were ended is not known, so none is taken", &error);
+                Err(Unauthorized::NotSaid)
+            }
+        }
     }
 
     /// What the session's person may do now; `None`: what it was opened with is no longer valid.
     fn session_roles(
         &self,
-        sessions: &Sessions,
-        claims: &Claims,
+        Opened { claims, key, .. }: &Opened<'_>,
         tokens: Option<&Tokens>,
         now: Timestamp,
     ) -> Option<Vec<String>> {
         if let Some(roles) = &claims.roles {
             let settings = &self.known.oidc.as_ref()?.settings;
-            let bound = sessions.fingerprint_of_issuer(&settings.issuer, &settings.audience);
+            let bound = key.fingerprint_of_issuer(&settings.issuer, &settings.audience);
             return (bound == claims.bound).then(|| roles.iter().cloned().collect());
         }
         let entry = tokens?.named(&claims.name).filter(|entry| !entry.is_expired(now))?;
-        (sessions.fingerprint_of_token(entry) == claims.bound).then(|| entry.roles.iter().cloned().collect())
+        (key.fingerprint_of_token(entry) == claims.bound).then(|| entry.roles.iter().cloned().collect())
     }
 
     /// Opens a browser session for somebody whom a token or a JWT proved: the cookie's value and its end.
@@ -198,20 +219,41 @@ impl Authenticator {
     /// `None`: this service takes no sessions, or the proof was a session itself, which opens no further one.
     #[must_use]
     pub fn open_session(&self, verified: &Verified) -> Option<(String, Timestamp)> {
-        let sessions = self.sessions.as_ref()?;
-        let latest = self.clock.now().plus(session::LIFE);
+        let key = self.browser.as_ref()?.sessions.signing();
+        let now = self.clock.now();
+        let latest = now.plus(session::LIFE);
         let ends = verified.expires_at.map_or(latest, |end| end.min(latest));
         let identity = &verified.identity;
-        let (bound, roles) = match verified.basis.as_ref()? {
-            Basis::Token(entry) => (sessions.fingerprint_of_token(entry), None),
+        let (bound, roles) = match &verified.basis {
+            Basis::Token(entry) => (key.fingerprint_of_token(entry), None),
             Basis::Issuer => {
                 let settings = &self.known.oidc.as_ref()?.settings;
-                let bound = sessions.fingerprint_of_issuer(&settings.issuer, &settings.audience);
+                let bound = key.fingerprint_of_issuer(&settings.issuer, &settings.audience);
                 (bound, Some(identity.roles.clone()))
             }
+            Basis::Session(_) => return None,
         };
-        let claims = Claims { name: identity.name.clone(), ends: ends.as_millis(), bound, roles };
-        Some((sessions.seal(&claims), ends))
+        let nonce = session::random::<12>().ok()?;
+        let (name, opened) = (identity.name.clone(), now.as_millis());
+        let claims = Claims { name, opened, ends: ends.as_millis(), bound, roles, nonce };
+        Some((key.seal(&claims), ends))
+    }
+
+    /// Ends the session that proved somebody, for every copy of its cookie; with `everywhere` all that this person has
+    /// opened, by whatever they are proven. Without a session, and where none are taken, there is nothing to end.
+    ///
+    /// # Errors
+    /// The database's; nothing has ended then.
+    pub async fn end_session(&self, verified: &Verified, everywhere: bool) -> Result<(), DbError> {
+        let Some(browser) = &self.browser else { return Ok(()) };
+        let now = self.clock.now();
+        if let Basis::Session(session) = &verified.basis {
+            browser.ended.end(session, now).await?;
+        }
+        if everywhere {
+            browser.ended.end_all(&known_as(&verified.identity.name), now).await?;
+        }
+        Ok(())
     }
 
     /// Now, by the clock that proofs are checked with.

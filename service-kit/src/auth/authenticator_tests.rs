@@ -2,6 +2,7 @@ use axum::http::HeaderValue;
 use axum::http::header::COOKIE;
 
 use super::*;
+use crate::auth::ended::EndedHere;
 use crate::auth::tokens::{Entry, hash_of};
 use crate::clock::ManualClock;
 
@@ -9,6 +10,7 @@ use crate::clock::ManualClock;
 struct Rig {
     directory: tempfile::TempDir,
     clock: Arc<ManualClock>,
+    ended: Arc<EndedHere>,
     authenticator: Authenticator,
 }
 
@@ -26,9 +28,10 @@ impl Rig {
         let clock = Arc::new(ManualClock::at(start()));
         let file = TokenFile::open(&path).unwrap();
         let sessions = Sessions::with_kept_key(directory.path()).unwrap();
-        let authenticator =
-            Authenticator::new(Some(file), None, Arc::<ManualClock>::clone(&clock)).with_sessions(sessions);
-        Self { directory, clock, authenticator }
+        let ended = Arc::new(EndedHere::default());
+        let authenticator = Authenticator::new(Some(file), None, Arc::<ManualClock>::clone(&clock))
+            .with_sessions(sessions, Arc::clone(&ended) as _);
+        Self { directory, clock, ended, authenticator }
     }
 
     fn rewrite(&self, lines: &str) {
@@ -117,6 +120,36 @@ async fn a_session_lasts_a_shift_or_as_long_as_its_token() {
     rig.clock.set(ends);
     assert_eq!(name(rig.call(&[("cookie", &short)]).await), Err(Unauthorized::SessionEnded));
     assert_eq!(name(rig.call(&[("cookie", &cookie)]).await), Err(Unauthorized::SessionEnded));
+}
+
+/// SE-3: who signed out is out, whoever has a copy of the cookie; another session of the same person is not.
+#[tokio::test]
+async fn signing_out_ends_the_session_for_every_copy_of_its_cookie() {
+    let rig = Rig::new();
+    let ((one, _), (other, _)) = (rig.session("b").await, rig.session("b").await);
+    assert_ne!(one, other, "opened in the same moment");
+    let verified = rig.call(&[("cookie", &one)]).await.unwrap();
+    rig.authenticator.end_session(&verified, false).await.unwrap();
+    assert_eq!(name(rig.call(&[("cookie", &one)]).await), Err(Unauthorized::SessionEnded));
+    assert_eq!(name(rig.call(&[("cookie", &other)]).await), Ok("bob".into()));
+
+    // By the token, wherever the browsers are.
+    let verified = rig.call(&[("authorization", "Bearer b")]).await.unwrap();
+    rig.authenticator.end_session(&verified, false).await.unwrap();
+    assert_eq!(name(rig.call(&[("cookie", &other)]).await), Ok("bob".into()), "no session was named");
+    rig.authenticator.end_session(&verified, true).await.unwrap();
+    assert_eq!(name(rig.call(&[("cookie", &other)]).await), Err(Unauthorized::SessionEnded));
+    assert_eq!(name(rig.call(&[("authorization", "Bearer b")]).await), Ok("bob".into()), "the token is not");
+}
+
+/// SE-3: a session of which nobody knows whether it was ended is not taken; a token is.
+#[tokio::test]
+async fn a_session_is_not_taken_while_the_database_does_not_answer() {
+    let rig = Rig::new();
+    let (cookie, _) = rig.session("b").await;
+    rig.ended.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(name(rig.call(&[("cookie", &cookie)]).await), Err(Unauthorized::NotSaid));
+    assert_eq!(name(rig.call(&[("authorization", "Bearer b")]).await), Ok("bob".into()));
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use shared_types::Timestamp;
 
 use super::authenticator::{Authenticator, Verified};
 use super::{Identity, session};
+use crate::db::DbError;
 
 /// Who calls, with the proof that a session can be opened on. Handlers take it as an extractor.
 #[derive(Debug, Clone)]
@@ -38,6 +39,17 @@ impl Caller {
         let (value, ends) = authenticator.open_session(verified)?;
         let max_age = ends.since(authenticator.now());
         Some((session::set_cookie(&value, max_age, headers), ends))
+    }
+
+    /// Ends the session that this call came by, for every copy of its cookie; with `everywhere` all of this person.
+    ///
+    /// # Errors
+    /// The database's; nothing has ended then.
+    pub async fn end_session(&self, everywhere: bool) -> Result<(), DbError> {
+        match &self.proof {
+            Some((authenticator, verified)) => authenticator.end_session(verified, everywhere).await,
+            None => Ok(()),
+        }
     }
 }
 

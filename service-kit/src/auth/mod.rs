@@ -7,6 +7,7 @@
 mod access;
 mod authenticator;
 mod caller;
+mod ended;
 mod identity;
 mod oidc;
 mod reload;
@@ -20,6 +21,7 @@ pub(crate) use access::SIGNED;
 pub use access::{Access, BEARER, Lookup, Rule, SESSION};
 pub use authenticator::{Authenticator, Presented, Unauthorized, Verified};
 pub use caller::Caller;
+pub use ended::{EndedSessions, OpenSession};
 pub use identity::{Identity, Proof};
 pub use oidc::{KeySource, KeysAt, Oidc, OidcSettings, RoleMap};
 pub use reload::TokenFile;

@@ -1,14 +1,16 @@
-//! Browser sessions: a signed cookie, so that no replica has to remember one.
+//! Browser sessions: a signed cookie, so that no replica has to remember one that lasts.
 //!
-//! The cookie says who, until when, and by what it was opened, under an HMAC with the session key; the token
-//! itself is not in it. The key is a secret of its own (`PHASEGATE_SESSION_KEY`), the same for all replicas, or, where
-//! none is configured, a random one kept in the data directory, so that sessions survive a restart. It is not
+//! The cookie says who, since when, until when, and by what it was opened, under an HMAC with a session key; the token
+//! itself is not in it. The keys are secrets of their own (`PHASEGATE_SESSION_KEY`), the same for all replicas, or, where
+//! none is configured, a random one kept in the data directory, so that sessions survive a restart. They are not
 //! made from the token file or from the service token: a copy of the hashes would then open sessions, and every
-//! service could sign a person in.
+//! service could sign a person in. The first key signs, and each reads what it has signed, so that a key is changed
+//! without signing anybody out.
 //!
 //! A session is bound to the token that opened it by a fingerprint: a token that is revoked, replaced or expired
 //! ends its sessions at once, and a change of its roles counts from the next call on. One that a JWT opened ends
-//! with the JWT, and with a change of the configured issuer. Nothing ends a stolen cookie before that, so it is
+//! with the JWT, and with a change of the configured issuer. Signing out ends it for every copy of the cookie, as that is
+//! written down ([`super::EndedSessions`]). Nothing else ends a stolen cookie, so it is
 //! out of reach for scripts (`HttpOnly`), is sent by our own page alone (`SameSite=Strict`), and lives for 12 h
 //! at most.
 
@@ -24,6 +26,7 @@ use ring::hmac::{self, HMAC_SHA256};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::tokens::Entry;
 use domain::stored::plain_text;
@@ -39,13 +42,32 @@ const FORMAT: &str = "v1";
 /// Signs and reads the cookies.
 #[derive(Debug)]
 pub struct Sessions {
-    key: hmac::Key,
+    signing: SessionKey,
+    /// They sign no more, and what they have signed is still read.
+    earlier: Vec<SessionKey>,
+}
+
+/// One key, with all that is made by it.
+#[derive(Debug)]
+pub(super) struct SessionKey(hmac::Key);
+
+/// A cookie that we signed.
+#[derive(Debug)]
+pub(super) struct Opened<'a> {
+    pub(super) claims: Claims,
+    /// It signed the cookie, and what the session is bound to.
+    pub(super) key: &'a SessionKey,
+    /// The same for every copy of the cookie, and no other cookie's.
+    pub(super) id: String,
 }
 
 /// What a cookie says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claims {
     pub(super) name: String,
+    /// Milliseconds since the epoch; 0 in cookies of before it was said.
+    #[serde(default)]
+    pub(super) opened: i64,
     /// Milliseconds since the epoch.
     pub(super) ends: i64,
     /// Of what it was opened with.
@@ -53,15 +75,21 @@ pub(super) struct Claims {
     /// Only where no file says them: opened by a JWT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) roles: Option<BTreeSet<String>>,
+    /// Tells it from another that the same person opens in the same moment.
+    #[serde(default)]
+    pub(super) nonce: String,
 }
 
-/// Why there is no key for sessions.
+/// Why there is no key for sessions. One line, naming the place, never a key.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionKeyError {
     #[error(
-        "PHASEGATE_SESSION_KEY: expected at least {KEY_LENGTH} characters, such as `openssl rand -hex 32` prints"
+        "{place}: key {nth} of {of}: expected at least {KEY_LENGTH} characters, such as `openssl rand -hex 32` prints; \
+         several keys have commas between them"
     )]
-    Short,
+    Short { place: String, nth: usize, of: usize },
+    #[error("{place}: key {nth} is key {first} again; each key stands there once")]
+    Twice { place: String, first: usize, nth: usize },
     #[error("the session key in {path} cannot be used")]
     File { path: String, source: std::io::Error },
     #[error("the system gives no random bytes")]
@@ -69,34 +97,74 @@ pub enum SessionKeyError {
 }
 
 impl Sessions {
-    /// With the configured key.
+    /// With the configured keys, commas between them; the first signs.
     ///
     /// # Errors
-    /// [`SessionKeyError::Short`]
-    pub fn with_key(key: &SecretString) -> Result<Self, SessionKeyError> {
-        let key = key.expose_secret().trim();
-        if key.len() < KEY_LENGTH {
-            return Err(SessionKeyError::Short);
+    /// [`SessionKeyError::Short`], [`SessionKeyError::Twice`]
+    pub fn with_keys(keys: &SecretString) -> Result<Self, SessionKeyError> {
+        Self::of(keys, "PHASEGATE_SESSION_KEY")
+    }
+
+    fn of(keys: &SecretString, place: &str) -> Result<Self, SessionKeyError> {
+        let keys: Vec<&str> = keys.expose_secret().split(',').map(str::trim).collect();
+        for (index, key) in keys.iter().enumerate() {
+            let (place, nth) = (place.to_owned(), index + 1);
+            if key.len() < KEY_LENGTH {
+                return Err(SessionKeyError::Short { place, nth, of: keys.len() });
+            }
+            if let Some(first) = keys[..index].iter().position(|other| other == key) {
+                return Err(SessionKeyError::Twice { place, first: first + 1, nth });
+            }
         }
-        Ok(Self { key: hmac::Key::new(HMAC_SHA256, key.as_bytes()) })
+        let key = |key: &&str| SessionKey(hmac::Key::new(HMAC_SHA256, key.as_bytes()));
+        let (first, rest) = keys.split_first().expect("a split text has a first part");
+        Ok(Self { signing: key(first), earlier: rest.iter().map(key).collect() })
     }
 
     /// With the key in `session.key` of the data directory, which is made at the first start.
     ///
     /// # Errors
-    /// The file cannot be read or written.
+    /// The file cannot be read or written; as [`Self::with_keys`].
     pub fn with_kept_key(data_dir: &Path) -> Result<Self, SessionKeyError> {
         let path = data_dir.join("session.key");
-        let failed = |source| SessionKeyError::File { path: path.display().to_string(), source };
+        let place = path.display().to_string();
+        let failed = |source| SessionKeyError::File { path: place.clone(), source };
         std::fs::create_dir_all(data_dir).map_err(failed)?;
         if !path.try_exists().map_err(failed)? {
-            let mut bytes = [0; 32];
-            SystemRandom::new().fill(&mut bytes).map_err(|_| SessionKeyError::NoRandomness)?;
-            keep(&path, &URL_SAFE_NO_PAD.encode(bytes)).map_err(failed)?;
+            keep(&path, &random::<32>()?).map_err(failed)?;
         }
-        Self::with_key(&std::fs::read_to_string(&path).map_err(failed)?.into())
+        Self::of(&std::fs::read_to_string(&path).map_err(failed)?.into(), &place)
     }
 
+    /// What signs new cookies.
+    pub(super) fn signing(&self) -> &SessionKey {
+        &self.signing
+    }
+
+    /// What a cookie's value says, if we signed it.
+    pub(super) fn open(&self, value: &str) -> Option<Opened<'_>> {
+        let (signed, tag) = value.rsplit_once('.')?;
+        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
+        let key = std::iter::once(&self.signing)
+            .chain(&self.earlier)
+            .find(|key| hmac::verify(&key.0, signed.as_bytes(), &tag).is_ok())?;
+        let payload = signed.strip_prefix(FORMAT)?.strip_prefix('.')?;
+        let claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        Some(Opened { claims, key, id: URL_SAFE_NO_PAD.encode(Sha256::digest(signed)) })
+    }
+}
+
+/// Random bytes as a text.
+///
+/// # Errors
+/// [`SessionKeyError::NoRandomness`]
+pub(super) fn random<const BYTES: usize>() -> Result<String, SessionKeyError> {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| SessionKeyError::NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+impl SessionKey {
     /// What ties a session to a token of the file. Keyed, so that it tells nothing of the hash.
     pub(super) fn fingerprint_of_token(&self, entry: &Entry) -> String {
         self.fingerprint("token", &entry.hash)
@@ -108,24 +176,15 @@ impl Sessions {
     }
 
     fn fingerprint(&self, kind: &str, what: &[u8]) -> String {
-        let tag = hmac::sign(&self.key, &[b"bound ", kind.as_bytes(), b" ", what].concat());
+        let tag = hmac::sign(&self.0, &[b"bound ", kind.as_bytes(), b" ", what].concat());
         URL_SAFE_NO_PAD.encode(&tag.as_ref()[..16])
     }
 
     /// The cookie's value.
     pub(super) fn seal(&self, claims: &Claims) -> String {
         let signed = format!("{FORMAT}.{}", URL_SAFE_NO_PAD.encode(plain_text(claims)));
-        let tag = hmac::sign(&self.key, signed.as_bytes());
+        let tag = hmac::sign(&self.0, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
-    }
-
-    /// What a cookie's value says, if we signed it. `ring` compares in constant time.
-    pub(super) fn open(&self, value: &str) -> Option<Claims> {
-        let (signed, tag) = value.rsplit_once('.')?;
-        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
-        hmac::verify(&self.key, signed.as_bytes(), &tag).ok()?;
-        let payload = signed.strip_prefix(FORMAT)?.strip_prefix('.')?;
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }
 }
 
@@ -196,38 +255,96 @@ mod tests {
     use super::*;
 
     fn sessions(key: &str) -> Sessions {
-        Sessions::with_key(&key.repeat(KEY_LENGTH).into()).unwrap()
+        with_keys(&[key]).unwrap()
+    }
+
+    /// Each a character many times.
+    fn with_keys(keys: &[&str]) -> Result<Sessions, SessionKeyError> {
+        let keys: Vec<String> = keys.iter().map(|key| key.repeat(KEY_LENGTH)).collect();
+        Sessions::with_keys(&keys.join(" , ").into())
     }
 
     fn claims() -> Claims {
-        Claims { name: "alice".into(), ends: 1_800_000_000_000, bound: "x".into(), roles: None }
+        let (name, bound, nonce) = ("alice".to_owned(), "x".to_owned(), "n".to_owned());
+        Claims { name, opened: 1_799_999_000_000, ends: 1_800_000_000_000, bound, roles: None, nonce }
+    }
+
+    fn read(sessions: &Sessions, cookie: &str) -> Option<Claims> {
+        sessions.open(cookie).map(|opened| opened.claims)
     }
 
     #[test]
     fn a_cookie_is_read_back_and_every_changed_one_refused() {
         let sessions = sessions("k");
-        let cookie = sessions.seal(&claims());
-        assert_eq!(sessions.open(&cookie), Some(claims()));
+        let cookie = sessions.signing().seal(&claims());
+        assert_eq!(read(&sessions, &cookie), Some(claims()));
         assert!(!cookie.contains(';') && !cookie.contains(' '));
         for at in 0..cookie.len() {
             let mut bytes = cookie.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).unwrap();
             // The last character of a base64 text has bits that mean nothing, and has to have them as zeros.
-            assert_eq!(sessions.open(&changed), None, "changed at {at}");
+            assert_eq!(read(&sessions, &changed), None, "changed at {at}");
         }
         for wrong in ["", ".", "v1..", "v1.e30.", &cookie[..cookie.len() - 1], &cookie[3..]] {
-            assert_eq!(sessions.open(wrong), None, "{wrong}");
+            assert_eq!(read(&sessions, wrong), None, "{wrong}");
         }
-        assert_eq!(self::sessions("l").open(&cookie), None, "another key");
+        assert_eq!(read(&self::sessions("l"), &cookie), None, "another key");
+    }
+
+    /// SE-3: at each step of a rotation what was signed before it is read, by every replica, until its key is taken out.
+    #[test]
+    fn a_key_is_changed_without_signing_anybody_out() {
+        let (before, both, swapped, after) =
+            (with_keys(&["o"]), with_keys(&["o", "n"]), with_keys(&["n", "o"]), with_keys(&["n"]));
+        let (before, both) = (before.unwrap(), both.unwrap());
+        let (swapped, after) = (swapped.unwrap(), after.unwrap());
+        let (old, new) = (before.signing().seal(&claims()), swapped.signing().seal(&claims()));
+        assert_eq!(both.signing().seal(&claims()), old, "the first key signs");
+        for sessions in [&both, &swapped] {
+            for cookie in [&old, &new] {
+                let opened = sessions.open(cookie).unwrap();
+                assert_eq!(opened.claims, claims());
+                assert_eq!(opened.key.seal(&claims()), *cookie, "bound by the key that signed it");
+            }
+        }
+        assert_eq!((read(&after, &new), read(&after, &old)), (Some(claims()), None));
+    }
+
+    /// A cookie of the release before says neither when it was opened nor has it a nonce.
+    #[test]
+    fn a_cookie_of_before_is_read() {
+        let sessions = sessions("k");
+        let payload = URL_SAFE_NO_PAD.encode(r#"{"name":"alice","ends":1800000000000,"bound":"x"}"#);
+        let signed = format!("v1.{payload}");
+        let tag = URL_SAFE_NO_PAD.encode(hmac::sign(&sessions.signing().0, signed.as_bytes()));
+        let expected = Claims { opened: 0, nonce: String::new(), ..claims() };
+        assert_eq!(read(&sessions, &format!("{signed}.{tag}")), Some(expected));
+    }
+
+    /// SE-3
+    #[test]
+    fn a_short_key_or_one_that_stands_twice_is_refused_with_one_line() {
+        let refused = |keys: &str| Sessions::with_keys(&keys.into()).unwrap_err().to_string();
+        let (a, b) = ("a".repeat(KEY_LENGTH), "b".repeat(KEY_LENGTH));
+        let short = |nth, of| {
+            format!(
+                "PHASEGATE_SESSION_KEY: key {nth} of {of}: expected at least 32 characters, such as `openssl rand -hex 32` \
+                 prints; several keys have commas between them"
+            )
+        };
+        assert_eq!(refused("short"), short(1, 1));
+        assert_eq!(refused(&format!("{a},short")), short(2, 2));
+        assert_eq!(refused(&format!("{a}, ")), short(2, 2));
+        let twice = "PHASEGATE_SESSION_KEY: key 3 is key 1 again; each key stands there once";
+        assert_eq!(refused(&format!("{a},{b}, {a}")), twice);
     }
 
     #[test]
-    fn a_short_key_is_refused_and_a_kept_one_stays() {
-        assert!(matches!(Sessions::with_key(&"short".into()), Err(SessionKeyError::Short)));
+    fn a_kept_key_stays() {
         let directory = tempfile::tempdir().unwrap();
-        let cookie = Sessions::with_kept_key(directory.path()).unwrap().seal(&claims());
-        assert_eq!(Sessions::with_kept_key(directory.path()).unwrap().open(&cookie), Some(claims()));
+        let cookie = Sessions::with_kept_key(directory.path()).unwrap().signing().seal(&claims());
+        assert_eq!(read(&Sessions::with_kept_key(directory.path()).unwrap(), &cookie), Some(claims()));
         let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap()).collect();
         assert_eq!(files.len(), 1);
         #[cfg(unix)]

@@ -197,7 +197,9 @@ fn unauthorized(why: &Unauthorized) -> ApiError {
     match why {
         Unauthorized::TooMany(wait) => ApiError::too_many_requests(why.to_string(), *wait),
         Unauthorized::ForeignPage => ApiError::forbidden(why.to_string()),
-        Unauthorized::NoKeys => ApiError::unavailable(why.to_string(), Duration::from_secs(5)),
+        Unauthorized::NoKeys | Unauthorized::NotSaid => {
+            ApiError::unavailable(why.to_string(), Duration::from_secs(5))
+        }
         Unauthorized::Missing
         | Unauthorized::Unknown
         | Unauthorized::Expired

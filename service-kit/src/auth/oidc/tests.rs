@@ -18,6 +18,7 @@ use ring::signature::{
 use serde_json::{Value, json};
 
 use super::*;
+use crate::auth::ended::EndedHere;
 use crate::auth::{Authenticator, Presented, Sessions, Unauthorized};
 use crate::clock::ManualClock;
 
@@ -338,7 +339,8 @@ async fn a_jwt_opens_a_session_that_ends_with_it_and_with_its_issuer() {
     let (kept, settings) = (tempfile::tempdir().unwrap(), oidc.settings.clone());
     let taking = |oidc| {
         let sessions = Sessions::with_kept_key(kept.path()).unwrap();
-        Authenticator::new(None, Some(oidc), Arc::<ManualClock>::clone(&clock)).with_sessions(sessions)
+        Authenticator::new(None, Some(oidc), Arc::<ManualClock>::clone(&clock))
+            .with_sessions(sessions, Arc::new(EndedHere::default()))
     };
     let who = async |by: &Authenticator, name: &'static str, value: &str| {
         let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())]);

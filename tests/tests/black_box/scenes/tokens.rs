@@ -79,6 +79,7 @@ async fn roles_hold_from_telemetry_to_browser_and_a_revoked_token_ends() {
 
     pauses_are_audited(&stack).await;
 
+    signed_out(&stack, &sre).await;
     let cookie = signed_in(&stack, &sre).await;
     revoked(&mut stack, &file, &sre, &cookie).await;
 }
@@ -132,6 +133,20 @@ async fn signed_in(stack: &Stack, token: &str) -> String {
     let (status, detail) = detail(ours.send().await.expect("an answer")).await;
     assert_eq!(status, 409, "the machine's own refusal, as the phase is A: {detail}");
     cookie
+}
+
+/// SE-3: who has signed out is out, whoever has a copy of the cookie.
+async fn signed_out(stack: &Stack, token: &str) {
+    let session = stack.url("reporter", "/v1/session");
+    let answer = stack.http.post(&session).bearer_auth(token).send().await.expect("an answer");
+    let cookie =
+        answer.headers()["set-cookie"].to_str().expect("text").split(';').next().expect("a pair").to_owned();
+    let looks = || stack.http.get(&session).header("cookie", &cookie).send();
+    assert_eq!(looks().await.expect("an answer").status(), StatusCode::OK);
+    let out = stack.http.delete(&session).header("cookie", &cookie);
+    let out = out.header("x-phasegate-request", "1").header("sec-fetch-site", "same-origin");
+    assert_eq!(out.send().await.expect("an answer").status(), StatusCode::NO_CONTENT);
+    assert_eq!(looks().await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
 }
 
 async fn revoked(stack: &mut Stack, file: &Path, token: &str, cookie: &str) {
