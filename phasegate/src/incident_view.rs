@@ -6,7 +6,7 @@ use domain::story::figures::format_roughly;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_types::Timestamp;
-use shared_types::incident::{Incident, Rca, Recommendation, Review, ReviewState};
+use shared_types::incident::{Incident, Rca, RcaFileState, Recommendation, Review, ReviewState};
 
 /// An incident with what was sent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -123,7 +123,15 @@ fn rca(rca: &Rca, now: Option<Timestamp>) -> String {
     if let (Some(by), Some(at)) = (&rca.confirmed_by, rca.confirmed_at) {
         let _ = writeln!(text, "    confirmed {at} by {by}: {}", rca.comment.as_deref().unwrap_or_default());
     }
-    let _ = writeln!(text, "    file {}", rca.file);
+    if let Some(hash) = &rca.hash {
+        let _ = writeln!(text, "    submitted as {hash}");
+    }
+    let apart = match rca.on_disk {
+        Some(RcaFileState::Differs) => ", which says something else than what was submitted",
+        Some(RcaFileState::Unreadable) => ", which cannot be read",
+        Some(RcaFileState::Absent | RcaFileState::AsSubmitted) | None => "",
+    };
+    let _ = writeln!(text, "    file {}{apart}", rca.file);
     if let Some(link) = &rca.link {
         let _ = writeln!(text, "    link {link}");
     }

@@ -17,6 +17,7 @@ mod losses;
 pub mod notifiers;
 pub mod page;
 pub mod pagers;
+pub mod rca_file;
 pub mod reporter;
 pub mod service;
 pub mod shown;

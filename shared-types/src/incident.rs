@@ -99,6 +99,12 @@ pub struct Rca {
     pub cause: Option<String>,
     /// What will keep it from happening again, as submitted.
     pub prevention: Option<String>,
+    /// `sha256:<hex>` of what was submitted: who confirms names it, so that nothing is confirmed that was not read.
+    #[serde(default)]
+    pub hash: Option<String>,
+    /// How its file stands to what was submitted, where that was looked at: in lists, and before a submission, it is not.
+    #[serde(default)]
+    pub on_disk: Option<RcaFileState>,
     /// The newest submission.
     pub submitted_at: Option<Timestamp>,
     pub submitted_by: Option<String>,
@@ -108,6 +114,26 @@ pub struct Rca {
     pub confirmed_by: Option<String>,
     /// What was said with the confirmation.
     pub comment: Option<String>,
+    /// `hash` of what was confirmed; none where an earlier release confirmed it.
+    #[serde(default)]
+    pub confirmed_hash: Option<String>,
+}
+
+/// How the file of a root cause analysis stands to what was submitted, which alone can be confirmed.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, EnumIter, IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum RcaFileState {
+    /// Not on this reporter's disk.
+    Absent,
+    /// It says what was submitted.
+    AsSubmitted,
+    /// Cause or prevention were changed in it, or their markers are lost.
+    Differs,
+    /// It cannot be read.
+    Unreadable,
 }
 
 /// How far a root cause analysis is.

@@ -106,11 +106,13 @@ pub fn told(event: &Event) -> EventRecord {
         Event::RcaPrepared => act(Deed::RcaPrepared, json!({})),
         Event::RcaSubmitted { by, finding } => {
             // What was found cannot be altered afterwards without its digest telling.
-            let digest = digest(&plain(finding));
-            act(Deed::RcaSubmitted, json!({ "by": by, "link": finding.link, "digest": digest }))
+            act(Deed::RcaSubmitted, json!({ "by": by, "link": finding.link, "digest": finding.hash() }))
         }
-        Event::RcaConfirmed { by, comment } => {
+        Event::RcaConfirmed { by, comment, read: None } => {
             act(Deed::RcaConfirmed, json!({ "by": by, "comment": comment }))
+        }
+        Event::RcaConfirmed { by, comment, read } => {
+            act(Deed::RcaConfirmed, json!({ "by": by, "comment": comment, "read": read }))
         }
         Event::ReviewDecided { by, approve, comment } => {
             act(Deed::ReviewDecided, json!({ "by": by, "approve": approve, "comment": comment }))

@@ -53,7 +53,12 @@ pub enum Event {
     /// A person found cause and prevention (GO-1).
     RcaSubmitted { by: String, finding: Finding },
     /// Governance confirms them (GO-3).
-    RcaConfirmed { by: String, comment: String },
+    RcaConfirmed {
+        by: String,
+        comment: String,
+        /// Hash of the analysis that was read, or its beginning.
+        read: Option<String>,
+    },
     /// Governance decides the review of an overdue root cause analysis (GO-2).
     ReviewDecided { by: String, approve: bool, comment: String },
     /// The flag system was read back while nothing moved, in that epoch (RB-11).

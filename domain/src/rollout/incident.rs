@@ -24,7 +24,9 @@ pub(super) fn apply(mut step: Step, event: &Event, context: &Context<'_>) -> Res
     match (incident.status.is_closed(), event) {
         (false, Event::Acknowledged { by, at }) => Ok(acknowledge(step, incident, by, *at, context)),
         (false, Event::RcaSubmitted { by, finding }) => rca::submit(step, incident, by, finding, context),
-        (false, Event::RcaConfirmed { by, comment }) => rca::confirm(step, incident, by, comment, context),
+        (false, Event::RcaConfirmed { by, comment, read }) => {
+            rca::confirm(step, incident, by, comment, read.as_deref(), context)
+        }
         (false, Event::ReviewDecided { by, approve, comment }) => {
             review::decide(step, incident, (by, *approve, comment), context)
         }

@@ -42,7 +42,8 @@ pub(super) fn submit(
         return Err(Refusal::RcaIsConfirmed { incident: incident.id }.into());
     }
     let (now, rca) = (context.now, &mut incident.rca);
-    rca.submission = Some(Submission { by: by.to_owned(), at: now, finding: finding.clone() });
+    let earlier = rca.submission.take().map(|it| it.finding);
+    rca.submission = Some(Submission { by: by.to_owned(), at: now, finding: finding.clone(), earlier });
     rca.first_submitted_at.get_or_insert(now);
     rca.remind_at = None;
     let how = if now > rca.due_at { InTime::Late } else { InTime::InTime };
@@ -52,13 +53,14 @@ pub(super) fn submit(
     Ok(step)
 }
 
-/// GO-3: who, when and comment, and by another person than the one who wrote it. It makes an undecided review void;
-/// with the recovery it closes the incident (ES-4).
+/// GO-3: who, when and comment, and by another person than the one who wrote it; what was `read` is what was submitted,
+/// where it is said. It makes an undecided review void; with the recovery it closes the incident (ES-4).
 pub(super) fn confirm(
     mut step: Step,
     mut incident: Incident,
     by: &str,
     comment: &str,
+    read: Option<&str>,
     context: &Context<'_>,
 ) -> Result<Step, Rejection> {
     let Some(submission) = &incident.rca.submission else {
@@ -69,10 +71,14 @@ pub(super) fn confirm(
         let own = Blocker::FourEyes { by: submission.by.clone() };
         return Err(Rejection::blocked(Refusal::OwnRca, vec![own]));
     }
+    let hash = submission.finding.hash();
+    if let Some(read) = read.filter(|it| !is_beginning(it, &hash)) {
+        return Err(Refusal::RcaChanged { incident: incident.id, read: read.to_owned(), hash }.into());
+    }
     let first = incident.rca.confirmation.is_none();
     if first {
-        let confirmation = Confirmation { by: by.to_owned(), at: context.now, comment: comment.to_owned() };
-        incident.rca.confirmation = Some(confirmation);
+        let (by, comment) = (by.to_owned(), comment.to_owned());
+        incident.rca.confirmation = Some(Confirmation { by, at: context.now, comment, hash: Some(hash) });
     }
     step.incident = Some(incident);
     step.repeated = !first;
@@ -82,6 +88,12 @@ pub(super) fn confirm(
     }
     recovery::close_if_done(&mut step, context);
     Ok(step)
+}
+
+/// `sha256:` and twelve digits are enough to name one of a few texts.
+fn is_beginning(read: &str, hash: &str) -> bool {
+    const SHORTEST: usize = "sha256:".len() + 12;
+    read.len() >= SHORTEST && hash.starts_with(read)
 }
 
 /// When three quarters of the time have passed: once, in the incident's own channel.

@@ -109,6 +109,12 @@ pub enum Refusal {
     },
     RcaMissing,
     OwnRca,
+    /// Another text was read than the one that would be confirmed.
+    RcaChanged {
+        incident: IncidentId,
+        read: String,
+        hash: String,
+    },
     NoReview {
         incident: IncidentId,
     },
@@ -176,7 +182,7 @@ impl Refusal {
             | Self::CannotSign { .. }
             | Self::NoTask => Reason::Blocked,
             Self::NoApproval { .. } => Reason::NoApproval,
-            Self::OtherEpoch { .. } | Self::OtherPolicy { .. } => Reason::Outdated,
+            Self::OtherEpoch { .. } | Self::OtherPolicy { .. } | Self::RcaChanged { .. } => Reason::Outdated,
             Self::TransitionSuperseded { .. } => Reason::Superseded,
             Self::NoIncident => Reason::NoIncident,
             Self::IncidentClosed { .. }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use shared_types::incident::{EvidenceItem, EvidenceState, Incident as IncidentView, TimelineEntry};
+use shared_types::incident::{
+    EvidenceItem, EvidenceState, Incident as IncidentView, RcaFileState, TimelineEntry,
+};
 use shared_types::{AuditEntry, Decision, Timestamp};
 
 use super::markdown::{block, code};
@@ -244,6 +246,22 @@ fn rca(view: &IncidentView) -> String {
             let _ = writeln!(text, "- Confirmed by {} at {}: {comment}", code(by, WORD), at(it.confirmed_at));
         }
         None => text.push_str("- Not confirmed\n"),
+    }
+    if let Some(hash) = &it.hash {
+        let confirmed = match &it.confirmed_hash {
+            Some(confirmed) if confirmed == hash => ", as it was confirmed",
+            _ => "",
+        };
+        let _ = writeln!(text, "- Hash of what was submitted{confirmed}: {}", code(hash, LINE));
+    }
+    match it.on_disk {
+        Some(RcaFileState::Differs) => text.push_str(
+            "- **The file says something else now than what was submitted**; what counts is what was submitted, below\n",
+        ),
+        Some(RcaFileState::Unreadable) => text.push_str(
+            "- **The file cannot be read**, so it may say something else than what was submitted, which is below\n",
+        ),
+        Some(RcaFileState::Absent | RcaFileState::AsSubmitted) | None => {}
     }
     for (name, part) in [("Cause", &it.cause), ("Prevention", &it.prevention)] {
         if let Some(part) = part {

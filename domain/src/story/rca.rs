@@ -1,11 +1,13 @@
 //! The file of a root cause analysis as a text: made from the template, brought up to date, read back (GO-1).
 //!
 //! Pure. The generated part is written anew; cause and prevention belong to people, and nothing a person wrote there
-//! is ever taken away.
+//! is ever taken away, but for a submission by the one that was made in its place.
 
 use crate::template::sections::{Section, holds_a_marker, place, without_comments, written};
 
-use crate::rollout::Finding;
+use shared_types::incident::RcaFileState;
+
+use crate::rollout::state::Submission;
 
 /// What a person submits: the longest text of one part.
 pub const LONGEST: usize = 20_000;
@@ -25,13 +27,30 @@ pub enum Incomplete {
 
 /// The file as it is to be: `rendered` is the template filled in now, `existing` what is there.
 #[must_use]
-pub fn compose(rendered: &str, existing: Option<&str>, finding: Option<&Finding>) -> String {
+pub fn compose(rendered: &str, existing: Option<&str>, submission: Option<&Submission>) -> String {
     let mut text = existing.map_or_else(|| rendered.to_owned(), |there| refreshed(there, rendered));
-    if let Some(finding) = finding {
-        text = filled(&text, Section::Cause, &finding.cause, rendered);
-        text = filled(&text, Section::Prevention, &finding.prevention, rendered);
+    if let Some(Submission { finding, earlier, .. }) = submission {
+        let earlier = earlier.as_ref();
+        let (cause, prevention) = (earlier.map(|it| &*it.cause), earlier.map(|it| &*it.prevention));
+        text = filled(&text, Section::Cause, &finding.cause, cause, rendered);
+        text = filled(&text, Section::Prevention, &finding.prevention, prevention, rendered);
     }
     if text.ends_with('\n') { text } else { text + "\n" }
+}
+
+/// How the file that is there stands to what was submitted, once that was written into it. Only what a reader sees counts.
+#[must_use]
+pub fn file_state(rendered: &str, existing: &str, submission: &Submission) -> RcaFileState {
+    let document = compose(rendered, Some(existing), Some(submission));
+    let says = |section, wanted: &str| {
+        written(&document, section).is_some_and(|text| squeezed(&text) == squeezed(&without_comments(wanted)))
+    };
+    let finding = &submission.finding;
+    if says(Section::Cause, &finding.cause) && says(Section::Prevention, &finding.prevention) {
+        RcaFileState::AsSubmitted
+    } else {
+        RcaFileState::Differs
+    }
 }
 
 /// A file whose markers of the generated part are gone has been taken over by a person: it stays as it is.
@@ -44,11 +63,13 @@ fn refreshed(there: &str, rendered: &str) -> String {
     }
 }
 
-/// Puts a submitted text where nobody has written yet; beside what somebody has.
-fn filled(text: &str, section: Section, wanted: &str, template: &str) -> String {
+/// Puts a submitted text where nobody has written yet, or where the one stands that it was submitted in place of; beside
+/// what somebody has written.
+fn filled(text: &str, section: Section, wanted: &str, earlier: Option<&str>, template: &str) -> String {
     let Some(place) = place(text, section) else { return text.to_owned() };
     let there = &text[place.clone()];
-    let body = if is_untouched(there, section, template) {
+    let is_earlier = |it| squeezed(&without_comments(it)) == squeezed(&without_comments(there));
+    let body = if is_untouched(there, section, template) || earlier.is_some_and(is_earlier) {
         format!("\n{wanted}\n")
     } else if squeezed(there).contains(&squeezed(wanted)) {
         return text.to_owned();
@@ -99,14 +120,18 @@ pub fn checked(text: &str, section: Section, template: &str) -> Result<String, I
 
 #[cfg(test)]
 mod tests {
+    use shared_types::Timestamp;
+
     use super::*;
+    use crate::rollout::Finding;
 
     const RENDERED: &str = "# RCA\n<!-- phasegate:generated -->\nv1\n<!-- /phasegate:generated -->\n\
         ## Cause\n<!-- phasegate:cause -->\n<!-- hint -->\n<!-- /phasegate:cause -->\n\
         ## Prevention\n<!-- phasegate:prevention -->\nTODO: tasks\n<!-- /phasegate:prevention -->\n";
 
-    fn finding(cause: &str, prevention: &str) -> Finding {
-        Finding { cause: cause.to_owned(), prevention: prevention.to_owned(), link: None }
+    fn finding(cause: &str, prevention: &str) -> Submission {
+        let finding = Finding { cause: cause.to_owned(), prevention: prevention.to_owned(), link: None };
+        Submission { by: "ana".to_owned(), at: Timestamp::from_millis(0), finding, earlier: None }
     }
 
     fn newer() -> String {
@@ -140,6 +165,37 @@ mod tests {
         let fresh = compose(RENDERED, None, Some(&finding("The lock.", "Shard it.")));
         assert_eq!(part(&fresh, Section::Cause, RENDERED).unwrap(), "The lock.");
         assert_eq!(part(&fresh, Section::Prevention, RENDERED).unwrap(), "Shard it.");
+    }
+
+    /// GO-1, GO-3: a file that was edited after the submission is told from one that says what was submitted.
+    #[test]
+    fn a_file_that_says_something_else_than_was_submitted_is_told() {
+        let submitted = finding("The lock.", "Shard it.");
+        let state = |there: &str| file_state(&newer(), there, &submitted);
+        let as_submitted = compose(RENDERED, None, Some(&submitted));
+        assert_eq!(state(&as_submitted), RcaFileState::AsSubmitted);
+        assert_eq!(state(RENDERED), RcaFileState::AsSubmitted, "not written into the file yet");
+        let reflowed = as_submitted.replace("The lock.", "The\n  lock. <!-- seen -->");
+        assert_eq!(state(&reflowed), RcaFileState::AsSubmitted);
+        for edited in [
+            as_submitted.replace("The lock.", "The network."),
+            as_submitted.replace("Shard it.", "Shard it.\n\nAnd blame the network."),
+            as_submitted.replace("Shard it.", "Shard"),
+            as_submitted.replace("<!-- phasegate:cause -->", ""),
+        ] {
+            assert_eq!(state(&edited), RcaFileState::Differs, "{edited}");
+        }
+    }
+
+    /// GO-1: what is submitted again stands in place of what was, and beside nothing but what a person wrote since.
+    #[test]
+    fn a_second_submission_stands_in_place_of_the_first() {
+        let first = finding("The lock.", "Shard it.");
+        let mut second = finding("The network.", "Shard it.");
+        second.earlier = Some(first.finding.clone());
+        let file = compose(RENDERED, Some(&compose(RENDERED, None, Some(&first))), Some(&second));
+        assert_eq!(file, compose(RENDERED, None, Some(&second)));
+        assert_eq!(file_state(RENDERED, &file, &second), RcaFileState::AsSubmitted);
     }
 
     /// GO-1: the template's own text, hints and blanks are not an analysis, and each missing part is named.

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use shared_types::IncidentId;
-use shared_types::incident::{Incident, Rca};
+use shared_types::incident::{Incident, Rca, RcaFileState};
 
 use crate::api::ReporterArgs;
 use crate::exit::{Exit, error};
-use crate::output::OutputArgs;
+use crate::output::{OutputArgs, complain};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +16,8 @@ Examples:
   phasegate rca submit INC-20261122-001 --file rca.md   cause and prevention as completed there
   phasegate rca submit INC-20261122-001                 as completed in the reporter's reports/rca/
   phasegate rca submit INC-20261122-001 --cause \"…\" --prevention \"…\" --link https://wiki/…
-  phasegate rca confirm INC-20261122-001 --comment \"RCA confirmed\"
+  phasegate rca confirm INC-20261122-001 --read sha256:0b1c2d3e4f5a --comment \"RCA confirmed\"
+                                                        what `rca show` has shown, by the hash it says; nothing else
 
 Not submitted when it is due: a governance review opens. Nobody confirms their own.";
 
@@ -74,6 +75,10 @@ struct Submit {
 struct Confirm {
     /// The incident, as its messages name it
     incident: IncidentId,
+    /// Hash of the analysis that you have read, as `phasegate rca show` says it, or its first 12 digits; refused if another
+    /// was submitted since
+    #[arg(long, value_name = "HASH")]
+    read: String,
     /// What you have seen; kept with the confirmation
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     comment: String,
@@ -108,8 +113,26 @@ impl Show {
         let path = format!("/v1/incidents/{}/rca", self.incident);
         let found: Document = self.reporter.api()?.get(&path).await?;
         self.output.print(&found, |found| found.document.clone())?;
+        // Beside the file, which may go into another one.
+        if let Some(note) = note(&found) {
+            complain(&note);
+        }
         Ok(Exit::Ok)
     }
+}
+
+/// What somebody who is going to confirm it has to know besides; none while nothing was submitted.
+fn note(Document { incident, rca, .. }: &Document) -> Option<String> {
+    let hash = rca.hash.as_ref()?;
+    Some(match rca.on_disk {
+        Some(RcaFileState::Differs) => format!(
+            "{} says something else than what was submitted: `phasegate rca submit {incident}` submits it as it is",
+            rca.file
+        ),
+        Some(RcaFileState::Unreadable) => format!("{} cannot be read by the reporter", rca.file),
+        _ if rca.confirmed_at.is_some() => format!("confirmed as {hash}"),
+        _ => format!("to confirm it: phasegate rca confirm {incident} --read {hash} --comment …"),
+    })
 }
 
 impl Submit {
@@ -142,7 +165,7 @@ fn read(file: &std::path::Path) -> anyhow::Result<String> {
 impl Confirm {
     async fn run(self) -> anyhow::Result<Exit> {
         let path = format!("/v1/incidents/{}/rca/confirmation", self.incident);
-        let body = self.reporter.act(json!({ "comment": self.comment }));
+        let body = self.reporter.act(json!({ "comment": self.comment, "read": self.read }));
         let incident: Incident = self.reporter.api()?.post(&path, &body).await?;
         self.output.print(&incident, crate::incident_view::summary)?;
         Ok(Exit::Ok)

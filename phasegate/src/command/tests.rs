@@ -105,7 +105,8 @@ fn what_has_to_be_given_is_asked_for() {
     refused(&["analyze", "--fixture", "f", "--phase", "A"], "--dry-run");
     refused(&["review", "INC-20261122-001", "--comment", "x"], "--approve");
     refused(&["review", "INC-20261122-001", "--approve", "--decline", "--comment", "x"], "--decline");
-    refused(&["rca", "confirm", "INC-20261122-001"], "--comment");
+    refused(&["rca", "confirm", "INC-20261122-001", "--read", "sha256:0b1c2d3e4f5a"], "--comment");
+    refused(&["rca", "confirm", "INC-20261122-001", "--comment", "seen"], "--read");
     refused(&["ack", "o ne"], "o ne");
     refused(&["collect"], "--phase");
     refused(&["start", "--target", "a/b"], "not a name");

@@ -79,7 +79,7 @@ pub(super) async fn show(
     let accepts = headers.get(ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let markdown = form.format.map_or_else(|| accepts.contains(MARKDOWN), |it| it == Format::Markdown);
     if markdown {
-        let text = document::written(&app.reporter, &incident).await?;
+        let text = document::written(&app.reporter, app.publisher.data_dir(), &incident).await?;
         return Ok(([(CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response());
     }
     let rules = app.reporter.rules();

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use crate::evidence;
+use crate::rca_file;
 use crate::shown;
 use crate::store::{After, IncidentFilter, NotificationFilter};
 use domain::effects::notification::NotificationView;
@@ -84,5 +85,7 @@ pub(super) async fn view(app: &App, id: &IncidentId) -> Result<IncidentView, Api
         return Err(ApiError::not_found(format!("no incident {id}")));
     };
     let incident = evidence::fresh(&app.reporter, incident).await?;
-    Ok(shown::whole(&app.reporter, &incident).await?)
+    let mut view = shown::whole(&app.reporter, &incident).await?;
+    view.rca.on_disk = rca_file::state(&app.reporter, app.publisher.data_dir(), &incident).await?;
+    Ok(view)
 }

@@ -1,7 +1,5 @@
 //! The root cause analysis of an incident: shown, submitted, confirmed (GO-1, GO-3).
 
-use std::path::Path as FilePath;
-
 use axum::extract::State;
 use domain::template::sections::Section;
 use serde::{Deserialize, Serialize};
@@ -10,19 +8,16 @@ use service_kit::auth::role::MAY_ANSWER;
 use service_kit::http::acts::text;
 use service_kit::http::{ApiError, Json, Path};
 use shared_types::IncidentId;
-use shared_types::incident::{Incident, Rca};
+use shared_types::incident::{Incident, Rca, RcaFileState};
 use shared_types::problem::ProblemCode;
 use utoipa::ToSchema;
 
 use super::App;
 use super::acts::{actor, on_incident};
-use crate::effects::write_rca as file;
+use crate::rca_file as file;
 use domain::rollout::Finding;
 use domain::rollout::{self, Event};
-use domain::story::rca::{checked, compose};
-
-/// Larger than any analysis, small enough to be read at once.
-const LARGEST_FILE: u64 = 1 << 20;
+use domain::story::rca::{checked, compose, file_state};
 
 /// Submits the root cause analysis. Each part is taken from its field, else from `document`, else from the file in
 /// the reporter's data directory.
@@ -49,6 +44,9 @@ pub struct RcaSubmission {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct RcaConfirmation {
     pub comment: String,
+    /// `rca.hash` of the analysis that was read, or at least 12 digits of it; anything else was submitted since: 409.
+    #[serde(default)]
+    pub read: Option<String>,
     /// Who, where no token says it.
     #[serde(default)]
     pub by: Option<String>,
@@ -75,10 +73,15 @@ pub(super) async fn show(
 ) -> Result<Json<RcaDocument>, ApiError> {
     let incident = stored(&app, &id).await?;
     let template = file::rendered(&app.reporter, &incident).await.map_err(ApiError::internal)?;
-    let there = on_disk(app.publisher.data_dir(), &incident).await?;
-    let finding = incident.rca.submission.as_ref().map(|it| &it.finding);
-    let document = compose(&template, there.as_deref(), finding);
-    Ok(Json(RcaDocument { rca: incident.rca.view(&id, incident.opened_at), incident: id, document }))
+    let there = on_disk(&app, &incident).await?;
+    let submission = incident.rca.submission.as_ref();
+    let document = compose(&template, there.as_deref(), submission);
+    let mut rca = incident.rca.view(&id, incident.opened_at);
+    rca.on_disk = submission.map(|submission| match &there {
+        Some(there) => file_state(&template, there, submission),
+        None => RcaFileState::Absent,
+    });
+    Ok(Json(RcaDocument { rca, incident: id, document }))
 }
 
 /// Submit the root cause analysis: cause and prevention, neither of them empty.
@@ -116,7 +119,8 @@ pub(super) async fn submit(
         (status = 200, description = "The incident as it stands now", body = Incident),
         (status = 403, description = "Not the role that the policy's `rca.approver` names",
          body = shared_types::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "There is none to confirm, it is one's own, or the incident is closed",
+        (status = 409, description = "There is none to confirm, it is one's own, it is not the one that was read, its file says \
+         something else than what was submitted, or the incident is closed",
          body = shared_types::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -128,8 +132,10 @@ pub(super) async fn confirm(
 ) -> Result<Json<Incident>, ApiError> {
     let (actor, comment) = (actor(&identity, body.by)?, text("comment", &body.comment)?);
     let by = actor.name.clone();
+    let read = body.read.map(|read| text("read", &read)).transpose()?;
     require_approver(&app, &identity, &id).await?;
-    on_incident(&app, &id, actor, Event::RcaConfirmed { by, comment }).await
+    require_same_on_disk(&app, &stored(&app, &id).await?).await?;
+    on_incident(&app, &id, actor, Event::RcaConfirmed { by, comment, read }).await
 }
 
 /// What the policy's `rca.approver` names may confirm and decide; without tokens everybody on the machine may.
@@ -162,7 +168,7 @@ async fn finding(app: &App, incident: &rollout::Incident, body: RcaSubmission) -
     let document = match (&body.cause, &body.prevention, body.document) {
         (Some(_), Some(_), _) => None,
         (_, _, Some(document)) => Some(document),
-        (_, _, None) => on_disk(app.publisher.data_dir(), incident).await?,
+        (_, _, None) => on_disk(app, incident).await?,
     };
     let part = |field: Option<String>, section: Section| match field {
         Some(text) => checked(&text, section, &template),
@@ -184,18 +190,26 @@ async fn finding(app: &App, incident: &rollout::Incident, body: RcaSubmission) -
 }
 
 /// The file as it is; none where this reporter has not written it.
-async fn on_disk(data_dir: &FilePath, incident: &rollout::Incident) -> Result<Option<String>, ApiError> {
-    let path = file::path(data_dir, incident);
-    let read = move || -> std::io::Result<Option<String>> {
-        match std::fs::metadata(&path) {
-            Ok(there) if there.len() > LARGEST_FILE => {
-                Err(std::io::Error::other(format!("{} is larger than {LARGEST_FILE} bytes", path.display())))
-            }
-            _ => file::existing(&path),
-        }
-    };
-    let found = tokio::task::spawn_blocking(read).await.map_err(ApiError::internal)?;
-    found.map_err(|error| {
+async fn on_disk(app: &App, incident: &rollout::Incident) -> Result<Option<String>, ApiError> {
+    file::read(app.publisher.data_dir(), incident).await.map_err(|error| {
         ApiError::unprocessable(ProblemCode::RcaUnreadable, format!("the file cannot be read: {error}"))
     })
+}
+
+/// GO-3: while the file says something else than what was submitted nobody can know which of the two is confirmed. What is
+/// confirmed already stays so.
+async fn require_same_on_disk(app: &App, incident: &rollout::Incident) -> Result<(), ApiError> {
+    if incident.rca.confirmation.is_some() {
+        return Ok(());
+    }
+    let what = match file::state(&app.reporter, app.publisher.data_dir(), incident).await? {
+        Some(RcaFileState::Differs) => "says something else than what was submitted",
+        Some(RcaFileState::Unreadable) => {
+            "cannot be read, and may say something else than what was submitted"
+        }
+        Some(RcaFileState::Absent | RcaFileState::AsSubmitted) | None => return Ok(()),
+    };
+    let name = rollout::state::rca_file(&incident.id, incident.opened_at);
+    let detail = format!("{name} {what}: submit it as it is, or put it right or away, then confirm");
+    Err(ApiError::conflict(ProblemCode::Outdated, detail, Vec::new()))
 }

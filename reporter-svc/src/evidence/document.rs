@@ -1,9 +1,12 @@
 //! Reads what the evidence document of an incident is made of (EV-3).
 
+use std::path::Path;
+
 use domain::rollout::Incident;
 use domain::story::document::{Bundle, render};
 use service_kit::db::DbError;
 
+use crate::rca_file;
 use crate::reporter::Reporter;
 use crate::shown;
 use crate::store::NotificationFilter;
@@ -16,9 +19,10 @@ const ROWS: u32 = 200;
 ///
 /// # Errors
 /// The database's.
-pub async fn written(reporter: &Reporter, incident: &Incident) -> Result<String, DbError> {
+pub async fn written(reporter: &Reporter, data_dir: &Path, incident: &Incident) -> Result<String, DbError> {
     let store = &reporter.store;
-    let view = shown::whole(reporter, incident).await?;
+    let mut view = shown::whole(reporter, incident).await?;
+    view.rca.on_disk = rca_file::state(reporter, data_dir, incident).await?;
     let rollback = shown::rollback(reporter, incident).await?;
     let mut decisions = Vec::new();
     for id in view.decisions.iter().take(DECISIONS) {

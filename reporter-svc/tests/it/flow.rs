@@ -67,7 +67,11 @@ async fn a_violation_is_rolled_back_watched_and_closed() {
         assert_eq!(rig.incident().await.state, IncidentState::Recovered);
         let id = incident.id;
         rig.on_incident(&id, submission("ana")).await;
-        rig.on_incident(&id, Event::RcaConfirmed { by: "gov".into(), comment: "RCA confirmed".into() }).await;
+        rig.on_incident(
+            &id,
+            Event::RcaConfirmed { by: "gov".into(), comment: "RCA confirmed".into(), read: None },
+        )
+        .await;
         rig.work().await;
         assert_eq!(rig.incident().await.state, IncidentState::Closed);
         assert_eq!(rig.world.resolved.lock().unwrap().len(), 1);

@@ -260,10 +260,10 @@ async fn an_rca_is_submitted_when_both_parts_are_there() {
     rig.work().await;
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(
-        text.contains("The lock.\n")
-            && text.contains("\n\nThe other lock.\n")
+        !text.contains("The lock.")
+            && text.contains("\nThe other lock.\n")
             && text.matches("Shard it.").count() == 1,
-        "{text}"
+        "in place of what was submitted before: {text}"
     );
     let (_, shown) = call(&app, "GET", &rca, None).await;
     assert_eq!((&shown["document"], &shown["rca"]["link"]), (&json!(text), &json!("https://wiki/2")));

@@ -16,6 +16,7 @@ mod losses;
 mod page;
 mod people;
 mod policy;
+mod rca;
 mod rig;
 mod sessions;
 mod settings;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use shared_types::incident::{Rca as RcaView, RcaState};
 use shared_types::{IncidentId, Timestamp};
 
+use crate::audit::digest;
+use crate::stored::plain;
+
 /// Part of an incident's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rca {
@@ -28,6 +31,9 @@ pub struct Submission {
     pub by: String,
     pub at: Timestamp,
     pub finding: Finding,
+    /// What this one was submitted in place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Finding>,
 }
 
 /// Neither cause nor prevention is ever empty: whoever makes one has checked it.
@@ -45,6 +51,17 @@ pub struct Confirmation {
     pub by: String,
     pub at: Timestamp,
     pub comment: String,
+    /// [`Finding::hash`] of what was confirmed; none where an earlier release did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+impl Finding {
+    /// `sha256:<hex>` over its canonical JSON: says that somebody read this text and no other.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        digest(&plain(self))
+    }
 }
 
 impl Rca {
@@ -86,12 +103,15 @@ impl Rca {
             link: finding.and_then(|it| it.link.clone()),
             cause: finding.map(|it| it.cause.clone()),
             prevention: finding.map(|it| it.prevention.clone()),
+            hash: finding.map(Finding::hash),
+            on_disk: None,
             submitted_at: submission.map(|it| it.at),
             submitted_by: submission.map(|it| it.by.clone()),
             in_time: self.first_submitted_at.map(|at| at <= self.due_at),
             confirmed_at: confirmation.map(|it| it.at),
             confirmed_by: confirmation.map(|it| it.by.clone()),
             comment: confirmation.map(|it| it.comment.clone()),
+            confirmed_hash: confirmation.and_then(|it| it.hash.clone()),
         }
     }
 }

@@ -92,7 +92,8 @@ impl Scene {
 
     pub(super) fn explain(&mut self) {
         self.apply(submission("ana")).unwrap();
-        self.apply(Event::RcaConfirmed { by: "gov".into(), comment: "RCA confirmed".into() }).unwrap();
+        self.apply(Event::RcaConfirmed { by: "gov".into(), comment: "RCA confirmed".into(), read: None })
+            .unwrap();
     }
 
     /// An analysis with that for both parts.

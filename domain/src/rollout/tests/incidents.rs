@@ -187,7 +187,7 @@ fn recovered_and_confirmed_resolves_the_page() {
         world.violation();
         let id = world.incident().id.clone();
         let rca = submission("ana");
-        let confirm = Event::RcaConfirmed { by: "gov".into(), comment: "RCA confirmed".into() };
+        let confirm = Event::RcaConfirmed { by: "gov".into(), comment: "RCA confirmed".into(), read: None };
         if !confirmed_first {
             world.finish_command();
         }

@@ -7,12 +7,14 @@ use shared_types::incident::{IncidentState, RcaState, Recommendation, ReviewStat
 use shared_types::story::{Hop, InTime, LoggedHop};
 
 use super::world::{World, minutes, phase, submission};
-use crate::rollout::{Effect, Event, Incident, NoticeKind, Reason, Refusal, Rejection, Stage, TargetState};
+use crate::rollout::{
+    Effect, Event, Finding, Incident, NoticeKind, Reason, Refusal, Rejection, Stage, TargetState,
+};
 
 const DAY: u64 = 24 * 60;
 
 fn confirm(by: &str) -> Event {
-    Event::RcaConfirmed { by: by.into(), comment: "RCA confirmed".into() }
+    Event::RcaConfirmed { by: by.into(), comment: "RCA confirmed".into(), read: None }
 }
 
 fn rule(approve: bool) -> Event {
@@ -115,6 +117,41 @@ fn an_analysis_is_confirmed_once() {
         let step = world.apply(confirm("gov")).unwrap();
         assert_eq!((step.repeated, step.timeline.len()), (repeated, told));
     }
+}
+
+/// GO-3: what is confirmed is what was read, by its hash or enough of its beginning, and the confirmation keeps it.
+#[test]
+fn an_analysis_is_confirmed_by_the_hash_that_was_read() {
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.apply(submission("ana")).unwrap();
+    let view = |world: &World| world.incident().rca.view(&world.incident().id, world.incident().opened_at);
+    let hash = view(&world).hash.unwrap();
+    let other = Finding { cause: "the network".into(), prevention: "shard it".into(), link: None };
+    let confirm = |read: &str| Event::RcaConfirmed {
+        by: "gov".into(),
+        comment: "RCA confirmed".into(),
+        read: Some(read.to_owned()),
+    };
+    for read in ["", "sha256:", &hash[..18], &other.hash(), "the lock"] {
+        let refused = world.apply(confirm(read)).unwrap_err();
+        assert_eq!(refused.reason(), Reason::Outdated, "{read}");
+        assert!(matches!(refused.refusal, Refusal::RcaChanged { hash: it, .. } if it == hash), "{read}");
+    }
+    assert_eq!(view(&world).confirmed_hash, None);
+    world.apply(confirm(&hash[..19])).unwrap();
+    assert_eq!(view(&world).confirmed_hash, Some(hash.clone()));
+    assert!(world.apply(confirm(&hash)).unwrap().repeated);
+
+    // What is submitted anew has another one, and says what it stands in place of.
+    let mut world = World::in_phase("B");
+    world.violation();
+    world.apply(submission("ana")).unwrap();
+    world.apply(Event::RcaSubmitted { by: "ana".into(), finding: other.clone() }).unwrap();
+    assert_eq!(view(&world).hash, Some(other.hash()));
+    let earlier = world.incident().rca.submission.as_ref().and_then(|it| it.earlier.clone());
+    assert_eq!(earlier.map(|it| it.hash()), Some(hash.clone()));
+    assert_eq!(world.apply(confirm(&hash)).unwrap_err().reason(), Reason::Outdated);
 }
 
 /// GO-2: a decision that was made is repeated by the same person in the same words alone; a void one is called void.

@@ -35,6 +35,9 @@ pub fn refusal(it: &Refusal) -> &'static str {
         Refusal::RcaIsConfirmed { .. } => "the RCA of {incident} is confirmed; it cannot be changed any more",
         Refusal::RcaMissing => "an RCA must be there before it can be confirmed",
         Refusal::OwnRca => "nobody confirms their own RCA",
+        Refusal::RcaChanged { .. } => {
+            "what was submitted for {incident} is {hash}, and {read} was read: read it again, then confirm that"
+        }
         Refusal::NoReview { .. } => "{incident} has no governance review",
         Refusal::ReviewVoid { .. } => "the review of {incident} is void: the RCA was confirmed before",
         Refusal::ReviewDecided { .. } => "the review of {incident} was decided[ by {by} at {at}]",

@@ -95,21 +95,27 @@ function Rca({ it, session, changed }) {
   const { rca } = it;
   const overdue = rca.due_at != null && Date.parse(rca.due_at) < now;
   const open = rca.state === "missing" || rca.state === "draft";
+  const apart = rca.on_disk === "differs" || rca.on_disk === "unreadable";
   return html`<section class="card"><h2>${t("incident.rca")}</h2>
     <p>${t(`incident.rca.${rca.state}`, { by: rca.confirmed_by ?? "", comment: rca.comment ?? "" })}</p>
     ${open && rca.due_at && html`<p class=${overdue ? "verdict violation" : ""}>${overdue ? t("incident.rca.overdue", { at: dayTime(rca.due_at), ago: ago(rca.due_at, now) }) : t("incident.rca.due", { at: dayTime(rca.due_at), in: ago(rca.due_at, now) })}</p>`}
     ${rca.file && html`<p>${t("incident.rca.file")}: <code>${rca.file}</code></p>`}
     ${rca.link && rca.link !== rca.file && html`<p>${t("incident.checklist.link")}: <code>${rca.link}</code></p>`}
+    ${apart && html`<p class="verdict violation">${t(`incident.rca.${rca.on_disk}`)}</p>`}
+    ${rca.hash && html`<h3>${t("incident.rca.cause")}</h3><p class="text">${rca.cause}</p><h3>${t("incident.rca.prevention")}</h3><p class="text">${rca.prevention}</p>
+      <p class="quiet"><code>${rca.hash}</code></p>`}
     ${open && it.closed_at == null && html`
       <${Field} label=${t("incident.rca.cause")} area value=${cause} set=${setCause} />
       <${Field} label=${t("incident.rca.prevention")} area value=${prevention} set=${setPrevention} />
       <${Field} label=${t("incident.rca.link")} value=${link} set=${setLink} />
       <${Act} kind="primary" label=${t("incident.rca.submit")} session=${session} roles=${may.submit_rca} disabled=${cause.trim() === "" || prevention.trim() === ""}
         act=${() => put(`/v1/incidents/${it.id}/rca`, { cause, prevention, ...(link.trim() === "" ? {} : { link }) })} done=${changed} />`}
+    ${rca.state === "submitted" && rca.on_disk === "differs" && html`
+      <${Act} label=${t("incident.rca.submit_file")} session=${session} roles=${may.submit_rca} act=${() => put(`/v1/incidents/${it.id}/rca`, {})} done=${changed} />`}
     ${rca.state === "submitted" && html`
       <${Field} label=${t("promotion.comment")} value=${comment} set=${setComment} />
-      <${Act} kind="primary" label=${t("incident.rca.confirm")} session=${session} roles=${rulers(it)} disabled=${comment.trim() === ""}
-        act=${() => post(`/v1/incidents/${it.id}/rca/confirmation`, { comment })} done=${changed} />`}
+      <${Act} kind="primary" label=${t("incident.rca.confirm")} session=${session} roles=${rulers(it)} disabled=${comment.trim() === "" || apart}
+        act=${() => post(`/v1/incidents/${it.id}/rca/confirmation`, { comment, read: rca.hash })} done=${changed} />`}
   </section>`;
 }
 
