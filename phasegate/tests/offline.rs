@@ -3,6 +3,8 @@
 #[allow(dead_code, reason = "each test program uses its part")]
 mod support;
 
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+
 use support::{run, run_with_input};
 
 #[track_caller]
@@ -185,7 +187,7 @@ fn a_one_shot_batch_is_the_same_every_time_and_can_be_judged() {
     assert_eq!(run_with_input(&judge, &batch).0, 1, "180 s is the threshold, so near the limit: warn");
 }
 
-/// CO-3: on demand also in a file.
+/// CO-3, CO-8: on demand also in a file, or in what is none.
 #[test]
 fn collect_writes_a_file_and_says_when_there_is_no_source() {
     let directory = tempfile::tempdir().unwrap();
@@ -203,6 +205,23 @@ fn collect_writes_a_file_and_says_when_there_is_no_source() {
         1,
         "nothing is left beside"
     );
+
+    // A link stays one, and the file that it leads to keeps its mode; what is no file is written into.
+    let link = directory.path().join("link.jsonl");
+    std::os::unix::fs::symlink(batch, &link).unwrap();
+    std::fs::set_permissions(batch, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let into = |output: &str| {
+        run(&["collect", "--phase", "A", "--window", "15m", "--source", events, "--output", output])
+    };
+    assert_eq!(into(link.to_str().unwrap()).0, 0);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(std::fs::metadata(batch).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(into("/dev/null").0, 0);
+    assert!(std::fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+    let (status, out, _) = into("/dev/stdout");
+    assert_eq!((status, out.lines().count()), (0, 1), "{out}");
+    let (status, _, err) = into(directory.path().to_str().unwrap());
+    assert!(status == 2 && err.contains("it is a directory; name a file"), "{status} {err}");
 
     ends_with(3, &["collect", "--phase", "A", "--source", "no-such-*.jsonl"], "no-such-*.jsonl");
     ends_with(3, &["collect", "--phase", "Z", "--source", events], "`Z`");

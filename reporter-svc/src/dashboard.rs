@@ -127,7 +127,7 @@ impl Publisher {
         let mut text = serde_json::to_vec_pretty(&document)?;
         text.push(b'\n');
         let file = self.file.clone();
-        let written = tokio::task::spawn_blocking(move || files::replace(&file, &text)).await;
+        let written = tokio::task::spawn_blocking(move || service_kit::files::replace(&file, &text)).await;
         written.map_err(std::io::Error::other)??;
         *shown = targets.into_iter().map(|it| (it.state.target, it.version)).collect();
         self.revision.send_replace(document.revision);

@@ -1,4 +1,5 @@
-//! The files people read: written so that a crash leaves the old one or the new one, never half of one.
+//! The files people read: where they are, and how a line is added to one; as a whole they are written by
+//! `service_kit::files`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -28,24 +29,6 @@ pub fn daily(data_dir: &Path, target: &TargetName, date: &str) -> PathBuf {
 #[must_use]
 pub fn checklist(data_dir: &Path) -> PathBuf {
     data_dir.join("reports/checklist.md")
-}
-
-/// Replaces a file as a whole: a new file, synced, then renamed over the old one, then the directory synced.
-///
-/// # Errors
-/// The file system's.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(directory)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = directory.join(name);
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&temporary, path)?;
-    File::open(directory)?.sync_all()
 }
 
 /// Appends a line of JSON and syncs it. When `id` is given the line is only written if no whole line holds it yet: a
@@ -90,17 +73,6 @@ pub(crate) fn ends_with_newline(file: &mut File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// DA-1
-    #[test]
-    fn a_file_is_replaced_as_a_whole_and_nothing_else_is_left() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = dashboard(directory.path());
-        replace(&path, b"one").unwrap();
-        replace(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-    }
 
     /// RB-5
     #[test]

@@ -1,6 +1,6 @@
 //! Writes a stored batch to its file (CO-3).
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -8,6 +8,7 @@ use domain::effects::{Effect, NewMessage, RetrySchedule};
 use domain::stored::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use service_kit::files::replace;
 use service_kit::outbox::{Claim, Outcome, Perform};
 use shared_types::{Batch, TargetName, Timestamp};
 
@@ -52,7 +53,7 @@ impl Perform<Effects> for WriteArchive {
         };
         let path = archive_path(&effects.data_dir, &self.target, self.window_start);
         let answer = json!({ "path": path.display().to_string() });
-        in_file(answer, move || write_whole(&path, &line_of(&batch)?)).await
+        in_file(answer, move || replace(&path, &line_of(&batch)?)).await
     }
 }
 
@@ -70,15 +71,4 @@ pub fn line_of(batch: &Batch) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(batch)?;
     line.push(b'\n');
     Ok(line)
-}
-
-/// Replaces the file in one step: a reader sees the old or the new one, whole.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let temporary = path.with_extension("jsonl.tmp");
-    let mut file = std::fs::File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)
 }

@@ -1,8 +1,7 @@
 //! Writes a bundle from what the reporter and the analyzer answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IntoInnerError, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use domain::kinds::Kinds;
 use domain::policy::Policy;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use service_kit::files::Writing;
 use shared_types::audit::{AuditSeal, AuditVerification, SERVICE_STREAM};
 use shared_types::{AuditEntry, Decision, Page, TargetName, Timestamp};
 
@@ -72,18 +72,14 @@ pub(crate) async fn export(
     Ok(header)
 }
 
-/// Beside the file first, so that half a bundle is never taken for one.
+/// Half a bundle is never taken for one.
 fn write(file: &Path, lines: impl Iterator<Item = Line>) -> anyhow::Result<()> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = file.with_file_name(name);
-    let mut writer = BufWriter::new(File::create(&part)?);
+    let mut writer = BufWriter::new(Writing::begin(file)?);
     for line in lines {
         serde_json::to_writer(&mut writer, &line)?;
         writer.write_all(b"\n")?;
     }
-    writer.into_inner()?.sync_all()?;
-    Ok(std::fs::rename(&part, file)?)
+    Ok(writer.into_inner().map_err(IntoInnerError::into_error)?.finish()?)
 }
 
 async fn streams(reporter: &Api, target: Option<&TargetName>) -> anyhow::Result<Vec<String>> {

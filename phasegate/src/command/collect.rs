@@ -1,6 +1,5 @@
 //! `phasegate collect`: one batch from files or standard input, without a service (CO-8).
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use domain::policy::TargetPolicy;
 use domain::policy::units::parse_duration;
 use domain::sources::http::Http;
 use service_kit::clock::{Clock, SystemClock};
+use service_kit::files::replace;
 use shared_types::{PhaseId, TargetName, Timestamp, one_line};
 
 use crate::exit::{Exit, error};
@@ -134,7 +134,7 @@ fn source(given: Vec<String>, policy: &TargetPolicy) -> anyhow::Result<OneShotSo
     }
 }
 
-/// A file is written beside and renamed into place, so that nobody reads half of it.
+/// Nobody reads half of it.
 fn write(collected: &Collected, output: &Path) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     for batch in &collected.batches {
@@ -144,20 +144,10 @@ fn write(collected: &Collected, output: &Path) -> anyhow::Result<()> {
     if output.as_os_str() == "-" {
         return crate::output::print(String::from_utf8(lines)?.trim_end());
     }
-    let failed = |cause: std::io::Error| error(Exit::Failed, format!("{}: {cause}", output.display()));
-    let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        std::fs::create_dir_all(parent).map_err(failed)?;
-    }
-    let name = output.file_name().ok_or_else(|| error(Exit::Usage, "--output: not a file name"))?;
-    let beside = output.with_file_name(format!(".{}.{}", name.display(), std::process::id()));
-    let written = std::fs::File::create(&beside)
-        .and_then(|mut file| file.write_all(&lines).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, output));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    written.map_err(failed)
+    replace(output, &lines).map_err(|cause| {
+        let exit = if cause.kind() == std::io::ErrorKind::InvalidInput { Exit::Usage } else { Exit::Failed };
+        error(exit, format!("--output {}: {cause}", output.display()))
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

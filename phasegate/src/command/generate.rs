@@ -1,12 +1,12 @@
 //! `phasegate generate`: telemetry from a seed, for trying out and measuring.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IntoInnerError};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use collector_svc::generate::Generator;
 use domain::policy::units::{parse_duration, parse_ratio};
+use service_kit::files::Writing;
 use shared_types::{TargetName, Timestamp};
 
 use crate::exit::{Exit, error};
@@ -57,10 +57,10 @@ impl Args {
         let written = if self.output.as_os_str() == "-" {
             generator.write(&mut BufWriter::with_capacity(1 << 20, std::io::stdout().lock()))
         } else {
-            File::create(&self.output).and_then(|file| {
+            Writing::begin(&self.output).and_then(|file| {
                 let mut out = BufWriter::with_capacity(1 << 20, file);
                 let generated = generator.write(&mut out)?;
-                out.flush()?;
+                out.into_inner().map_err(IntoInnerError::into_error)?.finish()?;
                 Ok(generated)
             })
         };

@@ -6,6 +6,7 @@ use domain::rollout::state::OpenTask;
 use domain::story::markdown::code;
 use serde_json::json;
 use service_kit::db::DbError;
+use service_kit::files::replace;
 use service_kit::outbox::{Claim, Outcome, Perform};
 
 use super::context::{Effects, in_file};
@@ -25,7 +26,7 @@ impl Perform<Effects> for WriteChecklist {
         };
         let (path, text) = (files::checklist(&effects.data_dir), text(&tasks));
         let answer = json!({ "file": path.display().to_string(), "open": tasks.len() });
-        in_file(path, answer, move |path| files::replace(path, text.as_bytes())).await
+        in_file(path, answer, move |path| replace(path, text.as_bytes())).await
     }
 }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::effects::WriteDailyReport;
 use serde_json::json;
+use service_kit::files::replace;
 use service_kit::outbox::{Claim, Outcome, Perform};
 
 use super::context::{Effects, in_file};
@@ -13,6 +14,6 @@ impl Perform<Effects> for WriteDailyReport {
     async fn run(&self, effects: &Effects, _claim: &Claim) -> Outcome {
         let path = files::daily(&effects.data_dir, &self.target, &self.date);
         let (answer, text) = (json!({ "file": path.display().to_string() }), self.text.clone());
-        in_file(path, answer, move |path| files::replace(path, text.as_bytes())).await
+        in_file(path, answer, move |path| replace(path, text.as_bytes())).await
     }
 }

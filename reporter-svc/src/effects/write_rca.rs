@@ -6,10 +6,10 @@ use std::path::Path;
 use async_trait::async_trait;
 use serde_json::json;
 use service_kit::db::DbError;
+use service_kit::files::replace;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 
 use super::context::{Effects, in_file};
-use crate::files;
 use crate::rca_file::{RcaError, existing, path, rendered};
 use crate::reporter::Cause;
 use domain::effects::WriteRca;
@@ -58,5 +58,5 @@ fn put(path: &Path, rendered: &str, submission: Option<&Submission>) -> io::Resu
     if existing(path)? != there {
         return Err(io::Error::new(io::ErrorKind::WouldBlock, "it was changed while it was written anew"));
     }
-    files::replace(path, text.as_bytes())
+    replace(path, text.as_bytes())
 }

@@ -9,9 +9,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +19,7 @@ use async_trait::async_trait;
 use domain::effects::RunTransition;
 use domain::executors::flagd::{NAME, Share};
 use domain::executors::{Report, Request};
+use service_kit::files::Writing;
 use service_kit::outbox::Outcome;
 
 use super::{Executor, ReadBack, Turn};
@@ -137,36 +137,16 @@ fn set(
     if after == before {
         return Ok(false);
     }
-    let temporary = beside(&real, stamp);
-    write_like(&real, &temporary, &after).map_err(failed)?;
+    // The same name for the same move, so that nothing piles up.
+    let mut writing = Writing::begin_as(&real, &stamp.transition.to_string()).map_err(failed)?;
+    writing.write_all(after.as_bytes()).map_err(failed)?;
     before_rename();
-    let changed = read(&real)? != before;
-    if changed || is_over() {
-        fs::remove_file(&temporary).ok();
-        let file = file.to_owned();
-        return Err(if changed { FlagFileError::Changed { file } } else { FlagFileError::TooLate { file } });
+    if read(&real)? != before {
+        return Err(FlagFileError::Changed { file: file.to_owned() });
     }
-    fs::rename(&temporary, &real).map_err(failed)?;
-    File::open(real.parent().unwrap_or_else(|| Path::new(".")))
-        .and_then(|it| it.sync_all())
-        .map_err(failed)?;
+    if is_over() {
+        return Err(FlagFileError::TooLate { file: file.to_owned() });
+    }
+    writing.finish().map_err(failed)?;
     Ok(true)
-}
-
-/// In the same folder, so that the rename is one step; the same name for the same move, so that nothing piles up.
-fn beside(real: &Path, stamp: Stamp) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(real.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", stamp.transition));
-    real.with_file_name(name)
-}
-
-/// A synced file with the mode, and where that may be given away the owner, of another.
-fn write_like(real: &Path, temporary: &Path, text: &str) -> io::Result<()> {
-    let like = fs::metadata(real)?;
-    let mut file = File::create(temporary)?;
-    file.write_all(text.as_bytes())?;
-    std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid())).ok();
-    file.set_permissions(like.permissions())?;
-    file.sync_all()
 }
