@@ -17,7 +17,8 @@ use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, 
 
 use crate::directives::Directives;
 use crate::effects::DeliverDecision;
-use crate::store::{Commit, Committed, Store};
+use crate::metrics;
+use crate::store::{Commit, Committed, Refused, Store};
 use domain::gate::GateState;
 use domain::gate::claim;
 use domain::gate::ledger::{self, Judged, Rules};
@@ -168,7 +169,9 @@ impl Analyzer {
                 if receipt.hash == hash {
                     return Ok(Answer::Repeat(self.stored_decision(receipt.decision_id).await?));
                 }
-                self.store.refuse(batch.batch(), &hash, self.now()).await?;
+                if self.store.refuse(batch.batch(), &hash, self.now()).await? == Refused::LeftOut {
+                    metrics::left_out(&subject.target);
+                }
                 return Err(IntakeError::Different { target: subject.target, window: subject.window });
             }
             self.was_told(&state, subject.epoch).await?;

@@ -10,6 +10,7 @@ use strum::IntoEnumIterator as _;
 const DECISIONS: &str = "phasegate_decisions_total";
 const LATENCY: &str = "phasegate_decision_latency_seconds";
 const REFUSED: &str = "phasegate_refused_batches_total";
+const LEFT_OUT: &str = "phasegate_refused_batches_left_out_total";
 const UNTOLD: &str = "phasegate_implausible_values_total";
 
 /// Says what the numbers are.
@@ -17,6 +18,10 @@ pub fn describe() {
     describe_counter!(DECISIONS, "Decisions made, by target, phase and verdict");
     describe_histogram!(LATENCY, "From a batch's or event's arrival to its committed decision");
     describe_counter!(REFUSED, "Batches that came under the key of another one");
+    describe_counter!(
+        LEFT_OUT,
+        "Refused batches that were not kept, as enough of their window or target are"
+    );
     describe_counter!(
         UNTOLD,
         "Batches and alarms refused for an epoch that nobody was told or a window that has not ended"
@@ -31,6 +36,7 @@ pub fn begin(target: &TargetName, policy: &TargetPolicy) {
         }
     }
     counter!(REFUSED, "target" => target.to_string()).increment(0);
+    counter!(LEFT_OUT, "target" => target.to_string()).increment(0);
     for field in ["epoch", "window"] {
         counter!(UNTOLD, "target" => target.to_string(), "field" => field).increment(0);
     }
@@ -53,9 +59,14 @@ fn count_decision(target: &TargetName, phase: &PhaseId, verdict: Verdict, by: u6
     counter!(DECISIONS, &labels).increment(by);
 }
 
-/// A batch was refused and kept.
+/// A batch was refused.
 pub fn refused(target: &TargetName) {
     counter!(REFUSED, "target" => target.to_string()).increment(1);
+}
+
+/// A refused batch was not kept.
+pub fn left_out(target: &TargetName) {
+    counter!(LEFT_OUT, "target" => target.to_string()).increment(1);
 }
 
 /// What a sender claimed cannot be so (OP-4).
@@ -86,6 +97,7 @@ mod tests {
             }
         }
         assert!(text.contains(&format!("{REFUSED}{{target=\"{target}\"}} 0")), "{text}");
+        assert!(text.contains(&format!("{LEFT_OUT}{{target=\"{target}\"}} 0")), "{text}");
         assert!(text.contains(&format!("{UNTOLD}{{target=\"{target}\",field=\"epoch\"}} 0")), "{text}");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use domain::kinds::Kinds;
 use service_kit::clock::Clock;
-use service_kit::db::Db;
+use service_kit::db::{Db, DbError};
 use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
@@ -30,6 +30,8 @@ const DIRECTIVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 const FORGOTTEN_AT_ONCE: u32 = 500;
+/// Refused batches are there to be looked at, for this long or as long as batches, whichever is shorter.
+const REFUSED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Trials may bring years of history: a few at a time, apart from the batches that decisions wait for.
 const TRIALS: Bulk = Bulk { calls: &["/evaluations", "/backtests"], in_flight: 2, body_budget: 20 << 20 };
 
@@ -123,7 +125,13 @@ async fn forget(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions, s
         let (now, keep) = (clock.now(), versions.current().policy.retention);
         let batches = keep.batches.map(|it| now.minus(it));
         let decisions = keep.decisions.map(|it| now.minus(it));
-        let more = match store.forget(batches, decisions, FORGOTTEN_AT_ONCE).await {
+        let month = now.minus(REFUSED_KEPT);
+        let refused = batches.map_or(month, |batches| batches.max(month));
+        let forgotten = async {
+            let more = store.forget_refused(refused, FORGOTTEN_AT_ONCE).await?;
+            Ok::<_, DbError>(more | store.forget(batches, decisions, FORGOTTEN_AT_ONCE).await?)
+        };
+        let more = match forgotten.await {
             Ok(more) => more,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "old rows were not deleted");

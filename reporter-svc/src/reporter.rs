@@ -28,6 +28,8 @@ use domain::story::{views, words};
 
 /// Targets that are looked at together.
 const PAGE: u32 = 500;
+/// Rows about refused decisions that a target's audit log takes a day; further ones are counted by the metric alone.
+const REFUSED_A_DAY: u32 = 100;
 
 /// See the module. Cheap to share; holds no state of its own.
 pub struct Reporter {
@@ -113,8 +115,9 @@ impl Reporter {
         detail["refused"] = why.as_str().into();
         let actor = Actor::service("analyzer", Via::Analyzer);
         let act = AuditDraft { actor, action: Deed::DecisionRefused, subject, detail };
-        // However often it is sent again.
-        if self.store.note_once(Some(&decision.target), act, self.clock.now()).await? {
+        // However often it is sent again, and whatever else is sent: all are counted.
+        let now = self.clock.now();
+        if self.store.note_at_most(Some(&decision.target), act, REFUSED_A_DAY, now).await? {
             tracing::warn!(target_name = %decision.target, decision = %decision.decision_id, why, "a decision is refused");
         }
         Ok(changed)

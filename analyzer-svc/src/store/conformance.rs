@@ -172,6 +172,64 @@ async fn refused_batches_and_repeated_events_are_kept_once() {
     .await;
 }
 
+/// SLO-9: a collector that sends another batch each time, of one window or of each, fills no database; what is left out is
+/// counted, and what is old makes room.
+#[tokio::test]
+async fn refused_batches_are_kept_bounded_and_what_is_left_out_is_counted() {
+    on_each_engine(|db| async move {
+        let store = Store::new(db.clone());
+        let left_out = async || {
+            let sql = "SELECT window_start_ms, left_out FROM refused_batches WHERE left_out > 0 ORDER BY 1";
+            let rows: Vec<(i64, i64)> = sqlx::query_as(sql).fetch_all(db.pool()).await.unwrap();
+            rows
+        };
+        let of_window = |n| Counts { window: window(n), ..Counts::default() }.batch();
+        for n in 0..10 {
+            let at = ten_o_clock().plus(Duration::from_millis(n));
+            let refused = store.refuse(&of_window(0), &format!("sha256:{n}"), at).await.unwrap();
+            assert_eq!(refused, if n < 3 { Refused::Kept } else { Refused::LeftOut }, "{n}");
+        }
+        assert_eq!(store.refuse(&of_window(0), "sha256:1", ten_o_clock()).await.unwrap(), Refused::Kept);
+        assert_eq!(count(&db, "refused_batches").await, 3);
+        assert_eq!(left_out().await, [(window(0).start.as_millis(), 7)]);
+
+        for n in 1..=200 {
+            store
+                .refuse(&of_window(n), "sha256:x", ten_o_clock().plus(Duration::from_secs(1)))
+                .await
+                .unwrap();
+        }
+        assert_eq!(count(&db, "refused_batches").await, 100);
+        assert_eq!(left_out().await.iter().map(|it| it.1).sum::<i64>(), 7 + 103);
+        let other = Batch { target: name("other"), ..of_window(0) };
+        assert_eq!(store.refuse(&other, "sha256:x", ten_o_clock()).await.unwrap(), Refused::Kept);
+
+        assert!(!store.forget_refused(ten_o_clock(), 500).await.unwrap());
+        assert_eq!(count(&db, "refused_batches").await, 101, "none is older");
+        store.forget_refused(ten_o_clock().plus(Duration::from_secs(2)), 500).await.unwrap();
+        assert_eq!(count(&db, "refused_batches").await, 0);
+        assert_eq!(store.refuse(&of_window(9), "sha256:y", ten_o_clock()).await.unwrap(), Refused::Kept);
+    })
+    .await;
+}
+
+/// SLO-8: alarms that change nothing fill no database, however many ids they come under.
+#[tokio::test]
+async fn events_of_one_decision_are_noted_bounded() {
+    on_each_engine(|db| async move {
+        let store = Store::new(db.clone());
+        let event = delay_of(&autosave(), 0).event.unwrap();
+        for _ in 0..30 {
+            let again = CollectorEvent { event_id: Uuid::now_v7(), ..event.clone() };
+            store.note_event(&again, Uuid::nil(), ten_o_clock()).await.unwrap();
+        }
+        assert_eq!(count(&db, "collector_events").await, 20);
+        store.note_event(&event, Uuid::max(), ten_o_clock()).await.unwrap();
+        assert_eq!(count(&db, "collector_events").await, 21);
+    })
+    .await;
+}
+
 /// SLO-5: history is of one target and epoch, and of the time asked for.
 #[tokio::test]
 async fn earlier_batches_are_those_of_the_epoch_in_the_time_asked_for() {
@@ -362,6 +420,8 @@ async fn what_is_past_its_retention_goes_a_little_at_a_time() {
         assert_eq!(left().await, (4, 4, 2), "only the decision without a batch");
         assert_eq!(store.decision(delay.decision_id).await.unwrap(), None);
         assert!(store.forget(before, None, 2).await.unwrap());
+        assert_eq!(left().await, (2, 4, 1), "what was refused has a time of its own");
+        assert!(!store.forget_refused(ten_o_clock().plus(Duration::from_secs(1)), 2).await.unwrap());
         assert_eq!(left().await, (2, 4, 0));
         assert!(!store.forget(before, before, 100).await.unwrap());
         assert_eq!(left().await, (1, 1, 0));

@@ -5,11 +5,18 @@ use domain::stored::plain_text;
 use service_kit::db::{DbError, Tx};
 use service_kit::outbox;
 use shared_types::{Batch, CollectorEvent, Decision, Epoch, TargetName, Timestamp};
-use sqlx::Executor as _;
+use sqlx::{AssertSqlSafe, Executor as _};
 use uuid::Uuid;
 
 use super::targets::write_target;
-use super::{Commit, Committed, MOST_EARLIER, Receipt, Store, rows, signed};
+use super::{Commit, Committed, MOST_EARLIER, Receipt, Refused, Store, rows, signed};
+
+/// Enough to see how batches of one window differ.
+const REFUSED_OF_A_KEY: i64 = 3;
+/// Enough to see what ails a collector, however long it goes on; those that are gone make room.
+const REFUSED_OF_A_TARGET: i64 = 100;
+/// A collector tells again what was not answered, and does so under the same id.
+const EVENTS_OF_A_DECISION: i64 = 20;
 
 impl Store {
     /// What came under a batch's key, if anything.
@@ -73,23 +80,41 @@ impl Store {
         Ok(Committed::Done)
     }
 
-    /// Keeps a batch that came under the key of another one; once, however often it comes.
-    pub async fn refuse(&self, batch: &Batch, hash: &str, now: Timestamp) -> Result<(), DbError> {
+    /// Keeps a batch that came under the key of another one; once, however often it comes, and no more than
+    /// [`REFUSED_OF_A_KEY`] and [`REFUSED_OF_A_TARGET`]. Those beyond are counted on the newest that is kept.
+    pub async fn refuse(&self, batch: &Batch, hash: &str, now: Timestamp) -> Result<Refused, DbError> {
         let mut tx = self.db.begin().await?;
-        let insert = sqlx::query(
-            "INSERT INTO refused_batches (target, window_start_ms, batch_hash, received_at_ms, body) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-        )
-        .bind(batch.target.as_str().to_owned())
-        .bind(batch.window.start.as_millis())
-        .bind(hash.to_owned())
-        .bind(now.as_millis())
-        .bind(plain_text(batch));
-        tx.execute(insert).await?;
-        tx.commit().await
+        let (target, start) = (batch.target.as_str(), batch.window.start.as_millis());
+        // Whoever refuses at the same time waits here.
+        let lock = format!("SELECT version FROM targets WHERE target = $1{}", self.db.for_update());
+        sqlx::query(AssertSqlSafe(lock)).bind(target).fetch_optional(&mut *tx).await?;
+        let kept = "SELECT COUNT(*), COALESCE(SUM(CASE WHEN window_start_ms = $2 THEN 1 ELSE 0 END), 0), \
+                    COALESCE(SUM(CASE WHEN window_start_ms = $2 AND batch_hash = $3 THEN 1 ELSE 0 END), 0) \
+                    FROM refused_batches WHERE target = $1";
+        let kept = sqlx::query_as(kept).bind(target).bind(start).bind(hash).fetch_one(&mut *tx).await?;
+        let (of_target, of_key, same): (i64, i64, i64) = kept;
+        if same > 0 {
+            return Ok(Refused::Kept);
+        }
+        let refused = if of_key < REFUSED_OF_A_KEY && of_target < REFUSED_OF_A_TARGET {
+            let insert = "INSERT INTO refused_batches (target, window_start_ms, batch_hash, received_at_ms, body) \
+                          VALUES ($1, $2, $3, $4, $5)";
+            let insert = sqlx::query(insert).bind(target).bind(start).bind(hash).bind(now.as_millis());
+            tx.execute(insert.bind(plain_text(batch))).await?;
+            Refused::Kept
+        } else {
+            let count = "UPDATE refused_batches SET left_out = left_out + 1 WHERE target = $1 AND (window_start_ms, batch_hash) = \
+                         (SELECT window_start_ms, batch_hash FROM refused_batches WHERE target = $1 \
+                          ORDER BY CASE WHEN window_start_ms = $2 THEN 0 ELSE 1 END, received_at_ms DESC, batch_hash LIMIT 1)";
+            tx.execute(sqlx::query(count).bind(target).bind(start)).await?;
+            Refused::LeftOut
+        };
+        tx.commit().await?;
+        Ok(refused)
     }
 
-    /// Keeps a collector's event that led to no new decision.
+    /// Keeps a collector's event that led to no new decision; of a decision no more than [`EVENTS_OF_A_DECISION`], as they
+    /// change nothing.
     pub async fn note_event(
         &self,
         event: &CollectorEvent,
@@ -97,6 +122,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), DbError> {
         let mut tx = self.db.begin().await?;
+        let noted = sqlx::query_as("SELECT COUNT(*) FROM collector_events WHERE decision_id = $1");
+        let (noted,): (i64,) = noted.bind(decision.to_string()).fetch_one(&mut *tx).await?;
+        if noted >= EVENTS_OF_A_DECISION {
+            return Ok(());
+        }
         insert_event(&mut tx, event, decision, now).await?;
         tx.commit().await
     }

@@ -35,6 +35,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(150, "sequence", "analyzer/0150_sequence.sql"),
     migration!(160, "policy_versions", "analyzer/0160_policy_versions.sql"),
     migration!(170, "verdicts", each "analyzer/0170_verdicts.sql"),
+    migration!(230, "refused batches bounded", "analyzer/0230_refused_batches_bounded.sql"),
 ];
 
 /// What the analyzer keeps as JSON, beside the payloads of its effects. Batches and decisions carry their schema; a batch's counters stand beside it as they are
@@ -43,6 +44,15 @@ pub const DOCUMENTS: &[Form] = &[Form::of::<Run>(), Form::of::<Watch>(), Form::o
 
 /// A mean over time never reads more batches than this.
 const MOST_EARLIER: i64 = 10_000;
+
+/// What became of a batch that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It can be looked at.
+    Kept,
+    /// As many are kept as may be; it was counted.
+    LeftOut,
+}
 
 /// See the module. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 //! `audit_locks`. So `seq` has no gaps and each row is chained to the one before.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use domain::audit::AuditDraft;
 use serde_json::Value;
@@ -15,6 +16,8 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{count, text, time};
 use super::{AuditAfter, AuditFilter, Store, audit_streams};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) const COLUMNS: &str =
     "stream, seq, at, actor, roles, via, verified, action, target, subject, detail, prev_hash, hash";
@@ -43,10 +46,40 @@ impl Store {
         act: AuditDraft,
         now: Timestamp,
     ) -> Result<bool, DbError> {
+        self.note_new(target, act, None, now).await
+    }
+
+    /// As [`Self::note_once`], and no more than so many of that action a day in the stream, which nothing is ever taken out
+    /// of: what a caller can bring about as often as it likes.
+    pub async fn note_at_most(
+        &self,
+        target: Option<&TargetName>,
+        act: AuditDraft,
+        a_day: u32,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        self.note_new(target, act, Some(a_day), now).await
+    }
+
+    async fn note_new(
+        &self,
+        target: Option<&TargetName>,
+        act: AuditDraft,
+        a_day: Option<u32>,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
         let mut tx = self.db.begin().await?;
         let stream = lock(&self.db, &mut tx, target).await?;
         if holds(&mut tx, stream, &act).await? {
             return Ok(false);
+        }
+        if let Some(most) = a_day {
+            let sql = "SELECT COUNT(*) FROM audit WHERE stream = $1 AND action = $2 AND at > $3";
+            let rows = sqlx::query_as(sql).bind(stream_of(stream)).bind(act.action.as_str());
+            let (rows,): (i64,) = rows.bind(now.minus(DAY).as_millis()).fetch_one(&mut *tx).await?;
+            if rows >= i64::from(most) {
+                return Ok(false);
+            }
         }
         append(&mut tx, stream, act, now).await?;
         tx.commit().await?;

@@ -94,8 +94,31 @@ async fn another_decision_under_a_known_id_is_refused() {
     assert_eq!(refused(&app).await.len(), 4, "each once, however often it is sent");
 }
 
+/// OP-4: a log that nothing is ever taken out of is not filled by whoever sends what cannot be so, again and again.
+#[tokio::test]
+async fn refused_decisions_are_audited_bounded() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let app = rig.router();
+    rig.clock.advance(minutes(15));
+    let decision = rig.decision(Verdict::Ok, None).await;
+    let send = async || {
+        let mut body = serde_json::to_value(&decision).unwrap();
+        body["decision_id"] = json!(uuid::Uuid::now_v7());
+        body["epoch"] = json!(decision.epoch + 1);
+        assert_eq!(call(&app, "POST", "/v1/decisions", Some(body)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    };
+    for _ in 0..120 {
+        send().await;
+    }
+    assert_eq!(refused(&app).await.len(), 100);
+    rig.clock.advance(minutes(24 * 60));
+    send().await;
+    assert_eq!(refused(&app).await.len(), 101, "the next day's");
+}
+
 async fn refused(app: &Router) -> Vec<Value> {
-    let (_, page) = call(app, "GET", "/v1/audit?action=decision.refused", None).await;
+    let (_, page) = call(app, "GET", "/v1/audit?action=decision.refused&limit=1000", None).await;
     page["items"].as_array().unwrap().clone()
 }
 
