@@ -1,6 +1,6 @@
 //! An analysis is confirmed as it was read, and a file that says something else is never taken for it (GO-3).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::body::Body;
@@ -47,7 +47,7 @@ async fn bundle(app: &Router) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn edit(path: &PathBuf, from: &str, to: &str) {
+fn edit(path: &Path, from: &str, to: &str) {
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.contains(from), "{text}");
     std::fs::write(path, text.replace(from, to)).unwrap();

@@ -70,17 +70,17 @@ impl EndedSessions for EndedHere {
         if self.is_away.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(DbError::Busy);
         }
-        let ended = self.ended.lock().unwrap();
+        let ended = self.ended.lock().expect("not poisoned");
         Ok(ended.contains(&session.id) || ended.contains(&session.person))
     }
 
     async fn end(&self, session: &OpenSession, _: Timestamp) -> Result<(), DbError> {
-        self.ended.lock().unwrap().push(session.id.clone());
+        self.ended.lock().expect("not poisoned").push(session.id.clone());
         Ok(())
     }
 
     async fn end_all(&self, person: &str, _: Timestamp) -> Result<(), DbError> {
-        self.ended.lock().unwrap().push(person.to_owned());
+        self.ended.lock().expect("not poisoned").push(person.to_owned());
         Ok(())
     }
 }
