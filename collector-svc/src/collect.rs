@@ -18,7 +18,7 @@ use shared_types::{Batch, Epoch, PhaseId, TargetName, Timestamp, Window, batch};
 
 use crate::intake::{Applied, Counts, Intake};
 use crate::schedule::Schedule;
-use crate::sources::{SourceError, expand_patterns};
+use crate::sources::{LeftOut, SourceError, expand_patterns};
 use domain::telemetry::totals::{BatchHead, Totals, add_intake, add_uncounted};
 use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, MalformedLine, Record, Records, is_array};
 use events::{EventSpecs, TooManyFields};
@@ -168,10 +168,14 @@ fn files(patterns: &[String]) -> Result<Vec<PathBuf>, CollectError> {
     let mut paths = Vec::new();
     for pattern in patterns {
         let found = expand_patterns(std::slice::from_ref(pattern))?;
-        if found.is_empty() {
+        // Nobody would learn later that a part was left out.
+        if let Some(LeftOut { path, reason }) = found.unreadable.into_iter().next() {
+            return Err(SourceError::Io { what: path, reason }.into());
+        }
+        if found.paths.is_empty() {
             return Err(CollectError::NoFile(pattern.clone()));
         }
-        paths.extend(found);
+        paths.extend(found.paths);
     }
     paths.sort();
     paths.dedup();

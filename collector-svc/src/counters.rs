@@ -9,12 +9,14 @@ use crate::intake::Counts;
 const EVENTS: &str = "phasegate_events_total";
 const BATCHES: &str = "phasegate_batches_total";
 const SOURCE_FAILURES: &str = "phasegate_source_failures_total";
+const SOURCE_LOST: &str = "phasegate_source_lost_total";
 const REFUSED_DIRECTIVES: &str = "phasegate_refused_directives_total";
 
 /// All of a target that do not wait for a phase.
 pub fn begin(target: &TargetName) {
     events(target, &Counts::default());
     counter!(SOURCE_FAILURES, "target" => target.to_string()).increment(0);
+    counter!(SOURCE_LOST, "target" => target.to_string()).increment(0);
     counter!(REFUSED_DIRECTIVES, "target" => target.to_string()).increment(0);
 }
 
@@ -42,6 +44,11 @@ pub fn source_failed(target: &TargetName) {
     counter!(SOURCE_FAILURES, "target" => target.to_string()).increment(1);
 }
 
+/// A file was not read to its end (CO-9).
+pub fn source_lost(target: &TargetName) {
+    counter!(SOURCE_LOST, "target" => target.to_string()).increment(1);
+}
+
 /// A directive cannot be so (OP-4).
 pub fn directive_refused(target: &TargetName) {
     counter!(REFUSED_DIRECTIVES, "target" => target.to_string()).increment(1);
@@ -63,6 +70,7 @@ mod tests {
             assert!(text.contains(&line), "{line}\n{text}");
         }
         assert!(text.contains(&format!("{SOURCE_FAILURES}{of_target}}} 0")), "{text}");
+        assert!(text.contains(&format!("{SOURCE_LOST}{of_target}}} 0")), "{text}");
         assert!(text.contains(&format!("{REFUSED_DIRECTIVES}{of_target}}} 0")), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared_types::batch::{Example, Intake as IntakeCounts};
+use shared_types::batch::{Example, Intake as IntakeCounts, LostFile};
 use shared_types::decision::UncountedReason;
 use shared_types::{Histogram, Timestamp, Window};
 
@@ -198,6 +198,12 @@ impl Intake {
         for example in counts.examples.iter_mut().filter(|it| it.kind == UncountedReason::Unknown) {
             example.meant = specs.nearest(&example.what).map(str::to_owned);
         }
+    }
+
+    /// Counts a file that was not read to its end on the batch that is open now (CO-9).
+    pub fn lost(&mut self, file: &LostFile, now: Timestamp) {
+        let lost = IntakeCounts { lost: 1, lost_files: vec![file.clone()], ..IntakeCounts::default() };
+        add_intake(&mut self.delta_at(now).intake, &lost);
     }
 
     /// Adds what was counted elsewhere to a window; late, if that is closed. Of what no metric asks for only the number

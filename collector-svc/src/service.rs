@@ -23,8 +23,9 @@ use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
 use crate::shared_time::SharedTime;
 use crate::sources::{self, Reader};
+use crate::state::Lost;
 use crate::store::{DOCUMENTS, MIGRATIONS, Store};
-use crate::worker::WorkerHandle;
+use crate::worker::{SourceAils, WorkerHandle};
 use crate::worker_pool::WorkerPool;
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -194,6 +195,7 @@ fn readiness(
 ) -> Readiness {
     let (stats_db, stats_clock) = (db.clone(), Arc::clone(&time));
     let policies = versions.clone();
+    let failing = directory.clone();
     Readiness::of(db, versions, tasks)
         .check("outbox", move || {
             let (db, now) = (stats_db.clone(), stats_clock.now());
@@ -204,16 +206,33 @@ fn readiness(
             let graces = policy.targets.values().map(|target| target.collection.grace);
             std::future::ready(time.state(graces.min().unwrap_or_default()))
         })
-        .check("sources", move || {
-            let failing: Vec<String> = directory
-                .all()
-                .into_iter()
-                .filter_map(|(name, entry)| Some(format!("{name}: {}", entry.worker.source_error()?)))
-                .collect();
-            let state =
-                if failing.is_empty() { CheckState::Ok } else { CheckState::Degraded(failing.join("; ")) };
-            std::future::ready(state)
-        })
+        .check("sources", move || std::future::ready(degraded(&failing, source_fails)))
+        .check("source_lost", move || std::future::ready(degraded(&directory, source_lost)))
+}
+
+/// Degraded, where a worker has something to say.
+fn degraded(directory: &Directory, of: fn(SourceAils) -> Vec<String>) -> CheckState {
+    let said = directory.all().into_iter().flat_map(|(name, entry)| {
+        of(entry.worker.source_ails()).into_iter().map(move |said| format!("{name}: {said}"))
+    });
+    let said: Vec<String> = said.collect();
+    if said.is_empty() { CheckState::Ok } else { CheckState::Degraded(said.join("; ")) }
+}
+
+fn source_fails(ails: SourceAils) -> Vec<String> {
+    let left_out = ails.left_out.into_iter().map(|it| format!("{} is left out: {}", it.path, it.reason));
+    ails.error.into_iter().chain(left_out).collect()
+}
+
+/// CO-9: for a day.
+fn source_lost(ails: SourceAils) -> Vec<String> {
+    let said = |Lost { at, file, bytes }: Lost| match bytes {
+        Some(bytes) => {
+            format!("{file} was not read to its end, at least {bytes} bytes are lost (found at {at})")
+        }
+        None => format!("{file} is gone, what was last written there may be lost (found at {at})"),
+    };
+    ails.lost.into_iter().map(said).collect()
 }
 
 async fn outbox_state(db: &Db, now: Timestamp) -> CheckState {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shared_types::batch::LostFile;
 use shared_types::{Directive, PhaseId, TargetName, Timestamp, Window};
 
 use crate::schedule::{Change, Planned, Schedule};
@@ -15,6 +16,10 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// Pauses that are remembered.
 const PAUSES_KEPT: usize = 32;
+
+/// Lost files that are remembered, and for how long; each is in its batch as well.
+const LOST_KEPT: usize = 50;
+const LOST_TOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// Windows that a source is asked for at once.
 const WINDOWS_ASKED: usize = 32;
@@ -44,6 +49,21 @@ pub struct TargetState {
     /// `collector.delayed` was raised for windows up to here, where it had to be.
     pub watched_until: Timestamp,
     pub source: SourceHealth,
+    /// Telemetry that was written and never read, oldest first; of the last day, the newest 50 (CO-9).
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub lost: VecDeque<Lost>,
+}
+
+/// A file that was not read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Lost {
+    /// When that was found.
+    pub at: Timestamp,
+    /// Where it was last seen.
+    pub file: String,
+    /// So many bytes stood there unread, at least; null where all that was seen had been read.
+    #[serde(default)]
+    pub bytes: Option<u64>,
 }
 
 impl Document for TargetState {
@@ -118,7 +138,17 @@ impl TargetState {
             resumed_at: None,
             watched_until: beginning,
             source: SourceHealth::default(),
+            lost: VecDeque::new(),
         }
+    }
+
+    /// Remembers what was lost.
+    pub fn lose(&mut self, LostFile { file, bytes }: LostFile, now: Timestamp) {
+        self.lost.retain(|lost| lost.is_told(now));
+        if self.lost.len() == LOST_KEPT {
+            self.lost.pop_front();
+        }
+        self.lost.push_back(Lost { at: now, file, bytes });
     }
 
     /// Takes over a directive, unless a newer one is in force. True if it did.
@@ -239,6 +269,14 @@ impl TargetState {
     pub fn window_of_outage(&self, now: Timestamp) -> Planned {
         let waiting = self.schedule.at(self.closed_until);
         if waiting.phase.is_gated() && waiting.window.start <= now { waiting } else { self.schedule.at(now) }
+    }
+}
+
+impl Lost {
+    /// Whether people are still told of it.
+    #[must_use]
+    pub fn is_told(&self, now: Timestamp) -> bool {
+        now.since(self.at) < LOST_TOLD
     }
 }
 

@@ -82,6 +82,29 @@ pub struct Intake {
     /// The first three of each reason and of each name, of 16 reasons and 16 names at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
+    /// Files that went away, or were written anew, before they were read to their end (CO-9).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+    /// The first 16 of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_files: Vec<LostFile>,
+}
+
+/// Telemetry that was written and never read (CO-9).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LostFile {
+    /// Where the file was last seen.
+    pub file: String,
+    /// So many bytes stood there unread, at least; absent where all that was seen had been read, and nobody knows what came then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// For serialisation: what there was before it could be counted.
+#[must_use]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+pub(crate) fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Something that could not be counted (TE-6).

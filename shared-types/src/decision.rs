@@ -5,7 +5,7 @@ use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::batch::Example;
+use crate::batch::{Example, LostFile, is_zero};
 use crate::{Epoch, PhaseId, TargetName, Timestamp, Window};
 
 /// The value of [`Decision::schema`] written by this version.
@@ -56,7 +56,7 @@ pub struct Decision {
 pub struct Uncounted {
     /// The commoner of the two.
     pub reason: UncountedReason,
-    /// Its part of all lines and events of the window; 0 to 1.
+    /// Its part of all lines and events of the window; 0 to 1. With 0 only files were lost.
     pub share: f64,
     /// More than the policy lets pass: nothing is said to be compliant.
     pub over: bool,
@@ -66,6 +66,12 @@ pub struct Uncounted {
     /// The first of those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<Example>,
+    /// Files that were not read to their end (CO-9), besides; `share` knows nothing of what stood there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+    /// The first 16 of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_files: Vec<LostFile>,
 }
 
 /// Why something could not be counted.
@@ -592,11 +598,6 @@ pub struct Without {
     pub others: u64,
     /// The start of the first.
     pub since: Timestamp,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// What is remembered of a metric's windows in an epoch (JU-12).

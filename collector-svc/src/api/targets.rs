@@ -17,7 +17,8 @@ use utoipa::ToSchema;
 use super::app::{Api, unknown};
 use crate::counters;
 use crate::schedule::Planned;
-use crate::state::{PAUSE_MAX, TargetState};
+use crate::sources::LeftOut;
+use crate::state::{Lost, PAUSE_MAX, TargetState};
 use crate::store::{BatchRow, Loaded, Position};
 
 /// Open windows and files that are shown.
@@ -86,6 +87,12 @@ pub struct SourceView {
     pub next_attempt_at: Option<Timestamp>,
     /// Files and how far they were read, with their first malformed lines; 50 at most.
     pub positions: Vec<Position>,
+    /// What cannot be read while the rest is, on this replica (CO-9).
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+    /// Files that were not read to their end: found in the last day, 50 at most (CO-9).
+    #[serde(default)]
+    pub lost: Vec<Lost>,
 }
 
 /// Body of a pause.
@@ -116,7 +123,7 @@ pub(super) async fn get_target(
     State(api): State<Api>,
     Path(target): Path<TargetName>,
 ) -> Result<Json<TargetView>, ApiError> {
-    let (_, rules) = api.target_and_rules(&target)?;
+    let (entry, rules) = api.target_and_rules(&target)?;
     let Some(policy) = rules.policy.targets.get(&target) else { return Err(unknown(&target)) };
     let initial = TargetState::initial(policy.collection.window);
     let loaded = api.store.load(&target, &initial).await?;
@@ -131,7 +138,8 @@ pub(super) async fn get_target(
         }
     }
     let last_batch = api.store.last_batch(&target).await?.map(last_batch);
-    let view = target_view(target, policy, loaded, open_windows, last_batch, now);
+    let mut view = target_view(target, policy, loaded, open_windows, last_batch, now);
+    view.source.left_out = entry.worker.source_ails().left_out;
     Ok(Json(TargetView { intake, ..view }))
 }
 
@@ -260,7 +268,9 @@ fn target_view(
             failures: state.source.failures,
             last_error: state.source.last_error,
             next_attempt_at: state.source.next_attempt_at,
-            positions: places.iter().filter_map(Position::of).take(SHOWN_MAX).collect(),
+            positions: places.iter().filter_map(Position::of).filter(|it| !it.gone).take(SHOWN_MAX).collect(),
+            left_out: Vec::new(),
+            lost: state.lost.into_iter().filter(|lost| lost.is_told(now)).collect(),
         },
     }
 }

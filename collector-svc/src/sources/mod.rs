@@ -3,6 +3,7 @@
 //! durable only once the worker has committed it, together with how far it got.
 
 mod files;
+mod follow;
 pub mod http;
 pub mod jsonl;
 mod places;
@@ -15,8 +16,8 @@ pub use http::{Push, PushQueue, PushReply, PushSource, Receipt};
 pub use jsonl::JsonlSource;
 pub(crate) use places::Places;
 pub use source::{
-    Asked, Contribution, Cursor, Input, Moved, Opened, Opening, Origin, Part, Reader, Source, SourceError,
-    WindowTotals,
+    Asked, Contribution, Cursor, Input, LeftOut, Moved, Opened, Opening, Origin, Part, Reader, Source,
+    SourceError, WindowTotals,
 };
 
 /// What reads each kind of the product.

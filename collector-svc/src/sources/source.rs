@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::policy::TargetPolicy;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shared_types::batch::LostFile;
 use shared_types::{Timestamp, Window};
 
 use super::http::Receipt;
@@ -56,6 +58,9 @@ pub enum Contribution {
     Records(Part),
     /// What was counted elsewhere.
     Totals(WindowTotals),
+    /// What cannot be counted any more: it went away, or was written anew, before it was read to its end (CO-9). The place
+    /// that `moved` says of it is not told again.
+    Lost(LostFile),
 }
 
 /// Records from one place.
@@ -101,6 +106,15 @@ pub struct Input {
     pub moved: Vec<Moved>,
     /// Nothing more was there when the read began.
     pub caught_up: bool,
+    /// All that could not be read this time, while the rest was.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A place of a source that cannot be read (CO-9). The texts are shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LeftOut {
+    pub path: String,
+    pub reason: String,
 }
 
 /// Why a source could not be read. The texts are shown: they never hold a secret's value.
@@ -110,6 +124,17 @@ pub enum SourceError {
     Io { what: String, reason: String },
     #[error("no answer within {0} s")]
     Timeout(u64),
+}
+
+impl SourceError {
+    /// Without what it is about.
+    #[must_use]
+    pub fn reason(self) -> String {
+        match self {
+            Self::Io { reason, .. } => reason,
+            Self::Timeout(_) => self.to_string(),
+        }
+    }
 }
 
 /// A place where telemetry comes from.

@@ -32,7 +32,7 @@ pub struct Place {
 }
 
 /// How far a file was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Position {
     /// Device and inode.
     pub file_id: String,
@@ -50,6 +50,32 @@ pub struct Position {
     pub malformed: u64,
     /// The first of them (TE-2).
     pub errors: Vec<MalformedLine>,
+    /// Hash of the `near_length` bytes before `offset`: a file that was written anew is told by it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub near_fingerprint: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub near_length: u64,
+    /// When the file was made, in nanoseconds since 1970, where its file system says so: another one under the same inode is
+    /// told by it before anything was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_ns: Option<i64>,
+    /// Bytes of the file when it was last seen; absent where an earlier release saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// It stands where no pattern matches: it was moved there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub departed: bool,
+    /// Read to its end, and nothing was written for a day: nothing is missed should it go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settled: bool,
+    /// It is not there any more, and that was told: it is not looked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(length: &u64) -> bool {
+    *length == 0
 }
 
 impl Document for Position {
@@ -65,6 +91,21 @@ pub struct FileCursor {
     pub fingerprint: String,
     pub fingerprint_length: u64,
     pub skipping: bool,
+    pub near_fingerprint: String,
+    pub near_length: u64,
+    pub created_ns: Option<i64>,
+    pub length: Option<u64>,
+    pub departed: bool,
+    pub settled: bool,
+    pub gone: bool,
+}
+
+impl FileCursor {
+    /// Bytes that were there and not read when it was last seen; `None` if nobody knows.
+    #[must_use]
+    pub fn unread(&self) -> Option<u64> {
+        self.length.map(|length| length.saturating_sub(self.offset))
+    }
 }
 
 /// What stands in the column `cursor`.
@@ -98,7 +139,21 @@ impl Position {
             return None;
         }
         let cursor = FileCursor::deserialize(&place.cursor).ok()?;
-        let FileCursor { path, offset, line, fingerprint, fingerprint_length, skipping } = cursor;
+        let FileCursor {
+            path,
+            offset,
+            line,
+            fingerprint,
+            fingerprint_length,
+            skipping,
+            near_fingerprint,
+            near_length,
+            created_ns,
+            length,
+            departed,
+            settled,
+            gone,
+        } = cursor;
         let Place { name: file_id, malformed, errors, .. } = place.clone();
         Some(Self {
             file_id,
@@ -110,6 +165,13 @@ impl Position {
             skipping,
             malformed,
             errors,
+            near_fingerprint,
+            near_length,
+            created_ns,
+            length,
+            departed,
+            settled,
+            gone,
         })
     }
 
@@ -128,8 +190,29 @@ impl Position {
             skipping,
             malformed,
             errors,
+            near_fingerprint,
+            near_length,
+            created_ns,
+            length,
+            departed,
+            settled,
+            gone,
         } = self;
-        let cursor = FileCursor { path, offset, line, fingerprint, fingerprint_length, skipping };
+        let cursor = FileCursor {
+            path,
+            offset,
+            line,
+            fingerprint,
+            fingerprint_length,
+            skipping,
+            near_fingerprint,
+            near_length,
+            created_ns,
+            length,
+            departed,
+            settled,
+            gone,
+        };
         let cursor = serde_json::to_value(cursor)?;
         Ok(Place { source: FILES.to_owned(), name: file_id, cursor, malformed, errors })
     }
@@ -144,17 +227,7 @@ impl PlaceRow {
         }
         let Place { source, name, cursor, malformed, errors } = place.clone();
         let file_id = format!("{source}/{name}");
-        let nowhere = Position {
-            file_id: file_id.clone(),
-            path: String::new(),
-            offset: 0,
-            line: 0,
-            fingerprint: String::new(),
-            fingerprint_length: 0,
-            skipping: false,
-            malformed: 0,
-            errors: Vec::new(),
-        };
+        let nowhere = Position { file_id: file_id.clone(), ..Position::default() };
         let stored = StoredCursor { source, place: name, cursor, malformed, errors };
         Ok(Self {
             file_id,

@@ -9,6 +9,7 @@ use futures_util::future::join;
 use service_kit::clock::Clock as _;
 use service_kit::db::DbError;
 use shared_types::Timestamp;
+use shared_types::batch::LostFile;
 
 use super::Worker;
 use crate::counters;
@@ -53,8 +54,9 @@ impl Worker {
         let (pulled, began) = self.read_pull(now).await;
         let pulled = match pulled {
             None => Input { caught_up: true, ..Input::default() },
-            Some(Ok(input)) => {
+            Some(Ok(mut input)) => {
                 changed |= self.state.source.succeeded(now);
+                self.left_out = std::mem::take(&mut input.left_out);
                 input
             }
             Some(Err(error)) => {
@@ -125,11 +127,15 @@ impl Worker {
                     self.count_totals(&totals, now);
                     Ok(())
                 }
+                Contribution::Lost(file) => {
+                    self.count_lost(file, now);
+                    Ok(())
+                }
             };
             if let Err(error) = counted {
                 let pushed = found.filter_map(|it| match it {
                     Contribution::Records(part) => Some(part),
-                    Contribution::Totals(_) => None,
+                    Contribution::Totals(_) | Contribution::Lost(_) => None,
                 });
                 self.push.take_back(pushed.filter(|part| matches!(part.origin, Origin::Push(_))).collect());
                 return Err(error);
@@ -147,6 +153,14 @@ impl Worker {
         let mut counts = Counts::default();
         self.intake.add(counted.window, &counted.totals, now, &mut counts);
         counters::events(&self.target, &counts);
+    }
+
+    fn count_lost(&mut self, file: LostFile, now: Timestamp) {
+        tracing::warn!(target_name = %self.target, file = file.file, bytes_at_least = file.bytes,
+            "source.lost: the file was moved away or written anew before it was read to its end");
+        counters::source_lost(&self.target);
+        self.intake.lost(&file, now);
+        self.state.lose(file, now);
     }
 
     /// `None`: there is no such source, or it is not its time. With the moment the read began, if it worked.

@@ -24,8 +24,8 @@ use crate::effects::messages;
 use crate::intake::Intake;
 use crate::shared_time::SharedTime;
 use crate::sources;
-use crate::sources::{Places, PushSource, Reader, Source};
-use crate::state::TargetState;
+use crate::sources::{LeftOut, Places, PushSource, Reader, Source};
+use crate::state::{Lost, TargetState};
 use crate::store::Store;
 use crate::versions::{Version, Versions};
 use events::EventSpecs;
@@ -71,6 +71,8 @@ pub struct Worker {
     state: TargetState,
     intake: Intake,
     places: Places,
+    /// What the source could not read when it was read last.
+    left_out: Vec<LeftOut>,
     generation: i64,
     commit_ids: String,
     /// The store may know more than this worker: load before anything else.
@@ -83,6 +85,17 @@ pub struct Worker {
     ahead: Option<flush::ReadAhead>,
     /// When the last read began that found nothing more and is committed.
     caught_up_at: Option<Timestamp>,
+}
+
+/// What is wrong with a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceAils {
+    /// It cannot be read.
+    pub error: Option<String>,
+    /// A part of it cannot be read.
+    pub left_out: Vec<LeftOut>,
+    /// What cannot be read any more: of the last day.
+    pub lost: Vec<Lost>,
 }
 
 /// What a turn left.
@@ -119,6 +132,7 @@ impl Worker {
             state,
             intake,
             places: Places::default(),
+            left_out: Vec::new(),
             generation: 0,
             commit_ids: String::new(),
             stale: true,
@@ -210,6 +224,17 @@ impl Worker {
     #[must_use]
     pub fn source_error(&self) -> Option<&str> {
         self.state.source.last_error.as_deref()
+    }
+
+    /// What is to be said of the source.
+    #[must_use]
+    pub fn source_ails(&self) -> SourceAils {
+        let now = self.clock.now();
+        SourceAils {
+            error: self.source_error().map(str::to_owned),
+            left_out: self.left_out.clone(),
+            lost: self.state.lost.iter().filter(|lost| lost.is_told(now)).cloned().collect(),
+        }
     }
 
     /// How long to wait before looking again when nothing wakes the worker.

@@ -9,7 +9,7 @@ use shared_types::{Actor, Directive, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Turn, Worker};
+use super::{SourceAils, Turn, Worker};
 use events::EventSpecs;
 
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ pub enum Command {
 pub struct WorkerHandle {
     commands: mpsc::Sender<Command>,
     read_with: watch::Receiver<Arc<EventSpecs>>,
-    source_error: Arc<Mutex<Option<String>>>,
+    source_ails: Arc<Mutex<SourceAils>>,
 }
 
 /// The worker is stopping.
@@ -64,10 +64,10 @@ impl WorkerHandle {
         Arc::clone(&self.read_with.borrow())
     }
 
-    /// What went wrong with the source last, while it does.
+    /// What is wrong with the source, as of the last turn.
     #[must_use]
-    pub fn source_error(&self) -> Option<String> {
-        self.source_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn source_ails(&self) -> SourceAils {
+        self.source_ails.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -75,7 +75,7 @@ impl WorkerHandle {
 pub struct Attended {
     worker: Worker,
     inbox: mpsc::Receiver<Command>,
-    source_error: Arc<Mutex<Option<String>>>,
+    source_ails: Arc<Mutex<SourceAils>>,
 }
 
 impl Worker {
@@ -83,10 +83,10 @@ impl Worker {
     #[must_use]
     pub fn attended(self) -> (WorkerHandle, Attended) {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-        let source_error = Arc::new(Mutex::new(None));
+        let source_ails = Arc::new(Mutex::new(SourceAils::default()));
         let read_with = self.read_with.subscribe();
-        let handle = WorkerHandle { commands, read_with, source_error: Arc::clone(&source_error) };
-        (handle, Attended { worker: self, inbox, source_error })
+        let handle = WorkerHandle { commands, read_with, source_ails: Arc::clone(&source_ails) };
+        (handle, Attended { worker: self, inbox, source_ails })
     }
 
     async fn obey(&mut self, command: Command) {
@@ -119,8 +119,8 @@ impl Attended {
             self.worker.obey(command).await;
         }
         let turn = self.worker.turn().await?;
-        let error = self.worker.source_error().map(str::to_owned);
-        *self.source_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        let ails = self.worker.source_ails();
+        *self.source_ails.lock().unwrap_or_else(PoisonError::into_inner) = ails;
         Ok(turn)
     }
 

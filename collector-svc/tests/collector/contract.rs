@@ -160,6 +160,7 @@ fn counted(input: &Input) -> u64 {
     let count = |it: &Contribution| match it {
         Contribution::Records(part) => part.records.events.len() as u64,
         Contribution::Totals(counted) => counted.totals.counters.values().sum(),
+        Contribution::Lost(_) => 0,
     };
     input.contributions.iter().map(count).sum()
 }
@@ -167,7 +168,7 @@ fn counted(input: &Input) -> u64 {
 fn pushed_parts(input: Input) -> Vec<Part> {
     let parts = input.contributions.into_iter().filter_map(|it| match it {
         Contribution::Records(part) => Some(part),
-        Contribution::Totals(_) => None,
+        Contribution::Totals(_) | Contribution::Lost(_) => None,
     });
     parts.filter(|part| matches!(part.origin, Origin::Push(_))).collect()
 }

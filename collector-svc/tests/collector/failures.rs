@@ -81,13 +81,28 @@ fn unreadable(path: &std::path::Path) {
     std::os::unix::fs::symlink(path, path).unwrap();
 }
 
+/// CO-9: one path that cannot be read is named, and stops neither the others nor the window.
+#[tokio::test]
+async fn one_path_that_cannot_be_read_stops_nothing() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.append(&saved("10:01:00", "a"));
+    unreadable(&rig.path("broken.jsonl"));
+    rig.turn_at("10:15:30").await;
+    assert_eq!((rig.delivered_saves(), rig.worker.source_error()), (1, None));
+    let [left_out] = &rig.worker.source_ails().left_out[..] else { panic!("{:?}", rig.worker.source_ails()) };
+    assert!(left_out.path.ends_with("broken.jsonl") && left_out.reason.contains("symbolic links"));
+    fs::remove_file(rig.path("broken.jsonl")).unwrap();
+    rig.turn_at("10:15:31").await;
+    assert_eq!(rig.worker.source_ails().left_out, []);
+}
+
 /// CO-5: a source that fails is read again after exactly 30, 60, 120 and 240 s; then it is told at once, and the
 /// window waits for it.
 #[tokio::test]
 async fn a_source_is_retried_on_schedule_and_told_when_the_last_retry_fails() {
     let mut rig = Rig::new().await;
     rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
-    rig.append(&saved("10:01:00", "a"));
     unreadable(&rig.path("broken.jsonl"));
     let mut now = at("10:02:00");
     rig.clock.set(now);
@@ -110,6 +125,7 @@ async fn a_source_is_retried_on_schedule_and_told_when_the_last_retry_fails() {
     assert_eq!(rig.retry_failures()[0]["failing"], "source");
 
     fs::remove_file(rig.path("broken.jsonl")).unwrap();
+    rig.append(&saved("10:01:00", "a"));
     rig.turn_at("10:13:29").await;
     assert!(rig.worker.source_error().is_some());
     rig.turn_at("10:13:30").await;
@@ -125,11 +141,12 @@ async fn a_window_waits_for_its_source() {
     rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
     rig.append(&saved("10:01:00", "a"));
     rig.turn_at("10:14:00").await;
-    unreadable(&rig.path("broken.jsonl"));
+    let (there, away) = (rig.path(""), rig.directory.path().join("away"));
+    fs::rename(&there, &away).unwrap();
     rig.turn_at("10:15:20").await;
     rig.turn_at("10:15:50").await;
     assert_eq!(rig.analyzer.batches(), []);
-    fs::remove_file(rig.path("broken.jsonl")).unwrap();
+    fs::rename(&away, &there).unwrap();
     rig.turn_at("10:16:50").await;
     let batches = rig.analyzer.batches();
     assert_eq!((batches.len(), batches[0].attempts, batches[0].collector_latency_ms), (1, 3, 110_000));

@@ -71,3 +71,31 @@ async fn a_large_file_is_counted_piece_by_piece() {
     assert_eq!((batches.len(), saves(&batches[0])), (1, 60_000));
     assert!(batches[0].intake.duplicates >= 29_999);
 }
+
+/// CO-9: a file that went away unread is told once: in the batch, and to people for a day, whatever fails and restarts.
+#[tokio::test]
+async fn a_lost_file_is_told_once_whatever_fails() {
+    for fault in [Fault::None, Fault::Refused, Fault::AnswerLost] {
+        let mut rig = Rig::new().await;
+        rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+        rig.append(&saved("10:00:00", "read"));
+        rig.turn().await;
+        rig.append(&saved("10:00:00", "not read"));
+        fs::rename(rig.path("a.jsonl"), rig.directory.path().join("far.jsonl")).unwrap();
+        rig.kill();
+        rig.faults.fail_next_commit(fault);
+        let _ = rig.worker.turn().await;
+        rig.turn().await;
+        rig.kill();
+        rig.turn_at("10:15:30").await;
+        let batches = rig.analyzer.batches();
+        let intake = &batches[0].intake;
+        assert_eq!((saves(&batches[0]), intake.lost, intake.lost_files.len()), (1, 1, 1), "{fault:?}");
+        let told = rig.worker.source_ails().lost;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((&told[0].file, told[0].bytes), (&intake.lost_files[0].file, intake.lost_files[0].bytes));
+        assert_eq!((told[0].file.as_str(), told[0].bytes), (rig.path("a.jsonl").to_str().unwrap(), None));
+        rig.clock.set(crate::rig::at("10:15:30").plus(std::time::Duration::from_secs(24 * 3600)));
+        assert_eq!(rig.worker.source_ails().lost, []);
+    }
+}

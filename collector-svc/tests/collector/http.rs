@@ -11,6 +11,7 @@ use collector_svc::{Config, run};
 use domain::kinds::Chosen;
 use domain::policy::Policy;
 use domain::sources::http::Http;
+use domain::sources::jsonl::Jsonl;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::SchemaName;
 use service_kit::{CommonConfig, ServiceName};
@@ -215,6 +216,53 @@ async fn a_body_without_one_event_that_counts_is_refused() {
     assert_eq!((intake.malformed, intake.unknown, intake.unknown_names["autosave.save.complete"]), (2, 3, 3));
     assert!(intake.examples.iter().any(|it| it.meant.as_deref() == Some("autosave.save.completed")));
     service.stop().await;
+}
+
+/// CO-9: what was lost, and what cannot be read, is named where people look; the service is ready all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_and_unreadable_files_are_named() {
+    let world = World::new().await;
+    let telemetry = world.directory.path().join("telemetry");
+    std::fs::create_dir(&telemetry).unwrap();
+    std::fs::write(telemetry.join("a.jsonl"), saved("10:00:00", "a") + "half a line").unwrap();
+    let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../governance/policy.yaml"));
+    let mut policy = Policy::load(path).unwrap();
+    let pattern = telemetry.join("*.jsonl").display().to_string();
+    policy.targets.get_mut(&autosave()).unwrap().collection.source =
+        Chosen(Arc::new(Jsonl { paths: vec![pattern] }));
+    let policy = Arc::new(policy);
+    let service = world.start_with(path, Arc::clone(&policy)).await;
+    until(async || service.get().await.source.positions.len() == 1).await;
+    service.stop().await;
+
+    std::fs::rename(telemetry.join("a.jsonl"), world.directory.path().join("far.jsonl")).unwrap();
+    std::fs::write(telemetry.join("b.jsonl"), saved("10:00:00", "b")).unwrap();
+    std::os::unix::fs::symlink("c.jsonl", telemetry.join("c.jsonl")).unwrap();
+    let service = world.start_with(path, policy).await;
+    until(async || !service.get().await.source.lost.is_empty()).await;
+    let source = service.get().await.source;
+    let name = telemetry.join("a.jsonl").display().to_string();
+    assert_eq!((source.lost[0].file.as_str(), source.lost[0].bytes), (name.as_str(), Some(11)));
+    assert!(source.positions.iter().all(|position| position.path != name), "{:?}", source.positions);
+    let readiness = service.base.replace("/v1/targets/autosave", "/readyz");
+    let ready = async || service.http.get(&readiness).send().await.unwrap();
+    let said = async || ready().await.text().await.unwrap();
+    let named = format!("autosave: {name} was not read to its end, at least 11 bytes are lost");
+    until(async || said().await.contains(&named)).await;
+    until(async || said().await.contains("c.jsonl is left out: ")).await;
+    assert_eq!(ready().await.status(), 200);
+    assert!(service.get().await.source.left_out[0].path.ends_with("c.jsonl"));
+    service.stop().await;
+}
+
+async fn until(condition: impl AsyncFn() -> bool) {
+    for _ in 0..1000 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within 10 s");
 }
 
 /// Bad input gets problem+json and changes nothing.

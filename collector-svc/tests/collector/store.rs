@@ -96,6 +96,7 @@ fn position(offset: u64) -> Place {
         skipping: false,
         malformed: 1,
         errors: vec![MalformedLine { line: 3, reason: "not UTF-8".into() }],
+        ..Position::default()
     };
     position.into_place().unwrap()
 }

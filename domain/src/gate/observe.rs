@@ -63,8 +63,9 @@ pub fn observe_batch(
 
 /// TE-6: with the commonest reason, or name, and the first line of it.
 fn uncounted(batch: &Batch) -> Option<Uncounted> {
-    let Intake { malformed, unknown, malformed_reasons, unknown_names, examples, .. } = &batch.intake;
-    let (malformed, unknown) = (*malformed, *unknown);
+    let Intake { malformed, unknown, malformed_reasons, unknown_names, examples, lost, lost_files, .. } =
+        &batch.intake;
+    let (malformed, unknown, lost) = (*malformed, *unknown, *lost);
     let counted = batch.counters.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
     let all = counted.saturating_add(malformed).saturating_add(unknown);
     let (reason, count, kinds) = if malformed >= unknown {
@@ -72,7 +73,7 @@ fn uncounted(batch: &Batch) -> Option<Uncounted> {
     } else {
         (UncountedReason::Unknown, unknown, unknown_names)
     };
-    if count == 0 {
+    if count == 0 && lost == 0 {
         return None;
     }
     // What is left over is none of them.
@@ -80,7 +81,9 @@ fn uncounted(batch: &Batch) -> Option<Uncounted> {
     let commonest = told.max_by_key(|(what, count)| (**count, Reverse(*what))).map(|(what, _)| what.clone());
     let is_one = |it: &&Example| it.kind == reason && Some(&it.what) == commonest.as_ref();
     let example = examples.iter().find(is_one).cloned();
-    Some(Uncounted { reason, share: count as f64 / all as f64, over: false, commonest, example })
+    let share = if count == 0 { 0.0 } else { count as f64 / all as f64 };
+    let lost_files = lost_files.clone();
+    Some(Uncounted { reason, share, over: false, commonest, example, lost, lost_files })
 }
 
 /// Whether the values that a phase holds against its thresholds come out of what a decision under `was` says of them, so

@@ -1,7 +1,7 @@
 //! How sure the gate is, in plain English: what was counted, how likely chance alone does as much, how far the evidence is and
 //! what it would take (JU-12).
 
-use shared_types::batch::Example;
+use shared_types::batch::{Example, LostFile};
 use shared_types::decision::{
     Cause, ControlFinding, ControlWeighed, InsufficientReason, LeftOut, MetricVerdict, Uncounted,
     UncountedReason, Vanished, Weighed,
@@ -41,9 +41,27 @@ pub fn of_decision(decision: &Decision) -> String {
 }
 
 /// `12 % of the telemetry could not be counted: events that the policy does not know, mostly `x.saved`
-/// (perhaps `x.save`)`.
+/// (perhaps `x.save`)`; `1 file was not read to the end: tel/a.jsonl (at least 120 bytes)`.
 #[must_use]
 pub fn of_uncounted(uncounted: &Uncounted) -> String {
+    let lost = (uncounted.lost > 0).then(|| of_lost(uncounted.lost, &uncounted.lost_files));
+    let uncounted = (uncounted.share > 0.0 || lost.is_none()).then(|| of_share(uncounted));
+    let all: Vec<_> = uncounted.into_iter().chain(lost).collect();
+    all.join("; ")
+}
+
+fn of_lost(lost: u64, files: &[LostFile]) -> String {
+    let of = |LostFile { file, bytes }: &LostFile| match bytes {
+        Some(bytes) => format!("{} (at least {bytes} bytes)", visible(file)),
+        None => format!("{} (how much, nobody knows)", visible(file)),
+    };
+    let more = lost.saturating_sub(files.len() as u64);
+    let named = files.iter().map(of).chain((more > 0).then(|| format!("{more} more")));
+    let what = if lost == 1 { "1 file was not".to_owned() } else { format!("{lost} files were not") };
+    format!("{what} read to the end: {}", named.collect::<Vec<_>>().join(", "))
+}
+
+fn of_share(uncounted: &Uncounted) -> String {
     let Uncounted { reason, share, commonest, example, .. } = uncounted;
     let (what, told): (_, fn(&str) -> String) = match reason {
         UncountedReason::Malformed => ("lines that are no events", |it| visible(it)),
@@ -271,7 +289,7 @@ mod tests {
         let of = |example: &Example| {
             let (reason, commonest) = (example.kind, Some(example.what.clone()));
             let example = Some(example.clone());
-            of_uncounted(&Uncounted { reason, share: 0.12, over: true, commonest, example })
+            of_uncounted(&Uncounted { commonest, example, ..plain(reason) })
         };
         let unknown = example(UncountedReason::Unknown, "autosave.save.compleeted");
         let told = "12 % of the telemetry could not be counted: events that the policy does not know, mostly `autosave.save.compleeted`";
@@ -291,16 +309,26 @@ mod tests {
         assert_eq!(of(&malformed), told);
         let hostile = example(UncountedReason::Unknown, &format!("a`\n{}", "x".repeat(200)));
         assert!(of(&hostile).ends_with(&format!("mostly `a??{}`", "x".repeat(61))), "{}", of(&hostile));
-        let old = Uncounted {
-            reason: UncountedReason::Malformed,
-            share: 0.12,
-            over: true,
-            commonest: None,
-            example: None,
-        };
-        assert_eq!(
-            of_uncounted(&old),
-            "12 % of the telemetry could not be counted: lines that are no events"
-        );
+        let told = "12 % of the telemetry could not be counted: lines that are no events";
+        assert_eq!(of_uncounted(&plain(UncountedReason::Malformed)), told);
+    }
+
+    fn plain(reason: UncountedReason) -> Uncounted {
+        let (commonest, example, lost_files) = (None, None, vec![]);
+        Uncounted { reason, share: 0.12, over: true, commonest, example, lost: 0, lost_files }
+    }
+
+    /// CO-9: files that were not read to their end are named, beside what was not counted or alone.
+    #[test]
+    fn lost_files_are_named() {
+        let file = |file: &str, bytes| LostFile { file: file.to_owned(), bytes };
+        let lost_files = vec![file("tel/a.jsonl", Some(120)), file("tel/b\n.jsonl", None)];
+        let both = Uncounted { lost: 3, lost_files, ..plain(UncountedReason::Malformed) };
+        let told = "3 files were not read to the end: tel/a.jsonl (at least 120 bytes), tel/b?.jsonl (how much, nobody knows), 1 more";
+        assert_eq!(of_uncounted(&Uncounted { share: 0.0, ..both.clone() }), told);
+        let share = "12 % of the telemetry could not be counted: lines that are no events";
+        assert_eq!(of_uncounted(&both), format!("{share}; {told}"));
+        let one = Uncounted { share: 0.0, lost: 1, lost_files: vec![file("a", Some(1))], ..both };
+        assert_eq!(of_uncounted(&one), "1 file was not read to the end: a (at least 1 bytes)");
     }
 }

@@ -25,6 +25,8 @@ const VALUE_PLACES: usize = 256;
 pub const VALUES_NAMED: usize = 64;
 /// Unknown names that are told; the rest are under [`OTHER_CODE`].
 pub const NAMES_SHOWN: usize = 16;
+/// Lost files that a batch names; all are counted.
+const LOST_NAMED: usize = 16;
 /// The field of a breakdown that says how errors are spread over sessions (JU-10).
 pub const SESSION_FIELD: &str = "session";
 
@@ -209,6 +211,9 @@ pub fn add_intake(ours: &mut Intake, more: &Intake) {
     more.malformed_reasons.iter().for_each(|(reason, n)| add_label(&mut ours.malformed_reasons, reason, *n));
     more.unknown_names.iter().for_each(|(name, n)| add_label(&mut ours.unknown_names, name, *n));
     more.examples.iter().cloned().for_each(|example| examples::keep(&mut ours.examples, example));
+    ours.lost += more.lost;
+    let room = LOST_NAMED.saturating_sub(ours.lost_files.len());
+    ours.lost_files.extend(more.lost_files.iter().take(room).cloned());
 }
 
 /// Adds the malformed lines of some records, and the examples of what could not be counted, as lines further on.

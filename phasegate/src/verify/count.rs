@@ -38,6 +38,7 @@ pub(crate) struct Counted {
 /// the window (it may have been pushed).
 pub(super) fn telemetry(policy: &TargetPolicy, window: Window) -> Option<Counted> {
     let files = expand_patterns(policy.collection.source.files()?).ok()?;
+    let files = files.unreadable.is_empty().then_some(files.paths)?;
     let mut counted = Counted::default();
     let mut seen = BTreeSet::new();
     let apart = variants(&policy.metrics);

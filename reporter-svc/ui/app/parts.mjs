@@ -65,7 +65,8 @@ export function GateBar({ gate }) {
  */
 export function Telemetry({ uncounted, gate }) {
   return html`
-    ${uncounted != null && html`<p class=${uncounted.over ? "" : "quiet"}>${uncountedText(uncounted)}</p>`}
+    ${uncounted != null && (uncounted.share > 0 || !uncounted.lost) && html`<p class=${uncounted.over ? "" : "quiet"}>${uncountedText(uncounted)}</p>`}
+    ${(uncounted?.lost ?? 0) > 0 && html`<p>${lostText(uncounted?.lost ?? 0, uncounted?.lost_files ?? [])}</p>`}
     ${(gate?.vanished ?? []).map((it) => html`<p key=${it.event}>${fill(raw("telemetry.vanished"), { ...it })}</p>`)}
   `;
 }
@@ -83,6 +84,13 @@ function uncountedText({ reason, share, commonest, example }) {
   const seen = [example?.found, example?.text].filter((part) => part != null).join(" ");
   const facts = { share: percent(share), commonest: readable(commonest ?? ""), line: example?.line, seen: readable(seen), meant: example?.meant };
   return fill(raw(`telemetry.${reason}`), facts);
+}
+
+/** Files that were not read to their end. @param {number} n @param {Schemas["LostFile"][]} named */
+function lostText(n, named) {
+  const bytes = (/** @type {Schemas["LostFile"]} */ it) => it.bytes == null ? raw("telemetry.lost.unknown") : t("telemetry.lost.bytes", { n: it.bytes });
+  const files = named.map((it) => `${readable(it.file)} (${bytes(it)})`).join(", ");
+  return fill(raw("telemetry.lost"), { n, files, more: n > named.length ? n - named.length : undefined });
 }
 
 /** @param {{blockers: Schemas["Blocker"][]}} props */
