@@ -228,22 +228,25 @@ impl Follower {
         for id in departed {
             let Some(file) = self.handles.remove(&id) else { continue };
             look.met.insert(id.clone());
+            let known = look.position(&id);
+            if known.as_ref().is_some_and(|known| known.gone) {
+                continue; // let go, and that is committed
+            }
             let file = OpenFile { path: file.path_now(), ..file };
             match self.read_file(&file, true, look) {
                 Ok(ReadTo { position, at_end, metadata }) => {
+                    let nothing_new = known.as_ref() == Some(&position);
                     let unlinked = metadata.nlink() == 0;
-                    if unlinked && at_end && files::is_quiet(&metadata, look.now, QUIET) {
+                    if unlinked && nothing_new && at_end && files::is_quiet(&metadata, look.now, QUIET) {
                         let settled = position.unread() == Some(0);
                         look.let_go(&id, FileCursor { settled, ..position });
-                    } else if unlinked || !position.settled {
-                        self.handles.insert(id, file);
+                    } else if !unlinked && nothing_new && position.settled {
+                        continue; // found again by its path
                     }
                 }
-                Err(error) => {
-                    self.leave_out(file.path.clone(), error.reason(), look);
-                    self.handles.insert(id, file);
-                }
+                Err(error) => self.leave_out(file.path.clone(), error.reason(), look),
             }
+            self.handles.insert(id, file);
         }
     }
 
@@ -388,7 +391,7 @@ impl Look<'_> {
         self.input.contributions.push(Contribution::Lost(lost));
     }
 
-    /// The path of a file that was moved within the directory where it was last seen, or to one beside or below.
+    /// The path of a file that was moved within the directory where it was last seen, or to one directly below it.
     fn find_nearby(&mut self, id: &str, last_seen: &Path) -> Option<PathBuf> {
         let directory = last_seen.parent()?;
         if !self.nearby.contains_key(directory) {
