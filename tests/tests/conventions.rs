@@ -446,7 +446,7 @@ fn is_of_dependencies(table: &str) -> bool {
 const PROVEN_RULES: &str = "
     PH-1 PH-2 PH-3 PH-4 PH-5 PH-6 PH-7 PH-8
     TE-1 TE-2 TE-3 TE-4 TE-5
-    CO-1 CO-2 CO-3 CO-4 CO-5 CO-6 CO-7 CO-8
+    CO-1 CO-2 CO-3 CO-4 CO-5 CO-6 CO-7 CO-8 CO-9
     SLO-1 SLO-2 SLO-3 SLO-4 SLO-5 SLO-6 SLO-7 SLO-8 SLO-9 SLO-10 SLO-11
     DE-1 DE-2 DE-3 DE-4 DE-5
     NO-1 NO-2 NO-3 NO-4 NO-5 NO-6

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::stored::plain;
 use serde::Deserialize as _;
 use serde_json::Value;
 use shared_types::Timestamp;
@@ -356,9 +357,7 @@ impl Look<'_> {
     }
 
     fn move_on(&mut self, id: &str, position: &FileCursor, anew: bool) {
-        // It is a plain struct of numbers and texts: it can be written.
-        let cursor = serde_json::to_value(position).unwrap_or_default();
-        let moved = Moved { place: id.to_owned(), cursor, anew };
+        let moved = Moved { place: id.to_owned(), cursor: plain(position), anew };
         match self.input.moved.iter_mut().find(|it| it.place == id) {
             Some(before) => *before = Moved { anew: before.anew || anew, ..moved },
             None => self.input.moved.push(moved),
