@@ -130,11 +130,11 @@ impl Follower {
             nearby: HashMap::new(),
         };
         for LeftOut { path, reason } in unreadable {
-            self.leave_out(PathBuf::from(path), reason, &mut look);
+            self.leave_out(Path::new(&path), reason, &mut look);
         }
         for path in paths {
             if let Err(error) = self.read_present(&path, &mut look) {
-                self.leave_out(path, error.reason(), &mut look);
+                self.leave_out(&path, error.reason(), &mut look);
             }
         }
         self.read_departed(&mut look);
@@ -166,8 +166,8 @@ impl Follower {
     }
 
     /// What cannot be read does not stop the rest.
-    fn leave_out(&mut self, path: PathBuf, reason: String, look: &mut Look<'_>) {
-        self.name_once(&path, &reason, look);
+    fn leave_out(&mut self, path: &Path, reason: String, look: &mut Look<'_>) {
+        self.name_once(path, &reason, look);
         look.input.left_out.push(LeftOut { path: path.display().to_string(), reason });
     }
 
@@ -245,7 +245,7 @@ impl Follower {
                         continue; // found again by its path
                     }
                 }
-                Err(error) => self.leave_out(file.path.clone(), error.reason(), look),
+                Err(error) => self.leave_out(&file.path, error.reason(), look),
             }
             self.handles.insert(id, file);
         }
@@ -261,7 +261,7 @@ impl Follower {
             let Some(position) = look.position(&id) else { continue };
             look.met.insert(id.clone());
             if let Err(error) = self.find(&id, &position, look) {
-                self.leave_out(PathBuf::from(position.path), error.reason(), look);
+                self.leave_out(Path::new(&position.path), error.reason(), look);
             }
         }
     }
