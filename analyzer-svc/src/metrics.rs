@@ -85,7 +85,7 @@ mod tests {
         service_kit::telemetry::metrics::install();
         let target = TargetName::parse("never-judged").unwrap();
         begin(&target, &policy());
-        let text = service_kit::telemetry::metrics::render();
+        let text = service_kit::telemetry::metrics::render(service_kit::ServiceName::Analyzer);
         for phase in &policy().phases {
             for verdict in Verdict::iter() {
                 let labels = format!(

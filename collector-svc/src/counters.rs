@@ -63,7 +63,7 @@ mod tests {
     fn counters_are_there_before_they_count() {
         service_kit::telemetry::metrics::install();
         begin(&TargetName::parse("never-read").unwrap());
-        let text = service_kit::telemetry::metrics::render();
+        let text = service_kit::telemetry::metrics::render(service_kit::ServiceName::Collector);
         let of_target = "{target=\"never-read\"";
         for outcome in ["accepted", "duplicate", "late", "malformed", "unknown"] {
             let line = format!("{EVENTS}{of_target},outcome=\"{outcome}\"}} 0");

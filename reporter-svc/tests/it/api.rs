@@ -162,7 +162,7 @@ async fn a_decision_that_cannot_be_so_is_refused_and_audited() {
 async fn counters_are_there_before_they_count() {
     service_kit::telemetry::metrics::install();
     reporter_svc::counters::begin(&"never-moved".parse().unwrap());
-    let text = service_kit::telemetry::metrics::render();
+    let text = service_kit::telemetry::metrics::render(service_kit::ServiceName::Reporter);
     for kind in ["promote", "rollback"] {
         for outcome in ["succeeded", "skipped", "retrying", "failed"] {
             let line = format!(

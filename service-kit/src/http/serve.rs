@@ -55,7 +55,7 @@ pub fn app(parts: ServiceParts) -> Router {
     let guard = Guard { tokens, access: Arc::new(Access::of(&openapi)) };
     // Innermost first: a call passes these from the last line up to the first.
     router
-        .merge(operational_routes(&openapi, readiness))
+        .merge(operational_routes(service, &openapi, readiness))
         .layer(DefaultBodyLimit::max(options.body_limit))
         .layer(from_fn_with_state((Arc::clone(&pools), options.body_timeout), bound_bodies))
         .layer(from_fn(decompress))
@@ -107,7 +107,7 @@ pub async fn serve(
     Ok(tasks.outcome()?)
 }
 
-fn operational_routes(document: &OpenApi, readiness: Readiness) -> Router {
+fn operational_routes(service: ServiceName, document: &OpenApi, readiness: Readiness) -> Router {
     let text: Arc<str> = openapi::to_text(document).into();
     let openapi_json = move || async move { ([(CONTENT_TYPE, "application/json")], text.to_string()) };
     let readyz = move || async move {
@@ -115,8 +115,9 @@ fn operational_routes(document: &OpenApi, readiness: Readiness) -> Router {
         let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         (status, Json(report)).into_response()
     };
-    let metrics = || async {
-        ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::metrics::render())
+    let metrics = move || async move {
+        let text = telemetry::metrics::render(service);
+        ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
     };
     let docs =
         utoipa_swagger_ui::SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));

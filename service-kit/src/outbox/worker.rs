@@ -168,7 +168,7 @@ impl Worker {
     fn start(&mut self, claim: Claim, permit: OwnedSemaphorePermit) {
         let (db, clock, handler) = (self.db.clone(), Arc::clone(&self.clock), Arc::clone(&self.handler));
         let span = effect_span(&claim);
-        let first_lease = self.options.first_lease;
+        let WorkerOptions { first_lease, service, .. } = self.options;
         let work = async move {
             // The lease first: what woke up too late begins nothing.
             let outcome = tokio::select! {
@@ -177,8 +177,12 @@ impl Worker {
                 outcome = attempt(&*handler, &claim) => Some(outcome),
             };
             match outcome {
-                Some(outcome) => settle(&db, &*clock, &*handler, &claim, &outcome).await,
-                None => lost(&claim),
+                Some(outcome) => {
+                    if let Some(recorded) = settle(&db, &*clock, &*handler, &claim, &outcome).await {
+                        report(service, &claim, &outcome, recorded);
+                    }
+                }
+                None => lost(service, &claim),
             }
             drop(permit);
         };
@@ -226,10 +230,9 @@ async fn renew_until_taken(db: &Db, clock: &dyn Clock, claim: &Claim, lease: Dur
 }
 
 /// Nothing is recorded: what came of it nobody knows, and whoever claims the row next counts it so.
-fn lost(claim: &Claim) {
+fn lost(service: &'static str, claim: &Claim) {
     tracing::Span::current().record("outcome", LEASE_LOST);
-    metrics::counter!("phasegate_effects_total", "kind" => claim.kind.clone(), "outcome" => LEASE_LOST)
-        .increment(1);
+    count_effect(service, claim, LEASE_LOST);
     tracing::warn!(
         "the lease could not be held, so the work was given up; it is done again when the lease is over"
     );
@@ -258,8 +261,14 @@ async fn attempt(handler: &dyn Handler, claim: &Claim) -> Outcome {
 }
 
 /// Records the outcome, again and again while the database is away: for as long as the work itself might have taken. A
-/// worker that took over meanwhile fences it off.
-async fn settle(db: &Db, clock: &dyn Clock, handler: &dyn Handler, claim: &Claim, outcome: &Outcome) {
+/// worker that took over meanwhile fences it off. None: it could not be recorded.
+async fn settle(
+    db: &Db,
+    clock: &dyn Clock,
+    handler: &dyn Handler,
+    claim: &Claim,
+    outcome: &Outcome,
+) -> Option<Recorded> {
     // The moment it ended: retries are counted from here, however long recording takes.
     let ended = clock.now();
     let patience = Instant::now() + handler.lease(&claim.kind);
@@ -267,7 +276,7 @@ async fn settle(db: &Db, clock: &dyn Clock, handler: &dyn Handler, claim: &Claim
     let mut backoff = SHORTEST_BACKOFF;
     loop {
         match db.answered(handler.settle(db, claim, outcome, ended)).await {
-            Ok(recorded) => return report(claim, outcome, recorded),
+            Ok(recorded) => return Some(recorded),
             Err(error) if Instant::now() < patience => {
                 seldom!(warn, "an outcome was not recorded; trying on", &error);
             }
@@ -277,7 +286,7 @@ async fn settle(db: &Db, clock: &dyn Clock, handler: &dyn Handler, claim: &Claim
                     outcome = outcome.label(),
                     "an outcome could not be recorded in time; it counts as unknown"
                 );
-                return;
+                return None;
             }
         }
         tokio::time::sleep(backoff).await;
@@ -285,10 +294,8 @@ async fn settle(db: &Db, clock: &dyn Clock, handler: &dyn Handler, claim: &Claim
     }
 }
 
-fn report(claim: &Claim, outcome: &Outcome, recorded: Recorded) {
-    let kind = claim.kind.clone();
-    metrics::counter!("phasegate_effects_total", "kind" => kind.clone(), "outcome" => outcome.label())
-        .increment(1);
+fn report(service: &'static str, claim: &Claim, outcome: &Outcome, recorded: Recorded) {
+    count_effect(service, claim, outcome.label());
     let reason = outcome.reason().unwrap_or_default();
     match recorded {
         Recorded::Done if claim.unknowns > 0 => {
@@ -296,10 +303,18 @@ fn report(claim: &Claim, outcome: &Outcome, recorded: Recorded) {
         }
         Recorded::Done => tracing::info!("done"),
         Recorded::Retrying(at) => {
-            metrics::counter!("phasegate_outbox_retries_total", "kind" => kind).increment(1);
+            let kind = claim.kind.clone();
+            metrics::counter!("phasegate_outbox_retries_total", "service" => service, "kind" => kind)
+                .increment(1);
             tracing::warn!(%reason, next = %at, outcome = outcome.label(), "not done; it will be tried again");
         }
         Recorded::Dead => tracing::error!(%reason, "given up: a person must retry it"),
         Recorded::Fenced => tracing::warn!("another worker has taken over; this outcome was not recorded"),
     }
+}
+
+fn count_effect(service: &'static str, claim: &Claim, outcome: &'static str) {
+    let kind = claim.kind.clone();
+    metrics::counter!("phasegate_effects_total", "service" => service, "kind" => kind, "outcome" => outcome)
+        .increment(1);
 }
