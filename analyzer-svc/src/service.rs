@@ -91,7 +91,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         openapi: http::openapi(),
         readiness: readiness(&db, &clock, versions.clone(), &tasks),
         tokens: common.tokens.clone(),
-        options: HttpOptions { bulk: TRIALS, ..HttpOptions::default() },
+        options: HttpOptions { bulk: TRIALS, ..common.http_options() },
     };
     let started = [
         tasks.start("the watch", &shutdown, watch.run(db.clone(), shutdown.clone())),

@@ -15,6 +15,7 @@ use axum::{Json, Router};
 use domain::policy::Policy;
 use secrecy::SecretString;
 use service_kit::clock::{Clock as _, SystemClock};
+use service_kit::config::HttpArgs;
 use service_kit::db::{Db, SchemaName};
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::batch::{Distribution, Intake, SCHEMA};
@@ -51,6 +52,8 @@ impl Running {
             database_url: database_url.map(|url| SecretString::from(url.to_owned())),
             database_schema: SchemaName::default(),
             database_connections: None,
+            http: HttpArgs::default(),
+            services_here: 1,
             data_dir: folder.to_owned(),
             policy: Arc::new(Policy::load(&policy_path).unwrap()),
             policy_path,

@@ -140,7 +140,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         openapi: api::openapi(),
         readiness: readiness(&db, time, directory, versions, &tasks),
         tokens: common.tokens.clone(),
-        options: HttpOptions { body_limit: BODY_LIMIT, bulk: PUSHES, ..HttpOptions::default() },
+        options: HttpOptions { body_limit: BODY_LIMIT, bulk: PUSHES, ..common.http_options() },
     };
     let served = serve(parts, listener, shutdown.clone()).await;
     shutdown.cancel();

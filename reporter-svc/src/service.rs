@@ -12,10 +12,10 @@ use domain::policy::Policy;
 use domain::template::Templates;
 use service_kit::auth::Authenticator;
 use service_kit::db::Db;
-use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
+use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, StreamBounds};
 use service_kit::outbox::{WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
-use service_kit::{Main, ServiceName, Tasks, main_of, seldom};
+use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of, seldom};
 use shared_types::TargetName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -139,7 +139,7 @@ pub async fn run(
         readiness: readiness(&reporter, &keeper, &db, &tasks)
             .check("channels", channels(&reporter, notifiers)),
         tokens,
-        options: HttpOptions { body_limit: 2 << 20, ..HttpOptions::default() },
+        options: http_options(&common),
     };
     let served = Box::pin(service_kit::http::serve(parts, listener, shutdown.clone())).await;
     // Whatever made it end, the rest ends too; effects under way are finished first.
@@ -162,6 +162,12 @@ fn tokens(config: &mut Config, reporter: &Reporter) -> Option<Arc<Authenticator>
         Some(sessions) => Arc::new(tokens.with_sessions(sessions, Arc::new(reporter.store.clone()))),
         None => tokens,
     })
+}
+
+fn http_options(common: &CommonConfig) -> HttpOptions {
+    let options = common.http_options();
+    let streams = StreamBounds { paths: api::STREAMS, ..options.streams };
+    HttpOptions { body_limit: 2 << 20, streams, ..options }
 }
 
 /// Ends what is under way a while after the stop was asked for: moves get that long to finish.

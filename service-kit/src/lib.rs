@@ -6,6 +6,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod descriptors;
 pub mod files;
 pub mod forms;
 pub mod http;

@@ -20,6 +20,7 @@ use crate::auth::check_listen;
 use crate::clock::SystemClock;
 use crate::config::{self, CommonConfig, ConfigError, ListenArg, Loaded, SharedArgs, Spec};
 use crate::db::Migration;
+use crate::descriptors;
 use crate::shutdown;
 use crate::supervisor;
 use crate::tasks;
@@ -138,6 +139,7 @@ where
             println!("the {}'s tables are up to date", main.service);
             return Ok(());
         }
+        descriptors::raise();
         let shutdown = shutdown::on_signals().context("signal handlers")?;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;

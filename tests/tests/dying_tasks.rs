@@ -12,6 +12,7 @@ use domain::policy::Policy;
 use phasegate::Product;
 use phasegate_tests::wait;
 use service_kit::clock::{Clock, SystemClock};
+use service_kit::config::HttpArgs;
 use service_kit::db::SchemaName;
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::Timestamp;
@@ -51,6 +52,8 @@ async fn line_of(service: ServiceName) -> String {
         database_url: None,
         database_schema: SchemaName::default(),
         database_connections: None,
+        http: HttpArgs::default(),
+        services_here: 1,
         data_dir: folder.path().to_owned(),
         policy: Arc::new(Policy::load(&policy_path).unwrap()),
         policy_path,

@@ -13,6 +13,7 @@ use domain::policy::Policy;
 use domain::sources::http::Http;
 use domain::sources::jsonl::Jsonl;
 use service_kit::clock::{Clock, ManualClock};
+use service_kit::config::HttpArgs;
 use service_kit::db::SchemaName;
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::{Directive, Problem};
@@ -68,6 +69,8 @@ impl World {
             database_url: None,
             database_schema: SchemaName::default(),
             database_connections: None,
+            http: HttpArgs::default(),
+            services_here: 1,
             data_dir: self.directory.path().to_owned(),
             policy_path: path.to_owned(),
             policy,

@@ -22,6 +22,7 @@ use domain::sources::http::Http;
 use events::EventSpecs;
 use events::records::Records;
 use service_kit::clock::{Clock, ManualClock};
+use service_kit::config::HttpArgs;
 use service_kit::db::SchemaName;
 use service_kit::http::{Body, HttpOptions, Json, Readiness, ServiceParts, serve};
 use service_kit::{CommonConfig, ServiceName};
@@ -136,6 +137,8 @@ fn common(directory: &std::path::Path, address: SocketAddr) -> anyhow::Result<Co
         database_url: None,
         database_schema: SchemaName::default(),
         database_connections: None,
+        http: HttpArgs::default(),
+        services_here: 1,
         data_dir: directory.to_owned(),
         policy_path: path,
         policy: Arc::new(policy),

@@ -16,7 +16,7 @@ use service_kit::config::{
     self, ConfigError, SharedArgs, Spec, http_url, listen_address, process_environment,
 };
 use service_kit::telemetry::{self, TelemetryOptions};
-use service_kit::{CommonConfig, ServiceName, shutdown};
+use service_kit::{CommonConfig, ServiceName, descriptors, shutdown};
 use tokio::net::TcpListener;
 
 use super::runtime::block_on;
@@ -37,7 +37,7 @@ With PHASEGATE_TOKENS the services check each other too: PHASEGATE_SERVICE_TOKEN
 service:collector, service:analyzer and service:reporter (see `phasegate token --help`).
 
 Prints the URLs on standard output once all three serve; logs go to standard error.
-Ctrl-C or SIGTERM stops gracefully; what was accepted is kept and goes on at the next start.";
+Ctrl-C, SIGTERM or a closed terminal stops gracefully; what was accepted is kept and goes on at the next start.";
 
 /// How long a service may take to open its store, a migration of a large one included.
 const START_WITHIN: Duration = Duration::from_secs(600);
@@ -95,6 +95,7 @@ impl Args {
     async fn run(self, product: &Product, told: &ArgMatches) -> anyhow::Result<Exit> {
         telemetry::init(&TelemetryOptions::of("phasegate", &self.shared))?;
         telemetry::log_panics();
+        descriptors::raise();
         let stop = shutdown::on_signals()?;
         if self.until_input_ends {
             let stop = stop.clone();
@@ -105,6 +106,7 @@ impl Args {
         let mut common =
             CommonConfig::read(ServiceName::Collector, &self.shared, product.kinds(), Arc::new(SystemClock))
                 .map_err(|cause| error(Exit::Usage, format!("{cause:#}")))?;
+        common.services_here = 3;
         common.say_who_may_call();
         if !common.database_schema.differs_by_service() {
             let line = "--database-schema: the three services need one each: put {service} into the name";

@@ -51,6 +51,9 @@ pub use rca::{RcaConfirmation, RcaDocument, RcaSubmission};
 pub use review::ReviewDecision;
 pub use session::Session;
 
+/// The paths whose answers do not end.
+pub const STREAMS: &[&str] = &["/v1/stream"];
+
 impl App {
     /// With the calls as they are documented.
     #[must_use]

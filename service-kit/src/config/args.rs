@@ -17,6 +17,11 @@ use crate::telemetry::{LogFilter, LogFormat};
 /// A transaction waits for none that its own task holds, but loops, calls and effects work side by side.
 const CONNECTIONS: RangeInclusive<u32> = 2..=1_000;
 
+/// Calls have their share of the connections each.
+const CLIENTS: RangeInclusive<u32> = 16..=60_000;
+const STREAMS: RangeInclusive<u32> = 1..=60_000;
+const CLIENT_SECONDS: RangeInclusive<u32> = 1..=3_600;
+
 /// What every service (and `phasegate up`) can be told.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SharedArgs {
@@ -32,6 +37,8 @@ pub struct SharedArgs {
     /// Connections to the database at once, of each service [default: 16, with SQLite 8]
     #[arg(long, env = "PHASEGATE_DATABASE_CONNECTIONS", value_name = "NUMBER", value_parser = connections)]
     pub database_connections: Option<NonZeroU32>,
+    #[command(flatten)]
+    pub http: HttpArgs,
     /// Directory for logs, reports and the SQLite files
     #[arg(long, env = "PHASEGATE_DATA_DIR", value_name = "DIR", default_value = "./.phasegate")]
     pub data_dir: PathBuf,
@@ -70,6 +77,23 @@ pub struct SharedArgs {
     /// Print the effective configuration, secrets redacted, and end
     #[arg(long)]
     pub print_config: bool,
+}
+
+/// What clients may take of a service.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct HttpArgs {
+    /// Connections of clients at once, of each service, without streams [default: 4096, or what the limit of open files leaves]
+    #[arg(long, env = "PHASEGATE_HTTP_CONNECTIONS", value_name = "NUMBER", value_parser = clients)]
+    pub http_connections: Option<NonZeroU32>,
+    /// Streams of events at once, of each service [default: 256, or a sixteenth of the connections if that is less]
+    #[arg(long, env = "PHASEGATE_HTTP_STREAMS", value_name = "NUMBER", value_parser = streams)]
+    pub http_streams: Option<NonZeroU32>,
+    /// Of them those of one caller, which all who need no token are together [default: 32]
+    #[arg(long, env = "PHASEGATE_HTTP_STREAMS_PER_CALLER", value_name = "NUMBER", value_parser = streams)]
+    pub http_streams_per_caller: Option<NonZeroU32>,
+    /// Seconds that a client may take to send a head, make its next call, or take something of an answer [default: 30]
+    #[arg(long, env = "PHASEGATE_HTTP_CLIENT_TIMEOUT", value_name = "SECONDS", value_parser = seconds)]
+    pub http_client_timeout: Option<NonZeroU32>,
 }
 
 /// An OpenID Connect issuer whose JWTs are taken beside the tokens of the file.
@@ -146,8 +170,24 @@ fn database_url(text: &str) -> Result<SecretString, String> {
 }
 
 fn connections(text: &str) -> Result<NonZeroU32, String> {
-    let number = text.parse().ok().filter(|number| CONNECTIONS.contains(&NonZeroU32::get(*number)));
-    number.ok_or_else(|| format!("expected a number from {} to {}", CONNECTIONS.start(), CONNECTIONS.end()))
+    within(text, CONNECTIONS)
+}
+
+fn clients(text: &str) -> Result<NonZeroU32, String> {
+    within(text, CLIENTS)
+}
+
+fn streams(text: &str) -> Result<NonZeroU32, String> {
+    within(text, STREAMS)
+}
+
+fn seconds(text: &str) -> Result<NonZeroU32, String> {
+    within(text, CLIENT_SECONDS)
+}
+
+fn within(text: &str, bounds: RangeInclusive<u32>) -> Result<NonZeroU32, String> {
+    let number = text.parse().ok().filter(|number| bounds.contains(&NonZeroU32::get(*number)));
+    number.ok_or_else(|| format!("expected a number from {} to {}", bounds.start(), bounds.end()))
 }
 
 /// An `http` or `https` URL, as the addresses of neighbours and vendors are.

@@ -10,13 +10,16 @@ use anyhow::Context as _;
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::args::SharedArgs;
+use super::args::{HttpArgs, SharedArgs};
+use super::host::HostShare;
 use crate::ServiceName;
 use crate::auth::{Authenticator, KeysAt, Oidc, TokenFile};
 use crate::client::Neighbour;
 use crate::clock::Clock;
-use crate::db::{Db, DbSettings, Migration, SchemaName};
+use crate::db::{Db, DbSettings, Migration, POSTGRES_CONNECTIONS, SchemaName};
+use crate::descriptors;
 use crate::forms::Replica;
+use crate::http::HttpOptions;
 use crate::outbox::Registry;
 use crate::rules::RulesFiles;
 use domain::kinds::Kinds;
@@ -33,6 +36,9 @@ pub struct CommonConfig {
     pub database_schema: SchemaName,
     /// As [`DbSettings::connections`].
     pub database_connections: Option<NonZeroU32>,
+    pub http: HttpArgs,
+    /// Services of this process, which share its file descriptors.
+    pub services_here: u32,
     pub data_dir: PathBuf,
     pub policy_path: PathBuf,
     /// As it was when the process started; [`crate::rules`] knows the one in force. Every other version is read by the kinds
@@ -76,6 +82,8 @@ impl CommonConfig {
             database_url: args.database_url.clone(),
             database_schema: args.database_schema.clone().unwrap_or_default(),
             database_connections: args.database_connections,
+            http: args.http,
+            services_here: 1,
             data_dir: args.data_dir.clone(),
             policy_path: args.policy.clone(),
             policy: Arc::new(Policy::load_with(&args.policy, kinds)?.admitted()?),
@@ -92,6 +100,14 @@ impl CommonConfig {
     #[must_use]
     pub fn for_service(&self, service: ServiceName) -> Self {
         Self { service, ..self.clone() }
+    }
+
+    /// What the service's HTTP side may take of the host, as it stands now; the rest are defaults.
+    #[must_use]
+    pub fn http_options(&self) -> HttpOptions {
+        let pool = self.database_connections.map_or(POSTGRES_CONNECTIONS, NonZeroU32::get);
+        let share = HostShare::of(descriptors::limit(), self.services_here, pool);
+        share.options(&self.http)
     }
 
     /// Where the policy stands, for a service that sends none of its texts.

@@ -200,6 +200,10 @@ fn print_config_shows_values_with_their_sources_and_no_secret() {
     database_url = "<redacted>" # PHASEGATE_DATABASE_URL
     # database_schema is not set
     # database_connections is not set
+    # http_connections is not set
+    # http_streams is not set
+    # http_streams_per_caller is not set
+    # http_client_timeout is not set
     data_dir = "/data" # flag
     policy = "governance/policy.yaml" # default
     collector_url = "http://127.0.0.1:7101" # default

@@ -17,7 +17,7 @@ use super::url::{DatabaseUrl, place_of};
 use super::vitals::Vitals;
 use super::{BEGIN_SQLITE, Db, DbError, DbSettings, Engine, Migration, Pool, migration, pooler};
 
-const POSTGRES_CONNECTIONS: u32 = 16;
+pub(crate) const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 8;
 
 /// Every wait of a PostgreSQL session is bounded, so that a stuck replica cannot hold rows for ever.

@@ -34,6 +34,7 @@ use proof::Proof;
 use vitals::Vitals;
 
 pub use cause::Cause;
+pub(crate) use connect::POSTGRES_CONNECTIONS;
 pub use connect::install_drivers;
 pub use engine::Engine;
 pub use error::DbError;

@@ -1,4 +1,4 @@
-//! What reading bodies may cost: each in time, all that are under way together in bytes.
+//! What reading bodies may cost: each in time, all that are under way together in bytes, and a slot once one has come.
 //!
 //! A body takes its share of the budget as it comes in, decompressed, so a client that only promises bytes holds
 //! none, and a small packet that unpacks to a large one is counted by what it became. Calls that carry data in
@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::ApiError;
-use super::layers::Pools;
+use super::layers::{Pools, too_many_calls};
 
 const KIB: usize = 1024;
 
@@ -71,6 +71,8 @@ enum Refusal {
     Slow,
     #[error("too many bytes are under way")]
     Full,
+    #[error("too many calls are under way")]
+    Busy,
 }
 
 impl Refusal {
@@ -86,8 +88,19 @@ impl Refusal {
                 Duration::from_secs(1),
             )
             .into_response(),
+            Self::Busy => too_many_calls().into_response(),
         }
     }
+}
+
+/// What a call takes as its body comes in, and once it has come.
+struct Reading {
+    share: BodyShare,
+    budget: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
+    /// Held until the call is answered.
+    slot: Arc<OnceLock<OwnedSemaphorePermit>>,
+    refusal: Arc<OnceLock<Refusal>>,
 }
 
 /// Middleware: gives every body a deadline and a share of the budget; 408 or 503 where it runs out of either.
@@ -105,14 +118,18 @@ pub(super) async fn bound_bodies(
     if announced.div_ceil(KIB) > budget.available_permits() {
         return Refusal::Full.into_response(limit);
     }
-    let share = BodyShare::default();
-    let refusal = Arc::new(OnceLock::new());
+    let (share, slot, refusal) = (BodyShare::default(), Arc::default(), Arc::new(OnceLock::new()));
     request.extensions_mut().insert(share.clone());
-    let (told, reading) = (Arc::clone(&refusal), share.clone());
-    let request =
-        request.map(|body| Body::from_stream(bounded(body.into_data_stream(), limit, reading, budget, told)));
+    let reading = Reading {
+        share: share.clone(),
+        budget,
+        slots: pools.slots_for(request.uri().path()),
+        slot: Arc::clone(&slot),
+        refusal: Arc::clone(&refusal),
+    };
+    let request = request.map(|body| Body::from_stream(bounded(body.into_data_stream(), limit, reading)));
     let response = next.run(request).await;
-    drop(share); // a handler works with what it has read until it answers
+    drop((share, slot)); // a handler works with what it has read until it answers
     match refusal.get() {
         Some(refusal) => refusal.into_response(limit),
         None => response,
@@ -122,20 +139,25 @@ pub(super) async fn bound_bodies(
 fn bounded(
     frames: BodyDataStream,
     limit: Duration,
-    share: BodyShare,
-    budget: Arc<Semaphore>,
-    told: Arc<OnceLock<Refusal>>,
+    reading: Reading,
 ) -> impl Stream<Item = io::Result<Bytes>> {
     let deadline = Instant::now() + limit;
-    stream::try_unfold((frames, share, budget, told), move |mut reading| async move {
-        let (frames, share, budget, told) = &mut reading;
+    stream::try_unfold((frames, reading), move |(mut frames, reading)| async move {
         let refuse = |refusal: Refusal| {
-            told.set(refusal).ok();
+            reading.refusal.set(refusal).ok();
             Err(io::Error::other(refusal))
         };
         match tokio::time::timeout_at(deadline, frames.next()).await {
-            Ok(None) => Ok(None),
-            Ok(Some(Ok(bytes))) if share.grow(budget, bytes.len()) => Ok(Some((bytes, reading))),
+            Ok(None) => match Arc::clone(&reading.slots).try_acquire_owned() {
+                Ok(slot) => {
+                    reading.slot.set(slot).ok();
+                    Ok(None)
+                }
+                Err(_) => refuse(Refusal::Busy),
+            },
+            Ok(Some(Ok(bytes))) if reading.share.grow(&reading.budget, bytes.len()) => {
+                Ok(Some((bytes, (frames, reading))))
+            }
             Ok(Some(Ok(_))) => refuse(Refusal::Full),
             Ok(Some(Err(error))) => Err(io::Error::other(error)),
             Err(_) => refuse(Refusal::Slow),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HOST, RETRY_AFTER};
 use axum::http::request::Parts;
@@ -247,7 +248,7 @@ pub(super) struct Pools {
 
 #[derive(Debug)]
 struct Pool {
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
     /// In KiB.
     bytes: Arc<Semaphore>,
 }
@@ -255,7 +256,7 @@ struct Pool {
 impl Pools {
     pub(super) fn new(options: &HttpOptions) -> Self {
         let pool = |slots: usize, bytes: usize| Pool {
-            slots: Semaphore::new(slots),
+            slots: Arc::new(Semaphore::new(slots)),
             bytes: Arc::new(Semaphore::new(bytes.div_ceil(1024))),
         };
         Self {
@@ -270,13 +271,19 @@ impl Pools {
         if is_bulk { &self.bulk } else { &self.control }
     }
 
+    /// The slots of which a call takes one once its body has come.
+    pub(super) fn slots_for(&self, path: &str) -> Arc<Semaphore> {
+        Arc::clone(&self.of(path).slots)
+    }
+
     /// The budget that a call's body takes its share of.
     pub(super) fn bytes_for(&self, path: &str) -> Arc<Semaphore> {
         Arc::clone(&self.of(path).bytes)
     }
 }
 
-/// Refuses calls beyond the number that may be under way; probes always come through.
+/// Refuses calls beyond the number that may be under way; probes always come through. One whose body has still to come takes its
+/// slot when it has ([`super::bodies`]): what is only promised holds nothing.
 pub(super) async fn bound_in_flight(
     State(pools): State<Arc<Pools>>,
     request: Request,
@@ -285,11 +292,18 @@ pub(super) async fn bound_in_flight(
     if !is_versioned(request.uri().path()) {
         return next.run(request).await;
     }
-    let Ok(_slot) = pools.of(request.uri().path()).slots.try_acquire() else {
-        return ApiError::unavailable("too many calls at once; nothing was done", Duration::from_secs(1))
-            .into_response();
-    };
+    let slots = &pools.of(request.uri().path()).slots;
+    let is_whole = request.body().is_end_stream();
+    let slot = slots.try_acquire();
+    if slot.is_err() {
+        return too_many_calls().into_response();
+    }
+    let _slot = slot.ok().filter(|_| is_whole);
     next.run(request).await
+}
+
+pub(super) fn too_many_calls() -> ApiError {
+    ApiError::unavailable("too many calls at once; nothing was done", Duration::from_secs(1))
 }
 
 /// Answers 408 when a handler (reading the body included) takes too long.

@@ -12,10 +12,12 @@ mod extract;
 mod health;
 mod layers;
 pub mod openapi;
-mod options;
+pub(crate) mod options;
 mod page;
+mod room;
 mod serve;
 mod state;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod unread;
@@ -28,3 +30,4 @@ pub use options::{Bulk, HttpOptions};
 pub use page::{Cursor, PageQuery};
 pub use serve::{ServiceParts, app, serve};
 pub use state::CheckState;
+pub use streams::StreamBounds;

@@ -2,6 +2,14 @@
 
 use std::time::Duration;
 
+use super::streams::StreamBounds;
+
+pub(crate) const CONNECTIONS: usize = 4096;
+pub(crate) const STREAMS: usize = 256;
+pub(crate) const STREAMS_OF_ONE: usize = 32;
+/// Longer than clients keep an idle connection (15 s in ours), so that it is they who close it.
+pub(crate) const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// See the module.
 #[derive(Debug, Clone, Copy)]
 pub struct HttpOptions {
@@ -19,8 +27,12 @@ pub struct HttpOptions {
     pub body_budget: usize,
     /// Calls that carry data in bulk: their bounds are their own, so that they never displace the others.
     pub bulk: Bulk,
-    /// Connections at once; one more waits.
+    /// Connections at once, without streams; for one more the one that waits longest for its client is closed.
     pub connections: usize,
+    /// Answers that do not end.
+    pub streams: StreamBounds,
+    /// How long a client may take to send a head, to make its next call on a connection, and to take something of an answer.
+    pub client_timeout: Duration,
     /// Prefixes of paths without spans (an intake for spans).
     pub untraced: &'static [&'static str],
 }
@@ -46,8 +58,21 @@ impl Default for HttpOptions {
             in_flight: 512,
             body_budget: 32 << 20,
             bulk: Bulk { calls: &[], in_flight: 0, body_budget: 0 },
-            connections: 4096,
+            connections: CONNECTIONS,
+            streams: StreamBounds { paths: &[], most: STREAMS, of_one: STREAMS_OF_ONE },
+            client_timeout: CLIENT_TIMEOUT,
             untraced: &[],
         }
+    }
+}
+
+impl HttpOptions {
+    /// With calls and streams bounded so that together they leave half of the connections: for probes, and for answers that say
+    /// that there is no room.
+    #[must_use]
+    pub(super) fn leaving_room(self) -> Self {
+        let share = (self.connections / 4).max(1);
+        let bulk = Bulk { in_flight: self.bulk.in_flight.min(share), ..self.bulk };
+        Self { in_flight: self.in_flight.min(share), bulk, ..self }
     }
 }

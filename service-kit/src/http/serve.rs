@@ -26,6 +26,8 @@ use super::layers::{
     Guard, Observed, Pools, authenticate, bound_in_flight, bound_time, observe, on_panic, only_problems,
 };
 use super::options::HttpOptions;
+use super::room::Room;
+use super::streams::{Streams, bound_streams};
 use super::unread::pass_over_unread;
 use super::{Json, connection, openapi};
 use crate::auth::{Access, Authenticator, check_listen};
@@ -47,7 +49,9 @@ pub struct ServiceParts {
 /// The whole application: what [`serve`] serves, for tests that need no socket.
 pub fn app(parts: ServiceParts) -> Router {
     let ServiceParts { service, router, openapi, readiness, tokens, options } = parts;
+    let options = options.leaving_room();
     let pools = Arc::new(Pools::new(&options));
+    let streams = Arc::new(Streams::new(&options));
     let readiness = match tokens.clone() {
         Some(tokens) => readiness.check("tokens", move || std::future::ready(tokens.state())),
         None => readiness,
@@ -61,6 +65,7 @@ pub fn app(parts: ServiceParts) -> Router {
         .layer(from_fn(decompress))
         .layer(from_fn_with_state(options.timeout, bound_time))
         .layer(from_fn_with_state(pools, bound_in_flight))
+        .layer(from_fn_with_state(streams, bound_streams))
         .layer(from_fn_with_state(guard, authenticate))
         .layer(from_fn(pass_over_unread))
         .layer(CatchPanicLayer::custom(on_panic))
@@ -81,7 +86,7 @@ pub fn app(parts: ServiceParts) -> Router {
 /// The listener is not a loopback one although no tokens are configured, or has no address; or an operation
 /// of the document does not declare who may call it.
 pub async fn serve(
-    parts: ServiceParts,
+    mut parts: ServiceParts,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -96,9 +101,12 @@ pub async fn serve(
         let stop = shutdown.clone();
         tasks.start("the tokens' keeper", &shutdown, async move { tokens.keep_current(stop).await })
     });
+    let room = Room::new(service, options.connections);
+    let standing = Arc::clone(&room);
+    parts.readiness = parts.readiness.check("connections", move || std::future::ready(standing.state()));
     let app = app(parts);
     tracing::info!(service = service.as_str(), url = %format!("http://{address}"), "listening");
-    connection::serve(listener, app, options, shutdown).await;
+    connection::serve(listener, app, options, room, shutdown).await;
     tracing::info!(service = service.as_str(), "stopped listening");
     upkeep.abort();
     if let Some(keeper) = keeper {

@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use super::ARGUMENT;
 use super::order::{Bounds, Ended, Order};
+use crate::descriptors;
 
 /// The program that supervises: one whose `main` asks [`super::asked`] first.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ impl Supervisor {
         let (said, told) = UnixStream::from_std(ours)?.into_split();
         let mut child = Command::new(&self.0)
             .arg(ARGUMENT)
-            .args(Order::write(task.bounds, task.grace, task.words))
+            .args(Order::write(task.bounds, task.grace, descriptors::before(), task.words))
             .current_dir(task.directory)
             .env_clear()
             .envs(task.environment.iter().map(|(name, value)| (name, value)))

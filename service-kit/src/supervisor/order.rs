@@ -39,19 +39,33 @@ pub(super) struct Order {
     pub(super) bounds: Bounds,
     /// Between SIGTERM and SIGKILL.
     pub(super) grace: Duration,
+    /// The command's soft limit of file descriptors; `None`: as the supervisor's. Programs that use `select` or close all that
+    /// could be open are not made for the one that services raise theirs to.
+    pub(super) descriptors: Option<u64>,
     pub(super) program: OsString,
     pub(super) arguments: Vec<OsString>,
 }
 
 impl Order {
-    pub(super) fn write(bounds: Bounds, grace: Duration, words: &[String]) -> impl Iterator<Item = OsString> {
-        let own = [bounds.to_string(), grace.as_millis().to_string()];
+    pub(super) fn write(
+        bounds: Bounds,
+        grace: Duration,
+        descriptors: Option<u64>,
+        words: &[String],
+    ) -> impl Iterator<Item = OsString> {
+        let descriptors = descriptors.map_or_else(String::new, |number| number.to_string());
+        let own = [bounds.to_string(), grace.as_millis().to_string(), descriptors];
         own.into_iter().chain(words.iter().cloned()).map(OsString::from)
     }
 
     pub(super) fn read(told: &[OsString]) -> Option<Self> {
-        let [bounds, grace, program, arguments @ ..] = told else { return None };
+        let [bounds, grace, descriptors, program, arguments @ ..] = told else { return None };
+        let descriptors = match descriptors.to_str()? {
+            "" => None,
+            number => Some(number.parse().ok()?),
+        };
         Some(Self {
+            descriptors,
             bounds: bounds.to_str()?.parse().ok()?,
             grace: Duration::from_millis(grace.to_str()?.parse().ok()?),
             program: program.clone(),
@@ -97,11 +111,15 @@ mod tests {
     fn an_order_is_read_as_it_was_written() {
         let bounds = Bounds { end: "1500".parse().unwrap(), over: "2500".parse().unwrap() };
         let words = ["flags", "set", "", "--x=$y"].map(str::to_owned);
-        let told: Vec<OsString> = Order::write(bounds, Duration::from_millis(300), &words).collect();
-        let order = Order::read(&told).unwrap();
-        assert_eq!((order.bounds, order.grace.as_millis()), (bounds, 300));
-        assert_eq!((order.program.to_str().unwrap(), order.arguments.len()), ("flags", 3));
-        for wrong in [&told[..2], &told[1..], &[]] {
+        for descriptors in [None, Some(1024)] {
+            let grace = Duration::from_millis(300);
+            let told: Vec<OsString> = Order::write(bounds, grace, descriptors, &words).collect();
+            let order = Order::read(&told).unwrap();
+            assert_eq!((order.bounds, order.grace, order.descriptors), (bounds, grace, descriptors));
+            assert_eq!((order.program.to_str().unwrap(), order.arguments.len()), ("flags", 3));
+        }
+        let told: Vec<OsString> = Order::write(bounds, Duration::ZERO, None, &words).collect();
+        for wrong in [&told[..3], &told[1..], &[]] {
             assert_eq!(Order::read(wrong), None);
         }
     }

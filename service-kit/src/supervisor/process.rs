@@ -1,4 +1,4 @@
-//! The supervisor itself: `__supervise BOUNDS GRACE PROGRAM ARGUMENT…`, with the socket to the service as its input.
+//! The supervisor itself: `__supervise BOUNDS GRACE DESCRIPTORS PROGRAM ARGUMENT…`, with the socket to the service as its input.
 //! Directory, environment, output and errors are the command's as they stand.
 
 use std::ffi::OsString;
@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
 use super::family::Family;
 use super::order::{Ended, How, Order, Why};
+use crate::descriptors;
 use crate::moment::Moment;
 
 /// What a command that has ended by itself has left running may go on for so long: the rest of a pipeline.
@@ -101,6 +102,9 @@ async fn leader_ended(family: &mut Family, children_ended: &mut SignalStream) {
 fn start(order: &Order) -> io::Result<Pid> {
     let mut command = Command::new(&order.program);
     command.args(&order.arguments).stdin(Stdio::null()).process_group(0);
+    if let Some(soft) = order.descriptors {
+        descriptors::set_soft(soft); // inherited; this process needs few
+    }
     // Never waited for by this handle: whoever ends is reaped in one place.
     Ok(Pid::from_child(&command.spawn()?))
 }

@@ -18,6 +18,7 @@ use phasegate_tests::wait;
 use reqwest::Url;
 use serde_json::{Value, json};
 use service_kit::clock::SystemClock;
+use service_kit::config::HttpArgs;
 use service_kit::db::SchemaName;
 use service_kit::{CommonConfig, ServiceName};
 use tokio::net::TcpListener;
@@ -158,6 +159,8 @@ impl Running {
             database_url: None,
             database_schema: SchemaName::default(),
             database_connections: None,
+            http: HttpArgs::default(),
+            services_here: 1,
             data_dir: root.join("data"),
             policy: Arc::new(Policy::load_with(&policy_path, product().kinds()).unwrap()),
             policy_path,

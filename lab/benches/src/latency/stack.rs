@@ -19,6 +19,7 @@ use reqwest::Url;
 use serde_json::json;
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, SystemClock};
+use service_kit::config::HttpArgs;
 use service_kit::db::SchemaName;
 use service_kit::outbox::Outcome;
 use service_kit::supervisor::Supervisor;
@@ -72,6 +73,8 @@ impl Stack {
             database_url: database.map(Into::into),
             database_schema: SchemaName::default(),
             database_connections: None,
+            http: HttpArgs::default(),
+            services_here: 1,
             data_dir: directory.to_owned(),
             policy_path: policy_path.clone(),
             policy: Arc::clone(&policy),

@@ -87,6 +87,31 @@ async fn a_body_that_is_only_promised_holds_nothing() {
     }
 }
 
+/// Issue 13, point 16: half requests held all slots for ten seconds each.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_only_promised_holds_no_slot() {
+    let mut parts = parts();
+    parts.options.in_flight = 1;
+    let app = app(parts);
+    for _ in 0..20 {
+        let promised = Body::from_stream(stream::pending::<io::Result<Vec<u8>>>());
+        tokio::spawn(send(app.clone(), post_of("/v1/raw", promised)));
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(send(app.clone(), post_of("/v1/raw", "x")).await.text(), "1");
+    // One that came whole holds it, until it is answered.
+    let kept = kept(&app, "/v1/keep", 1).await;
+    assert!(
+        send(app.clone(), post_of("/v1/raw", "x"))
+            .await
+            .problem()
+            .starts_with("503 unavailable: too many calls")
+    );
+    kept.abort();
+    assert!(kept.await.is_err());
+    assert_eq!(send(app, post_of("/v1/raw", "x")).await.text(), "1");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_small_packet_unpacks_to_is_what_counts() {
     use tokio::io::AsyncReadExt as _;

@@ -2,6 +2,7 @@
 
 mod access;
 mod bodies;
+mod connections;
 mod document;
 mod errors;
 mod limits;
