@@ -3,6 +3,7 @@
 //! [`init`] can be called any number of times: the first call decides. Logs go to standard error. Spans
 //! carry W3C trace ids even when nothing is exported, so that a trace joins services by their logs.
 
+mod export;
 pub mod metrics;
 pub mod seldom;
 pub mod trace;
@@ -24,7 +25,10 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use crate::config::SharedArgs;
 
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// A receiver of traces that hangs delays the end by no more than this.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// What the exporting of traces says about itself: [`export`] tells that, and once. Who looks for more asks for one of its crates.
+const EXPORT_QUIET: &str = "opentelemetry=off";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -109,12 +113,14 @@ pub fn init(options: &TelemetryOptions) -> anyhow::Result<()> {
     let spans = spans.with_filter(asked.with_max_level_hint(LevelFilter::INFO));
     let terminal = io::stderr().is_terminal();
     let format = options.format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
-    let lines = fmt::layer().with_writer(io::stderr);
+    // Where standard error is gone (its terminal was closed) a line is lost, and nothing else.
+    let lines = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     let lines = match format {
         LogFormat::Json => as_json(lines).boxed(),
         LogFormat::Pretty => lines.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).boxed(),
     };
-    let filter = EnvFilter::builder().parse_lossy(&options.filter.0);
+    // First, so that what is asked for comes over it.
+    let filter = EnvFilter::builder().parse_lossy(format!("{EXPORT_QUIET},{}", options.filter.0));
     // A test's own subscriber may be there already; that is its business.
     let _ = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter)).try_init();
     Ok(())
@@ -159,10 +165,10 @@ fn tracer_provider(options: &TelemetryOptions) -> anyhow::Result<SdkTracerProvid
     if let (Some(endpoint), false) = (&options.otlp_endpoint, own_endpoint) {
         exporter = exporter.with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')));
     }
-    Ok(builder.with_batch_exporter(exporter.build()?).build())
+    Ok(builder.with_batch_exporter(export::Told::new(exporter.build()?)).build())
 }
 
-/// Sends what is still to be exported; at most 5 s. For the end of the process.
+/// Sends what is still to be exported; at most 2 s. For the end of the process.
 pub async fn flush() {
     let Some(provider) = PROVIDER.get() else { return };
     // The exporter's client blocks, and must not do so on a runtime's thread.
