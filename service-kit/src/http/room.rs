@@ -128,7 +128,7 @@ impl Room {
         if inner.closing == 0 {
             self.close_oldest(&mut inner);
         }
-        self.told(inner, Shortage::Connections { service: self.service, most: self.most });
+        self.told(inner, &Shortage::Connections { service: self.service, most: self.most });
         None
     }
 
@@ -140,7 +140,7 @@ impl Room {
             return false;
         }
         let inner = self.inner();
-        self.told(inner, Shortage::Descriptors { service: self.service, why: error.to_string() });
+        self.told(inner, &Shortage::Descriptors { service: self.service, why: error.to_string() });
         true
     }
 
@@ -160,10 +160,10 @@ impl Room {
         }
     }
 
-    fn told(&self, mut inner: MutexGuard<'_, Inner>, shortage: Shortage) {
+    fn told(&self, mut inner: MutexGuard<'_, Inner>, shortage: &Shortage) {
         inner.short = Some((Instant::now(), shortage.clone()));
         drop(inner); // a log may be slow
-        seldom!(warn, "clients are not served as they come", &shortage);
+        seldom!(warn, "clients are not served as they come", shortage);
     }
 
     /// For `/readyz`: whether something was short within the last minute.

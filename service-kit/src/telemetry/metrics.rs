@@ -134,10 +134,10 @@ mod tests {
     #[test]
     fn each_service_shows_its_own() {
         install();
-        metrics::counter!("phasegate_trial_total", "service" => "reporter").increment(1);
-        metrics::counter!("phasegate_trial_total", "service" => "analyzer").increment(1);
-        metrics::counter!("phasegate_trial_of_all_total").increment(1);
-        let key = Key::from_name("phasegate_trial_total");
+        metrics::counter!("trial", "service" => "reporter").increment(1);
+        metrics::counter!("trial", "service" => "analyzer").increment(1);
+        metrics::counter!("trial_of_all").increment(1);
+        let key = Key::from_name("trial");
         let of = |module| owner(&key, &Metadata::new("", metrics::Level::INFO, Some(module)));
         assert_eq!(of("collector_svc::counters"), Some(ServiceName::Collector));
         assert_eq!(of("service_kit::outbox"), None);
@@ -145,9 +145,9 @@ mod tests {
             [[ServiceName::Reporter, ServiceName::Analyzer], [ServiceName::Analyzer, ServiceName::Reporter]]
         {
             let (text, service) = (render(shown), shown.as_str());
-            assert!(text.contains(&format!("phasegate_trial_total{{service=\"{service}\"}} 1")), "{text}");
+            assert!(text.contains(&format!("trial{{service=\"{service}\"}} 1")), "{text}");
             assert!(!text.contains(&format!("service=\"{other}\"")), "{text}");
-            assert!(text.contains("phasegate_trial_of_all_total 1"), "{text}");
+            assert!(text.contains("trial_of_all 1"), "{text}");
         }
     }
 }
