@@ -67,7 +67,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let tasks = Tasks::of(&shutdown);
     metrics::describe();
     let db = common.database(MIGRATIONS).await?;
+    let mark = common.mark(&db).await?;
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
+    mark.go_on(common.clock.now()).await?;
     let store = Store::new(db.clone());
     let clock = Arc::clone(&common.clock);
     let files = common.policy_file();
@@ -106,6 +108,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
             let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
             async move { replica.run(stop).await }
         }),
+        tasks.start_fallible("the store's mark", &shutdown, {
+            let (mark, clock, stop) = (Arc::clone(&mark), Arc::clone(&common.clock), shutdown.clone());
+            async move { mark.run(clock.as_ref(), stop).await }
+        }),
     ];
     let served = serve(parts, listener, shutdown.clone()).await;
     // Without its listener the service is of no use; the rest is stopped too.
@@ -114,6 +120,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         task.ended().await;
     }
     replica.leave().await.ok();
+    mark.advance(common.clock.now()).await.ok();
     db.close().await;
     tasks.outcome()?;
     served.context("serve")

@@ -11,7 +11,7 @@ use domain::policy::{Policy, TargetPolicy};
 use futures_util::{StreamExt as _, stream};
 use service_kit::db::Db;
 use service_kit::seldom;
-use shared_types::{Decision, TargetName, Timestamp};
+use shared_types::{Decision, Epoch, TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::{Analyzer, IntakeError};
@@ -148,6 +148,11 @@ impl WatchLoop {
             let mut state = self.analyzer.store().target(&target).await?;
             let now = self.analyzer.now();
             let known = state.newest_epoch();
+            // OP-3: it is for the reporter to call people; here it is named.
+            if let Some(known) = known.filter(|known| *known > directive.epoch) {
+                let behind = ReporterBehind { told: directive.epoch, known };
+                seldom!(warn, "the reporter says less than it did: was its store restored?", &behind, target_name = %target);
+            }
             if let Some(watch) = Watch::from_directive(known, &directive, delayed_after, now) {
                 self.save(&mut state, Some(watch)).await?;
             }
@@ -161,6 +166,14 @@ impl WatchLoop {
         let committed: Committed = self.analyzer.store().save_target(state).await?;
         Ok((committed == Committed::Done).then_some(Look { decision: None }))
     }
+}
+
+/// It directs an epoch that is over.
+#[derive(Debug, thiserror::Error)]
+#[error("it directs epoch {told}, and {known} was heard of")]
+struct ReporterBehind {
+    told: Epoch,
+    known: Epoch,
 }
 
 /// What a look at an overdue target changed.

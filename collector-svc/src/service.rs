@@ -75,7 +75,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let tasks = Arc::new(Tasks::of(&shutdown));
     let common = &config.common;
     let db = common.database(MIGRATIONS).await?;
+    let mark = common.mark(&db).await?;
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
+    mark.go_on(common.clock.now()).await?;
     let store = Store::new(db.clone());
     for (name, target) in &common.policy.targets {
         event_specs(&target.metrics).with_context(|| format!("target {name}"))?;
@@ -129,6 +131,13 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
         tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
     };
+    let marking =
+        {
+            let (mark, clock, stop) = (Arc::clone(&mark), Arc::clone(&common.clock), shutdown.clone());
+            tasks.start_fallible("the store's mark", &shutdown, async move {
+                mark.run(clock.as_ref(), stop).await
+            })
+        };
 
     let directory = pool.directory.clone();
     let targets = directory.clone();
@@ -154,7 +163,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     outbox_stop.cancel();
     outbox.ended().await;
     beating.ended().await;
+    marking.ended().await;
     replica.leave().await.ok();
+    mark.advance(common.clock.now()).await.ok();
     db.close().await;
     tasks.outcome()?;
     served

@@ -11,6 +11,7 @@ pub mod files;
 pub mod forms;
 pub mod http;
 pub mod main_of;
+pub mod mark;
 pub mod moment;
 pub mod outbox;
 pub mod rules;

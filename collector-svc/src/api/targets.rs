@@ -169,6 +169,12 @@ pub(super) async fn put_directive(
         tracing::warn!(target_name = %target, detail, "a directive is refused");
         return Err(ApiError::unprocessable(ProblemCode::InvalidDirective, detail));
     }
+    if let Some(newer) = in_force.filter(|it| it.sequence > directive.sequence) {
+        tracing::warn!(
+            target_name = %target, sequence = directive.sequence, in_force = newer.sequence,
+            "an older directive is ignored; if that does not stay alone, the reporter's store was restored (docs/backup.md)"
+        );
+    }
     let in_force = entry.worker.direct(directive).await.map_err(stopping)??;
     Ok(Json(in_force))
 }

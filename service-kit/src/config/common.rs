@@ -20,6 +20,7 @@ use crate::db::{Db, DbSettings, Migration, POSTGRES_CONNECTIONS, SchemaName};
 use crate::descriptors;
 use crate::forms::Replica;
 use crate::http::HttpOptions;
+use crate::mark::Mark;
 use crate::outbox::Registry;
 use crate::rules::RulesFiles;
 use domain::kinds::Kinds;
@@ -157,6 +158,20 @@ impl CommonConfig {
         };
         let opened = Db::open(&settings, migrations).await;
         opened.with_context(|| format!("the {service}'s database"))
+    }
+
+    /// The mark of the service's store, which is the one that the data directory belongs to (OP-3); to be asked for before the
+    /// store is used.
+    ///
+    /// # Errors
+    /// One line, if the store is younger. The database's, the file system's.
+    pub async fn mark(&self, db: &Db) -> anyhow::Result<Arc<Mark>> {
+        let opened = Mark::open(db, &self.data_dir, self.service, self.clock.now()).await;
+        if opened.is_err() {
+            // What was opened leaves nothing beside the file that a copy would be put over.
+            db.close().await;
+        }
+        Ok(Arc::new(opened?))
     }
 
     /// Joins the replicas at the service's database with what its store and its effects `E` keep; to be done before anything

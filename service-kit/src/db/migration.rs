@@ -48,6 +48,7 @@ pub(super) const KIT: &[Migration] = &[
     migration!(30, "kind unknown", "kit/0030_kind_unknown.sql"),
     migration!(35, "write probe", "kit/0035_write_probe.sql"),
     migration!(40, "pace and losses", "kit/0040_pace_and_losses.sql"),
+    migration!(70, "store mark", "kit/0070_store_mark.sql"),
 ];
 
 /// The kit's steps and a service's own, in the words of an engine.

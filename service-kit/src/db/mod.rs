@@ -7,6 +7,7 @@
 
 mod cause;
 mod connect;
+mod copy;
 mod engine;
 mod error;
 mod migration;
@@ -23,6 +24,7 @@ mod vitals;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
@@ -36,6 +38,7 @@ use vitals::Vitals;
 pub use cause::Cause;
 pub(crate) use connect::POSTGRES_CONNECTIONS;
 pub use connect::install_drivers;
+pub use copy::{check_sqlite, copy_sqlite};
 pub use engine::Engine;
 pub use error::DbError;
 pub use migration::Migration;
@@ -43,6 +46,7 @@ pub use pool::Pool;
 pub use probe::{Boundary, Probe};
 pub use session::Session;
 pub use settings::{DbSettings, SchemaName};
+use tx::Done;
 pub use tx::Tx;
 pub use url::check_url;
 
@@ -65,6 +69,8 @@ pub struct Db {
     writer: Option<Arc<Semaphore>>,
     /// Rung after every commit that put something into the outbox or freed a lane of it.
     outbox_wake: Arc<Notify>,
+    /// Write transactions that were committed here.
+    commits: Arc<AtomicU64>,
     probe: Option<Arc<dyn Probe>>,
     answer_within: Duration,
     forms: Forms,
@@ -79,6 +85,7 @@ impl Db {
             engine,
             writer,
             outbox_wake: Arc::default(),
+            commits: Arc::default(),
             probe: None,
             answer_within: ANSWER_WITHIN,
             forms: Forms::default(),
@@ -150,7 +157,8 @@ impl Db {
             Engine::Sqlite => BEGIN_SQLITE,
         };
         let inner = self.pool.begin(begin).await?;
-        Ok(Tx::new(inner, permit, Arc::clone(&self.outbox_wake), self.probe.clone(), self.forms.clone()))
+        let done = Done { wake: Arc::clone(&self.outbox_wake), commits: Arc::clone(&self.commits) };
+        Ok(Tx::new(inner, permit, done, self.probe.clone(), self.forms.clone()))
     }
 
     /// Bounds work that only the database can hold up. A server whose path is lost (a firewall forgot the connection)
@@ -229,6 +237,12 @@ impl Db {
     /// Closes the connections; what is under way is finished first.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// How many write transactions were committed by this process.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// In which form documents are kept, and how they are read.

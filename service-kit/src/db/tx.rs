@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use shared_types::Timestamp;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
@@ -11,6 +12,14 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use super::{Boundary, DbError, Probe, Session};
 use crate::forms::Forms;
 use crate::outbox;
+
+/// Who is told of a commit.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// Rung when the outbox has something to do.
+    pub(super) wake: Arc<Notify>,
+    pub(super) commits: Arc<AtomicU64>,
+}
 
 /// A write transaction on either engine: `sqlx::query(…).execute(&mut **tx)` with `tx: &mut Tx<'_>`. Dropped without
 /// [`Tx::commit`] it leaves nothing behind.
@@ -21,7 +30,7 @@ pub struct Tx<'c> {
     /// while they commit, so that lanes never deadlock and are never held up by a slow transaction. Where an attempt has
     /// ended: until when the lane rests.
     lanes: BTreeMap<String, Option<Timestamp>>,
-    wake: Arc<Notify>,
+    done: Done,
     probe: Option<Arc<dyn Probe>>,
     forms: Forms,
     // Declared after it: the turn to write is given back after the transaction has ended.
@@ -34,11 +43,11 @@ impl Tx<'_> {
     pub(super) fn new(
         inner: Session,
         turn: Option<OwnedSemaphorePermit>,
-        wake: Arc<Notify>,
+        done: Done,
         probe: Option<Arc<dyn Probe>>,
         forms: Forms,
     ) -> Self {
-        Self { inner, lanes: BTreeMap::new(), wake, probe, forms, turn, lent: PhantomData }
+        Self { inner, lanes: BTreeMap::new(), done, probe, forms, turn, lent: PhantomData }
     }
 
     /// Makes it all durable, and wakes the outbox's worker if there is something for it.
@@ -50,14 +59,15 @@ impl Tx<'_> {
             self.lanes.iter().map(|(lane, rests)| (lane.as_str(), *rests)).collect();
         outbox::lane::refresh(&mut self.inner, &lanes).await?;
         // What is named last is dropped first: the turn to write is given back after the transaction has ended.
-        let Self { turn, probe, wake, lanes, inner, .. } = self;
+        let Self { turn, probe, done, lanes, inner, .. } = self;
         if let Some(probe) = &probe {
             probe.at(Boundary::Commit).await?;
         }
         inner.commit().await?;
         drop(turn);
+        done.commits.fetch_add(1, Ordering::Relaxed);
         if !lanes.is_empty() {
-            wake.notify_one();
+            done.wake.notify_one();
         }
         match probe {
             Some(probe) => probe.at(Boundary::Committed).await,
