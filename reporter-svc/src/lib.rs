@@ -19,6 +19,7 @@ pub mod page;
 pub mod pagers;
 pub mod rca_file;
 pub mod reporter;
+pub mod restored;
 pub mod service;
 pub mod shown;
 pub mod store;

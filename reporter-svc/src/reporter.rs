@@ -8,12 +8,14 @@ use std::time::Duration;
 use domain::audit::AuditDraft;
 use domain::stored::plain;
 use serde_json::Value;
+use service_kit::ServiceName;
 use service_kit::clock::Clock;
 use service_kit::db::DbError;
+use service_kit::mark::Acceptance;
 use service_kit::outbox::{Claim, Outcome, Recorded};
 use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::story::{Deed, LoggedHop};
-use shared_types::{Actor, Decision, IncidentId, TargetName, Timestamp, Via};
+use shared_types::{Actor, Decision, Epoch, IncidentId, TargetName, Timestamp, Via};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -23,7 +25,7 @@ use crate::store::{Act, Change, Changed, Due, Given, Store, StoredTarget, decisi
 use domain::effects::lower::Plan;
 use domain::effects::lower::{LowerContext, lower};
 use domain::rollout::audit::EventRecord;
-use domain::rollout::{self, Aggregate, Context, Event, Refusal, Rejection, Step, Terms};
+use domain::rollout::{self, Aggregate, Context, Event, Reason, Refusal, Rejection, Step, Terms};
 use domain::story::{views, words};
 
 /// Targets that are looked at together.
@@ -106,6 +108,11 @@ impl Reporter {
         let cause = Cause { actor, decision: Some(decision), ..Cause::default() };
         let changed = self.apply(&decision.target, cause, &|_| event.clone()).await?;
         let why = match &changed {
+            // OP-3: it is no lie, it is of a past that is lost here. The analyzer keeps it.
+            Changed::Rejected { rejection, .. } if rejection.reason() == Reason::Behind => {
+                self.neighbour_ahead(ServiceName::Analyzer, &decision.target, decision.epoch, 0).await?;
+                return Ok(changed);
+            }
             Changed::Differs => "another decision was taken in under this id".to_owned(),
             Changed::Rejected { rejection, .. } => rejection.to_string(),
             _ => return Ok(changed),
@@ -121,6 +128,76 @@ impl Reporter {
             tracing::warn!(target_name = %decision.target, decision = %decision.decision_id, why, "a decision is refused");
         }
         Ok(changed)
+    }
+
+    /// Holds what a neighbour says it was told last against what was told from here. To be called with what it said before the
+    /// store is read: a directive is committed before it is told.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn compare_told(
+        &self,
+        neighbour: ServiceName,
+        target: &TargetName,
+        epoch: Epoch,
+        sequence: u64,
+    ) -> Result<bool, DbError> {
+        let Some(StoredTarget { state, .. }) = self.store.target(target).await? else { return Ok(false) };
+        let ahead = epoch > state.epoch || sequence > state.directive.as_ref().map_or(0, |it| it.sequence);
+        if ahead {
+            self.neighbour_ahead(neighbour, target, epoch, sequence).await?;
+        }
+        Ok(ahead)
+    }
+
+    /// A neighbour was told what this store does not know: people are called once, and nothing moves up until a person has
+    /// decided (OP-3).
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn neighbour_ahead(
+        &self,
+        neighbour: ServiceName,
+        target: &TargetName,
+        epoch: Epoch,
+        sequence: u64,
+    ) -> Result<(), DbError> {
+        let known = self.store.target(target).await?.and_then(|it| it.state.behind);
+        if known.as_ref().is_some_and(|it| it.epoch >= epoch && it.sequence >= sequence) {
+            return Ok(());
+        }
+        let event = Event::NeighbourAhead { by: neighbour.to_string(), epoch, sequence };
+        self.apply(target, Cause::default(), &|_| event.clone()).await?;
+        tracing::error!(
+            target_name = %target, %neighbour, epoch, sequence,
+            "a neighbour was told more than this store knows: was it restored? See docs/backup.md"
+        );
+        Ok(())
+    }
+
+    /// Goes on from a restored store, as a person has decided: every target with numbers that nobody has heard of, and ids that
+    /// no incident had.
+    ///
+    /// # Errors
+    /// The database's; it is to be done again then.
+    pub async fn accept_store(&self, acceptance: &Acceptance) -> Result<(), DbError> {
+        self.store.skip_incident_ids(self.clock.now()).await?;
+        let Acceptance { by, reason, .. } = acceptance;
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.targets(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.state.target.to_string());
+            for StoredTarget { state, .. } in page {
+                // Done at the database, where nobody asked who it was.
+                let actor = Actor { verified: false, ..Actor::service(by, Via::Phasegate) };
+                let cause = Cause { actor, ..Cause::default() };
+                let event = Event::StoreAccepted { by: by.clone(), reason: reason.clone() };
+                self.apply(&state.target, cause, &|_| event.clone()).await?;
+            }
+        }
+        tracing::warn!(by, reason, "a restored store is gone on from: new epochs, new incident ids");
+        Ok(())
     }
 
     /// Applies an event under the target's lock and commits all it causes.

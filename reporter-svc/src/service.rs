@@ -29,6 +29,7 @@ use crate::drift::DriftWatch;
 use crate::effects::Effects;
 use crate::notifiers::Notifiers;
 use crate::reporter::Reporter;
+use crate::restored::{self, Restored};
 use crate::store::{DOCUMENTS, MIGRATIONS, Store};
 use crate::subscriber::RolloutSubscriber;
 
@@ -80,6 +81,7 @@ pub async fn run(
         tracing::warn!("not configured, so these go to the log only: {}", log_only.join(", "));
     }
     let db = common.database(MIGRATIONS).await?;
+    let mark = common.mark(&db).await?;
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
     let store = Store::new(db.clone());
     let files = common.policy_and_texts();
@@ -107,6 +109,9 @@ pub async fn run(
     let drift = Arc::new(DriftWatch::new(Arc::clone(&reporter), config.executors.clone(), db.clone()));
     let effects = Arc::new(effects(config, &reporter, &publisher, &drift)?);
 
+    let collector = common.neighbour(ServiceName::Collector, COLLECTOR_TIMEOUT)?;
+    let restored = Arc::new(Restored::new(Arc::clone(&reporter), Some(Arc::clone(&mark)), collector));
+    restored.take_over().await?;
     let poll = poll(&reporter.rules().policy);
     let background = CancellationToken::new();
     let options = WorkerOptions { poll, ..WorkerOptions::new(NAME) };
@@ -120,6 +125,11 @@ pub async fn run(
         let (publisher, db, stop) = (Arc::clone(&publisher), db.clone(), background.clone());
         tasks.start("the dashboard", &background, async move { publisher.run(&db, poll, stop).await })
     };
+    let restored = tasks.start(
+        "the look at what neighbours know",
+        &background,
+        restored.run(db.clone(), background.clone()),
+    );
     let keeper = Keeper::new(Arc::clone(&reporter), Archive::below(&common.data_dir)).sealing(audit_key);
     let keeper = Arc::new(keeper);
     let archive = {
@@ -130,6 +140,13 @@ pub async fn run(
         let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
         tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
     };
+    let marking =
+        {
+            let (mark, clock, stop) = (Arc::clone(&mark), Arc::clone(&common.clock), shutdown.clone());
+            tasks.start_fallible("the store's mark", &shutdown, async move {
+                mark.run(clock.as_ref(), stop).await
+            })
+        };
     let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper), executors);
     let (router, openapi) = api::router(app, inbound);
     let parts = ServiceParts {
@@ -146,10 +163,11 @@ pub async fn run(
     shutdown.cancel();
     worker.ended().await;
     background.cancel();
-    for task in [ticker, drift, watcher, dashboard, archive, beating] {
+    for task in [ticker, drift, watcher, dashboard, restored, archive, beating, marking] {
         task.ended().await;
     }
     replica.leave().await.ok();
+    mark.advance(common.clock.now()).await.ok();
     db.close().await;
     tasks.outcome()?;
     served
@@ -291,8 +309,12 @@ fn channels(
 }
 
 fn readiness(reporter: &Arc<Reporter>, keeper: &Arc<Keeper>, db: &Db, tasks: &Tasks) -> Readiness {
-    let (keeper, outbox) = (Arc::clone(keeper), Arc::clone(reporter));
+    let (keeper, outbox, past) = (Arc::clone(keeper), Arc::clone(reporter), Arc::clone(reporter));
     Readiness::of(db, reporter.versions.clone(), tasks)
+        .check("past", move || {
+            let reporter = Arc::clone(&past);
+            async move { restored::state(&reporter).await }
+        })
         .check("audit", move || {
             let keeper = Arc::clone(&keeper);
             async move {

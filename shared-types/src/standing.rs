@@ -46,7 +46,7 @@ impl Severity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Standing {
     pub severity: Severity,
-    /// `rollback_failed`, `not_measured`, `incident_open`, `rollback_waits`, `move_failed`, `drifted`, `served_unread`, `silent`,
+    /// `rollback_failed`, `store_behind`, `not_measured`, `incident_open`, `rollback_waits`, `move_failed`, `drifted`, `served_unread`, `silent`,
     /// `without_data`, `held`, `unsure`, `moving`, `watching`, `frozen`, `asked`, `near_limit`, `waiting`, `healthy`, `off`,
     /// `completed`: the first of these that is so.
     pub code: String,

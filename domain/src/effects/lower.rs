@@ -21,7 +21,7 @@ use super::{
     buttons,
 };
 use crate::rollout::watch::millis;
-use crate::rollout::{Effect, Notice, NoticeKind, Step, Transition};
+use crate::rollout::{Effect, Incident, Notice, NoticeKind, Step, Transition};
 use crate::story::texts::{self, Text};
 
 /// Everything that is committed together.
@@ -87,19 +87,19 @@ impl Lowering<'_> {
             Effect::Page { notice, severity, priority } => self.page(step, &notice, severity, priority)?,
             Effect::PageNotice(notice) => self.page_notice(&notice)?,
             Effect::SetPagePriority { incident, priority } => {
-                let (target, dedup_key) = self.page_of(&incident);
+                let (target, dedup_key) = self.page_of(step, &incident);
                 let key = format!("priority:{incident}:{priority}");
                 let verb = SetPagePriority { incident: incident.clone(), target, dedup_key, priority };
                 self.enqueue(&verb, key, incident.to_string());
             }
             Effect::CheckPage { incident, at } => {
-                let (target, dedup_key) = self.page_of(&incident);
+                let (target, dedup_key) = self.page_of(step, &incident);
                 let key = format!("check-page:{incident}");
                 let verb = CheckPageAcknowledged { incident: incident.clone(), target, dedup_key };
                 self.messages.push(NewMessage::of(&verb, key, incident.to_string(), at));
             }
             Effect::ResolvePage { incident } => {
-                let (target, dedup_key) = self.page_of(&incident);
+                let (target, dedup_key) = self.page_of(step, &incident);
                 let key = format!("resolve:{incident}");
                 let verb = ResolvePage { incident: incident.clone(), target, dedup_key };
                 self.enqueue(&verb, key, incident.to_string());
@@ -128,8 +128,12 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn page_of(&self, incident: &IncidentId) -> (TargetName, String) {
-        (self.context.target.clone(), format!("phasegate/{}/{incident}", self.context.target))
+    /// Pages are of the incident that the step is about.
+    fn page_of(&self, step: &Step, incident: &IncidentId) -> (TargetName, String) {
+        let target = self.context.target.clone();
+        let about = step.incident.as_ref().filter(|it| it.id == *incident);
+        let key = about.map_or_else(|| Incident::plain_key(&target, incident), Incident::dedup_key);
+        (target, key)
     }
 
     fn text(&self, notice: &Notice) -> Result<Text, PlaceholderError> {
@@ -256,19 +260,28 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// NO-7: one page for all that is lost on the same way, of an incident, or else of a day.
+    /// NO-7: one page for all that is lost on the same way, of an incident, or else of a day. OP-3: one for each time that a
+    /// store is found to be behind.
     fn page_notice(&mut self, notice: &Notice) -> Result<(), PlaceholderError> {
-        let NoticeKind::GivenUp(loss) = &notice.kind else { return Ok(()) };
         let shop = self.context;
-        let day = || shop.now.to_jiff().strftime("%Y%m%d").to_string();
-        let about = notice.incident.as_ref().map_or_else(day, ToString::to_string);
+        let about = match &notice.kind {
+            NoticeKind::GivenUp(loss) => {
+                let day = || shop.now.to_jiff().strftime("%Y%m%d").to_string();
+                let about = notice.incident.as_ref().map_or_else(day, ToString::to_string);
+                format!("given-up/{about}/{}", loss.lane)
+            }
+            NoticeKind::StoreBehind { .. } | NoticeKind::RollbackLost { .. } => {
+                format!("store-behind/{}", shop.now.as_millis())
+            }
+            _ => return Ok(()),
+        };
         let plain = self.text(notice)?.message.plain();
         let id = self.keep(notice, notice.kind.name(), PAGER.name, &plain);
         let verb = PageNotice {
             notification: id,
             target: shop.target.clone(),
             incident: notice.incident.clone(),
-            dedup_key: format!("phasegate/{}/given-up/{about}/{}", shop.target, loss.lane),
+            dedup_key: format!("phasegate/{}/{about}", shop.target),
             summary: plain.lines().next().unwrap_or_default().to_owned(),
             source: format!("phasegate/{}", shop.target),
             service: shop.policy.paging.service.clone(),
@@ -319,6 +332,8 @@ fn address<'p>(policy: &'p TargetPolicy, notice: &Notice) -> Option<&'p Address>
         | NoticeKind::RollbackFailed { .. }
         | NoticeKind::RollbackWaiting
         | NoticeKind::GivenUp(_)
+        | NoticeKind::StoreBehind { .. }
+        | NoticeKind::RollbackLost { .. }
         | NoticeKind::ReviewOpened { .. }
         | NoticeKind::ReviewDecided { .. } => Some(&notifications.escalation_channel),
         // The rollout channel, where somebody can answer.

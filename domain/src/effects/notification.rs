@@ -48,6 +48,7 @@ pub enum NotificationKind {
     ReviewDecided,
     Daily,
     GivenUp,
+    StoreBehind,
 }
 
 /// A notification and what came of it.
@@ -57,7 +58,7 @@ pub struct NotificationView {
     pub target: TargetName,
     /// `ok`, `warn`, `gap`, `vanished`, `hold`, `incident`, `still_held`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`,
     /// `drifted`, `drift_over`, `served_unread`, `move_failed`, `rollback`, `page`, `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`,
-    /// `review_opened`, `review_decided`, `daily`, `given_up`.
+    /// `review_opened`, `review_decided`, `daily`, `given_up`, `store_behind`.
     pub kind: String,
     /// An address as it is kept, or the name of what pages.
     pub channel: String,

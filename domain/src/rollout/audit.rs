@@ -137,6 +137,12 @@ pub fn told(event: &Event) -> EventRecord {
                 json!({ "kind": it.kind, "lane": it.lane, "reason": short(&it.reason), "told": it.told });
             of(Deed::EffectGivenUp, &it.effect, detail)
         }
+        Event::NeighbourAhead { by, epoch, sequence } => {
+            act(Deed::StoreBehind, json!({ "ahead": by, "epoch": epoch, "sequence": sequence }))
+        }
+        Event::StoreAccepted { by, reason } => {
+            act(Deed::StoreAccepted, json!({ "by": by, "reason": reason }))
+        }
         Event::Tick => act(Deed::TimerDue, json!({})),
     }
 }
@@ -166,6 +172,8 @@ pub fn followed(before: &Aggregate, step: &Step, kept: bool) -> Option<Value> {
     let transition = |stage: &Stage| json!(stage.transition().map(|it| it.id));
     differs("transition", transition(&old.stage), transition(&new.stage));
     differs("open_incident", json!(old.incident), json!(new.incident));
+    differs("behind", json!(old.behind), json!(new.behind));
+    differs("lost", json!(old.lost), json!(new.lost));
     differs("served", json!(old.served), json!(new.served));
     differs("frozen", json!(old.frozen), json!(new.frozen));
     differs("approvals", json!(old.approvals), json!(new.approvals));

@@ -56,6 +56,11 @@ pub enum Blocker {
         /// How its output ends.
         output: String,
     },
+    /// The store does not know what a neighbour was told (OP-3).
+    StoreBehind {
+        told_by: String,
+        since: Timestamp,
+    },
     /// Another phase is served than the one on record (RB-11).
     Drifted {
         phase: PhaseId,

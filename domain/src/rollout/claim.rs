@@ -1,7 +1,8 @@
 //! What a decision may claim, held against what the rollout has told (OP-4).
 //!
 //! One of an older epoch is stale and kept (PH-8). One of an epoch that never began, or of time that has not passed, is
-//! nobody's honest mistake: it is refused, and the refusal is heard.
+//! nobody's honest mistake: it is refused, and the refusal is heard. One of an epoch a little beyond ours was begun by this
+//! reporter in a past that its store does not hold any more (OP-3): it waits.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use shared_types::Decision;
 use crate::gate::LONGEST_WINDOW;
 
 use super::refusal::Refusal;
+use super::restored;
 use super::state::TargetState;
 use super::step::Context;
 
@@ -25,8 +27,11 @@ pub(super) fn implausible(
 ) -> Option<Refusal> {
     let target = state.target.clone();
     let (asked, ends) = (decision.epoch, decision.window.end);
-    if asked > state.epoch {
+    if asked > state.epoch.saturating_add(restored::BEYOND) {
         return Some(Refusal::EpochToCome { target, asked, epoch: state.epoch });
+    }
+    if asked > state.epoch {
+        return Some(Refusal::StoreBehind { target, asked, epoch: state.epoch });
     }
     let collection = &context.policy.collection;
     if ends > context.now.plus(collection.window + collection.grace + CLOCK_SKEW) {

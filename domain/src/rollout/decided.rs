@@ -25,6 +25,9 @@ use crate::effects::Severity;
 /// Takes a decision. One of another epoch or phase is kept and changes nothing (PH-8).
 pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) -> Step {
     let target = &step.target;
+    if target.lost.is_some_and(|it| it.hold(decision.epoch)) && decision.rollback_required {
+        return of_lost_stay(step, decision, context);
+    }
     let other_stay = decision.epoch != target.epoch || decision.phase != target.phase;
     // Silence of a time before the stay is not the stay's, whatever it claims; a batch says itself of which stay it is.
     let before_stay =
@@ -66,6 +69,22 @@ pub(super) fn apply(mut step: Step, decision: &Decision, context: &Context<'_>) 
     }
     observe(&mut step, decision, context);
     ask_approvals(&mut step, context);
+    step
+}
+
+/// OP-3: a rollback that was required in a past that is lost here is none the less required. In the phase on record it is made; in
+/// another one a person has to look, since nobody knows here what is served.
+fn of_lost_stay(mut step: Step, decision: &Decision, context: &Context<'_>) -> Step {
+    if decision.phase == step.target.phase && step.target.phase.is_gated() {
+        violation(&mut step, decision, action(decision), context);
+        return step;
+    }
+    step.stale = true;
+    let Some(lost) = step.target.lost.as_mut().filter(|it| !it.told) else { return step };
+    lost.told = true;
+    let kind = NoticeKind::RollbackLost { phase: decision.phase.clone(), window: decision.window };
+    step.then(Effect::PageNotice(Notice::of(kind.clone(), &step.target.phase)));
+    step.tell(kind);
     step
 }
 

@@ -1,7 +1,7 @@
 //! What a step wants done, before texts are rendered and rows are written.
 
 use shared_types::story::StillHeld;
-use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, Timestamp};
+use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, Timestamp, Window};
 use uuid::Uuid;
 
 use super::state::Transition;
@@ -15,7 +15,7 @@ pub enum Effect {
     Notify(Notice),
     /// Page, or raise the page of the same incident.
     Page { notice: Notice, severity: Severity, priority: String },
-    /// Page beside any incident's page: a message was lost (NO-7).
+    /// Page beside any incident's page: a message was lost (NO-7), or the past was (OP-3).
     PageNotice(Notice),
     /// Set the priority field of the page; only sent when the page was raised.
     SetPagePriority { incident: IncidentId, priority: String },
@@ -115,6 +115,10 @@ pub enum NoticeKind {
     MoveFailed { to: PhaseId, attempts: u32, reason: String },
     /// NO-7: something did not get through.
     GivenUp(Box<Loss>),
+    /// OP-3: `told_by` was told an epoch and a sequence that are beyond those of this store.
+    StoreBehind { told_by: String, known: (Epoch, u64), own: (Epoch, u64) },
+    /// OP-3: a rollback was required in a past that is lost, in another phase than the one on record.
+    RollbackLost { phase: PhaseId, window: Window },
     /// RB-12: into the runbook log, together with the rendered runbook.
     Rollback(Box<Transition>),
 }
@@ -155,6 +159,7 @@ impl NoticeKind {
             Self::ServedUnread { .. } => NotificationKind::ServedUnread,
             Self::MoveFailed { .. } => NotificationKind::MoveFailed,
             Self::GivenUp(_) => NotificationKind::GivenUp,
+            Self::StoreBehind { .. } | Self::RollbackLost { .. } => NotificationKind::StoreBehind,
             Self::Rollback(_) => NotificationKind::Rollback,
         }
     }

@@ -73,6 +73,10 @@ pub enum Event {
     EvidenceTaskDone { by: String, item: String },
     /// An effect was given up (NO-7).
     GivenUp(Box<Loss>),
+    /// A neighbour was told what is not known here (OP-3); 0: nothing of the kind.
+    NeighbourAhead { by: String, epoch: Epoch, sequence: u64 },
+    /// A person goes on from a restored store (OP-3).
+    StoreAccepted { by: String, reason: String },
     /// Time has passed: whatever is due is done.
     Tick,
 }

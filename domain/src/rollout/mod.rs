@@ -31,6 +31,7 @@ pub mod promotion;
 mod rca;
 mod recovery;
 pub mod refusal;
+pub mod restored;
 mod review;
 mod rollback;
 pub mod standing;
@@ -51,8 +52,8 @@ pub use person::known_as;
 pub use refusal::{Reason, Refusal, Rejection};
 pub use standing::Standing;
 pub use state::{
-    Drift, Finding, ITSELF, Incident, IncidentStatus, Latest, Mitigation, NewestRollback, Served, Stage,
-    TargetState, Transition, Unread, Waiting,
+    Behind, Drift, Finding, ITSELF, Incident, IncidentStatus, Latest, Mitigation, NewestRollback, Served,
+    Stage, TargetState, Transition, Unread, Waiting,
 };
 pub use step::{Aggregate, Context, Step, Terms};
 pub use table::apply;

@@ -56,6 +56,7 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
     let target = &mut step.target;
     let incident = Incident {
         id: context.new_incident.clone(),
+        page_key: Some(Incident::new_key(&target.target, &context.new_incident, context.now)),
         target: target.target.clone(),
         phase: target.phase.clone(),
         epoch: target.epoch,

@@ -88,6 +88,9 @@ pub fn movement_blockers(state: &TargetState, policy: &TargetPolicy) -> Vec<Bloc
             found.push(Blocker::TransitionFailed { to: it.to.clone() });
         }
     }
+    if let Some(it) = &state.behind {
+        found.push(Blocker::StoreBehind { told_by: it.told_by.clone(), since: it.since });
+    }
     if let Some(drift) = &state.served.drift {
         let (served, since) = (drift.served.clone(), drift.since);
         found.push(Blocker::Drifted { phase: state.phase.clone(), served, since });

@@ -39,6 +39,8 @@ pub enum Reason {
     Unrenderable,
     /// What it claims cannot be so (OP-4).
     Implausible,
+    /// It is of a past that this store does not hold: it has to wait for a person (OP-3).
+    Behind,
 }
 
 /// What is refused, with its facts.
@@ -141,6 +143,12 @@ pub enum Refusal {
     Unrenderable {
         error: String,
     },
+    /// A decision about an epoch that was begun in a past that is lost here.
+    StoreBehind {
+        target: TargetName,
+        asked: Epoch,
+        epoch: Epoch,
+    },
     /// A decision about an epoch that has not begun.
     EpochToCome {
         target: TargetName,
@@ -193,6 +201,7 @@ impl Refusal {
             | Self::ReviewDecided { .. } => Reason::IncidentState,
             Self::NoSuchItem { .. } => Reason::NoSuchItem,
             Self::Unrenderable { .. } => Reason::Unrenderable,
+            Self::StoreBehind { .. } => Reason::Behind,
             Self::EpochToCome { .. } | Self::WindowToCome { .. } | Self::WindowTooLong { .. } => {
                 Reason::Implausible
             }
@@ -226,6 +235,7 @@ impl Rejection {
             Reason::IncidentState => ProblemCode::IncidentState,
             Reason::NoIncident | Reason::NoSuchItem => ProblemCode::NotFound,
             Reason::Unrenderable => ProblemCode::Internal,
+            Reason::Behind => ProblemCode::Unavailable,
             Reason::Implausible => ProblemCode::InvalidDecision,
         }
     }

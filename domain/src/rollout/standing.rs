@@ -26,6 +26,12 @@ pub enum Standing {
         attempts: u32,
         output: String,
     },
+    /// The store does not know what a neighbour was told: decisions wait (OP-3).
+    StoreBehind {
+        phase: PhaseId,
+        told_by: String,
+        since: Timestamp,
+    },
     /// Users have it, and nothing is collected.
     NotMeasured {
         phase: PhaseId,
@@ -146,6 +152,7 @@ impl Standing {
     pub fn severity(&self) -> Severity {
         match self {
             Self::RollbackFailed { .. }
+            | Self::StoreBehind { .. }
             | Self::NotMeasured { .. }
             | Self::IncidentOpen { .. }
             | Self::RollbackWaits { .. }

@@ -41,6 +41,10 @@ fn first(state: &TargetState, terms: &Terms<'_>) -> Standing {
     let phase = || state.phase.clone();
     let target = || state.target.clone();
     failed(state)
+        .or_else(|| {
+            let it = state.behind.clone()?;
+            Some(Standing::StoreBehind { phase: phase(), told_by: it.told_by, since: it.since })
+        })
         .or_else(|| not_measured(state).then(|| Standing::NotMeasured { phase: phase() }))
         .or_else(|| {
             let incident = state.incident.clone().filter(|_| state.taken_on.is_none())?;

@@ -17,6 +17,7 @@ use super::outcome::{
 use super::promotion;
 use super::rca;
 use super::refusal::{Refusal, Rejection};
+use super::restored;
 use super::state::{Banner, Stage};
 use super::step::{Aggregate, Context, Step};
 use super::waiting;
@@ -132,6 +133,10 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
         (_, E::ServedRead { epoch, looked }) => Ok(drift::read(step, epoch, looked, context)),
         (_, E::PolicyChanged) => Ok(cadence::policy_changed(step, context)),
         (_, E::GivenUp(it)) => Ok(loss::given_up(step, &it, context)),
+        (_, E::NeighbourAhead { by, epoch, sequence }) => {
+            Ok(restored::neighbour_ahead(step, by, (epoch, sequence), context))
+        }
+        (_, E::StoreAccepted { .. }) => Ok(restored::accepted(step, context)),
         (_, E::Tick) => Ok(tick(step, context)),
     }?;
     rca::keep_file(&mut step);

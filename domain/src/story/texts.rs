@@ -65,6 +65,12 @@ pub fn text(
             Ok(extended(text, &what))
         }
         NoticeKind::GivenUp(loss) => Ok(own::given_up(policy, notice, loss)),
+        NoticeKind::StoreBehind { told_by, known, own } => {
+            Ok(own::store_behind(policy, notice, told_by, (*known, *own)))
+        }
+        NoticeKind::RollbackLost { phase, window } => {
+            Ok(own::rollback_lost(target, policy, notice, phase, *window))
+        }
         NoticeKind::ApprovalAsked(asked) => Ok(own::approval_asked(target, policy, notice, asked)),
         NoticeKind::Frozen { by, reason } => {
             Ok(with_waiting(own::frozen(policy, notice, by, reason), notice))

@@ -1,5 +1,7 @@
 //! From what became of a change to an answer: the one table.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -10,6 +12,9 @@ use shared_types::problem::ProblemCode;
 use crate::store::Changed;
 use domain::rollout::{Reason, Rejection};
 use domain::story::words;
+
+/// What waits for a person is asked for again after so long.
+const BEHIND_AGAIN: Duration = Duration::from_secs(10);
 
 /// The first time 202 (it is committed, the effects follow), a repeat 200 with the first answer.
 pub(super) fn answer(target: &TargetName, changed: Changed) -> Result<Response, ApiError> {
@@ -48,6 +53,7 @@ fn refused(rejection: Rejection) -> ApiError {
     match rejection.reason() {
         Reason::NoIncident | Reason::NoSuchItem => ApiError::not_found(rejection.to_string()),
         Reason::Unrenderable => ApiError::internal(rejection),
+        Reason::Behind => ApiError::unavailable(rejection.to_string(), BEHIND_AGAIN),
         Reason::Implausible => ApiError::unprocessable(rejection.code(), rejection.to_string()),
         _ => {
             let blockers = words::blockers(&rejection.blockers);

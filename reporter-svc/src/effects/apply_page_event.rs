@@ -44,5 +44,11 @@ async fn incident_of(
         Some(key) => Some(key.clone()),
         None => effects.reporter.store.page_key(&it.page).await?,
     };
-    Ok(key.as_deref().and_then(pagers::incident_of))
+    let Some((key, (target, incident))) = key.and_then(|it| pagers::incident_of(&it).map(|of| (it, of)))
+    else {
+        return Ok(None);
+    };
+    // OP-3: the page may be of an incident of a past that is lost, whose id was given out again.
+    let named = effects.reporter.store.incident(&incident).await?;
+    Ok(named.is_none_or(|it| it.dedup_key() == key).then_some((target, incident)))
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::effects::PushDirective;
 use serde_json::json;
+use service_kit::ServiceName;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
+use shared_types::Directive;
 use shared_types::story::hop::Directed;
 use shared_types::story::{Hop, LoggedHop};
 
@@ -15,6 +17,9 @@ use crate::store::Settled;
 
 /// Says in an outcome that a newer directive made this one needless.
 const SUPERSEDED: &str = "superseded";
+
+/// What a person has to decide on is tried again after so long.
+const BEHIND_AGAIN: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl Perform<Effects> for PushDirective {
@@ -30,7 +35,24 @@ impl Perform<Effects> for PushDirective {
         if newest.is_some_and(|newest| newest.sequence > self.directive.sequence) {
             return Outcome::Done(json!({ SUPERSEDED: true }));
         }
-        effects.collector.deliver_put(&format!("/v1/targets/{target}/directive"), &self.directive).await
+        let path = format!("/v1/targets/{target}/directive");
+        let outcome = effects.collector.deliver_put(&path, &self.directive).await;
+        let Outcome::Done(answer) = &outcome else { return outcome };
+        // OP-3: it answers what is in force there.
+        let Ok(told) = serde_json::from_value::<Directive>(answer.clone()) else { return outcome };
+        if told.sequence <= self.directive.sequence {
+            return outcome;
+        }
+        let reporter = &effects.reporter;
+        match reporter.compare_told(ServiceName::Collector, target, told.epoch, told.sequence).await {
+            Ok(false) => outcome,
+            Ok(true) => {
+                let reason =
+                    format!("sequence {} is in force there, and was never told from here", told.sequence);
+                Outcome::Postponed { after: BEHIND_AGAIN, reason }
+            }
+            Err(error) => Outcome::Postponed { after: Duration::from_secs(1), reason: error.to_string() },
+        }
     }
 
     async fn settle(&self, effects: &Effects, attempt: Attempt<'_>) -> Result<Recorded, DbError> {

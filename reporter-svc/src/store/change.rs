@@ -21,6 +21,23 @@ impl Store {
         Box::pin(under_lock(&self.db, change)).await
     }
 
+    /// The ids that today's incidents may have had in a past that is lost are not given out again (OP-3): numbers go on above any
+    /// that a day can have come to by now.
+    pub async fn skip_incident_ids(&self, now: Timestamp) -> Result<(), DbError> {
+        const MARGIN: i64 = 1000;
+        let since_midnight = now.as_millis().rem_euclid(86_400_000) / 1000;
+        let mut tx = self.db.begin().await?;
+        sqlx::query(
+            "INSERT INTO incident_days (day, last) VALUES ($1, $2) \
+             ON CONFLICT (day) DO UPDATE SET last = incident_days.last + excluded.last",
+        )
+        .bind(day(now))
+        .bind(since_midnight + MARGIN)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await
+    }
+
     /// Keeps the answer of an act that changed nothing, if none is kept yet, and enqueues what is to be told.
     pub async fn remember(
         &self,
@@ -133,7 +150,7 @@ async fn plan(
     version: u64,
     recorded: Option<Recorded>,
 ) -> Result<Result<Plan, Rejection>, DbError> {
-    let day = change.now.to_jiff().strftime("%Y%m%d").to_string();
+    let day = day(change.now);
     let mut given = Given { new_incident: incident_id(&day, 0)?, version, recorded };
     let plan = match (change.plan)(before, &given) {
         Ok(plan) => plan,
@@ -151,6 +168,11 @@ async fn plan(
     .await?;
     given.new_incident = incident_id(&day, number)?;
     Ok((change.plan)(before, &given))
+}
+
+/// By which incidents are numbered.
+fn day(now: Timestamp) -> String {
+    now.to_jiff().strftime("%Y%m%d").to_string()
 }
 
 fn incident_id(day: &str, number: i64) -> Result<IncidentId, DbError> {

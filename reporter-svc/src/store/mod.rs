@@ -49,6 +49,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(190, "verdicts", each "reporter/0190_verdicts.sql"),
     migration!(200, "audit archives", "reporter/0200_audit_archives.sql"),
     migration!(230, "ended sessions", "reporter/0230_ended_sessions.sql"),
+    migration!(270, "behind", "reporter/0270_behind.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained

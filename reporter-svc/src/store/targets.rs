@@ -48,6 +48,19 @@ impl Store {
         found.iter().map(|row| read(self.db.forms(), row)).collect()
     }
 
+    /// The first target whose store is behind what a neighbour was told (OP-3), and how many there are.
+    pub async fn behind(&self) -> Result<Option<(TargetState, u64)>, DbError> {
+        let row = sqlx::query(
+            "SELECT target, version, state FROM targets WHERE behind = 1 ORDER BY target LIMIT 1",
+        )
+        .fetch_optional(self.db.pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT COUNT(*) FROM targets WHERE behind = 1").fetch_one(self.db.pool()).await?;
+        Ok(Some((read(self.db.forms(), &row)?.state, u64::try_from(count).unwrap_or(1))))
+    }
+
     /// Grows with every change of any target.
     pub async fn revision(&self) -> Result<u64, DbError> {
         // PostgreSQL's SUM of BIGINT is NUMERIC.
@@ -115,7 +128,7 @@ pub(super) async fn save(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let changed = sqlx::query(
-        "UPDATE targets SET version = $2, phase = $3, epoch = $4, state = $5, due_at = $6, updated_at = $7 \
+        "UPDATE targets SET version = $2, phase = $3, epoch = $4, state = $5, due_at = $6, updated_at = $7, behind = $8 \
          WHERE target = $1 AND version = $2 - 1",
     )
     .bind(state.target.as_str())
@@ -125,6 +138,7 @@ pub(super) async fn save(
     .bind(tx.forms().text(state)?)
     .bind(state.next_due().map(Timestamp::as_millis))
     .bind(now.as_millis())
+    .bind(i64::from(state.behind.is_some()))
     .execute(&mut **tx)
     .await?
     .rows_affected();

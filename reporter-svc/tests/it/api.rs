@@ -137,7 +137,7 @@ async fn a_decision_that_cannot_be_so_is_refused_and_audited() {
     for (field, value, reason) in [
         ("epoch", json!(u64::MAX >> 1), "field `epoch`: 9223372036854775807 is beyond 2"),
         ("epoch", json!(u64::MAX), "field `epoch`"),
-        ("epoch", json!(decision.epoch + 1), "field `epoch`: 3 is beyond 2"),
+        ("epoch", json!(decision.epoch + 1001), "field `epoch`: 1003 is beyond 2"),
         ("window", window(start, end.plus(minutes(90))), "is still to come"),
         ("window", window(end.minus(minutes(24 * 60 + 1)), end), "longer than 24 h"),
     ] {

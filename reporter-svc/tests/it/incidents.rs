@@ -15,7 +15,8 @@ use shared_types::incident::{IncidentState, RcaState, ReviewState};
 use crate::api::call;
 use crate::rig::{Rig, WEBHOOK_SECRET, minutes, phase, submission};
 
-const KEY: &str = "phasegate/autosave/INC-20261122-001";
+/// Opened at 10:30, the second window after the start.
+const KEY: &str = "phasegate/autosave/INC-20261122-001/1795343400000";
 const INCIDENT: &str = "/v1/incidents/INC-20261122-001";
 const DAY: u64 = 24 * 60;
 

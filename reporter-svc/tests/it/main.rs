@@ -17,6 +17,7 @@ mod page;
 mod people;
 mod policy;
 mod rca;
+mod restored;
 mod rig;
 mod sessions;
 mod settings;

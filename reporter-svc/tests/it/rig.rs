@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::extract::State;
-use axum::routing::put;
+use axum::routing::{get, put};
 use axum::{Extension, Router};
 use domain::effects::*;
 use domain::executors::{Report, command};
@@ -78,6 +78,8 @@ pub(crate) struct World {
     /// Where the flag stands.
     pub(crate) served: Mutex<Option<PhaseId>>,
     pub(crate) directives: Mutex<Vec<Directive>>,
+    /// What the collector holds in place of what it was told here.
+    pub(crate) held: Mutex<Option<Directive>>,
     /// Outcomes of the next calls; what is not told succeeds.
     pub(crate) slack: Mutex<VecDeque<Outcome>>,
     pub(crate) pager: Mutex<VecDeque<Outcome>>,
@@ -554,9 +556,16 @@ impl Rig {
 async fn collector(world: Arc<World>, stop: CancellationToken) -> String {
     let keep = |State(world): State<Arc<World>>, axum::Json(directive): axum::Json<Directive>| async move {
         world.directives.lock().unwrap().push(directive.clone());
-        axum::Json(directive)
+        let held = world.held.lock().unwrap().clone();
+        axum::Json(held.filter(|it| it.sequence > directive.sequence).unwrap_or(directive))
     };
-    let app = Router::new().route("/v1/targets/{target}/directive", put(keep)).with_state(world);
+    let say = |State(world): State<Arc<World>>| async move {
+        axum::Json(json!({ "target": "autosave", "directive": *world.held.lock().unwrap() }))
+    };
+    let app = Router::new()
+        .route("/v1/targets/{target}/directive", put(keep))
+        .route("/v1/targets/{target}", get(say))
+        .with_state(world);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {

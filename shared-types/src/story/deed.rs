@@ -73,6 +73,10 @@ pub enum Deed {
     CollectorPause,
     #[strum(serialize = "collector.resume")]
     CollectorResume,
+    #[strum(serialize = "store.behind")]
+    StoreBehind,
+    #[strum(serialize = "store.accepted")]
+    StoreAccepted,
     #[strum(serialize = "timer.due")]
     TimerDue,
 }

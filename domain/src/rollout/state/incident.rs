@@ -27,6 +27,9 @@ pub struct Incident {
     pub status: IncidentStatus,
     /// A person was paged, nothing moved, and it is not the feature's doing: no cause is asked for (JU-17).
     pub notice: bool,
+    /// Its key at the pager; none: a release opened it whose keys had no time in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_key: Option<String>,
     /// Recovered because nothing more was violated, which proves nothing (JU-11).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
@@ -213,10 +216,23 @@ impl Incident {
         self.mitigate(Mitigation::RollingBack);
     }
 
-    /// The same for every page of the incident (ES-1).
+    /// The same for every page of the incident (ES-1), and of no other one: a store that was restored may give out an id again,
+    /// and the page of the lost incident may still be open (OP-3).
     #[must_use]
     pub fn dedup_key(&self) -> String {
-        format!("phasegate/{}/{}", self.target, self.id)
+        self.page_key.clone().unwrap_or_else(|| Self::plain_key(&self.target, &self.id))
+    }
+
+    /// The key of an incident that a release opened which knew no other.
+    #[must_use]
+    pub fn plain_key(target: &TargetName, id: &IncidentId) -> String {
+        format!("phasegate/{target}/{id}")
+    }
+
+    /// The key of one that opens.
+    #[must_use]
+    pub fn new_key(target: &TargetName, id: &IncidentId, opened_at: Timestamp) -> String {
+        format!("{}/{}", Self::plain_key(target, id), opened_at.as_millis())
     }
 
     /// When a tick has something to do, if ever.

@@ -1,6 +1,7 @@
 //! What is remembered between two events: data alone, kept as JSON documents (see `stored.rs`). The rules stand beside this
 //! folder.
 
+mod behind;
 pub(super) mod evidence;
 mod incident;
 mod rca;
@@ -10,6 +11,7 @@ mod stored;
 mod target;
 mod transition;
 
+pub use behind::{Behind, LostStays};
 pub use evidence::{OpenEvidence, OpenTask};
 pub use incident::{Acknowledgement, Incident, IncidentStatus, Mitigation, NewestRollback, RollbackAsked};
 pub use rca::{Confirmation, Finding, Rca, Submission, file as rca_file};

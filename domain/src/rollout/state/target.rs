@@ -8,6 +8,7 @@ use shared_types::rollout::{Approval, Freeze, HoldReason, RolloutState, VoidAppr
 use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
+use super::behind::{Behind, LostStays};
 use super::evidence::{OpenEvidence, OpenTask};
 use super::served::Served;
 use super::transition::Transition;
@@ -61,6 +62,12 @@ pub struct TargetState {
     /// What the flag system was found to serve.
     #[serde(default, skip_serializing_if = "Served::is_as_recorded")]
     pub served: Served,
+    /// What a neighbour was told that is not known here: the store was restored (OP-3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Behind>,
+    /// The stays that a restored store does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<LostStays>,
     /// The newest attempt at any of its moves: each has a higher number than all before it (RB-10).
     #[serde(default, skip_serializing_if = "is_unused")]
     pub fence: u64,
@@ -219,6 +226,8 @@ impl TargetState {
             evidence_tasks: Vec::new(),
             unproven: None,
             served: Served::default(),
+            behind: None,
+            lost: None,
             fence: 0,
         }
     }

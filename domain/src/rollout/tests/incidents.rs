@@ -22,7 +22,8 @@ fn escalations(world: &World) -> usize {
 fn the_pages_of_an_incident_share_a_key() {
     let mut world = World::in_phase("B");
     world.violation();
-    assert_eq!(world.incident().dedup_key(), "phasegate/autosave/INC-20261122-001");
+    let key = format!("phasegate/autosave/INC-20261122-001/{}", world.now.as_millis());
+    assert_eq!(world.incident().dedup_key(), key);
 }
 
 /// ES-3: at 30 minutes, not before, and exactly once.

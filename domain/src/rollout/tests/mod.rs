@@ -15,6 +15,7 @@ mod notices;
 mod promotions;
 mod random;
 mod rca;
+mod restored;
 mod rollbacks;
 mod stored;
 mod table;

@@ -146,8 +146,12 @@ impl World {
         let says_nothing =
             gated && it.latest.as_ref().is_some_and(|it| !matches!(it.verdict, Verdict::Ok | Verdict::Warn));
         let failed = matches!(it.stage, Stage::RollbackFailed(_) | Stage::Waiting(_));
-        let wrong =
-            failed || unmeasured || says_nothing || it.incident.is_some() || !it.served.is_as_recorded();
+        let wrong = it.behind.is_some()
+            || failed
+            || unmeasured
+            || says_nothing
+            || it.incident.is_some()
+            || !it.served.is_as_recorded();
         let silent = self.now.minus(minutes(1));
         let shown = stands(it, &self.terms(), None).now;
         assert!(!wrong || shown.severity() < Severity::Ok, "{shown:?}: {it:?}");

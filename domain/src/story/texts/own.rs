@@ -2,8 +2,8 @@
 //! a target, whose root cause analysis is due. They have no placeholders, so that none can stay unfilled.
 
 use crate::policy::TargetPolicy;
-use shared_types::TargetName;
 use shared_types::decision::ViolationAction;
+use shared_types::{Epoch, PhaseId, TargetName, Window};
 
 use super::{Text, first_line, one_line};
 use crate::effects::Loss;
@@ -75,6 +75,40 @@ pub(super) fn given_up(policy: &TargetPolicy, notice: &Notice, loss: &Loss) -> T
          action=tell whom it was for, mend it, then POST /v1/effects/{effect}/retry"
     );
     text("given-up", words)
+}
+
+/// OP-3: what shows that the past is lost, and what to do.
+pub(super) fn store_behind(
+    policy: &TargetPolicy,
+    notice: &Notice,
+    told_by: &str,
+    (known, own): ((Epoch, u64), (Epoch, u64)),
+) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let words = format!(
+        "🕰️ {title} {phase}: this reporter's store is older than what its neighbours know: restored? / the {told_by} was told \
+         epoch {} (sequence {}), the store knows epoch {} (sequence {}); decisions wait, nothing is rolled back by itself / \
+         action=put the newest copy back, or `phasegate restore --accept --reason \"...\"`; see docs/backup.md",
+        known.0, known.1, own.0, own.1
+    );
+    text("store-behind", words)
+}
+
+/// OP-3: what was required before the store was restored, and what is on record.
+pub(super) fn rollback_lost(
+    target: &TargetName,
+    policy: &TargetPolicy,
+    notice: &Notice,
+    required: &PhaseId,
+    window: Window,
+) -> Text {
+    let (title, phase) = (&policy.title, &notice.phase);
+    let share = format_number(Some(policy.audience_percent(phase)));
+    let words = format!(
+        "🚨 {title} {phase}: {required} was violated in {window} and had to be rolled back; the restored store knows {phase} only, \
+         so nothing is done by itself / action=look what {target} serves, and set the flag to {phase} ({share}%) or below"
+    );
+    text("rollback-lost", words)
 }
 
 /// Who froze it, and why.

@@ -69,6 +69,13 @@ pub fn blocker(it: &Blocker) -> (Words, Words) {
                 "{to} へ、{attempts} 回の試行後: {output}。修復後に再度実行してください",
             ),
         ),
+        Blocker::StoreBehind { .. } => (
+            both("The store is behind: {detail}", "ストアの後退: {detail}"),
+            both(
+                "the {told_by} was told more than it knows, found {since}: restored? See docs/backup.md",
+                "{told_by} への通知がストアにありません（{since} に検知）。復元後でないか docs/backup.md を確認してください",
+            ),
+        ),
         Blocker::Drifted { .. } => (
             both("Drifted: {detail}", "記録との相違: {detail}"),
             both(

@@ -45,6 +45,7 @@ pub fn notice(it: NotificationKind) -> Words {
         NotificationKind::ReviewOpened => both("review opened", "レビュー開始"),
         NotificationKind::ReviewDecided => both("review decided", "レビュー決定"),
         NotificationKind::Daily => both("report of a day", "日次レポート"),
+        NotificationKind::StoreBehind => both("store restored?", "ストアの後退"),
         NotificationKind::GivenUp => both("not delivered elsewhere", "他の経路で未達"),
     }
 }
@@ -87,6 +88,8 @@ pub fn deed(it: Deed) -> Words {
         Deed::StreamsAdopted => both("Logs of targets taken over", "対象のログを引き継ぎ"),
         Deed::CollectorPause => both("Collection paused", "収集の一時停止"),
         Deed::CollectorResume => both("Collection resumed", "収集の再開"),
+        Deed::StoreBehind => both("Store found to be behind", "ストアの後退を検知"),
+        Deed::StoreAccepted => both("Restored store accepted", "復元したストアを承認"),
         Deed::TimerDue => both("Time has come", "期限の到来"),
     }
 }

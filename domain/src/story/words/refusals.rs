@@ -46,6 +46,10 @@ pub fn refusal(it: &Refusal) -> &'static str {
         Refusal::CannotSign { .. } => "`{item}` cannot be signed yet",
         Refusal::NoTask => "there is no task to be done",
         Refusal::Unrenderable { .. } => "a text could not be rendered: {error}",
+        Refusal::StoreBehind { .. } => {
+            "{target} was never told an epoch beyond {epoch} by this store, and this is of {asked}: was it restored? It waits \
+             until a person has put the newest copy back, or accepted this one (docs/backup.md)"
+        }
         Refusal::EpochToCome { .. } => {
             "field `epoch`: {asked} is beyond {epoch}, the newest that {target} was ever told"
         }

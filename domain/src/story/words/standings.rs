@@ -20,6 +20,16 @@ pub fn standing(it: &Standing) -> (Words, Words) {
                 "原因を修復して再試行するか、`phasegate rollback --target {target} --phase {phase}` を実行",
             ),
         ),
+        Standing::StoreBehind { .. } => (
+            both(
+                "Nothing is decided: the store knows {phase}, and less than the {told_by} was told, since {since}: restored?",
+                "判定を停止中: ストアの記録（{phase}）が {told_by} への通知より古くなっています（{since} から）",
+            ),
+            both(
+                "put the newest copy back, or `phasegate restore --accept` (docs/backup.md)",
+                "最新のコピーに戻すか、`phasegate restore --accept` を実行（docs/backup.md）",
+            ),
+        ),
         Standing::NotMeasured { .. } => (
             both(
                 "Users are in {phase}, and nothing is measured",

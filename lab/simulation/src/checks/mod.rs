@@ -351,7 +351,9 @@ fn duplicates_are_explained(facts: &Facts) -> Findings {
 fn pages_keep_their_key(facts: &Facts) -> Findings {
     let (mut found, mut resolved) = (Vec::new(), BTreeSet::new());
     for it in &facts.books.paged {
-        if !it.dedup_key.ends_with(&it.incident) {
+        // Behind an incident's stands when it was opened.
+        let names = |key: &str| key.ends_with(&it.incident) || key.contains(&format!("/{}/", it.incident));
+        if !names(&it.dedup_key) {
             found.push(format!("the key of {} is {}", it.incident, it.dedup_key));
         }
         match it.notification {

@@ -1,0 +1,155 @@
+//! OP-3: a reporter whose store is older than what its neighbours know.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use domain::rollout::Event;
+use phasegate_tests::stores::both_engines;
+use reporter_svc::restored::{self, Restored};
+use reporter_svc::store::MIGRATIONS;
+use serde_json::Value;
+use service_kit::ServiceName;
+use service_kit::clock::Clock as _;
+use service_kit::http::CheckState;
+use service_kit::mark::{self, Acceptance, Mark};
+use shared_types::decision::ViolationAction;
+use shared_types::{Decision, Directive, Verdict};
+use uuid::Uuid;
+
+use crate::api::call;
+use crate::rig::{Rig, minutes, phase};
+
+async fn acts(rig: &Rig, action: &str) -> Vec<Value> {
+    let (_, page) = call(&rig.router(), "GET", &format!("/v1/audit?action={action}"), None).await;
+    page["items"].as_array().unwrap().clone()
+}
+
+fn called(rig: &Rig) -> (usize, usize) {
+    let paged = rig.world.notices.lock().unwrap().len();
+    let told = rig.texts("#incident").iter().filter(|it| it.contains("restored?")).count();
+    (paged, told)
+}
+
+/// A person has said at the database that this store is gone on from.
+async fn accept(rig: &Rig) -> Arc<Mark> {
+    let now = rig.clock.now();
+    let acceptance = Acceptance { by: "ana".into(), reason: "the disk is gone".into(), at: now };
+    mark::accept(&rig.db, rig.data.path(), ServiceName::Reporter, &acceptance).await.unwrap();
+    Arc::new(Mark::open(&rig.db, rig.data.path(), ServiceName::Reporter, now).await.unwrap())
+}
+
+fn looking(rig: &Rig, mark: Option<Arc<Mark>>) -> Restored {
+    Restored::new(Arc::clone(&rig.reporter), mark, rig.effects.collector.clone())
+}
+
+/// A decision of an epoch that this store never began, in which the phase on record had to be left.
+async fn from_beyond(rig: &Rig) -> Decision {
+    rig.clock.advance(minutes(15));
+    let decision = rig.decision(Verdict::Violation, Some(ViolationAction::Rollback)).await;
+    Decision { epoch: decision.epoch + 2, decision_id: Uuid::now_v7(), ..decision }
+}
+
+/// OP-3, DE-5: it is not taken for stale and not refused for good: it waits at its sender, people are called once, nothing is
+/// ready; once a person has accepted the store it is taken in, and rolls back.
+#[tokio::test]
+async fn a_required_rollback_from_beyond_waits_and_is_made_after_the_acceptance() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        rig.bring_to("B").await;
+        assert_eq!(restored::state(&rig.reporter).await, CheckState::Ok);
+        let body = serde_json::to_value(from_beyond(&rig).await).unwrap();
+        for _ in 0..3 {
+            let (status, problem) = call(&rig.router(), "POST", "/v1/decisions", Some(body.clone())).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+            assert!(problem["detail"].as_str().unwrap().contains("was it restored?"), "{problem}");
+            rig.work().await;
+        }
+        assert_eq!((called(&rig), rig.commands()), ((1, 1), vec![]));
+        let CheckState::Failing(why) = restored::state(&rig.reporter).await else { panic!("ready") };
+        assert!(why.contains("the analyzer was told epoch 4") && why.contains("epoch 2 here"), "{why}");
+        assert_eq!(acts(&rig, "store.behind").await.len(), 1);
+        assert_eq!(acts(&rig, "decision.refused").await, Vec::<Value>::new());
+        let (_, shown) = call(&rig.router(), "GET", "/v1/rollouts/autosave", None).await;
+        assert_eq!(shown["standing"]["code"], "store_behind", "{shown}");
+
+        let mark = accept(&rig).await;
+        let looking = looking(&rig, Some(Arc::clone(&mark)));
+        looking.take_over().await.unwrap();
+        looking.take_over().await.unwrap();
+        assert_eq!(mark.accepted().await.unwrap(), None);
+        assert_eq!(restored::state(&rig.reporter).await, CheckState::Ok);
+        let [act] = acts(&rig, "store.accepted").await.try_into().unwrap();
+        assert_eq!(
+            (&act["actor"]["name"], &act["detail"]["reason"]),
+            (&"ana".into(), &"the disk is gone".into())
+        );
+        assert_eq!(act["actor"]["verified"], false);
+        assert!(rig.state().await.epoch > 4);
+
+        let (status, _) = call(&rig.router(), "POST", "/v1/decisions", Some(body)).await;
+        assert_eq!(status, StatusCode::ACCEPTED);
+        rig.work().await;
+        assert_eq!((rig.commands(), rig.phase().await), (vec![(phase("B"), phase("A"))], phase("A")));
+    })
+    .await;
+}
+
+/// OP-3: what the collector holds is ahead: found by asking it, and by the answer to a directive, which is then not taken for
+/// delivered.
+#[tokio::test]
+async fn a_collector_that_is_ahead_is_noticed() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let told = rig.state().await.directive.unwrap();
+    looking(&rig, None).ask().await.unwrap();
+    assert_eq!(restored::state(&rig.reporter).await, CheckState::Ok);
+    *rig.world.held.lock().unwrap() = Some(Directive { sequence: told.sequence + 40, ..told.clone() });
+    looking(&rig, None).ask().await.unwrap();
+    rig.work().await;
+    assert_eq!(called(&rig), (1, 1));
+    let CheckState::Failing(why) = restored::state(&rig.reporter).await else { panic!("ready") };
+    assert!(why.contains("the collector was told"), "{why}");
+
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    *rig.world.held.lock().unwrap() =
+        Some(Directive { epoch: told.epoch + 3, sequence: told.sequence + 40, ..told });
+    let by_hand = Event::Rollback { by: "ben".into(), from: phase("B"), reason: "x".into() };
+    rig.event(by_hand).await;
+    rig.work().await;
+    assert_eq!(called(&rig), (1, 1));
+    assert_eq!(rig.phase().await, phase("A"), "the rollback is made all the same");
+    let waits =
+        "SELECT COUNT(*) FROM outbox WHERE kind = 'PushDirective' AND state NOT IN ('done', 'cancelled')";
+    let (waiting,): (i64,) = sqlx::query_as(waits).fetch_one(rig.db.pool()).await.unwrap();
+    assert!(waiting > 0);
+    accept(&rig).await;
+    let mark =
+        Arc::new(Mark::open(&rig.db, rig.data.path(), ServiceName::Reporter, rig.clock.now()).await.unwrap());
+    looking(&rig, Some(mark)).take_over().await.unwrap();
+    rig.pass(minutes(1)).await;
+    let newest = rig.world.directives.lock().unwrap().last().cloned().unwrap();
+    assert_eq!((newest.phase, newest.epoch), (phase("A"), rig.state().await.epoch));
+    assert!(newest.sequence > rig.world.held.lock().unwrap().clone().unwrap().sequence);
+}
+
+/// OP-3: incident ids that a lost past may have given out are left out, and a page of it does nothing to a new incident.
+#[tokio::test]
+async fn incident_ids_and_pages_are_not_used_again() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        rig.bring_to("B").await;
+        let mark = accept(&rig).await;
+        looking(&rig, Some(mark)).take_over().await.unwrap();
+        rig.work().await;
+        rig.violation().await;
+        let opened = rig.incident().await;
+        let number: u64 = opened.id.as_str().rsplit('-').next().unwrap().parse().unwrap();
+        // 1000, and the seconds since midnight: no day has had so many incidents by then.
+        assert!(number > 1000 + 10 * 3600, "{}", opened.id);
+        let page = rig.world.pages.lock().unwrap().last().cloned().unwrap();
+        let millis = opened.opened_at.as_millis();
+        assert_eq!(page.dedup_key, format!("phasegate/autosave/{}/{millis}", opened.id));
+    })
+    .await;
+}
