@@ -7,6 +7,7 @@ pub(crate) mod api;
 pub(crate) mod archived;
 pub(crate) mod audit_view;
 pub(crate) mod backtest;
+pub(crate) mod backup;
 pub(crate) mod bundle;
 pub(crate) mod command;
 pub(crate) mod exit;

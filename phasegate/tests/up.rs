@@ -292,3 +292,139 @@ fn up_prints_its_configuration_without_its_secrets() {
         "{text}"
     );
 }
+
+/// A copy of the data directory, but for files whose names end in one of these.
+fn copy_without(from: &Path, to: &Path, left_out: &[&str]) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, name) = (entry.path(), entry.file_name());
+        if path.is_dir() {
+            copy_without(&path, &to.join(name), left_out);
+        } else if !left_out.iter().any(|end| name.to_string_lossy().ends_with(end)) {
+            std::fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+/// Starts on such a directory, which has to be refused; the line.
+fn refused_start(data: &Path, policy: &Path) -> String {
+    let any = "127.0.0.1:0";
+    let output = phasegate()
+        .args(["up", "--collector-listen", any, "--analyzer-listen", any, "--reporter-listen", any])
+        .arg("--data-dir")
+        .arg(data)
+        .arg("--policy")
+        .arg(policy)
+        .env("RUST_LOG", "error")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_ne!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let line = said.lines().find(|line| line.starts_with("phasegate:")).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.contains("younger than its data directory") && line.contains("docs/backup.md"), "{line}");
+    line.to_owned()
+}
+
+/// OP-3, case 70: a copy without its -wal, a -wal that is gone, a store that is emptied beside its logs do not start as new; a
+/// person may go on from one of them, and then every number is above what was told.
+#[test]
+fn a_store_that_is_younger_than_its_logs_does_not_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, policy) = (directory.path().join("data"), policy(directory.path()));
+    let mut up = Up::start(&data, &policy);
+    assert_eq!(up.ask(&["start", "--target", "autosave"]).0, 0);
+    until_phase(&up, "A");
+    // The mark is written a second after what it stands for.
+    let mark = data.join("reporter.mark.json");
+    let marked =
+        || serde_json::from_slice::<Value>(&std::fs::read(&mark).unwrap()).unwrap()["position"].as_u64();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while marked() < Some(2) {
+        assert!(std::time::Instant::now() < deadline, "never marked");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    up.child.kill().unwrap();
+    up.child.wait().unwrap();
+    let copy = |name: &str, left_out: &[&str]| {
+        let to = directory.path().join(name);
+        copy_without(&data, &to, left_out);
+        to
+    };
+    let killed = copy("killed", &["-shm"]);
+    refused_start(&copy("without-wal", &["-wal", "-shm"]), &policy);
+    let emptied = copy("emptied", &[".sqlite", "-wal", "-shm"]);
+    assert!(refused_start(&emptied, &policy).contains("the store is empty"));
+
+    // The whole of it is the newest, killed or not.
+    let up = Up::start(&killed, &policy);
+    let shown = until_phase(&up, "A");
+    assert_eq!(shown["rollout"]["epoch"], 1);
+    assert_eq!(up.stop(), Some(0));
+
+    let accept = ["restore", "--accept", "--reason", "the disk is gone", "--by", "ana", "--data-dir"];
+    let arguments: Vec<&str> = accept.into_iter().chain([emptied.to_str().unwrap()]).collect();
+    let (status, out, err) = run(&arguments);
+    assert_eq!(status, 0, "{out}{err}");
+    assert!(out.contains("the audit log's archive of the lost past"), "{out}");
+    let up = Up::start(&emptied, &policy);
+    let shown = until_phase(&up, "off");
+    assert!(shown["rollout"]["epoch"].as_u64() > Some(1), "{shown}");
+    let (_, out, _) = up.ask(&["audit", "list", "--action", "store.accepted"]);
+    assert!(out.contains("ana"), "{out}");
+    assert_eq!(up.ask(&["audit", "verify"]).0, 0);
+    assert_eq!(up.stop(), Some(0));
+}
+
+/// OP-3: a backup is made while the services run, is whole, says so when it is not, and a restore of it goes on with new numbers.
+#[test]
+fn a_backup_is_made_checked_and_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, policy) = (directory.path().join("data"), policy(directory.path()));
+    let backup = directory.path().join("backup");
+    let (data_dir, to) = (data.to_str().unwrap().to_owned(), backup.to_str().unwrap().to_owned());
+    let up = Up::start(&data, &policy);
+    assert_eq!(up.ask(&["start", "--target", "autosave"]).0, 0);
+    until_phase(&up, "A");
+    let make = ["backup", "--to", &to, "--data-dir", &data_dir, "--policy", policy.to_str().unwrap()];
+    let (status, out, err) = run(&make);
+    assert_eq!(status, 0, "{out}{err}");
+    assert_eq!(run(&make).0, 1, "never over another");
+    let check = ["restore", "--check", "--output", "json", "--from", &to];
+    let (status, out, err) = run(&check);
+    assert_eq!(status, 0, "{out}{err}");
+    let checked: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&checked["ok"], checked["stores"].as_array().unwrap().len()), (&Value::Bool(true), 3));
+    // What comes after the backup is lost by the restore.
+    let rolled_back = up.ask(&["rollback", "--target", "autosave", "--phase", "A", "--reason", "by hand"]);
+    assert_eq!(rolled_back.0, 0);
+    until_phase(&up, "off");
+    assert_eq!(up.stop(), Some(0));
+
+    let put = ["restore", "--from", &to, "--data-dir", &data_dir];
+    let (status, _, err) = run(&put);
+    assert!(status == 1 && err.contains("--force"), "{err}");
+    let forced: Vec<&str> = put.into_iter().chain(["--force"]).collect();
+    let (status, out, err) = run(&forced);
+    assert_eq!(status, 0, "{out}{err}");
+    assert!(out.contains("before-restore-"), "{out}");
+    let up = Up::start(&data, &policy);
+    let shown = until_phase(&up, "A");
+    assert!(shown["rollout"]["epoch"].as_u64() > Some(2), "above all that was told: {shown}");
+    assert_eq!(up.ask(&["audit", "verify"]).0, 0);
+    assert_eq!(up.stop(), Some(0));
+    assert_eq!(run(&["restore", "--check", "--data-dir", &data_dir]).0, 0);
+
+    // A copy that was changed, one that is torn, and none at all.
+    let policy_copy = backup.join("policy.yaml");
+    let text = std::fs::read(&policy_copy).unwrap();
+    std::fs::write(&policy_copy, b"targets: {}").unwrap();
+    let (status, out, _) = run(&check);
+    assert!(status == 1 && out.contains("policy.yaml"), "{out}");
+    std::fs::write(&policy_copy, text).unwrap();
+    assert_eq!(run(&check).0, 0);
+    std::fs::write(backup.join("analyzer.sqlite"), b"SQLite format 3").unwrap();
+    assert_eq!(run(&check).0, 1);
+    assert_eq!(run(&put).0, 1, "what is not whole is not put back");
+    assert_eq!(run(&["restore", "--check", "--from", directory.path().to_str().unwrap()]).0, 3);
+}

@@ -7,6 +7,7 @@ mod analyze;
 mod approve;
 mod audit;
 mod backtest;
+mod backup;
 mod collect;
 mod completions;
 mod daily;
@@ -22,6 +23,7 @@ mod pause;
 mod policy;
 mod promote;
 mod rca;
+mod restore;
 mod review;
 mod rollback;
 mod runtime;
@@ -98,6 +100,8 @@ enum Command {
     Verify(verify::Args),
     Policy(policy::Args),
     Audit(audit::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Daily(daily::Args),
     Pause(pause::Args),
     Token(token::Args),
@@ -154,6 +158,8 @@ impl Cli {
             Command::Generate(args) => args.run(),
             Command::Policy(args) => args.run(product),
             Command::Audit(args) => args.run(product.kinds()),
+            Command::Backup(args) => args.run(),
+            Command::Restore(args) => args.run(),
             Command::Daily(args) => args.run(),
             Command::Pause(args) => args.run(),
             Command::Token(args) => args.run(),

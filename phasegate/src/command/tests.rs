@@ -81,6 +81,8 @@ fn results_can_be_read_by_scripts() {
         "up",
         "daily",
         "pause",
+        "backup",
+        "restore",
     ];
     for name in names {
         let command = Cli::command();
