@@ -8,7 +8,7 @@ use std::sync::Arc;
 use phasegate_tests::stores::both_engines;
 use service_kit::ServiceName;
 use service_kit::clock::ManualClock;
-use service_kit::db::{Db, copy_sqlite};
+use service_kit::db::{Db, Engine, copy_sqlite};
 use service_kit::mark::{self, Acceptance, Mark, MarkError};
 use shared_types::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -99,6 +99,30 @@ async fn an_emptied_and_another_store_are_refused_until_a_person_accepts() {
         let opened = open(&db, data.path()).await.unwrap();
         opened.go_on(now()).await.unwrap();
         assert_eq!(opened.accepted().await.unwrap(), None, "once");
+    })
+    .await;
+}
+
+/// A replica on PostgreSQL may have no place of its own; one on SQLite has, for its store lies there.
+#[tokio::test]
+async fn only_a_store_in_a_server_goes_without_a_mark_beside_it() {
+    both_engines("mark", &[], async |db| {
+        let folder = tempfile::tempdir().unwrap();
+        let no_place = folder.path().join("a file");
+        std::fs::write(&no_place, "").unwrap();
+        let opened = open(&db, &no_place.join("data")).await;
+        if db.engine() == Engine::Sqlite {
+            assert!(matches!(opened.unwrap_err(), MarkError::File { .. }));
+            return;
+        }
+        let opened = opened.unwrap();
+        store(&db).await;
+        opened.advance(now()).await.unwrap();
+        // It is followed all the same, for those who have one.
+        let with_place = tempfile::tempdir().unwrap();
+        open(&db, with_place.path()).await.unwrap();
+        let text = std::fs::read_to_string(mark::path(with_place.path(), SERVICE)).unwrap();
+        assert!(text.contains("\"position\":1"), "{text}");
     })
     .await;
 }

@@ -41,7 +41,9 @@ pub(super) fn read(path: &Path) -> Result<Option<MarkFile>, MarkError> {
     let failed = |reason: String| MarkError::File { path: path.to_owned(), reason };
     let text = match fs::read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(failed(error.to_string())),
     };
     let unreadable = |error: serde_json::Error| {
@@ -56,12 +58,16 @@ pub(super) fn write(path: &Path, mark: &MarkFile) -> Result<(), MarkError> {
     let written = || -> std::io::Result<()> {
         let directory = path.parent().unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(directory)?;
-        let beside = path.with_extension(format!("{}.tmp", std::process::id()));
-        let mut file = File::create(&beside)?;
-        serde_json::to_writer(&mut file, mark)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
+        // In containers all processes have the same number.
+        let beside = path.with_extension(format!("{}.tmp", Uuid::now_v7()));
+        let put = || -> std::io::Result<()> {
+            let mut file = File::create_new(&beside)?;
+            serde_json::to_writer(&mut file, mark)?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            fs::rename(&beside, path)
+        };
+        put().inspect_err(|_| drop(fs::remove_file(&beside)))?;
         File::open(directory)?.sync_all()
     };
     written().map_err(|error| failed(error.to_string()))

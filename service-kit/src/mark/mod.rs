@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::ServiceName;
 use crate::clock::Clock;
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, Engine};
 use crate::seldom;
 
 pub use file::MarkFile;
@@ -52,7 +52,8 @@ pub enum MarkError {
 pub struct Mark {
     service: ServiceName,
     db: Db,
-    path: PathBuf,
+    /// None: there is no place for it. With PostgreSQL a replica may keep nothing itself; neighbours are the witnesses then.
+    path: Option<PathBuf>,
     /// What the file says, and how many commits there were by then.
     written: Mutex<(StoredMark, u64)>,
 }
@@ -89,7 +90,14 @@ impl Mark {
         let Some(stored) = stored else {
             return Err(MarkError::File { path, reason: "gone while it was read".to_owned() });
         };
-        file::write(&path, &MarkFile::of(&stored, now))?;
+        let path = match file::write(&path, &MarkFile::of(&stored, now)) {
+            Ok(()) => Some(path),
+            Err(error) if db.engine() == Engine::Postgres => {
+                tracing::warn!(%service, "no mark is kept beside the store, so an older one is only seen by neighbours: {error}");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Self { service, db: db.clone(), path, written: Mutex::new((stored, db.commits())) })
     }
 
@@ -111,7 +119,7 @@ impl Mark {
         }
         // Its own commit is none that it has to note.
         *written = (stored, self.db.commits());
-        file::write(&self.path, &MarkFile::of(&written.0, now))
+        self.path.as_deref().map_or(Ok(()), |path| file::write(path, &MarkFile::of(&written.0, now)))
     }
 
     /// Notes it until `stop`. What must be noted last is for who stops last: [`Self::advance`].
