@@ -91,7 +91,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Analyzer,
         router: http::routes(analyzer),
         openapi: http::openapi(),
-        readiness: readiness(&db, &clock, versions.clone(), &tasks),
+        readiness: readiness(&db, &clock, versions.clone(), &tasks).disk_of(&common.data_dir),
         tokens: common.tokens.clone(),
         options: HttpOptions { bulk: TRIALS, ..common.http_options() },
     };

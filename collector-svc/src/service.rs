@@ -147,7 +147,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Collector,
         router: api::router(api),
         openapi: api::openapi(),
-        readiness: readiness(&db, time, directory, versions, &tasks),
+        readiness: readiness(&db, time, directory, versions, &tasks).disk_of(&common.data_dir),
         tokens: common.tokens.clone(),
         options: HttpOptions { body_limit: BODY_LIMIT, bulk: PUSHES, ..common.http_options() },
     };

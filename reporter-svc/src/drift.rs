@@ -19,7 +19,7 @@ use shared_types::rollout::TransitionKind;
 use shared_types::{TargetName, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::executors::Executors;
+use crate::executors::{Executors, ReadBack};
 use crate::reporter::{Cause, Reporter};
 
 /// Flag systems asked side by side.
@@ -126,9 +126,8 @@ impl DriftWatch {
         let Some(policy) = policy.targets.get(target) else { return Ok(()) };
         let stored = self.db.answered(self.reporter.store.target(target)).await?;
         let Some(state) = stored.map(|it| it.state) else { return Ok(()) };
-        let Some(asked) = as_recorded(&state, policy) else { return Ok(()) };
-        let Some(executor) = self.executors.of(&asked.request.kind) else { return Ok(()) };
-        let found = match executor.read_back(&asked).await {
+        let Some(read) = read(&self.executors, &state, policy).await else { return Ok(()) };
+        let found = match read {
             Ok(read) if read.as_asked => Looked::AsRecorded,
             Ok(read) => Looked::Other { served: read.served },
             Err(Outcome::Postponed { .. }) => return Ok(()),
@@ -164,6 +163,16 @@ impl DriftWatch {
             (look.failures, look.failing_since) = (0, None);
         }
     }
+}
+
+/// What a target is served; `None` where that cannot be asked now.
+pub async fn read(
+    executors: &Executors,
+    state: &TargetState,
+    policy: &TargetPolicy,
+) -> Option<Result<ReadBack, Outcome>> {
+    let asked = as_recorded(state, policy)?;
+    Some(executors.of(&asked.request.kind)?.read_back(&asked).await)
 }
 
 /// The move that changes nothing, for a target at rest whose flag system can be read; it is only read by.

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod channels;
 pub mod composition;
 pub mod config;
 pub mod counters;
@@ -24,6 +25,7 @@ pub mod service;
 pub mod shown;
 pub mod store;
 pub mod subscriber;
+pub mod ways;
 
 #[cfg(test)]
 pub(crate) mod tests;

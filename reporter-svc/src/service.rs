@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, App};
 use crate::audit::{Archive, Keeper};
+use crate::channels::Channels;
 use crate::composition::Composition;
 use crate::config::Config;
 use crate::dashboard::Publisher;
@@ -101,6 +102,7 @@ pub async fn run(
     let inbound = config.inbound.clone();
     tasks.start("the end of moves", &shutdown, end_later(shutdown.clone(), config.stopping.clone()));
     let (executors, notifiers) = (config.executors.clone(), config.notifiers.clone());
+    let ways = Arc::new(Channels { notifiers: notifiers.clone(), pager: Arc::clone(&config.pager) });
     let audit_key = config.audit_key.take();
     let tokens = tokens(&mut config, &reporter);
     for why in notifiers.unreachable(&reporter.rules().policy) {
@@ -147,14 +149,15 @@ pub async fn run(
                 mark.run(clock.as_ref(), stop).await
             })
         };
-    let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper), executors);
+    let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper), executors, ways);
     let (router, openapi) = api::router(app, inbound);
     let parts = ServiceParts {
         service: ServiceName::Reporter,
         router,
         openapi,
         readiness: readiness(&reporter, &keeper, &db, &tasks)
-            .check("channels", channels(&reporter, notifiers)),
+            .check("channels", unreachable(&reporter, notifiers))
+            .disk_of(&common.data_dir),
         tokens,
         options: http_options(&common),
     };
@@ -294,7 +297,7 @@ async fn forget(reporter: &Reporter, db: &Db) {
 }
 
 /// Channels of the policy in force that nothing can be sent to (NO-7).
-fn channels(
+fn unreachable(
     reporter: &Arc<Reporter>,
     notifiers: Notifiers,
 ) -> impl Fn() -> std::future::Ready<CheckState> + Send + Sync + 'static {

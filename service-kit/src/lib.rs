@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod descriptors;
+pub mod disk;
 pub mod files;
 pub mod forms;
 pub mod http;

@@ -9,6 +9,7 @@ use crate::audit::Keeper;
 use crate::dashboard::Publisher;
 use crate::executors::Executors;
 use crate::reporter::Reporter;
+use crate::ways::Ways;
 
 /// See the module.
 #[derive(Clone)]
@@ -22,4 +23,6 @@ pub struct App {
     pub keeper: Arc<Keeper>,
     /// Those that will move the targets, asked whether they can.
     pub executors: Executors,
+    /// The ways to people, looked at and tried.
+    pub ways: Arc<dyn Ways>,
 }

@@ -7,6 +7,7 @@ mod app;
 pub(crate) mod approvals;
 mod audit;
 mod changed;
+mod channels;
 mod daily;
 mod dashboard;
 mod decisions;
@@ -21,6 +22,7 @@ mod policies;
 mod rca;
 mod review;
 mod rollouts;
+mod served;
 mod session;
 
 use std::sync::Arc;
@@ -38,17 +40,20 @@ use crate::composition::Composition;
 use crate::dashboard::Publisher;
 use crate::executors::Executors;
 use crate::reporter::Reporter;
+use crate::ways::Ways;
 
 pub use abort::Abort;
 pub use acts::{Acknowledgement, Promotion, Rollback, Start};
 pub use app::App;
 pub use approvals::ApprovalGiven;
+pub use channels::ChannelTest;
 pub use decisions::{DecisionReceipt, DecisionRecord};
 pub use evidence::EvidenceSigning;
 pub use freeze::{FreezeRequest, UnfreezeRequest};
 pub use incidents::IncidentDetail;
 pub use rca::{RcaConfirmation, RcaDocument, RcaSubmission};
 pub use review::ReviewDecision;
+pub use served::{Served, ServedState};
 pub use session::Session;
 
 /// The paths whose answers do not end.
@@ -63,8 +68,10 @@ impl App {
         analyzer: Neighbour,
         keeper: Arc<Keeper>,
         executors: Executors,
+        ways: Arc<dyn Ways>,
     ) -> Self {
-        Self { reporter, publisher, analyzer, keeper, executors, access: Arc::new(Access::of(&openapi())) }
+        let access = Arc::new(Access::of(&openapi()));
+        Self { reporter, publisher, analyzer, keeper, executors, ways, access }
     }
 }
 
@@ -79,6 +86,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(limits::draft))
         .routes(routes!(rollouts::list))
         .routes(routes!(rollouts::get))
+        .routes(routes!(served::get))
         .routes(routes!(acts::start))
         .routes(routes!(acts::promote))
         .routes(routes!(acts::roll_back))
@@ -98,6 +106,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(notifications::list))
         .routes(routes!(effects::list))
         .routes(routes!(effects::retry))
+        .routes(routes!(channels::list))
+        .routes(routes!(channels::test))
         .routes(routes!(audit::list))
         .routes(routes!(audit::verify))
         .routes(routes!(audit::seal))

@@ -21,6 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::App;
 use crate::kind::{Kind, Opening};
+use crate::ways::Look;
 
 pub use log::LogNotifier;
 pub use notifier::Notifier;
@@ -89,6 +90,14 @@ impl Notifiers {
             None => Some(format!("this reporter has no notifier called {}", address.notifier())),
         };
         addresses.filter_map(why).collect::<BTreeSet<String>>().into_iter().collect()
+    }
+
+    /// As [`Notifier::look`], by the one of the address.
+    pub async fn look(&self, address: &Address) -> Look {
+        match self.named(address.notifier()) {
+            Ok(notifier) => notifier.look(address.channel()).await,
+            Err(outcome) => Look::failing(outcome.reason().unwrap_or_default().to_owned()),
+        }
     }
 
     fn named(&self, name: &str) -> Result<&dyn Notifier, Outcome> {

@@ -7,6 +7,7 @@ use service_kit::outbox::Outcome;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::App;
+use crate::ways::Look;
 
 /// One kind. It makes one attempt and says what came of it by one table from the answer; retrying is the outbox's business, and no
 /// secret is in what it says.
@@ -27,6 +28,14 @@ pub trait Notifier: Send + Sync {
     /// Why nothing that is sent to this channel can arrive, as far as that is known without sending (NO-7).
     fn cannot_reach(&self, _channel: &str) -> Option<String> {
         None
+    }
+
+    /// How it stands with this channel, asked of the receiver without sending anything.
+    async fn look(&self, channel: &str) -> Look {
+        match self.cannot_reach(channel) {
+            Some(why) => Look::failing(why),
+            None => Look::ok("told on the reporter's own machine"),
+        }
     }
 
     /// What goes to the log only, as nothing else is configured (NO-6).

@@ -7,6 +7,7 @@ use service_kit::outbox::Outcome;
 use shared_types::Via;
 
 use super::Pager;
+use crate::ways::Look;
 
 /// Writes pages to the log.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,10 @@ impl Pager for LogPager {
         let PageNotice { target, summary, .. } = notice;
         tracing::warn!(target_name = %target, summary, "{} is not configured: page", self.stands_for);
         logged()
+    }
+
+    async fn look(&self) -> Look {
+        Look::warning(format!("{} is not configured: pages go to the reporter's log only", self.stands_for))
     }
 
     async fn set_priority(&self, priority: &SetPagePriority) -> Outcome {

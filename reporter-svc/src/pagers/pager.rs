@@ -7,6 +7,7 @@ use shared_types::Via;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::App;
+use crate::ways::Look;
 
 /// What pages. Not configured: `Done` with `{"logged": true}` (NO-6).
 #[async_trait]
@@ -15,6 +16,16 @@ pub trait Pager: Send + Sync {
 
     /// Raises a page that belongs to no incident (NO-7).
     async fn notice(&self, notice: &PageNotice) -> Outcome;
+
+    /// Raises a page that is a test, and takes it back.
+    async fn try_out(&self, notice: &PageNotice) -> Outcome {
+        self.notice(notice).await
+    }
+
+    /// How it stands with the pager, asked of it without paging anybody.
+    async fn look(&self) -> Look {
+        Look::ok("it cannot be asked without paging somebody")
+    }
 
     async fn set_priority(&self, priority: &SetPagePriority) -> Outcome;
 

@@ -4,6 +4,7 @@
 mod api;
 mod audit;
 mod audit_tampering;
+mod channels;
 mod daily;
 mod drift;
 mod dry_run;

@@ -17,6 +17,7 @@ use domain::rollout::event::Expected;
 use domain::rollout::{Event, approval};
 use reporter_svc::api::{self, App};
 use reporter_svc::audit::{Archive, Keeper};
+use reporter_svc::channels::Channels;
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::drift::DriftWatch;
 use reporter_svc::effects::Effects;
@@ -341,8 +342,11 @@ impl Rig {
     ) -> Router {
         let publisher = Arc::clone(&self.effects.publisher);
         let executors = self.effects.executors.clone();
+        let channels =
+            Channels { notifiers: self.effects.notifiers.clone(), pager: Arc::clone(&self.effects.pager) };
+        let keeper = Arc::clone(&self.keeper);
         let app =
-            App::new(Arc::clone(&self.reporter), publisher, analyzer, Arc::clone(&self.keeper), executors);
+            App::new(Arc::clone(&self.reporter), publisher, analyzer, keeper, executors, Arc::new(channels));
         let buttons = match &self.slack {
             Some(inbound) => slack::routes().layer(Extension(Arc::clone(inbound))),
             None => slack::routes(),

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared_types::{Problem, Timestamp};
 
+use crate::http::ReadinessReport;
 use crate::outbox::Outcome;
 use crate::telemetry;
 
@@ -188,6 +189,17 @@ impl Neighbour {
         let body = body.map_err(|lost| self.failed("/healthz", lost))?;
         let problem = Box::new(problem_of(status, &body));
         Err(ClientError::Refused { status: status.as_u16(), problem, retry_after: None })
+    }
+
+    /// What `/readyz` says, whether it is ready or not.
+    ///
+    /// # Errors
+    /// [`ClientError`]; also when what answers is no service of ours.
+    pub async fn readiness(&self) -> Result<ReadinessReport, ClientError> {
+        let Reply { status, body, .. } = self.send(Method::GET, "/readyz", None, HeaderMap::new()).await?;
+        let body = body.map_err(|lost| self.failed("/readyz", lost))?;
+        serde_json::from_slice(&body)
+            .map_err(|_| self.bad("/readyz", &format!("{status}, and no list of checks")))
     }
 
     /// What time it is there, in whole seconds; `None`: it does not say.

@@ -1,14 +1,16 @@
 //! `/readyz`: what works, what is degraded, what fails, by name.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::state::CheckState;
 use crate::db::Db;
+use crate::disk;
 use crate::rules::PolicyVersions;
 use crate::tasks::Tasks;
 
@@ -49,6 +51,13 @@ impl Readiness {
             .check("documents", move || std::future::ready(forms.state()))
     }
 
+    /// OP-2: whether the disk that the service's files are on has room left; told before it is full.
+    #[must_use]
+    pub fn disk_of(self, data_dir: &Path) -> Self {
+        let directory = data_dir.to_owned();
+        self.check("disk", move || std::future::ready(disk::state(&directory)))
+    }
+
     /// Adds a check; one that takes longer than 2 s is failing.
     #[must_use]
     pub fn check<F, Fut>(mut self, name: &'static str, check: F) -> Self
@@ -80,7 +89,7 @@ impl Readiness {
 }
 
 /// Body of `/readyz`.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReadinessReport {
     /// False (and status 503) when a check is failing.
     pub ready: bool,
@@ -88,16 +97,16 @@ pub struct ReadinessReport {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CheckReport {
     pub name: String,
     pub state: ReadinessState,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
 /// How a check stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadinessState {
     Ok,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
+
 use crate::outbox::Outcome;
 
 /// One row of a vendor's table.
@@ -61,6 +63,7 @@ pub enum Meaning {
 pub struct Answer {
     pub status: u16,
     pub retry_after: Option<Duration>,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 

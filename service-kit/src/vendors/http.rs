@@ -56,7 +56,8 @@ pub fn base_url(setting: &'static str, text: &str) -> Result<Url, VendorSettings
 pub async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer, Outcome> {
     let mut response = request.send().await.map_err(without_answer)?;
     let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers(), now);
+    let headers = response.headers().clone();
+    let retry_after = retry_after(&headers, now);
     let mut body = Vec::new();
     while body.len() < BODY_LIMIT {
         match response.chunk().await {
@@ -68,7 +69,7 @@ pub async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer,
         }
     }
     body.truncate(BODY_LIMIT);
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, headers, body })
 }
 
 fn without_answer(error: reqwest::Error) -> Outcome {

@@ -65,6 +65,8 @@ pub enum Deed {
     EffectGivenUp,
     #[strum(serialize = "effect.retried")]
     EffectRetried,
+    #[strum(serialize = "channels.tested")]
+    ChannelsTested,
     #[strum(serialize = "stream.opened")]
     StreamOpened,
     #[strum(serialize = "streams.adopted")]

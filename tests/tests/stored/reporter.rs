@@ -10,10 +10,13 @@ use domain::rollout::{Event, Incident, TargetState};
 use domain::stored::{Document as _, read_wire};
 use reporter_svc::api::{self, App};
 use reporter_svc::audit::{Archive, Keeper};
+use reporter_svc::channels::Channels;
 use reporter_svc::composition::Composition;
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::effects::Effects;
 use reporter_svc::executors::Executors;
+use reporter_svc::notifiers::Notifiers;
+use reporter_svc::pagers::LogPager;
 use reporter_svc::reporter::{Cause, Reporter};
 use reporter_svc::store::{Changed, MIGRATIONS, Store};
 use serde_json::{Value, json};
@@ -21,7 +24,7 @@ use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts};
 use service_kit::rules::{PolicyVersions, Rules};
-use shared_types::{Decision, TargetName, Timestamp};
+use shared_types::{Decision, TargetName, Timestamp, Via};
 use tower::ServiceExt as _;
 
 use crate::fixture::{Left, left};
@@ -48,7 +51,12 @@ async fn open(left: &Left) -> Open {
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
     let analyzer = Neighbour::new(nowhere, None, Duration::from_secs(1)).unwrap();
     let keeper = Arc::new(Keeper::new(Arc::clone(&reporter), Archive::below(left.folder.path())));
-    let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper), Executors::default());
+    let channels = Channels {
+        notifiers: Notifiers::default(),
+        pager: Arc::new(LogPager { stands_for: "pagerduty", via: Via::Pagerduty }),
+    };
+    let (kept, executors) = (Arc::clone(&keeper), Executors::default());
+    let app = App::new(Arc::clone(&reporter), publisher, analyzer, kept, executors, Arc::new(channels));
     let (router, openapi) = api::router(app, Composition::shipped().routes());
     let router = service_kit::http::app(ServiceParts {
         service: service_kit::ServiceName::Reporter,

@@ -31,6 +31,8 @@ pub struct SlackOptions {
     pub channels: Option<Vec<String>>,
     /// Refuses more than one message a second and channel.
     pub rate_limited: bool,
+    /// What the token may do.
+    pub scopes: String,
     /// What it signs its own requests with.
     pub signing_secret: String,
 }
@@ -41,6 +43,7 @@ impl Default for SlackOptions {
             token: "xoxb-double-0123456789".to_owned(),
             channels: None,
             rate_limited: false,
+            scopes: "chat:write,chat:write.public".to_owned(),
             signing_secret: "double-signing-secret".to_owned(),
         }
     }
@@ -124,6 +127,7 @@ impl SlackDouble {
         let router = Router::new()
             .route("/api/chat.postMessage", post(post_message))
             .route("/api/chat.postEphemeral", post(post_ephemeral))
+            .route("/api/auth.test", post(auth_test))
             .route("/services/{channel}", post(post_by_webhook))
             .layer(DefaultBodyLimit::max(4 * 1024 * 1024))
             .with_state(shared.clone());
@@ -238,6 +242,26 @@ async fn post_ephemeral(
         posted.map_or_else(rules::Refusal::as_api, |answer| (answer, true))
     });
     shared.announce();
+    reply.give(&scissors).await
+}
+
+/// Says whose token it is, and in a header what it may do.
+async fn auth_test(
+    State(shared): State<Shared<Workspace>>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let reply = shared.lock().treat("/api/auth.test", &body, |workspace| {
+        let options = &workspace.options;
+        match rules::check_token(&headers, &options.token) {
+            Err(refusal) => refusal.as_api(),
+            Ok(()) => {
+                let answer = json!({ "ok": true, "team": "Double", "user": "phasegate" });
+                (([("x-oauth-scopes", options.scopes.clone())], axum::Json(answer)).into_response(), true)
+            }
+        }
+    });
     reply.give(&scissors).await
 }
 

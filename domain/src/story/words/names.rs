@@ -84,6 +84,7 @@ pub fn deed(it: Deed) -> Words {
         Deed::EvidenceTaskDone => both("Follow-up done", "再発防止タスク完了"),
         Deed::EffectGivenUp => both("Effect given up", "処理を断念"),
         Deed::EffectRetried => both("Stuck effect tried again", "止まった処理の再試行"),
+        Deed::ChannelsTested => both("Channels tried with a test message", "通知先へのテスト送信"),
         Deed::StreamOpened => both("Log of a target opened", "対象のログを開始"),
         Deed::StreamsAdopted => both("Logs of targets taken over", "対象のログを引き継ぎ"),
         Deed::CollectorPause => both("Collection paused", "収集の一時停止"),

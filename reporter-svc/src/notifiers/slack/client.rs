@@ -22,11 +22,14 @@ use service_kit::vendors::http::{Client, RequestBuilder, Url};
 
 use super::blocks;
 use crate::notifiers::Notifier;
+use crate::ways::Look;
 use domain::effects::{PostMessage, TellUser};
 use service_kit::vendors::answer::{self, Answer};
 use service_kit::vendors::secrets::Secrets;
 use service_kit::vendors::{Code, Meaning, Row, Status, Vendor, VendorSettingsError, http};
 
+/// What a token needs.
+const SCOPE: &str = "chat:write";
 /// Slack's own base URL.
 pub const DEFAULT_API_URL: &str = "https://slack.com/api/";
 
@@ -85,7 +88,7 @@ pub struct Slack {
 }
 
 enum Endpoint {
-    Api { post_message: Url, post_ephemeral: Url, token: SecretString },
+    Api { post_message: Url, post_ephemeral: Url, auth_test: Url, token: SecretString },
     Webhooks(BTreeMap<String, SecretString>),
 }
 
@@ -106,8 +109,9 @@ impl Slack {
                 };
                 let (post_message, post_ephemeral) =
                     (method("chat.postMessage")?, method("chat.postEphemeral")?);
+                let auth_test = method("auth.test")?;
                 let secrets = Secrets::new([token.clone()]);
-                (Endpoint::Api { post_message, post_ephemeral, token }, secrets)
+                (Endpoint::Api { post_message, post_ephemeral, auth_test, token }, secrets)
             }
             SlackAccess::Webhooks(webhooks) => {
                 let secrets = Secrets::new(webhooks.values().flat_map(webhook_secrets));
@@ -203,6 +207,39 @@ impl Notifier for Slack {
                 Some(no_webhook(&channel))
             }
             _ => None,
+        }
+    }
+
+    /// `auth.test` says whether the token is good, and its scopes: <https://docs.slack.dev/reference/methods/auth.test>
+    async fn look(&self, channel: &str) -> Look {
+        if let Some(why) = self.cannot_reach(channel) {
+            return Look::failing(why);
+        }
+        match &self.endpoint {
+            Endpoint::Api { auth_test, token, .. } => {
+                let request = self.api_call(auth_test, token, &json!({}));
+                let answer = http::exchange(request, self.clock.now()).await;
+                let scopes = answer.as_ref().ok().and_then(scopes);
+                let look = match (self.settle(answer), scopes) {
+                    (Outcome::Done(_), Some(has)) if !has.iter().any(|it| it == SCOPE) => {
+                        Look::failing(format!("the token lacks the scope {SCOPE}; it has {}", has.join(", ")))
+                    }
+                    (Outcome::Done(_), _) => {
+                        Look::ok("the token is good; whether the bot is in the channel only a message shows")
+                    }
+                    (other, _) => Look::failing(other.reason().unwrap_or("it was not answered").to_owned()),
+                };
+                look.at(auth_test.origin().ascii_serialization())
+            }
+            Endpoint::Webhooks(webhooks) => {
+                let look = Look::ok("a webhook is set; whether it delivers only a message shows");
+                let url = webhooks.get(with_hash(channel).as_ref());
+                let url = url.and_then(|it| Url::parse(it.expose_secret()).ok());
+                match url {
+                    Some(url) => look.at(url.origin().ascii_serialization()),
+                    None => look,
+                }
+            }
         }
     }
 
@@ -303,6 +340,12 @@ const TABLE: &[Row] = &[
     Row::of_status(Status::Class(4), Meaning::Never),
     Row::of_status(Status::Class(5), Meaning::Unknown),
 ];
+
+/// What every answer of Slack's API says of the token that was shown.
+fn scopes(answer: &Answer) -> Option<Vec<String>> {
+    let header = answer.headers.get("x-oauth-scopes")?.to_str().ok()?;
+    Some(header.split(',').map(|it| it.trim().to_owned()).collect())
+}
 
 fn refuses_blocks(answer: &Answer) -> bool {
     let body: Option<Value> = serde_json::from_slice(&answer.body).ok();

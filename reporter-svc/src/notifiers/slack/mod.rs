@@ -27,6 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{LogNotifier, Notifier};
 use crate::api::App;
 use crate::kind::{Kind, Opening};
+use crate::ways::Look;
 
 pub use client::{DEFAULT_API_URL, Slack, SlackAccess, SlackSettings};
 pub use inbound::SlackInbound;
@@ -106,6 +107,13 @@ impl Notifier for Configured {
 
     fn cannot_reach(&self, channel: &str) -> Option<String> {
         self.client.as_ref()?.cannot_reach(channel)
+    }
+
+    async fn look(&self, channel: &str) -> Look {
+        match &self.client {
+            Some(client) => client.look(channel).await,
+            None => Look::warning("Slack is not configured: messages go to the reporter's log only"),
+        }
     }
 
     async fn post(&self, message: &PostMessage, thread: Option<&str>, resend: bool) -> Outcome {

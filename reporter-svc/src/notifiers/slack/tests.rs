@@ -9,6 +9,7 @@ use vendor_doubles::{Mode, SlackDouble, SlackOptions};
 use super::{KIND, Slack, SlackAccess, SlackSettings};
 use crate::notifiers::Notifier;
 use crate::tests::{self, TIMEOUT, Trial, clock, opened};
+use crate::ways::ChannelState;
 use domain::effects::buttons::ButtonAct;
 use domain::effects::{PostMessage, TellUser};
 use domain::notifiers::slack::escape;
@@ -240,4 +241,35 @@ async fn what_slack_refuses_for_good_is_never_sent_again() {
         assert_eq!(outcome, Outcome::Never { reason: format!("200 {error}") });
     }
     assert_eq!(double.messages(), []);
+}
+
+/// NO-7: a token is asked about, and nothing is sent.
+#[tokio::test]
+async fn a_look_says_whether_the_token_is_good_and_may_write() {
+    let look = async |options: SlackOptions, token: &str| {
+        let double = SlackDouble::start_with(options).await.unwrap();
+        let slack = slack_by_token(&double.api_url(), token, TIMEOUT);
+        let look = slack.look("#a").await;
+        assert!(double.messages().is_empty(), "nothing is sent");
+        assert!(look.receiver.as_ref().is_some_and(|it| double.api_url().starts_with(it)), "{look:?}");
+        look
+    };
+    let options = SlackOptions::default();
+    let good = options.token.clone();
+    assert_eq!(look(options.clone(), &good).await.state, ChannelState::Ok);
+    let wrong = look(options.clone(), "xoxb-another-one").await;
+    assert_eq!(wrong.state, ChannelState::Failing);
+    assert!(wrong.detail.contains("invalid_auth"), "{wrong:?}");
+    let reads = look(SlackOptions { scopes: "channels:read".to_owned(), ..options }, &good).await;
+    assert_eq!(reads.state, ChannelState::Failing);
+    assert_eq!(reads.detail, "the token lacks the scope chat:write; it has channels:read");
+
+    let webhooks = slack_by_webhook("#a", &format!("http://127.0.0.1:9/services/{PATH}"), TIMEOUT);
+    let there = webhooks.look("#a").await;
+    assert_eq!(
+        (there.state, there.receiver.as_deref()),
+        (ChannelState::Ok, Some("http://127.0.0.1:9")),
+        "no secret of it"
+    );
+    assert_eq!(webhooks.look("#b").await.state, ChannelState::Failing);
 }

@@ -20,6 +20,7 @@ use shared_types::Via;
 
 use super::event;
 use crate::pagers::Pager;
+use crate::ways::Look;
 use domain::effects::{CheckPageAcknowledged, PageNotice, ResolvePage, SetPagePriority, TriggerPage};
 use service_kit::vendors::answer::{self, Answer};
 use service_kit::vendors::secrets::Secrets;
@@ -136,6 +137,28 @@ impl Pager for PagerDuty {
 
     async fn notice(&self, notice: &PageNotice) -> Outcome {
         self.enqueue(event::notice(notice)).await
+    }
+
+    async fn try_out(&self, notice: &PageNotice) -> Outcome {
+        match self.notice(notice).await {
+            Outcome::Done(_) => self.enqueue(event::resolve(&notice.dedup_key)).await,
+            other => other,
+        }
+    }
+
+    async fn look(&self) -> Look {
+        let receiver = self.enqueue.origin().ascii_serialization();
+        let look = match self.ask_rest().await {
+            None => Look::ok("an integration key is set; whether it is good only a test page shows"),
+            Some(Ok(())) => {
+                Look::ok("the REST token is good; whether the integration key is, only a test page shows")
+            }
+            Some(Err(outcome)) => Look::failing(format!(
+                "the REST token: {}",
+                outcome.reason().unwrap_or("it was not answered")
+            )),
+        };
+        look.at(receiver)
     }
 
     async fn set_priority(&self, priority: &SetPagePriority) -> Outcome {

@@ -27,6 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{LogPager, Pager};
 use crate::api::App;
 use crate::kind::{Kind, Opening};
+use crate::ways::Look;
 
 pub use client::{DEFAULT_API_URL, DEFAULT_EVENTS_URL, PagerDuty, PagerDutyRestSettings, PagerDutySettings};
 pub use receive::{WebhookOutcome, WebhookReceipt, WebhookSecret, routes};
@@ -97,6 +98,14 @@ impl Pager for Configured {
 
     async fn notice(&self, notice: &PageNotice) -> Outcome {
         self.pages.notice(notice).await
+    }
+
+    async fn try_out(&self, notice: &PageNotice) -> Outcome {
+        self.pages.try_out(notice).await
+    }
+
+    async fn look(&self) -> Look {
+        self.pages.look().await
     }
 
     async fn set_priority(&self, priority: &SetPagePriority) -> Outcome {

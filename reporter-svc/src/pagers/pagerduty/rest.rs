@@ -67,6 +67,12 @@ impl PagerDuty {
         Ok(Outcome::Done(json!(first)))
     }
 
+    /// Whether the token may read; `None`: there is none.
+    pub(super) async fn ask_rest(&self) -> Option<Result<(), Outcome>> {
+        let list = self.rest_request(Method::GET, "priorities")?;
+        Some(self.read::<Priorities>(list.query(&[("limit", "1")])).await.map(drop))
+    }
+
     /// Finds the priority by its name and the incident by its key, then sets the one on the other.
     pub(super) async fn put_priority(&self, dedup_key: &str, priority: &str) -> Result<Outcome, Outcome> {
         let Some(list) = self.rest_request(Method::GET, "priorities") else {

@@ -13,6 +13,7 @@ use super::{KIND, PagerDuty, PagerDutyRestSettings, PagerDutySettings};
 use crate::pagers::Pager;
 use crate::tests::canned::{Says, serve};
 use crate::tests::{TIMEOUT, Trial, clock, incident, opened, target};
+use crate::ways::ChannelState;
 use domain::effects::{
     CheckPageAcknowledged, PageNotice, ResolvePage, SetPagePriority, Severity, TriggerPage,
 };
@@ -172,6 +173,33 @@ async fn a_notice_is_a_warning_beside_the_incidents_page() {
     assert_eq!((raised.severity.as_str(), raised.dedup_key.as_str()), ("warning", notice.dedup_key.as_str()));
     assert_eq!(crate::pagers::incident_of(&raised.dedup_key), None);
     assert_eq!(raised.details["incident"], "INC-20261122-001");
+}
+
+/// NO-7: a page that is a test is taken back at once, and a look pages nobody.
+#[tokio::test]
+async fn a_test_page_is_taken_back_and_a_look_pages_nobody() {
+    let double = PagerDutyDouble::start().await.unwrap();
+    let pager = client(&double, TIMEOUT);
+    assert_eq!(pager.look().await.state, ChannelState::Ok);
+    let refused = pagerduty_at(&double.url(), ROUTING_KEY, "another-token", TIMEOUT).look().await;
+    assert_eq!(refused.state, ChannelState::Failing);
+    assert!(refused.detail.starts_with("the REST token: 401"), "{refused:?}");
+    assert!(double.incidents().is_empty());
+    let notice = PageNotice {
+        notification: Uuid::nil(),
+        target: target(),
+        incident: None,
+        dedup_key: "phasegate-test/1".to_owned(),
+        summary: "TEST".to_owned(),
+        source: "phasegate".to_owned(),
+        service: "AutoSave".to_owned(),
+        text: "TEST".to_owned(),
+        at: Timestamp::parse("2026-11-22T10:20:00Z").unwrap(),
+    };
+    assert_eq!(pager.try_out(&notice).await.label(), "done");
+    let [raised] = double.incidents().try_into().unwrap();
+    assert_eq!((raised.summary.as_str(), raised.status), ("TEST", PagerDutyStatus::Resolved));
+    assert_eq!(crate::pagers::incident_of(&raised.dedup_key), None);
 }
 
 /// NO-7: an answer without an end is not read without an end, and counts as none.
