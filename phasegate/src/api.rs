@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use service_kit::ServiceName;
 use service_kit::client::{ClientError, Neighbour};
 use service_kit::config::{header_secret, http_url};
+use service_kit::http::ReadinessReport;
+use shared_types::Timestamp;
 
 use crate::exit::{Exit, error};
 
@@ -167,6 +169,21 @@ impl Api {
 
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.0.delete_json(path).await.map_err(|cause| exit_error(&cause))
+    }
+
+    /// What its `/readyz` says, whether it is ready or not.
+    pub(crate) async fn readiness(&self) -> anyhow::Result<ReadinessReport> {
+        self.0.readiness().await.map_err(|cause| exit_error(&cause))
+    }
+
+    /// What time it is there, in whole seconds.
+    pub(crate) async fn time(&self) -> anyhow::Result<Option<Timestamp>> {
+        self.0.time().await.map_err(|cause| exit_error(&cause))
+    }
+
+    /// Where it is, without credentials.
+    pub(crate) fn base(&self) -> String {
+        self.0.base()
     }
 
     /// A document for people.

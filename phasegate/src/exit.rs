@@ -1,4 +1,5 @@
-//! Exit statuses: the same meaning for every subcommand but `analyze`, whose verdict is its status (SLO-11).
+//! Exit statuses: the same meaning for every subcommand but `analyze`, whose verdict is its status (SLO-11), and `doctor`, which says
+//! how bad it is.
 //!
 //! The table stands in `docs/cli.md` too; a test holds the two together.
 
@@ -21,6 +22,8 @@ pub(crate) enum Exit {
     Unknown,
     /// `analyze` only: the verdict of SLO-11.
     Verdict(shared_types::Verdict),
+    /// `doctor` only: not all is well.
+    Examined { failed: bool },
 }
 
 impl Exit {
@@ -35,13 +38,15 @@ impl Exit {
             Self::Failed => 5,
             Self::Unknown => 6,
             Self::Verdict(verdict) => domain::whatif::dry_run::exit_status(verdict),
+            Self::Examined { failed: false } => 1,
+            Self::Examined { failed: true } => 2,
         }
     }
 
-    /// What `analyze` ends with for the same error: out of the verdicts' way.
-    pub(crate) fn code_of_analyze(self) -> u8 {
+    /// What `analyze` and `doctor` end with for the same error: out of the way of what they found.
+    pub(crate) fn code_beside_its_own(self) -> u8 {
         match self {
-            Self::Ok | Self::Verdict(_) => self.code(),
+            Self::Ok | Self::Verdict(_) | Self::Examined { .. } => self.code(),
             error => 10 + error.code(),
         }
     }
@@ -82,11 +87,13 @@ mod tests {
     fn analyze_says_the_verdict_and_keeps_errors_over_ten() {
         let verdicts =
             [Verdict::Ok, Verdict::Warn, Verdict::Violation, Verdict::Insufficient, Verdict::Unsure];
-        assert_eq!(verdicts.map(|verdict| Exit::Verdict(verdict).code_of_analyze()), [0, 1, 2, 3, 4]);
+        assert_eq!(verdicts.map(|verdict| Exit::Verdict(verdict).code_beside_its_own()), [0, 1, 2, 3, 4]);
         for error in
             [Exit::Refused, Exit::Usage, Exit::NotFound, Exit::Unreachable, Exit::Failed, Exit::Unknown]
         {
-            assert!(error.code_of_analyze() > 10);
+            assert!(error.code_beside_its_own() > 10);
         }
+        let examined = [false, true].map(|failed| Exit::Examined { failed }.code_beside_its_own());
+        assert_eq!(examined, [1, 2]);
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod backtest;
 pub(crate) mod backup;
 pub(crate) mod bundle;
 pub(crate) mod command;
+pub(crate) mod doctor;
 pub(crate) mod exit;
 pub(crate) mod explained;
 mod github;
@@ -34,8 +35,8 @@ pub fn run(product: &Product, arguments: impl IntoIterator<Item = OsString>) -> 
     if let Some(ended) = service_kit::supervisor::asked(&arguments) {
         return ended;
     }
-    let is_analyze = arguments.get(1).is_some_and(|name| name == "analyze");
-    let status = |exit: Exit| if is_analyze { exit.code_of_analyze() } else { exit.code() };
+    let has_its_own = arguments.get(1).is_some_and(|name| name == "analyze" || name == "doctor");
+    let status = |exit: Exit| if has_its_own { exit.code_beside_its_own() } else { exit.code() };
     let finish = |ended: anyhow::Result<Exit>| match ended {
         Ok(exit) => ExitCode::from(status(exit)),
         Err(error) => {

@@ -44,11 +44,22 @@ pub(crate) fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     write_out(&visible_json(&serde_json::to_string_pretty(value)?))
 }
 
-/// As [`print`], with the mark of each line that begins with it in yellow.
-pub(crate) fn print_warnings(text: &str, mark: &str) -> anyhow::Result<()> {
-    let marked = |line: &str| match line.strip_prefix(mark) {
-        Some(rest) => format!("{}{}", yellow(mark), visible(rest)),
-        None => visible(line).into_owned(),
+/// A colour that a mark is printed in, where there are colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colour {
+    Red,
+    Green,
+    Yellow,
+}
+
+/// As [`print`], with the mark that a line begins with in its colour.
+pub(crate) fn print_marked(text: &str, marks: &[(&str, Colour)]) -> anyhow::Result<()> {
+    let marked = |line: &str| {
+        let found = marks.iter().find_map(|(mark, colour)| Some((*mark, *colour, line.strip_prefix(mark)?)));
+        match found {
+            Some((mark, colour, rest)) => format!("{}{}", coloured(mark, colour), visible(rest)),
+            None => visible(line).into_owned(),
+        }
     };
     write_out(&text.lines().map(marked).collect::<Vec<_>>().join("\n"))
 }
@@ -65,10 +76,15 @@ fn write_out(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// In yellow, where standard output is a terminal that wants colours.
-fn yellow(text: &str) -> String {
+/// In a colour, where standard output is a terminal that wants colours.
+fn coloured(text: &str, colour: Colour) -> String {
     let wanted = std::io::stdout().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    if wanted { format!("\x1b[33m{text}\x1b[0m") } else { text.to_owned() }
+    let code = match colour {
+        Colour::Red => 31,
+        Colour::Green => 32,
+        Colour::Yellow => 33,
+    };
+    if wanted { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }

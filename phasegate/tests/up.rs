@@ -4,65 +4,10 @@
 #[allow(dead_code, reason = "each test program uses its part")]
 mod support;
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Stdio};
 
 use serde_json::Value;
-use support::{phasegate, run, workspace};
-
-/// A running `phasegate up`; killed if a test fails before it stops it.
-struct Up {
-    child: Child,
-    urls: Value,
-}
-
-impl Up {
-    fn start(data: &Path, policy: &Path) -> Self {
-        let any = "127.0.0.1:0";
-        let mut child = phasegate()
-            .args(["up", "--output", "json", "--until-input-ends"])
-            .args(["--collector-listen", any, "--analyzer-listen", any, "--reporter-listen", any])
-            .arg("--data-dir")
-            .arg(data)
-            .arg("--policy")
-            .arg(policy)
-            .env_remove("SLACK_BOT_TOKEN")
-            .env_remove("PAGERDUTY_ROUTING_KEY")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(data.with_extension("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let urls = serde_json::from_str(&line).unwrap_or_else(|error| panic!("`{line}`: {error}"));
-        Self { child, urls }
-    }
-
-    fn url(&self, service: &str) -> String {
-        self.urls[service].as_str().unwrap().to_owned()
-    }
-
-    /// Asks the reporter through the command line.
-    fn ask(&self, arguments: &[&str]) -> (i32, String, String) {
-        let reporter = self.url("reporter");
-        let arguments: Vec<&str> = arguments.iter().copied().chain(["--reporter-url", &reporter]).collect();
-        run(&arguments)
-    }
-
-    fn stop(mut self) -> Option<i32> {
-        drop(self.child.stdin.take());
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use support::{Up, phasegate, run, workspace};
 
 /// The shipped policy with commands that do nothing, and no approvals.
 fn policy(directory: &Path) -> std::path::PathBuf {

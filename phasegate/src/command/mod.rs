@@ -12,6 +12,7 @@ mod collect;
 mod completions;
 mod daily;
 mod demo;
+mod doctor;
 mod evidence;
 mod explain;
 mod freeze;
@@ -62,9 +63,13 @@ An incident:
   phasegate rca submit INC-20261122-001 --file rca.md
   phasegate evidence INC-20261122-001 --post owner/repo#123
 
+At three in the morning, or before a first rollout:
+  phasegate doctor                  what is wrong, and what to do about it
+
 Exit statuses: 0 done, 1 refused, 2 wrong usage or input, 3 not found, 4 not reachable, 5 failed,
 6 not known.
-`analyze` says its verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure, over 10 an error.";
+`analyze` says its verdict: 0 ok, 1 warn, 2 violation, 3 insufficient, 4 unsure, over 10 an error.
+`doctor` says what it found: 0 all is well, 1 warnings, 2 failures, over 10 an error.";
 
 /// Guards a feature's rollout: telemetry in, verdicts per window, one-phase rollback on violation
 #[derive(Debug, Parser)]
@@ -98,6 +103,7 @@ enum Command {
     Explain(explain::Args),
     Backtest(backtest::Args),
     Verify(verify::Args),
+    Doctor(doctor::Args),
     Policy(policy::Args),
     Audit(audit::Args),
     Backup(backup::Args),
@@ -155,6 +161,7 @@ impl Cli {
             Command::Explain(args) => args.run(),
             Command::Backtest(args) => args.run(product.kinds()),
             Command::Verify(args) => args.run(product.kinds()),
+            Command::Doctor(args) => args.run(product.kinds()),
             Command::Generate(args) => args.run(),
             Command::Policy(args) => args.run(product),
             Command::Audit(args) => args.run(product.kinds()),

@@ -1,8 +1,10 @@
 //! The built program, run as a shell would.
 
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
 
 /// The program, in the workspace's root, without the caller's own configuration.
 pub(crate) fn phasegate() -> Command {
@@ -46,4 +48,63 @@ pub(crate) fn run_with_input(arguments: &[&str], input: &str) -> (i32, String, S
 fn finished(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().expect("an exit status"), text(&output.stdout), text(&output.stderr))
+}
+
+/// A running `phasegate up`; killed if a test fails before it stops it.
+pub(crate) struct Up {
+    child: Child,
+    urls: Value,
+}
+
+impl Up {
+    pub(crate) fn start(data: &Path, policy: &Path) -> Self {
+        Self::told(data, policy, &[])
+    }
+
+    /// With these variables too.
+    pub(crate) fn told(data: &Path, policy: &Path, variables: &[(&str, &str)]) -> Self {
+        let any = "127.0.0.1:0";
+        let mut child = phasegate()
+            .args(["up", "--output", "json", "--until-input-ends"])
+            .args(["--collector-listen", any, "--analyzer-listen", any, "--reporter-listen", any])
+            .arg("--data-dir")
+            .arg(data)
+            .arg("--policy")
+            .arg(policy)
+            .env_remove("SLACK_BOT_TOKEN")
+            .env_remove("PAGERDUTY_ROUTING_KEY")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(data.with_extension("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let urls = serde_json::from_str(&line).unwrap_or_else(|error| panic!("`{line}`: {error}"));
+        Self { child, urls }
+    }
+
+    pub(crate) fn url(&self, service: &str) -> String {
+        self.urls[service].as_str().unwrap().to_owned()
+    }
+
+    /// Asks the reporter through the command line.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> (i32, String, String) {
+        let reporter = self.url("reporter");
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--reporter-url", &reporter]).collect();
+        run(&arguments)
+    }
+
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::file::{unusable, wrong};
 use crate::Product;
 use crate::exit::Exit;
-use crate::output::{Format, OutputArgs, print_json, print_warnings};
+use crate::output::{Colour, Format, OutputArgs, print_json, print_marked};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +60,9 @@ pub(super) fn run(file: &Path, product: &Product, output: OutputArgs) -> anyhow:
     });
     match output.output {
         Format::Json => print_json(&summary)?,
-        Format::Text => print_warnings(text(file, &policy, &warnings).trim_end(), WARNING)?,
+        Format::Text => {
+            print_marked(text(file, &policy, &warnings).trim_end(), &[(WARNING, Colour::Yellow)])?
+        }
     }
     Ok(Exit::Ok)
 }
