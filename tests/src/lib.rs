@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod stack;
 pub mod stores;
+pub mod tls;
 pub mod vendors;
 pub mod wait;
 

@@ -30,6 +30,7 @@ pub enum Mode {
 pub struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
+    upstreams: watch::Sender<Vec<SocketAddr>>,
     lost: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
@@ -44,8 +45,9 @@ impl Proxy {
         let address = listener.local_addr().expect("its address");
         let (mode, seen) = watch::channel(Mode::Pass);
         let lost = Arc::new(AtomicU64::new(0));
-        let task = tokio::spawn(serve(listener, upstreams, seen, Arc::clone(&lost)));
-        Self { address, mode, lost, task }
+        let (upstreams, leads_to) = watch::channel(upstreams);
+        let task = tokio::spawn(serve(listener, leads_to, seen, Arc::clone(&lost)));
+        Self { address, mode, upstreams, lost, task }
     }
 
     /// Where it listens.
@@ -57,6 +59,11 @@ impl Proxy {
     /// From now on.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
+    }
+
+    /// New connections lead there, as those to a name do that points elsewhere; what is open stays where it is.
+    pub fn lead_to(&self, upstreams: Vec<SocketAddr>) {
+        self.upstreams.send_replace(upstreams);
     }
 
     /// How many connections were closed under an answer.
@@ -74,7 +81,7 @@ impl Drop for Proxy {
 
 async fn serve(
     listener: TcpListener,
-    upstreams: Vec<SocketAddr>,
+    leads_to: watch::Receiver<Vec<SocketAddr>>,
     mode: watch::Receiver<Mode>,
     lost: Arc<AtomicU64>,
 ) {
@@ -84,6 +91,7 @@ async fn serve(
     loop {
         while connections.try_join_next().is_some() {}
         let Ok((client, _)) = listener.accept().await else { continue };
+        let upstreams = leads_to.borrow().clone();
         let upstreams: Vec<SocketAddr> =
             (0..upstreams.len()).map(|it| upstreams[(turn + it) % upstreams.len()]).collect();
         turn += 1;

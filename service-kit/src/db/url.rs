@@ -57,6 +57,11 @@ impl<'a> DatabaseUrl<'a> {
 }
 
 fn postgres(url: &str) -> Result<AnyConnectOptions, String> {
+    if names_several_hosts(url) {
+        return Err("it names several hosts: give the one name that leads to the primary; it is looked up again for every \
+                    connection, so one that moves is followed"
+            .to_owned());
+    }
     let options: AnyConnectOptions = url
         .parse()
         .map_err(|_| "it cannot be parsed (is a character of the password not percent-encoded?)")?;
@@ -71,6 +76,20 @@ fn postgres(url: &str) -> Result<AnyConnectOptions, String> {
         }
     }
     Ok(options)
+}
+
+/// libpq tries several in turn; the driver would take them for one name.
+fn names_several_hosts(url: &str) -> bool {
+    let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let authority =
+        place.split_once("://").map_or("", |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let parameters = parameters.split('&').filter_map(|it| it.split_once('='));
+    let several = |text: &str| text.contains(',') || text.to_ascii_lowercase().contains("%2c");
+    several(hosts)
+        || parameters
+            .into_iter()
+            .any(|(name, value)| matches!(name, "host" | "hostaddr" | "port") && several(value))
 }
 
 fn unknown(name: &str) -> String {
@@ -111,6 +130,26 @@ mod tests {
         assert_eq!(refused("sqlite:/x.db?mode=ro"), "unknown parameter `mode`: sqlite: takes none");
         let mode = refused("postgres://db/p?sslmode=hunter2");
         assert!(mode.starts_with("`sslmode`: expected disable or") && !mode.contains("hunter2"), "{mode}");
+    }
+
+    /// OP-2: a primary that moves is followed by its name, not by a list.
+    #[test]
+    fn several_hosts_are_refused_with_what_to_give_in_their_place() {
+        for url in [
+            "postgres://u:p@a:5432,b:5432/p",
+            "postgres://a,b/p?sslmode=require",
+            "postgresql:///p?host=a,b",
+            "postgresql:///p?host=a%2Cb",
+        ] {
+            let refused = check_url(url).unwrap_err();
+            assert!(
+                refused.starts_with("it names several hosts: give the one name that leads to the primary"),
+                "{refused}"
+            );
+        }
+        let told = check_url("postgres://db/p?target_session_attrs=read-write").unwrap_err();
+        assert_eq!(told, "unknown parameter `target_session_attrs`");
+        assert_eq!(check_url("postgres://u:a,b@db/p"), Ok(()), "a comma of a password is none of a list");
     }
 
     #[test]

@@ -92,8 +92,17 @@ pub(crate) struct Admin(AnyConnection);
 
 impl Admin {
     pub(crate) async fn of(database: &TestDatabase) -> Self {
+        Self::at(database.url()).await
+    }
+
+    pub(crate) async fn at(url: &str) -> Self {
         service_kit::db::install_drivers();
-        Self(AnyConnection::connect(database.url()).await.unwrap())
+        Self(AnyConnection::connect(url).await.unwrap())
+    }
+
+    pub(crate) async fn counts(&mut self, table: &str) -> i64 {
+        let count = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        sqlx::query_as::<_, (i64,)>(count).fetch_one(&mut self.0).await.unwrap().0
     }
 
     pub(crate) async fn does(&mut self, sql: impl Into<String>) {

@@ -6,3 +6,4 @@
 mod harness;
 mod postgres;
 mod sqlite;
+mod tls;

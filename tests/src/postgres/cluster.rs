@@ -4,6 +4,7 @@
 //! watchdog stops the server and removes the folder.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::binaries::{self, RunAs};
 use crate::ports;
+use crate::tls::Identity;
 
 const MISSING: &str = "the tests need PostgreSQL: install its server (Debian: apt install postgresql), \
                        or set PHASEGATE_TEST_DATABASE_URL to one whose user may create databases";
@@ -50,6 +52,7 @@ pub struct Cluster {
     port: u16,
     watchdog: Child,
     synced: bool,
+    tls: bool,
 }
 
 impl Cluster {
@@ -59,7 +62,16 @@ impl Cluster {
     /// With one line that says what to install, or what the server said.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_with(false)
+        Self::start_with(false, None)
+    }
+
+    /// One that speaks TLS and shows this.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    #[must_use]
+    pub fn with_tls(shows: &Identity) -> Self {
+        Self::start_with(false, Some(shows))
     }
 
     /// One with PostgreSQL's default durability, for measurements: every commit is synced.
@@ -68,10 +80,10 @@ impl Cluster {
     /// As [`Cluster::start`].
     #[must_use]
     pub fn durable() -> Self {
-        Self::start_with(true)
+        Self::start_with(true, None)
     }
 
-    fn start_with(synced: bool) -> Self {
+    fn start_with(synced: bool, tls: Option<&Identity>) -> Self {
         let programs = binaries::find().unwrap_or_else(|| panic!("{MISSING}"));
         let run_as = RunAs::choose();
         let folder = tempfile::Builder::new().prefix("phasegate-pg-").tempdir();
@@ -79,8 +91,12 @@ impl Cluster {
             folder.unwrap_or_else(|error| panic!("no folder for the tests' PostgreSQL: {error}")).keep();
         run_as.give(&folder).unwrap_or_else(|error| panic!("the tests' PostgreSQL gets no folder: {error}"));
         let watchdog = watch(&folder).unwrap_or_else(|error| panic!("no watchdog for PostgreSQL: {error}"));
-        let mut cluster = Self { folder, programs, run_as, port: 0, watchdog, synced };
+        let tls_wanted = tls.is_some();
+        let mut cluster = Self { folder, programs, run_as, port: 0, watchdog, synced, tls: tls_wanted };
         cluster.init();
+        if let Some(identity) = tls {
+            cluster.show(identity).unwrap_or_else(|error| panic!("PostgreSQL gets no certificate: {error}"));
+        }
         cluster.start_on_a_free_port();
         cluster
     }
@@ -147,6 +163,17 @@ impl Cluster {
         expect_success("initialise", &output);
     }
 
+    /// The server takes a key only from a file that is its own alone.
+    fn show(&self, identity: &Identity) -> io::Result<()> {
+        for (name, text) in [("server.crt", &identity.certificate), ("server.key", &identity.key)] {
+            let file = self.folder.join("data").join(name);
+            std::fs::write(&file, text)?;
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+            self.run_as.give(&file)?;
+        }
+        Ok(())
+    }
+
     fn start_on_a_free_port(&mut self) {
         // Between our look and the server's bind another process may take the port.
         for _ in 0..5 {
@@ -161,7 +188,8 @@ impl Cluster {
 
     fn start_on(&self, port: u16) -> io::Result<Output> {
         let durability = if self.synced { "" } else { NOT_SYNCED };
-        let options = format!("{SETTINGS} {durability} -c port={port}");
+        let tls = if self.tls { "-c ssl=on" } else { "" };
+        let options = format!("{SETTINGS} {durability} {tls} -c port={port}");
         let log = self.folder.join("log").display().to_string();
         self.control(&["start", "-w", "-t", "60", "-l", &log, "-o", &options])
     }
