@@ -30,6 +30,9 @@ const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode =
 /// What PostgreSQL answers to whom it does not let do something. A schema that may not be used is as none: the second.
 const REFUSED: [&str; 2] = ["42501", "3F000"];
 
+/// How rustls begins what it says of a certificate.
+const NOT_BELIEVED: &str = "invalid peer certificate";
+
 /// What `sqlx::Any` needs once a process; a simulation may have been here before with drivers of its own.
 pub fn install_drivers() {
     sqlx::any::install_drivers(&[sqlx::postgres::any::DRIVER, sqlx::sqlite::any::DRIVER]).ok();
@@ -239,5 +242,9 @@ fn percent_decoded(text: &str) -> String {
 
 /// A database that cannot be opened.
 fn unreachable(place: &str, error: &sqlx::Error) -> DbError {
-    DbError::Connect { database: place.to_owned(), reason: told(error) }
+    let mut reason = told(error);
+    if reason.contains(NOT_BELIEVED) {
+        reason.push_str("; `sslrootcert` has to name its authority, and the URL the host it is made out to");
+    }
+    DbError::Connect { database: place.to_owned(), reason }
 }
