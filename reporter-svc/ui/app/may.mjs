@@ -6,10 +6,12 @@ export const may = {
   decide_review: ["sre","dev-lead","release-ops","governance"],
   freeze_rollout: ["sre","release-ops","governance"],
   promote_rollout: ["sre","dev-lead","release-ops"],
+  read_served: ["sre","release-ops","governance"],
   retry_effect: ["sre","release-ops"],
   roll_back: ["sre","release-ops","governance"],
   sign_evidence: ["sre","dev-lead","release-ops","governance"],
   start_rollout: ["sre","dev-lead","release-ops"],
   submit_rca: ["sre","dev-lead","release-ops","governance"],
+  test_channels: ["sre","release-ops"],
   unfreeze_rollout: ["sre","release-ops","governance"],
 };
