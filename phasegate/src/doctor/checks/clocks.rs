@@ -66,13 +66,10 @@ async fn look(ask: &Ask) -> Looked {
             .push(Problem::warning(said, "see which of them is wrong: compare both with a clock you trust"));
     }
     let spread = sorted.last().unwrap_or(&0) - sorted.first().unwrap_or(&0);
-    Looked::wrong(format!("{} of 3, within {:.1} s", told.len(), seconds(spread)), problems)
-}
-
-fn seconds(millis: i128) -> f64 {
-    #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-    let seconds = millis as f64 / 1000.0;
-    seconds
+    Looked::wrong(
+        format!("{} of 3, within {}.{} s", told.len(), spread / 1000, spread % 1000 / 100),
+        problems,
+    )
 }
 
 fn difference(millis: i128) -> String {

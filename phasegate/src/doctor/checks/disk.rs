@@ -13,7 +13,7 @@ const REMEDY: &str = "make room or enlarge the disk; the policy's `retention` sa
 
 async fn look(ask: &Ask) -> Looked {
     let (mut problems, mut said) = (Vec::new(), 0);
-    for peer in ask.peers().into_iter() {
+    for peer in ask.peers() {
         said += usize::from(peer.answers().await);
         if let Some(check) = peer.complains("disk").await {
             let detail = check.detail.as_deref().unwrap_or_default();

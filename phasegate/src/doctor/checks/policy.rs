@@ -34,12 +34,15 @@ async fn look(ask: &Ask) -> Looked {
             "not read".to_owned()
         }
         Ok(policy) => {
-            match in_force {
-                Some(theirs) if theirs.version != policy.version => problems.push(Problem::warning(
-                    format!("{place} is {}, in force is {}", short(&policy.version), short(&theirs.version)),
+            if let Some(theirs) = in_force.filter(|it| it.version != policy.version) {
+                problems.push(Problem::warning(
+                    format!(
+                        "{place} is {}, in force is {}",
+                        short(&policy.version),
+                        short(&theirs.version)
+                    ),
                     "is it the file that the services read? if it was just changed, wait a few seconds and look again",
-                )),
-                _ => {}
+                ));
             }
             let known = if in_force.is_some() { ", in force" } else { "" };
             format!("{place}, {}, {}{known}", short(&policy.version), counted(policy.targets.len(), "target"))
