@@ -107,6 +107,7 @@ export const story = {
   "checked.lack.confirmation": ["the confirmation of the RCA","RCA の確認"],
   "checked.lack.figures": ["no message with figures has been sent since the incident opened","インシデントの発生後、数値入りの通知がまだ送信されていません"],
   "checked.lack.page": ["PagerDuty has not accepted a page","PagerDuty がまだ呼び出しを受理していません"],
+  "deed.channels.tested": ["Channels tried with a test message","通知先へのテスト送信"],
   "deed.collector.pause": ["Collection paused","収集の一時停止"],
   "deed.collector.resume": ["Collection resumed","収集の再開"],
   "deed.command.attempt_failed": ["Attempt of the command failed","コマンドの試行に失敗"],
