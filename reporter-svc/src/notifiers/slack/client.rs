@@ -88,7 +88,7 @@ pub struct Slack {
 }
 
 enum Endpoint {
-    Api { post_message: Url, post_ephemeral: Url, auth_test: Url, token: SecretString },
+    Api { post_message: Url, post_ephemeral: Url, auth_test: Box<Url>, token: SecretString },
     Webhooks(BTreeMap<String, SecretString>),
 }
 
@@ -109,7 +109,7 @@ impl Slack {
                 };
                 let (post_message, post_ephemeral) =
                     (method("chat.postMessage")?, method("chat.postEphemeral")?);
-                let auth_test = method("auth.test")?;
+                let auth_test = Box::new(method("auth.test")?);
                 let secrets = Secrets::new([token.clone()]);
                 (Endpoint::Api { post_message, post_ephemeral, auth_test, token }, secrets)
             }
