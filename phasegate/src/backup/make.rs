@@ -58,7 +58,7 @@ pub(crate) async fn make(data_dir: &Path, policy: &Path, to: &Path) -> anyhow::R
         files,
     };
     // Last: without it a directory is no backup.
-    reporter_svc::files::replace(&to.join(MANIFEST), serde_json::to_string_pretty(&manifest)?.as_bytes())?;
+    service_kit::files::replace(&to.join(MANIFEST), serde_json::to_string_pretty(&manifest)?.as_bytes())?;
     Ok(manifest)
 }
 

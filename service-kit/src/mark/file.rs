@@ -1,7 +1,7 @@
 //! The mark beside the store.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::MarkError;
 use super::store::StoredMark;
+use crate::files;
 
 const FORM: &str = "phasegate.mark/1";
 
@@ -54,21 +55,8 @@ pub(super) fn read(path: &Path) -> Result<Option<MarkFile>, MarkError> {
 
 /// The old one or the new one, never half of one, whatever happens. Replicas may share a directory.
 pub(super) fn write(path: &Path, mark: &MarkFile) -> Result<(), MarkError> {
-    let failed = |reason: String| MarkError::File { path: path.to_owned(), reason };
-    let written = || -> std::io::Result<()> {
-        let directory = path.parent().unwrap_or_else(|| Path::new("."));
-        fs::create_dir_all(directory)?;
-        // In containers all processes have the same number.
-        let beside = path.with_extension(format!("{}.tmp", Uuid::now_v7()));
-        let put = || -> std::io::Result<()> {
-            let mut file = File::create_new(&beside)?;
-            serde_json::to_writer(&mut file, mark)?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            fs::rename(&beside, path)
-        };
-        put().inspect_err(|_| drop(fs::remove_file(&beside)))?;
-        File::open(directory)?.sync_all()
+    let written = || -> io::Result<()> {
+        files::replace(path, format!("{}\n", serde_json::to_string(mark)?).as_bytes())
     };
-    written().map_err(|error| failed(error.to_string()))
+    written().map_err(|error| MarkError::File { path: path.to_owned(), reason: error.to_string() })
 }
