@@ -61,7 +61,7 @@ pub(super) fn run(file: &Path, product: &Product, output: OutputArgs) -> anyhow:
     match output.output {
         Format::Json => print_json(&summary)?,
         Format::Text => {
-            print_marked(text(file, &policy, &warnings).trim_end(), &[(WARNING, Colour::Yellow)])?
+            print_marked(text(file, &policy, &warnings).trim_end(), &[(WARNING, Colour::Yellow)])?;
         }
     }
     Ok(Exit::Ok)
