@@ -56,6 +56,7 @@ fn ago(seconds: u64) -> Timestamp {
     SystemClock.now().minus(Duration::from_secs(seconds))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "called with what json! makes")]
 fn page(items: Value) -> Value {
     json!({ "items": items, "next": null })
 }
@@ -393,7 +394,7 @@ async fn a_policy_that_is_refused_or_is_another_one_is_told() {
 async fn services_of_two_minds_are_told() {
     let mut scene = Scene::well();
     scene.change(ServiceName::Analyzer, POLICIES, |it| {
-        it["items"][0]["version"] = json!("sha256:0123456789abcdef")
+        it["items"][0]["version"] = json!("sha256:0123456789abcdef");
     });
     scene.tells("neighbours", Level::Failed, "analyzer sha256:0123456789ab").await;
     let mut scene = Scene::well();
@@ -447,11 +448,11 @@ async fn an_incident_that_nobody_took_on_is_told() {
 async fn a_flag_that_somebody_moved_is_told_also_to_who_may_not_have_it_read() {
     let mut scene = Scene::well();
     scene.change(ServiceName::Reporter, SERVED, |it| {
-        (it["state"], it["detail"]) = (json!("other"), json!("50 %"))
+        (it["state"], it["detail"]) = (json!("other"), json!("50 %"));
     });
     scene.tells("flags", Level::Failed, "phase A is on record, 50 % is served").await;
     scene.change(ServiceName::Reporter, SERVED, |it| {
-        (it["state"], it["detail"]) = (json!("unread"), json!("exit 3"))
+        (it["state"], it["detail"]) = (json!("unread"), json!("exit 3"));
     });
     scene.tells("flags", Level::Failed, "its flag system cannot be read: exit 3").await;
     let refused =
