@@ -1,4 +1,5 @@
 //! The built program, run as a shell would.
+#![allow(clippy::unwrap_used, reason = "a test's helpers may unwrap")]
 
 use std::io::{BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
