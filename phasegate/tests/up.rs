@@ -5,6 +5,7 @@
 mod support;
 
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::Value;
 use support::{Up, phasegate, run, workspace};
@@ -289,8 +290,7 @@ fn a_store_that_is_younger_than_its_logs_does_not_start() {
         assert!(std::time::Instant::now() < deadline, "never marked");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    up.child.kill().unwrap();
-    up.child.wait().unwrap();
+    up.kill();
     let copy = |name: &str, left_out: &[&str]| {
         let to = directory.path().join(name);
         copy_without(&data, &to, left_out);

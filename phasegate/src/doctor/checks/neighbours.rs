@@ -92,7 +92,7 @@ async fn of_one_mind(ask: &Ask, rollout: &Rollout) -> Vec<Problem> {
                         "{}: the analyzer decided on epoch {}, the reporter is at {}",
                         rollout.target, it.epoch, rollout.epoch
                     ),
-                    "the reporter's store is older than its neighbours': was it restored from a copy? docs/operations.md, Restores",
+                    "the reporter's store is older than its neighbours': was it restored from a copy? docs/backup.md",
                 )
             }));
         }
@@ -123,7 +123,7 @@ async fn differs(ask: &Ask, rollout: &Rollout) -> Result<Option<Problem>, Unaske
     Ok(Some(if has.sequence > meant.sequence {
         Problem::failed(
             said,
-            "the reporter's store is older than its neighbours': was it restored from a copy? docs/operations.md, Restores",
+            "the reporter's store is older than its neighbours': was it restored from a copy? docs/backup.md",
         )
     } else {
         Problem::failed(said, "see whether the reporter reaches the collector: `effects` below, and its log")
