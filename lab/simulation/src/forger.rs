@@ -1,4 +1,5 @@
-//! Somebody who can speak to the services and makes things up: batches and decisions of stays that never were (OP-4).
+//! Somebody who can speak to the services and makes things up: batches and decisions of stays that never were (OP-4), further
+//! beyond than a restored store can be behind (OP-3).
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub const POLICY: &str = "sha256:made-up";
 #[must_use]
 pub fn look(scheduler: &Scheduler, target: &TargetName, epoch: Epoch, now: Timestamp) -> Option<Call> {
     let (speaks, decides, beyond, id) = scheduler.draw(|_, rng, _| {
-        let beyond = if rng.random_bool(0.5) { rng.random_range(2..1000) } else { (1 << 62) - epoch };
+        let beyond = if rng.random_bool(0.5) { rng.random_range(1001..5000) } else { (1 << 62) - epoch };
         (rng.random_bool(0.2), rng.random_bool(0.5), beyond, rng.random_range(0..1_u64 << 48))
     });
     if !speaks {
