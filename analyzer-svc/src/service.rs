@@ -108,11 +108,16 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
             let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
             async move { replica.run(stop).await }
         }),
-        tasks.start_fallible("the store's mark", &shutdown, {
-            let (mark, clock, stop) = (Arc::clone(&mark), Arc::clone(&common.clock), shutdown.clone());
-            async move { mark.run(clock.as_ref(), stop).await }
-        }),
     ];
+    let nothing_is_stored = CancellationToken::new();
+    let marking =
+        {
+            let (mark, clock) = (Arc::clone(&mark), Arc::clone(&common.clock));
+            let stop = nothing_is_stored.clone();
+            tasks.start_fallible("the store's mark", &shutdown, async move {
+                mark.run(clock.as_ref(), stop).await
+            })
+        };
     let served = serve(parts, listener, shutdown.clone()).await;
     // Without its listener the service is of no use; the rest is stopped too.
     shutdown.cancel();
@@ -120,7 +125,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         task.ended().await;
     }
     replica.leave().await.ok();
-    mark.advance(common.clock.now()).await.ok();
+    nothing_is_stored.cancel();
+    marking.ended().await;
     db.close().await;
     tasks.outcome()?;
     served.context("serve")

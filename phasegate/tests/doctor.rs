@@ -1,4 +1,4 @@
-//! `phasegate doctor` beside a real `phasegate up`: healthy, and with faults planted in it.
+//! `phasegate doctor` beside a real `phasegate up`: healthy, and with faults in it.
 #![allow(clippy::unwrap_used, reason = "a test's helpers may unwrap")]
 
 #[allow(dead_code, reason = "each test program uses its part")]
@@ -51,7 +51,7 @@ fn doctor(up: &Up, data: &Path, policy: &Path, more: &[&str]) -> Said {
     Said { status, out, report }
 }
 
-/// The shapes that it reads are those that the services write, and a fault that is planted in them is found.
+/// The shapes that it reads are those that the services write, and a fault in them is found.
 #[test]
 fn a_real_one_is_examined_healthy_and_with_faults() {
     let directory = tempfile::tempdir().unwrap();

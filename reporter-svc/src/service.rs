@@ -142,9 +142,11 @@ pub async fn run(
         let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
         tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
     };
+    let nothing_is_stored = CancellationToken::new();
     let marking =
         {
-            let (mark, clock, stop) = (Arc::clone(&mark), Arc::clone(&common.clock), shutdown.clone());
+            let (mark, clock) = (Arc::clone(&mark), Arc::clone(&common.clock));
+            let stop = nothing_is_stored.clone();
             tasks.start_fallible("the store's mark", &shutdown, async move {
                 mark.run(clock.as_ref(), stop).await
             })
@@ -166,11 +168,12 @@ pub async fn run(
     shutdown.cancel();
     worker.ended().await;
     background.cancel();
-    for task in [ticker, drift, watcher, dashboard, restored, archive, beating, marking] {
+    for task in [ticker, drift, watcher, dashboard, restored, archive, beating] {
         task.ended().await;
     }
     replica.leave().await.ok();
-    mark.advance(common.clock.now()).await.ok();
+    nothing_is_stored.cancel();
+    marking.ended().await;
     db.close().await;
     tasks.outcome()?;
     served

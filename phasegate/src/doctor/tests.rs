@@ -1,4 +1,4 @@
-//! Every check with its fault planted: three services that answer as they do when all is well, and then one thing wrong at a time,
+//! Every check beside its fault: three services that answer as they do when all is well, and then one thing wrong at a time,
 //! told by the right line and by no other.
 
 use std::collections::BTreeMap;

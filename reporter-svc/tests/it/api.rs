@@ -105,7 +105,7 @@ async fn refused_decisions_are_audited_bounded() {
     let send = async || {
         let mut body = serde_json::to_value(&decision).unwrap();
         body["decision_id"] = json!(uuid::Uuid::now_v7());
-        body["epoch"] = json!(decision.epoch + 1);
+        body["epoch"] = json!(decision.epoch + 1001);
         assert_eq!(call(&app, "POST", "/v1/decisions", Some(body)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     };
     for _ in 0..120 {

@@ -122,20 +122,23 @@ impl Mark {
         self.path.as_deref().map_or(Ok(()), |path| file::write(path, &MarkFile::of(&written.0, now)))
     }
 
-    /// Notes it until `stop`. What must be noted last is for who stops last: [`Self::advance`].
+    /// Notes it until `stop`, which is for when nothing is stored any more, and then once more.
     ///
     /// # Errors
     /// [`MarkError::WentBack`].
     pub async fn run(&self, clock: &dyn Clock, stop: CancellationToken) -> Result<(), MarkError> {
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(EVERY) => {}
-            }
+            let stopped = tokio::select! {
+                () = stop.cancelled() => true,
+                () = tokio::time::sleep(EVERY) => false,
+            };
             match self.db.answered(self.advance(clock.now())).await {
                 Err(gone @ MarkError::WentBack { .. }) => return Err(gone),
                 Err(error) => seldom!(warn, "how far the store has come was not noted; trying on", &error),
                 Ok(()) => {}
+            }
+            if stopped {
+                return Ok(());
             }
         }
     }

@@ -9,6 +9,7 @@ use phasegate_tests::stack::{Layout, Stack};
 use phasegate_tests::wait;
 use serde_json::Value;
 use shared_types::Timestamp;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -21,6 +22,8 @@ const CONNECTIONS: usize = 96;
 const BODY_BYTES: usize = 4 << 20;
 /// Just below the longest line.
 const LINE_BYTES: usize = 60 << 10;
+/// Two floods at once would try the machine.
+static ONE_FLOOD: Mutex<()> = Mutex::const_new(());
 /// Until a push among so many others is accepted.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What the collector's process may hold at its peak: the 64 MiB of bodies, as much again while each is put together, what is
@@ -42,6 +45,7 @@ async fn a_flood_is_put_off_and_keeps_no_rollback_waiting_in_one_process() {
 /// TE-5: the violation is judged and rolled back while the flood goes on, what was accepted is counted once, and memory stays
 /// within its bound.
 async fn withstands_a_flood(layout: Layout) {
+    let _turn = ONE_FLOOD.lock().await;
     let stack =
         Stack::start(layout, POLICY, &[("RUST_LOG", "info,service_kit::http::connection=trace".to_owned())])
             .await;
