@@ -108,9 +108,14 @@ fn all_descriptors_but_8() -> Vec<std::fs::File> {
 
 /// The same below a shell that does something first.
 fn after(script: &str, mode: &str) -> Command {
+    below(&["/bin/sh", "-c", &format!("{script}; exec \"$0\"")], mode)
+}
+
+/// The same as the last argument of another program.
+fn below(program: &[&str], mode: &str) -> Command {
     let plain = command(mode);
-    let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(format!("{script}; exec \"$0\"")).arg(plain.get_program()).env_clear();
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]).arg(plain.get_program()).env_clear();
     command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stderr(Stdio::piped()).stdout(Stdio::piped());
     command
@@ -244,16 +249,27 @@ fn idle(address: &str, number: usize) -> Vec<TcpStream> {
     (0..number).map(|_| TcpStream::connect(address).unwrap()).collect()
 }
 
+/// As a terminal starts it: what this process ignores, because it runs under `nohup`, its children would ignore too.
+fn of_a_terminal() -> Command {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    if ignored.is_some_and(|signals| signals & 1 == 1) {
+        return below(&["env", "--default-signal=HUP"], "1");
+    }
+    command("1")
+}
+
 /// Its log cannot be written any more either: the terminal was standard error too.
 fn a_closed_terminal_stops_a_service_in_good_order() {
-    let (mut child, mut log, _) = started("1");
+    let (mut child, mut log, _) = started_as(&mut of_a_terminal());
     signal(&child, "-HUP");
     assert_eq!(child.0.wait().unwrap().code(), Some(0));
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("SIGHUP") && rest.contains("stopped listening"), "{rest}");
 
-    let (mut child, log, address) = started("1");
+    let (mut child, log, address) = started_as(&mut of_a_terminal());
     drop(log);
     assert!(get(&address, "/healthz").ends_with("ok\n"));
     signal(&child, "-HUP");

@@ -21,10 +21,12 @@ use collector_svc::worker::{Attended, Worker, WorkerHandle, WorkerParts};
 use domain::policy::{Policy, TargetPolicy};
 use domain::template::Templates;
 use reporter_svc::api::App;
+use reporter_svc::channels::Channels;
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::drift::DriftWatch;
 use reporter_svc::executors::Executors;
 use reporter_svc::notifiers::{Notifiers, slack};
+use reporter_svc::pagers::LogPager;
 use reporter_svc::pagers::pagerduty::{self, WebhookSecret};
 use reporter_svc::reporter::Reporter;
 use secrecy::SecretString;
@@ -34,7 +36,7 @@ use service_kit::clock::Clock;
 use service_kit::db::Db;
 use service_kit::outbox::{self, Claim, Handler};
 use service_kit::rules::{PolicyVersions, Rules};
-use shared_types::TargetName;
+use shared_types::{TargetName, Via};
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -50,6 +52,7 @@ use crate::scheduler::Scheduler;
 
 /// What a worker leases a row for at first, as the product's loop does.
 const FIRST_LEASE: Duration = Duration::from_secs(10);
+const NO_PAGER: LogPager = LogPager { stands_for: "PagerDuty", via: Via::Pagerduty };
 /// Steps a request waits for.
 const STEPS: usize = 8;
 
@@ -180,6 +183,8 @@ impl Replica {
                     access: Arc::clone(&ground.access),
                     keeper,
                     executors: executors.clone(),
+                    // Nobody asks how they stand.
+                    ways: Arc::new(Channels { notifiers: Notifiers::default(), pager: Arc::new(NO_PAGER) }),
                 };
                 let secret = WebhookSecret(SecretString::from(SECRET));
                 let inbound = slack::routes().merge(pagerduty::routes().layer(Extension(secret)));
