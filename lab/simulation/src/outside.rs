@@ -226,7 +226,7 @@ impl Notifier for Ports {
         let posted = |books: &mut Ledger| {
             books.posted.push(Posted {
                 at: scheduler.now(),
-                channel: message.channel.to_string(),
+                channel: message.channel.clone(),
                 notification: message.notification.to_string(),
                 text: message.text.clone(),
                 resend,

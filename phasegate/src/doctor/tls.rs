@@ -50,7 +50,7 @@ pub(super) async fn ends(host: &str, port: u16, greeting: Greeting) -> Result<Op
     let (_, session) = stream.get_ref();
     let shown = session.peer_certificates().and_then(<[_]>::first).ok_or("it shows no certificate")?;
     let certificate = Certificate::from_der(shown).map_err(|error| error.to_string())?;
-    let end = certificate.tbs_certificate.validity.not_after.to_unix_duration();
+    let end = certificate.tbs_certificate().validity().not_after.to_unix_duration();
     Ok(Some(Timestamp::from_millis(i64::try_from(end.as_millis()).unwrap_or(i64::MAX))))
 }
 

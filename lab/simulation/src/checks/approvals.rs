@@ -26,7 +26,7 @@ pub(super) fn moves_are_approved(facts: &Facts) -> Findings {
         match row.action.as_str() {
             "rollout.approve" => given.push(Given { role: text(row, "role"), by, policy }),
             "rollout.withdraw" => {
-                given.retain(|it| known_as(it.by) != known_as(by) || it.role != text(row, "role"))
+                given.retain(|it| known_as(it.by) != known_as(by) || it.role != text(row, "role"));
             }
             "rollout.promote" => {
                 let asked = facts.policy.phase(&phase).map(|it| it.advance.approvals.as_slice());
