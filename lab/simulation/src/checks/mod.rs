@@ -350,10 +350,13 @@ fn duplicates_are_explained(facts: &Facts) -> Findings {
 
 fn pages_keep_their_key(facts: &Facts) -> Findings {
     let (mut found, mut resolved) = (Vec::new(), BTreeSet::new());
+    let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
     for it in &facts.books.paged {
-        // Behind an incident's stands when it was opened.
-        let names = |key: &str| key.ends_with(&it.incident) || key.contains(&format!("/{}/", it.incident));
-        if !names(&it.dedup_key) {
+        // Behind an incident's id stands when it was opened.
+        let key = it.dedup_key.as_str();
+        let opened = key.rsplit_once('/').filter(|(_, last)| last.bytes().all(|it| it.is_ascii_digit()));
+        let names = key == it.incident || opened.map_or(key, |(before, _)| before).ends_with(&it.incident);
+        if !names || *keys.entry(&it.incident).or_insert(key) != key {
             found.push(format!("the key of {} is {}", it.incident, it.dedup_key));
         }
         match it.notification {
