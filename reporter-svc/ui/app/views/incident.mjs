@@ -95,13 +95,13 @@ function Rca({ it, session, changed }) {
   const { rca } = it;
   const overdue = rca.due_at != null && Date.parse(rca.due_at) < now;
   const open = rca.state === "missing" || rca.state === "draft";
-  const apart = rca.on_disk === "differs" || rca.on_disk === "unreadable";
+  const apart = rca.on_disk === "differs" || rca.on_disk === "unreadable" ? rca.on_disk : null;
   return html`<section class="card"><h2>${t("incident.rca")}</h2>
     <p>${t(`incident.rca.${rca.state}`, { by: rca.confirmed_by ?? "", comment: rca.comment ?? "" })}</p>
     ${open && rca.due_at && html`<p class=${overdue ? "verdict violation" : ""}>${overdue ? t("incident.rca.overdue", { at: dayTime(rca.due_at), ago: ago(rca.due_at, now) }) : t("incident.rca.due", { at: dayTime(rca.due_at), in: ago(rca.due_at, now) })}</p>`}
     ${rca.file && html`<p>${t("incident.rca.file")}: <code>${rca.file}</code></p>`}
     ${rca.link && rca.link !== rca.file && html`<p>${t("incident.checklist.link")}: <code>${rca.link}</code></p>`}
-    ${apart && html`<p class="verdict violation">${t(`incident.rca.${rca.on_disk}`)}</p>`}
+    ${apart && html`<p class="verdict violation">${t(`incident.rca.${apart}`)}</p>`}
     ${rca.hash && html`<h3>${t("incident.rca.cause")}</h3><p class="text">${rca.cause}</p><h3>${t("incident.rca.prevention")}</h3><p class="text">${rca.prevention}</p>
       <p class="quiet"><code>${rca.hash}</code></p>`}
     ${open && it.closed_at == null && html`
