@@ -20,7 +20,11 @@ let stays;
 before(async () => {
   running = await Running.start((policy) => multiplied(quarterly(policy), all));
   browser = await openBrowser();
-  stays = await Promise.all(all.map((name) => begin(running, name)));
+  // A few at a time: each start is a command of its own, on whatever machine this is.
+  stays = [];
+  for (let from = 0; from < all.length; from += 5) {
+    stays.push(...(await Promise.all(all.slice(from, from + 5).map((name) => begin(running, name)))));
+  }
   await Promise.all(all.map((name, index) => judge(running, name, stays[index], Date.now() - 60_000, GOOD)));
   await until("a verdict on each", async () => (await running.call("vi", "GET", "/v1/dashboard")).targets.every((/** @type {any} */ it) => it.verdict === "ok"));
 });
