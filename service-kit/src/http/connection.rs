@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::HttpOptions;
+use super::held::Held;
 use super::room::{Room, Seat};
 use super::streams::IsStream;
 use crate::seldom;
@@ -123,7 +124,7 @@ async fn answer(
     if response.extensions().get::<IsStream>().is_some() {
         seat.stream();
     }
-    Ok(response.map(|body| Body::new(Answered { body, seat })))
+    Ok(response.map(|body| Held::body(body, Answered(seat))))
 }
 
 /// A call's body: while more of it is waited for it is the client's turn.
@@ -164,34 +165,11 @@ impl Drop for Asked {
     }
 }
 
-/// A call's answer: once it is over it is the client's turn.
-struct Answered {
-    body: Body,
-    seat: Arc<Seat>,
-}
-
-impl HttpBody for Answered {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(task)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+/// Kept with a call's answer: once that is over it is the client's turn.
+struct Answered(Arc<Seat>);
 
 impl Drop for Answered {
     fn drop(&mut self) {
-        self.seat.client();
+        self.0.client();
     }
 }

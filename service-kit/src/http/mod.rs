@@ -10,6 +10,7 @@ mod decompress;
 mod error;
 mod extract;
 mod health;
+mod held;
 mod layers;
 pub mod openapi;
 pub(crate) mod options;

@@ -1,17 +1,14 @@
 //! Answers that do not end: bounded for all together and for each caller, so that they never take what calls need.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use hyper::body::{Frame, SizeHint};
 
+use super::held::Held;
 use super::{ApiError, HttpOptions};
 use crate::auth::Identity;
 
@@ -100,33 +97,7 @@ pub(super) async fn bound_streams(
     let mut response = next.run(request).await;
     if response.status().is_success() {
         response.extensions_mut().insert(IsStream);
-        response = response.map(|body| Body::new(Held { body, _place: place }));
+        response = response.map(|body| Held::body(body, place));
     }
     response
-}
-
-/// A body that keeps its place.
-struct Held {
-    body: Body,
-    _place: Place,
-}
-
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(task)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
