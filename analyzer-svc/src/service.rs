@@ -109,15 +109,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
             async move { replica.run(stop).await }
         }),
     ];
-    let nothing_is_stored = CancellationToken::new();
-    let marking =
-        {
-            let (mark, clock) = (Arc::clone(&mark), Arc::clone(&common.clock));
-            let stop = nothing_is_stored.clone();
-            tasks.start_fallible("the store's mark", &shutdown, async move {
-                mark.run(clock.as_ref(), stop).await
-            })
-        };
+    let marking = mark.start(&tasks, &common.clock);
     let served = serve(parts, listener, shutdown.clone()).await;
     // Without its listener the service is of no use; the rest is stopped too.
     shutdown.cancel();
@@ -125,8 +117,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         task.ended().await;
     }
     replica.leave().await.ok();
-    nothing_is_stored.cancel();
-    marking.ended().await;
+    marking.end().await;
     db.close().await;
     tasks.outcome()?;
     served.context("serve")

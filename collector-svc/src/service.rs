@@ -131,15 +131,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
         tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
     };
-    let nothing_is_stored = CancellationToken::new();
-    let marking =
-        {
-            let (mark, clock) = (Arc::clone(&mark), Arc::clone(&common.clock));
-            let stop = nothing_is_stored.clone();
-            tasks.start_fallible("the store's mark", &shutdown, async move {
-                mark.run(clock.as_ref(), stop).await
-            })
-        };
+    let marking = mark.start(&tasks, &common.clock);
 
     let directory = pool.directory.clone();
     let targets = directory.clone();
@@ -166,8 +158,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     outbox.ended().await;
     beating.ended().await;
     replica.leave().await.ok();
-    nothing_is_stored.cancel();
-    marking.ended().await;
+    marking.end().await;
     db.close().await;
     tasks.outcome()?;
     served

@@ -142,15 +142,7 @@ pub async fn run(
         let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
         tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
     };
-    let nothing_is_stored = CancellationToken::new();
-    let marking =
-        {
-            let (mark, clock) = (Arc::clone(&mark), Arc::clone(&common.clock));
-            let stop = nothing_is_stored.clone();
-            tasks.start_fallible("the store's mark", &shutdown, async move {
-                mark.run(clock.as_ref(), stop).await
-            })
-        };
+    let marking = mark.start(&tasks, &common.clock);
     let app = App::new(Arc::clone(&reporter), publisher, analyzer, Arc::clone(&keeper), executors, ways);
     let (router, openapi) = api::router(app, inbound);
     let parts = ServiceParts {
@@ -172,8 +164,7 @@ pub async fn run(
         task.ended().await;
     }
     replica.leave().await.ok();
-    nothing_is_stored.cancel();
-    marking.ended().await;
+    marking.end().await;
     db.close().await;
     tasks.outcome()?;
     served

@@ -8,6 +8,7 @@ mod file;
 mod store;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared_types::Timestamp;
@@ -19,6 +20,7 @@ use crate::ServiceName;
 use crate::clock::Clock;
 use crate::db::{Db, DbError, Engine};
 use crate::seldom;
+use crate::tasks::{Task, Tasks};
 
 pub use file::MarkFile;
 pub use store::{Acceptance, StoredMark};
@@ -122,7 +124,16 @@ impl Mark {
         self.path.as_deref().map_or(Ok(()), |path| file::write(path, &MarkFile::of(&written.0, now)))
     }
 
-    /// Notes it until `stop`, which is for when nothing is stored any more, and then once more.
+    /// Starts the task that notes it, until [`Marking::end`].
+    #[must_use]
+    pub fn start(self: &Arc<Self>, tasks: &Tasks, clock: &Arc<dyn Clock>) -> Marking {
+        let (mark, clock, stop) = (Arc::clone(self), Arc::clone(clock), CancellationToken::new());
+        let stopped = stop.clone();
+        let noting = async move { mark.run(clock.as_ref(), stopped).await };
+        Marking { task: tasks.start_fallible("the store's mark", &stop, noting), stop }
+    }
+
+    /// Notes it until `stop`, and then once more.
     ///
     /// # Errors
     /// [`MarkError::WentBack`].
@@ -168,6 +179,21 @@ impl Mark {
     /// The database's.
     pub async fn take_over(&self, acceptance: &Acceptance, now: Timestamp) -> Result<(), DbError> {
         store::take_over(&self.db, acceptance, now).await
+    }
+}
+
+/// The task that notes how far a store has come.
+#[derive(Debug)]
+pub struct Marking {
+    task: Task,
+    stop: CancellationToken,
+}
+
+impl Marking {
+    /// To be called when nothing is stored any more: it is noted once more.
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.task.ended().await;
     }
 }
 
