@@ -1,12 +1,12 @@
 //! The ways to people, and what flag systems serve, looked at when somebody asks (NO-7, RB-11).
 
 use axum::http::StatusCode;
-use domain::executors::command::Commands;
 use serde_json::{Value, json};
 use service_kit::outbox::Outcome;
 
 use crate::api::{call, call_with};
-use crate::rig::{Rig, policy};
+use crate::drift::read_back;
+use crate::rig::Rig;
 
 fn names(page: &Value) -> Vec<&str> {
     page["items"].as_array().unwrap().iter().filter_map(|it| it["channel"].as_str()).collect()
@@ -73,17 +73,7 @@ async fn a_test_goes_through_every_channel_and_is_audited() {
 /// RB-11: what is served is read when somebody asks who may, and nothing follows from it.
 #[tokio::test]
 async fn what_is_served_is_read_when_somebody_asks() {
-    let mut policy = policy();
-    for target in policy.targets.values_mut() {
-        let vector = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let commands = Commands {
-            rollback: vector(&["flags", "{prev}"]),
-            promote: vector(&["flags", "{next}"]),
-            verify: Some(vector(&["flags"])),
-        };
-        target.transitions.executor = commands.into();
-    }
-    let rig = Rig::in_memory_under(policy).await;
+    let rig = Rig::in_memory_under(read_back()).await;
     let app = rig.router_with_tokens(&[("ana", "sre"), ("vic", "viewer")]);
     let ask = async |who: &'static str| {
         let bearer = [("authorization", who)];

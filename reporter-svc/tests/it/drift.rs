@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::rig::{Rig, autosave, minutes, phase, policy};
 
 /// Commands whose effect is read back.
-fn read_back() -> Policy {
+pub(crate) fn read_back() -> Policy {
     let mut policy = policy();
     for target in policy.targets.values_mut() {
         let vector = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
