@@ -221,8 +221,8 @@ impl Reporter {
         let decision = cause.decision;
         let policy_version = rules.policy.version.as_str();
         let plan = |before: &Aggregate, given: &Given| -> Result<Plan, Rejection> {
-            let new_incident = given.new_incident.clone();
-            let context = Context { now, policy, policy_version, new_incident, new_transition };
+            let (new_incident, storm) = (given.new_incident.clone(), given.storm.clone());
+            let context = Context { now, policy, policy_version, new_incident, new_transition, storm };
             let event = event(given.recorded);
             let told = rollout::audit::told(&event);
             let step = rollout::apply(before, event, &context)?;
@@ -248,6 +248,7 @@ impl Reporter {
                 settle: cause.settle,
                 retry: cause.retry,
                 lost: cause.lost,
+                window: policy.collection.window,
                 now,
                 plan: &plan,
             })

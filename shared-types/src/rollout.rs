@@ -168,6 +168,8 @@ pub enum HoldReason {
     Frozen,
     /// As many as the policy allows have started by themselves: a person is asked.
     Budget,
+    /// It was asked for in a storm of incidents, in which nothing is rolled back by itself: a person is asked.
+    Storm,
 }
 
 impl HoldReason {

@@ -20,6 +20,7 @@ use super::{
     RunTransition, SetPagePriority, Severity, TriggerPage, WriteChecklist, WriteRca, WriteRunbookEntry,
     buttons,
 };
+use crate::rollout::storm::{self, Summary};
 use crate::rollout::watch::millis;
 use crate::rollout::{Effect, Incident, Notice, NoticeKind, Step, Transition};
 use crate::story::texts::{self, Text};
@@ -145,6 +146,15 @@ impl Lowering<'_> {
             return self.write_runbook(step, notice, transition);
         }
         let Some(address) = address(self.context.policy, notice) else { return Ok(()) };
+        let summary;
+        let notice = match storm::in_place_of(step, notice, address, self.context.policy) {
+            Summary::Itself => notice,
+            Summary::Storm(notice) => {
+                summary = notice;
+                &summary
+            }
+            Summary::Told => return Ok(()),
+        };
         let message = self.text(notice)?.message;
         // DE-1: an ok text follows the dashboard.
         let after_dashboard = (notice.kind == NoticeKind::Ok).then_some(self.version);
@@ -229,7 +239,8 @@ impl Lowering<'_> {
         priority: String,
     ) -> Result<(), PlaceholderError> {
         let (Some(incident), Some(about)) = (&notice.incident, step.incident.as_ref()) else { return Ok(()) };
-        let text = self.text(notice)?;
+        let of_storm = storm::page_of(step, notice, self.context.policy);
+        let text = self.text(of_storm.as_ref().unwrap_or(notice))?;
         let plain = text.message.plain();
         let id = self.keep(notice, NotificationKind::Page, PAGER.name, &plain);
         let decision = notice.decision.as_ref();
@@ -324,9 +335,10 @@ fn address<'p>(policy: &'p TargetPolicy, notice: &Notice) -> Option<&'p Address>
         NoticeKind::Ok => by_phase(&notifications.ok),
         NoticeKind::Warn => by_phase(&notifications.warn),
         NoticeKind::Hold | NoticeKind::Gap | NoticeKind::Vanished => Some(&notifications.warn.channel),
-        NoticeKind::Incident | NoticeKind::StillHeld(_) | NoticeKind::Unproven { .. } => {
-            by_phase(&notifications.incident)
-        }
+        NoticeKind::Incident
+        | NoticeKind::StillHeld(_)
+        | NoticeKind::Unproven { .. }
+        | NoticeKind::Storm(_) => by_phase(&notifications.incident),
         NoticeKind::RcaReminder { .. } => Some(&notifications.incident.channel),
         NoticeKind::Escalation
         | NoticeKind::RollbackFailed { .. }

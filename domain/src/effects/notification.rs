@@ -34,6 +34,7 @@ pub enum NotificationKind {
     RollbackFailed,
     RollbackWaiting,
     Unproven,
+    Storm,
     Drifted,
     DriftOver,
     ServedUnread,
@@ -57,7 +58,7 @@ pub struct NotificationView {
     pub id: Uuid,
     pub target: TargetName,
     /// `ok`, `warn`, `gap`, `vanished`, `hold`, `incident`, `still_held`, `escalation`, `rollback_failed`, `rollback_waiting`, `unproven`,
-    /// `drifted`, `drift_over`, `served_unread`, `move_failed`, `rollback`, `page`, `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`,
+    /// `storm`, `drifted`, `drift_over`, `served_unread`, `move_failed`, `rollback`, `page`, `approval_asked`, `frozen`, `unfrozen`, `rca_reminder`,
     /// `review_opened`, `review_decided`, `daily`, `given_up`, `store_behind`.
     pub kind: String,
     /// An address as it is kept, or the name of what pages.

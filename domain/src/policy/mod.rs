@@ -39,7 +39,7 @@ pub use section::phases::PhasePolicy;
 pub use section::rca::RcaPolicy;
 pub use section::retention::Retention;
 pub use section::target::TargetPolicy;
-pub use section::transitions::OnDrift;
 pub use section::transitions::Transitions;
+pub use section::transitions::{OnDrift, OnStorm};
 pub use succession::Standing;
 pub use units::DisplayUnit;

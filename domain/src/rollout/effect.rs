@@ -5,6 +5,7 @@ use shared_types::{Decision, Directive, Epoch, IncidentId, PhaseId, Timestamp, W
 use uuid::Uuid;
 
 use super::state::Transition;
+use super::storm::StormFacts;
 use crate::effects::notification::NotificationKind;
 use crate::effects::{Loss, Severity};
 
@@ -105,6 +106,8 @@ pub enum NoticeKind {
     ReviewOpened { due_at: Timestamp, to: Option<PhaseId> },
     /// GO-2: governance has decided; `to` is where the forced rollback leads.
     ReviewDecided { by: String, comment: String, to: Option<PhaseId> },
+    /// NO-9: more incidents in a window than are told one by one.
+    Storm(StormFacts),
     /// RB-11: something else is served than the phase on record, of `recorded` percent.
     Drifted { served: String, recorded: f64, upward: bool, corrects: bool },
     /// RB-11: the phase on record is served again.
@@ -154,6 +157,7 @@ impl NoticeKind {
             Self::RcaReminder { .. } => NotificationKind::RcaReminder,
             Self::ReviewOpened { .. } => NotificationKind::ReviewOpened,
             Self::ReviewDecided { .. } => NotificationKind::ReviewDecided,
+            Self::Storm(_) => NotificationKind::Storm,
             Self::Drifted { .. } => NotificationKind::Drifted,
             Self::DriftOver { .. } => NotificationKind::DriftOver,
             Self::ServedUnread { .. } => NotificationKind::ServedUnread,

@@ -17,13 +17,14 @@ pub(super) fn why(hold: &Hold) -> HoldReason {
     match hold {
         Hold::Frozen { .. } => HoldReason::Frozen,
         Hold::Budget { .. } => HoldReason::Budget,
+        Hold::Storm { .. } => HoldReason::Storm,
     }
 }
 
 /// When it starts by itself at the latest, if by itself.
 pub(super) fn until(hold: &Hold) -> Option<Timestamp> {
     match hold {
-        Hold::Frozen { .. } => None,
+        Hold::Frozen { .. } | Hold::Storm { .. } => None,
         Hold::Budget { until, .. } => Some(*until),
     }
 }
@@ -66,9 +67,10 @@ pub fn budget(target: &TargetState, terms: &Terms<'_>) -> AutomaticRollbacks {
 /// What that rollback waits for, with the facts of now.
 pub(super) fn of(waiting: &Waiting, target: &TargetState, policy: &TargetPolicy) -> Hold {
     let freeze = target.frozen.as_ref().filter(|_| waiting.why == HoldReason::Frozen);
-    match (freeze, waiting.until) {
-        (Some(freeze), _) => frozen(freeze, target),
-        (None, until) => budget_spent(policy, until.unwrap_or(waiting.since)),
+    match (waiting.why, freeze) {
+        (HoldReason::Storm, _) => storm(target),
+        (_, Some(freeze)) => frozen(freeze, target),
+        (_, None) => budget_spent(policy, waiting.until.unwrap_or(waiting.since)),
     }
 }
 
@@ -85,6 +87,11 @@ fn frozen(freeze: &Freeze, target: &TargetState) -> Hold {
 fn budget_spent(policy: &TargetPolicy, until: Timestamp) -> Hold {
     let budget = policy.transitions.budget;
     Hold::Budget { most: budget.automatic_rollbacks, per: format_duration(budget.per), until }
+}
+
+/// NO-9: it waits for a person.
+pub(super) fn storm(target: &TargetState) -> Hold {
+    Hold::Storm { target: target.target.clone(), phase: target.phase.clone() }
 }
 
 /// One more of the budget.

@@ -38,6 +38,7 @@ pub mod standing;
 pub mod stands;
 pub mod state;
 pub mod step;
+pub mod storm;
 mod table;
 mod waiting;
 pub mod watch;
@@ -52,8 +53,8 @@ pub use person::known_as;
 pub use refusal::{Reason, Refusal, Rejection};
 pub use standing::Standing;
 pub use state::{
-    Behind, Drift, Finding, ITSELF, Incident, IncidentStatus, Latest, Mitigation, NewestRollback, Served,
-    Stage, TargetState, Transition, Unread, Waiting,
+    Behind, Drift, Finding, ITSELF, Incident, IncidentStatus, Latest, Mitigation, NewestRollback, OfStorm,
+    Served, Stage, TargetState, Transition, Unread, Waiting,
 };
 pub use step::{Aggregate, Context, Step, Terms};
 pub use table::apply;

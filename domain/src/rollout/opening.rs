@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shared_types::decision::{Cause, ViolationAction};
+use shared_types::story::Hop;
 use shared_types::{Decision, Verdict, Window};
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ use super::escalation::note_sent;
 use super::evidence::Evidence;
 use super::state::{Banner, Drift, Incident, IncidentStatus, Mitigation, Rca};
 use super::step::{Context, Step};
+use super::storm;
 use crate::effects::Severity;
 use crate::gate::metric::builtin::CollectorLatency;
 use crate::policy::TargetPolicy;
@@ -54,9 +56,12 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
     let blind = notice && subject.cause == Cause::CollectionDelayed;
     let priority = if blind { &paging.escalate_to } else { &paging.priority };
     let target = &mut step.target;
+    let (storm, shared_key) = context.storm.as_ref().map(|it| storm::join(it, &context.new_incident)).unzip();
+    let own_key = || Incident::new_key(&target.target, &context.new_incident, context.now);
     let incident = Incident {
         id: context.new_incident.clone(),
-        page_key: Some(Incident::new_key(&target.target, &context.new_incident, context.now)),
+        page_key: Some(shared_key.flatten().unwrap_or_else(own_key)),
+        storm,
         target: target.target.clone(),
         phase: target.phase.clone(),
         epoch: target.epoch,
@@ -87,8 +92,13 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
     target.alerts += u64::from(!notice);
     target.banner = Banner::On;
     step.opened = true;
+    step.storm = context.storm.clone();
     step.to_explain = !notice;
     step.incident = Some(incident);
+    if let Some(storm) = &context.storm {
+        let begun_by = storm.begun_by.as_ref().map_or(&context.new_incident, |it| &it.incident).clone();
+        step.hop(context.now, Hop::StormJoined { begun_by, before: storm.before as u64 });
+    }
 }
 
 /// What an incident without a decision is about: what happened, what follows from that, and the newest figures. `window`: the time

@@ -12,6 +12,7 @@ use super::hold::{self, Hold};
 use super::opening::make_incident;
 use super::state::{Stage, Transition, Waiting};
 use super::step::{Context, Step};
+use crate::policy::OnStorm;
 use crate::story::words;
 
 /// RB-1, RB-5: one phase down, for the incident the step is about; the old phase's cycle stops first. A promotion that
@@ -92,7 +93,9 @@ pub(super) fn launch(step: &mut Step, rollback: Transition, context: &Context<'_
     if !rollback.is_by_itself() {
         return run(step, rollback);
     }
-    match hold::hold(&step.target, context.policy, context.now) {
+    let storm = step.storm.as_ref().filter(|_| context.policy.transitions.storm == OnStorm::Hold);
+    let hold = storm.map(|_| hold::storm(&step.target));
+    match hold.or_else(|| hold::hold(&step.target, context.policy, context.now)) {
         Some(hold) => wait(step, rollback, &hold, context),
         None => {
             hold::spend(&mut step.target, context);

@@ -9,6 +9,7 @@ use super::blocker::Blocker;
 use super::effect::{Effect, Notice, NoticeKind};
 use super::refusal::{Refusal, Rejection};
 use super::state::{Incident, TargetState};
+use super::storm::Storm;
 
 /// A target, and the incident an event is about: the one it names, else the target's open one.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,8 @@ pub struct Context<'a> {
     pub new_incident: IncidentId,
     /// The id of the transition, should one be requested.
     pub new_transition: Uuid,
+    /// The storm that an incident belongs to, should one open.
+    pub storm: Option<Storm>,
 }
 
 /// What a move up is measured against.
@@ -55,6 +58,8 @@ pub struct Step {
     pub incident: Option<Incident>,
     /// Whether `incident` is new.
     pub opened: bool,
+    /// The storm it opened in.
+    pub storm: Option<Storm>,
     /// Whether its cause is asked for from now on: with its opening, or once a notice has become an incident.
     pub to_explain: bool,
     /// Whether a decision was of another epoch or phase (PH-8).
@@ -74,6 +79,7 @@ impl Step {
             target: before.target.clone(),
             incident: before.incident.clone(),
             opened: false,
+            storm: None,
             to_explain: false,
             stale: false,
             repeated: false,

@@ -19,6 +19,9 @@ use crate::story::words;
 /// Looks again at what waits: it starts, or waits for something else now.
 fn look_again(step: &mut Step, context: &Context<'_>) {
     let Stage::Waiting(before) = step.target.stage.clone() else { return };
+    if before.why == HoldReason::Storm {
+        return;
+    }
     let Some(hold) = hold::hold(&step.target, context.policy, context.now) else {
         return start(step, &before.rollback, context);
     };
@@ -53,9 +56,9 @@ fn start(step: &mut Step, before: &Transition, context: &Context<'_>) {
     rollback::run(step, rollback);
 }
 
-/// Where the budget is spent a person has to be found: the page is raised and the escalation channel told.
+/// Where the budget is spent, or a storm holds rollbacks, a person has to be found: the page is raised and the escalation channel told.
 pub(super) fn ask_person(step: &mut Step, context: &Context<'_>) {
-    if step.target.waiting().is_some_and(|it| it.why == HoldReason::Budget) {
+    if step.target.waiting().is_some_and(|it| it.why != HoldReason::Frozen) {
         escalation::escalate(step, NoticeKind::RollbackWaiting, context);
     }
 }

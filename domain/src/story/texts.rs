@@ -64,6 +64,7 @@ pub fn text(
             );
             Ok(extended(text, &what))
         }
+        NoticeKind::Storm(facts) => Ok(own::storm(policy, notice, facts)),
         NoticeKind::GivenUp(loss) => Ok(own::given_up(policy, notice, loss)),
         NoticeKind::StoreBehind { told_by, known, own } => {
             Ok(own::store_behind(policy, notice, told_by, (*known, *own)))

@@ -277,7 +277,8 @@ impl Player {
         let Some(new_incident) = self.next_incident() else { return false };
         let new_transition = Uuid::from_u128(u128::from(self.ids));
         let Rules { policy, version, .. } = &self.rules;
-        let context = Context { now, policy, policy_version: version, new_incident, new_transition };
+        let context =
+            Context { now, policy, policy_version: version, new_incident, new_transition, storm: None };
         let Ok(step) = apply(&before, event, &context) else { return false };
         self.keep(&step);
         let changed = step.target != before.target || step.incident != before.incident;

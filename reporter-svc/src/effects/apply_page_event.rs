@@ -29,8 +29,14 @@ impl Perform<Effects> for ApplyPageEvent {
             PageAct::Acknowledged => Event::Acknowledged { by, at },
             PageAct::Resolved => Event::PageResolved { by, at },
         };
-        let actor = Actor::service(&self.by, effects.pager.via());
-        let cause = Cause { actor, incident: Some(&incident), ..Cause::default() };
+        let actor = || Actor::service(&self.by, effects.pager.via());
+        // NO-9: what is done with the page of a storm is done with each incident of it. Should this be cut off, it is done again,
+        // and what stands already stays.
+        for (target, incident) in effects.reporter.store.storm_of(&incident).await? {
+            let cause = Cause { actor: actor(), incident: Some(&incident), ..Cause::default() };
+            effects.reporter.apply(&target, cause, &|_| event.clone()).await?;
+        }
+        let cause = Cause { actor: actor(), incident: Some(&incident), ..Cause::default() };
         effects.apply(&attempt, &target, cause, &|_| event.clone()).await
     }
 }

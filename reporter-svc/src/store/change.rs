@@ -10,7 +10,8 @@ use shared_types::{Decision, IncidentId, Timestamp};
 
 use super::rows::json;
 use super::{
-    Act, Change, Changed, Given, Store, StoredTarget, audit, decisions, incidents, notifications, targets,
+    Act, Change, Changed, Given, Store, StoredTarget, audit, decisions, incidents, notifications, storms,
+    targets,
 };
 use domain::effects::lower::Plan;
 use domain::rollout::{Aggregate, Rejection};
@@ -151,7 +152,7 @@ async fn plan(
     recorded: Option<Recorded>,
 ) -> Result<Result<Plan, Rejection>, DbError> {
     let day = day(change.now);
-    let mut given = Given { new_incident: incident_id(&day, 0)?, version, recorded };
+    let mut given = Given { new_incident: incident_id(&day, 0)?, version, recorded, storm: None };
     let plan = match (change.plan)(before, &given) {
         Ok(plan) => plan,
         Err(rejection) => return Ok(Err(rejection)),
@@ -167,6 +168,7 @@ async fn plan(
     .fetch_one(&mut **tx)
     .await?;
     given.new_incident = incident_id(&day, number)?;
+    given.storm = storms::now(tx, change.now, change.window).await?;
     Ok((change.plan)(before, &given))
 }
 
@@ -185,6 +187,9 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
     targets::save(tx, &plan.step.target, version, now).await?;
     if let Some(incident) = &plan.step.incident {
         incidents::save(tx, incident, plan.step.opened).await?;
+        if let Some(storm) = incident.storm.as_ref().filter(|_| plan.step.opened) {
+            storms::join(tx, &incident.id, storm).await?;
+        }
         incidents::append_hops(tx, &incident.id, &plan.step.timeline).await?;
     }
     if let Some(decision) = change.decision {

@@ -17,8 +17,11 @@ mod retention;
 mod rows;
 mod sessions;
 mod settle;
+mod storms;
 mod targets;
 mod webhooks;
+
+use std::time::Duration;
 
 use domain::effects::NewMessage;
 use domain::stored::Form;
@@ -33,6 +36,7 @@ use uuid::Uuid;
 
 use domain::effects::lower::Plan;
 use domain::effects::notification::Notification;
+use domain::rollout::storm::Storm;
 use domain::rollout::{Aggregate, Incident, Rejection, Step, TargetState};
 
 pub use act::Act;
@@ -50,6 +54,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(200, "audit archives", "reporter/0200_audit_archives.sql"),
     migration!(230, "ended sessions", "reporter/0230_ended_sessions.sql"),
     migration!(270, "behind", "reporter/0270_behind.sql"),
+    migration!(280, "storms", "reporter/0280_storms.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained
@@ -76,6 +81,8 @@ pub struct Given {
     pub new_incident: IncidentId,
     /// The target's version once this change is committed.
     pub version: u64,
+    /// The storm that an incident opens in.
+    pub storm: Option<Storm>,
     /// Set when an outcome is settled.
     pub recorded: Option<Recorded>,
 }
@@ -101,6 +108,8 @@ pub struct Change<'a> {
     pub retry: Option<&'a str>,
     /// A dead effect that is told of, once.
     pub lost: Option<&'a str>,
+    /// In which so many incidents are a storm.
+    pub window: Duration,
     pub now: Timestamp,
     pub plan: Planner<'a>,
 }

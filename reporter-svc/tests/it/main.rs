@@ -24,4 +24,5 @@ mod sessions;
 mod settings;
 mod slack;
 mod store;
+mod storm;
 mod texts;

@@ -1,5 +1,7 @@
 //! The conformance suite: every method of the store, on every engine.
 
+use std::time::Duration;
+
 use domain::audit::AuditDraft;
 use domain::effects::lower::Plan;
 use domain::effects::{NewMessage, TellUser};
@@ -80,6 +82,7 @@ async fn two_targets_never_act_under_one_key() {
                     settle: None,
                     retry: None,
                     lost: None,
+                    window: Duration::from_secs(900),
                     now: rig.clock.now(),
                     plan: &plan,
                 })

@@ -47,6 +47,11 @@ pub enum Hop {
     IncidentOpened {
         incident: IncidentId,
     },
+    /// With `before` others in its window: it shares the page of the one that began the storm (NO-9).
+    StormJoined {
+        begun_by: IncidentId,
+        before: u64,
+    },
     Acknowledged {
         how: Acknowledgement,
         by: String,
@@ -320,6 +325,8 @@ pub enum Hold {
     Frozen { by: String, reason: String, target: TargetName },
     /// As many as the policy allows have started by themselves; `per` as the policy writes it.
     Budget { most: u64, per: String, until: Timestamp },
+    /// It was asked for in a storm of incidents (NO-9): until a person rolls `target` back from `phase`.
+    Storm { target: TargetName, phase: PhaseId },
 }
 
 /// How a recovery watch fails.

@@ -43,6 +43,9 @@ pub(crate) struct RawTransitions {
     /// What follows when the flag system is found to serve another phase than the one on record: `hold` (people are told and
     /// nothing moves up; the default) or `correct` (the phase on record is set again besides). Needs a read-back.
     on_drift: Option<At<OnDrift>>,
+    /// What becomes of required rollbacks once more than 10 incidents have opened in one window, of whatever targets: `rollback`
+    /// (they go on; the default) or `hold` (each waits for a person). Either way they are told as one.
+    storm: Option<At<OnStorm>>,
 }
 
 /// What follows a drift (RB-11).
@@ -55,6 +58,18 @@ pub enum OnDrift {
     Hold,
     /// The phase on record is set again.
     Correct,
+}
+
+/// What becomes of required rollbacks in a storm of incidents (NO-9).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum OnStorm {
+    /// They are made.
+    #[default]
+    Rollback,
+    /// A person is asked.
+    Hold,
 }
 
 /// The watch after a rollback.
@@ -90,6 +105,7 @@ pub(crate) const EXAMPLE: &str = r#"transitions:
   recovery: { watch: 30m, cadence: 5m }
   budget: { automatic_rollbacks: 6, per: 24h }
   on_drift: hold
+  storm: rollback
 "#;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +118,7 @@ pub struct Transitions {
     pub recovery_cadence: Duration,
     pub budget: RollbackBudget,
     pub on_drift: OnDrift,
+    pub storm: OnStorm,
 }
 
 pub(crate) fn check(
@@ -142,6 +159,7 @@ pub(crate) fn check(
         recovery_cadence: recovery_cadence?,
         budget: budget?,
         on_drift: raw.on_drift.as_ref().map_or(OnDrift::Hold, |it| it.value),
+        storm: raw.storm.as_ref().map_or(OnStorm::Rollback, |it| it.value),
     })
 }
 
@@ -184,7 +202,8 @@ pub(crate) fn executor<'a>(
 }
 
 pub(crate) fn diff(place: &str, old: &Transitions, new: &Transitions, list: &mut Changes) {
-    let Transitions { executor, timeout, retry, recovery_watch, recovery_cadence, budget, on_drift } = new;
+    let Transitions { executor, timeout, retry, recovery_watch, recovery_cadence, budget, on_drift, storm } =
+        new;
     moved_by(place, &old.executor, executor, list);
     list.time(place, "command timeout", old.timeout, *timeout);
     list.text(place, "command retry", &times(&old.retry), &times(retry));
@@ -192,6 +211,7 @@ pub(crate) fn diff(place: &str, old: &Transitions, new: &Transitions, list: &mut
     list.time(place, "recovery cadence", old.recovery_cadence, *recovery_cadence);
     budget::diff(place, old.budget, *budget, list);
     list.text(place, "on_drift", old.on_drift.into(), (*on_drift).into());
+    list.text(place, "storm", old.storm.into(), (*storm).into());
 }
 
 fn moved_by(place: &str, old: &ExecutorPolicy, new: &ExecutorPolicy, list: &mut Changes) {

@@ -30,6 +30,9 @@ pub struct Incident {
     /// Its key at the pager; none: a release opened it whose keys had no time in them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_key: Option<String>,
+    /// The storm it opened in (NO-9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<OfStorm>,
     /// Recovered because nothing more was violated, which proves nothing (JU-11).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
@@ -61,6 +64,15 @@ pub struct Incident {
 impl Document for Incident {
     const KIND: &'static str = "incident";
     const STEPS: &'static [Step] = &[OF_INCIDENT, TRANSITION_ONCE, NOTICE];
+}
+
+/// The storm that an incident opened in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfStorm {
+    /// The incident whose page all of them share.
+    pub begun_by: IncidentId,
+    /// Keys of the storm's summaries that this one told.
+    pub told: Vec<String>,
 }
 
 /// The newest rollback of an incident. A transition is kept once while it can still change: by its target.

@@ -13,7 +13,9 @@ mod transition;
 
 pub use behind::{Behind, LostStays};
 pub use evidence::{OpenEvidence, OpenTask};
-pub use incident::{Acknowledgement, Incident, IncidentStatus, Mitigation, NewestRollback, RollbackAsked};
+pub use incident::{
+    Acknowledgement, Incident, IncidentStatus, Mitigation, NewestRollback, OfStorm, RollbackAsked,
+};
 pub use rca::{Confirmation, Finding, Rca, Submission, file as rca_file};
 pub use review::{Review, Ruling};
 pub use served::{Drift, Served, Unread};

@@ -18,6 +18,7 @@ mod rca;
 mod restored;
 mod rollbacks;
 mod stored;
+mod storm;
 mod table;
 mod watch;
 mod world;

@@ -17,6 +17,7 @@ use crate::executors::Report;
 use crate::executors::command::exited;
 use crate::rollout::event::{Expected, StopOutcome};
 use crate::rollout::stands::stands;
+use crate::rollout::storm::Storm;
 use crate::rollout::{
     Aggregate, Context, Effect, Event, Finding, ITSELF, Incident, IncidentStatus, Mitigation, NewestRollback,
     Notice, NoticeKind, Rejection, Stage, Step, TargetState, Terms, Transition, apply,
@@ -64,6 +65,7 @@ pub(crate) struct World {
     pub(crate) incidents: BTreeMap<IncidentId, Incident>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) hops: Vec<String>,
+    pub(crate) storm: Option<Storm>,
     ids: u32,
 }
 
@@ -77,6 +79,7 @@ impl World {
             incidents: BTreeMap::new(),
             effects: Vec::new(),
             hops: Vec::new(),
+            storm: None,
             ids: 0,
         }
     }
@@ -114,6 +117,7 @@ impl World {
             policy_version: &self.policy_version,
             new_incident: IncidentId::parse(&format!("INC-{day}-{:03}", self.incidents.len() + 1)).unwrap(),
             new_transition: Uuid::from_u128(u128::from(self.ids)),
+            storm: self.storm.clone(),
         };
         let before = Aggregate {
             target: self.target.clone(),

@@ -9,9 +9,10 @@ use super::{Text, first_line, one_line};
 use crate::effects::Loss;
 use crate::notifiers::{Message, Span};
 use crate::rollout::effect::Asked;
+use crate::rollout::storm::StormFacts;
 use crate::rollout::{Notice, NoticeKind};
 use crate::story::certainty;
-use crate::story::figures::format_number;
+use crate::story::figures::{format_duration, format_number};
 use crate::story::visible::last_lines;
 
 /// PH-5: who is asked, and what they type.
@@ -62,6 +63,27 @@ pub(super) fn vanished(policy: &TargetPolicy, notice: &Notice) -> Text {
     let missed: Vec<_> = missed.map(certainty::of_vanished).collect();
     let words = format!("🔍 {title} {phase}: {} / action=look where it went", missed.join("; "));
     text("vanished", words)
+}
+
+/// NO-9: how many at once, which, and what becomes of their rollbacks.
+pub(super) fn storm(policy: &TargetPolicy, notice: &Notice, facts: &StormFacts) -> Text {
+    let StormFacts { incidents, targets, held } = facts;
+    let window = format_duration(policy.collection.window);
+    let named: Vec<&str> = targets.iter().map(TargetName::as_str).collect();
+    let more = if targets.len() < *incidents { ", …" } else { "" };
+    let begun = notice.incident.as_ref().map(|it| format!(" / newest={it}")).unwrap_or_default();
+    let follows = if *held {
+        "required rollbacks wait (`storm: hold`): `phasegate status`, then `phasegate rollback` for each"
+    } else {
+        "required rollbacks go on"
+    };
+    let words = format!(
+        "🌩️ Storm: {incidents} incidents within {window} / {}{more}{begun} / {follows} / \
+         action=look for what they share (telemetry, a backend, the flag system); further ones are named on the page \
+         and by `phasegate incidents`, not here",
+        named.join(", ")
+    );
+    text("storm", words)
 }
 
 /// NO-7: what did not get through, and how it is tried again.

@@ -43,6 +43,13 @@ pub fn hop(it: &Hop) -> (Words, Words) {
         Hop::IncidentOpened { .. } => {
             (both("Incident opened", "インシデント発生"), both("{incident}", "{incident}"))
         }
+        Hop::StormJoined { .. } => (
+            both("Storm of incidents", "インシデントの多発"),
+            both(
+                "{before} others opened within a window; one page and one summary tell of all: see {begun_by}",
+                "1 ウィンドウ内に他 {before} 件が発生。呼び出しと要約は {begun_by} にまとめます",
+            ),
+        ),
         Hop::Acknowledged { how, .. } => (
             both("Acknowledged", "確認"),
             match how {
@@ -330,6 +337,12 @@ pub fn hold(it: &Hold) -> Words {
              it starts by itself at {until}",
             "自動ロールバックの上限（{per} に {most} 回）に達したため人が判断します。\
              {until} に自動で開始します",
+        ),
+        Hold::Storm { .. } => both(
+            "very many incidents opened at once and the policy says `storm: hold`, so a person decides: \
+             `phasegate rollback --target {target} --phase {phase}`",
+            "インシデントが多発中で、ポリシーは `storm: hold` のため人が判断します: \
+             `phasegate rollback --target {target} --phase {phase}`",
         ),
     }
 }

@@ -32,6 +32,7 @@ pub fn notice(it: NotificationKind) -> Words {
         NotificationKind::RollbackFailed => both("rollback failed", "ロールバック失敗"),
         NotificationKind::RollbackWaiting => both("rollback waits", "ロールバック待機"),
         NotificationKind::Unproven => both("recovery not proven", "回復は未証明"),
+        NotificationKind::Storm => both("storm of incidents", "インシデントの多発"),
         NotificationKind::Drifted => both("drift", "記録との相違"),
         NotificationKind::DriftOver => both("drift over", "相違の解消"),
         NotificationKind::ServedUnread => both("flag system unread", "フラグの読み取り不可"),

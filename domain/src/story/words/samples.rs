@@ -42,11 +42,12 @@ pub(super) fn because() -> String {
 }
 
 /// Every way in which a required rollback waits.
-pub(super) fn holds() -> [Hold; 2] {
+pub(super) fn holds() -> [Hold; 3] {
     let target: TargetName = "autosave".parse().unwrap();
     [
-        Hold::Frozen { by: ana(), reason: because(), target },
+        Hold::Frozen { by: ana(), reason: because(), target: target.clone() },
         Hold::Budget { most: 6, per: "1d".to_owned(), until: at() },
+        Hold::Storm { target, phase: phase("B") },
     ]
 }
 
@@ -77,6 +78,7 @@ pub(super) fn hops() -> Vec<Hop> {
             before_ms: Some(40 * 60_000),
         }),
         Hop::IncidentOpened { incident: incident() },
+        Hop::StormJoined { begun_by: incident(), before: 10 },
         Hop::RollbackRequested {
             transition: id,
             by: ana(),
