@@ -90,7 +90,7 @@ pub enum NoticeKind {
     Escalation,
     /// RB-4: the incident text again, and what the last attempt said.
     RollbackFailed { reason: String, attempts: u32 },
-    /// The budget of automatic rollbacks is spent: the incident text again, and that a person is asked.
+    /// The budget of automatic rollbacks is spent, or a storm holds them: the incident text again, and that a person is asked.
     RollbackWaiting,
     /// JU-11: the incident text of a notice, and which incident has recovered without a proof.
     Unproven { incident: IncidentId },

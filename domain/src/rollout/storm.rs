@@ -3,15 +3,14 @@
 //! The first ones are told as ever. Each further one shares the page of the one that began the storm, which names them all, and
 //! has no text of its own where a summary stands. A storm lasts one window; if it goes on, the next one begins.
 
+use shared_types::rollout::HoldReason;
 use shared_types::{IncidentId, TargetName};
 
-use super::effect::Notice;
-use super::effect::NoticeKind;
+use super::effect::{Notice, NoticeKind};
 use super::state::OfStorm;
 use super::step::Step;
 use crate::notifiers::Address;
 use crate::policy::{OnStorm, TargetPolicy};
-use shared_types::rollout::HoldReason;
 
 /// More incidents than so many in a window are a storm.
 pub const BEYOND: usize = 10;
@@ -59,7 +58,7 @@ pub(crate) enum Summary {
     Told,
 }
 
-/// What of an incident's storm is kept with it, and the key of the page that it shares.
+/// What is kept of it with an incident, and the key of the page that it shares; none where it begins the storm.
 pub(super) fn join(storm: &Storm, incident: &IncidentId) -> (OfStorm, Option<String>) {
     let begun_by = storm.begun_by.as_ref().map_or(incident, |it| &it.incident).clone();
     let key = storm.begun_by.as_ref().map(|it| it.page_key.clone());
@@ -100,7 +99,7 @@ pub(crate) fn in_place_of(
     Summary::Storm(Notice { kind: NoticeKind::Storm(facts), decision: None, ..notice.clone() })
 }
 
-/// What its page says: the one that begins a storm names those before it, each further one itself.
+/// What is paged in place of a notice: the incident that begins a storm names those before it. Each further one names itself.
 pub(crate) fn page_of(step: &Step, notice: &Notice, policy: &TargetPolicy) -> Option<Notice> {
     let storm = step.storm.as_ref().filter(|it| it.begun_by.is_none())?;
     let incident = step.incident.as_ref()?;

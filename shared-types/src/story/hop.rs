@@ -313,7 +313,7 @@ pub enum Acknowledgement {
 pub enum EscalationReason {
     Unacknowledged,
     RollbackFailed,
-    /// The budget of automatic rollbacks is spent.
+    /// The budget of automatic rollbacks is spent, or a storm holds them.
     RollbackWaiting,
 }
 
