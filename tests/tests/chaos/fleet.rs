@@ -13,8 +13,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::watchdog::Watchdog;
 
-/// The folder of an earlier version's binaries.
+/// The folder of an earlier version's binaries, and of its texts.
 const OLD_VARIABLE: &str = "PHASEGATE_OLD_BINARIES";
+
+pub(crate) const POLICY: &str = "policy.yaml";
+/// Of the earlier version.
+pub(crate) const OLD_POLICY: &str = "policy.old.yaml";
 
 /// A replica of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,12 +46,18 @@ pub(crate) enum Build {
 }
 
 impl Build {
-    fn binary(self, service: &str) -> PathBuf {
+    /// The program, and its policy.
+    fn of(self, service: &str) -> (PathBuf, &'static str) {
         let name = format!("{service}-svc");
         match (self, std::env::var_os(OLD_VARIABLE)) {
-            (Self::Old, Some(folder)) => PathBuf::from(folder).join(name),
-            _ => binaries::path(&name),
+            (Self::Old, Some(folder)) => (PathBuf::from(folder).join(name), OLD_POLICY),
+            _ => (binaries::path(&name), POLICY),
         }
+    }
+
+    /// The texts of the old one, `templates/alerts` beside its binaries.
+    pub(crate) fn old_templates() -> Option<PathBuf> {
+        Some(PathBuf::from(std::env::var_os(OLD_VARIABLE)?).join("templates/alerts")).filter(|it| it.is_dir())
     }
 
     /// What the old one is, for people.
@@ -95,13 +105,15 @@ impl Fleet {
         // Through a pipe: a limit on the size of files is not to hit the log.
         std::thread::spawn(move || io::copy(&mut output, &mut log).ok());
         let upper = service.to_uppercase();
+        let (program, policy) = build.of(service);
         let child = Command::new("sh")
             .args(["-c", "trap '' XFSZ; exec \"$0\""])
-            .arg(build.binary(service))
+            .arg(program)
             .current_dir(&self.folder)
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap_or_default())
             .envs(&self.environment)
+            .env("PHASEGATE_POLICY", self.folder.join(policy))
             .env("PHASEGATE_DATABASE_URL", &self.databases[service])
             .env(format!("PHASEGATE_{upper}_LISTEN"), self.addresses[&member].to_string())
             .stdin(Stdio::null())

@@ -16,7 +16,7 @@ use phasegate_tests::{cli, ports, wait};
 use serde_json::Value;
 
 use crate::disk::Disk;
-use crate::fleet::{Build, Fleet, Member};
+use crate::fleet::{Build, Fleet, Member, OLD_POLICY, POLICY};
 use crate::watchdog::Watchdog;
 
 /// The lines there is a proxy on: to each service from the others, telemetry, each service's to its database, and the
@@ -174,12 +174,19 @@ async fn text_of(answer: reqwest::Response) -> String {
 fn write_policy(folder: &Path, policy: &str) {
     let repository = cli::workspace();
     let path = |path: PathBuf| path.display().to_string();
-    let text = policy
-        .replace("@FLAGS@", &path(repository.join("tests/fixtures/bin/flags")))
-        .replace("@FLAG_FILE@", &path(folder.join("flag")))
-        .replace("@TEMPLATES@", &path(repository.join("templates/alerts")))
-        .replace("@TELEMETRY@", &path(folder.join("telemetry")));
-    fs::write(folder.join("policy.yaml"), text).expect("the policy");
+    let templates = repository.join("templates/alerts");
+    // A file with keys that the earlier version does not know would be refused by it, and so would its texts.
+    let known: Vec<&str> = policy.lines().filter(|line| !line.trim_start().starts_with("gaps:")).collect();
+    let old_templates = Build::old_templates().unwrap_or_else(|| templates.clone());
+    let old = known.join("\n").replace("@TEMPLATES@", &path(old_templates));
+    for (name, text) in [(OLD_POLICY, old.as_str()), (POLICY, policy)] {
+        let text = text
+            .replace("@FLAGS@", &path(repository.join("tests/fixtures/bin/flags")))
+            .replace("@FLAG_FILE@", &path(folder.join("flag")))
+            .replace("@TEMPLATES@", &path(templates.clone()))
+            .replace("@TELEMETRY@", &path(folder.join("telemetry")));
+        fs::write(folder.join(name), text).expect("a policy");
+    }
     fs::write(folder.join("flag"), "off").expect("the flag file");
 }
 
@@ -215,7 +222,6 @@ fn environment(
         vendors.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let shown = |name: &str| folder.join(name).display().to_string();
     environment.extend([
-        ("PHASEGATE_POLICY".to_owned(), shown("policy.yaml")),
         ("PHASEGATE_DATA_DIR".to_owned(), shown("data")),
         ("RUST_LOG".to_owned(), "info".to_owned()),
         ("PHASEGATE_LOG".to_owned(), "json".to_owned()),
