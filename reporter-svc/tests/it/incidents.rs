@@ -20,7 +20,7 @@ const KEY: &str = "phasegate/autosave/INC-20261122-001/1795343400000";
 const INCIDENT: &str = "/v1/incidents/INC-20261122-001";
 const DAY: u64 = 24 * 60;
 
-fn event(id: &str, kind: &str, at: shared_types::Timestamp, key: Option<&str>) -> String {
+pub(crate) fn event(id: &str, kind: &str, at: shared_types::Timestamp, key: Option<&str>) -> String {
     json!({ "event": {
         "id": id, "event_type": kind, "resource_type": "incident", "occurred_at": at,
         "agent": { "summary": "Ana", "type": "user_reference" },
@@ -42,7 +42,7 @@ async fn post(app: &Router, body: &str, header: &str) -> (StatusCode, Value) {
     (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
 
-async fn signed(app: &Router, body: &str) -> (StatusCode, String) {
+pub(crate) async fn signed(app: &Router, body: &str) -> (StatusCode, String) {
     let (status, answer) = post(app, body, &format!("v1={}", signature(WEBHOOK_SECRET, body))).await;
     (status, answer["outcome"].as_str().unwrap_or_default().to_owned())
 }
