@@ -181,8 +181,14 @@ async fn writers_of_sqlite_take_turns() {
         writer.await.unwrap();
     }
     let held = db.begin().await.unwrap();
+    // Only the wait for the turn is left: it passes at once.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
     let waited = db.begin().await.map(|_| ()).unwrap_err();
     assert!(matches!(waited, DbError::Busy) && waited.is_unavailable());
+    // Longer than many slow writers take, shorter than a call may.
+    assert!((15..30).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    tokio::time::resume();
     drop(held);
     db.begin().await.unwrap();
 }

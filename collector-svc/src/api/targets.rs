@@ -274,7 +274,12 @@ fn target_view(
             failures: state.source.failures,
             last_error: state.source.last_error,
             next_attempt_at: state.source.next_attempt_at,
-            positions: places.iter().filter_map(Position::of).filter(|it| !it.gone).take(SHOWN_MAX).collect(),
+            positions: places
+                .iter()
+                .filter_map(Position::of)
+                .filter(|it| !it.cursor.gone)
+                .take(SHOWN_MAX)
+                .collect(),
             left_out: Vec::new(),
             lost: state.lost.into_iter().filter(|lost| lost.is_told(now)).collect(),
         },

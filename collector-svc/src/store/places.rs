@@ -36,6 +36,20 @@ pub struct Place {
 pub struct Position {
     /// Device and inode.
     pub file_id: String,
+    #[serde(flatten)]
+    pub cursor: FileCursor,
+    pub malformed: u64,
+    /// The first of them (TE-2).
+    pub errors: Vec<MalformedLine>,
+}
+
+impl Document for Position {
+    const KIND: &'static str = "position";
+}
+
+/// What the source remembers of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FileCursor {
     /// Where it was last seen.
     pub path: String,
     /// All lines before this are counted.
@@ -47,9 +61,6 @@ pub struct Position {
     pub fingerprint_length: u64,
     /// In the middle of a line that is too long.
     pub skipping: bool,
-    pub malformed: u64,
-    /// The first of them (TE-2).
-    pub errors: Vec<MalformedLine>,
     /// Hash of the `near_length` bytes before `offset`: a file that was written anew is told by it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub near_fingerprint: String,
@@ -76,28 +87,6 @@ pub struct Position {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(length: &u64) -> bool {
     *length == 0
-}
-
-impl Document for Position {
-    const KIND: &'static str = "position";
-}
-
-/// What a file's cursor holds of its [`Position`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileCursor {
-    pub path: String,
-    pub offset: u64,
-    pub line: u64,
-    pub fingerprint: String,
-    pub fingerprint_length: u64,
-    pub skipping: bool,
-    pub near_fingerprint: String,
-    pub near_length: u64,
-    pub created_ns: Option<i64>,
-    pub length: Option<u64>,
-    pub departed: bool,
-    pub settled: bool,
-    pub gone: bool,
 }
 
 impl FileCursor {
@@ -139,40 +128,8 @@ impl Position {
             return None;
         }
         let cursor = FileCursor::deserialize(&place.cursor).ok()?;
-        let FileCursor {
-            path,
-            offset,
-            line,
-            fingerprint,
-            fingerprint_length,
-            skipping,
-            near_fingerprint,
-            near_length,
-            created_ns,
-            length,
-            departed,
-            settled,
-            gone,
-        } = cursor;
         let Place { name: file_id, malformed, errors, .. } = place.clone();
-        Some(Self {
-            file_id,
-            path,
-            offset,
-            line,
-            fingerprint,
-            fingerprint_length,
-            skipping,
-            malformed,
-            errors,
-            near_fingerprint,
-            near_length,
-            created_ns,
-            length,
-            departed,
-            settled,
-            gone,
-        })
+        Some(Self { file_id, cursor, malformed, errors })
     }
 
     /// The place that it is.
@@ -180,39 +137,7 @@ impl Position {
     /// # Errors
     /// It cannot be written as JSON: a bug.
     pub fn into_place(self) -> Result<Place, serde_json::Error> {
-        let Self {
-            file_id,
-            path,
-            offset,
-            line,
-            fingerprint,
-            fingerprint_length,
-            skipping,
-            malformed,
-            errors,
-            near_fingerprint,
-            near_length,
-            created_ns,
-            length,
-            departed,
-            settled,
-            gone,
-        } = self;
-        let cursor = FileCursor {
-            path,
-            offset,
-            line,
-            fingerprint,
-            fingerprint_length,
-            skipping,
-            near_fingerprint,
-            near_length,
-            created_ns,
-            length,
-            departed,
-            settled,
-            gone,
-        };
+        let Self { file_id, cursor, malformed, errors } = self;
         let cursor = serde_json::to_value(cursor)?;
         Ok(Place { source: FILES.to_owned(), name: file_id, cursor, malformed, errors })
     }
@@ -222,7 +147,7 @@ impl PlaceRow {
     pub(super) fn of(forms: &Forms, place: &Place) -> Result<Self, DbError> {
         if let Some(position) = Position::of(place) {
             let text = forms.text(&position)?;
-            let (file_id, byte_offset) = (position.file_id, position.offset);
+            let (file_id, byte_offset) = (position.file_id, position.cursor.offset);
             return Ok(Self { file_id, byte_offset, position: text, cursor: None });
         }
         let Place { source, name, cursor, malformed, errors } = place.clone();

@@ -52,7 +52,7 @@ async fn malformed_lines_are_told_by_their_number_in_the_file() {
     let position = rig.store.load(&autosave(), &initial).await.unwrap().places.remove(0);
     let position = Position::of(&position).unwrap();
     let told: Vec<u64> = position.errors.iter().map(|error| error.line).collect();
-    assert_eq!((position.malformed, position.line), (3, 7));
+    assert_eq!((position.malformed, position.cursor.line), (3, 7));
     assert_eq!(told, [2, 4, 7]);
 }
 

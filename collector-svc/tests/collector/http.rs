@@ -246,7 +246,7 @@ async fn lost_and_unreadable_files_are_named() {
     let source = service.get().await.source;
     let name = telemetry.join("a.jsonl").display().to_string();
     assert_eq!((source.lost[0].file.as_str(), source.lost[0].bytes), (name.as_str(), Some(11)));
-    assert!(source.positions.iter().all(|position| position.path != name), "{:?}", source.positions);
+    assert!(source.positions.iter().all(|position| position.cursor.path != name), "{:?}", source.positions);
     let readiness = service.base.replace("/v1/targets/autosave", "/readyz");
     let ready = async || service.http.get(&readiness).send().await.unwrap();
     let said = async || ready().await.text().await.unwrap();

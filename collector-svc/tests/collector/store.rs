@@ -6,7 +6,7 @@ use std::time::Duration;
 use collector_svc::intake::WindowChange;
 use collector_svc::state::TargetState;
 use collector_svc::store::{
-    ClosedWindow, Commit, Committed, Delivery, MIGRATIONS, Place, Position, PushAnswer, Store,
+    ClosedWindow, Commit, Committed, Delivery, FileCursor, MIGRATIONS, Place, Position, PushAnswer, Store,
     record_delivery,
 };
 use domain::policy::TargetPolicy;
@@ -88,15 +88,16 @@ fn change(start: Timestamp, saves: u64, new_ids: &[u64]) -> WindowChange {
 fn position(offset: u64) -> Place {
     let position = Position {
         file_id: "1:2".into(),
-        path: "a.jsonl".into(),
-        offset,
-        line: 7,
-        fingerprint: "f".into(),
-        fingerprint_length: 256,
-        skipping: false,
+        cursor: FileCursor {
+            path: "a.jsonl".into(),
+            offset,
+            line: 7,
+            fingerprint: "f".into(),
+            fingerprint_length: 256,
+            ..FileCursor::default()
+        },
         malformed: 1,
         errors: vec![MalformedLine { line: 3, reason: "not UTF-8".into() }],
-        ..Position::default()
     };
     position.into_place().unwrap()
 }

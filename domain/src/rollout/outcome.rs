@@ -221,7 +221,7 @@ pub(super) fn rollback_failed(
     step
 }
 
-/// The promotion's command has ended, whichever way: now the rollback may run. The phase never changed, so
+/// The superseded command has ended, whichever way: now the rollback may run. The phase never changed, so
 /// one phase down is still one phase below where the violation was seen.
 pub(super) fn superseded_ended(
     mut step: Step,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use service_kit::ServiceName;
-use service_kit::db::{SchemaName, check_sqlite};
+use service_kit::db::{DbError, SchemaName, check_sqlite};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -127,13 +127,29 @@ async fn tried(directory: &Path, manifest: &Manifest) -> anyhow::Result<(Vec<Str
     Ok((findings, facts))
 }
 
+/// Whether something that was stored cannot be read.
+fn is_damage(error: &anyhow::Error) -> bool {
+    let of_store = error.downcast_ref::<DbError>();
+    of_store.is_some_and(|it| matches!(it, DbError::Decode { .. } | DbError::Unreadable { .. }))
+}
+
 /// Checks the stores where they are, as after PostgreSQL's own restore.
 ///
 /// # Errors
 /// A store cannot be opened.
 pub(crate) async fn check_database(place: &Place) -> anyhow::Result<Checked> {
-    let stores = stores::facts(place).await?;
-    let findings = disagreements(&stores);
+    let (findings, stores) = match stores::facts(place).await {
+        Ok(stores) => {
+            let younger = |it: &StoreFacts| {
+                let how = it.younger.as_ref()?;
+                Some(format!("the {}'s store is younger than its data directory: {how}", it.service))
+            };
+            let younger: Vec<String> = stores.iter().filter_map(younger).collect();
+            (younger.into_iter().chain(disagreements(&stores)).collect(), stores)
+        }
+        Err(error) if is_damage(&error) => (vec![format!("{error:#}")], Vec::new()),
+        Err(error) => return Err(error),
+    };
     Ok(Checked { ok: findings.is_empty(), findings, made_at: None, stores })
 }
 
@@ -167,7 +183,7 @@ mod tests {
 
     fn store(service: &str, epoch: u64, sequence: Option<u64>) -> StoreFacts {
         let targets = vec![TargetFacts { target: "autosave".to_owned(), epoch, sequence }];
-        StoreFacts { service: service.to_owned(), instance: None, position: 0, targets }
+        StoreFacts { service: service.to_owned(), instance: None, position: 0, targets, younger: None }
     }
 
     /// OP-3: stores of one moment agree; a reporter's of an earlier one is found, whoever knows more.

@@ -50,6 +50,9 @@ pub(crate) struct StoreFacts {
     pub(crate) position: u64,
     /// Of each target: the newest epoch and, where the service knows it, the newest sequence.
     pub(crate) targets: Vec<TargetFacts>,
+    /// In which way it is behind the mark in its data directory.
+    #[serde(skip)]
+    pub(crate) younger: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

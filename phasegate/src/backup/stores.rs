@@ -1,7 +1,6 @@
 //! Opens the stores, and reads all that a restored service would have to read.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use service_kit::ServiceName;
@@ -60,12 +59,13 @@ pub(super) async fn facts(place: &Place) -> anyhow::Result<Vec<StoreFacts>> {
                 told.iter().map(facts).collect()
             }
         };
-        let (mark, _) = mark::look(&db, Path::new("/nonexistent"), *service).await?;
+        let (mark, younger) = mark::look(&db, &place.data_dir, *service).await?;
         found.push(StoreFacts {
             service: service.to_string(),
             instance: mark.map(|it| it.instance.to_string()),
             position: mark.map_or(0, |it| it.position),
             targets,
+            younger,
         });
         db.close().await;
     }

@@ -22,7 +22,8 @@ impl Perform<Effects> for ApplyPageEvent {
     async fn settle(&self, effects: &Effects, attempt: Attempt<'_>) -> Result<Recorded, DbError> {
         let Some((target, incident)) = incident_of(effects, self).await? else {
             tracing::info!(page = self.page, "the pager told of an incident that is none of ours");
-            return attempt.record().await;
+            let outcome = Outcome::Done(json!({ "page": self.page, "ours": false }));
+            return Attempt { outcome: &outcome, ..attempt }.record().await;
         };
         let (by, at) = (self.by.clone(), self.at);
         let event = match self.act {

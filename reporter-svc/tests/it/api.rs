@@ -2,21 +2,25 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use domain::rollout::Event;
 use reporter_svc::executors::Executors;
 use reporter_svc::executors::command::{CommandExecutor, Environment};
+use reporter_svc::store::MIGRATIONS;
 use serde_json::{Value, json};
+use service_kit::db::{Boundary, Db, DbError, Probe};
 use service_kit::supervisor::Supervisor;
 use shared_types::decision::ViolationAction;
-use shared_types::{Timestamp, Verdict};
+use shared_types::{TargetName, Timestamp, Verdict};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use crate::rig::{Rig, minutes};
+use crate::rig::{Rig, autosave, minutes, policy};
 
 pub(crate) async fn call(app: &Router, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
     call_with(app, method, path, body, &[]).await
@@ -366,4 +370,38 @@ async fn a_rollout_whose_commands_are_not_there_does_not_start() {
     assert_eq!(start().await.0, StatusCode::ACCEPTED);
     std::fs::remove_file(&program).unwrap();
     assert_eq!(start().await.0, StatusCode::OK, "it was started");
+}
+
+/// A disk that takes its time over each commit.
+#[derive(Debug)]
+struct SlowDisk;
+
+#[async_trait]
+impl Probe for SlowDisk {
+    async fn at(&self, boundary: Boundary) -> Result<(), DbError> {
+        if boundary == Boundary::Commit {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        Ok(())
+    }
+}
+
+/// SQLite has one writer: a hundred starts at once take turns, on a slow disk for longer than a connection is waited for.
+#[tokio::test]
+async fn a_hundred_starts_at_once_all_have_their_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::connect(&Db::embedded_url(folder.path(), "reporter"), "reporter", MIGRATIONS).await.unwrap();
+    let mut policy = policy();
+    let autosave = policy.targets.remove(&autosave()).unwrap();
+    let names: Vec<TargetName> =
+        (0..100).map(|index| TargetName::parse(&format!("feature-{index}")).unwrap()).collect();
+    policy.targets.extend(names.iter().map(|name| (name.clone(), autosave.clone())));
+    let rig = Rig::under(policy, db.probed(Arc::new(SlowDisk))).await;
+    let app = rig.router();
+    let start = async |name: &TargetName| {
+        call(&app, "POST", &format!("/v1/rollouts/{name}/start"), Some(json!({ "by": "ana" }))).await
+    };
+    for (status, body) in futures_util::future::join_all(names.iter().map(start)).await {
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    }
 }

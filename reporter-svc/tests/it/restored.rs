@@ -17,6 +17,7 @@ use shared_types::{Decision, Directive, Verdict};
 use uuid::Uuid;
 
 use crate::api::call;
+use crate::incidents::{event, signed};
 use crate::rig::{Rig, minutes, phase};
 
 async fn acts(rig: &Rig, action: &str) -> Vec<Value> {
@@ -150,6 +151,45 @@ async fn incident_ids_and_pages_are_not_used_again() {
         let page = rig.world.pages.lock().unwrap().last().cloned().unwrap();
         let millis = opened.opened_at.as_millis();
         assert_eq!(page.dedup_key, format!("phasegate/autosave/{}/{millis}", opened.id));
+    })
+    .await;
+}
+
+/// OP-3, ES-3: an acknowledgement of the page of an incident that is lost, whose id was given out again, counts for none here; what
+/// PagerDuty told of it is kept.
+#[tokio::test]
+async fn an_acknowledgement_of_a_lost_incidents_page_changes_nothing() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        rig.bring_to("B").await;
+        rig.violation().await;
+        let before = rig.incident().await;
+        let lost_at = before.opened_at.minus(minutes(20)).as_millis();
+        let key = format!("phasegate/autosave/{}/{lost_at}", before.id);
+        let (app, now) = (rig.router(), rig.clock.now());
+        // The last one names the page by PagerDuty's own id alone.
+        for (id, kind, key) in [
+            ("E1", "incident.acknowledged", Some(key.as_str())),
+            ("E2", "incident.resolved", Some(key.as_str())),
+            ("E3", "incident.acknowledged", None),
+        ] {
+            let taken = signed(&app, &event(id, kind, now, key)).await;
+            assert_eq!(taken, (StatusCode::ACCEPTED, "accepted".to_owned()));
+        }
+        rig.work().await;
+        assert_eq!(rig.incident().await, before);
+        let told: Vec<(String, String)> =
+            sqlx::query_as("SELECT state, outcome FROM outbox WHERE kind = 'ApplyPageEvent'")
+                .fetch_all(rig.db.pool())
+                .await
+                .unwrap();
+        let kept = ("done".to_owned(), r#"{"page":"pagerduty:PINC0001","ours":false}"#.to_owned());
+        assert_eq!(told, vec![kept; 3]);
+        assert_eq!(acts(&rig, "incident.acknowledged").await, Vec::<Value>::new());
+        // So nobody is kept from the escalation.
+        rig.pass(minutes(31)).await;
+        assert_eq!(rig.incident().await.priority, "P1");
+        rig.assert_nothing_is_left().await;
     })
     .await;
 }

@@ -124,6 +124,25 @@ impl Cause {
         self != Self::Conflict
     }
 
+    /// As a person reads it in the log, in `/readyz` and in an answer.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "it takes no writes",
+            Self::BrokenTransaction => "a connection was left in a transaction",
+            Self::Ended => "the server ended the session",
+            Self::Unreachable => "it cannot be reached",
+            Self::TimedOut => "it did not answer in time",
+            Self::Full => "no room is left on its disk",
+            Self::Io => "its disk fails",
+            Self::Locked => "it is locked by another",
+            Self::Conflict => "two transactions met",
+            Self::TooManyConnections => "the server gives no more connections",
+            Self::PoolStarved => "all connections of the pool are in use (--database-connections)",
+            Self::Server => "the server is short of something",
+        }
+    }
+
     /// By which it goes in metrics and in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

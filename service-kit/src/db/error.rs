@@ -81,11 +81,21 @@ impl DbError {
     /// stood in each other's way. The transaction has left nothing behind and may be tried again whole.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
+        self.passing().is_some()
+    }
+
+    /// Why it passes by itself, for whoever asked; `None`: it does not.
+    #[must_use]
+    pub fn passing(&self) -> Option<&'static str> {
         match self {
-            Self::Busy | Self::Unanswered | Self::Connect { .. } => true,
-            Self::Sqlx(error) => Cause::of(error).is_some(),
+            Self::Busy => Some("it is busy with what was asked before"),
+            Self::Unanswered => Some(Cause::TimedOut.words()),
+            Self::Connect { .. } => Some(Cause::Unreachable.words()),
+            Self::Sqlx(error) => Cause::of(error).map(Cause::words),
             // This replica ends at its next heartbeat; another one answers.
-            Self::Unreadable { source: Unreadable::TooNew { .. }, .. } => true,
+            Self::Unreadable { source: Unreadable::TooNew { .. }, .. } => {
+                Some("a newer release writes to it")
+            }
             Self::Url(_)
             | Self::Migrate { .. }
             | Self::MayNotMigrate { .. }
@@ -94,7 +104,7 @@ impl DbError {
             | Self::Decode { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable(_)
-            | Self::Newer { .. } => false,
+            | Self::Newer { .. } => None,
         }
     }
 }

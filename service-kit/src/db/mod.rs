@@ -31,7 +31,6 @@ use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 use crate::forms::Forms;
-use pool::PATIENCE;
 use proof::Proof;
 use vitals::Vitals;
 
@@ -56,6 +55,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long work that is under way may go on once its connection is suspect: what a lost path would answer never comes, and a
 /// statement that only happened to be under way is done again.
 const SUSPECT_FOR: Duration = Duration::from_secs(3);
+
+/// How long a writer of SQLite waits for its turn, while those before it have theirs. Shorter than a call may take, so that whoever
+/// asked is told why.
+const TURN_WITHIN: Duration = Duration::from_secs(20);
 
 const BEGIN_POSTGRES: &str = "BEGIN";
 const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
@@ -140,14 +143,14 @@ impl Db {
     /// [`Db::for_update`]. Dropped without [`Tx::commit`] it leaves nothing behind.
     ///
     /// # Errors
-    /// The database's; [`DbError::is_unavailable`] when the wait for a connection was in vain.
+    /// The database's; [`DbError::is_unavailable`] when the wait for a connection, or for the turn, was in vain.
     pub async fn begin(&self) -> Result<Tx<'static>, DbError> {
         if let Some(probe) = &self.probe {
             probe.at(Boundary::Begin).await?;
         }
         let permit = match &self.writer {
             Some(writer) => {
-                let acquired = tokio::time::timeout(PATIENCE, Arc::clone(writer).acquire_owned()).await;
+                let acquired = tokio::time::timeout(TURN_WITHIN, Arc::clone(writer).acquire_owned()).await;
                 Some(acquired.map_err(|_| DbError::Busy)?.map_err(|_| DbError::Busy)?)
             }
             None => None,

@@ -21,7 +21,7 @@ use super::session::told;
 use super::vitals::Vitals;
 use super::{Cause, Session};
 
-/// How long a caller waits for a connection, or on SQLite for its turn to write, before it is told "unavailable".
+/// How long a caller waits for a connection before it is told "unavailable".
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection that was used a moment ago is not asked whether it still lives: that would be a round trip before

@@ -73,7 +73,7 @@ impl Vitals {
         });
         trouble.failures += 1;
         trouble.told |= tell;
-        trouble.latest = format!("{}: {detail}", words(cause));
+        trouble.latest = format!("{}: {detail}", cause.words());
         if tell {
             let (failures, service) = (trouble.failures, self.service.as_str());
             tracing::warn!(
@@ -82,7 +82,7 @@ impl Vitals {
                 detail,
                 failures,
                 "the database fails: {}",
-                words(cause)
+                cause.words()
             );
         }
     }
@@ -125,24 +125,6 @@ impl Vitals {
 fn count(service: &str, cause: Cause, by: u64) {
     metrics::counter!("phasegate_database_failures_total", "service" => service.to_owned(), "cause" => cause.as_str())
         .increment(by);
-}
-
-/// As a person reads it in the log and in `/readyz`.
-fn words(cause: Cause) -> &'static str {
-    match cause {
-        Cause::ReadOnly => "it takes no writes",
-        Cause::BrokenTransaction => "a connection was left in a transaction",
-        Cause::Ended => "the server ended the session",
-        Cause::Unreachable => "it cannot be reached",
-        Cause::TimedOut => "it did not answer in time",
-        Cause::Full => "no room is left on its disk",
-        Cause::Io => "its disk fails",
-        Cause::Locked => "it is locked by another",
-        Cause::Conflict => "two transactions met",
-        Cause::TooManyConnections => "the server gives no more connections",
-        Cause::PoolStarved => "all connections of the pool are in use (--database-connections)",
-        Cause::Server => "the server is short of something",
-    }
 }
 
 #[cfg(test)]

@@ -180,11 +180,13 @@ impl IntoResponse for ApiError {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
-        if error.is_unavailable() {
-            Self::unavailable("the database cannot be reached; nothing was stored", Duration::from_secs(1))
-                .caused_by(error)
-        } else {
-            Self::internal(error)
+        match error.passing() {
+            Some(why) => {
+                let detail =
+                    format!("the database does not serve this now: {why}; nothing was stored, ask again");
+                Self::unavailable(detail, Duration::from_secs(1)).caused_by(error)
+            }
+            None => Self::internal(error),
         }
     }
 }

@@ -68,11 +68,13 @@ pub enum Hop {
         to: PhaseId,
         reason: String,
     },
-    /// The move up has started its command; the rollback follows it.
+    /// A move's command has started, up or down; the rollback follows it. The names are stored: they are of when only a
+    /// violation overtook a command.
     WaitingForPromotion {
         transition: Uuid,
         to: PhaseId,
     },
+    /// That command has ended; its move does not count.
     PromotionSuperseded {
         transition: Uuid,
         to: PhaseId,

@@ -7,6 +7,7 @@
 mod binaries;
 mod cluster;
 
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -72,6 +73,12 @@ impl Drop for TestDatabase {
         });
         dropping.join().ok();
     }
+}
+
+/// One of PostgreSQL's client programs: from beside the server's, else from PATH.
+#[must_use]
+pub fn client(program: &str) -> Command {
+    Command::new(binaries::find().map_or_else(|| program.into(), |folder| folder.join(program)))
 }
 
 /// The private cluster's URL; started by the first test that asks.

@@ -1,6 +1,7 @@
 //! The real binaries, seen from outside: telemetry in, messages, pages and commands out.
 
 mod apart;
+mod backups;
 mod kills;
 mod outages;
 mod scenes;

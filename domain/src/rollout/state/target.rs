@@ -100,8 +100,8 @@ pub enum Stage {
     Idle,
     /// A move up is under way.
     Promoting(Transition),
-    /// A move up had started its command when a rollback became necessary: it must not win, so the
-    /// rollback follows as soon as the command has ended, however it ended.
+    /// A move had started its command when a rollback became necessary, a move down when an abort did: it must not win,
+    /// so the rollback follows as soon as the command has ended, however it ended.
     Superseded { promotion: Transition, rollback: Transition },
     /// A move down is required and does not start by itself: the target is frozen, or the budget of such
     /// moves is spent. It is never forgotten; a person, the end of the freeze or time starts it.
@@ -134,7 +134,7 @@ impl Stage {
         }
     }
 
-    /// The transition that counts: of a superseded promotion the rollback behind it, and one that waits too.
+    /// The transition that counts: of a superseded move the rollback behind it, and one that waits too.
     #[must_use]
     pub fn transition(&self) -> Option<&Transition> {
         match self {

@@ -8,7 +8,8 @@ use shared_types::{Verdict, Window};
 use super::world::{World, minutes, phase};
 use crate::executors::Report;
 use crate::rollout::event::StopOutcome;
-use crate::rollout::{Effect, Event, IncidentStatus, Mitigation, NoticeKind, Reason, Stage};
+use crate::rollout::{Effect, Event, IncidentStatus, Mitigation, NoticeKind, Reason, Stage, Step};
+use crate::story::words;
 
 fn by_hand(from: &str) -> Event {
     Event::Rollback { by: "ben".into(), from: phase(from), reason: "users complain".into() }
@@ -128,11 +129,15 @@ fn an_abort_goes_to_off_at_once() {
     let mut world = World::in_phase("C");
     world.violation();
     world.start_command();
-    world.apply(abort()).unwrap();
+    let told = |step: &Step| step.timeline.iter().map(|it| words::hop(&it.hop)).collect::<Vec<_>>();
+    let asked = told(&world.apply(abort()).unwrap());
+    assert!(asked.contains(&"the command to B has started; the rollback follows it".to_owned()), "{asked:?}");
     assert_eq!(world.target.stage.name(), "superseded");
     let Stage::Superseded { promotion: running, .. } = &world.target.stage else { panic!() };
     let transition = running.id;
-    world.apply(Event::TransitionSucceeded { transition, report: Report::default() }).unwrap();
+    let ended = Event::TransitionSucceeded { transition, report: Report::default() };
+    let ended = told(&world.apply(ended).unwrap());
+    assert!(ended.contains(&"the command to B has ended and does not count".to_owned()), "{ended:?}");
     assert_eq!(world.running().to, phase("off"));
     world.finish_command();
     assert!(world.target.phase.is_off());

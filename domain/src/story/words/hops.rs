@@ -86,17 +86,17 @@ pub fn hop(it: &Hop) -> (Words, Words) {
             both("{by}: {from} to {to}, {reason}", "{by}: {from} から {to} へ、{reason}"),
         ),
         Hop::WaitingForPromotion { .. } => (
-            both("Waiting for the move up to end", "昇格の終了待ち"),
+            both("Waiting for the command under way to end", "実行中のコマンドの終了待ち"),
             both(
-                "the move up to {to} has started its command; the rollback follows it",
-                "{to} への昇格コマンドは開始済みのため、終わり次第ロールバックします",
+                "the command to {to} has started; the rollback follows it",
+                "{to} へのコマンドは開始済みのため、終わり次第ロールバックします",
             ),
         ),
         Hop::PromotionSuperseded { .. } => (
-            both("Move up superseded", "昇格を取り消し"),
+            both("Command superseded", "コマンドを無効化"),
             both(
-                "the move up to {to} has ended and does not count",
-                "{to} への昇格は終わりましたが、無効です",
+                "the command to {to} has ended and does not count",
+                "{to} へのコマンドは終わりましたが、無効です",
             ),
         ),
         Hop::RollbackWaiting { hold, .. } => (both("Rollback waits", "ロールバック待機"), self::hold(hold)),

@@ -154,9 +154,23 @@ async fn a_503_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_a_503() {
-    let error = ApiError::from(crate::db::DbError::Busy);
-    assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+async fn a_database_that_is_away_or_busy_is_a_503_that_says_which() {
+    use crate::db::DbError;
+    let told = |error: DbError| {
+        let error = ApiError::from(error);
+        assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+        error.problem().detail
+    };
+    let busy = told(DbError::Busy);
+    assert!(busy.contains("it is busy") && busy.contains("ask again"), "{busy}");
+    for (error, why) in [
+        (DbError::Unanswered, "did not answer in time"),
+        (DbError::Sqlx(sqlx::Error::PoolTimedOut), "all connections of the pool are in use"),
+        (DbError::Sqlx(sqlx::Error::PoolClosed), "cannot be reached"),
+    ] {
+        let detail = told(error);
+        assert!(detail.contains(why), "{detail}");
+    }
     let error = ApiError::from(crate::db::DbError::Sqlx(sqlx::Error::RowNotFound));
     assert_eq!(error.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
