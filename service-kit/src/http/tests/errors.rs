@@ -171,7 +171,7 @@ async fn a_database_that_is_away_or_busy_is_a_503_that_says_which() {
         let detail = told(error);
         assert!(detail.contains(why), "{detail}");
     }
-    let error = ApiError::from(crate::db::DbError::Sqlx(sqlx::Error::RowNotFound));
+    let error = ApiError::from(DbError::Sqlx(sqlx::Error::RowNotFound));
     assert_eq!(error.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
 
