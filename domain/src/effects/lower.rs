@@ -15,12 +15,12 @@ use shared_types::{IncidentId, TargetName, Timestamp};
 use uuid::Uuid;
 
 use super::notification::{Notification, NotificationKind};
+use super::storm::{self, Summary};
 use super::{
     CheckPageAcknowledged, NewMessage, PageNotice, PostMessage, PushDirective, ResolvePage, RetrySchedule,
     RunTransition, SetPagePriority, Severity, TriggerPage, WriteChecklist, WriteRca, WriteRunbookEntry,
     buttons,
 };
-use crate::rollout::storm::{self, Summary};
 use crate::rollout::watch::millis;
 use crate::rollout::{Effect, Incident, Notice, NoticeKind, Step, Transition};
 use crate::story::texts::{self, Text};

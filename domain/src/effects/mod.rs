@@ -8,6 +8,7 @@ mod message;
 pub mod notification;
 mod payload;
 mod retry;
+mod storm;
 
 pub use effect::Effect;
 pub use loss::Loss;

@@ -10,9 +10,8 @@ use uuid::Uuid;
 use super::effect::{Effect, NoticeKind};
 use super::escalation::note_sent;
 use super::evidence::Evidence;
-use super::state::{Banner, Drift, Incident, IncidentStatus, Mitigation, Rca};
+use super::state::{Banner, Drift, Incident, IncidentStatus, Mitigation, OfStorm, Rca};
 use super::step::{Context, Step};
-use super::storm;
 use crate::effects::Severity;
 use crate::gate::metric::builtin::CollectorLatency;
 use crate::policy::TargetPolicy;
@@ -56,12 +55,14 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
     let blind = notice && subject.cause == Cause::CollectionDelayed;
     let priority = if blind { &paging.escalate_to } else { &paging.priority };
     let target = &mut step.target;
-    let (storm, shared_key) = context.storm.as_ref().map(|it| storm::join(it, &context.new_incident)).unzip();
+    // NO-9: whose page it shares in a storm.
+    let begun_by = context.storm.as_ref().and_then(|it| it.begun_by.as_ref());
+    let leader = begun_by.map_or(&context.new_incident, |it| &it.incident).clone();
     let own_key = || Incident::new_key(&target.target, &context.new_incident, context.now);
     let incident = Incident {
         id: context.new_incident.clone(),
-        page_key: Some(shared_key.flatten().unwrap_or_else(own_key)),
-        storm,
+        page_key: Some(begun_by.map_or_else(own_key, |it| it.page_key.clone())),
+        storm: context.storm.is_some().then(|| OfStorm { begun_by: leader.clone(), told: Vec::new() }),
         target: target.target.clone(),
         phase: target.phase.clone(),
         epoch: target.epoch,
@@ -96,8 +97,7 @@ pub(super) fn open(step: &mut Step, subject: Box<Decision>, mitigation: Mitigati
     step.to_explain = !notice;
     step.incident = Some(incident);
     if let Some(storm) = &context.storm {
-        let begun_by = storm.begun_by.as_ref().map_or(&context.new_incident, |it| &it.incident).clone();
-        step.hop(context.now, Hop::StormJoined { begun_by, before: storm.before as u64 });
+        step.hop(context.now, Hop::StormJoined { begun_by: leader, before: storm.before as u64 });
     }
 }
 

@@ -43,6 +43,24 @@ impl Databases {
         }
     }
 
+    /// Takes a copy of the reporter's store, which it can be put back to. No transaction is open.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub async fn copy_reporter(&self) -> Result<(), DbError> {
+        sqlx::query("SAVEPOINT copy").execute(self.reporter.pool()).await?;
+        Ok(())
+    }
+
+    /// Puts the reporter's store back to the copy: all that was written since is gone. No transaction is open.
+    ///
+    /// # Errors
+    /// SQLite's; no copy was taken.
+    pub async fn put_reporter_back(&self) -> Result<(), DbError> {
+        sqlx::query("ROLLBACK TO copy").execute(self.reporter.pool()).await?;
+        Ok(())
+    }
+
     /// Takes back whatever was written since they were opened.
     ///
     /// # Errors

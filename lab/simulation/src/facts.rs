@@ -12,9 +12,10 @@ use service_kit::db::{Db, DbError};
 use service_kit::outbox::{ListFilter, MessageView, list};
 use shared_types::audit::{SERVICE_STREAM, stream_of};
 use shared_types::story::LoggedHop;
-use shared_types::{AuditEntry, Batch, Decision, TargetName, Timestamp};
+use shared_types::{AuditEntry, Batch, Decision, Epoch, TargetName, Timestamp};
 
 use crate::outside::Ledger;
+use crate::past::Past;
 use crate::replica::Service;
 use crate::spec::Spec;
 use crate::telemetry::Sent;
@@ -59,6 +60,8 @@ pub struct Facts {
     pub sent: Sent,
     /// Events in windows that are still open.
     pub open: u64,
+    /// What the reporter's store had known before it was put back.
+    pub past: Option<Past>,
 }
 
 impl Facts {
@@ -66,7 +69,7 @@ impl Facts {
     ///
     /// # Errors
     /// The databases'.
-    pub async fn of(world: &World<'_>) -> Result<Self, DbError> {
+    pub async fn of(world: &mut World<'_>) -> Result<Self, DbError> {
         let databases = world.databases;
         let store = Store::new(databases.of(Service::Reporter).clone());
         let mut incidents = Vec::new();
@@ -111,7 +114,20 @@ impl Facts {
             books,
             sent,
             open: open(databases.of(Service::Collector), &world.setting.target).await?,
+            past: world.past.take(),
         })
+    }
+
+    /// Books that belong to one past each: what the store knows at the end, and what was lost with what it stood upon.
+    pub fn histories(&self) -> impl Iterator<Item = &Ledger> {
+        std::iter::once(&self.books).chain(self.past.iter().map(|it| &it.books))
+    }
+
+    /// Whether an epoch was begun in a past that is lost, or was left out when a person went on.
+    #[must_use]
+    pub fn is_lost(&self, epoch: Epoch) -> bool {
+        let left_out = self.target.as_ref().and_then(|it| it.lost).is_some_and(|it| it.hold(epoch));
+        left_out || self.past.as_ref().is_some_and(|it| it.began(epoch))
     }
 }
 
@@ -127,7 +143,7 @@ async fn collected(db: &Db) -> Result<Vec<Collected>, DbError> {
     rows.into_iter().map(read).collect()
 }
 
-async fn audit(store: &Store, target: &TargetName) -> Result<Vec<AuditEntry>, DbError> {
+pub(crate) async fn audit(store: &Store, target: &TargetName) -> Result<Vec<AuditEntry>, DbError> {
     let mut rows = Vec::new();
     for stream in [stream_of(Some(target)), SERVICE_STREAM] {
         loop {
@@ -160,7 +176,7 @@ async fn judged(db: &Db) -> Result<Vec<(Timestamp, String)>, DbError> {
     Ok(rows.into_iter().map(|(start, id)| (Timestamp::from_millis(start), id)).collect())
 }
 
-async fn received(db: &Db) -> Result<Vec<Received>, DbError> {
+pub(crate) async fn received(db: &Db) -> Result<Vec<Received>, DbError> {
     let rows: Vec<(String, i64, Option<String>)> =
         sqlx::query_as("SELECT body, stale, incident FROM decisions ORDER BY window_start, received_at")
             .fetch_all(db.pool())

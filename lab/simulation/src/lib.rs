@@ -11,6 +11,7 @@ pub mod forger;
 pub mod network;
 pub mod outside;
 pub mod pagerduty;
+pub mod past;
 pub mod people;
 pub mod probe;
 pub mod replica;

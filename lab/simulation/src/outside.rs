@@ -25,6 +25,7 @@ use shared_types::{Epoch, PhaseId, Timestamp, Via};
 use crate::boundary::Kind;
 use crate::faults::{CommandFate, VendorFate};
 use crate::pagerduty::PageEvent;
+use crate::replica::Service;
 use crate::scheduler::Scheduler;
 
 /// A text that Slack accepted.
@@ -63,11 +64,14 @@ pub struct Moved {
     pub after: PhaseId,
     /// An incident was open, and no rollback stood ready behind this command.
     pub against_an_incident: bool,
+    /// The first since the store was put back: it could not know what the flag serves.
+    pub unaware: bool,
 }
 
 /// An outcome that a worker wrote down.
 #[derive(Debug, Clone)]
 pub struct Settlement {
+    pub service: Service,
     pub effect: String,
     pub kind: String,
     pub fence: i64,
@@ -100,20 +104,22 @@ pub struct Tampering {
 }
 
 /// All of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     pub posted: Vec<Posted>,
     pub paged: Vec<Paged>,
     pub moved: Vec<Moved>,
     pub settled: Vec<Settlement>,
-    /// Unknown outcomes before each claim, by effect and fencing token.
-    pub claims: BTreeMap<(String, i64), u32>,
+    /// Unknown outcomes before each claim, by service, effect and fencing token.
+    pub claims: BTreeMap<(Service, String, i64), u32>,
     /// By dedup key, as PagerDuty knows them.
     pub acknowledged: BTreeMap<String, PageAcknowledgement>,
     pub told: Vec<Told>,
     pub flag: Option<PhaseId>,
     /// What somebody set it to by hand, oldest first.
     pub tampered: Vec<Tampering>,
+    /// No command has set it since the reporter's store was put back.
+    pub unaware: bool,
 }
 
 /// Shared by all replicas.
@@ -138,6 +144,22 @@ impl Outside {
         let books = self.books();
         let tampered = books.tampered.last().filter(|it| it.ended.is_none()).map(|it| it.phase.clone());
         tampered.or_else(|| books.flag.clone()).unwrap_or_else(PhaseId::off)
+    }
+
+    /// The reporter's store is put back to when these books were copied: what it has done since then it does not know. Gives back
+    /// the books with all of it.
+    pub fn put_back(&self, copied: &Ledger) -> Ledger {
+        let mut books = self.books();
+        let all = books.clone();
+        books.posted.truncate(copied.posted.len());
+        books.paged.truncate(copied.paged.len());
+        books.moved.truncate(copied.moved.len());
+        books.told.truncate(copied.told.len());
+        let since = books.settled.split_off(copied.settled.len());
+        books.settled.extend(since.into_iter().filter(|it| it.service != Service::Reporter));
+        books.claims.retain(|claim, _| claim.0 != Service::Reporter || copied.claims.contains_key(claim));
+        books.unaware = true;
+        all
     }
 
     /// Somebody sets it by hand; none: back to what it was.
@@ -320,6 +342,7 @@ impl Executor for Ports {
             self.outside.tamper(None, self.scheduler.now());
             let mut books = self.outside.books();
             books.flag = Some(after.clone());
+            let unaware = std::mem::take(&mut books.unaware);
             books.moved.push(Moved {
                 transition,
                 fence: turn.fence,
@@ -330,6 +353,7 @@ impl Executor for Ports {
                 before,
                 after,
                 against_an_incident,
+                unaware,
             });
         }
         if fate != CommandFate::Works {

@@ -62,7 +62,7 @@ impl Simulation {
         self.runtime.block_on(async {
             let mut world = World::new(&self.setting, &self.databases, spec);
             world.run().await;
-            let facts = Facts::of(&world).await.unwrap_or_else(|error| panic!("{error}"));
+            let facts = Facts::of(&mut world).await.unwrap_or_else(|error| panic!("{error}"));
             met(&facts).for_each(|what| world.scheduler.met(what));
             let report = Report {
                 seed,
@@ -91,6 +91,8 @@ fn met(facts: &Facts) -> impl Iterator<Item = &'static str> {
             "evidence.signed" => "signatures",
             "collector.pause" => "collector pauses",
             "collector.resume" => "collector resumptions",
+            "store.behind" => "stores found behind",
+            "store.accepted" => "restored stores gone on from",
             _ => return None,
         })
     });
@@ -119,7 +121,16 @@ fn met(facts: &Facts) -> impl Iterator<Item = &'static str> {
     let fenced = facts.books.settled.iter().filter(|it| it.recorded == Recorded::Fenced);
     let effects = exhausted.map(|_| "collector events").chain(fenced.map(|_| "takeovers"));
     let failed = facts.notifications.iter().filter(|it| it.kind == "move_failed").map(|_| "failed moves up");
-    acts.chain(hops).chain(rulings).chain(effects).chain(failed).chain(met_by_evidence(facts))
+    let lost = facts.received.iter().filter(|it| facts.is_lost(it.decision.epoch)).map(|it| {
+        match (it.decision.rollback_required, it.stale) {
+            (true, false) => "rollbacks of a lost past made",
+            (true, true) => "rollbacks of a lost past told",
+            _ => "decisions of a lost past",
+        }
+    });
+    let unaware = facts.books.moved.iter().filter(|it| it.unaware && it.before != it.from);
+    let lost = lost.chain(unaware.map(|_| "commands that found another phase after a restore"));
+    acts.chain(hops).chain(rulings).chain(effects).chain(failed).chain(lost).chain(met_by_evidence(facts))
 }
 
 /// The same of what only windows that are weighed together lead to.

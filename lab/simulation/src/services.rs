@@ -29,6 +29,7 @@ use reporter_svc::notifiers::{Notifiers, slack};
 use reporter_svc::pagers::LogPager;
 use reporter_svc::pagers::pagerduty::{self, WebhookSecret};
 use reporter_svc::reporter::Reporter;
+use reporter_svc::restored::Restored;
 use secrecy::SecretString;
 use service_kit::auth::{Access, Identity};
 use service_kit::client::Neighbour;
@@ -111,8 +112,8 @@ pub struct Replica {
 pub enum Part {
     Collector(Arc<Collector>),
     Analyzer(Arc<Watcher>),
-    /// And what it moves phases by, and reads back.
-    Reporter(Arc<Reporter>, Executors, Arc<DriftWatch>),
+    /// And what it moves phases by, and reads back; and how it looks whether its store knows what its neighbours do.
+    Reporter(Arc<Reporter>, Executors, Arc<DriftWatch>, Arc<Restored>),
 }
 
 /// The collector's worker and what reaches it.
@@ -169,7 +170,7 @@ impl Replica {
                     scheduler: ground.scheduler.clone(),
                 })
             }
-            Part::Reporter(reporter, executors, _) => {
+            Part::Reporter(reporter, executors, ..) => {
                 let targets = [ground.target.clone()];
                 while reporter.store.ensure_targets(&targets, now).await.is_err() {}
                 let publisher = Arc::new(Publisher::new(Arc::clone(reporter), &ground.data_dir));
@@ -209,7 +210,10 @@ impl Replica {
                 if claim.unknowns > 0 && claim.fence > 1 {
                     scheduler.met("resends of unknown outcome");
                 }
-                outside.books().claims.insert((claim.id.clone(), claim.fence), claim.unknowns);
+                outside
+                    .books()
+                    .claims
+                    .insert((self.id.service, claim.id.clone(), claim.fence), claim.unknowns);
                 let (this, books) = (self.clone(), outside.clone());
                 let label = format!("effect {}", claim.kind);
                 scheduler.spawn(Some(self.id), &label, None, false, this.work(claim, books));
@@ -224,6 +228,7 @@ impl Replica {
             let Ok(recorded) = self.handler.settle(&self.db, &claim, &outcome, ended).await else { continue };
             let mut books = outside.books();
             books.settled.push(Settlement {
+                service: self.id.service,
                 effect: claim.id.clone(),
                 kind: claim.kind.clone(),
                 fence: claim.fence,
@@ -317,7 +322,9 @@ fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Hand
         data_dir: ground.data_dir.clone(),
         stopping: CancellationToken::new(),
     };
-    (Arc::new(handler), Part::Reporter(reporter, executors, drift))
+    // What a person accepts is not told by a mark here, see `World`.
+    let restored = Arc::new(Restored::new(Arc::clone(&reporter), None, ground.neighbour(Service::Collector)));
+    (Arc::new(handler), Part::Reporter(reporter, executors, drift, restored))
 }
 
 impl Collector {
@@ -386,15 +393,20 @@ impl Collector {
 impl Serve for Collector {
     async fn serve(&self, mut request: http::Request<Body>, slot: Slot) {
         request.extensions_mut().insert(Identity::local());
+        let reads = request.method() == http::Method::GET;
         let call = async {
             let Ok(response) = self.router.clone().oneshot(request).await;
             slot.fill(response).await;
         };
+        if reads {
+            return call.await;
+        }
         self.while_stepping(call).await;
     }
 
-    fn is_exclusive(&self, _request: &http::Request<()>) -> bool {
-        true
+    /// What is only looked at needs no worker.
+    fn is_exclusive(&self, request: &http::Request<()>) -> bool {
+        request.method() != http::Method::GET
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Spec {
     pub forges: bool,
     /// People take a rollout to `off` at once, now and then, and do not always write their names alike.
     pub hasty: bool,
+    /// The reporter's store is put back to an earlier moment, once.
+    pub restore: Option<Restore>,
     /// Tasks take turns, people and telemetry do the same each time.
     pub calm: bool,
     pub crash: Option<Crash>,
@@ -60,6 +62,25 @@ pub struct Tamper {
     pub from: u64,
     pub to: Option<u64>,
     pub position: usize,
+}
+
+/// In which minutes of the run the reporter's store is copied, put back to that copy while the other services go on, and gone on
+/// from by a person's word (OP-3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restore {
+    pub copied: u64,
+    pub back: u64,
+    pub accepted: u64,
+}
+
+impl Restore {
+    /// Up to three quarters of an hour are lost, and it is accepted before the trouble ends.
+    fn draw(rng: &mut SmallRng, trouble: Duration) -> Self {
+        let latest = (trouble.as_secs() / 60).saturating_sub(65).max(6);
+        let copied = rng.random_range(5..latest);
+        let back = copied + rng.random_range(1..=45);
+        Self { copied, back, accepted: back + rng.random_range(3..20) }
+    }
 }
 
 /// What happens by plan, not by draw.
@@ -99,11 +120,14 @@ pub enum Script {
     Drift,
     /// The flag system takes no command while phase B is due, and none after one window in B is too slow.
     Jam,
+    /// The reporter's store is put back from phase B to A, and forgets an incident with it. What is too slow in the stay in A that
+    /// is lost waits for a person to go on from the store.
+    Restore,
 }
 
 impl Script {
     /// All but none.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Violation,
         Self::Escalation,
         Self::Impatience,
@@ -120,13 +144,14 @@ impl Script {
         Self::Gaps,
         Self::Drift,
         Self::Jam,
+        Self::Restore,
     ];
 
     /// Until what it is about has happened.
     fn length(self) -> Duration {
         let minutes = match self {
             Self::Escalation => 90,
-            Self::Sloppiness | Self::Persistence => 160,
+            Self::Sloppiness | Self::Persistence | Self::Restore => 160,
             Self::Negligence | Self::Doubt | Self::Drift => 120,
             Self::Gaps => 240,
             _ => 75,
@@ -146,6 +171,11 @@ impl Script {
     /// Longer than all retries take.
     fn jams(self) -> Vec<(u64, u64)> {
         if self == Self::Jam { vec![(16, 46), (VIOLATION + 15, VIOLATION + 30)] } else { Vec::new() }
+    }
+
+    fn restore(self) -> Option<Restore> {
+        let restore = Restore { copied: VIOLATION - 35, back: VIOLATION + 18, accepted: VIOLATION + 50 };
+        (self == Self::Restore).then_some(restore)
     }
 
     fn away(self) -> Vec<Away> {
@@ -197,8 +227,24 @@ impl Spec {
             vec![(from, from + rng.random_range(10..30))]
         };
         let jams = if seed % 12 == 2 { jammed(&mut rng) } else { Vec::new() };
+        let restored = seed % 12 == 4 || seed % 24 == 19;
+        let restore = restored.then(|| Restore::draw(&mut rng, trouble));
         let drawn = Self::calm(seed, trouble, Script::None, false);
-        Self { skews, replicas, rates, ill, pauses, weighs, away, jams, tamper, forges, hasty, ..drawn }
+        Self {
+            skews,
+            replicas,
+            rates,
+            ill,
+            pauses,
+            weighs,
+            away,
+            jams,
+            tamper,
+            forges,
+            hasty,
+            restore,
+            ..drawn
+        }
     }
 
     /// Mostly one to five windows do not come; before the trouble ends the collector is back.
@@ -232,6 +278,7 @@ impl Spec {
             tamper: script.tamper(),
             forges: false,
             hasty: false,
+            restore: script.restore(),
             calm,
             crash: None,
             script,

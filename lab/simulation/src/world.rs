@@ -15,6 +15,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use reporter_svc::store::Store;
 use service_kit::auth::Access;
 use service_kit::clock::Clock as _;
+use service_kit::db::DbError;
+use service_kit::mark::Acceptance;
 use service_kit::outbox;
 use shared_types::{PhaseId, TargetName, Timestamp};
 
@@ -23,6 +25,7 @@ use crate::faults::Faults;
 use crate::forger;
 use crate::network::{Routes, Wire};
 use crate::outside::Outside;
+use crate::past::{Copied, Past};
 use crate::people::People;
 use crate::replica::{ReplicaId, Service};
 use crate::scheduler::{Grants, Scheduler};
@@ -43,6 +46,8 @@ const WINDOW: Duration = Duration::from_secs(900);
 const AFTERMATH: Duration = Duration::from_secs(75 * 60);
 /// The same for scripts, whose violation comes early.
 const SCRIPT_AFTERMATH: Duration = Duration::from_secs(50 * 60);
+/// Neighbours that have not answered are asked again: less often than by the product, since each look costs a run time.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// Rounds at one moment; more is a loop.
 const ROUNDS_MAX: u32 = 2_000;
 
@@ -135,6 +140,8 @@ struct Agenda {
     /// The analyzer adopts, the reporter reads back.
     adopt: Option<Timestamp>,
     looked: Option<Timestamp>,
+    /// The reporter asks what its neighbours know.
+    asked: Option<Timestamp>,
 }
 
 /// What the databases say is due, by the clocks of whoever wrote it.
@@ -172,6 +179,10 @@ pub struct World<'s> {
     rng: SmallRng,
     strict: bool,
     due: Due,
+    copied: Option<Copied>,
+    pub past: Option<Past>,
+    /// A reporter has gone on from the store that was put back.
+    accepted: Arc<AtomicBool>,
 }
 
 impl<'s> World<'s> {
@@ -222,6 +233,9 @@ impl<'s> World<'s> {
             mood_lasts: 0,
             strict: false,
             due: Due::default(),
+            copied: None,
+            past: None,
+            accepted: Arc::default(),
             setting,
             databases,
             _folder: folder,
@@ -293,6 +307,7 @@ impl<'s> World<'s> {
     /// Does all that is due now, until nothing is.
     async fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
+            self.restore().await.unwrap_or_else(|error| panic!("{error}"));
             self.bury();
             self.script();
             self.begin_due().await;
@@ -321,6 +336,35 @@ impl<'s> World<'s> {
                 None => self.start(id),
             }
         }
+    }
+
+    /// The plan of who puts the reporter's store back to a copy, and restarts it on that.
+    async fn restore(&mut self) -> Result<(), DbError> {
+        let Some(plan) = self.spec.restore else { return Ok(()) };
+        let (now, target) = (self.scheduler.now(), &self.setting.target);
+        let (databases, db) = (self.databases, self.databases.of(Service::Reporter));
+        let Some(copied) = &self.copied else {
+            if now >= self.minute(plan.copied) {
+                let books = self.outside.books().clone();
+                self.copied = Some(Copied::of(db, target, books).await?);
+                databases.copy_reporter().await?;
+                self.scheduler.note("the reporter's store is copied");
+            }
+            return Ok(());
+        };
+        if self.past.is_some() || now < self.minute(plan.back) {
+            return Ok(());
+        }
+        for id in self.replicas.keys().filter(|id| id.service == Service::Reporter) {
+            self.scheduler.kill(*id).await;
+        }
+        let books = self.outside.put_back(&copied.books);
+        self.past = Some(Past::of(db, target, copied, books).await?);
+        databases.put_reporter_back().await?;
+        self.ground.changed.store(true, Ordering::SeqCst);
+        self.scheduler.met("restores");
+        self.scheduler.note("the reporter's store is put back");
+        Ok(())
     }
 
     /// Until when a service is gone now, if it is.
@@ -398,6 +442,8 @@ impl<'s> World<'s> {
         }
         let Due { outboxes, watch, tick } = self.due().await;
         let scheduler = self.scheduler.clone();
+        let restores = self.spec.restore.is_some();
+        let accepts = self.accepts(now);
         for (id, (replica, agenda)) in &mut self.replicas {
             let (id, clock) = (*id, replica.clock.now());
             if scheduler.is_paused(id) || scheduler.is_busy(Some(id), "start") {
@@ -436,7 +482,28 @@ impl<'s> World<'s> {
                         begin("adopt", false, Box::pin(async move { watch.adopt().await.unwrap_or(()) }));
                     }
                 }
-                Part::Reporter(reporter, _, drift) => {
+                Part::Reporter(reporter, _, drift, restored) => {
+                    if restores && agenda.asked.is_none_or(|at| at <= clock) {
+                        agenda.asked = Some(clock.plus(ASK_AGAIN));
+                        let restored = Arc::clone(restored);
+                        begin(
+                            "ask neighbours",
+                            false,
+                            Box::pin(async move { restored.ask().await.unwrap_or(()) }),
+                        );
+                    }
+                    if accepts {
+                        let (reporter, accepted) = (Arc::clone(reporter), Arc::clone(&self.accepted));
+                        let (by, reason) = ("ana".to_owned(), "it is the newest copy".to_owned());
+                        let acceptance = Acceptance { by, reason, at: now };
+                        // What was begun is done again until it has gone well, as the product does.
+                        let accept = async move {
+                            if reporter.accept_store(&acceptance).await.is_ok() {
+                                accepted.store(true, Ordering::SeqCst);
+                            }
+                        };
+                        begin("accept", false, Box::pin(accept));
+                    }
                     if agenda.adopt.is_none_or(|at| at <= clock) {
                         agenda.adopt = Some(clock.plus(WINDOW / 2));
                         let (drift, reporter) = (Arc::clone(drift), Arc::clone(reporter));
@@ -459,6 +526,12 @@ impl<'s> World<'s> {
                 }
             }
         }
+    }
+
+    /// Whether a person has said that the store is gone on from, and no reporter has.
+    fn accepts(&self, now: Timestamp) -> bool {
+        let due = self.spec.restore.is_some_and(|plan| now >= self.minute(plan.accepted));
+        due && self.past.is_some() && !self.accepted.load(Ordering::SeqCst)
     }
 
     async fn forge(&mut self, now: Timestamp) {
@@ -530,6 +603,8 @@ impl<'s> World<'s> {
             | Script::Negligence => slot == violation,
             Script::Straggler => slot == self.minute(30),
             Script::Persistence => slot >= violation,
+            // In B, and in the stay in A behind it.
+            Script::Restore => [0, 30].iter().any(|later| slot == self.minute(VIOLATION + later)),
             Script::Doubt if slot >= violation => return Mood::Doubtful,
             Script::Outside if slot >= self.minute(15) && slot < violation => return Mood::Outside,
             Script::None
@@ -567,12 +642,15 @@ impl<'s> World<'s> {
         moments.extend(self.scheduler.next_due());
         moments.extend(self.pushes.iter().map(|push| push.send_at));
         moments.extend(self.restarts.iter().map(|(at, _)| *at));
+        let plan = self.spec.restore.map(|it| [it.copied, it.back, it.accepted]);
+        moments.extend(plan.into_iter().flatten().map(|minute| self.minute(minute)));
         let Due { outboxes, watch, tick } = self.due().await;
         for (id, (replica, agenda)) in &self.replicas {
             let outside = |at: Timestamp| replica.clock.outside(at);
             moments.extend(outboxes[&id.service].iter().map(|due| outside(*due)));
             moments.extend(agenda.turn.map(outside));
             moments.extend(agenda.adopt.map(outside));
+            moments.extend(agenda.asked.map(outside));
             match &replica.part {
                 Part::Collector(_) => {}
                 Part::Analyzer(watcher) => {

@@ -12,7 +12,7 @@ const TROUBLE: Duration = Duration::from_secs(2 * 3600);
 const THREADS: usize = 2;
 
 /// What a proof over nothing would not have met.
-const MET: [&str; 51] = [
+const MET: [&str; 56] = [
     "approvals",
     "blind pages",
     "closed incidents",
@@ -20,6 +20,8 @@ const MET: [&str; 51] = [
     "collector pauses",
     "collector resumptions",
     "command failures",
+    "commands that found another phase after a restore",
+    "decisions of a lost past",
     "declined reviews",
     "delayed messages",
     "doubtful windows",
@@ -47,6 +49,8 @@ const MET: [&str; 51] = [
     "reminders",
     "repeated webhooks",
     "resends of unknown outcome",
+    "restored stores gone on from",
+    "restores",
     "reviews",
     "rollbacks",
     "rollbacks by hand",
@@ -56,6 +60,7 @@ const MET: [&str; 51] = [
     "sessions left out",
     "signatures",
     "skewed clocks",
+    "stores found behind",
     "taken webhooks",
     "takeovers",
     "tolerated gaps",

@@ -12,16 +12,15 @@ use crate::facts::Facts;
 pub(super) fn is_told_and_blocks(facts: &Facts) -> Findings {
     let mut found = Vec::new();
     let told = facts.notifications.iter().any(|it| it.kind == "drifted");
-    let standing = facts.books.tampered.last().filter(|it| it.ended.is_none());
-    if let (Some(tampering), Some(target)) = (standing, &facts.target) {
+    let standing = facts.books.tampered.last().filter(|it| it.ended.is_none()).map(|it| &it.phase);
+    // What a lost past has set is as strange to the record, where it can be read back.
+    let left = facts.books.flag.as_ref().filter(|_| facts.books.unaware && facts.spec.weighs);
+    if let (Some(served), Some(target)) = (standing.or(left), &facts.target) {
         let at_rest = matches!(target.stage, Stage::Idle | Stage::RollbackFailed(_));
-        let differs = !facts.policy.served_alike(&target.phase).contains(&tampering.phase);
-        let known = target.served.drift.as_ref().is_some_and(|it| it.served == tampering.phase.as_str());
+        let differs = !facts.policy.served_alike(&target.phase).contains(served);
+        let known = target.served.drift.as_ref().is_some_and(|it| it.served == served.as_str());
         if target.epoch > 0 && at_rest && differs && !(known && told) {
-            found.push(format!(
-                "{} has been served since {} in place of {}, and nobody was told",
-                tampering.phase, tampering.at, target.phase
-            ));
+            found.push(format!("{served} is served in place of {}, and nobody was told", target.phase));
         }
     }
     // Without faults a while is enough.

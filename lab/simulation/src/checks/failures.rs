@@ -17,14 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Transitions by which people take a rollout back at once.
 pub(super) fn aborts(facts: &Facts) -> BTreeSet<&str> {
-    let rows = facts.audit.iter().filter(|row| row.action == "rollout.abort");
-    rows.filter_map(|row| changed_to(row, "transition").and_then(Value::as_str)).collect()
+    let rows = facts.audit.iter().chain(facts.past.iter().flat_map(|it| &it.audit));
+    rows.filter(|row| row.action == "rollout.abort")
+        .filter_map(|row| changed_to(row, "transition").and_then(Value::as_str))
+        .collect()
 }
 
 /// PH-11: one transition, whatever phase it begins in, and whatever it overtakes.
 pub(super) fn aborts_end_at_off(facts: &Facts) -> Findings {
     let aborts = aborts(facts);
-    let moved = facts.books.moved.iter().filter(|it| aborts.contains(it.transition.as_str()));
+    let moved = facts.histories().flat_map(|it| &it.moved);
+    let moved = moved.filter(|it| aborts.contains(it.transition.as_str()));
     moved
         .filter(|it| !it.after.is_off())
         .map(|it| format!("{} was taken back at once, and {} is served", it.from, it.after))
@@ -94,7 +97,8 @@ pub(super) fn silence_is_of_its_stay(facts: &Facts) -> Findings {
     }
     let entered = |row: &AuditEntry| Some((changed_to(row, "epoch")?.as_u64()?, row.at));
     let began: BTreeMap<Epoch, Timestamp> = facts.audit.iter().filter_map(entered).collect();
-    let silent = facts.decided.iter().filter(|it| it.cause != Cause::Slo);
+    // The number of a lost one may be that of one by hand, before a person goes on.
+    let silent = facts.decided.iter().filter(|it| it.cause != Cause::Slo && !facts.is_lost(it.epoch));
     silent
         .filter(|it| began.get(&it.epoch).is_some_and(|began| it.window.end <= *began))
         .map(|it| format!("{} is missed in epoch {}, which began later", it.window, it.epoch))

@@ -10,6 +10,7 @@ mod holds;
 mod losses;
 mod notices;
 mod people;
+mod restored;
 mod reviews;
 mod weighed;
 
@@ -26,6 +27,7 @@ use shared_types::story::{EscalationReason, Hop, HopKind};
 use shared_types::{Decision, Timestamp, Verdict};
 
 use crate::facts::Facts;
+use crate::outside::{Ledger, Moved, Settlement};
 use crate::replica::Service;
 use crate::spec::Script;
 use crate::telemetry::Sent;
@@ -85,6 +87,9 @@ pub const CHECKS: &[(&str, Check)] = &[
     ),
     ("a flag set by hand is told, and nothing moves up on it", drift::is_told_and_blocks),
     ("a notice closes with the next compliant window, and asks for no cause", notices::close_by_themselves),
+    ("after a restore no number is given out again", restored::numbers_are_new),
+    ("a rollback that a lost past required is made or told", restored::rollbacks_are_not_lost),
+    ("nothing moves up on a past that is lost", restored::nothing_moves_up_behind),
 ];
 
 /// What every check found.
@@ -191,7 +196,9 @@ fn absence_is_not_compliance(facts: &Facts) -> Findings {
 }
 
 fn decisions_arrive(facts: &Facts) -> Findings {
-    let arrived: BTreeSet<_> = facts.received.iter().map(|it| it.decision.decision_id).collect();
+    // Also in what was lost with the reporter's store.
+    let received = facts.received.iter().chain(facts.past.iter().flat_map(|it| &it.received));
+    let arrived: BTreeSet<_> = received.map(|it| it.decision.decision_id).collect();
     let outbox: BTreeSet<_> = facts.decided.iter().map(|it| it.decision_id.to_string()).collect();
     let mut found: Findings = facts
         .decided
@@ -228,7 +235,11 @@ fn one_incident_a_violation(facts: &Facts) -> Findings {
     );
     for (incident, _) in &facts.incidents {
         let subject = &incident.subject;
-        if subject.epoch != incident.epoch && incident.rollbacks <= 1 && !subject.decision_id.is_nil() {
+        // What stays open while a person goes on from a restored store goes on into the stay that begins with that.
+        let lost = facts.target.as_ref().and_then(|it| it.lost);
+        let went_on = lost.is_some_and(|it| (incident.epoch + 1..=subject.epoch).contains(&it.before));
+        let of_another = subject.epoch != incident.epoch && !went_on && !facts.is_lost(subject.epoch);
+        if of_another && incident.rollbacks <= 1 && !subject.decision_id.is_nil() {
             found.push(format!("{} stands on a decision of epoch {}", incident.id, subject.epoch));
         }
     }
@@ -262,6 +273,7 @@ fn rollbacks_happen(facts: &Facts) -> Findings {
     }
     if let Some(target) = &facts.target
         && matches!(target.stage, Stage::Idle)
+        && !facts.books.unaware
         && facts.books.flag.as_ref().is_some_and(|flag| *flag != target.phase)
     {
         found.push(format!("the flag serves {:?}, the rollout stands in {}", facts.books.flag, target.phase));
@@ -277,10 +289,14 @@ fn succeeded_by_hand(facts: &Facts, id: &str) -> bool {
 }
 
 fn rollbacks_are_single(facts: &Facts) -> Findings {
+    facts.histories().flat_map(|books| single_rollbacks(facts, books)).collect()
+}
+
+fn single_rollbacks(facts: &Facts, books: &Ledger) -> Findings {
     let (mut found, mut done) = (Vec::new(), BTreeMap::new());
     let mut promoted = None;
     let aborts = failures::aborts(facts);
-    let moved = facts.books.moved.iter().filter(|it| it.before != it.after);
+    let moved = books.moved.iter().filter(|it| it.before != it.after);
     for it in moved.filter(|it| !aborts.contains(it.transition.as_str())) {
         if it.kind == TransitionKind::Promote {
             promoted = Some((it.epoch, &it.after));
@@ -293,7 +309,7 @@ fn rollbacks_are_single(facts: &Facts) -> Findings {
             found.push(format!("{} was left {count} times in epoch {}", it.from, it.epoch));
         }
         // A move up that the rollback has overtaken may have had its effect: the rollout never got there.
-        let overtaken = promoted == Some((it.epoch, &it.before));
+        let overtaken = promoted == Some((it.epoch, &it.before)) || it.unaware;
         if facts.policy.below(&it.from).as_ref() != Some(&it.after) || (it.before != it.from && !overtaken) {
             found.push(format!("a rollback from {} went from {} to {}", it.from, it.before, it.after));
         }
@@ -303,12 +319,18 @@ fn rollbacks_are_single(facts: &Facts) -> Findings {
 
 /// RB-10: each effect is of a later attempt than the one before it.
 fn late_attempts_have_none(facts: &Facts) -> Findings {
-    let late = facts.books.moved.windows(2).filter(|it| it[1].fence <= it[0].fence);
+    // After a restore numbers grow as long as clocks do.
+    let since = |it: &&Moved| facts.past.is_some() && !it.unaware;
+    let past = facts.past.iter().flat_map(|it| &it.books.moved);
+    let moved: Vec<&Moved> = past.chain(facts.books.moved.iter().skip_while(since)).collect();
+    let late = moved.windows(2).filter(|it| it[1].fence <= it[0].fence);
+    let late = late.filter(|it| !it[1].unaware || facts.spec.spread().is_zero());
     late.map(|it| format!("attempt {} had its effect after attempt {}", it[1].fence, it[0].fence)).collect()
 }
 
 fn no_move_up_in_an_incident(facts: &Facts) -> Findings {
-    let against = facts.books.moved.iter().filter(|it| it.against_an_incident && it.before != it.after);
+    let moved = facts.histories().flat_map(|it| &it.moved);
+    let against = moved.filter(|it| it.against_an_incident && it.before != it.after);
     against.map(|it| format!("from {} to {} while an incident was open", it.before, it.after)).collect()
 }
 
@@ -335,8 +357,12 @@ fn messages_arrive(facts: &Facts) -> Findings {
 }
 
 fn duplicates_are_explained(facts: &Facts) -> Findings {
+    facts.histories().flat_map(unexplained_duplicates).collect()
+}
+
+fn unexplained_duplicates(books: &Ledger) -> Findings {
     let mut accepted: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    for it in &facts.books.posted {
+    for it in &books.posted {
         let (times, marked) = accepted.entry(it.notification.as_str()).or_default();
         *times += 1;
         *marked += u32::from(it.resend);
@@ -349,9 +375,13 @@ fn duplicates_are_explained(facts: &Facts) -> Findings {
 }
 
 fn pages_keep_their_key(facts: &Facts) -> Findings {
+    facts.histories().flat_map(changed_keys).collect()
+}
+
+fn changed_keys(books: &Ledger) -> Findings {
     let (mut found, mut resolved) = (Vec::new(), BTreeSet::new());
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
-    for it in &facts.books.paged {
+    for it in &books.paged {
         // Behind an incident's id stands when it was opened.
         let key = it.dedup_key.as_str();
         let opened = key.rsplit_once('/').filter(|(_, last)| last.bytes().all(|it| it.is_ascii_digit()));
@@ -447,17 +477,21 @@ fn retries_on_schedule(facts: &Facts) -> Findings {
 
 /// A claim that finds the row leased counts one unknown outcome more; then the claim before has recorded nothing.
 fn fenced(facts: &Facts) -> Findings {
-    let claims = &facts.books.claims;
-    let settled = facts.books.settled.iter().filter(|it| it.recorded != Recorded::Fenced && !it.unknown);
+    facts.histories().flat_map(recorded_too_late).collect()
+}
+
+fn recorded_too_late(books: &Ledger) -> Findings {
+    let settled = books.settled.iter().filter(|it| it.recorded != Recorded::Fenced && !it.unknown);
+    let next = |it: &Settlement| books.claims.get(&(it.service, it.effect.clone(), it.fence + 1));
     settled
-        .filter(|it| claims.get(&(it.effect.clone(), it.fence + 1)).is_some_and(|next| *next > it.unknowns))
+        .filter(|it| next(it).is_some_and(|unknowns| *unknowns > it.unknowns))
         .map(|it| format!("{} recorded {:?} although its lease was lost", it.kind, it.recorded))
         .collect()
 }
 
 fn texts_are_filled(facts: &Facts) -> Findings {
-    let posted = facts.books.posted.iter().map(|it| &it.text);
-    let paged = facts.books.paged.iter().map(|it| &it.text);
+    let posted = facts.histories().flat_map(|it| &it.posted).map(|it| &it.text);
+    let paged = facts.histories().flat_map(|it| &it.paged).map(|it| &it.text);
     let holes = ["{", "}", "null", "NaN"];
     let holed = posted.chain(paged).filter(|text| holes.iter().any(|hole| text.contains(hole)));
     holed.map(|text| format!("`{text}`")).collect()
@@ -465,9 +499,9 @@ fn texts_are_filled(facts: &Facts) -> Findings {
 
 fn transitions_are_listed(facts: &Facts) -> Findings {
     let mut found = Vec::new();
-    for it in
-        facts.books.moved.iter().filter(|it| it.kind == TransitionKind::Promote && it.before != it.after)
-    {
+    let moved = facts.histories().flat_map(|it| &it.moved);
+    let promotions = moved.filter(|it| it.kind == TransitionKind::Promote && it.before != it.after);
+    for it in promotions.filter(|it| !it.unaware) {
         let (before, after) = (facts.policy.position(&it.before), facts.policy.position(&it.after));
         if before.zip(after).is_none_or(|(before, after)| before + 1 != after) {
             found.push(format!("a promotion went from {} to {}", it.before, it.after));

@@ -55,7 +55,7 @@ pub(super) fn channels_are_paced(facts: &Facts) -> Findings {
 pub(super) fn acts_at_pagerduty_count(facts: &Facts) -> Findings {
     let mut found = Vec::new();
     let mut taken: BTreeMap<(Act, &str), &Told> = BTreeMap::new();
-    for it in &facts.books.told {
+    for it in facts.histories().flat_map(|it| &it.told) {
         let refused = it.status == 401;
         if refused != (it.event.by == FORGER) {
             found.push(format!(
@@ -63,9 +63,9 @@ pub(super) fn acts_at_pagerduty_count(facts: &Facts) -> Findings {
                 it.event.act, it.event.incident, it.event.by, it.status
             ));
         }
-        if !refused {
-            taken.entry((it.event.act, &it.event.incident)).or_insert(it);
-        }
+    }
+    for it in facts.books.told.iter().filter(|it| it.status != 401) {
+        taken.entry((it.event.act, &it.event.incident)).or_insert(it);
     }
     for (incident, timeline) in &facts.incidents {
         let id = incident.id.as_str();

@@ -118,7 +118,9 @@ fn is_told_at_once(metric: &MetricVerdict, decision: &Decision, min_samples: u64
 fn unfounded_rollbacks(facts: &Facts) -> Findings {
     let by_hand = by_hand(facts);
     let asked = |epoch: Epoch| {
-        let received = facts.received.iter().filter(|it| !it.stale && it.decision.epoch == epoch);
+        // What waited for a person to go on from a restored store is of a stay that is lost.
+        let of = |asked: Epoch| asked == epoch || facts.is_lost(asked);
+        let received = facts.received.iter().filter(|it| !it.stale && of(it.decision.epoch));
         received.map(|it| &it.decision).any(|it| it.rollback_required || is_beyond_chance(it))
     };
     let commands = facts.effects.iter().map(|(_, it)| it).filter(|it| it.kind == "RunTransition");
