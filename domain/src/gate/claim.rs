@@ -8,12 +8,12 @@ use shared_types::Epoch;
 /// So many epochs may have begun unheard while nobody could be asked.
 const UNHEARD: Epoch = 1000;
 
-/// The newest epoch that is believed: of the newest heard here (`known`) and the one that the reporter says it has told
-/// (`told`); where it cannot be asked, a bounded number beyond.
+/// The newest epoch that is believed: the one that the reporter says it has told (`told`). Where it cannot be asked, or has told
+/// less than was heard here (`known`) and so was put back (OP-3), a bounded number beyond that.
 #[must_use]
 pub fn newest_believed(known: Option<Epoch>, told: Option<Epoch>) -> Epoch {
     let known = known.unwrap_or(0);
-    told.map_or(known.saturating_add(UNHEARD), |told| told.max(known))
+    told.filter(|told| *told >= known).unwrap_or(known.saturating_add(UNHEARD))
 }
 
 #[cfg(test)]
@@ -24,8 +24,8 @@ mod tests {
     #[test]
     fn no_epoch_is_believed_that_nobody_was_told() {
         assert_eq!(newest_believed(Some(3), Some(4)), 4);
-        // A reporter that was put back: what was heard before is not doubted.
-        assert_eq!(newest_believed(Some(7), Some(4)), 7);
+        // A reporter that was put back does not know what it told.
+        assert_eq!(newest_believed(Some(7), Some(4)), 1007);
         assert_eq!(newest_believed(Some(3), None), 1003);
         assert_eq!(newest_believed(None, None), 1000);
         assert_eq!(newest_believed(Some(Epoch::MAX), None), Epoch::MAX);

@@ -167,15 +167,15 @@ async fn rounds(name: &str, stack: &Stack, mut cause: Cause) {
     let (mut back, mut looks, mut ready) = (Vec::new(), 0, 0);
     for _ in 0..count {
         cause.begin().await;
-        let begun = Instant::now();
-        nobody_is_ready(stack, cause.told()).await;
-        tokio::time::sleep(JUST_NOW.saturating_sub(begun.elapsed())).await;
-        while begun.elapsed() < LASTS {
-            for service in SERVICES {
-                looks += 1;
-                ready += usize::from(readiness(stack, service).await.is_none());
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(JUST_NOW).await;
+        let end = Instant::now() + LASTS;
+        let [one, two, three] = SERVICES.map(|service| looks_of(stack, service, end));
+        let seen: [_; 3] = tokio::join!(one, two, three).into();
+        for (service, seen) in SERVICES.iter().zip(seen) {
+            looks += seen.len();
+            ready += seen.iter().filter(|it| it.is_none()).count();
+            let told = seen.iter().flatten().any(|why| why.contains(cause.told()));
+            assert!(told, "{name}: the {service} says {seen:?}");
         }
         cause.end().await;
         back.push(the_guard_is_back(stack).await);
@@ -235,17 +235,14 @@ async fn readiness(stack: &Stack, service: &str) -> Option<String> {
     (!ready).then(|| check["detail"].as_str().unwrap_or_default().to_owned())
 }
 
-async fn nobody_is_ready(stack: &Stack, why: &str) {
-    for service in SERVICES {
-        wait::until(&format!("the {service} to say why it is not ready"), || async {
-            match readiness(stack, service).await {
-                Some(detail) if detail.contains(why) => Ok(()),
-                Some(detail) => Err(detail),
-                None => Err("it is ready".to_owned()),
-            }
-        })
-        .await;
+/// What each look at `/readyz` saw until then, one at least.
+async fn looks_of(stack: &Stack, service: &str, end: Instant) -> Vec<Option<String>> {
+    let mut seen = vec![readiness(stack, service).await];
+    while Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        seen.push(readiness(stack, service).await);
     }
+    seen
 }
 
 /// How long that takes: all are ready, and the reporter has a decision that was made since.
