@@ -1,213 +1,55 @@
 //! The database takes no writes for a while, and then it does again: the guard says so meanwhile, and works on by itself.
-//!
-//! `PHASEGATE_OUTAGE_ROUNDS=20` plays each of them so often; by default once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use phasegate_tests::feeder::Feeder;
-use phasegate_tests::proxy::{Mode, Proxy};
 use phasegate_tests::stack::{Layout, SERVICES, Stack};
 use phasegate_tests::wait;
 use serde_json::{Value, json};
-use shared_types::Timestamp;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 
 use crate::story::POLICY;
 
 /// OP-2.
 const SOON: Duration = Duration::from_secs(10);
-/// What was stored so long ago still counts as just now.
-const JUST_NOW: Duration = Duration::from_secs(1);
-/// How long nothing can be stored, and `/readyz` is looked at.
-const LASTS: Duration = Duration::from_secs(3);
-const ALL_TABLES: &str = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables \
-    WHERE schemaname IN ('collector', 'analyzer', 'reporter')";
-
-/// What keeps anything from being stored.
-enum Cause {
-    /// Sessions that begin now are for reads alone, and those from before are ended.
-    ReadOnly {
-        admin: AnyConnection,
-        name: String,
-    },
-    /// Another session holds all tables.
-    TablesLocked {
-        url: String,
-        holder: Option<AnyConnection>,
-    },
-    HalfOpen(Proxy),
-    /// Another process holds the files of SQLite.
-    FilesLocked {
-        files: Vec<String>,
-        holders: Vec<AnyConnection>,
-    },
-}
 
 /// OP-1, OP-2: sessions that began while the primary was read-only stay so for ever; nothing was rolled back in 700 s.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_violation_is_rolled_back_after_a_failover_that_left_a_read_only_primary() {
     let stack = Stack::start(Layout::ThreeOnPostgres, POLICY, &[]).await;
-    let url = stack.database_url().expect("PostgreSQL").to_owned();
-    let mut admin = connected(&url).await;
+    let feeder = in_phase_a(&stack).await;
+    let mut admin = connected(stack.database_url().expect("PostgreSQL")).await;
     does(&mut admin, "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE").await;
-    let name = url.rsplit('/').next().expect("its name").to_owned();
-    rounds("read only", &stack, Cause::ReadOnly { admin, name }).await;
-}
-
-/// OP-1, OP-2
-#[tokio::test(flavor = "multi_thread")]
-async fn a_violation_is_rolled_back_after_another_session_locked_the_tables() {
-    let stack = Stack::start(Layout::ThreeOnPostgres, POLICY, &[]).await;
-    rounds("tables locked", &stack, locked(&stack)).await;
-}
-
-/// OP-1, OP-2: a connection whose statement ran out of time is used no more.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_violation_is_rolled_back_after_statements_ran_out_of_time() {
-    let stack = Stack::start(Layout::ThreeOnPostgres, POLICY, &[]).await;
-    tokio::spawn(cancel_what_waits(stack.database_url().expect("PostgreSQL").to_owned()));
-    rounds("out of time", &stack, locked(&stack)).await;
-}
-
-/// OP-1, OP-2: nothing is closed, and nothing is answered.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_violation_is_rolled_back_after_the_way_to_the_database_was_half_open() {
-    let mut stack = Stack::start(Layout::ThreeOnPostgres, POLICY, &[]).await;
-    let url = stack.database_url().expect("PostgreSQL").to_owned();
-    let server = url.rsplit_once('/').and_then(|(before, _)| before.rsplit(['@', '/']).next());
-    let server = server.expect("a server in its URL");
-    let proxy = Proxy::start(vec![server.parse().expect("an address")]).await;
-    stack.tell("PHASEGATE_DATABASE_URL", &url.replace(server, &proxy.address().to_string()));
-    for name in stack.process_names() {
-        stack.kill(&name);
-        stack.launch(&name);
-    }
-    for service in SERVICES {
-        stack.until_healthy(service).await;
-    }
-    rounds("half open", &stack, Cause::HalfOpen(proxy)).await;
+    let name = stack.database_url().and_then(|url| url.rsplit('/').next()).expect("its name").to_owned();
+    does(&mut admin, &format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on")).await;
+    does(
+        &mut admin,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .await;
+    nobody_is_ready(&stack, "it takes no writes").await;
+    does(&mut admin, &format!("ALTER DATABASE \"{name}\" RESET default_transaction_read_only")).await;
+    the_guard_is_back(&stack, feeder).await;
 }
 
 /// OP-1, OP-2: another process holds the files for longer than is waited for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_violation_is_rolled_back_after_another_process_locked_the_files() {
     let stack = Stack::start(Layout::OneOnSqlite, POLICY, &[]).await;
-    let file = |service: &&str| stack.data_file(&format!("{service}.sqlite")).display().to_string();
-    let files = SERVICES.iter().map(file).map(|file| format!("sqlite:{file}")).collect();
-    rounds("files locked", &stack, Cause::FilesLocked { files, holders: Vec::new() }).await;
-}
-
-impl Cause {
-    async fn begin(&mut self) {
-        match self {
-            Self::ReadOnly { admin, name } => {
-                does(admin, &format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on"))
-                    .await;
-                does(
-                    admin,
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                     WHERE datname = current_database() AND pid <> pg_backend_pid()",
-                )
-                .await;
-            }
-            Self::TablesLocked { url, holder } => {
-                let mut connection = connected(url).await;
-                let tables: String =
-                    sqlx::query_scalar(ALL_TABLES).fetch_one(&mut connection).await.expect("their names");
-                // Whoever has some of them already may wait for others: then it is tried again.
-                let lock = format!("BEGIN; LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE");
-                while connection.execute(AssertSqlSafe(lock.clone())).await.is_err() {
-                    does(&mut connection, "ROLLBACK").await;
-                }
-                *holder = Some(connection);
-            }
-            Self::HalfOpen(proxy) => proxy.set(Mode::HalfOpen),
-            Self::FilesLocked { files, holders } => {
-                for file in files {
-                    let mut holder = connected(file).await;
-                    does(&mut holder, "BEGIN EXCLUSIVE").await;
-                    holders.push(holder);
-                }
-            }
-        }
+    let feeder = in_phase_a(&stack).await;
+    let mut holders = Vec::new();
+    for service in SERVICES {
+        let file = stack.data_file(&format!("{service}.sqlite"));
+        let mut holder = connected(&format!("sqlite:{}", file.display())).await;
+        does(&mut holder, "BEGIN EXCLUSIVE").await;
+        holders.push(holder);
     }
-
-    async fn end(&mut self) {
-        match self {
-            Self::ReadOnly { admin, name } => {
-                does(admin, &format!("ALTER DATABASE \"{name}\" RESET default_transaction_read_only")).await;
-            }
-            Self::TablesLocked { holder, .. } => {
-                does(holder.as_mut().expect("a holder"), "ROLLBACK").await;
-                *holder = None;
-            }
-            Self::HalfOpen(proxy) => proxy.set(Mode::Pass),
-            Self::FilesLocked { holders, .. } => {
-                for mut holder in holders.drain(..) {
-                    does(&mut holder, "ROLLBACK").await;
-                }
-            }
-        }
+    nobody_is_ready(&stack, "it is locked by another").await;
+    for mut holder in holders {
+        does(&mut holder, "ROLLBACK").await;
     }
-
-    /// What `/readyz` says, where only one thing can be meant.
-    fn told(&self) -> &'static str {
-        match self {
-            Self::ReadOnly { .. } => "it takes no writes",
-            Self::FilesLocked { .. } => "it is locked by another",
-            Self::TablesLocked { .. } | Self::HalfOpen(_) => "",
-        }
-    }
-}
-
-/// Nobody is ready while nothing can be stored, and soon after the cause is gone a window is decided that was not before.
-async fn rounds(name: &str, stack: &Stack, mut cause: Cause) {
-    let count = std::env::var("PHASEGATE_OUTAGE_ROUNDS").map_or(1, |it| it.parse().expect("a number"));
-    let feeder = in_phase_a(stack).await;
-    let (mut back, mut looks, mut ready) = (Vec::new(), 0, 0);
-    for _ in 0..count {
-        cause.begin().await;
-        tokio::time::sleep(JUST_NOW).await;
-        let end = Instant::now() + LASTS;
-        let [one, two, three] = SERVICES.map(|service| looks_of(stack, service, end));
-        let seen: [_; 3] = tokio::join!(one, two, three).into();
-        for (service, seen) in SERVICES.iter().zip(seen) {
-            looks += seen.len();
-            ready += seen.iter().filter(|it| it.is_none()).count();
-            let told = seen.iter().flatten().any(|why| why.contains(cause.told()));
-            assert!(told, "{name}: the {service} says {seen:?}");
-        }
-        cause.end().await;
-        back.push(the_guard_is_back(stack).await);
-    }
-    feeder.violate(true);
-    wait::until("the rollback", || async {
-        if stack.served_phase() == "off" { Ok(()) } else { Err(stack.logs()) }
-    })
-    .await;
-    feeder.stop().await;
-    back.sort();
-    println!(
-        "{name}: {count} rounds, back after {:.1} s (median), {:.1} s at the latest; {ready} of {looks} looks saw 200",
-        back[back.len() / 2].as_secs_f64(),
-        back[back.len() - 1].as_secs_f64()
-    );
-    assert_eq!(ready, 0, "{name}: looks that saw 200 while nothing could be stored");
-}
-
-fn locked(stack: &Stack) -> Cause {
-    let url = stack.database_url().expect("PostgreSQL").to_owned();
-    Cause::TablesLocked { url, holder: None }
-}
-
-/// As `statement_timeout` does, with the same code, to whoever waits for a table; the services' own is a minute.
-async fn cancel_what_waits(url: String) {
-    let mut admin = connected(&url).await;
-    let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
-        WHERE datname = current_database() AND wait_event = 'relation' AND query NOT LIKE '%LOCK TABLE%'";
-    while admin.execute(cancel).await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    the_guard_is_back(&stack, feeder).await;
 }
 
 async fn connected(url: &str) -> AnyConnection {
@@ -235,31 +77,30 @@ async fn readiness(stack: &Stack, service: &str) -> Option<String> {
     (!ready).then(|| check["detail"].as_str().unwrap_or_default().to_owned())
 }
 
-/// What each look at `/readyz` saw until then, one at least.
-async fn looks_of(stack: &Stack, service: &str, end: Instant) -> Vec<Option<String>> {
-    let mut seen = vec![readiness(stack, service).await];
-    while Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        seen.push(readiness(stack, service).await);
+async fn nobody_is_ready(stack: &Stack, why: &str) {
+    for service in SERVICES {
+        wait::until(&format!("the {service} to say why it is not ready"), || async {
+            match readiness(stack, service).await {
+                Some(detail) if detail.contains(why) => Ok(()),
+                Some(detail) => Err(detail),
+                None => Err("it is ready".to_owned()),
+            }
+        })
+        .await;
     }
-    seen
 }
 
-/// How long that takes: all are ready, and the reporter has a decision that was made since.
-async fn the_guard_is_back(stack: &Stack) -> Duration {
-    let (since, now) = (Instant::now(), Timestamp::from_millis(jiff::Timestamp::now().as_millisecond()));
+async fn the_guard_is_back(stack: &Stack, feeder: Feeder) {
     for service in SERVICES {
         wait::until_within(SOON, &format!("the {service} to be ready again"), || async {
             readiness(stack, service).await.map_or(Ok(()), Err)
         })
         .await;
     }
-    wait::until_within(SOON.saturating_sub(since.elapsed()), "a window to be decided", || async {
-        let board = stack.get("reporter", "/v1/dashboard").await?;
-        let decided: Option<Timestamp> = serde_json::from_value(board["targets"][0]["decided_at"].clone())
-            .map_err(|error| error.to_string())?;
-        if decided.is_some_and(|at| at > now) { Ok(()) } else { Err(format!("{decided:?} is the newest")) }
+    feeder.violate(true);
+    wait::until("the rollback", || async {
+        if stack.served_phase() == "off" { Ok(()) } else { Err(stack.logs()) }
     })
     .await;
-    since.elapsed()
+    feeder.stop().await;
 }
