@@ -16,7 +16,7 @@ pub(super) enum Summary {
     /// The notice itself: it is of no storm, or each has to be told.
     Itself,
     /// The storm, for the first time in this place.
-    Storm(Notice),
+    Storm(Box<Notice>),
     /// Nothing: the place has its summary.
     Told,
 }
@@ -52,7 +52,7 @@ pub(super) fn in_place_of(
     }
     of_storm.told.push(key);
     let facts = facts(storm, &incident.target, policy);
-    Summary::Storm(Notice { kind: NoticeKind::Storm(facts), decision: None, ..notice.clone() })
+    Summary::Storm(Box::new(Notice { kind: NoticeKind::Storm(facts), decision: None, ..notice.clone() }))
 }
 
 /// What is paged in place of a notice: the incident that begins a storm names those before it. Each further one names itself.
