@@ -21,43 +21,49 @@ pub(super) enum Summary {
     Told,
 }
 
-/// What is told at an address of an incident that opens, or was told of, in a storm. A rollback that failed, or waits for anything
+/// The storm that an incident opens in, where what is said of it is said of the storm. A rollback that failed, or waits for anything
 /// else than the storm, is always told by itself: somebody has to act on that one.
+fn told_as_one<'s>(step: &'s Step, kind: &NoticeKind) -> Option<&'s Storm> {
+    let is_one = match kind {
+        NoticeKind::RollbackWaiting => step.target.waiting().is_some_and(|it| it.why == HoldReason::Storm),
+        NoticeKind::Incident
+        | NoticeKind::StillHeld(_)
+        | NoticeKind::Unproven { .. }
+        | NoticeKind::Drifted { .. } => true,
+        _ => false,
+    };
+    step.storm.as_ref().filter(|_| is_one)
+}
+
+/// What is told at an address in place of a notice of an incident of a storm.
 pub(super) fn in_place_of(
     step: &mut Step,
     notice: &Notice,
     address: &Address,
     policy: &TargetPolicy,
 ) -> Summary {
-    let waits_for_storm = step.target.waiting().is_some_and(|it| it.why == HoldReason::Storm);
+    let storm = told_as_one(step, &notice.kind).cloned();
     let Some(incident) = step.incident.as_mut().filter(|it| notice.incident.as_ref() == Some(&it.id)) else {
         return Summary::Itself;
     };
     let Some(of_storm) = &mut incident.storm else { return Summary::Itself };
-    match &notice.kind {
-        // Its page is raised all the same, and the one that began the storm says so for all.
-        NoticeKind::Escalation if of_storm.begun_by != incident.id => return Summary::Told,
-        NoticeKind::RollbackWaiting if waits_for_storm => {}
-        NoticeKind::Incident
-        | NoticeKind::StillHeld(_)
-        | NoticeKind::Unproven { .. }
-        | NoticeKind::Drifted { .. } => {}
-        _ => return Summary::Itself,
+    // Its page is raised all the same, and the one that began the storm says so for all.
+    if notice.kind == NoticeKind::Escalation && of_storm.begun_by != incident.id {
+        return Summary::Told;
     }
-    let Some(storm) = &step.storm else { return Summary::Itself };
-    let held = policy.transitions.storm == OnStorm::Hold;
-    let key = format!("{address:?}{}", if held { ", held" } else { "" });
+    let Some(storm) = storm else { return Summary::Itself };
+    let facts = facts(&storm, &incident.target, policy);
+    let key = format!("{address:?}{}", if facts.held { ", held" } else { "" });
     if storm.told.contains(&key) || of_storm.told.contains(&key) {
         return Summary::Told;
     }
     of_storm.told.push(key);
-    let facts = facts(storm, &incident.target, policy);
     Summary::Storm(Box::new(Notice { kind: NoticeKind::Storm(facts), decision: None, ..notice.clone() }))
 }
 
 /// What is paged in place of a notice: the incident that begins a storm names those before it. Each further one names itself.
 pub(super) fn page_of(step: &Step, notice: &Notice, policy: &TargetPolicy) -> Option<Notice> {
-    let storm = step.storm.as_ref().filter(|it| it.begun_by.is_none())?;
+    let storm = told_as_one(step, &notice.kind).filter(|it| it.begun_by.is_none())?;
     let incident = step.incident.as_ref()?;
     let kind = NoticeKind::Storm(facts(storm, &incident.target, policy));
     Some(Notice { kind, ..notice.clone() })

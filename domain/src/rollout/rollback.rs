@@ -93,9 +93,9 @@ pub(super) fn launch(step: &mut Step, rollback: Transition, context: &Context<'_
     if !rollback.is_by_itself() {
         return run(step, rollback);
     }
-    let storm = step.storm.as_ref().filter(|_| context.policy.transitions.storm == OnStorm::Hold);
-    let hold = storm.map(|_| hold::storm(&step.target));
-    match hold.or_else(|| hold::hold(&step.target, context.policy, context.now)) {
+    let holds = step.storm.is_some() && context.policy.transitions.storm == OnStorm::Hold;
+    let storm = holds.then(|| hold::storm(&step.target));
+    match storm.or_else(|| hold::hold(&step.target, context.policy, context.now)) {
         Some(hold) => wait(step, rollback, &hold, context),
         None => {
             hold::spend(&mut step.target, context);

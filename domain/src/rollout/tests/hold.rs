@@ -15,13 +15,6 @@ fn by_hand(from: &str) -> Event {
     Event::Rollback { by: "ben".into(), from: phase(from), reason: "users complain".into() }
 }
 
-fn waits(world: &World) -> Option<HoldReason> {
-    match &world.target.stage {
-        Stage::Waiting(it) => Some(it.why),
-        _ => None,
-    }
-}
-
 fn cancelled(world: &World) -> usize {
     world.effects.iter().filter(|it| matches!(it, Effect::CancelRun(_))).count()
 }
@@ -38,7 +31,7 @@ fn a_rollback_waits_for_the_end_of_a_freeze() {
     world.freeze();
     assert_eq!(world.target.rollout_state(), RolloutState::Frozen);
     world.violation();
-    assert_eq!((waits(&world), world.runs().len()), (Some(HoldReason::Frozen), 0));
+    assert_eq!((world.waits_for(), world.runs().len()), (Some(HoldReason::Frozen), 0));
     assert_eq!(world.pages(), ["P2"]);
     let told = &world.notices(|it| matches!(it, NoticeKind::Incident))[0];
     let command = "phasegate rollback --target autosave --phase B --reason \"save_latency_p95 violation\"";
@@ -56,7 +49,11 @@ fn a_rollback_waits_for_the_end_of_a_freeze() {
         world.judged(Verdict::Ok, None);
         world.apply(Event::Tick).unwrap();
     }
-    assert_eq!(waits(&world), Some(HoldReason::Frozen), "compliance does not take it back, nor does time");
+    assert_eq!(
+        world.waits_for(),
+        Some(HoldReason::Frozen),
+        "compliance does not take it back, nor does time"
+    );
     world.unfreeze();
     assert_eq!(world.runs(), [(phase("B"), phase("A"))]);
     assert!(!collects(&world));
@@ -74,7 +71,7 @@ fn a_rollback_by_hand_goes_through_a_freeze() {
     world.finish_command();
     assert_eq!(world.target.phase, phase("B"));
     world.violation();
-    assert!(waits(&world).is_some());
+    assert!(world.waits_for().is_some());
     world.apply(by_hand("B")).unwrap();
     assert_eq!(world.incident().rollbacks, 1);
     world.finish_command();
@@ -97,7 +94,7 @@ fn an_unrecovered_watch_waits_in_a_frozen_target() {
     for _ in 0..6 {
         world.violation();
     }
-    assert_eq!(waits(&world), Some(HoldReason::Frozen));
+    assert_eq!(world.waits_for(), Some(HoldReason::Frozen));
     world.unfreeze();
     assert_eq!(world.runs(), [(phase("C"), phase("B")), (phase("B"), phase("A"))]);
 }
@@ -114,12 +111,12 @@ fn a_tick_for_an_older_incident_leaves_what_waits() {
     }
     let older = world.incident().id.clone();
     world.violation();
-    assert_eq!(waits(&world), Some(HoldReason::Budget));
+    assert_eq!(world.waits_for(), Some(HoldReason::Budget));
     world.advance(Duration::from_secs(86_400));
     world.apply_to(Some(older.clone()), Event::Tick).unwrap();
-    assert_eq!(waits(&world), Some(HoldReason::Budget));
+    assert_eq!(world.waits_for(), Some(HoldReason::Budget));
     world.apply(Event::Tick).unwrap();
-    assert_eq!((waits(&world), world.runs().len()), (None, 2));
+    assert_eq!((world.waits_for(), world.runs().len()), (None, 2));
     assert_ne!(world.running().incident, Some(older));
 }
 
@@ -151,20 +148,20 @@ fn a_freeze_stops_what_has_not_started() {
     world.violation();
     let first = world.running().id;
     world.freeze();
-    assert_eq!((waits(&world), cancelled(&world)), (Some(HoldReason::Frozen), 1));
+    assert_eq!((world.waits_for(), cancelled(&world)), (Some(HoldReason::Frozen), 1));
     assert!(collects(&world));
     world.unfreeze();
     assert_ne!(world.running().id, first, "a row that was taken back is not used again");
     world.start_command();
     world.freeze();
-    assert_eq!(waits(&world), None, "it runs");
+    assert_eq!(world.waits_for(), None, "it runs");
     let failed = |world: &World| Event::TransitionAttemptFailed {
         transition: world.running().id,
         reason: "exit 1".into(),
         next: world.now.plus(minutes(1)),
     };
     world.apply(failed(&world)).unwrap();
-    assert_eq!((waits(&world), cancelled(&world)), (Some(HoldReason::Frozen), 2));
+    assert_eq!((world.waits_for(), cancelled(&world)), (Some(HoldReason::Frozen), 2));
     world.unfreeze();
     world.finish_command();
     assert_eq!((world.target.phase.clone(), world.target.automatic_rollbacks.len()), (phase("A"), 1));
@@ -195,7 +192,7 @@ fn a_rollback_behind_a_running_promotion_waits_in_a_frozen_target() {
     world.freeze();
     assert!(matches!(world.target.stage, Stage::Superseded { .. }));
     world.succeed_command();
-    assert_eq!((waits(&world), world.target.phase.clone()), (Some(HoldReason::Frozen), phase("A")));
+    assert_eq!((world.waits_for(), world.target.phase.clone()), (Some(HoldReason::Frozen), phase("A")));
     assert!(collects(&world));
     world.unfreeze();
     world.finish_command();
@@ -259,7 +256,7 @@ fn beyond_the_budget_a_person_is_asked() {
     one_round(&mut world);
     world.effects.clear();
     world.violation();
-    assert_eq!((waits(&world), world.runs().len()), (Some(HoldReason::Budget), 0));
+    assert_eq!((world.waits_for(), world.runs().len()), (Some(HoldReason::Budget), 0));
     assert_eq!(world.pages(), ["P2", "P1"]);
     assert_eq!(world.incident().priority, "P1");
     let asked = &world.notices(|it| matches!(it, NoticeKind::RollbackWaiting))[0];
@@ -306,7 +303,7 @@ fn rollbacks_by_hand_cost_no_budget() {
         world.finish_command();
     }
     world.violation();
-    assert_eq!(waits(&world), None);
+    assert_eq!(world.waits_for(), None);
 }
 
 /// PH-5: who asks for a move up meanwhile is told what the rollback waits for, the freeze or the budget.
@@ -337,7 +334,7 @@ fn a_budget_that_is_spent_holds_after_a_freeze_too() {
     world.violation();
     world.effects.clear();
     world.unfreeze();
-    assert_eq!((waits(&world), world.runs().len()), (Some(HoldReason::Budget), 0));
+    assert_eq!((world.waits_for(), world.runs().len()), (Some(HoldReason::Budget), 0));
     assert_eq!(world.pages(), ["P1"]);
 }
 

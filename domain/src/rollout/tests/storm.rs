@@ -4,10 +4,12 @@ use shared_types::rollout::HoldReason;
 use shared_types::story::Hop;
 use shared_types::{IncidentId, TargetName};
 
+use super::lowering::lowered;
 use super::world::{World, minutes, phase};
+use crate::effects::notification::NotificationKind;
 use crate::policy::OnStorm;
 use crate::rollout::storm::{Storm, StormBegun};
-use crate::rollout::{Effect, Event, NoticeKind, Stage};
+use crate::rollout::{Effect, Event, NoticeKind};
 
 const KEY: &str = "phasegate/billing/INC-20261122-011/1763805600000";
 
@@ -18,13 +20,6 @@ fn storm(begun_by: Option<&str>) -> Storm {
         told: vec![],
         before: 12,
         targets: names.map(|it| TargetName::parse(it).unwrap()).to_vec(),
-    }
-}
-
-fn waits(world: &World) -> Option<HoldReason> {
-    match &world.target.stage {
-        Stage::Waiting(it) => Some(it.why),
-        _ => None,
     }
 }
 
@@ -53,7 +48,7 @@ fn a_storm_holds_rollbacks_where_the_policy_says_so() {
     world.policy.transitions.storm = OnStorm::Hold;
     world.storm = Some(storm(None));
     world.violation();
-    assert_eq!((waits(&world), world.runs().len()), (Some(HoldReason::Storm), 0));
+    assert_eq!((world.waits_for(), world.runs().len()), (Some(HoldReason::Storm), 0));
     assert!(world.target.directive.as_ref().is_some_and(|it| it.collect), "what is served is measured on");
     assert_eq!(world.pages(), ["P2", "P1"], "a person is asked at once");
     assert_eq!(world.notices(|it| matches!(it, NoticeKind::RollbackWaiting)).len(), 1);
@@ -62,7 +57,7 @@ fn a_storm_holds_rollbacks_where_the_policy_says_so() {
     world.unfreeze();
     world.advance(minutes(24 * 60));
     world.apply(Event::Tick).unwrap();
-    assert_eq!((waits(&world), world.runs().len()), (Some(HoldReason::Storm), 0));
+    assert_eq!((world.waits_for(), world.runs().len()), (Some(HoldReason::Storm), 0));
     let by_hand = Event::Rollback { by: "ben".into(), from: phase("B"), reason: "it is real".into() };
     world.apply(by_hand).unwrap();
     assert_eq!(world.runs().len(), 1);
@@ -74,6 +69,22 @@ fn without_a_storm_nothing_is_held() {
     let mut world = World::in_phase("B");
     world.policy.transitions.storm = OnStorm::Hold;
     world.violation();
-    assert_eq!((waits(&world), world.runs().len()), (None, 1));
+    assert_eq!((world.waits_for(), world.runs().len()), (None, 1));
     assert!(world.effects.iter().any(|it| matches!(it, Effect::Page { .. })));
+}
+
+/// RB-4: somebody has to act on a rollback that waits for something else than the storm, so its page says that, not the storm.
+#[test]
+fn a_rollback_that_waits_for_its_budget_is_paged_by_itself() {
+    let mut world = World::in_phase("B");
+    world.policy.transitions.budget.automatic_rollbacks = 1;
+    world.target.automatic_rollbacks.push(world.now);
+    world.storm = Some(storm(None));
+    let step = world.violation();
+    assert_eq!(world.waits_for(), Some(HoldReason::Budget));
+    let plan = lowered(&world, step);
+    let pages = plan.notifications.iter().filter(|it| it.kind == NotificationKind::Page);
+    let [first, raised] = &pages.map(|it| it.text.as_str()).collect::<Vec<_>>()[..] else { panic!() };
+    assert!(first.contains("Storm: 13 incidents"), "{first}");
+    assert!(raised.contains("The rollback waits: the budget"), "{raised}");
 }

@@ -8,7 +8,7 @@ use crate::kinds::Chosen;
 use crate::policy::*;
 use crate::sources::http::Http;
 use shared_types::decision::{Cause, Direction, GateProgress, MetricVerdict, ViolationAction};
-use shared_types::rollout::TransitionKind;
+use shared_types::rollout::{HoldReason, TransitionKind};
 use shared_types::standing::Severity;
 use shared_types::{Decision, Epoch, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
@@ -139,6 +139,11 @@ impl World {
         self.hops.extend(step.timeline.iter().map(|it| it.hop.kind().to_owned()));
         self.invariants();
         Ok(step)
+    }
+
+    /// What a required rollback waits for, if one does.
+    pub(crate) fn waits_for(&self) -> Option<HoldReason> {
+        self.target.waiting().map(|it| it.why)
     }
 
     /// Whatever failed, drifted, is not measured or says nothing is never said to be fine.
