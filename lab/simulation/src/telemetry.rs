@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Request};
+use reqwest::{Method, Request, StatusCode};
 use service_kit::client::Transport as _;
 use shared_types::Timestamp;
 
@@ -87,7 +87,8 @@ pub struct Sent {
     pub duplicates: u64,
     /// Too far in the future of a clock that is wrong.
     pub malformed: u64,
-    pub unanswered: u64,
+    /// Pushes of which every event was one, so that none was taken: they are for good.
+    pub refused: u64,
 }
 
 /// Shared with the pushes under way.
@@ -175,7 +176,7 @@ impl Application {
         pushes
     }
 
-    /// Pushes until it is stored; each attempt under the same key.
+    /// Whether it need not be sent again: it is stored, or refused for good. Each attempt has the same key.
     pub async fn push(self, wire: &Wire, push: Push) -> bool {
         let mut request = Request::new(
             Method::POST,
@@ -190,13 +191,14 @@ impl Application {
             Ok(reply) if reply.status.is_success() => {
                 reply.body.ok().and_then(|body| serde_json::from_slice::<serde_json::Value>(&body).ok())
             }
+            Ok(reply) if reply.status == StatusCode::UNPROCESSABLE_ENTITY => {
+                self.sent().refused += 1;
+                return true;
+            }
             _ => None,
         };
+        let Some(counts) = stored else { return false };
         let mut sent = self.sent();
-        let Some(counts) = stored else {
-            sent.unanswered += 1;
-            return false;
-        };
         let count = |name: &str| counts.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
         sent.accepted += count("accepted");
         sent.late += count("late");

@@ -120,13 +120,13 @@ fn counted_once(facts: &Facts) -> Findings {
     if counted > sent {
         found.push(format!("{sent} events were sent, {counted} are in batches"));
     }
-    let Sent { late, duplicates, malformed, .. } = facts.sent;
+    let Sent { late, duplicates, malformed, refused, .. } = facts.sent;
     if counted + late + duplicates + malformed < sent {
         found
             .push(format!("of {sent} events only {counted} are counted, {late} late, {malformed} malformed"));
     }
-    if malformed > 0 && facts.spec.spread().is_zero() {
-        found.push(format!("{malformed} good events were called malformed"));
+    if malformed + refused > 0 && facts.spec.spread().is_zero() {
+        found.push(format!("{malformed} good events were called malformed, and {refused} pushes refused"));
     }
     found
 }
