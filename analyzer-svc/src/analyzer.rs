@@ -363,7 +363,7 @@ impl Analyzer {
         if known.is_some_and(|known| epoch <= known) {
             return Ok(());
         }
-        let told = self.directives.of(&state.target).await.map(|directive| directive.epoch);
+        let told = self.directives.of(&state.target).await.directive.map(|it| it.epoch);
         let newest = claim::newest_believed(known, told);
         if epoch <= newest {
             return Ok(());

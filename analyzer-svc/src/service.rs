@@ -82,6 +82,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let analyzer = Analyzer::new(store.clone(), versions.clone(), Arc::clone(&clock), Arc::new(directives));
 
     let watch = WatchLoop::new(analyzer.clone());
+    let past = watch.clone();
     let effects = Arc::new(Effects { reporter: common.neighbour(ServiceName::Reporter, DELIVERY_TIMEOUT)? });
     let options = WorkerOptions::new(ServiceName::Analyzer.as_str());
     let worker = run_worker(db.clone(), Arc::clone(&clock), effects, options, shutdown.clone());
@@ -91,7 +92,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         service: ServiceName::Analyzer,
         router: http::routes(analyzer),
         openapi: http::openapi(),
-        readiness: readiness(&db, &clock, versions.clone(), &tasks).disk_of(&common.data_dir),
+        readiness: readiness(&db, &clock, versions.clone(), &tasks)
+            .check("past", move || std::future::ready(past.past()))
+            .disk_of(&common.data_dir),
         tokens: common.tokens.clone(),
         options: HttpOptions { bulk: TRIALS, ..common.http_options() },
     };

@@ -13,7 +13,7 @@ use shared_types::{CollectorEvent, Decision, Directive, PhaseId, TargetName, Tim
 use uuid::Uuid;
 
 use crate::analyzer::{Analyzer, Answer, IntakeError};
-use crate::directives::Directives;
+use crate::directives::{Directives, Told, Word};
 use crate::store::{Filter, MIGRATIONS, RecordedKey, Store};
 use crate::watch_loop::WatchLoop;
 use domain::gate::GateState;
@@ -45,11 +45,11 @@ pub(crate) struct World {
 
 /// What the reporter would say.
 #[derive(Default)]
-pub(crate) struct Reporter(Mutex<Option<Directive>>);
+pub(crate) struct Reporter(Mutex<Word>);
 
 #[async_trait]
 impl Directives for Reporter {
-    async fn of(&self, _target: &TargetName) -> Option<Directive> {
+    async fn of(&self, _target: &TargetName) -> Word {
         self.0.lock().unwrap().clone()
     }
 }
@@ -114,7 +114,7 @@ impl World {
     }
 
     pub(crate) fn directs(&self, phase: &str, epoch: u64, collect: bool) {
-        *self.reporter.0.lock().unwrap() = Some(Directive {
+        self.reporter.0.lock().unwrap().directive = Some(Directive {
             target: autosave(),
             phase: PhaseId::parse(phase).unwrap(),
             epoch,
@@ -124,6 +124,11 @@ impl World {
             until: None,
             since: None,
         });
+    }
+
+    /// The reporter knows decisions up to this window.
+    pub(crate) fn was_told(&self, epoch: u64, through: Option<Window>) {
+        self.reporter.0.lock().unwrap().gate = Some(Told { epoch, through });
     }
 
     pub(crate) async fn state(&self) -> GateState {

@@ -5,16 +5,20 @@
 //! nothing. After a start the analyzer first listens for a while: what waited for it in the collector's
 //! outbox must not be taken for missing.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::policy::{Policy, TargetPolicy};
 use futures_util::{StreamExt as _, stream};
 use service_kit::db::Db;
+use service_kit::http::CheckState;
 use service_kit::seldom;
-use shared_types::{Decision, Epoch, TargetName, Timestamp};
+use shared_types::{Decision, Epoch, TargetName, Timestamp, Window};
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::{Analyzer, IntakeError};
+use crate::directives::Told;
 use crate::metrics;
 use crate::store::Committed;
 use domain::gate::GateState;
@@ -37,6 +41,8 @@ const LONGEST_ADOPTION: Duration = Duration::from_secs(30);
 pub struct WatchLoop {
     analyzer: Analyzer,
     started_at: Timestamp,
+    /// Of which targets the reporter knows more than this store does (OP-3).
+    behind: Arc<Mutex<BTreeMap<TargetName, Behind>>>,
 }
 
 impl WatchLoop {
@@ -44,7 +50,20 @@ impl WatchLoop {
     #[must_use]
     pub fn new(analyzer: Analyzer) -> Self {
         let started_at = analyzer.now();
-        Self { analyzer, started_at }
+        Self { analyzer, started_at, behind: Arc::default() }
+    }
+
+    /// For `/readyz`. It judges on meanwhile: batches that wait would blind the guard, and what is lost is evidence, not a
+    /// decision. The first window that is judged anew ends it.
+    #[must_use]
+    pub fn past(&self) -> CheckState {
+        let behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((target, first)) = behind.first_key_value() else { return CheckState::Ok };
+        let others = match behind.len() - 1 {
+            0 => String::new(),
+            others => format!(", and {others} targets more"),
+        };
+        CheckState::Degraded(format!("{target}{others}: {first}: was it restored? See docs/backup.md"))
     }
 
     /// Ticks until `shutdown`; `db` is the store's.
@@ -112,7 +131,7 @@ impl WatchLoop {
         if now < self.started_at.plus(delayed_after.min(LISTEN_FIRST)) {
             return Ok(None);
         }
-        let directive = self.analyzer.directives().of(&state.target).await;
+        let directive = self.analyzer.directives().of(&state.target).await.directive;
         match watch.overdue(directive.as_ref(), delayed_after, now) {
             Overdue::Stop => self.save(&mut state, None).await,
             Overdue::Wait(later) => self.save(&mut state, Some(later)).await,
@@ -139,13 +158,15 @@ impl WatchLoop {
             targets.map(|(name, policy)| (name.clone(), policy.collection.delayed_after)).collect()
         };
         let asked = targets.into_iter().map(|(target, delayed_after)| async move {
-            let directive = self.analyzer.directives().of(&target).await;
-            (target, delayed_after, directive)
+            let word = self.analyzer.directives().of(&target).await;
+            (target, delayed_after, word)
         });
         let mut asked = stream::iter(asked).buffer_unordered(SIDE_BY_SIDE);
-        while let Some((target, delayed_after, directive)) = asked.next().await {
-            let Some(directive) = directive else { continue };
+        while let Some((target, delayed_after, word)) = asked.next().await {
+            // Read after the reporter was asked: what it knows was committed here before.
             let mut state = self.analyzer.store().target(&target).await?;
+            let lost = self.compare_told(&state, word.gate);
+            let Some(directive) = word.directive else { continue };
             let now = self.analyzer.now();
             let known = state.newest_epoch();
             // OP-3: it is for the reporter to call people; here it is named.
@@ -153,11 +174,34 @@ impl WatchLoop {
                 let behind = ReporterBehind { told: directive.epoch, known };
                 seldom!(warn, "the reporter says less than it did: was its store restored?", &behind, target_name = %target);
             }
-            if let Some(watch) = Watch::from_directive(known, &directive, delayed_after, now) {
+            let watch = match lost.filter(|lost| lost.epoch == directive.epoch) {
+                Some(lost) => {
+                    Watch::after_loss(state.watch.as_ref(), &directive, lost.through, delayed_after)
+                }
+                None => Watch::from_directive(known, &directive, delayed_after, now),
+            };
+            if let Some(watch) = watch {
                 self.save(&mut state, Some(watch)).await?;
             }
         }
         Ok(())
+    }
+
+    /// Notes a reporter that knows decisions which this store does not: the newest of them.
+    fn compare_told(&self, state: &GateState, told: Option<Told>) -> Option<Behind> {
+        let known = state.run.as_ref().map(|(_, run)| (run.epoch, run.through()));
+        let behind = told.and_then(|Told { epoch, through }| {
+            let through = through.filter(|it| Some((epoch, Some(*it))) > known)?;
+            Some(Behind { epoch, through, known: known.and_then(|(_, through)| through) })
+        });
+        let mut all = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(behind) = behind {
+            seldom!(warn, "this store is older than what the reporter knows: was it restored? See docs/backup.md", &behind, target_name = %state.target);
+            all.insert(state.target.clone(), behind);
+        } else {
+            all.remove(&state.target);
+        }
+        behind
     }
 
     async fn save(&self, state: &mut GateState, watch: Option<Watch>) -> Result<Option<Look>, IntakeError> {
@@ -174,6 +218,15 @@ impl WatchLoop {
 struct ReporterBehind {
     told: Epoch,
     known: Epoch,
+}
+
+/// It was told decisions that this store does not hold.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the reporter was told of {through}, and this store knows {}", known.map_or_else(|| "no window".to_owned(), |it| it.to_string()))]
+struct Behind {
+    epoch: Epoch,
+    through: Window,
+    known: Option<Window>,
 }
 
 /// What a look at an overdue target changed.

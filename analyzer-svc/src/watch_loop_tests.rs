@@ -153,6 +153,35 @@ async fn collector_that_never_starts_is_heard() {
     assert_eq!(raised(&world, &watch).await, [(window(1).to_string(), 1)]);
 }
 
+/// OP-3: a reporter that knows more shows a store that was put back; what was judged once is not missing.
+#[tokio::test]
+async fn a_store_that_is_younger_than_what_the_reporter_knows_is_told() {
+    on_each_engine(|db| async move {
+        let world = World::new(db);
+        let watch = world.watch();
+        world.batch(&healthy(0)).await;
+        world.directs("A", 1, true);
+        for (epoch, through) in [(1, None), (1, Some(window(0))), (2, None)] {
+            world.was_told(epoch, through);
+            watch.adopt().await.unwrap();
+            assert_eq!(watch.past(), CheckState::Ok, "{epoch} {through:?}");
+        }
+        world.was_told(1, Some(window(2)));
+        watch.adopt().await.unwrap();
+        let CheckState::Degraded(told) = watch.past() else { panic!("{:?}", watch.past()) };
+        assert!(told.contains(&window(2).to_string()) && told.contains(&window(0).to_string()), "{told}");
+
+        world.clock.set(due(2));
+        assert_eq!(watch.tick().await.unwrap(), []);
+        world.clock.set(due(3));
+        assert_eq!(raised(&world, &watch).await, [(window(3).to_string(), 1)]);
+        world.batch(&healthy(4)).await;
+        watch.adopt().await.unwrap();
+        assert_eq!(watch.past(), CheckState::Ok);
+    })
+    .await;
+}
+
 /// PH-8: after a transition silence is raised in the new epoch, where it counts.
 #[tokio::test]
 async fn collector_that_dies_at_a_transition_is_heard_in_the_new_epoch() {

@@ -234,6 +234,12 @@ impl Run {
         Some(u64::try_from(new.as_millis()).unwrap_or(0))
     }
 
+    /// The newest window that was judged.
+    #[must_use]
+    pub fn through(&self) -> Option<Window> {
+        self.so_far.through
+    }
+
     /// How far the condition is (PH-2 to PH-4).
     #[must_use]
     pub fn progress(&self, condition: AdvanceCondition) -> GateProgress {

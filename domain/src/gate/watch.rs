@@ -122,6 +122,22 @@ impl Watch {
         let window = first_whole(now, cadence);
         Some(Self::new(&directive.phase, directive.epoch, window, delayed_after))
     }
+
+    /// What to expect of the directive's stay where the reporter knows decisions up to the window `through` that are lost
+    /// here (OP-3): what was judged once is not missing. `None` as for a batch.
+    #[must_use]
+    pub fn after_loss(
+        current: Option<&Self>,
+        directive: &Directive,
+        through: Window,
+        delayed_after: Duration,
+    ) -> Option<Self> {
+        let window = following(through);
+        let newer = current
+            .is_none_or(|current| (directive.epoch, window.start) > (current.epoch, current.window.start));
+        let asked = directive.phase.is_gated() && directive.collect;
+        (asked && newer).then(|| Self::new(&directive.phase, directive.epoch, window, delayed_after))
+    }
 }
 
 /// The first window of a directive that is surely whole: the one before it may still be announced by the old one.
