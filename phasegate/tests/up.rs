@@ -372,4 +372,10 @@ fn a_backup_is_made_checked_and_put_back() {
     assert_eq!(run(&check).0, 1);
     assert_eq!(run(&put).0, 1, "what is not whole is not put back");
     assert_eq!(run(&["restore", "--check", "--from", directory.path().to_str().unwrap()]).0, 3);
+
+    let elsewhere = directory.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let (status, out, _) = run(&["restore", "--check", "--data-dir", elsewhere.to_str().unwrap()]);
+    assert!(status == 1 && out.contains("reporter.sqlite is not there"), "{out}");
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0, "a check makes no stores");
 }

@@ -138,7 +138,14 @@ fn is_damage(error: &anyhow::Error) -> bool {
 /// # Errors
 /// A store cannot be opened.
 pub(crate) async fn check_database(place: &Place) -> anyhow::Result<Checked> {
+    let absent = absent(place);
+    if !absent.is_empty() {
+        return Ok(Checked { ok: false, findings: absent, made_at: None, stores: Vec::new() });
+    }
     let (findings, stores) = match stores::facts(place).await {
+        Ok(stores) if stores.iter().all(|it| it.instance.is_none() && it.targets.is_empty()) => {
+            (vec!["the stores are empty: nothing was put back into this database".to_owned()], stores)
+        }
         Ok(stores) => {
             let younger = |it: &StoreFacts| {
                 let how = it.younger.as_ref()?;
@@ -151,6 +158,15 @@ pub(crate) async fn check_database(place: &Place) -> anyhow::Result<Checked> {
         Err(error) => return Err(error),
     };
     Ok(Checked { ok: findings.is_empty(), findings, made_at: None, stores })
+}
+
+/// Files that opening a store would make.
+fn absent(place: &Place) -> Vec<String> {
+    if place.database_url.is_some() {
+        return Vec::new();
+    }
+    let files = ServiceName::ALL.iter().map(|service| place.data_dir.join(file_of(*service)));
+    files.filter(|file| !file.exists()).map(|file| format!("{} is not there", file.display())).collect()
 }
 
 /// Nobody may know more than the reporter has told: it would be taken for a restored one, rightly.

@@ -82,6 +82,9 @@ async fn a_store_on_postgres_is_checked_by_its_url() {
     stop(&mut stack);
     assert_eq!(check(&stack), Vec::<String>::new());
 
+    let elsewhere = restore(&stack, &["--check", "--database-schema", "elsewhere_{service}"]);
+    assert!(elsewhere.status == Some(1) && elsewhere.out.contains("the stores are empty"), "{}", elsewhere.out);
+
     sql(&stack, "UPDATE reporter.targets SET state = '{' WHERE target = 'autosave'").await;
     let found = check(&stack);
     assert!(found.len() == 1 && found[0].contains("autosave"), "{found:?}");
