@@ -227,8 +227,8 @@ impl Reporter {
             let told = rollout::audit::told(&event);
             let step = rollout::apply(before, event, &context)?;
             // A decision is kept even where it changes nothing: one of an older window that could not be judged, and came
-            // late.
-            let kept = decision.is_some();
+            // late. So is a loss that nobody is told of.
+            let kept = decision.is_some() || cause.lost.is_some();
             let audit = audit(&cause.actor, told, policy_version, before, &step, kept);
             let answer = answer(&step, decision, &context.terms());
             let plan = lower(&lower_context, step, given.version, answer).map_err(|error| {

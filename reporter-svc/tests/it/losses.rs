@@ -90,7 +90,7 @@ async fn a_dead_message_pages() {
     .await;
 }
 
-/// NO-7: with both ways dead each loss is a hop, and no loss is told of that only told of another.
+/// NO-7: with both ways dead each loss is a hop and a row of the audit log, and no loss is told of that only told of another.
 #[tokio::test]
 async fn two_dead_vendors_do_not_chase_each_other() {
     both_engines("reporter", MIGRATIONS, |db| async move {
@@ -108,6 +108,9 @@ async fn two_dead_vendors_do_not_chase_each_other() {
         rig.work().await;
         assert_eq!(rig.reporter.store.outbox_stats(rig.clock.now()).await.unwrap().dead, lost);
         assert_eq!(rig.world.notices.lock().unwrap().len(), 1, "of the one text of the incident");
+        let rows = rig.reporter.store.audit_piece("autosave", 1, 1000).await.unwrap();
+        let rows = rows.iter().filter(|row| row.action == "effect.given_up").count();
+        assert_eq!(u64::try_from(rows).unwrap(), lost);
     })
     .await;
 }
