@@ -27,9 +27,9 @@ pub struct LostStays {
 }
 
 impl LostStays {
-    /// Whether an epoch is one of them.
+    /// Whether an epoch is one of them; of the last known one too nobody knows how it went on.
     #[must_use]
     pub fn hold(&self, epoch: Epoch) -> bool {
-        self.after < epoch && epoch < self.before
+        self.after <= epoch && epoch < self.before
     }
 }

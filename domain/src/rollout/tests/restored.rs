@@ -86,6 +86,14 @@ fn an_accepted_store_goes_on_above_all_that_was_told_and_loses_no_rollback() {
     let step = world.apply(Event::Decided(Box::new(decision))).unwrap();
     assert!(!step.stale && step.opened);
     assert_eq!(world.runs(), [(phase("B"), phase("A"))]);
+    // Nor is one lost of the stay on record, which went on after what the store knows.
+    let mut same = World::in_phase("B");
+    let stay = same.target.epoch;
+    accept(&mut same);
+    let decision = required(&mut same, stay, phase("B"));
+    let step = same.apply(Event::Decided(Box::new(decision))).unwrap();
+    assert!(!step.stale && step.opened);
+    assert_eq!(same.runs(), [(phase("B"), phase("A"))]);
     // What the store had known itself is as stale as ever (PH-8).
     let mut known = World::in_phase("B");
     let old = known.target.epoch;
