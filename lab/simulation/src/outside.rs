@@ -66,6 +66,8 @@ pub struct Moved {
     pub against_an_incident: bool,
     /// The first since the store was put back: it could not know what the flag serves.
     pub unaware: bool,
+    /// The flag was set by hand before: what stands in `before` was not served.
+    pub tampered: bool,
 }
 
 /// An outcome that a worker wrote down.
@@ -122,6 +124,15 @@ pub struct Ledger {
     pub unaware: bool,
 }
 
+impl Ledger {
+    /// As [`Outside::served`].
+    #[must_use]
+    pub fn served(&self) -> PhaseId {
+        let tampered = self.tampered.last().filter(|it| it.ended.is_none()).map(|it| it.phase.clone());
+        tampered.or_else(|| self.flag.clone()).unwrap_or_else(PhaseId::off)
+    }
+}
+
 /// Shared by all replicas.
 #[derive(Clone, Default)]
 pub struct Outside(Arc<Mutex<Ledger>>);
@@ -141,9 +152,7 @@ impl Outside {
     /// What it serves: what somebody set it to by hand, else the same.
     #[must_use]
     pub fn served(&self) -> PhaseId {
-        let books = self.books();
-        let tampered = books.tampered.last().filter(|it| it.ended.is_none()).map(|it| it.phase.clone());
-        tampered.or_else(|| books.flag.clone()).unwrap_or_else(PhaseId::off)
+        self.books().served()
     }
 
     /// The reporter's store is put back to when these books were copied: what it has done since then it does not know. Gives back
@@ -328,7 +337,7 @@ impl Executor for Ports {
             return Err(Outcome::Unknown { reason: "its lease was over".to_owned() });
         }
         if fate != CommandFate::Fails {
-            let before = self.outside.flag();
+            let (before, tampered) = (self.outside.flag(), self.outside.served() != self.outside.flag());
             let Some(after) = self.led_to(&it.request.words, &before) else {
                 return Err(Outcome::Failed { reason: "usage".to_owned() });
             };
@@ -354,6 +363,7 @@ impl Executor for Ports {
                 after,
                 against_an_incident,
                 unaware,
+                tampered,
             });
         }
         if fate != CommandFate::Works {

@@ -72,11 +72,16 @@ const MET: [&str; 56] = [
 ];
 
 /// Seeds in which a defect of the product was found, and what it was; hours of trouble: three.
-const FOUND: [(u64, &str); 4] = [
+const FOUND: [(u64, &str); 6] = [
     (255, "a decision of an older window, come late and without a verdict, had no row in the audit log"),
     (1959, "nor had a further violation of an older window, which stands in its incident's log"),
     (649, "a notice that came while a person's rollback ran was taken for what the rollback was about"),
     (917, "and was not closed as one where nobody was served any more"),
+    (49, "a question to PagerDuty that was given up had no row in the audit log"),
+    (
+        571,
+        "what was required in the stay on record after a copy was made was stale once the copy was accepted",
+    ),
 ];
 
 /// `PHASEGATE_SIMULATION_SEEDS` asks for more.

@@ -275,6 +275,8 @@ fn rollbacks_happen(facts: &Facts) -> Findings {
         && matches!(target.stage, Stage::Idle)
         && !facts.books.unaware
         && facts.books.flag.as_ref().is_some_and(|flag| *flag != target.phase)
+        // What somebody has set already by hand is not commanded again.
+        && facts.books.served() != target.phase
     {
         found.push(format!("the flag serves {:?}, the rollout stands in {}", facts.books.flag, target.phase));
     }
@@ -309,7 +311,7 @@ fn single_rollbacks(facts: &Facts, books: &Ledger) -> Findings {
             found.push(format!("{} was left {count} times in epoch {}", it.from, it.epoch));
         }
         // A move up that the rollback has overtaken may have had its effect: the rollout never got there.
-        let overtaken = promoted == Some((it.epoch, &it.before)) || it.unaware;
+        let overtaken = promoted == Some((it.epoch, &it.before)) || it.unaware || it.tampered;
         if facts.policy.below(&it.from).as_ref() != Some(&it.after) || (it.before != it.from && !overtaken) {
             found.push(format!("a rollback from {} went from {} to {}", it.from, it.before, it.after));
         }
