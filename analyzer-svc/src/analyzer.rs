@@ -174,10 +174,13 @@ impl Analyzer {
                 }
                 return Err(IntakeError::Different { target: subject.target, window: subject.window });
             }
-            self.was_told(&state, subject.epoch).await?;
             let since = subject.window.end.minus(longest_look_back(policy));
-            let earlier =
-                self.store.earlier(&subject.target, subject.epoch, since, subject.window.start).await?;
+            let (told, earlier) = tokio::join!(
+                self.was_told(&state, subject.epoch),
+                self.store.earlier(&subject.target, subject.epoch, since, subject.window.start)
+            );
+            told?;
+            let earlier = earlier?;
             let now = self.now();
             let next = Watch::after_batch(state.watch.as_ref(), batch.batch(), delayed_after);
             state.watch = next.or(state.watch);
