@@ -83,7 +83,11 @@ async fn a_store_on_postgres_is_checked_by_its_url() {
     assert_eq!(check(&stack), Vec::<String>::new());
 
     let elsewhere = restore(&stack, &["--check", "--database-schema", "elsewhere_{service}"]);
-    assert!(elsewhere.status == Some(1) && elsewhere.out.contains("the stores are empty"), "{}", elsewhere.out);
+    assert!(
+        elsewhere.status == Some(1) && elsewhere.out.contains("the stores are empty"),
+        "{}",
+        elsewhere.out
+    );
 
     sql(&stack, "UPDATE reporter.targets SET state = '{' WHERE target = 'autosave'").await;
     let found = check(&stack);
