@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared_types::{AuditEntry, Timestamp};
 
 use super::Findings;
@@ -91,12 +91,19 @@ fn by_themselves(facts: &Facts) -> Vec<Timestamp> {
         .filter_map(|(_, it)| Some((it.payload["transition"].as_str()?, it.payload["epoch"].as_u64())))
         .collect();
     let (by_hand, mut seen) = (by_hand(facts), BTreeSet::new());
-    let mut times: Vec<Timestamp> = Vec::new();
+    let (mut times, mut running) = (Vec::new(), None);
     for row in &facts.audit {
-        // One that a freeze took back and that starts again has another id, and the same epoch.
-        let epoch = started(row).filter(|id| !by_hand.contains(id)).and_then(|id| epochs.get(id));
-        if epoch.is_some_and(|epoch| seen.insert(epoch)) {
-            times.push(row.at);
+        if let Some(id) = started(row) {
+            // One that starts again has another id, and the same epoch.
+            running = Some(id).filter(|id| !by_hand.contains(id)).and_then(|id| epochs.get(id));
+            if running.is_some_and(|epoch| seen.insert(epoch)) {
+                times.push(row.at);
+            }
+        }
+        // What a freeze takes back was not made by itself, if a person makes it then.
+        let taken_back = row.detail["changed"]["stage"] == json!(["rolling_back", "waiting"]);
+        if taken_back && running.take().is_some_and(|epoch| seen.remove(epoch)) {
+            times.pop();
         }
     }
     times
