@@ -8,9 +8,10 @@ use shared_types::Timestamp;
 use shared_types::incident::ReviewState;
 use shared_types::story::{Hop, HopKind, LoggedHop};
 
-use super::Findings;
 use super::audit::first;
+use super::{Findings, failures};
 use crate::facts::Facts;
+use crate::outside::Moved;
 
 /// How late what is due may be while replicas are killed and stand still.
 const SLACK: Duration = Duration::from_secs(900);
@@ -84,14 +85,18 @@ fn is_forced(facts: &Facts, incident: &Incident, timeline: &[LoggedHop], ruling:
     let transition = forced.transition.to_string();
     let asked = facts.effects.iter();
     let asked = asked.filter(|(_, it)| it.kind == "RunTransition" && it.payload["transition"] == *transition);
-    let asked = asked.count();
+    let epochs: Vec<Option<u64>> = asked.map(|(_, it)| it.payload["epoch"].as_u64()).collect();
+    let asked = epochs.len();
     if asked > 1 {
         return Some(format!(
             "the rollback that the review of {} forced was asked {asked} times",
             incident.id
         ));
     }
-    let moved = facts.books.moved.iter().any(|it| it.transition == transition);
+    let aborts = failures::aborts(facts);
+    // Who takes the rollout back at once overtakes it.
+    let overtakes = |it: &Moved| aborts.contains(it.transition.as_str()) && epochs.contains(&Some(it.epoch));
+    let moved = facts.books.moved.iter().any(|it| it.transition == transition || overtakes(it));
     let failed = timeline.iter().any(
         |it| matches!(it.hop, Hop::RollbackFailed { transition, .. } if transition == forced.transition),
     );
