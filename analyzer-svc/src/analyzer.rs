@@ -175,6 +175,7 @@ impl Analyzer {
                 return Err(IntakeError::Different { target: subject.target, window: subject.window });
             }
             let since = subject.window.end.minus(longest_look_back(policy));
+            // The first batch of an epoch waits for the reporter's answer.
             let (told, earlier) = tokio::join!(
                 self.was_told(&state, subject.epoch),
                 self.store.earlier(&subject.target, subject.epoch, since, subject.window.start)

@@ -55,23 +55,13 @@ async fn a_violation_is_rolled_back_after_a_failover_that_left_a_read_only_prima
 /// OP-1, OP-2
 #[tokio::test(flavor = "multi_thread")]
 async fn a_violation_is_rolled_back_after_another_session_locked_the_tables() {
-    rounds("tables locked", Layout::ThreeOnPostgres, async |stack| Cause::TablesLocked {
-        url: database(stack),
-        cancels: false,
-        holder: None,
-    })
-    .await;
+    rounds("tables locked", Layout::ThreeOnPostgres, async |stack| Cause::tables_locked(stack, false)).await;
 }
 
 /// OP-1, OP-2: a connection whose statement ran out of time is used no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_violation_is_rolled_back_after_statements_ran_out_of_time() {
-    rounds("out of time", Layout::ThreeOnPostgres, async |stack| Cause::TablesLocked {
-        url: database(stack),
-        cancels: true,
-        holder: None,
-    })
-    .await;
+    rounds("out of time", Layout::ThreeOnPostgres, async |stack| Cause::tables_locked(stack, true)).await;
 }
 
 /// OP-1, OP-2
@@ -107,6 +97,10 @@ async fn a_violation_is_rolled_back_after_another_process_locked_the_files() {
 }
 
 impl Cause {
+    fn tables_locked(stack: &Stack, cancels: bool) -> Self {
+        Self::TablesLocked { url: database(stack), cancels, holder: None }
+    }
+
     async fn begin(&mut self) {
         match self {
             Self::ReadOnly { admin, name } => {
