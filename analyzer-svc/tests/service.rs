@@ -52,6 +52,7 @@ impl Running {
             database_url: database_url.map(|url| SecretString::from(url.to_owned())),
             database_schema: SchemaName::default(),
             database_connections: None,
+            database_wait: Duration::ZERO,
             http: HttpArgs::default(),
             services_here: 1,
             data_dir: folder.to_owned(),

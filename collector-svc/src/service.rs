@@ -74,7 +74,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let shutdown = shutdown.child_token();
     let tasks = Arc::new(Tasks::of(&shutdown));
     let common = &config.common;
-    let db = common.database(MIGRATIONS).await?;
+    let Some(db) = common.database(MIGRATIONS, &shutdown).await? else { return Ok(()) };
     let mark = common.mark(&db).await?;
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
     mark.go_on(common.clock.now()).await?;

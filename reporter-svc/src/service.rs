@@ -81,7 +81,7 @@ pub async fn run(
     if !log_only.is_empty() {
         tracing::warn!("not configured, so these go to the log only: {}", log_only.join(", "));
     }
-    let db = common.database(MIGRATIONS).await?;
+    let Some(db) = common.database(MIGRATIONS, &shutdown).await? else { return Ok(()) };
     let mark = common.mark(&db).await?;
     let replica = common.join::<Effects>(&db, DOCUMENTS).await?;
     let store = Store::new(db.clone());

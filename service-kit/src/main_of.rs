@@ -135,7 +135,9 @@ where
         telemetry::init(&TelemetryOptions::of(main.service.binary(), &shared))?;
         telemetry::log_panics();
         if listen.migrate {
-            common.database(main.migrations).await?.close().await;
+            if let Some(db) = common.database(main.migrations, &CancellationToken::new()).await? {
+                db.close().await;
+            }
             println!("the {}'s tables are up to date", main.service);
             return Ok(());
         }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::postgres::TestDatabase;
+use crate::proxy::Proxy;
 use crate::{binaries, ports, wait};
 
 /// How the services run.
@@ -94,6 +95,20 @@ impl Stack {
         self.database.as_ref().map(TestDatabase::url)
     }
 
+    /// What is launched from now on reaches the PostgreSQL database through this proxy.
+    ///
+    /// # Panics
+    /// There is no such database.
+    pub async fn put_proxy_before_database(&mut self) -> Proxy {
+        let mut url = reqwest::Url::parse(self.database_url().expect("PostgreSQL")).expect("a URL");
+        let server = url.socket_addrs(|| None).expect("an address of the server");
+        let proxy = Proxy::start(server).await;
+        url.set_ip_host(proxy.address().ip()).expect("a URL with a host");
+        url.set_port(Some(proxy.address().port())).expect("a URL with a port");
+        self.tell("PHASEGATE_DATABASE_URL", url.as_str());
+        proxy
+    }
+
     fn write_policy(&self, policy: &str) {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace root");
         let text = policy
@@ -162,6 +177,15 @@ impl Stack {
     #[must_use]
     pub fn pid(&self, name: &str) -> u32 {
         self.processes[name].id()
+    }
+
+    /// The exit status of a process that ends by itself.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn ended(&mut self, name: &str) -> Option<i32> {
+        let mut child = self.processes.remove(name).expect("a process that was launched");
+        child.wait().expect("a process of ours can be waited for").code()
     }
 
     /// SIGTERM; the exit status once it has ended.
@@ -310,6 +334,12 @@ impl Stack {
 
     fn log_file(&self, name: &str) -> PathBuf {
         self.directory.path().join(format!("{name}.log"))
+    }
+
+    /// How often a process has logged this.
+    #[must_use]
+    pub fn logged(&self, name: &str, text: &str) -> usize {
+        fs::read_to_string(self.log_file(name)).unwrap_or_default().matches(text).count()
     }
 
     /// The last lines of all logs, for a failing test's message.

@@ -52,6 +52,7 @@ async fn line_of(service: ServiceName) -> String {
         database_url: None,
         database_schema: SchemaName::default(),
         database_connections: None,
+        database_wait: Duration::ZERO,
         http: HttpArgs::default(),
         services_here: 1,
         data_dir: folder.path().to_owned(),

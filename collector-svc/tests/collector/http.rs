@@ -69,6 +69,7 @@ impl World {
             database_url: None,
             database_schema: SchemaName::default(),
             database_connections: None,
+            database_wait: Duration::ZERO,
             http: HttpArgs::default(),
             services_here: 1,
             data_dir: self.directory.path().to_owned(),

@@ -137,6 +137,7 @@ fn common(directory: &std::path::Path, address: SocketAddr) -> anyhow::Result<Co
         database_url: None,
         database_schema: SchemaName::default(),
         database_connections: None,
+        database_wait: Duration::ZERO,
         http: HttpArgs::default(),
         services_here: 1,
         data_dir: directory.to_owned(),

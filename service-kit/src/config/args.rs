@@ -37,6 +37,11 @@ pub struct SharedArgs {
     /// Connections to the database at once, of each service [default: 16, with SQLite 8]
     #[arg(long, env = "PHASEGATE_DATABASE_CONNECTIONS", value_name = "NUMBER", value_parser = connections)]
     pub database_connections: Option<NonZeroU32>,
+    /// Seconds that a start waits for a PostgreSQL that is not there yet; 0: not at all
+    // Longer than a server beside it takes to start, shorter than whoever starts services gives them.
+    #[arg(long, env = "PHASEGATE_DATABASE_WAIT", value_name = "SECONDS", default_value = "60",
+          value_parser = clap::value_parser!(u32).range(0..=3_600))]
+    pub database_wait: u32,
     #[command(flatten)]
     pub http: HttpArgs,
     /// Directory for logs, reports and the SQLite files

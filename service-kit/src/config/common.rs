@@ -26,6 +26,7 @@ use crate::rules::RulesFiles;
 use domain::kinds::Kinds;
 use domain::policy::Policy;
 use domain::stored::Form;
+use tokio_util::sync::CancellationToken;
 
 /// The configuration that all services share.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct CommonConfig {
     pub database_schema: SchemaName,
     /// As [`DbSettings::connections`].
     pub database_connections: Option<NonZeroU32>,
+    /// How long a start waits for a database that is not there yet.
+    pub database_wait: Duration,
     pub http: HttpArgs,
     /// Services of this process, which share its file descriptors.
     pub services_here: u32,
@@ -83,6 +86,7 @@ impl CommonConfig {
             database_url: args.database_url.clone(),
             database_schema: args.database_schema.clone().unwrap_or_default(),
             database_connections: args.database_connections,
+            database_wait: Duration::from_secs(args.database_wait.into()),
             http: args.http,
             services_here: 1,
             data_dir: args.data_dir.clone(),
@@ -142,11 +146,16 @@ impl CommonConfig {
         }
     }
 
-    /// The service's database, migrated: the one that is named, or SQLite under the data directory.
+    /// The service's database, migrated: the one that is named, or SQLite under the data directory. `None`: told to stop while
+    /// it was waited for.
     ///
     /// # Errors
-    /// It cannot be opened or brought up to date; never names a password.
-    pub async fn database(&self, migrations: &[Migration]) -> anyhow::Result<Db> {
+    /// It cannot be opened or brought up to date, or did not come up in time; never names a password.
+    pub async fn database(
+        &self,
+        migrations: &[Migration],
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Db>> {
         let service = self.service.as_str();
         let schema = self.database_schema.of(service).map_err(anyhow::Error::msg)?;
         let url = self.database_url.clone();
@@ -156,7 +165,9 @@ impl CommonConfig {
             schema,
             connections: self.database_connections,
         };
-        let opened = Db::open(&settings, migrations).await;
+        // A SQLite file does not come up by being waited for.
+        let patience = self.database_url.as_ref().map_or(Duration::ZERO, |_| self.database_wait);
+        let opened = Db::open_within(patience, &settings, migrations, stop).await;
         opened.with_context(|| format!("the {service}'s database"))
     }
 

@@ -200,6 +200,7 @@ fn print_config_shows_values_with_their_sources_and_no_secret() {
     database_url = "<redacted>" # PHASEGATE_DATABASE_URL
     # database_schema is not set
     # database_connections is not set
+    database_wait = "60" # default
     # http_connections is not set
     # http_streams is not set
     # http_streams_per_caller is not set

@@ -15,7 +15,7 @@ use super::schema::{Standing, standing};
 use super::session::told;
 use super::url::{DatabaseUrl, place_of};
 use super::vitals::Vitals;
-use super::{BEGIN_SQLITE, Db, DbError, DbSettings, Engine, Migration, Pool, migration, pooler};
+use super::{BEGIN_SQLITE, Cause, Db, DbError, DbSettings, Engine, Migration, Pool, migration, pooler};
 
 pub(crate) const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 8;
@@ -60,7 +60,8 @@ async fn open_postgres(
     let mut first = match connecting {
         Ok(connected) => connected.map_err(|error| unreachable(&place, &error))?,
         Err(_) => {
-            return Err(DbError::Connect { database: place, reason: "no answer within 5 s".into() });
+            let reason = "no answer within 5 s".to_owned();
+            return Err(DbError::Connect { database: place, reason, cause: Some(Cause::TimedOut) });
         }
     };
     if pooler::stands_before(&options, &mut first).await.map_err(|error| unreachable(&place, &error))? {
@@ -202,6 +203,7 @@ fn sqlite_file(path: &str) -> Result<PathBuf, DbError> {
     let failed = |reason: std::io::Error| DbError::Connect {
         database: format!("sqlite:{path}"),
         reason: format!("its directory cannot be made: {reason}"),
+        cause: None,
     };
     let file = std::path::absolute(&path).map_err(failed)?;
     if let Some(directory) = file.parent() {
@@ -246,5 +248,7 @@ fn unreachable(place: &str, error: &sqlx::Error) -> DbError {
     if reason.contains(NOT_BELIEVED) {
         reason.push_str("; `sslrootcert` has to name its authority, and the URL the host it is made out to");
     }
-    DbError::Connect { database: place.to_owned(), reason }
+    // A certificate that is not believed, or a server without TLS, is a matter of configuration.
+    let cause = Cause::of(error).filter(|_| !matches!(error, sqlx::Error::Tls(_)));
+    DbError::Connect { database: place.to_owned(), reason, cause }
 }

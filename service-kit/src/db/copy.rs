@@ -18,6 +18,7 @@ async fn open(file: &Path, mode: &str) -> Result<AnyConnection, DbError> {
     let failed = |error: sqlx::Error| DbError::Connect {
         database: format!("sqlite:{}", file.display()),
         reason: told(&error),
+        cause: None,
     };
     AnyConnection::connect_with(&options.disable_statement_logging()).await.map_err(failed)
 }

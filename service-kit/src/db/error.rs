@@ -2,6 +2,8 @@
 
 use domain::stored::{Unreadable, Unwritable};
 
+use sqlx::migrate::MigrateError;
+
 use super::Cause;
 
 /// What a store can fail with.
@@ -10,11 +12,14 @@ pub enum DbError {
     /// The URL is none, or names no engine we know. Never holds the URL itself: it may have a password in it.
     #[error("database URL: {0}")]
     Url(String),
-    /// The start failed; `database` is the place without user and password.
+    /// The start failed; `database` is the place without user and password. `cause`: what may pass by itself.
     #[error("database {database}: {reason}")]
-    Connect { database: String, reason: String },
+    Connect { database: String, reason: String, cause: Option<Cause> },
+    /// The start waited for it for so long.
+    #[error("waited {seconds} s (--database-wait)")]
+    WaitedFor { seconds: u64, source: Box<DbError> },
     #[error("database {database}: its tables could not be brought up to date")]
-    Migrate { database: String, source: Box<sqlx::migrate::MigrateError> },
+    Migrate { database: String, source: Box<MigrateError> },
     /// The role runs the service, and another one makes its tables.
     #[error(
         "database {database}: its tables are {steps} steps behind, and this role may not change them ({reason}): run the \
@@ -84,13 +89,29 @@ impl DbError {
         self.passing().is_some()
     }
 
+    /// Whether a database that could not be opened may yet be there: its server starts, moves, or has no room at the moment.
+    /// A SQLite file does not come up.
+    pub(super) fn may_come_up(&self) -> bool {
+        match self {
+            Self::Connect { cause, .. } => cause.is_some(),
+            Self::Migrate { source, .. } => match &**source {
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                    Cause::of(error).is_some()
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// Why it passes by itself, for whoever asked; `None`: it does not.
     #[must_use]
     pub fn passing(&self) -> Option<&'static str> {
         match self {
             Self::Busy => Some("it is busy with what was asked before"),
             Self::Unanswered => Some(Cause::TimedOut.words()),
-            Self::Connect { .. } => Some(Cause::Unreachable.words()),
+            Self::Connect { cause, .. } => cause.map(Cause::words),
+            Self::WaitedFor { source, .. } => source.passing(),
             Self::Sqlx(error) => Cause::of(error).map(Cause::words),
             // This replica ends at its next heartbeat; another one answers.
             Self::Unreadable { source: Unreadable::TooNew { .. }, .. } => {

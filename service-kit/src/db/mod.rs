@@ -21,6 +21,7 @@ mod settings;
 mod tx;
 mod url;
 mod vitals;
+mod waiting;
 
 use std::path::Path;
 use std::sync::Arc;

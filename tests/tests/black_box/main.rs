@@ -2,6 +2,7 @@
 
 mod apart;
 mod backups;
+mod early_starts;
 mod kills;
 mod outages;
 mod scenes;

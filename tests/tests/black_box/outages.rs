@@ -68,11 +68,7 @@ async fn a_violation_is_rolled_back_after_statements_ran_out_of_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_violation_is_rolled_back_after_the_way_to_the_database_was_half_open() {
     rounds("half open", Layout::ThreeOnPostgres, async |stack| {
-        let url = database(stack);
-        let server = url.rsplit_once('/').and_then(|(before, _)| before.rsplit(['@', '/']).next());
-        let server = server.expect("a server in its URL");
-        let proxy = Proxy::start(vec![server.parse().expect("an address")]).await;
-        stack.tell("PHASEGATE_DATABASE_URL", &url.replace(server, &proxy.address().to_string()));
+        let proxy = stack.put_proxy_before_database().await;
         for name in stack.process_names() {
             stack.kill(&name);
             stack.launch(&name);

@@ -159,6 +159,7 @@ impl Running {
             database_url: None,
             database_schema: SchemaName::default(),
             database_connections: None,
+            database_wait: Duration::ZERO,
             http: HttpArgs::default(),
             services_here: 1,
             data_dir: root.join("data"),

@@ -73,6 +73,7 @@ impl Stack {
             database_url: database.map(Into::into),
             database_schema: SchemaName::default(),
             database_connections: None,
+            database_wait: Duration::ZERO,
             http: HttpArgs::default(),
             services_here: 1,
             data_dir: directory.to_owned(),
