@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use service_kit::shutdown::when_input_ends;
 
+use crate::editor::flag::FlagDir;
+use crate::editor::tuning::LimitB;
 use crate::editor::{Editor, EditorDirs, calibrate};
 
 /// Run the demo's editor (started by `demo`)
@@ -30,7 +32,8 @@ impl EditorArgs {
     /// A directory or file that cannot be written.
     pub fn run(self) -> anyhow::Result<()> {
         let dirs = EditorDirs::under(&self.dir);
-        let tuning = calibrate(&dirs, self.users)?;
+        let flag = FlagDir::at(&dirs.flag).read()?;
+        let tuning = calibrate(&dirs, self.users, &flag.phases, LimitB::Measured)?;
         let ready = serde_json::to_string(&tuning)?;
         let editor = Editor::start(&dirs, tuning)?;
         writeln!(std::io::stdout(), "{ready}")?;

@@ -4,6 +4,7 @@
 //! does what a person would: starts the rollout, moves it up when the gate says so, and watches. The
 //! violation, the rollback and the recovery are the services' and the editor's own doing.
 
+mod app_command;
 mod checks;
 mod child;
 mod editor;
@@ -14,6 +15,7 @@ mod policy;
 mod screen;
 mod stage;
 mod story;
+mod walk;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +32,7 @@ use self::policy::TARGET;
 use self::screen::{Screen, Tone};
 use self::stage::Stage;
 
+pub use self::app_command::AppArgs;
 pub use self::editor_command::EditorArgs;
 pub use self::flag_command::FlagArgs;
 

@@ -1,20 +1,23 @@
 //! The demo's workload: a small editor that really saves documents, for a few hundred users, and serves a
 //! new merge to those whom the flag file lets in.
 //!
-//! It runs as a process of its own and knows nothing of Phasegate: it reads a flag file and writes
-//! telemetry lines, as any application would. Its slowness in the broad phase is real (see `merge`), and so
+//! It runs as a process of its own and knows nothing of Phasegate: it reads a flag file and writes or pushes
+//! telemetry, as any application would. Its slowness in the broad phase is real (see `merge`), and so
 //! is its recovery.
 
 pub(crate) mod audience;
 pub(crate) mod document;
 pub(crate) mod flag;
+pub(crate) mod flag_source;
 mod lock;
 mod merge;
+pub(crate) mod push;
 mod session;
 mod shared;
-mod telemetry;
+pub(crate) mod telemetry;
 pub(crate) mod tuning;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +29,11 @@ use rand::rngs::SmallRng;
 use self::audience::{population, served};
 use self::document::Document;
 use self::flag::{Flag, FlagDir};
+use self::flag_source::FlagSource;
 use self::session::Session;
 use self::shared::Shared;
 use self::telemetry::Telemetry;
-use self::tuning::{Tuning, measure, tune};
+use self::tuning::{LimitB, Tuning, measure, tune};
 
 /// How often the flag file is looked at.
 const FLAG_POLL: Duration = Duration::from_millis(20);
@@ -52,28 +56,41 @@ impl EditorDirs {
     }
 }
 
-/// Measures the machine and sets limits for `users` users.
-pub(crate) fn calibrate(dirs: &EditorDirs, users: u64) -> anyhow::Result<Tuning> {
-    let flag = FlagDir::at(&dirs.flag).read()?;
+/// Measures the machine and sets sizes for `users` users.
+pub(crate) fn calibrate(
+    dirs: &EditorDirs,
+    users: u64,
+    audiences: &BTreeMap<String, f64>,
+    limit_b: LimitB,
+) -> anyhow::Result<Tuning> {
     let people = population(users);
-    let share = |phase: &str| served(&people, flag.phases.get(phase).copied().unwrap_or(0.0));
+    let share = |phase: &str| served(&people, audiences.get(phase).copied().unwrap_or(0.0));
     let measured = measure(&dirs.documents.join("calibration")).context("calibrate")?;
-    Ok(tune(measured, people.len(), share("A"), share("B")))
+    Ok(tune(measured, limit_b, people.len(), share("A"), share("B")))
 }
 
 /// A running editor.
 pub(crate) struct Editor {
     shared: Arc<Shared>,
-    flags: FlagDir,
+    flags: Box<dyn FlagSource>,
     sessions: Vec<std::thread::JoinHandle<std::io::Result<()>>>,
 }
 
 impl Editor {
-    /// Opens a document and a session for every user.
+    /// Follows the flag in its directory, and writes telemetry to its file.
     pub(crate) fn start(dirs: &EditorDirs, tuning: Tuning) -> anyhow::Result<Self> {
-        let flags = FlagDir::at(&dirs.flag);
-        let flag = flags.read()?;
         let telemetry = Telemetry::open(&dirs.telemetry).context("open the telemetry file")?;
+        Self::with(dirs, tuning, Box::new(FlagDir::at(&dirs.flag)), telemetry)
+    }
+
+    /// Opens a document and a session for every user.
+    pub(crate) fn with(
+        dirs: &EditorDirs,
+        tuning: Tuning,
+        flags: Box<dyn FlagSource>,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<Self> {
+        let flag = flags.read()?;
         let shared = Arc::new(Shared::new(tuning, telemetry, flag.clone()));
         let mut sessions = Vec::new();
         for (number, user) in population(u64::try_from(shared.tuning.users)?).into_iter().enumerate() {

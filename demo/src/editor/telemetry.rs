@@ -1,4 +1,4 @@
-//! The editor's telemetry: one JSON object a line, appended with one write each, as a log shipper likes it.
+//! The editor's telemetry: one JSON object a line, appended to a file with one write each, as a log shipper likes it, or pushed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -6,14 +6,25 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rand::RngExt as _;
 use serde::Serialize;
 
-/// Where the events go.
+use super::push::Lines;
+
+/// The events of one run of the editor.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
-    file: File,
-    process: u32,
+    sink: Sink,
+    /// In a container every run has the same process id.
+    run: u64,
     next: AtomicU64,
+}
+
+/// Where the lines go.
+#[derive(Debug)]
+enum Sink {
+    File(File),
+    Pushed(Lines),
 }
 
 /// What happened.
@@ -48,10 +59,17 @@ impl Telemetry {
     /// Appends to a file of this process's own in `dir`.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let process = std::process::id();
-        let path = dir.join(format!("editor-{process}.jsonl"));
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self { file, process, next: AtomicU64::new(1) })
+        let path = dir.join(format!("editor-{}.jsonl", std::process::id()));
+        Ok(Self::to(Sink::File(OpenOptions::new().create(true).append(true).open(path)?)))
+    }
+
+    /// Hands them to what pushes them.
+    pub(crate) fn pushed(lines: Lines) -> Self {
+        Self::to(Sink::Pushed(lines))
+    }
+
+    fn to(sink: Sink) -> Self {
+        Self { sink, run: rand::rng().random(), next: AtomicU64::new(1) }
     }
 
     /// Writes one event of a user who is inside the audience, with the time of now.
@@ -71,15 +89,23 @@ impl Telemetry {
                 line.detail = Some(detail.clone());
             }
         }
-        let mut bytes = serde_json::to_vec(&line)?;
-        bytes.push(b'\n');
-        (&self.file).write_all(&bytes)
+        match &self.sink {
+            Sink::File(file) => {
+                let mut bytes = serde_json::to_vec(&line)?;
+                bytes.push(b'\n');
+                (&mut &*file).write_all(&bytes)
+            }
+            Sink::Pushed(lines) => {
+                lines.push(serde_json::value::to_raw_value(&line)?);
+                Ok(())
+            }
+        }
     }
 
     fn line<'t>(&self, phase: &'t str, session: &'t str) -> Line<'t> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let ts = format!("{:.3}", jiff::Timestamp::now());
-        let event_id = format!("{}-{number}", self.process);
+        let event_id = format!("{:016x}-{number}", self.run);
         Line {
             ts,
             name: "",

@@ -90,9 +90,27 @@ fn line_pair_ns() -> f64 {
     (best.as_secs_f64() * 1e9 / f64::from(LINES * LINES)).max(0.01)
 }
 
+/// Where the p95 limit of phase B comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LimitB {
+    /// From what was measured; the policy is written afterwards.
+    Measured,
+    /// From a policy that is there.
+    Given(Duration),
+}
+
 /// Sets limits and sizes.
-pub(crate) fn tune(measured: Measured, users: usize, users_in_a: usize, users_in_b: usize) -> Tuning {
-    let limit_b = (measured.quiet_p95 * 12).clamp(LEAST_LIMIT, MOST_LIMIT);
+pub(crate) fn tune(
+    measured: Measured,
+    limit_b: LimitB,
+    users: usize,
+    users_in_a: usize,
+    users_in_b: usize,
+) -> Tuning {
+    let limit_b = match limit_b {
+        LimitB::Measured => (measured.quiet_p95 * 12).clamp(LEAST_LIMIT, MOST_LIMIT),
+        LimitB::Given(limit) => limit,
+    };
     let patience = limit_b.mul_f64(2.5);
     let pause = (measured.quiet_p95 * 8).clamp(Duration::from_millis(600), Duration::from_millis(1500));
     // All sessions of B together ask for (sessions × one merge) in every (pause + patience); one merge is
@@ -143,9 +161,12 @@ mod tests {
 
     #[test]
     fn phase_a_has_room_and_phase_b_is_overloaded_on_fast_and_slow_machines() {
-        for (quiet_ms, line_pair_ns) in [(1, 0.4), (6, 1.5), (25, 20.0), (120, 6.0), (400, 30.0)] {
+        let given = LimitB::Given(Duration::from_secs(2));
+        let machines = [(1, 0.4), (6, 1.5), (25, 20.0), (120, 6.0), (400, 30.0)];
+        let cases = machines.iter().flat_map(|machine| [(*machine, LimitB::Measured), (*machine, given)]);
+        for ((quiet_ms, line_pair_ns), limit_b) in cases {
             let measured = Measured { quiet_p95: Duration::from_millis(quiet_ms), line_pair_ns };
-            let tuning = tune(measured, 240, 12, 72);
+            let tuning = tune(measured, limit_b, 240, 12, 72);
             let quiet = load(measured, &tuning, 12, Duration::ZERO);
             let broad = load(measured, &tuning, 72, tuning.lock_patience());
             assert!(quiet < 0.28, "{measured:?}: A loads the lock with {quiet}");

@@ -119,6 +119,9 @@ enum Command {
     DemoEditor(phasegate_demo::EditorArgs),
     #[cfg(feature = "demo")]
     #[command(hide = true)]
+    DemoApp(phasegate_demo::AppArgs),
+    #[cfg(feature = "demo")]
+    #[command(hide = true)]
     DemoFlag(phasegate_demo::FlagArgs),
 }
 
@@ -174,6 +177,8 @@ impl Cli {
             Command::Healthcheck(args) => args.run(),
             #[cfg(feature = "demo")]
             Command::DemoEditor(args) => args.run().map(|()| Exit::Ok),
+            #[cfg(feature = "demo")]
+            Command::DemoApp(args) => block_on(args.run()).map(|()| Exit::Ok),
             #[cfg(feature = "demo")]
             Command::DemoFlag(args) => args.run().map(|()| Exit::Ok),
         }
