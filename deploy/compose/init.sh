@@ -21,11 +21,13 @@ hash_of() { printf %s "$1" | sha256sum | cut -d' ' -f1; }
 # As `phasegate token create` makes them, which needs the image that this script comes before.
 service_token=phasegate_$(secret)
 person_token=phasegate_$(secret)
+telemetry_token=phasegate_$(secret)
 
 cat > "$env_file" <<END
 POSTGRES_PASSWORD=$(secret)
 PHASEGATE_SERVICE_TOKEN=$service_token
 PHASEGATE_TOKEN=$person_token
+PHASEGATE_TELEMETRY_TOKEN=$telemetry_token
 END
 
 mkdir -p "$directory/deploy/compose"
@@ -35,6 +37,7 @@ cat > "$tokens_file" <<END
 # name role[,role] sha256:<hash of the token>
 phasegate service:collector,service:analyzer,service:reporter sha256:$(hash_of "$service_token")
 operator sre,release-ops sha256:$(hash_of "$person_token")
+application service:telemetry sha256:$(hash_of "$telemetry_token")
 END
 
 echo "wrote $env_file and $tokens_file"

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use domain::policy::Policy;
+use domain::template::Templates;
 use serde_json::{Map, Value};
 use service_kit::ServiceName;
 use service_kit::auth::Tokens;
@@ -121,7 +123,8 @@ fn what_the_images_copy_is_there_and_not_ignored() {
         assert!(ignored.contains(secret), "{secret} would be in the build");
     }
     for stage in stages().values() {
-        for copy in stage.all("COPY").filter(|copy| !copy.starts_with("--from=")) {
+        let from_here = |copy: &&str| !copy.starts_with("--from=") && !copy.starts_with("${PREBUILT}");
+        for copy in stage.all("COPY").filter(from_here) {
             let source = copy.split_whitespace().next().unwrap();
             assert!(root().join(source).exists(), "COPY {copy}: there is no {source}");
         }
@@ -170,6 +173,9 @@ fn the_images_leave_the_demo_and_its_doubles_of_vendors_out() {
     for part in ["phasegate-demo v", "vendor-doubles v"] {
         assert!(whole.contains(part) && !shipped.contains(part), "{part}:\n{shipped}");
     }
+    for (image, _) in IMAGES {
+        assert!(!with_bases(&stages, image, "COPY").iter().any(|copy| copy.contains("demo")), "{image}");
+    }
 }
 
 /// Keys of the Compose specification, as far as they are of use here; a misspelt key is one that is not.
@@ -178,6 +184,7 @@ const SERVICE_KEYS: &[&str] = &[
     "build",
     "cap_drop",
     "depends_on",
+    "entrypoint",
     "env_file",
     "environment",
     "healthcheck",
@@ -235,20 +242,61 @@ fn compose_names_only_what_exists() {
         }
         for (needed, condition) in service.get("depends_on").and_then(Value::as_object).into_iter().flatten()
         {
-            assert_eq!(condition["condition"], "service_healthy");
-            assert!(services[needed].get("healthcheck").is_some(), "{name} waits for the health of {needed}");
+            assert_eq!(condition["condition"], "service_completed_successfully");
+            assert!(services[needed].get("restart").is_none(), "{name} waits for the end of {needed}");
         }
         for secret in texts(&service["secrets"]) {
             assert!(compose["secrets"].get(secret).is_some(), "{name}: no secret {secret}");
         }
-        for volume in texts(&service["volumes"]) {
-            let source = volume.split(':').next().unwrap();
+        for (source, _) in mounts(service) {
             match source.strip_prefix("./") {
                 Some("telemetry") => {} // the operator's
-                Some(directory) => assert!(root().join(directory).is_dir(), "{name}: no {directory}"),
-                None => assert!(compose["volumes"].get(source).is_some(), "{name}: no volume {source}"),
+                Some(path) => assert!(root().join(path).exists(), "{name}: no {path}"),
+                None => assert!(compose["volumes"].get(&source).is_some(), "{name}: no volume {source}"),
             }
         }
+    }
+}
+
+/// Source, as far as no variable names another one, and place of each.
+fn mounts(service: &Value) -> Vec<(String, String)> {
+    let mount = |volume: &str| {
+        let volume = match volume.strip_prefix("${").and_then(|rest| rest.split_once('}')) {
+            Some((variable, rest)) => format!("{}{rest}", variable.split_once(":-").expect("a default").1),
+            None => volume.to_owned(),
+        };
+        let (source, place) = volume.split_once(':').expect("source:place");
+        (source.to_owned(), place.to_owned())
+    };
+    texts(&service["volumes"]).into_iter().map(mount).collect()
+}
+
+/// What one service needs of another it asks for. The flag file is the flag system's, which the reporter moves.
+#[test]
+fn no_two_services_of_compose_share_a_volume() {
+    let compose = compose();
+    let mut users: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, service) in members(&compose["services"], "services") {
+        for (source, _) in mounts(service).into_iter().filter(|(source, _)| !source.starts_with('.')) {
+            users.entry(source).or_default().push(name);
+        }
+    }
+    assert_eq!(users.remove("flags").unwrap(), ["reporter", "flags", "demo"]);
+    for (volume, users) in users {
+        assert_eq!(users.len(), 1, "{volume}: {users:?}");
+    }
+}
+
+#[test]
+fn the_policy_of_compose_is_in_order_and_its_flag_is_there() {
+    let policy =
+        Policy::load(&root().join("deploy/compose/governance/policy.yaml")).unwrap().admitted().unwrap();
+    let seed: Value = serde_json::from_str(&read("deploy/compose/flags/flags.json")).unwrap();
+    for (name, target) in &policy.targets {
+        Templates::load(&root(), target).unwrap();
+        let flag = &seed["flags"][name.as_str()];
+        assert_eq!(flag["state"], "ENABLED", "{name}");
+        assert!(flag["variants"]["on"].is_boolean(), "{name}");
     }
 }
 
@@ -269,7 +317,8 @@ fn compose_starts_the_services_with_tokens_on_their_ports() {
             let port = neighbour.default_listen().rsplit(':').next().unwrap();
             assert_eq!(environment[&variable], format!("http://{neighbour}:{port}"));
         }
-        assert!(texts(&part["volumes"]).contains(&"data:/data"));
+        assert_eq!(part["read_only"], true);
+        assert!(mounts(part).iter().any(|(source, place)| !source.starts_with('.') && place == "/data"));
     }
 }
 
@@ -287,16 +336,15 @@ fn collect_sources(directory: &Path, into: &mut String) {
 #[test]
 fn every_variable_that_is_set_is_read() {
     let mut sources = String::new();
-    for (_, binary) in IMAGES {
+    for (_, binary) in IMAGES.into_iter().chain([("demo", "demo")]) {
         collect_sources(&root().join(binary).join("src"), &mut sources);
     }
     collect_sources(&root().join("service-kit/src"), &mut sources);
     let mut variables = BTreeSet::new();
     let compose = compose();
-    for (name, service) in
-        members(&compose["services"], "services").iter().filter(|(name, _)| *name != "postgres")
-    {
-        variables.extend(members(&service["environment"], name).keys().cloned());
+    let ours = |(name, _): &(&String, &Value)| *name != "postgres";
+    for (_, service) in members(&compose["services"], "services").iter().filter(ours) {
+        variables.extend(service["environment"].as_object().into_iter().flat_map(Map::keys).cloned());
     }
     for stage in stages().values() {
         for assignment in stage.all("ENV").flat_map(str::split_whitespace) {
@@ -353,6 +401,7 @@ fn the_init_script_writes_all_that_compose_asks_for_and_tokens_that_fit() {
         "what each service asks of the others"
     );
     assert!(roles(written["PHASEGATE_TOKEN"]).contains("sre"));
+    assert!(roles(written["PHASEGATE_TELEMETRY_TOKEN"]).iter().eq(["service:telemetry"]));
 
     init(false);
     assert_eq!(std::fs::read_to_string(directory.path().join(".env")).unwrap(), text);
