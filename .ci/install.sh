@@ -22,10 +22,10 @@ install() {
 
 has_python() { python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
 
-# `python_with FOLDER PACKAGE`: a Python environment of its own in FOLDER, with the package from PyPI.
+# `python_with FOLDER PACKAGE…`: a Python environment of its own in FOLDER, with the packages from PyPI.
 python_with() {
     has_python || install "python3 (3.10 or newer) with venv and pip" python3-venv
     has_python || { echo "python3 (3.10 or newer) with venv and pip is missing: $(command -v python3) is too old" >&2; exit 1; }
     python3 -m venv "$1"
-    "$1/bin/pip" install --quiet --disable-pip-version-check "$2"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
 }

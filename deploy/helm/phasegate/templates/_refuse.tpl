@@ -37,7 +37,7 @@
 {{- range $service := $services -}}
 {{- $of := index $values $service -}}
 {{- if and $of.enabled $of.url -}}
-{{- fail (printf "%s.url is for a %s that this release does not install: leave it out, or set %s.enabled to false" $service $service $service) -}}
+{{- fail (printf "%s.url is for where this release installs no %s: leave it out, or set %s.enabled to false" $service $service $service) -}}
 {{- end -}}
 {{- if $of.enabled -}}
 {{- range $neighbour := splitList " " (include "phasegate.neighbours" $service) -}}
