@@ -430,6 +430,26 @@ def as_documented(chart):
         yield "the PrometheusRule is not deploy/grafana/alerts.yaml"
 
 
+def not_alone(chart):
+    """What concerns one service restarts no pods of another one; policy and texts, which are followed, and rules restart none."""
+    values = load(CHART / "ci/everything-values.yaml")
+    def templates(changed):
+        return {service_of(it): it["spec"]["template"] for it in render(chart, changed) if it["kind"] == "Deployment"}
+    before = templates(values)
+    for service in SERVICES:
+        of = values[service] | {"image": {"repository": f"phasegate/{service}", "tag": "9.9.9"}}
+        after = templates(values | {service: of})
+        if restarted := {it for it in SERVICES if after[it] != before[it]} ^ {service}:
+            yield f"another image of the {service}: {sorted(restarted)} should be as before, or should not"
+    for name, part in {"policy": values["policy"] | {"text": "other"}, "templates": {"files": {"rca.md": "other"}},
+                       "networkPolicy": {"enabled": False}, "metrics": {"dashboard": {"enabled": False}}}.items():
+        if templates(values | {name: part}) != before:
+            yield f"another {name} restarts pods"
+    for service, template in before.items():
+        if "helm.sh/chart" in template["metadata"]["labels"]:
+            yield f"the {service}'s pods are restarted by another version of the chart"
+
+
 def untried(chart, files):
     """Values that no file of values sets. What is set of one service is tried for all: the templates are one."""
     given = [load(file) for file in files]
@@ -459,6 +479,10 @@ PLANTED = [
     ("deployments.yaml", "automountServiceAccountToken: {{ $of.mountServiceAccountToken | default false }}",
      "automountServiceAccountToken: \"no\"", "automountServiceAccountToken"),
     ("deployments.yaml", "claimName: {{ include \"phasegate.claim\" $about }}", "claimName: other", "PersistentVolumeClaim/other"),
+    ("deployments.yaml", "labels:\n        {{- include \"phasegate.selector\" $about | nindent 8 }}\n        app.kubernetes.io/version: {{ include \"phasegate.tag\" $about | quote }}",
+     "labels:\n        {{- include \"phasegate.serviceLabels\" $about | nindent 8 }}", "another version of the chart"),
+    ("deployments.yaml", "{{- with $of.podAnnotations }}\n      annotations:",
+     "{{- with $of.podAnnotations }}\n      annotations:\n        policy: {{ sha256sum $.Values.policy.text }}", "another policy restarts pods"),
     ("deployments.yaml", "maxUnavailable: 0", "maxUnavailable: 1", "before the new one is ready"),
     ("deployments.yaml", '{{- if include "phasegate.shared" $of }}', "{{- if true }}", "RollingUpdate with a volume"),
     ("deployments.yaml", "- { name: tmp, mountPath: /tmp }\n", "", "mounts"),
@@ -492,7 +516,7 @@ def unnoticed(whole):
                 continue
             template.write_text(text.replace(before, after))
             found = [line for values in tried for line in wrong_in(chart, values)[0]]
-            found += [] if found else as_documented(chart)
+            found += [] if found else [*as_documented(chart), *not_alone(chart)]
             if not any(words in line for line in found):
                 yield f"{file}: nobody notices `{after.strip()}` in place of `{before.strip()}`: {found[:2]}"
 
@@ -508,7 +532,7 @@ def check(chart):
         count += len(objects)
         print(f"{file.name}: {len(objects)} objects")
     wrong += [f"{file.name}: {why}" for file in refused if (why := accepted(chart, file))]
-    wrong += [*not_whole(chart), *manifest(chart), *as_documented(chart), *untried(chart, files)]
+    wrong += [*not_whole(chart), *manifest(chart), *as_documented(chart), *not_alone(chart), *untried(chart, files)]
     if len(files) < 5 or len(refused) < 12:
         wrong.append(f"only {len(files)} files of values and {len(refused)} wrong ones")
     wrong = wrong or list(unnoticed(chart))
