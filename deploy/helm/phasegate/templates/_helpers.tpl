@@ -56,7 +56,12 @@ app.kubernetes.io/component: {{ .service }}
 {{- define "phasegate.serviceLabels" -}}
 {{ include "phasegate.labels" .root }}
 app.kubernetes.io/component: {{ .service }}
-app.kubernetes.io/version: {{ include "phasegate.tag" . | quote }}
+{{ include "phasegate.version" . }}
+{{- end -}}
+
+{{/* A label is shorter than a tag may be. */}}
+{{- define "phasegate.version" -}}
+app.kubernetes.io/version: {{ include "phasegate.tag" . | trunc 63 | trimAll "-_." | quote }}
 {{- end -}}
 
 {{- define "phasegate.tag" -}}
