@@ -234,7 +234,8 @@ TARGET = """
     rca:    {{ due: 24h, approver: governance, overdue: {{ propose: rollback }} }}
 """
 RETENTION = "\nretention: { batches: 30d, decisions: 30d, notifications: 30d, audit: forever }\n"
-FLAGD = 'flag: {{ flagd: {{ file: /flags/flags.json, flag: {name}, variant: "on" }} }}'
+FLAGD = """flag: {{ flagd: {{ file: /flags/flags.json, flag: {name}, variant: "on" }} }}
+      timeout: 10s"""
 COMMANDS = """rollback: {{ command: [/app/bin/flags, set, /flags/{name}, "{{prev}}"] }}
       promote:  {{ command: [/app/bin/flags, set, /flags/{name}, "{{next}}"] }}
       verify:   {{ command: [/app/bin/flags, get, /flags/{name}] }}

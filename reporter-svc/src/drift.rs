@@ -171,15 +171,25 @@ pub async fn read(
     state: &TargetState,
     policy: &TargetPolicy,
 ) -> Option<Result<ReadBack, Outcome>> {
+    if state.epoch == 0 || !state.stage.is_at_rest() {
+        return None;
+    }
+    read_now(executors, state, policy).await
+}
+
+/// [`read`], also while a move is under way.
+pub(crate) async fn read_now(
+    executors: &Executors,
+    state: &TargetState,
+    policy: &TargetPolicy,
+) -> Option<Result<ReadBack, Outcome>> {
     let asked = as_recorded(state, policy)?;
     Some(executors.of(&asked.request.kind)?.read_back(&asked).await)
 }
 
-/// The move that changes nothing, for a target at rest whose flag system can be read; it is only read by.
+/// The move that changes nothing, for a target whose flag system can be read; it is only read by.
 fn as_recorded(state: &TargetState, policy: &TargetPolicy) -> Option<RunTransition> {
-    if state.epoch == 0 || !state.stage.is_at_rest() || policy.position(&state.phase).is_none() {
-        return None;
-    }
+    policy.position(&state.phase)?;
     let request = command::as_recorded(&state.target, &state.phase, policy);
     let timeout = policy.transitions.timeout.min(ANSWER_WITHIN);
     request.reads_back.then(|| RunTransition {

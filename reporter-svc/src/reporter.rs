@@ -39,6 +39,8 @@ pub struct Reporter {
     /// What the policy says. Ask once for one piece of work: see [`Self::rules`].
     pub versions: PolicyVersions,
     pub clock: Arc<dyn Clock>,
+    /// When this process began.
+    pub(crate) begun: Timestamp,
     /// Counts changes made here: wakes the dashboard and its streams.
     changes: watch::Sender<u64>,
     /// Rung when a due time may have moved.
@@ -74,7 +76,8 @@ impl Reporter {
     #[must_use]
     pub fn new(store: Store, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
         let (changes, due) = (watch::Sender::new(0), Notify::new());
-        Self { store, versions, clock, changes, due, daily_made: ReportsMade::default() }
+        let begun = clock.now();
+        Self { store, versions, clock, begun, changes, due, daily_made: ReportsMade::default() }
     }
 
     /// The policy and the texts of now: what is done about a decision, and by whose leave, goes by them, whichever

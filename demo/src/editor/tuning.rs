@@ -107,12 +107,15 @@ pub(crate) fn tune(
     users_in_a: usize,
     users_in_b: usize,
 ) -> Tuning {
-    let limit_b = match limit_b {
-        LimitB::Measured => (measured.quiet_p95 * 12).clamp(LEAST_LIMIT, MOST_LIMIT),
-        LimitB::Given(limit) => limit,
+    let (limit_b, pause) = match limit_b {
+        LimitB::Measured => (
+            (measured.quiet_p95 * 12).clamp(LEAST_LIMIT, MOST_LIMIT),
+            (measured.quiet_p95 * 8).clamp(Duration::from_millis(600), Duration::from_millis(1500)),
+        ),
+        // Saves that follow each other faster would crowd the lock in phase A already.
+        LimitB::Given(limit) => (limit, limit.mul_f64(0.75)),
     };
     let patience = limit_b.mul_f64(2.5);
-    let pause = (measured.quiet_p95 * 8).clamp(Duration::from_millis(600), Duration::from_millis(1500));
     // All sessions of B together ask for (sessions × one merge) in every (pause + patience); one merge is
     // held against all sessions.
     #[expect(clippy::cast_precision_loss, reason = "a few hundred users")]

@@ -66,8 +66,11 @@ impl Databases {
     /// # Errors
     /// SQLite's.
     pub async fn empty(&self) -> Result<(), DbError> {
+        // Ended and begun anew: what SQLite remembers of savepoints within one transaction only grows, and each further one
+        // walks through it.
+        let anew = "ROLLBACK TO untouched; RELEASE untouched; SAVEPOINT untouched";
         for service in Service::ALL {
-            sqlx::query("ROLLBACK TO untouched").execute(self.of(service).pool()).await?;
+            sqlx::raw_sql(anew).execute(self.of(service).pool()).await?;
         }
         Ok(())
     }

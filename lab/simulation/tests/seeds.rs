@@ -72,7 +72,7 @@ const MET: [&str; 56] = [
 ];
 
 /// Seeds in which a defect of the product was found, and what it was; hours of trouble: three.
-const FOUND: [(u64, &str); 6] = [
+const FOUND: [(u64, &str); 7] = [
     (255, "a decision of an older window, come late and without a verdict, had no row in the audit log"),
     (1959, "nor had a further violation of an older window, which stands in its incident's log"),
     (649, "a notice that came while a person's rollback ran was taken for what the rollback was about"),
@@ -81,6 +81,10 @@ const FOUND: [(u64, &str); 6] = [
     (
         571,
         "what was required in the stay on record after a copy was made was stale once the copy was accepted",
+    ),
+    (
+        4696,
+        "a rollback that a restored store still had to make raised exposure before a person had accepted it",
     ),
 ];
 

@@ -19,7 +19,7 @@ use crate::store::Settled;
 const SUPERSEDED: &str = "superseded";
 
 /// What a person has to decide on is tried again after so long.
-const BEHIND_AGAIN: Duration = Duration::from_secs(10);
+pub(super) const BEHIND_AGAIN: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl Perform<Effects> for PushDirective {

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use service_kit::ServiceName;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
-use shared_types::{Directive, Timestamp};
+use shared_types::{Directed, Directive, Timestamp};
 
 use super::context::Effects;
+use super::push_directive::BEHIND_AGAIN;
 use crate::counters::{self, AttemptOutcome};
+use crate::drift;
 use crate::executors::{Executors, ReadBack, Turn};
 use crate::reporter::Cause;
 use crate::store::Changed;
@@ -37,10 +40,19 @@ impl Perform<Effects> for RunTransition {
             Ok(None) => return Outcome::Never { reason: format!("there is no target {}", self.target) },
             Err(error) => return not_now(&error),
         };
-        if state.stage.runnable().is_none_or(|wanted| wanted.id != self.transition) {
+        let Some(wanted) = state.stage.runnable().filter(|wanted| wanted.id == self.transition) else {
             return skipped();
+        };
+        // Where the store was restored, this may have been done in the past that is lost, and more after it.
+        let found_there = wanted.requested_at < effects.reporter.begun;
+        let (stop, told) = tell_collector(effects, &state, self, found_there).await;
+        let behind = match knows_more(effects, &state, told).await {
+            Ok(learnt) => learnt || state.behind.is_some(),
+            Err(error) => return not_now(&error),
+        };
+        if found_there && behind && !is_still_to_do(effects, &state, self).await {
+            return waits_for_a_person();
         }
-        let stop = stop_collecting(effects, &state, self).await;
         let attempt = u32::try_from(claim.fence).unwrap_or(u32::MAX);
         let event = Event::TransitionStarted { transition: self.transition, attempt, stop };
         let cause = Cause { of_transition: true, ..Cause::default() };
@@ -125,16 +137,54 @@ fn skipped() -> Outcome {
     Outcome::Done(json!({ SKIPPED: true }))
 }
 
+/// Whether it is a rollback from what is served, as far as that can be read.
+async fn is_still_to_do(effects: &Effects, state: &TargetState, it: &RunTransition) -> bool {
+    let rules = effects.reporter.rules();
+    let Some(policy) = rules.policy.targets.get(&it.target) else { return false };
+    it.kind == TransitionKind::Rollback
+        && matches!(drift::read_now(&effects.executors, state, policy).await, Some(Ok(read)) if read.as_asked)
+}
+
+/// OP-3: its command might raise exposure.
+fn waits_for_a_person() -> Outcome {
+    let reason =
+        "this store is older than what its neighbours know: a person decides (docs/backup.md)".to_owned();
+    Outcome::Postponed { after: BEHIND_AGAIN, reason }
+}
+
 /// RB-5: the collector is told before the command starts, but a collector that is away never delays a
-/// rollback by more than the quick client's deadline. The directive's own delivery goes on in any case.
-async fn stop_collecting(effects: &Effects, state: &TargetState, it: &RunTransition) -> StopOutcome {
+/// rollback by more than the quick client's deadline. The directive's own delivery goes on in any case. Before another move that
+/// was found in the store it is asked. The second: what is in force there, if it said so.
+async fn tell_collector(
+    effects: &Effects,
+    state: &TargetState,
+    it: &RunTransition,
+    found_there: bool,
+) -> (StopOutcome, Option<Directive>) {
     let stop: Option<&Directive> = state.directive.as_ref().filter(|directive| !directive.collect);
-    let (TransitionKind::Rollback, Some(stop)) = (it.kind, stop) else { return StopOutcome::NotNeeded };
+    let (TransitionKind::Rollback, Some(stop)) = (it.kind, stop) else {
+        if !found_there {
+            return (StopOutcome::NotNeeded, None);
+        }
+        let told = effects.collector_quick.get_json::<Directed>(&format!("/v1/targets/{}", it.target)).await;
+        return (StopOutcome::NotNeeded, told.ok().and_then(|it| it.directive));
+    };
     let path = format!("/v1/targets/{}/directive", it.target);
     match effects.collector_quick.deliver_put(&path, stop).await {
-        Outcome::Done(_) => StopOutcome::Delivered,
-        other => StopOutcome::NotDelivered(other.reason().unwrap_or_default().to_owned()),
+        Outcome::Done(answer) => (StopOutcome::Delivered, serde_json::from_value(answer).ok()),
+        other => (StopOutcome::NotDelivered(other.reason().unwrap_or_default().to_owned()), None),
     }
+}
+
+/// Whether the collector was told what this store does not know (OP-3).
+async fn knows_more(
+    effects: &Effects,
+    state: &TargetState,
+    told: Option<Directive>,
+) -> Result<bool, DbError> {
+    let own = state.directive.as_ref().map_or(0, |it| it.sequence);
+    let Some(told) = told.filter(|it| it.sequence > own) else { return Ok(false) };
+    effects.reporter.compare_told(ServiceName::Collector, &told.target, told.epoch, told.sequence).await
 }
 
 /// From the analyzer's decision to the start of the command.

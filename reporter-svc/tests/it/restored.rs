@@ -17,6 +17,7 @@ use shared_types::{Decision, Directive, Verdict};
 use uuid::Uuid;
 
 use crate::api::call;
+use crate::drift::read_back;
 use crate::incidents::{event, signed};
 use crate::rig::{Rig, minutes, phase};
 
@@ -132,6 +133,32 @@ async fn a_collector_that_is_ahead_is_noticed() {
     let newest = rig.world.directives.lock().unwrap().last().cloned().unwrap();
     assert_eq!((newest.phase, newest.epoch), (phase("A"), rig.state().await.epoch));
     assert!(newest.sequence > rig.world.held.lock().unwrap().clone().unwrap().sequence);
+}
+
+/// OP-3: the restored store has a rollback under way that was made in the past that is lost, and another one after it. Made again
+/// it would raise exposure.
+#[tokio::test]
+async fn a_rollback_that_a_restored_store_still_has_to_make_is_made_if_its_phase_is_served() {
+    for (served, made) in [("off", false), ("B", true)] {
+        let rig = Rig::in_memory_under(read_back()).await;
+        rig.bring_to("B").await;
+        let told = rig.state().await.directive.unwrap();
+        rig.event(Event::Rollback { by: "ben".into(), from: phase("B"), reason: "x".into() }).await;
+        rig.clock.advance(minutes(1));
+        let rig = rig.restarted().await;
+        *rig.world.served.lock().unwrap() = Some(phase(served));
+        *rig.world.held.lock().unwrap() =
+            Some(Directive { epoch: told.epoch + 3, sequence: told.sequence + 40, ..told });
+        rig.work().await;
+        assert_eq!(called(&rig), (1, 1));
+        let commands = if made { vec![(phase("B"), phase("A"))] } else { vec![] };
+        assert_eq!(rig.commands(), commands, "{served} is served");
+
+        let mark = accept(&rig).await;
+        looking(&rig, Some(mark)).take_over().await.unwrap();
+        rig.pass(minutes(1)).await;
+        assert_eq!(rig.phase().await, phase("A"));
+    }
 }
 
 /// OP-3: incident ids that a lost past may have given out are left out, and a page of it does nothing to a new incident.
