@@ -77,7 +77,8 @@ fn the_broad_audience_is_slower_and_fails_on_the_lock_and_the_way_back_heals_it(
     let root = tempfile::tempdir().unwrap();
     let dirs = dirs(root.path());
     let flags = FlagDir::at(&dirs.flag);
-    let calibrated = tune(measure(&dirs.documents.join("calibration")).unwrap(), LimitB::Measured, 120, 6, 36);
+    let calibrated =
+        tune(measure(&dirs.documents.join("calibration")).unwrap(), LimitB::Measured, 120, 6, 36);
     let tuning = Tuning { pause_ms: 200, ..calibrated };
     let editor = Editor::start(&dirs, tuning).unwrap();
     let done = AtomicBool::new(false);

@@ -44,6 +44,8 @@ struct Task {
     label: String,
     state: State,
     gate: Arc<Notify>,
+    /// Futures of it that wait at the gate: a call and the work that answers it may be one task.
+    parked: u32,
     handle: Option<JoinHandle<()>>,
     /// Only one begun task of the replica may be so.
     exclusive: bool,
@@ -208,7 +210,9 @@ impl Scheduler {
             this.finish(id, ended.is_err());
         };
         let handle = Some(tokio::spawn(CURRENT.scope((id, owner), task)));
-        inner.tasks.insert(id, Task { owner, label, state, gate, handle, exclusive, begun: false });
+        inner
+            .tasks
+            .insert(id, Task { owner, label, state, gate, handle, exclusive, begun: false, parked: 0 });
         id
     }
 
@@ -276,6 +280,7 @@ impl Scheduler {
             let mut inner = self.lock();
             let Some(task) = inner.tasks.get_mut(&id) else { return };
             task.state = state;
+            task.parked += 1;
             Arc::clone(&task.gate)
         };
         self.events.send(Event::Released).ok();
@@ -287,9 +292,13 @@ impl Scheduler {
         let mut granted = 0;
         loop {
             let picked = self.lock().pick();
-            let Some(gate) = picked else { break };
+            let Some((gate, parked)) = picked else { break };
             granted += 1;
-            gate.notify_one();
+            if parked > 1 {
+                gate.notify_waiters();
+            } else {
+                gate.notify_one();
+            }
             match grants.0.recv().await {
                 Some(Event::Released) => {}
                 Some(Event::Died(replica)) => self.kill(replica).await,
@@ -359,7 +368,7 @@ impl Inner {
         }
     }
 
-    fn pick(&mut self) -> Option<Arc<Notify>> {
+    fn pick(&mut self) -> Option<(Arc<Notify>, u32)> {
         let held: BTreeSet<ReplicaId> = self
             .tasks
             .values()
@@ -385,6 +394,6 @@ impl Inner {
         let task = self.tasks.get_mut(&ready[choice])?;
         task.state = State::Running;
         task.begun = true;
-        Some(Arc::clone(&task.gate))
+        Some((Arc::clone(&task.gate), std::mem::take(&mut task.parked)))
     }
 }

@@ -239,7 +239,13 @@ fn one_incident_a_violation(facts: &Facts) -> Findings {
         let lost = facts.target.as_ref().and_then(|it| it.lost);
         let went_on = lost.is_some_and(|it| (incident.epoch + 1..=subject.epoch).contains(&it.before));
         let of_another = subject.epoch != incident.epoch && !went_on && !facts.is_lost(subject.epoch);
-        if of_another && incident.rollbacks <= 1 && !subject.decision_id.is_nil() {
+        // One that a person's failed rollback has opened stands on the first decision after it that asks for one.
+        let asked_first = subject.epoch > incident.epoch
+            && incident.rollbacks == 1
+            && facts.received.iter().any(|it| {
+                it.decision.decision_id == subject.decision_id && it.decision.rollback_required && !it.stale
+            });
+        if of_another && incident.rollbacks <= 1 && !asked_first && !subject.decision_id.is_nil() {
             found.push(format!("{} stands on a decision of epoch {}", incident.id, subject.epoch));
         }
     }
