@@ -79,7 +79,7 @@ FROM debian:bookworm-slim AS reporter
 ARG REPORTER_PACKAGES=""
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates tini ${REPORTER_PACKAGES} \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && groupadd --gid 65532 phasegate \
     && useradd --uid 65532 --gid 65532 --create-home --shell /usr/sbin/nologin phasegate
 WORKDIR /app

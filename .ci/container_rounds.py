@@ -143,6 +143,8 @@ def story():
             until(f"the {service} to be healthy", healthy)
             assert stack.inspect(service, "{{.RestartCount}}") == ["0"], f"the {service} gave up instead of waiting"
             assert stack.inspect(service, "{{.HostConfig.ReadonlyRootfs}}") == ["true"], service
+        healthy = lambda: (lambda it: (it == ["healthy"], it))(stack.inspect("postgres", "{{.State.Health.Status}}"))
+        until("PostgreSQL to be healthy", healthy)
         stack.until_ready()
         say(f"up and healthy after {time.monotonic() - begun:.0f} s, from services without a database on")
         print(stack.compose("run", "--rm", "--no-TTY", "phasegate", "status"))
@@ -155,7 +157,7 @@ def story():
         assert share(stack.flags()["autosave"]) == 5, stack.flags()
         say(f"the demo: {recovered['id']} in phase {recovered['phase']} ({recovered['metric']}), rolled back and recovered after "
             f"{time.monotonic() - begun:.0f} s")
-        print(stack.compose("logs", "--no-log-prefix", "--no-color", "demo"))
+        print(docker("logs", *stack.containers("demo")))
 
         stack.compose("--profile", "observability", "up", "--detach", "--no-build", "prometheus")
         print("grafana: not started, where no registry is reached there is no image that could stand in for it")

@@ -276,14 +276,19 @@ impl Scheduler {
 
     async fn park(&self, state: State) {
         let Ok((id, _)) = CURRENT.try_with(|current| *current) else { return };
-        let gate = {
+        let (gate, first) = {
             let mut inner = self.lock();
             let Some(task) = inner.tasks.get_mut(&id) else { return };
+            let first = matches!(task.state, State::Running);
             task.state = state;
             task.parked += 1;
-            Arc::clone(&task.gate)
+            (Arc::clone(&task.gate), first)
         };
-        self.events.send(Event::Released).ok();
+        // A stretch ends once, however many of its task's futures come to wait in it.
+        if first {
+            self.events.send(Event::Released).ok();
+        }
+        let _parked = Parked(self, id);
         gate.notified().await;
     }
 
@@ -347,6 +352,17 @@ impl Scheduler {
     }
 }
 
+/// A future that waits at its task's gate, until it goes on or is given up.
+struct Parked<'s>(&'s Scheduler, TaskId);
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.lock().tasks.get_mut(&self.1) {
+            task.parked -= 1;
+        }
+    }
+}
+
 impl Inner {
     fn is_paused(&self, owner: ReplicaId) -> bool {
         self.paused.get(&owner).is_some_and(|until| *until > self.now)
@@ -394,6 +410,6 @@ impl Inner {
         let task = self.tasks.get_mut(&ready[choice])?;
         task.state = State::Running;
         task.begun = true;
-        Some((Arc::clone(&task.gate), std::mem::take(&mut task.parked)))
+        Some((Arc::clone(&task.gate), task.parked))
     }
 }
