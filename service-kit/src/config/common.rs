@@ -38,7 +38,7 @@ pub struct CommonConfig {
     pub database_schema: SchemaName,
     /// As [`DbSettings::connections`].
     pub database_connections: Option<NonZeroU32>,
-    /// How long a start waits for a database that is not there yet.
+    /// How long a start waits for a PostgreSQL that is not there yet.
     pub database_wait: Duration,
     pub http: HttpArgs,
     /// Services of this process, which share its file descriptors.
@@ -165,9 +165,7 @@ impl CommonConfig {
             schema,
             connections: self.database_connections,
         };
-        // A SQLite file does not come up by being waited for.
-        let patience = self.database_url.as_ref().map_or(Duration::ZERO, |_| self.database_wait);
-        let opened = Db::open_within(patience, &settings, migrations, stop).await;
+        let opened = Db::open_within(self.database_wait, &settings, migrations, stop).await;
         opened.with_context(|| format!("the {service}'s database"))
     }
 

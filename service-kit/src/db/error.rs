@@ -89,21 +89,6 @@ impl DbError {
         self.passing().is_some()
     }
 
-    /// Whether a database that could not be opened may yet be there: its server starts, moves, or has no room at the moment.
-    /// A SQLite file does not come up.
-    pub(super) fn may_come_up(&self) -> bool {
-        match self {
-            Self::Connect { cause, .. } => cause.is_some(),
-            Self::Migrate { source, .. } => match &**source {
-                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                    Cause::of(error).is_some()
-                }
-                _ => false,
-            },
-            _ => false,
-        }
-    }
-
     /// Why it passes by itself, for whoever asked; `None`: it does not.
     #[must_use]
     pub fn passing(&self) -> Option<&'static str> {
@@ -117,8 +102,13 @@ impl DbError {
             Self::Unreadable { source: Unreadable::TooNew { .. }, .. } => {
                 Some("a newer release writes to it")
             }
+            Self::Migrate { source, .. } => match &**source {
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                    Cause::of(error).map(Cause::words)
+                }
+                _ => None,
+            },
             Self::Url(_)
-            | Self::Migrate { .. }
             | Self::MayNotMigrate { .. }
             | Self::Foreign { .. }
             | Self::Pooled { .. }
