@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
+use service_kit::ServiceName;
 use service_kit::client::Neighbour;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Outcome, Recorded};
-use shared_types::TargetName;
 use shared_types::story::hop::Sent;
 use shared_types::story::{Hop, LoggedHop};
+use shared_types::{Directive, TargetName};
 use tokio_util::sync::CancellationToken;
 
 use crate::dashboard::Publisher;
@@ -39,6 +40,18 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Whether the collector was told what this store does not know (OP-3). `told`: what it says is in force there; `own`: the
+    /// sequence of what was told from here.
+    pub(super) async fn collector_knows_more(
+        &self,
+        target: &TargetName,
+        told: Option<&Directive>,
+        own: u64,
+    ) -> Result<bool, DbError> {
+        let Some(told) = told.filter(|it| it.sequence > own) else { return Ok(false) };
+        self.reporter.compare_told(ServiceName::Collector, target, told.epoch, told.sequence).await
+    }
+
     /// Applies an event in the transaction that records the attempt. One of a target that is not in the policy any more is
     /// recorded alone.
     pub(super) async fn apply(

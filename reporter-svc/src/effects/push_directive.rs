@@ -5,7 +5,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::effects::PushDirective;
 use serde_json::json;
-use service_kit::ServiceName;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::Directive;
@@ -38,13 +37,9 @@ impl Perform<Effects> for PushDirective {
         let path = format!("/v1/targets/{target}/directive");
         let outcome = effects.collector.deliver_put(&path, &self.directive).await;
         let Outcome::Done(answer) = &outcome else { return outcome };
-        // OP-3: it answers what is in force there.
+        // It answers what is in force there.
         let Ok(told) = serde_json::from_value::<Directive>(answer.clone()) else { return outcome };
-        if told.sequence <= self.directive.sequence {
-            return outcome;
-        }
-        let reporter = &effects.reporter;
-        match reporter.compare_told(ServiceName::Collector, target, told.epoch, told.sequence).await {
+        match effects.collector_knows_more(target, Some(&told), self.directive.sequence).await {
             Ok(false) => outcome,
             Ok(true) => {
                 let reason =

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use service_kit::ServiceName;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{Directed, Directive, Timestamp};
@@ -46,7 +45,8 @@ impl Perform<Effects> for RunTransition {
         // Where the store was restored, this may have been done in the past that is lost, and more after it.
         let found_there = wanted.requested_at < effects.reporter.begun;
         let (stop, told) = tell_collector(effects, &state, self, found_there).await;
-        let behind = match knows_more(effects, &state, told).await {
+        let own = state.directive.as_ref().map_or(0, |it| it.sequence);
+        let behind = match effects.collector_knows_more(&self.target, told.as_ref(), own).await {
             Ok(learnt) => learnt || state.behind.is_some(),
             Err(error) => return not_now(&error),
         };
@@ -174,17 +174,6 @@ async fn tell_collector(
         Outcome::Done(answer) => (StopOutcome::Delivered, serde_json::from_value(answer).ok()),
         other => (StopOutcome::NotDelivered(other.reason().unwrap_or_default().to_owned()), None),
     }
-}
-
-/// Whether the collector was told what this store does not know (OP-3).
-async fn knows_more(
-    effects: &Effects,
-    state: &TargetState,
-    told: Option<Directive>,
-) -> Result<bool, DbError> {
-    let own = state.directive.as_ref().map_or(0, |it| it.sequence);
-    let Some(told) = told.filter(|it| it.sequence > own) else { return Ok(false) };
-    effects.reporter.compare_told(ServiceName::Collector, &told.target, told.epoch, told.sequence).await
 }
 
 /// From the analyzer's decision to the start of the command.
