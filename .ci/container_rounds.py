@@ -138,13 +138,11 @@ def story():
         for service in SERVICES:
             until(f"the {service} to say that it waits", lambda service=service: waits(stack, service))
         stack.compose("up", "--detach", "--no-build")
+        for service in ["postgres", *SERVICES]:
+            until(f"{service} to be healthy", lambda service=service: healthy(stack, service))
         for service in SERVICES:
-            healthy = lambda service=service: (lambda it: (it == ["healthy"], it))(stack.inspect(service, "{{.State.Health.Status}}"))
-            until(f"the {service} to be healthy", healthy)
             assert stack.inspect(service, "{{.RestartCount}}") == ["0"], f"the {service} gave up instead of waiting"
             assert stack.inspect(service, "{{.HostConfig.ReadonlyRootfs}}") == ["true"], service
-        healthy = lambda: (lambda it: (it == ["healthy"], it))(stack.inspect("postgres", "{{.State.Health.Status}}"))
-        until("PostgreSQL to be healthy", healthy)
         stack.until_ready()
         say(f"up and healthy after {time.monotonic() - begun:.0f} s, from services without a database on")
         print(stack.compose("run", "--rm", "--no-TTY", "phasegate", "status"))
@@ -161,7 +159,7 @@ def story():
 
         stack.compose("--profile", "observability", "up", "--detach", "--no-build", "prometheus")
         print("grafana: not started, where no registry is reached there is no image that could stand in for it")
-        scraped = until("Prometheus to have scraped the three services", lambda: all_up())
+        scraped = until("Prometheus to have scraped the three services", all_up)
         say(f"Prometheus scrapes {', '.join(scraped)}; {rules()} alert rules loaded")
 
         for service in SERVICES:
@@ -176,6 +174,11 @@ def story():
 def waits(stack, service):
     text = stack.compose("logs", "--no-color", service)
     return text.count("waiting for the database") == 1, text
+
+
+def healthy(stack, service):
+    status = stack.inspect(service, "{{.State.Health.Status}}")
+    return status == ["healthy"], status
 
 
 def incident(stack, target, state):
@@ -267,13 +270,17 @@ class Application:
         self.events += len(body)
 
 
+def in_phase(stack, target, phase):
+    rollout = stack.call("reporter", f"/v1/rollouts/{target}")
+    moving = (rollout["transition"] or {}).get("state") not in (None, "succeeded")
+    return rollout["phase"] == phase and not moving, rollout
+
+
 def play(stack, target, moment, trouble):
     """One target from its start to its rollback, with a trouble in between; what it took, in seconds, from the first bad event."""
     key = str(uuid.uuid4())
     until(f"{target} to start", lambda: (True, stack.call("reporter", f"/v1/rollouts/{target}/start", {}, key=key)))
-    in_phase = lambda phase: (lambda it: (it["phase"] == phase and (it["transition"] or {}).get("state") in (None, "succeeded"), it))(
-        stack.call("reporter", f"/v1/rollouts/{target}"))
-    until(f"{target} in A", lambda: in_phase("A"))
+    until(f"{target} in A", lambda: in_phase(stack, target, "A"))
     application, begun = Application(stack, target), time.monotonic()
     application.push()
     if moment == "violation":
@@ -287,7 +294,7 @@ def play(stack, target, moment, trouble):
     until(f"an incident of {target}", opened)
     if moment == "incident":
         trouble()
-    until(f"{target} rolled back", lambda: in_phase("off"))
+    until(f"{target} rolled back", lambda: in_phase(stack, target, "off"))
     took = time.monotonic() - begun
     [found] = stack.call("reporter", f"/v1/incidents?target={target}")["items"]
     rollback = stack.call("reporter", f"/v1/incidents/{found['id']}")["rollback"]
