@@ -121,8 +121,8 @@ pub(crate) fn tune(
     #[expect(clippy::cast_precision_loss, reason = "a few hundred users")]
     let sessions = users_in_b.max(1) as f64;
     let one_peer_ns = OVERLOAD * (patience + pause).as_secs_f64() * 1e9 / (sessions * sessions);
-    let lines = (one_peer_ns / measured.line_pair_ns).sqrt().clamp(40.0, 2_000.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 40–2000")]
+    let lines = (one_peer_ns / measured.line_pair_ns).sqrt().clamp(40.0, 4_000.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 40–4000")]
     let document_lines = lines as usize;
     Tuning {
         quiet_p95_ms: (measured.quiet_p95.as_secs_f64() * 1e4).round() / 10.0,
