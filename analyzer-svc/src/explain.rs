@@ -96,23 +96,24 @@ impl JudgedBatch {
 pub async fn explain(store: &Store, kinds: &Kinds, id: Uuid) -> Result<Option<Explanation>, DbError> {
     let Some(decision) = store.decision(id).await? else { return Ok(None) };
     let text = store.policy_text(&decision.policy_version).await?;
-    let policy = text.as_deref().and_then(|text| Policy::parse_with(text, "policy", kinds).ok());
+    let read = text.as_deref().map(|text| Policy::parse_with(text, "policy", kinds));
+    let policy = read.as_ref().and_then(|read| read.as_ref().ok());
     let batch = store.batch_of(id).await?;
     let event = store.event_of(id).await?;
-    let recomputed = match &text {
-        Some(text) => {
-            let target = policy.as_ref().and_then(|policy| policy.targets.get(&decision.target));
+    let recomputed = match &read {
+        Some(read) => {
+            let target = policy.and_then(|policy| policy.targets.get(&decision.target));
             let look_back = target.map(longest_look_back).unwrap_or_default();
             let history = store.known_to(&decision, decision.window.end.minus(look_back)).await?;
             let batch = batch.as_ref().map(|it| &it.batch);
-            let mut again = recompute(&decision, batch, &history, kinds, text).differences;
+            let mut again = recompute(&decision, batch, &history, read).differences;
             again.extend(run_differs(&decision, store.previous(&decision).await?.as_ref(), target));
             again.extend(event_differs(&decision, event.as_ref()));
             Recomputed::of(again)
         }
         None => Recomputed::impossible("policy_version", "the text of its policy is not kept"),
     };
-    let metrics = metrics(&decision, text.as_deref(), policy.as_ref());
+    let metrics = metrics(&decision, text.as_deref(), policy);
     let batch = batch.as_ref().map(JudgedBatch::of);
     Ok(Some(Explanation { decision, metrics, batch, event, recomputed }))
 }

@@ -1,9 +1,8 @@
 //! A decision and what it stands on, changed piece by piece: each change is found.
 
-use std::sync::Arc;
-
 use domain::gate::EarlierBatch;
 use domain::gate::recompute::{Recomputed, history_before, recompute};
+use domain::policy::Policy;
 use shared_types::Decision;
 
 use crate::testing::{World, recorded};
@@ -25,13 +24,7 @@ fn again(world: &World, recorded: &[Recorded], of: usize, change: impl FnOnce(&m
     let history = history_before(&recorded[of].decision, known);
     let mut decision = recorded[of].decision.clone();
     change(&mut decision);
-    recompute(
-        &decision,
-        recorded[of].batch.as_ref(),
-        &history,
-        &world.analyzer.policy().kinds,
-        &world.analyzer.policy().text,
-    )
+    recompute(&decision, recorded[of].batch.as_ref(), &history, &Ok((*world.analyzer.policy()).clone()))
 }
 
 fn fields(recomputed: &Recomputed) -> Vec<&str> {
@@ -74,26 +67,26 @@ async fn changed_fields_are_named() {
 async fn changed_evidence_is_found() {
     let (world, recorded) = history().await;
     let text = world.analyzer.policy().text.to_string();
-    let kinds = Arc::clone(&world.analyzer.policy().kinds);
+    let read = |text: &str| Policy::parse_with(text, "policy", &world.analyzer.policy().kinds);
     let Recorded { decision, batch, .. } = recorded[3].clone();
     let mut batch = batch.unwrap();
     let known: Vec<EarlierBatch> =
         recorded[..3].iter().map(|it| EarlierBatch::of(it.batch.as_ref().unwrap())).collect();
-    assert!(recompute(&decision, Some(&batch), &known, &kinds, &text).same);
+    assert!(recompute(&decision, Some(&batch), &known, &read(&text)).same);
 
     let other = text.replace("save_latency_p95: 2.5s", "save_latency_p95: 0.1s");
-    let recomputed = recompute(&decision, Some(&batch), &known, &kinds, &other);
+    let recomputed = recompute(&decision, Some(&batch), &known, &read(&other));
     assert!(fields(&recomputed).contains(&"policy_version"), "{recomputed:?}");
     assert!(fields(&recomputed).contains(&"metrics[0].threshold"), "{recomputed:?}");
-    let recomputed = recompute(&decision, Some(&batch), &known[..2], &kinds, &text);
+    let recomputed = recompute(&decision, Some(&batch), &known[..2], &read(&text));
     assert!(fields(&recomputed).contains(&"evidence.history"), "{recomputed:?}");
     batch.counters.insert(DRIFT.into(), 5);
-    let recomputed = recompute(&decision, Some(&batch), &known, &kinds, &text);
+    let recomputed = recompute(&decision, Some(&batch), &known, &read(&text));
     assert!(fields(&recomputed).contains(&"evidence.batch_hash"), "{recomputed:?}");
-    let recomputed = recompute(&decision, None, &known, &kinds, &text);
+    let recomputed = recompute(&decision, None, &known, &read(&text));
     assert_eq!(fields(&recomputed), ["evidence.batch_hash"]);
     assert!(recomputed.differences[0].why.is_some());
-    let recomputed = recompute(&decision, Some(&batch), &known, &kinds, "version: 9");
+    let recomputed = recompute(&decision, Some(&batch), &known, &read("version: 9"));
     assert_eq!(fields(&recomputed), ["policy_version"]);
 }
 

@@ -14,7 +14,7 @@ pub mod effects;
 pub mod executors;
 pub mod gate;
 pub mod kinds;
-mod load;
+pub mod load;
 pub mod notifiers;
 pub mod pagers;
 pub mod placeholder;

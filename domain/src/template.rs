@@ -6,6 +6,7 @@
 pub mod names;
 pub mod rca;
 pub mod sections;
+pub mod texts;
 pub mod values;
 
 use std::path::{Path, PathBuf};

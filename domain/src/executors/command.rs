@@ -9,7 +9,8 @@ use super::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Report, R
 use crate::placeholder::{Pattern, Values, render_arguments};
 use crate::policy::Wrong;
 use crate::policy::at::At;
-use crate::policy::kind_section::{Node, Section, Tree};
+use crate::policy::kind_section::Section;
+use crate::policy::tree::{Node, Tree};
 use shared_types::PhaseId;
 use shared_types::rollout::TransitionKind;
 
@@ -125,9 +126,9 @@ impl RawCommand {
             line: it.line,
             column: it.column,
         };
-        let list = Tree(Node::List(self.command.value.iter().map(text).collect()));
+        let list = Tree::list(self.command.value.iter().map(text).collect());
         let command = (At::new("command", (line, column)), At { value: list, line, column });
-        At { value: Tree(Node::Map(vec![command])), line, column }
+        At { value: Tree::map(vec![command]), line, column }
     }
 }
 

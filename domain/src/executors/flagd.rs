@@ -206,7 +206,7 @@ mod tests {
             "{ command: {} }",
             &format!("24: {AT}.command: the flag system `command` is not known; known here: flagd"),
         );
-        refused("{ flagd: on }", &format!("22: {AT}.flagd: expected struct Settings, found string \"on\""));
+        refused("{ flagd: on }", &format!("22: {AT}.flagd: expected a mapping"));
         refused("{ flagd: { file: f, flag: x } }", &format!("22: {AT}.flagd: the key `variant` is missing"));
         refused(
             "{ flagd: { file: f, flag: x, variant: a, verify: b } }",

@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use crate::kinds::Kinds;
-use crate::policy::{PhasePolicy, Policy, TargetPolicy};
+use crate::policy::{PhasePolicy, Policy, PolicyError, TargetPolicy};
 use crate::stored::plain;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -88,19 +87,18 @@ impl Recomputed {
 }
 
 /// Makes a decision again and compares. `batch` is the one it judged, if any; `history` what was there when it
-/// was made (see [`history_before`]), of which the gate takes what it looks at; `policy_text` the text of the
-/// version it names.
+/// was made (see [`history_before`]), of which the gate takes what it looks at; `policy` the version it names, as it was read.
 #[must_use]
 pub fn recompute(
     decision: &Decision,
     batch: Option<&Batch>,
     history: &[EarlierBatch],
-    kinds: &Kinds,
-    policy_text: &str,
+    policy: &Result<Policy, PolicyError>,
 ) -> Recomputed {
-    let again = Policy::parse_with(policy_text, "policy", kinds)
+    let again = policy
+        .as_ref()
         .map_err(|error| RecomputeError::WrongPolicy(error.to_string()))
-        .and_then(|policy| decide_again(decision, batch, history, &policy));
+        .and_then(|policy| decide_again(decision, batch, history, policy));
     match again {
         Ok(again) => Recomputed::of(differences(decision, &again)),
         Err(error) => Recomputed::impossible(error.field(), error.to_string()),

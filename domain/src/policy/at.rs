@@ -5,18 +5,27 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_saphyr::Spanned;
 use shared_types::TargetName;
 use shared_types::ids::NameError;
 
-/// A value and its place; line and column count from 1.
+/// The name by which a value is asked for together with its place: line, column and value, one after the other.
+pub(crate) const PLACED: &str = "a value with its place";
+
+/// A value and its place in the policy's text; line and column count from 1.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct At<T> {
     pub(crate) value: T,
     pub(crate) line: u64,
     pub(crate) column: u64,
+}
+
+impl<T> At<T> {
+    /// Line and column.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        (self.line, self.column)
+    }
 }
 
 impl At<String> {
@@ -27,8 +36,21 @@ impl At<String> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Spanned { value, referenced, .. } = Spanned::<T>::deserialize(deserializer)?;
-        Ok(Self { value, line: referenced.line(), column: referenced.column() })
+        struct Placed<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Placed<T> {
+            type Value = At<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(PLACED)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<At<T>, A::Error> {
+                let missing = || A::Error::custom("expected a value with its place");
+                let line = parts.next_element()?.ok_or_else(missing)?;
+                let column = parts.next_element()?.ok_or_else(missing)?;
+                let value = parts.next_element()?.ok_or_else(missing)?;
+                Ok(At { value, line, column })
+            }
+        }
+        deserializer.deserialize_newtype_struct(PLACED, Placed(PhantomData))
     }
 }
 

@@ -7,7 +7,7 @@ use super::at::At;
 use super::lint::Rule;
 
 /// A wrong place, before it is known in which file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wrong {
     pub(super) line: u64,
     pub(super) column: u64,
@@ -15,13 +15,15 @@ pub struct Wrong {
     /// The rule of the lint that it breaks; none where the file has not the shape of a policy.
     pub(super) rule: Option<Rule>,
     pub(super) message: String,
+    /// What all targets have that name a template, whichever of them was looked at.
+    pub(super) common: bool,
 }
 
 pub(crate) type Checked<T> = Result<T, Wrong>;
 
 impl Wrong {
     pub(crate) fn new((line, column): (u64, u64), path: String, message: String) -> Self {
-        Self { line, column, path, rule: None, message }
+        Self { line, column, path, rule: None, message, common: false }
     }
 
     pub(crate) fn by(self, rule: Rule) -> Self {
@@ -41,6 +43,20 @@ impl WrongPlaces {
 
     pub(crate) fn add(&mut self, wrong: Wrong) {
         self.0.push(wrong);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are; for [`Self::common_from`].
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those that were noted since then are wrong for all.
+    pub(super) fn common_from(&mut self, noted: usize) {
+        self.0[noted..].iter_mut().for_each(|wrong| wrong.common = true);
     }
 
     pub(crate) fn into_vec(self) -> Vec<Wrong> {

@@ -17,8 +17,15 @@ pub enum PolicyError {
     Wrong(Vec<WrongPolicy>),
 }
 
+/// More than anybody reads in one line.
+const JOINED_MAX: usize = 100;
+
 fn joined(places: &[WrongPolicy]) -> String {
-    places.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let mut text = places.iter().take(JOINED_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if places.len() > JOINED_MAX {
+        text.push_str(&format!("; and {} more", places.len() - JOINED_MAX));
+    }
+    text
 }
 
 /// One wrong place.

@@ -5,22 +5,31 @@
 
 pub(crate) mod at;
 pub(crate) mod check;
+mod common;
+pub(crate) mod contents;
 pub mod diff;
 pub mod draft;
 mod error;
 pub(crate) mod forms;
 pub mod kind_section;
 pub mod lint;
-mod parse;
+mod overlay;
+pub(crate) mod parse;
 pub mod place;
 pub mod render;
 pub mod schema;
+mod schema_part;
 mod section;
+mod shape;
+pub(crate) mod shared;
+pub mod stream;
 mod succession;
 pub mod summary;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tree;
 pub mod units;
+mod yaml;
 
 pub use check::Wrong;
 pub use error::{PolicyError, WrongPolicy};
@@ -41,5 +50,6 @@ pub use section::retention::Retention;
 pub use section::target::TargetPolicy;
 pub use section::transitions::Transitions;
 pub use section::transitions::{OnDrift, OnStorm};
+pub use shared::Shared;
 pub use succession::Standing;
 pub use units::DisplayUnit;

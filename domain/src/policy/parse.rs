@@ -1,26 +1,27 @@
-//! From the file's bytes to a checked policy: the hash, the YAML reader, and its errors put into our words.
+//! From a policy's text to the checked policy: its version, and what is wrong where in which of its files.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde_path_to_error::Segment;
-use serde_saphyr::{Error as YamlError, MessageFormatter as _};
 use sha2::{Digest, Sha256};
 use shared_types::one_line;
 
-use super::check::{Wrong, WrongPlaces, one_of};
-use super::lint::{self, Findings, Lint};
-use super::section::file::{self, RawPolicy};
-use super::{Policy, PolicyError, WrongPolicy};
+use super::check::{Wrong, WrongPlaces};
+use super::contents::Contents;
+use super::lint::{Findings, Lint};
+use super::section::file;
+use super::{Policy, PolicyError, WrongPolicy, stream};
 use crate::kinds::Kinds;
 
 impl Policy {
-    /// Parses and checks a policy's text; `file` is only named in errors.
+    /// Parses and checks a policy's text, which may be that of several files; `file` is only named in errors, and so are the others
+    /// beside it.
     ///
     /// This is reading, not taking over: what the lint refuses is said by [`Self::admitted`].
     ///
     /// # Errors
-    /// [`PolicyError::Wrong`]: where the YAML or a section's keys are wrong, the first place; else all places.
+    /// [`PolicyError::Wrong`] with all places; of a part that has not the shape of a policy the first.
     pub fn parse(text: &str, file: &str) -> Result<Self, PolicyError> {
         Self::parse_with(text, file, &Kinds::shipped())
     }
@@ -30,20 +31,17 @@ impl Policy {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_with(text: &str, file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
-        let raw = read_shape(text).map_err(|wrong| refused(vec![wrong], file))?;
         let (mut wrong, mut findings) = (WrongPlaces::default(), Findings::default());
-        let parts = file::check(&raw, kinds, &mut wrong);
-        parts.targets.iter().for_each(|target| lint::check(target, &mut findings));
-        lint::whole::check(&raw, &parts, &mut findings);
+        let contents = Contents::of(text, &mut wrong);
+        let shaped = wrong.is_empty();
+        let sections = if shaped { file::check(&contents, kinds, &mut wrong, &mut findings) } else { None };
         let mut wrong = wrong.into_vec();
-        let Some((targets, retention)) = parts.whole().filter(|_| wrong.is_empty()) else {
+        let told = |wrong| in_order(wrong, &contents, file);
+        let Some((targets, retention)) = sections.filter(|_| wrong.is_empty()) else {
             wrong.extend(findings.refused);
-            return Err(refused(wrong, file));
+            return Err(PolicyError::Wrong(told(wrong)));
         };
-        let lint = Arc::new(Lint {
-            refused: in_order(findings.refused, file),
-            warnings: in_order(findings.warnings, file),
-        });
+        let lint = Arc::new(Lint { refused: told(findings.refused), warnings: told(findings.warnings) });
         let (version, text) = (content_hash(text.as_bytes()), Arc::from(text));
         Ok(Self { kinds: Arc::new(kinds.clone()), text, version, lint, targets, retention })
     }
@@ -61,7 +59,7 @@ impl Policy {
         }
     }
 
-    /// The version that a file with these bytes has.
+    /// The version that a text of these bytes has.
     #[must_use]
     pub fn version_of(bytes: &[u8]) -> String {
         content_hash(bytes)
@@ -89,35 +87,50 @@ impl Policy {
     pub fn parse_bytes_with(bytes: &[u8], file: &str, kinds: &Kinds) -> Result<Self, PolicyError> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::parse_with(text, file, kinds),
-            Err(error) => {
-                let before = &bytes[..error.valid_up_to()];
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-                let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-                let place = (line as u64, column as u64);
-                let wrong = Wrong::new(place, String::new(), "expected UTF-8 text".to_owned());
-                Err(refused(vec![wrong], file))
-            }
+            Err(error) => Err(not_text(bytes, &error, file)),
         }
     }
 }
 
-fn refused(wrong: Vec<Wrong>, file: &str) -> PolicyError {
-    PolicyError::Wrong(in_order(wrong, file))
+/// Where a file stops being UTF-8.
+pub(crate) fn not_text(bytes: &[u8], error: &std::str::Utf8Error, file: &str) -> PolicyError {
+    let before = &bytes[..error.valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    wrong_at(file, (line as u64, column as u64), "expected UTF-8 text")
 }
 
-fn in_order(wrong: Vec<Wrong>, file: &str) -> Vec<WrongPolicy> {
-    let mut places: Vec<WrongPolicy> = wrong.into_iter().map(|wrong| wrong.in_file(file)).collect();
-    places.sort_by_key(|it| (it.line, it.column));
-    places
+/// The error that a file is wrong as a whole.
+pub(crate) fn wrong_at(file: &str, (line, column): (u64, u64), message: &str) -> PolicyError {
+    let (file, message) = (file.to_owned(), message.to_owned());
+    PolicyError::Wrong(vec![WrongPolicy { file, line, column, path: String::new(), rule: None, message }])
 }
 
-impl Wrong {
-    fn in_file(self, file: &str) -> WrongPolicy {
-        let Self { line, column, path, rule, message } = self;
-        // What the file says is quoted in the message, and its keys are the path; it must stay one line.
-        let [path, message] = [path, message].map(|it| one_line(&it));
-        WrongPolicy { file: file.to_owned(), line, column, path, rule, message }
-    }
+/// In the order of the text, each once.
+fn in_order(mut wrong: Vec<Wrong>, contents: &Contents<'_>, file: &str) -> Vec<WrongPolicy> {
+    wrong.sort_by_key(|it| (it.line, it.column));
+    let mut seen = HashSet::new();
+    let told = wrong.into_iter().map(|wrong| told(wrong, contents, file));
+    told.filter(|it| seen.insert((it.line, it.column, it.file.clone(), it.message.clone()))).collect()
+}
+
+/// What is wrong, where it stands: in one of the files, and in the template that a target has it from.
+fn told(wrong: Wrong, contents: &Contents<'_>, policy: &str) -> WrongPolicy {
+    let Wrong { line, column, path, rule, message, common } = wrong;
+    let place = (line, column);
+    let of_target = path.strip_prefix("targets.").and_then(|rest| rest.split(['.', '[']).next());
+    let message = match (of_target, contents.template_at(place)) {
+        (Some(target), Some(_)) if !common => format!("{message}, as the target `{target}` takes it"),
+        _ => message,
+    };
+    let path = contents.path_at(place, path);
+    let part = stream::part_of(&contents.parts, line);
+    let file = part.map_or_else(|| policy.to_owned(), |part| stream::file_of(part, policy));
+    // A part's own place before its first line is that line: there the file begins.
+    let line = line.saturating_sub(part.map_or(0, |part| part.lines_before)).max(1);
+    // What the file says is quoted in the message, and its keys are the path; it must stay one line.
+    let [path, message] = [path, message].map(|it| one_line(&it));
+    WrongPolicy { file, line, column, path, rule, message }
 }
 
 /// `sha256:<hex>` over the file's bytes.
@@ -127,77 +140,4 @@ fn content_hash(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-pub(super) fn read_shape(text: &str) -> Result<RawPolicy, Wrong> {
-    let mut path = String::new();
-    let options = serde_saphyr::options! {
-        strict_booleans: true,
-        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
-        // A number that is none is told by whoever checks its place.
-        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough,
-        with_snippet: false,
-    };
-    let raw = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        serde_path_to_error::deserialize::<_, RawPolicy>(deserializer).map_err(|error| {
-            path = plain_path(error.path());
-            error.into_inner()
-        })
-    });
-    raw.map_err(|error| shape_error(&error, path))
-}
-
-/// `phases.value[1].value.thresholds` → `phases[1].thresholds`: positions are kept in wrappers whose only field of
-/// interest is called `value`. A key of that name stands there twice, and is kept once.
-fn plain_path(path: &serde_path_to_error::Path) -> String {
-    let mut text = String::new();
-    let mut after_dropped = false;
-    for segment in path {
-        match segment {
-            Segment::Map { key } if key == "value" && !after_dropped => {
-                after_dropped = true;
-                continue;
-            }
-            Segment::Map { key } => push_key(&mut text, key),
-            Segment::Enum { variant } => push_key(&mut text, variant),
-            Segment::Seq { index } => {
-                let _ = write!(text, "[{index}]");
-            }
-            Segment::Unknown => {}
-        }
-        after_dropped = false;
-    }
-    text
-}
-
-fn push_key(path: &mut String, key: &str) {
-    if !path.is_empty() {
-        path.push('.');
-    }
-    path.push_str(key);
-}
-
-fn shape_error(error: &YamlError, path: String) -> Wrong {
-    let error = error.without_snippet();
-    let place = error.location().map_or((1, 1), |at| (at.line().max(1), at.column().max(1)));
-    let message = match error {
-        YamlError::SerdeUnknownField { field, expected, .. } => {
-            format!("unknown key `{field}`; expected {}", one_of(expected))
-        }
-        YamlError::SerdeUnknownVariant { variant, expected, .. } => {
-            format!("expected {}, found `{variant}`", one_of(expected))
-        }
-        YamlError::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
-        YamlError::SerdeInvalidType { unexpected, expected, .. }
-        | YamlError::SerdeInvalidValue { unexpected, expected, .. } => {
-            format!("expected {expected}, found {unexpected}")
-        }
-        YamlError::NullIntoString { .. } => "expected a value, found none".to_owned(),
-        YamlError::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
-        YamlError::Unexpected { expected: "string scalar", .. } => "expected a single value".to_owned(),
-        YamlError::Unexpected { expected: "mapping start", .. } => "expected a mapping".to_owned(),
-        YamlError::Unexpected { expected: "sequence start", .. } => "expected a list".to_owned(),
-        other => serde_saphyr::UserMessageFormatter.format_message(other).into_owned(),
-    };
-    Wrong::new(place, path, message)
 }

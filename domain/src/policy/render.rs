@@ -137,8 +137,9 @@ fn add_below(root: &Value, property: &Value, path: &str, table: &mut Table) {
     }
 }
 
-/// Follows a reference, and looks through `anyOf: [<it>, null]` of an optional key.
+/// Follows a reference, looks through `anyOf: [<it>, null]` of an optional key, and takes what is whole where a part would do.
 pub(super) fn resolved<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
+    let node = if node["else"].is_object() { &node["else"] } else { node };
     let node = match node["anyOf"].as_array().map(Vec::as_slice) {
         Some([some, none]) if none["type"] == "null" => some,
         _ => node,

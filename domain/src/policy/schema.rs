@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
+use super::schema_part;
 use super::section::control;
 use super::section::file::RawPolicy;
 use crate::executors::ExecutorKind;
@@ -46,7 +47,7 @@ pub fn schema_json_of(kinds: &Kinds) -> String {
     let flag =
         |kind: &Arc<dyn ExecutorKind>| Some(by_key(kind.name(), &kind.schema(&mut generator)?.to_value()));
     let flags = kinds.executors().iter().filter_map(flag).collect();
-    let mut schema = generator.into_root_schema_for::<RawPolicy>();
+    let mut schema = generator.into_root_schema_for::<RawPolicy>().to_value();
     let places = [("/$defs/RawMetric", metrics), ("/$defs/RawSource", sources), ("/$defs/RawFlag", flags)];
     for (place, kinds) in places {
         if let Some(place) = schema.pointer_mut(place) {
@@ -59,6 +60,7 @@ pub fn schema_json_of(kinds: &Kinds) -> String {
             *description = json!(format!("{said}: {}.", Address::expected(kinds, asking)));
         }
     }
+    schema_part::add(&mut schema);
     let text = pretty_text(&schema);
     // The types are called Raw… to tell them from the checked ones; readers of the schema need not care.
     format!("{}\n", text.replace("\"Raw", "\"").replace("$defs/Raw", "$defs/"))

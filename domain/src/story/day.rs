@@ -106,7 +106,7 @@ mod tests {
     use crate::gate::fixture;
 
     fn zone(name: &str) -> Zone {
-        let mut policy = fixture::policy().notifications.daily_report.unwrap();
+        let mut policy = fixture::policy().notifications.into_inner().daily_report.unwrap();
         policy.time_zone = name.to_owned();
         Zone::of(Some(&policy))
     }

@@ -4,7 +4,7 @@ use super::findings::Findings;
 use super::rule::Rule;
 use crate::policy::section::target::Parts;
 
-pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
+pub(super) fn check(target: &Parts<'_, '_>, found: &mut Findings) {
     for (below, (phase, raw, path)) in std::iter::zip(&target.phases, target.placed().skip(1)) {
         if below.audience_percent > phase.audience_percent {
             let message = format!(

@@ -20,6 +20,13 @@ pub(in crate::policy) struct Findings {
 }
 
 impl Findings {
+    /// The same, as found for all that have it from one template.
+    pub(super) fn in_common(mut self, common: bool) -> Self {
+        let all = self.refused.iter_mut().chain(&mut self.warnings);
+        all.for_each(|wrong| wrong.common = common);
+        self
+    }
+
     pub(super) fn refuse(&mut self, rule: Rule, wrong: Wrong) {
         self.refused.push(wrong.by(rule));
     }

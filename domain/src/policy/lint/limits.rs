@@ -15,14 +15,14 @@ use crate::policy::section::target::Parts;
 use crate::policy::units::DisplayUnit;
 use crate::story::figures::format_duration;
 
-pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
+pub(super) fn check(target: &Parts<'_, '_>, found: &mut Findings) {
     gate(target, found);
     for (phase, raw, path) in target.placed() {
         percentage(&raw.audience, &path.key("audience"), found);
         for metric in &target.metrics {
             let place = raw.thresholds.value.get(&metric.name);
             let Some((place, threshold)) = place.zip(phase.thresholds.get(&metric.name)) else { continue };
-            if let Some(reason) = decides_nothing(metric, *threshold, target.collection.as_ref()) {
+            if let Some(reason) = decides_nothing(metric, *threshold, target.collection.as_deref()) {
                 let path = path.key("thresholds").key(&metric.name);
                 found.refuse(Rule::Limits, place.wrong(&path, format!("`{}` {reason}", place.value.0)));
             }
@@ -30,7 +30,7 @@ pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
     }
 }
 
-fn gate(target: &Parts<'_>, found: &mut Findings) {
+fn gate(target: &Parts<'_, '_>, found: &mut Findings) {
     let Some(gate) = &target.gate else { return };
     let (raw, path) = (&target.raw.gate, target.path.key("gate"));
     if gate.min_samples == 0 {

@@ -7,7 +7,7 @@ use crate::policy::check::Path;
 use crate::policy::section::target::Parts;
 use crate::role;
 
-pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
+pub(super) fn check(target: &Parts<'_, '_>, found: &mut Findings) {
     incident_text(target, found);
     let (raw, path) = (target.raw, &target.path);
     signer(&raw.rca.approver, &path.key("rca").key("approver"), "no analysis would be confirmed", found);
@@ -24,7 +24,7 @@ pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
 }
 
 /// Each incident is told (DE-3).
-fn incident_text(target: &Parts<'_>, found: &mut Findings) {
+fn incident_text(target: &Parts<'_, '_>, found: &mut Findings) {
     let told = &target.raw.notifications.incident.phases;
     let ids = || target.phases.iter().map(|phase| phase.id.as_str());
     let silent: Vec<&str> = ids().filter(|id| told.value.iter().all(|it| it.value != *id)).collect();

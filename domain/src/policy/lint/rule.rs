@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use strum::Display;
 
 /// A rule of the lint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, Display)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, Display,
+)]
 pub enum Rule {
     /// A rollback learns the phase to reach.
     #[serde(rename = "PL-1")]

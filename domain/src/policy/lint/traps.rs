@@ -20,7 +20,7 @@ use crate::story::figures::{format_duration, format_number};
 /// How many times the limit a version has that the time is told for.
 const TIMES: f64 = 2.0;
 
-pub(super) fn check(target: &Parts<'_>, found: &mut Findings) {
+pub(super) fn check(target: &Parts<'_, '_>, found: &mut Findings) {
     let Some(gate) = &target.gate else { return };
     let samples = gate.min_samples as f64;
     for metric in &target.metrics {
@@ -41,7 +41,7 @@ fn share(metric: &MetricPolicy, phase: &PhasePolicy) -> Option<f64> {
 }
 
 /// An event in relation to others of which it is none, with limits like those of a share: it was perhaps forgotten in `to`.
-fn rate_like_a_share(target: &Parts<'_>, metric: &MetricPolicy, found: &mut Findings) {
+fn rate_like_a_share(target: &Parts<'_, '_>, metric: &MetricPolicy, found: &mut Findings) {
     let Some(ratio) = metric.kind.of_kind::<Ratio>().filter(|ratio| !ratio.to.contains(&ratio.of)) else {
         return;
     };
@@ -59,7 +59,7 @@ fn rate_like_a_share(target: &Parts<'_>, metric: &MetricPolicy, found: &mut Find
 
 /// `min_samples` attempts of which not one may be bad.
 fn few_samples(
-    target: &Parts<'_>,
+    target: &Parts<'_, '_>,
     gate: &GatePolicy,
     metric: &MetricPolicy,
     samples: f64,
@@ -91,7 +91,7 @@ fn few_samples(
 
 /// A version at twice the limit that would have run longer than the phase asks for before it is found.
 fn found_late(
-    target: &Parts<'_>,
+    target: &Parts<'_, '_>,
     gate: &GatePolicy,
     metric: &MetricPolicy,
     samples: f64,

@@ -9,13 +9,11 @@ use crate::gate::metric::{Metric, MetricKind, Shown};
 use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
-use crate::policy::kind_section::{Node, Tree};
+use crate::policy::tree::{Entry, Node, Tree};
 
 /// The key of a metric's section.
 pub(crate) const KEY: &str = "control";
 const VARIANT: &str = "variant";
-
-type Entry = (At<String>, At<Tree>);
 
 /// What a metric is held beside.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +56,7 @@ fn split(metric: &Tree) -> (Tree, Option<&At<Tree>>) {
     let Node::Map(entries) = &metric.0 else { return (metric.clone(), None) };
     let control = entries.iter().find(|(key, _)| key.value == KEY).map(|(_, section)| section);
     let others = entries.iter().filter(|(key, _)| key.value != KEY).cloned().collect();
-    (Tree(Node::Map(others)), control)
+    (Tree::map(others), control)
 }
 
 /// Reads `section`; `metric` is the section it belongs to, whose keys hold where it does not say otherwise.
@@ -82,8 +80,7 @@ fn read(
         let alone = entries.len() == 1;
         return of_variant(variant, alone, own, &path.key(VARIANT));
     }
-    let merged =
-        At { value: Tree(Node::Map(over(metric, entries))), line: section.line, column: section.column };
+    let merged = At { value: Tree::map(over(metric, entries)), line: section.line, column: section.column };
     let (_, (kind, _)) = metric_kind::read(&merged, kinds, window, path)?;
     if kind == *own {
         let message = "expected other events than the metric's own: it would be held beside itself";

@@ -10,7 +10,8 @@ use crate::gate::metric::{MetricKind, Shown};
 use crate::kinds::Kinds;
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path};
-use crate::policy::kind_section::{Node, Section, Tree};
+use crate::policy::kind_section::Section;
+use crate::policy::tree::{Node, Tree};
 
 /// One kind of metric, with the keys that belong to it.
 #[derive(Debug, Deserialize)]

@@ -26,6 +26,7 @@ pub(super) mod metrics;
 pub(super) mod notifications;
 pub(super) mod paging;
 pub(super) mod phases;
+pub(super) mod raw_target;
 pub(super) mod rca;
 pub(super) mod retention;
 pub(super) mod source;

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path, one_of};
-use crate::policy::kind_section::{Node, Section, Tree};
+use crate::policy::kind_section::Section;
+use crate::policy::tree::{Node, Tree};
 use crate::sources::SourceSettings;
 
 /// Exactly one kind of source, with its settings.

@@ -1,57 +1,26 @@
 //! A target: its title, its sections in the file's order, and the way from phase to phase.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
 use shared_types::PhaseId;
 
-use super::collection::{self, Collection, RawCollection};
-use super::evidence::{self, EvidenceItem, RawEvidence};
-use super::gate::{self, GatePolicy, RawGate};
-use super::metric_kind::RawMetric;
+use super::collection::{self, Collection};
+use super::evidence::{self, EvidenceItem};
+use super::gate::{self, GatePolicy};
 use super::metrics::{self, MetricPolicy};
-use super::notifications::{self, Notifications, RawNotifications};
-use super::paging::{self, Paging, RawPaging};
+use super::notifications::{self, Notifications};
+use super::paging::{self, Paging};
 use super::phases::{self, Metrics, PhasePolicy, RawPhase};
-use super::rca::{self, RawRca, RcaPolicy};
-use super::transitions::{self, ChosenExecutor, RawTransitions, Transitions};
-use crate::kinds::Kinds;
-use crate::policy::at::{At, Entries};
+use super::raw_target::RawTarget;
+use super::rca::{self, RcaPolicy};
+use super::transitions::{self, ChosenExecutor, Transitions};
 use crate::policy::check::{Path, WrongPlaces};
+use crate::policy::common::{Common, Key, in_key, key};
 use crate::policy::diff::changes::{Changes, Effect};
 use crate::policy::forms::text;
 use crate::policy::lint::Rule;
-
-/// One feature under rollout.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawTarget {
-    /// Its name for people.
-    title: At<String>,
-    /// Rules of the lint that do not hold here, such as `PL-1`.
-    #[serde(default)]
-    pub(in crate::policy) allow: Vec<At<Rule>>,
-    /// Where its events come from and how they are cut into batches.
-    pub(in crate::policy) collection: RawCollection,
-    /// What the gate looks at, by name, made from what the collector counted.
-    pub(in crate::policy) metrics: At<Entries<RawMetric>>,
-    /// How metrics are judged.
-    pub(in crate::policy) gate: RawGate,
-    /// The steps of the rollout, lowest first; `off` below and `completed` above them are implicit.
-    pub(in crate::policy) phases: At<Vec<At<RawPhase>>>,
-    /// How a phase is changed.
-    pub(in crate::policy) transitions: At<RawTransitions>,
-    /// Which message goes where.
-    pub(in crate::policy) notifications: RawNotifications,
-    /// How people are paged.
-    paging: RawPaging,
-    /// What is asked for after an incident.
-    pub(in crate::policy) rca: RawRca,
-    /// The checklist of each incident; no phase moves up while it is incomplete.
-    #[serde(default)]
-    pub(in crate::policy) evidence: Vec<At<RawEvidence>>,
-}
+use crate::policy::shared::Shared;
 
 /// The sections of a target one after the other.
 pub(crate) const EXAMPLES: [&str; 10] = [
@@ -67,85 +36,135 @@ pub(crate) const EXAMPLES: [&str; 10] = [
     evidence::EXAMPLE,
 ];
 
-/// Everything about one target.
+/// Everything about one target; what it has from its template is that of all targets that have it from there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetPolicy {
     pub title: String,
     /// Rules of the lint that do not hold for it.
     pub allow: Vec<Rule>,
-    pub collection: Collection,
+    pub collection: Shared<Collection>,
     /// In the file's order.
-    pub metrics: Vec<MetricPolicy>,
-    pub gate: GatePolicy,
+    pub metrics: Shared<Vec<MetricPolicy>>,
+    pub gate: Shared<GatePolicy>,
     /// In order, lowest first; at least one.
-    pub phases: Vec<PhasePolicy>,
-    pub transitions: Transitions,
-    pub notifications: Notifications,
-    pub paging: Paging,
-    pub rca: RcaPolicy,
-    pub evidence: Vec<EvidenceItem>,
+    pub phases: Shared<Vec<PhasePolicy>>,
+    pub transitions: Shared<Transitions>,
+    pub notifications: Shared<Notifications>,
+    pub paging: Shared<Paging>,
+    pub rca: Shared<RcaPolicy>,
+    pub evidence: Shared<Vec<EvidenceItem>>,
 }
 
 /// A target as far as it is in order, beside what stands in the file.
-pub(crate) struct Parts<'a> {
+pub(crate) struct Parts<'a, 'k> {
     pub(in crate::policy) raw: &'a RawTarget,
     pub(in crate::policy) path: Path,
+    /// What its metrics and phases, and what is found in them, follow from.
+    pub(in crate::policy) judged: Option<Key>,
     title: Option<String>,
-    pub(in crate::policy) collection: Option<Collection>,
-    pub(in crate::policy) metrics: Vec<MetricPolicy>,
-    pub(in crate::policy) gate: Option<GatePolicy>,
-    pub(in crate::policy) phases: Vec<PhasePolicy>,
-    executor: Option<ChosenExecutor<'a>>,
-    transitions: Option<Transitions>,
-    notifications: Option<Notifications>,
-    paging: Option<Paging>,
-    rca: Option<RcaPolicy>,
-    evidence: Vec<EvidenceItem>,
+    pub(in crate::policy) collection: Option<Shared<Collection>>,
+    pub(in crate::policy) metrics: Shared<Vec<MetricPolicy>>,
+    pub(in crate::policy) gate: Option<Shared<GatePolicy>>,
+    pub(in crate::policy) phases: Shared<Vec<PhasePolicy>>,
+    executor: Option<Arc<ChosenExecutor<'k>>>,
+    transitions: Option<Shared<Transitions>>,
+    notifications: Option<Shared<Notifications>>,
+    paging: Option<Shared<Paging>>,
+    rca: Option<Shared<RcaPolicy>>,
+    evidence: Shared<Vec<EvidenceItem>>,
 }
 
 /// What is wrong is noted, and the rest looked at all the same.
-pub(crate) fn check<'a>(
+pub(crate) fn check<'a, 'k>(
     raw: &'a RawTarget,
-    kinds: &'a Kinds,
+    common: &mut Common<'k>,
     path: &Path,
     wrong: &mut WrongPlaces,
-) -> Parts<'a> {
+) -> Parts<'a, 'k> {
+    let kinds = common.kinds;
     let title = wrong.note(text(&raw.title, &path.key("title")));
-    let collection = collection::check(&raw.collection, kinds, &path.key("collection"), wrong);
+    let collection = common.collections.or_check(key([raw.collection.part()]), wrong, |wrong| {
+        collection::check(&raw.collection, kinds, &path.key("collection"), wrong).map(Shared::from)
+    });
     // Nothing is shorter than a window that is not known.
     let window = collection.as_ref().map_or(Duration::ZERO, |it| it.window);
-    let metrics = metrics::check(&raw.metrics, &raw.gate.on_violation, kinds, window, path, wrong);
-    let known = Metrics { named: &raw.metrics.value, in_order: &metrics };
-    let phases = phases::check(&raw.phases, known, &path.key("phases"), wrong);
-    let ids = phases::ids(&raw.phases);
-    let at = path.key("transitions");
-    let executor = wrong.note(transitions::executor(&raw.transitions, kinds, &at));
-    let transitions =
-        transitions::check(&raw.transitions, executor.as_ref(), collection.as_ref(), &at, wrong);
-    let at = path.key("notifications");
-    let notifications =
-        notifications::check(&raw.notifications, kinds, &raw.metrics.value, ids.as_deref(), &at, wrong);
+    let grace = collection.as_ref().map(|it| it.grace);
+    let judged = key([
+        raw.metrics.part(),
+        raw.gate.part(),
+        raw.phases.part(),
+        in_key(collection.as_ref().map(|it| it.window)),
+        in_key(grace),
+    ]);
+    let metrics = common.metrics.or_check(judged, wrong, |wrong| {
+        let actions = &raw.gate.on_violation;
+        Some(metrics::check(&raw.metrics, actions, kinds, window, path, wrong).into())
+    });
+    let metrics = metrics.unwrap_or_default();
+    let phases = common.phases.or_check(judged, wrong, |wrong| {
+        let known = Metrics { named: &raw.metrics.value, in_order: &metrics };
+        Some(phases::check(&raw.phases, known, &path.key("phases"), wrong).into())
+    });
+    let (executor, transitions) = moved(raw, common, grace, &path.key("transitions"), wrong);
+    let told = key([raw.notifications.part(), raw.metrics.part(), raw.phases.part()]);
+    let notifications = common.notifications.or_check(told, wrong, |wrong| {
+        let (at, ids) = (path.key("notifications"), phases::ids(&raw.phases));
+        let known = &raw.metrics.value;
+        notifications::check(&raw.notifications, kinds, known, ids.as_deref(), &at, wrong).map(Shared::from)
+    });
+    let gate = common.gates.or_check(key([raw.gate.part()]), wrong, |wrong| {
+        gate::check(&raw.gate, &path.key("gate"), wrong).map(Shared::from)
+    });
+    let paging = common.pagings.or_check(key([raw.paging.part()]), wrong, |wrong| {
+        paging::check(&raw.paging, &path.key("paging"), wrong).map(Shared::from)
+    });
+    let rca = common.rcas.or_check(key([raw.rca.part()]), wrong, |wrong| {
+        rca::check(&raw.rca, &path.key("rca"), wrong).map(Shared::from)
+    });
+    let evidence = common.evidence.or_check(key([raw.evidence.part()]), wrong, |wrong| {
+        Some(evidence::check(&raw.evidence, &path.key("evidence"), wrong).into())
+    });
     Parts {
-        gate: gate::check(&raw.gate, &path.key("gate"), wrong),
-        paging: paging::check(&raw.paging, &path.key("paging"), wrong),
-        rca: rca::check(&raw.rca, &path.key("rca"), wrong),
-        evidence: evidence::check(&raw.evidence, &path.key("evidence"), wrong),
         raw,
         path: path.clone(),
+        judged,
         title,
         collection,
         metrics,
-        phases,
+        gate,
+        phases: phases.unwrap_or_default(),
         executor,
         transitions,
         notifications,
+        paging,
+        rca,
+        evidence: evidence.unwrap_or_default(),
     }
 }
 
-impl<'a> Parts<'a> {
+/// The kind that moves it, and how.
+fn moved<'k>(
+    raw: &RawTarget,
+    common: &mut Common<'k>,
+    grace: Option<Duration>,
+    path: &Path,
+    wrong: &mut WrongPlaces,
+) -> (Option<Arc<ChosenExecutor<'k>>>, Option<Shared<Transitions>>) {
+    let kinds = common.kinds;
+    let executor = common.executors.or_check(key([raw.transitions.part()]), wrong, |wrong| {
+        wrong.note(transitions::executor(&raw.transitions, kinds, path)).map(Arc::new)
+    });
+    let moves = key([raw.transitions.part(), in_key(grace)]);
+    let transitions = common.transitions.or_check(moves, wrong, |wrong| {
+        transitions::check(&raw.transitions, executor.as_deref(), grace, path, wrong).map(Shared::from)
+    });
+    (executor, transitions)
+}
+
+impl<'a, 'k> Parts<'a, 'k> {
     /// The kind that moves it, if its section is in order.
-    pub(in crate::policy) fn executor(&self) -> Option<&ChosenExecutor<'a>> {
-        self.transitions.as_ref().and(self.executor.as_ref())
+    pub(in crate::policy) fn executor(&self) -> Option<&ChosenExecutor<'k>> {
+        self.transitions.as_ref().and(self.executor.as_deref())
     }
 
     /// The phases with the place of each.

@@ -7,7 +7,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::budget::{self, RawBudget, RollbackBudget};
-use super::collection::Collection;
 use crate::executors::command::{self, RawCommand};
 use crate::executors::{ExecutorKind, ExecutorPolicy};
 use crate::kinds::Kinds;
@@ -15,7 +14,8 @@ use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect, times};
 use crate::policy::forms::{Dur, positive, retry, window};
-use crate::policy::kind_section::{Node, Section, Tree};
+use crate::policy::kind_section::Section;
+use crate::policy::tree::Tree;
 use crate::story::figures::format_duration;
 
 /// How a phase is changed: by commands (`rollback` and `promote`), or by a flag system (`flag`).
@@ -124,7 +124,7 @@ pub struct Transitions {
 pub(crate) fn check(
     at: &At<RawTransitions>,
     executor: Option<&ChosenExecutor<'_>>,
-    collection: Option<&Collection>,
+    grace: Option<Duration>,
     path: &Path,
     wrong: &mut WrongPlaces,
 ) -> Option<Transitions> {
@@ -140,7 +140,7 @@ pub(crate) fn check(
     let cadence_path = recovery.key("cadence");
     let recovery_cadence = wrong.note(window(&raw.recovery.cadence, &cadence_path));
     let fits = |cadence: Duration| {
-        collection.is_none_or(|it| cadence > it.grace) && recovery_watch.is_none_or(|watch| cadence <= watch)
+        grace.is_none_or(|grace| cadence > grace) && recovery_watch.is_none_or(|watch| cadence <= watch)
     };
     if recovery_cadence.is_some_and(|cadence| !fits(cadence)) {
         let found = &raw.recovery.cadence.value.0;
@@ -181,7 +181,7 @@ pub(crate) fn executor<'a>(
         let here = (at.line, at.column);
         let given =
             commands.into_iter().filter_map(|(key, raw)| Some((At::new(key, here), raw.as_ref()?.tree())));
-        let section = Section::of(&Tree(Node::Map(given.collect())), here, &path.text());
+        let section = Section::of(&Tree::map(given.collect()), here, &path.text());
         return Ok(ChosenExecutor { kind: &command::Command, section });
     };
     let path = path.key("flag");

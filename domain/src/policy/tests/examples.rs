@@ -1,6 +1,7 @@
 //! The sections' examples together are a policy in order, and show every key that there is.
 
 use serde_json::Value;
+use shared_types::TargetName;
 
 use crate::policy::render::{example, resolved};
 use crate::policy::{Policy, schema};
@@ -9,14 +10,24 @@ use crate::policy::{Policy, schema};
 #[test]
 fn the_examples_of_the_sections_are_a_policy_in_order() {
     let policy = Policy::parse(&example(), "example.yaml").unwrap();
-    assert_eq!(policy.targets.len(), 1);
+    let names: Vec<&str> = policy.targets.keys().map(TargetName::as_str).collect();
+    assert_eq!(names, ["checkout", "search"]);
+    let [checkout, search] = ["checkout", "search"].map(|name| &policy.targets[&name.parse().unwrap()]);
+    assert_eq!((&checkout.gate, search.notifications.daily_report.as_ref()), (&search.gate, None));
 }
 
 /// PO-3: who adds a key shows it.
 #[test]
 fn the_examples_show_every_key_of_the_schema() {
     let schema: Value = serde_json::from_str(&schema::schema_json()).unwrap();
-    let shown: Value = serde_saphyr::from_str(&example()).unwrap();
+    let example = example();
+    let mut files = example.split("--- # targets_from: teams/search.yaml\n");
+    let [mut shown, team]: [Value; 2] =
+        std::array::from_fn(|_| serde_saphyr::from_str(files.next().unwrap()).unwrap());
+    shown["targets"]["search"] = team["targets"]["search"].clone();
+    for (key, section) in shown["templates"]["usual"].as_object().unwrap().clone() {
+        shown["targets"]["checkout"][key] = section;
+    }
     let mut missing = Vec::new();
     add_missing(&schema, &schema, &[&shown], "", &mut missing);
     assert_eq!(missing, Vec::<String>::new(), "no `EXAMPLE` in domain/src/policy/section shows these");

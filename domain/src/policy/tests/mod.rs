@@ -13,6 +13,7 @@ use crate::sources::jsonl::Jsonl;
 
 mod examples;
 mod generated;
+mod templates;
 mod wrong;
 
 const SHIPPED: &str = include_str!("../../../../governance/policy.yaml");

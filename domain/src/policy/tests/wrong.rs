@@ -23,11 +23,11 @@ fn unknown_missing_and_repeated_keys_are_refused() {
             "warn_ration: 80%",
             "27:7: targets.autosave.gate.warn_ration: unknown key `warn_ration`; expected `judge`, `certainty`, `certainty_if_changed`, `spread`, `uncounted`, `gaps`, `on_regression`, `warn_ratio`, `min_samples` or `on_violation`",
         ),
-        ("      window: 15m\n", "", "14:7: targets.autosave.collection: the key `window` is missing"),
+        ("      window: 15m\n", "", "10:7: targets.autosave.collection: the key `window` is missing"),
         (
             "title: AutoSave",
             "title: AutoSave\n    titel: x",
-            "8:5: targets.autosave.titel: unknown key `titel`; expected `title`, `allow`, `collection`, `metrics`, `gate`, `phases`, `transitions`, `notifications`, `paging`, `rca` or `evidence`",
+            "8:5: targets.autosave.titel: unknown key `titel`; expected `template`, `title`, `allow`, `collection`, `metrics`, `gate`, `phases`, `transitions`, `notifications`, `paging`, `rca` or `evidence`",
         ),
         (
             "title: AutoSave",
@@ -45,7 +45,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
             "6:3: targets.auto save: `auto save` is not a name: expected 1 to 64 of a-z A-Z 0-9 _ -, not starting with -",
         ),
         ("version: 1", "version: 2", "4:10: version: expected 1, the only version of the format, found `2`"),
-        ("version: 1", "version: [", "4:10: version: expected a single value"),
+        ("version: 1", "version: [1]", "4:10: version: expected a single value"),
         ("title: AutoSave", "title:", "7:10: targets.autosave.title: expected a value, found none"),
         (
             "title: AutoSave",
@@ -56,14 +56,14 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "    title: AutoSave",
             "\ttitle: AutoSave",
-            "7:2: targets: tabs disallowed within this context (block indentation)",
+            "7:2: targets.autosave: tabs disallowed within this context (block indentation)",
         ),
         (
             "    title: AutoSave",
             "   title: AutoSave",
             "9:15: targets.autosave: mapping values are not allowed in this context",
         ),
-        ("retention:", "---\nretention:", "5:1: the key `retention` is missing"),
+        ("retention:", "---\nretention:", "77:1: expected one document, found another after it"),
         (
             "of: autosave.save.completed",
             "of: 1.0",
@@ -88,7 +88,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "  autosave:\n    title: AutoSave",
             "  autosave: {}\n  other:\n    title: AutoSave",
-            "6:13: targets.autosave: the key `title` is missing",
+            "6:13: targets.autosave: the keys `title`, `collection`, `metrics`, `gate`, `phases`, `transitions`, `notifications`, `paging`, `rca` are missing",
         ),
         (
             "      retry: [30s, 60s, 120s, 240s]\n      source",
@@ -98,7 +98,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "auto: true }",
             "auto: true, when: 'a\u{1b}b' }",
-            "71:70: targets.autosave.evidence: unexpected character: `\\u{1b}'",
+            "71:70: targets.autosave.evidence[0]: unexpected character: `\\u{1b}'",
         ),
     ] {
         refused(from, to, expected);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::policy::EvidenceItem;
+use crate::policy::{EvidenceItem, Shared};
 use shared_types::decision::{Cause, ViolationAction};
 use shared_types::incident::EvidenceState as S;
 use shared_types::{Decision, IncidentId, Verdict};
@@ -17,7 +17,7 @@ use crate::rollout::{Blocker, Effect, Event, Reason, Rejection, Step};
 use crate::story::words;
 
 /// The shipped policy's checklist.
-fn checklist() -> Vec<EvidenceItem> {
+fn checklist() -> Shared<Vec<EvidenceItem>> {
     crate::gate::fixture::policy().evidence
 }
 

@@ -161,7 +161,7 @@ fn a_stay_over_a_count_says_it_in_time() {
     let kind = Chosen(Arc::new(Count { of, direction: Direction::AtMost, window }) as Arc<dyn Metric>);
     let (display, on_violation) = (DisplayUnit::Number, ViolationAction::Rollback);
     world.policy.metrics =
-        vec![MetricPolicy { name: "crashes".into(), kind, display, on_violation, control: None }];
+        vec![MetricPolicy { name: "crashes".into(), kind, display, on_violation, control: None }].into();
     judged(&mut world, |it| {
         it.verdict = Verdict::Ok;
         let allowed = 10.0 / 900_000.0;

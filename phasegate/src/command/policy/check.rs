@@ -1,11 +1,12 @@
 //! `phasegate policy check`.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use domain::policy::lint::Rule;
 use domain::policy::place::{Place, Places};
 use domain::policy::{Policy, PolicyError, WrongPolicy};
-use domain::template::Templates;
+use domain::template::texts::Texts;
 use serde_json::{Value, json};
 
 use super::file::{unusable, wrong};
@@ -31,8 +32,9 @@ pub(super) fn run(file: &Path, product: &Product, output: OutputArgs) -> anyhow:
         Err(cause) => return Err(unusable(file, cause)),
     };
     let mut found = Found::places(&policy.lint.refused);
+    let mut texts = Texts::new(|file| std::fs::read_to_string(file));
     for (name, target) in &policy.targets {
-        if let Err(errors) = Templates::load(Path::new("."), target) {
+        if let Err(errors) = texts.of(target) {
             found.extend(errors.lines().into_iter().map(|line| Found {
                 value: json!({ "target": name, "message": line }),
                 line: format!("target {name}: {line}"),
@@ -71,14 +73,18 @@ pub(super) fn run(file: &Path, product: &Product, output: OutputArgs) -> anyhow:
 /// and it is the start of a rollout that is refused.
 fn programs(file: &Path, policy: &Policy, product: &Product) -> anyhow::Result<Vec<WrongPolicy>> {
     let (executors, places) = (product.executors()?, Places::of(&policy.text));
-    let mut found = Vec::new();
+    let (mut found, mut told) = (Vec::new(), HashSet::new());
     for (name, target) in &policy.targets {
-        let place = places.as_ref().and_then(|places| places.transitions(name.as_str()));
         for obstacle in executors.obstacles(name, target) {
-            let Some(Place { path, line, column, .. }) = place.clone() else { continue };
+            let place = places.as_ref().and_then(|it| Some((it, it.transitions(name.as_str())?)));
+            let Some((places, place)) = place else { continue };
             let message = format!("{obstacle} here; where the reporter runs without it, no rollout starts");
-            let (file, rule) = (file.display().to_string(), Some(Rule::Programs));
-            found.push(WrongPolicy { file, line, column, path, rule, message });
+            // What targets have from one template is told once.
+            if told.insert((place.line, place.column, message.clone())) {
+                let (file, line) = places.in_file(&place, &file.display().to_string());
+                let (Place { path, column, .. }, rule) = (place, Some(Rule::Programs));
+                found.push(WrongPolicy { file, line, column, path, rule, message });
+            }
         }
     }
     Ok(found)
