@@ -1,6 +1,5 @@
 //! Policy and texts as they stand in their files.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,9 +9,12 @@ use sha2::{Digest, Sha256};
 use shared_types::TargetName;
 
 use super::Rules;
+use super::stamps::Stamps;
 use domain::kinds::Kinds;
+use domain::load::PolicyFiles;
 use domain::policy::{Policy, PolicyError};
-use domain::template::{TemplateErrors, Templates};
+use domain::template::TemplateErrors;
+use domain::template::texts::Texts;
 
 /// Why what stands in the files cannot be used; one line.
 #[derive(Debug, thiserror::Error)]
@@ -45,22 +47,24 @@ impl RulesFiles {
     }
 
     /// Reads and checks all of it, lint included. A policy that `known` holds already is not parsed again.
-    ///
-    /// # Errors
-    /// [`RulesError`], naming the place.
-    pub fn read(&self, known: &Arc<Policy>) -> Result<Rules, RulesError> {
-        let file = self.policy.clone();
-        let bytes = std::fs::read(&file).map_err(|source| PolicyError::Read { file, source })?;
-        let policy = if Policy::version_of(&bytes) == known.version {
-            Arc::clone(known)
-        } else {
-            let read = Policy::parse_bytes_with(&bytes, &self.policy.display().to_string(), &known.kinds);
-            Arc::new(read.and_then(Policy::admitted)?)
+    pub(super) fn read(&self, known: &Arc<Policy>) -> Read {
+        let files = match PolicyFiles::read(&self.policy) {
+            Ok(files) => files,
+            Err(error) => return Read { rules: Err(error.into()), stamps: None },
         };
-        match &self.base {
-            None => Ok(Rules::without_texts(policy)),
-            Some(base) => with_texts(policy, |file| std::fs::read_to_string(base.join(file))),
-        }
+        let policy = if Policy::version_of(files.text.as_bytes()) == known.version {
+            Ok(Arc::clone(known))
+        } else {
+            let file = self.policy.display().to_string();
+            let read = Policy::parse_with(&files.text, &file, &known.kinds);
+            read.and_then(Policy::admitted).map(Arc::new)
+        };
+        let mut texts = self.texts();
+        let rules = policy.map_err(RulesError::from).and_then(|policy| rules(policy, texts.as_mut()));
+        let base = self.base.as_deref().unwrap_or(Path::new(""));
+        let texts = texts.iter().flat_map(Texts::asked_for).map(|file| base.join(file));
+        let looked_at = files.looked_at.into_iter().chain(texts);
+        Read { rules, stamps: Some(Stamps::of(looked_at)) }
     }
 
     /// The texts of a policy that was read already.
@@ -68,46 +72,46 @@ impl RulesFiles {
     /// # Errors
     /// [`RulesError`], naming the place.
     pub fn rules_of(&self, policy: &Arc<Policy>) -> Result<Rules, RulesError> {
-        match &self.base {
-            None => Ok(Rules::without_texts(Arc::clone(policy))),
-            Some(base) => with_texts(Arc::clone(policy), |file| std::fs::read_to_string(base.join(file))),
-        }
+        rules(Arc::clone(policy), self.texts().as_mut())
     }
+
+    fn texts(&self) -> Option<Texts<'_>> {
+        let base = self.base.as_ref()?;
+        Some(Texts::new(|file| std::fs::read_to_string(base.join(file))))
+    }
+}
+
+/// What the files hold, and what the file system said of them right after.
+pub(super) struct Read {
+    pub(super) rules: Result<Rules, RulesError>,
+    /// None where it is not known which files there are.
+    pub(super) stamps: Option<Stamps>,
 }
 
 /// Rules that were kept, with the texts they were kept with.
 pub(super) fn checked(
     kinds: &Kinds,
     body: &str,
-    texts: &BTreeMap<String, String>,
+    kept: &BTreeMap<String, String>,
 ) -> Result<Rules, RulesError> {
     let policy = Arc::new(Policy::parse_with(body, "the kept policy", kinds)?);
-    if texts.is_empty() {
-        return Ok(Rules::without_texts(policy));
-    }
-    with_texts(policy, |file| {
-        let text = texts.get(&file.display().to_string()).cloned();
+    let mut texts = Texts::new(|file: &Path| {
+        let text = kept.get(&file.display().to_string()).cloned();
         text.ok_or_else(|| std::io::Error::other("it was not kept"))
-    })
+    });
+    rules(policy, Some(&mut texts).filter(|_| !kept.is_empty()))
 }
 
-fn with_texts(
-    policy: Arc<Policy>,
-    read: impl Fn(&Path) -> std::io::Result<String>,
-) -> Result<Rules, RulesError> {
-    let texts = RefCell::new(BTreeMap::new());
-    let keeping = |file: &Path| {
-        let text = read(file)?;
-        texts.borrow_mut().insert(file.display().to_string(), text.clone());
-        Ok(text)
-    };
+/// A policy with the texts that it names, each text read once.
+fn rules(policy: Arc<Policy>, texts: Option<&mut Texts<'_>>) -> Result<Rules, RulesError> {
+    let Some(texts) = texts else { return Ok(Rules::without_texts(policy)) };
     let mut templates = BTreeMap::new();
     for (name, target) in &policy.targets {
-        let loaded = Templates::load_with(target, keeping)
-            .map_err(|source| RulesError::Texts { target: name.clone(), source })?;
+        let loaded = texts.of(target);
+        let loaded = loaded.map_err(|source| RulesError::Texts { target: name.clone(), source })?;
         templates.insert(name.clone(), loaded);
     }
-    let texts = texts.into_inner();
+    let texts = texts.read();
     Ok(Rules { policy, templates, texts_version: version_of(&texts), texts })
 }
 

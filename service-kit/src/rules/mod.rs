@@ -6,6 +6,8 @@
 //! [`PolicyWatcher`] is the loop that looks at the files.
 
 mod files;
+mod look;
+mod stamps;
 mod store;
 mod version;
 mod view;
@@ -40,8 +42,9 @@ struct Shared {
     refused: Mutex<Option<String>>,
 }
 
-/// Earlier versions kept in memory.
+/// Earlier versions kept in memory, and how much text they may have in all: one of very many targets is dear.
 const KNOWN_MAX: usize = 16;
+const KNOWN_TEXT_MAX: usize = 32 << 20;
 
 impl std::fmt::Debug for PolicyVersions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -149,7 +152,8 @@ impl PolicyVersions {
             Ok(rules) => {
                 let rules = Arc::new(rules);
                 let mut known = self.known();
-                if known.len() >= KNOWN_MAX {
+                let text: usize = known.values().chain([&rules]).map(|it| it.policy.text.len()).sum();
+                if known.len() >= KNOWN_MAX || text > KNOWN_TEXT_MAX {
                     known.clear();
                 }
                 known.insert(id, Arc::clone(&rules));

@@ -21,7 +21,7 @@ pub struct RulesId {
 pub struct Rules {
     pub policy: Arc<Policy>,
     /// Of each target; empty where a service sends no texts.
-    pub templates: BTreeMap<TargetName, Templates>,
+    pub templates: BTreeMap<TargetName, Arc<Templates>>,
     pub(super) texts_version: String,
     /// As they were read, by file name.
     pub(super) texts: BTreeMap<String, String>,
@@ -37,6 +37,7 @@ impl Rules {
     /// With texts that were checked elsewhere; such rules are never kept.
     #[must_use]
     pub fn with_templates(policy: Arc<Policy>, templates: BTreeMap<TargetName, Templates>) -> Self {
+        let templates = templates.into_iter().map(|(name, texts)| (name, Arc::new(texts))).collect();
         Self { templates, ..Self::without_texts(policy) }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Level-triggered: each turn reads the files and the log and does what is missing, so a lost event, a restart and
 //! another replica change nothing. A file is believed when two reads in a row found the same in it: one that is being
-//! written is waited for, and one that is wrong is refused while the old version stays in force.
+//! written is waited for, and one that is wrong is refused while the old version stays in force. Files that two reads found
+//! alike, and that nobody has touched since, are not read again, but for one read a minute in case a file system says less
+//! than others: a look costs what there are files, not what there are targets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use async_trait::async_trait;
 use shared_types::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::look::{Found, Looks};
 use super::{PolicyVersions, Rules, RulesFiles, RulesId, store};
 use crate::ServiceName;
 use crate::causes::in_full;
@@ -46,25 +49,20 @@ impl PolicySubscriber for NoSubscriber {
     }
 }
 
-/// What the files held at one look.
-type Found = Result<Arc<Rules>, String>;
-
 /// See the module.
 pub struct PolicyWatcher {
     service: ServiceName,
     versions: PolicyVersions,
-    files: RulesFiles,
+    looks: Looks,
     db: Db,
     clock: Arc<dyn Clock>,
     subscriber: Arc<dyn PolicySubscriber>,
-    /// What the look before found: an id, or why it is wrong.
-    last_look: Option<Result<RulesId, String>>,
     /// What this replica's files held last that is, or was, in force. Another replica's files may be ahead.
     settled: Option<RulesId>,
     prepared: Option<RulesId>,
-    /// The policy that was read last, so that it is parsed once.
-    parsed: Arc<Policy>,
     told: Option<String>,
+    /// Between two turns, by the version that it follows from.
+    poll: (String, Duration),
 }
 
 impl PolicyVersions {
@@ -119,19 +117,18 @@ impl PolicyWatcher {
         subscriber: Arc<dyn PolicySubscriber>,
     ) -> Self {
         metrics::gauge!("phasegate_policy_refused", "service" => service.as_str()).set(0.0);
-        let parsed = Arc::clone(&versions.current().policy);
+        let looks = Looks::new(files, clock, &versions.current().policy);
         Self {
             service,
             versions,
-            files,
+            looks,
             db: db.clone(),
             clock: Arc::clone(clock),
             subscriber,
-            last_look: None,
             settled: None,
             prepared: None,
-            parsed,
             told: None,
+            poll: (String::new(), SLOWEST_POLL),
         }
     }
 
@@ -141,16 +138,14 @@ impl PolicyWatcher {
     /// The database's.
     pub async fn begin(&mut self, policy: &Arc<Policy>) -> Result<(), DbError> {
         self.follow().await?;
-        self.parsed = Arc::clone(policy);
-        let found = self.files.rules_of(policy).map(Arc::new).map_err(|error| in_full(&error));
-        self.last_look = Some(key(&found));
+        let found = self.looks.first(policy);
         self.consider(found).await
     }
 
     /// Turns until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
-            let poll = poll(&self.versions.current().policy);
+            let poll = self.poll();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(poll) => {}
@@ -169,20 +164,18 @@ impl PolicyWatcher {
     /// The database's; the next turn does it again.
     pub async fn turn(&mut self) -> Result<(), DbError> {
         self.follow().await?;
-        let (files, known) = (self.files.clone(), Arc::clone(&self.parsed));
-        let read = tokio::task::spawn_blocking(move || files.read(&known)).await;
-        let found: Found = match read {
-            Ok(read) => read.map(Arc::new).map_err(|error| in_full(&error)),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Ok(rules) = &found {
-            self.parsed = Arc::clone(&rules.policy);
+        match self.looks.look().await {
+            Some(found) => self.consider(found).await,
+            None => Ok(()),
         }
-        let key = key(&found);
-        if self.last_look.replace(key.clone()) != Some(key) {
-            return Ok(());
+    }
+
+    fn poll(&mut self) -> Duration {
+        let rules = self.versions.current();
+        if self.poll.0 != rules.policy.version {
+            self.poll = (rules.policy.version.clone(), poll(&rules.policy));
         }
-        self.consider(found).await
+        self.poll.1
     }
 
     /// Takes over what another replica, or this one, has put into force.
@@ -225,7 +218,7 @@ impl PolicyWatcher {
             let Some(newest) = store::newest(&self.db).await? else { return Ok(()) };
             let now = self.clock.now();
             // Every replica has looked before a window goes by it.
-            let from = now.plus(poll(&self.versions.current().policy) * 2).max(newest.from);
+            let from = now.plus(self.poll() * 2).max(newest.from);
             if store::take_over(&self.db, &rules, newest.seq, from, now).await? {
                 tell_warnings(&rules);
                 metrics::counter!("phasegate_policy_changes_total", "service" => self.service.as_str(),
@@ -258,10 +251,6 @@ impl PolicyWatcher {
         self.versions.refuse(None);
         metrics::gauge!("phasegate_policy_refused", "service" => self.service.as_str()).set(0.0);
     }
-}
-
-fn key(found: &Found) -> Result<RulesId, String> {
-    found.as_ref().map(|rules| rules.id()).map_err(Clone::clone)
 }
 
 /// Says what the lint warns of, once for each version that is taken over.
