@@ -1,5 +1,8 @@
 //! Policies of very many targets (PO-1): no limit, no growth but with what is written.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking too")]
+#![allow(clippy::disallowed_methods, reason = "it writes files, and measures")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -57,7 +60,6 @@ fn a_policy_may_have_as_many_targets_as_it_needs() {
 /// PO-1: what loading costs: `cargo test --release -p domain --test many_targets -- --ignored --nocapture`.
 #[test]
 #[ignore = "measures; says something in a release build only"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
 fn how_long_loading_takes() {
     for targets in [842, 5000] {
         let text = whole(targets);

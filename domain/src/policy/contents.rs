@@ -254,7 +254,7 @@ fn required<T: serde::de::DeserializeOwned>(
     wrong: &mut WrongPlaces,
 ) -> Option<T> {
     match root.value.get(key) {
-        Some(value) => wrong.note(Section::new(value, key).read()),
+        Some(value) => wrong.note(Section::of_policy(value, key).read()),
         None => {
             wrong.add(root.wrong(&Path::root(), format!("the key `{key}` is missing")));
             None

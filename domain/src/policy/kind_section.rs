@@ -21,30 +21,42 @@ pub struct Section {
     pub(super) line: u64,
     pub(super) column: u64,
     pub(super) path: String,
+    /// Whether any scalar will do for a text.
+    pub(super) loose: bool,
     pub(super) value: Node<Section>,
 }
 
 impl Section {
     pub(crate) fn new(raw: &At<Tree>, path: &str) -> Self {
-        Self::of(&raw.value, (raw.line, raw.column), path)
+        Self::of(&raw.value, raw.place(), path)
     }
 
-    pub(crate) fn of(tree: &Tree, (line, column): (u64, u64), path: &str) -> Self {
+    pub(crate) fn of(tree: &Tree, place: (u64, u64), path: &str) -> Self {
+        Self::made(tree, place, path, false)
+    }
+
+    /// Of the policy's own shapes, where a text may be written like a number: a phase may be called `1`.
+    pub(crate) fn of_policy(raw: &At<Tree>, path: &str) -> Self {
+        Self::made(&raw.value, raw.place(), path, true)
+    }
+
+    fn made(tree: &Tree, (line, column): (u64, u64), path: &str, loose: bool) -> Self {
+        let below = |raw: &At<Tree>, path: &str| Self::made(&raw.value, raw.place(), path, loose);
         let value = match &tree.0 {
             Node::Plain(it, text) => Node::Plain(*it, text.clone()),
             Node::Text(it) => Node::Text(it.clone()),
             Node::List(items) => {
-                let one = |(index, item)| Self::new(item, &format!("{path}[{index}]"));
+                let one = |(index, item)| below(item, &format!("{path}[{index}]"));
                 Node::List(Arc::new(items.iter().enumerate().map(one).collect()))
             }
             Node::Map(entries) => {
                 let one = |(key, item): &(At<String>, At<Tree>)| {
-                    (key.clone(), Self::new(item, &format!("{path}.{}", key.value)))
+                    (key.clone(), below(item, &format!("{path}.{}", key.value)))
                 };
                 Node::Map(Arc::new(entries.iter().map(one).collect()))
             }
         };
-        Self { line, column, path: path.to_owned(), value }
+        Self { line, column, path: path.to_owned(), loose, value }
     }
 
     /// The error that this place holds something else than was expected, in one line.

@@ -71,6 +71,9 @@ impl<'de> Deserializer<'de> for &'de Section {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
+        if !self.loose {
+            return self.deserialize_any(visitor);
+        }
         self.scalar().and_then(|text| visitor.visit_borrowed_str(text)).map_err(|error| self.placed(error))
     }
 
@@ -126,7 +129,7 @@ impl<'de> Deserializer<'de> for &'de Section {
             Node::Plain(Plain::Null, _) => return self.deserialize_str(visitor),
             Node::Plain(_, it) | Node::Text(it) => visitor.visit_enum(it.as_str().into_deserializer()),
             Node::Map(entries) => visitor.visit_enum(MapAccessDeserializer::new(Entries::of(self, entries))),
-            _ => return self.deserialize_any(visitor),
+            Node::List(_) => return self.deserialize_any(visitor),
         };
         read.map_err(|error| self.placed(error))
     }

@@ -70,7 +70,10 @@ impl Reader {
                     return Err(self.wrong(place, "merge key not allowed here"));
                 }
                 let text = text.into_owned();
-                let node = plain.map_or_else(|| Node::Text(text.clone()), |it| Node::Plain(it, text.clone()));
+                let node = match plain {
+                    Some(it) => Node::Plain(it, text),
+                    None => Node::Text(text),
+                };
                 self.put(anchor, Read { value: at(Tree(node), place), size: 1 })
             }
             Event::SequenceStart(_, anchor, tag) => {

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use super::{TemplateErrors, Templates};
 use crate::policy::{Notifications, Shared, TargetPolicy};
 
+/// Reads a file.
+type Reader<'a> = dyn Fn(&Path) -> std::io::Result<String> + 'a;
+
 /// What texts follow from: their directory, their names, and the placeholders that stand for metrics.
 type Set = (String, [String; 4], Vec<String>);
 
 /// See the module.
 pub struct Texts<'a> {
-    read: Box<dyn Fn(&Path) -> std::io::Result<String> + 'a>,
+    read: Box<Reader<'a>>,
     /// By the file's name in the policy.
     files: RefCell<BTreeMap<PathBuf, String>>,
     /// Also those that could not be read.

@@ -174,7 +174,7 @@ impl Reading<'_> {
         let path = self.path.key(key);
         let noted = self.wrong.len();
         let wrong = &mut *self.wrong;
-        let mut read = || wrong.note(Section::new(value, &path.text()).read::<T>()).map(Arc::new);
+        let mut read = || wrong.note(Section::of_policy(value, &path.text()).read::<T>()).map(Arc::new);
         let held = match common {
             None => read(),
             Some(common) => known.entry(common).or_insert_with(read).clone(),
@@ -199,7 +199,7 @@ pub(crate) fn check_template(template: &At<Tree>, path: &Path, wrong: &mut Wrong
     keys(entries.iter().map(|(key, _)| key), path, wrong);
     for (key, value) in entries {
         let path = path.key(&key.value);
-        let section = Section::new(value, &path.text());
+        let section = Section::of_policy(value, &path.text());
         let read = match key.value.as_str() {
             TEMPLATE => Err((key.wrong(&path, "a template cannot name another one"), false)),
             "title" => section.shape::<At<String>>().map(|_| ()),
