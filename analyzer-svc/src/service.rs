@@ -7,18 +7,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use domain::kinds::Kinds;
 use service_kit::clock::Clock;
-use service_kit::db::{Db, DbError};
+use service_kit::db::Db;
 use service_kit::http::{Bulk, CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
-use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of};
+use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of, retention};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::analyzer::Analyzer;
 use crate::directives::ReporterDirectives;
 use crate::effects::Effects;
-use crate::store::{DOCUMENTS, MIGRATIONS, Store};
+use crate::store::{self, DOCUMENTS, MIGRATIONS, Store};
 use crate::subscriber::WatchSubscriber;
 use crate::watch_loop::WatchLoop;
 use crate::{http, metrics};
@@ -28,10 +28,6 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the reporter's word is waited for; without it, silence is raised.
 const DIRECTIVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-const FORGET_EVERY: Duration = Duration::from_secs(60);
-const FORGOTTEN_AT_ONCE: u32 = 500;
-/// Refused batches are there to be looked at, for this long or as long as batches, whichever is shorter.
-const REFUSED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Trials may bring years of history: a few at a time, apart from the batches that decisions wait for.
 const TRIALS: Bulk = Bulk { calls: &["/evaluations", "/backtests"], in_flight: 2, body_budget: 20 << 20 };
 
@@ -79,7 +75,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         PolicyWatcher::new(common.service, versions.clone(), files, &db, &clock, Arc::new(subscriber));
     watcher.begin(&common.policy).await.context("policy")?;
     let directives = ReporterDirectives(common.neighbour(ServiceName::Reporter, DIRECTIVE_TIMEOUT)?);
-    let analyzer = Analyzer::new(store.clone(), versions.clone(), Arc::clone(&clock), Arc::new(directives));
+    let analyzer = Analyzer::new(store, versions.clone(), Arc::clone(&clock), Arc::new(directives));
 
     let watch = WatchLoop::new(analyzer.clone());
     let past = watch.clone();
@@ -87,12 +83,14 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let options = WorkerOptions::new(ServiceName::Analyzer.as_str());
     let worker = run_worker(db.clone(), Arc::clone(&clock), effects, options, shutdown.clone());
 
-    let clock_of_retention = Arc::clone(&clock);
+    let kept = versions.clone();
+    let of_retention = move |now| store::past(kept.current().policy.retention, now);
+    let forgetting = retention::run(db.clone(), Arc::clone(&clock), of_retention, shutdown.clone());
     let parts = ServiceParts {
         service: ServiceName::Analyzer,
         router: http::routes(analyzer),
         openapi: http::openapi(),
-        readiness: readiness(&db, &clock, versions.clone(), &tasks)
+        readiness: readiness(&db, &clock, versions, &tasks)
             .check("past", move || std::future::ready(past.past()))
             .disk_of(&common.data_dir),
         tokens: common.tokens.clone(),
@@ -102,11 +100,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         tasks.start("the watch", &shutdown, watch.run(db.clone(), shutdown.clone())),
         tasks.start("the delivery", &shutdown, worker),
         tasks.start("the policy's watcher", &shutdown, watcher.run(shutdown.clone())),
-        tasks.start(
-            "the retention",
-            &shutdown,
-            forget(store, clock_of_retention, versions, shutdown.clone()),
-        ),
+        tasks.start("the retention", &shutdown, forgetting),
         tasks.start_fallible("the heartbeat", &shutdown, {
             let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
             async move { replica.run(stop).await }
@@ -124,33 +118,6 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     db.close().await;
     tasks.outcome()?;
     served.context("serve")
-}
-
-/// Deletes what is older than the policy keeps, a little at a time; a failure is the next round's work.
-async fn forget(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions, shutdown: CancellationToken) {
-    loop {
-        let (now, keep) = (clock.now(), versions.current().policy.retention);
-        let batches = keep.batches.map(|it| now.minus(it));
-        let decisions = keep.decisions.map(|it| now.minus(it));
-        let month = now.minus(REFUSED_KEPT);
-        let refused = batches.map_or(month, |batches| batches.max(month));
-        let forgotten = async {
-            let more = store.forget_refused(refused, FORGOTTEN_AT_ONCE).await?;
-            Ok::<_, DbError>(more | store.forget(batches, decisions, FORGOTTEN_AT_ONCE).await?)
-        };
-        let more = match forgotten.await {
-            Ok(more) => more,
-            Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "old rows were not deleted");
-                false
-            }
-        };
-        let pause = if more { Duration::from_millis(100) } else { FORGET_EVERY };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
 }
 
 /// A reporter that is away only makes decisions wait.

@@ -13,7 +13,7 @@ use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, serve};
 use service_kit::outbox::{self, WorkerOptions, run_worker};
 use service_kit::rules::{PolicySubscriber, PolicyVersions, PolicyWatcher};
-use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of};
+use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of, retention};
 use shared_types::{Directed, TargetName, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -24,11 +24,10 @@ use crate::effects::{DELIVERY_TIMEOUT, Effects};
 use crate::shared_time::SharedTime;
 use crate::sources::{self, Reader};
 use crate::state::Lost;
-use crate::store::{DOCUMENTS, MIGRATIONS, Store};
+use crate::store::{self, DOCUMENTS, MIGRATIONS, Store};
 use crate::worker::{SourceAils, WorkerHandle};
 use crate::worker_pool::WorkerPool;
 
-const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The collector's configuration.
@@ -125,8 +124,12 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let looking = Arc::clone(&time).watch(analyzer, background.clone());
         tasks.start("the look at the analyzer's clock", &background, looking)
     };
-    let pruning = prune(store.clone(), Arc::clone(&clock), versions.clone(), background.clone());
-    let pruning = tasks.start("the retention", &background, pruning);
+    let retention = {
+        let versions = versions.clone();
+        let past = move |now| store::past(versions.current().policy.retention, now);
+        let forgetting = retention::run(db.clone(), Arc::clone(&clock), past, background.clone());
+        tasks.start("the retention", &background, forgetting)
+    };
     let beating = {
         let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
         tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
@@ -150,7 +153,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 
     // In this order nothing is lost: requests have their answers, workers commit what is left, effects end.
     background.cancel();
-    pruning.ended().await;
+    retention.ended().await;
     looking.ended().await;
     watcher.ended().await;
     pool.shut_down().await;
@@ -175,19 +178,6 @@ pub async fn ask_directive(reporter: &Neighbour, target: &TargetName, worker: &W
         Err(error) => tracing::info!(target_name = %target, %error, "no directive from the reporter yet"),
     }
     false
-}
-
-async fn prune(store: Store, clock: Arc<dyn Clock>, versions: PolicyVersions, stop: CancellationToken) {
-    loop {
-        let keep_batches = versions.current().policy.retention.batches;
-        if let Err(error) = store.prune(clock.now(), keep_batches).await {
-            tracing::debug!(%error, "old rows were not deleted");
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(PRUNE_EVERY) => {}
-        }
-    }
 }
 
 fn readiness(

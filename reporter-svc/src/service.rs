@@ -15,7 +15,7 @@ use service_kit::db::Db;
 use service_kit::http::{CheckState, HttpOptions, Readiness, ServiceParts, StreamBounds};
 use service_kit::outbox::{WorkerOptions, run_worker};
 use service_kit::rules::{PolicyVersions, PolicyWatcher};
-use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of, seldom};
+use service_kit::{CommonConfig, Main, ServiceName, Tasks, main_of, retention, seldom};
 use shared_types::TargetName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ use crate::effects::Effects;
 use crate::notifiers::Notifiers;
 use crate::reporter::Reporter;
 use crate::restored::{self, Restored};
-use crate::store::{DOCUMENTS, MIGRATIONS, Store};
+use crate::store::{self, DOCUMENTS, MIGRATIONS, Store};
 use crate::subscriber::RolloutSubscriber;
 
 const NAME: &str = "reporter";
@@ -44,8 +44,6 @@ const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
 const QUICK: Duration = Duration::from_secs(1);
 /// How long a move may go on after the stop was asked for; shorter than the worker's drain.
 const MOVE_GRACE: Duration = Duration::from_secs(5);
-/// How long a repeated event of a vendor is known; they repeat for a day at most.
-const EVENTS_KNOWN: Duration = Duration::from_secs(48 * 3600);
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// The reporter as a process, with the kinds that its policy may name and those who act for them.
@@ -121,6 +119,12 @@ pub async fn run(
     let worker = tasks.start("the effects' worker", &shutdown, worker);
     let ticker = tick_loop(Arc::clone(&reporter), db.clone(), poll, background.clone());
     let ticker = tasks.start("the timers' loop", &background, ticker);
+    let retention = {
+        let (versions, stop) = (reporter.versions.clone(), background.clone());
+        let past = move |now| store::past(versions.current().policy.retention, now);
+        let forgetting = retention::run(db.clone(), Arc::clone(&common.clock), past, stop);
+        tasks.start("the retention", &background, forgetting)
+    };
     let drift = tasks.start("the look at flag systems", &background, drift.run(poll, background.clone()));
     let watcher = tasks.start("the policy's watcher", &background, watcher.run(background.clone()));
     let dashboard = {
@@ -160,7 +164,7 @@ pub async fn run(
     shutdown.cancel();
     worker.ended().await;
     background.cancel();
-    for task in [ticker, drift, watcher, dashboard, restored, archive, beating] {
+    for task in [ticker, retention, drift, watcher, dashboard, restored, archive, beating] {
         task.ended().await;
     }
     replica.leave().await.ok();
@@ -256,10 +260,7 @@ async fn tick_loop(reporter: Arc<Reporter>, db: Db, poll: Duration, stop: Cancel
             () = stop.cancelled() => return,
             () = reporter.due.notified() => {}
             () = tokio::time::sleep(poll) => {}
-            _ = housekeeping.tick() => {
-                forget(&reporter, &db).await;
-                report(&reporter, &db).await;
-            }
+            _ = housekeeping.tick() => report(&reporter, &db).await,
         }
     }
 }
@@ -268,25 +269,6 @@ async fn tick_loop(reporter: Arc<Reporter>, db: Db, poll: Duration, stop: Cancel
 async fn report(reporter: &Reporter, db: &Db) {
     if let Err(error) = db.answered(reporter.make_daily_reports(reporter.clock.now())).await {
         seldom!(warn, "a daily report was not made; trying on", &error);
-    }
-}
-
-/// Retention; a failure is the next turn's work.
-async fn forget(reporter: &Reporter, db: &Db) {
-    const AT_ONCE: u32 = 500;
-    let (now, keep) = (reporter.clock.now(), reporter.rules().policy.retention);
-    let decisions = keep.decisions.map(|it| now.minus(it));
-    let notifications = keep.notifications.map(|it| now.minus(it));
-    if let Err(error) = db.answered(reporter.store.forget_sessions(now, AT_ONCE)).await {
-        tracing::debug!(error = &error as &dyn std::error::Error, "ended sessions were not forgotten");
-    }
-    let events = now.minus(EVENTS_KNOWN);
-    if let Err(error) = db.answered(reporter.store.forget_events(events, AT_ONCE)).await {
-        tracing::debug!(error = &error as &dyn std::error::Error, "old events of vendors were not forgotten");
-    }
-    let forgotten = db.answered(reporter.store.forget(decisions, notifications, AT_ONCE)).await;
-    if let Err(error) = forgotten {
-        tracing::debug!(error = &error as &dyn std::error::Error, "old rows were not deleted");
     }
 }
 

@@ -15,6 +15,7 @@ pub mod main_of;
 pub mod mark;
 pub mod moment;
 pub mod outbox;
+pub mod retention;
 pub mod rules;
 pub mod seal;
 pub mod service_name;

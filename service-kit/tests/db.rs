@@ -192,3 +192,25 @@ async fn writers_of_sqlite_take_turns() {
     drop(held);
     db.begin().await.unwrap();
 }
+
+/// What retention frees is what is written to next: the file stays as large as its longest history was.
+#[tokio::test]
+async fn sqlite_writes_into_the_room_that_deleted_rows_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::connect(&Db::embedded_url(folder.path(), "notes"), "notes", NOTES).await.unwrap();
+    let text = "x".repeat(500);
+    let mut sizes = Vec::new();
+    for _ in 0..3 {
+        let mut tx = db.begin().await.unwrap();
+        let rows = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000) \
+             INSERT INTO notes (id, text) SELECT n, $1 FROM n";
+        sqlx::query(rows).bind(text.as_str()).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        let (pages,): (i64,) = sqlx::query_as("PRAGMA page_count").fetch_one(db.pool()).await.unwrap();
+        sizes.push(pages);
+        let mut tx = db.begin().await.unwrap();
+        sqlx::query("DELETE FROM notes").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    assert!(sizes[0] > 500 && sizes[2] == sizes[0], "{sizes:?}");
+}

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use domain::policy::Retention;
 use service_kit::db::Db;
 use service_kit::outbox::{self, OutboxStats};
+use service_kit::retention;
 use shared_types::decision::Cause;
 use shared_types::{Decision, PhaseId, TargetName, Timestamp, Verdict};
 use sqlx::Row as _;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::*;
@@ -86,6 +89,14 @@ async fn commit(store: &Store, mut commit: Commit) -> Decision {
     evidence.sequence = u64::try_from(commit.state.version).unwrap() + 1;
     assert_eq!(store.commit(&commit).await.unwrap(), Committed::Done);
     commit.decision
+}
+
+/// Everything for ever.
+const KEEP: Retention = Retention { batches: None, decisions: None, notifications: None, audit: None };
+
+/// One turn of the retention, as it is at that time; how many rows went.
+async fn forget(db: &Db, keep: Retention, at: Timestamp) -> u64 {
+    retention::turn(db, &past(keep, at), &CancellationToken::new()).await
 }
 
 async fn count(db: &Db, table: &'static str) -> i64 {
@@ -204,9 +215,10 @@ async fn refused_batches_are_kept_bounded_and_what_is_left_out_is_counted() {
         let other = Batch { target: name("other"), ..of_window(0) };
         assert_eq!(store.refuse(&other, "sha256:x", ten_o_clock()).await.unwrap(), Refused::Kept);
 
-        assert!(!store.forget_refused(ten_o_clock(), 500).await.unwrap());
-        assert_eq!(count(&db, "refused_batches").await, 101, "none is older");
-        store.forget_refused(ten_o_clock().plus(Duration::from_secs(2)), 500).await.unwrap();
+        let month = Duration::from_secs(30 * 24 * 3600);
+        assert_eq!(forget(&db, KEEP, ten_o_clock().plus(month)).await, 0, "none is older");
+        let days = Retention { batches: Some(month * 2), ..KEEP };
+        assert_eq!(forget(&db, days, ten_o_clock().plus(month + Duration::from_secs(2))).await, 101);
         assert_eq!(count(&db, "refused_batches").await, 0);
         assert_eq!(store.refuse(&of_window(9), "sha256:y", ten_o_clock()).await.unwrap(), Refused::Kept);
     })
@@ -395,9 +407,9 @@ async fn policies_are_kept_by_their_version() {
     .await;
 }
 
-/// Retention goes in small steps, and a decision stays as long as its batch does.
+/// A decision stays as long as its batch does.
 #[tokio::test]
-async fn what_is_past_its_retention_goes_a_little_at_a_time() {
+async fn what_is_past_its_retention_goes_in_one_turn() {
     on_each_engine(|db| async move {
         let store = Store::new(db.clone());
         for n in 0..4 {
@@ -414,17 +426,14 @@ async fn what_is_past_its_retention_goes_a_little_at_a_time() {
             (batches.len(), decisions.len(), beside)
         };
         assert_eq!(left().await, (4, 5, 2));
-        let before = Some(window(3).start);
-        assert!(!store.forget(None, None, 2).await.unwrap());
-        assert!(!store.forget(None, before, 2).await.unwrap());
+        // Windows that begin before the third are past a retention of an hour.
+        let (hour, now) = (Some(Duration::from_secs(3600)), window(3).start.plus(Duration::from_secs(3600)));
+        assert_eq!(forget(&db, KEEP, now).await, 0);
+        assert_eq!(forget(&db, Retention { decisions: hour, ..KEEP }, now).await, 1);
         assert_eq!(left().await, (4, 4, 2), "only the decision without a batch");
         assert_eq!(store.decision(delay.decision_id).await.unwrap(), None);
-        assert!(store.forget(before, None, 2).await.unwrap());
-        assert_eq!(left().await, (2, 4, 1), "what was refused has a time of its own");
-        assert!(!store.forget_refused(ten_o_clock().plus(Duration::from_secs(1)), 2).await.unwrap());
-        assert_eq!(left().await, (2, 4, 0));
-        assert!(!store.forget(before, before, 100).await.unwrap());
-        assert_eq!(left().await, (1, 1, 0));
+        assert_eq!(forget(&db, Retention { batches: hour, decisions: hour, ..KEEP }, now).await, 3 + 3 + 2);
+        assert_eq!(left().await, (1, 1, 0), "with what was heard and refused beside them");
         let newest = store.batches(&Filter::default(), None, 100).await.unwrap();
         assert_eq!(newest[0].batch.window, window(3));
     })

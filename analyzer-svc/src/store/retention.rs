@@ -1,56 +1,38 @@
-//! What is past its retention goes, some at a time.
+//! What is past its time goes.
 
-use service_kit::db::{Db, DbError};
+use std::time::Duration;
+
+use domain::policy::Retention;
+use service_kit::retention::Past;
 use shared_types::Timestamp;
-use sqlx::Executor as _;
 
-use super::Store;
+/// Refused batches are there to be looked at, for this long or as long as batches, whichever is shorter.
+const REFUSED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-const FORGET_WITH_BATCHES: [&str; 2] = [
-    "DELETE FROM batches WHERE (target, window_start_ms) IN (SELECT target, window_start_ms FROM batches \
-         WHERE window_start_ms < $1 ORDER BY window_start_ms LIMIT $2)",
-    "DELETE FROM collector_events WHERE event_id IN \
-         (SELECT event_id FROM collector_events WHERE received_at_ms < $1 LIMIT $2)",
-];
-const FORGET_REFUSED: &str = "DELETE FROM refused_batches WHERE (target, window_start_ms, batch_hash) IN \
-     (SELECT target, window_start_ms, batch_hash FROM refused_batches WHERE received_at_ms < $1 LIMIT $2)";
-const FORGET_DECISIONS: &str = "DELETE FROM decisions WHERE decision_id IN (SELECT decision_id FROM decisions AS d \
-     WHERE window_start_ms < $1 AND NOT EXISTS (SELECT 1 FROM batches WHERE batches.decision_id = d.decision_id) \
-     ORDER BY window_start_ms LIMIT $2)";
+/// A decision stays at least as long as its batch.
+const WITHOUT_A_BATCH: &str =
+    "NOT EXISTS (SELECT 1 FROM batches WHERE batches.decision_id = decisions.decision_id)";
 
-impl Store {
-    /// Deletes at most `limit` of the batches that were refused before then. Says whether more is left to delete.
-    pub async fn forget_refused(&self, before: Timestamp, limit: u32) -> Result<bool, DbError> {
-        delete_some(&self.db, FORGET_REFUSED, before, limit).await
+/// What may be forgotten by now.
+#[must_use]
+pub fn past(keep: Retention, now: Timestamp) -> Vec<Past> {
+    let refused = keep.batches.map_or(REFUSED_KEPT, |batches| batches.min(REFUSED_KEPT));
+    let refused = Past::of(
+        "refused_batches",
+        "target, window_start_ms, batch_hash",
+        "received_at_ms",
+        now.minus(refused),
+    );
+    let mut past = vec![refused];
+    if let Some(kept) = keep.batches {
+        let before = now.minus(kept);
+        past.push(Past::of("batches", "target, window_start_ms", "window_start_ms", before));
+        // What was heard beside them.
+        past.push(Past::of("collector_events", "event_id", "received_at_ms", before));
     }
-
-    /// Deletes at most `limit` each of the batches (with what was heard beside them) and of the decisions
-    /// whose windows began before these times; a decision stays at least as long as its batch. Says whether more is
-    /// left to delete.
-    pub async fn forget(
-        &self,
-        batches: Option<Timestamp>,
-        decisions: Option<Timestamp>,
-        limit: u32,
-    ) -> Result<bool, DbError> {
-        let mut full = false;
-        if let Some(before) = batches {
-            for sql in FORGET_WITH_BATCHES {
-                full |= delete_some(&self.db, sql, before, limit).await?;
-            }
-        }
-        if let Some(before) = decisions {
-            full |= delete_some(&self.db, FORGET_DECISIONS, before, limit).await?;
-        }
-        Ok(full)
-    }
-}
-
-/// True: as many as it may, so there may be more.
-async fn delete_some(db: &Db, sql: &'static str, before: Timestamp, limit: u32) -> Result<bool, DbError> {
-    let mut tx = db.begin().await?;
-    let delete = sqlx::query(sql).bind(before.as_millis()).bind(i64::from(limit));
-    let deleted = tx.execute(delete).await?.rows_affected();
-    tx.commit().await?;
-    Ok(deleted >= u64::from(limit))
+    // After the batches, so that they go in the same turn.
+    past.extend(keep.decisions.map(|kept| {
+        Past::of("decisions", "decision_id", "window_start_ms", now.minus(kept)).only(WITHOUT_A_BATCH)
+    }));
+    past
 }

@@ -24,6 +24,7 @@ use places::StoredCursor;
 
 pub use batches::record_delivery;
 pub use places::{FileCursor, Place, Position};
+pub use retention::past;
 
 /// The collector's tables.
 pub const MIGRATIONS: &[Migration] = &[

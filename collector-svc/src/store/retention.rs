@@ -2,38 +2,29 @@
 
 use std::time::Duration;
 
-use service_kit::db::DbError;
+use domain::policy::Retention;
+use service_kit::retention::Past;
 use shared_types::Timestamp;
-
-use super::Store;
 
 /// Keys are recognised for this long after the first answer.
 const KEEP_ANSWERS: Duration = Duration::from_secs(48 * 3600);
 /// A file that was not read for this long starts anew should it come back.
 const KEEP_POSITIONS: Duration = Duration::from_secs(30 * 24 * 3600);
 
-impl Store {
-    /// Deletes old answers, positions of files not seen for long, and batches beyond their retention.
-    pub async fn prune(&self, now: Timestamp, keep_batches: Option<Duration>) -> Result<(), DbError> {
-        self.db.answered(async {
-            let mut tx = self.db.begin().await?;
-            sqlx::query("DELETE FROM push_answers WHERE answered_at_ms < $1")
-                .bind(now.minus(KEEP_ANSWERS).as_millis())
-                .execute(&mut *tx)
-                .await?;
-            sqlx::query("DELETE FROM source_positions WHERE seen_at_ms < $1")
-                .bind(now.minus(KEEP_POSITIONS).as_millis())
-                .execute(&mut *tx)
-                .await?;
-            if let Some(keep) = keep_batches {
-                sqlx::query(
-                    "DELETE FROM batches WHERE window_end_ms < $1 AND (sent = 0 OR delivered_at_ms IS NOT NULL)",
-                )
-                .bind(now.minus(keep).as_millis())
-                .execute(&mut *tx)
-                .await?;
-            }
-            tx.commit().await
-        }).await
-    }
+/// What the analyzer should have but has not stays, however old.
+const WITH_NOBODY_WAITING: &str = "sent = 0 OR delivered_at_ms IS NOT NULL";
+
+/// What may be forgotten by now: old answers, positions of files not seen for long, and batches beyond their retention.
+#[must_use]
+pub fn past(keep: Retention, now: Timestamp) -> Vec<Past> {
+    let mut past = vec![
+        Past::of("push_answers", "target, idempotency_key", "answered_at_ms", now.minus(KEEP_ANSWERS)),
+        // Not by an index: there are few a target, and each commit would have to keep it.
+        Past::of("source_positions", "target, file_id", "seen_at_ms", now.minus(KEEP_POSITIONS)),
+    ];
+    past.extend(keep.batches.map(|kept| {
+        let batches = Past::of("batches", "target, window_start_ms", "window_end_ms", now.minus(kept));
+        batches.only(WITH_NOBODY_WAITING)
+    }));
+    past
 }

@@ -7,14 +7,16 @@ use collector_svc::intake::WindowChange;
 use collector_svc::state::TargetState;
 use collector_svc::store::{
     ClosedWindow, Commit, Committed, Delivery, FileCursor, MIGRATIONS, Place, Position, PushAnswer, Store,
-    record_delivery,
+    past, record_delivery,
 };
-use domain::policy::TargetPolicy;
+use domain::policy::{Retention, TargetPolicy};
 use domain::telemetry::totals::{BatchHead, Totals};
 use events::records::MalformedLine;
 use phasegate_tests::stores::both_engines;
 use service_kit::db::Db;
+use service_kit::retention;
 use shared_types::{PhaseId, Timestamp, Window};
+use tokio_util::sync::CancellationToken;
 
 use crate::rig::{at, autosave, policy};
 
@@ -161,10 +163,14 @@ async fn conformance(db: Db) {
     assert_eq!(store.answer(&target, "other").await.unwrap(), None);
 
     closing(&store, &db, &policy, &state).await;
-    store
-        .prune(at("10:00:00").plus(Duration::from_secs(40 * 86_400)), Some(Duration::from_secs(1)))
-        .await
-        .unwrap();
+    let keep = Retention {
+        batches: Some(Duration::from_secs(1)),
+        decisions: None,
+        notifications: None,
+        audit: None,
+    };
+    let later = at("10:00:00").plus(Duration::from_secs(40 * 86_400));
+    retention::turn(&db, &past(keep, later), &CancellationToken::new()).await;
     assert_eq!(store.answer(&target, "k").await.unwrap(), None);
     assert_eq!(store.load(&target, &state).await.unwrap().places, []);
     assert_eq!(store.batch(&target, ten).await.unwrap(), None);

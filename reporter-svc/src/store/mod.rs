@@ -41,6 +41,7 @@ use domain::rollout::{Aggregate, Incident, Rejection, Step, TargetState};
 
 pub use act::Act;
 pub use effects::target_of;
+pub use retention::past;
 
 /// The reporter's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -55,6 +56,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(230, "ended sessions", "reporter/0230_ended_sessions.sql"),
     migration!(270, "behind", "reporter/0270_behind.sql"),
     migration!(280, "storms", "reporter/0280_storms.sql"),
+    migration!(291, "kept for a time", "reporter/0291_kept_for_a_time.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained

@@ -1,63 +1,45 @@
-//! What is past its retention goes, some at a time.
+//! What is past its time goes.
 
-use service_kit::db::{Db, DbError};
+use std::time::Duration;
+
+use domain::policy::Retention;
+use service_kit::retention::Past;
 use shared_types::Timestamp;
-use sqlx::AssertSqlSafe;
 
-use super::Store;
+/// How long a repeated event of a vendor is known; they repeat for a day at most.
+const EVENTS_KNOWN: Duration = Duration::from_secs(48 * 3600);
 
+/// A repeat of an act is known for this long: who gets no answer asks again within minutes.
+const ACTS_KNOWN: Duration = Duration::from_secs(30 * DAY);
+/// Only the newest day's report is ever due.
+const REPORTS_KNOWN: Duration = Duration::from_secs(30 * DAY);
+/// How long a vendor may tell of a page that is not about an open case.
+const PAGES_KNOWN: Duration = Duration::from_secs(90 * DAY);
+const DAY: u64 = 24 * 3600;
+
+/// A page may be about any incident that was open when its name was learned.
+const OF_NO_CASE_SINCE: &str =
+    "learned_at < COALESCE((SELECT MIN(opened_at) FROM incidents WHERE state <> 'closed'), learned_at + 1)";
+
+/// What an incident stands on that is not closed stays, however old.
 const OF_NO_OPEN_CASE: &str =
-    "(incident IS NULL OR incident NOT IN (SELECT id FROM incidents WHERE state <> 'closed'))";
+    "incident IS NULL OR incident NOT IN (SELECT id FROM incidents WHERE state <> 'closed')";
 
-impl Store {
-    /// Forgets events of vendors that came before, some at a time; returns how many went.
-    pub async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64, DbError> {
-        delete(&self.db, "webhook_events", "received_at", "TRUE", before, limit).await
+/// What may be forgotten by now.
+#[must_use]
+pub fn past(keep: Retention, now: Timestamp) -> Vec<Past> {
+    let mut past = vec![
+        // As they would have ended by themselves.
+        Past::of("ended_sessions", "id", "forget_at", now),
+        Past::of("webhook_events", "id", "received_at", now.minus(EVENTS_KNOWN)),
+        Past::of("acts", "request_id", "at", now.minus(ACTS_KNOWN)),
+        Past::of("daily_reports", "target, date", "made_at", now.minus(REPORTS_KNOWN)),
+        Past::of("pages", "id", "learned_at", now.minus(PAGES_KNOWN)).only(OF_NO_CASE_SINCE),
+    ];
+    let kept =
+        [("decisions", "received_at", keep.decisions), ("notifications", "created_at", keep.notifications)];
+    for (table, time, kept) in kept {
+        past.extend(kept.map(|kept| Past::of(table, "id", time, now.minus(kept)).only(OF_NO_OPEN_CASE)));
     }
-
-    /// Deletes decisions and notifications older than these, some at a time; returns how many went. What an incident stands
-    /// on that is not closed stays, however old.
-    pub async fn forget(
-        &self,
-        decisions_before: Option<Timestamp>,
-        notifications_before: Option<Timestamp>,
-        limit: u32,
-    ) -> Result<u64, DbError> {
-        let mut gone = 0;
-        if let Some(before) = decisions_before {
-            gone += delete(&self.db, "decisions", "received_at", OF_NO_OPEN_CASE, before, limit).await?;
-        }
-        if let Some(before) = notifications_before {
-            gone += delete(&self.db, "notifications", "created_at", OF_NO_OPEN_CASE, before, limit).await?;
-        }
-        Ok(gone)
-    }
-}
-
-pub(super) async fn delete(
-    db: &Db,
-    table: &'static str,
-    time: &'static str,
-    only: &'static str,
-    before: Timestamp,
-    limit: u32,
-) -> Result<u64, DbError> {
-    let some = format!("SELECT id FROM {table} WHERE {time} < $1 AND {only} ORDER BY {time} LIMIT $2");
-    let first = sqlx::query(AssertSqlSafe(some.clone()))
-        .bind(before.as_millis())
-        .bind(1_i64)
-        .fetch_optional(db.pool())
-        .await?;
-    if first.is_none() {
-        return Ok(0);
-    }
-    let mut tx = db.begin().await?;
-    let gone = sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE id IN ({some})")))
-        .bind(before.as_millis())
-        .bind(i64::from(limit))
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-    tx.commit().await?;
-    Ok(gone)
+    past
 }

@@ -51,13 +51,6 @@ impl EndedSessions for Store {
     }
 }
 
-impl Store {
-    /// Forgets sessions that would have ended by themselves by now, some at a time; returns how many went.
-    pub async fn forget_sessions(&self, now: Timestamp, limit: u32) -> Result<u64, DbError> {
-        super::retention::delete(&self.db, "ended_sessions", "forget_at", "TRUE", now, limit).await
-    }
-}
-
 async fn write(
     tx: &mut Tx<'_>,
     id: &str,

@@ -13,7 +13,7 @@ use shared_types::Verdict;
 use shared_types::incident::{IncidentState, RcaState, ReviewState};
 
 use crate::api::call;
-use crate::rig::{Rig, WEBHOOK_SECRET, minutes, phase, submission};
+use crate::rig::{KEEP, Rig, WEBHOOK_SECRET, minutes, phase, submission};
 
 /// Opened at 10:30, the second window after the start.
 const KEY: &str = "phasegate/autosave/INC-20261122-001/1795343400000";
@@ -71,10 +71,9 @@ async fn an_acknowledgement_at_pagerduty_is_taken_over_once() {
         assert!(rig.texts("#incident").is_empty(), "it does not escalate any more");
 
         // Known for 48 hours, whatever the outbox forgets; then its row goes.
-        let store = &rig.reporter.store;
         let now = rig.clock.now();
-        assert_eq!(store.forget_events(now.minus(minutes(2 * DAY)), 100).await.unwrap(), 0);
-        assert_eq!(store.forget_events(now, 100).await.unwrap(), 1);
+        assert_eq!(rig.forget(KEEP, now).await, 0);
+        assert_eq!(rig.forget(KEEP, now.plus(minutes(2 * DAY))).await, 1);
         rig.assert_nothing_is_left().await;
     })
     .await;

@@ -11,7 +11,7 @@ use axum::routing::{get, put};
 use axum::{Extension, Router};
 use domain::effects::*;
 use domain::executors::{Report, command};
-use domain::policy::Policy;
+use domain::policy::{Policy, Retention};
 use domain::rollout::Finding;
 use domain::rollout::event::Expected;
 use domain::rollout::{Event, approval};
@@ -27,13 +27,14 @@ use reporter_svc::notifiers::{Notifier, Notifiers};
 use reporter_svc::pagers::Pager;
 use reporter_svc::pagers::pagerduty::{self, WebhookSecret};
 use reporter_svc::reporter::{Cause, Reporter};
-use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, Store};
+use reporter_svc::store::{Changed, IncidentFilter, MIGRATIONS, Store, past};
 use serde_json::{Value, json};
 use service_kit::auth::{Authenticator, Sessions, TokenFile, Tokens};
 use service_kit::client::Neighbour;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::Db;
 use service_kit::outbox::{ListFilter, Outcome, work_once};
+use service_kit::retention;
 use service_kit::rules::{PolicyVersions, Rules};
 use sha2::{Digest as _, Sha256};
 use shared_types::decision::{
@@ -43,6 +44,10 @@ use shared_types::incident::Incident;
 use shared_types::{Decision, Directive, IncidentId, PhaseId, TargetName, Timestamp, Verdict, Via, Window};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+/// Everything for ever.
+pub(crate) const KEEP: Retention =
+    Retention { batches: None, decisions: None, notifications: None, audit: None };
 
 /// What the rig's PagerDuty signs with.
 pub(crate) const WEBHOOK_SECRET: &str = "a secret of PagerDuty's";
@@ -225,6 +230,11 @@ impl Rig {
         let clock = Arc::new(ManualClock::at(Timestamp::parse("2026-11-22T10:00:00Z").unwrap()));
         let data = Arc::new(tempfile::tempdir().unwrap());
         Self::assemble(db, clock, world, data, collector, stop, Arc::new(policy)).await
+    }
+
+    /// One turn of the retention, as it is at that time; how many rows went.
+    pub(crate) async fn forget(&self, keep: Retention, at: Timestamp) -> u64 {
+        retention::turn(&self.db, &past(keep, at), &CancellationToken::new()).await
     }
 
     pub(crate) async fn in_memory_under(policy: Policy) -> Self {

@@ -12,7 +12,7 @@ use service_kit::clock::Clock as _;
 use service_kit::db::Db;
 use tower::ServiceExt as _;
 
-use crate::rig::Rig;
+use crate::rig::{KEEP, Rig};
 
 const TOKENS: [(&str, &str); 2] = [("alice", "sre"), ("bob", "viewer")];
 
@@ -106,10 +106,8 @@ async fn what_has_ended_is_kept_bounded_and_no_longer_than_it_would_have_lasted(
         let bobs = OpenSession { person: "bob".to_owned(), ..session(301) };
         assert!(!store.is_ended(&bobs).await.unwrap());
 
-        assert_eq!(store.forget_sessions(now.plus(SESSION_LIFE), 500).await.unwrap(), 0);
-        let later = now.plus(SESSION_LIFE + Duration::from_secs(2 * 3600));
-        assert_eq!(store.forget_sessions(later, 50).await.unwrap(), 50);
-        assert_eq!(store.forget_sessions(later, 500).await.unwrap(), 51);
+        assert_eq!(rig.forget(KEEP, now.plus(SESSION_LIFE)).await, 0);
+        assert_eq!(rig.forget(KEEP, now.plus(SESSION_LIFE + Duration::from_secs(2 * 3600))).await, 101);
     })
     .await;
 }

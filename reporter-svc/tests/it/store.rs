@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::audit::AuditDraft;
 use domain::effects::lower::Plan;
 use domain::effects::{NewMessage, TellUser};
+use domain::policy::Retention;
 use domain::rollout::{Aggregate, Event, Reason, Step};
 use phasegate_tests::stores::both_engines;
 use reporter_svc::reporter::Cause;
@@ -16,7 +17,7 @@ use shared_types::incident::IncidentState;
 use shared_types::story::{Deed, Hop, LoggedHop};
 use shared_types::{Actor, IncidentId, TargetName, Verdict, Via};
 
-use crate::rig::{Rig, autosave, minutes};
+use crate::rig::{KEEP, Rig, autosave, minutes};
 
 #[tokio::test]
 async fn targets_and_revision() {
@@ -348,19 +349,35 @@ async fn a_fenced_outcome_changes_nothing() {
 }
 
 #[tokio::test]
-async fn old_rows_are_forgotten_some_at_a_time() {
+async fn old_rows_are_forgotten() {
     both_engines("reporter", MIGRATIONS, |db| async move {
         let rig = Rig::new(db).await;
-        let store = &rig.reporter.store;
         rig.bring_to("A").await;
         for _ in 0..3 {
             rig.judged(Verdict::Warn, None).await;
         }
-        let later = Some(rig.clock.now().plus(minutes(1)));
-        assert_eq!(store.forget(None, None, 100).await.unwrap(), 0);
-        assert_eq!(store.forget(later, None, 2).await.unwrap(), 2);
-        assert_eq!(store.forget(later, later, 100).await.unwrap(), 4);
-        assert_eq!(store.forget(later, later, 100).await.unwrap(), 0);
+        let later = rig.clock.now().plus(minutes(2));
+        let minute = Some(minutes(1));
+        assert_eq!(rig.forget(KEEP, later).await, 0);
+        assert_eq!(rig.forget(Retention { decisions: minute, ..KEEP }, later).await, 3);
+        let keep = Retention { decisions: minute, notifications: minute, ..KEEP };
+        assert_eq!(rig.forget(keep, later).await, 3);
+        assert_eq!(rig.forget(keep, later).await, 0);
+    })
+    .await;
+}
+
+/// 500 a minute went, and no more: less than what 7,500 targets bring.
+#[tokio::test]
+async fn all_that_is_past_its_time_goes_in_one_turn() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        let rows = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500) \
+             INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, received_at, body) \
+             SELECT CAST(n AS TEXT), 'autosave', 'A', 1, n, n + 1, 'ok', 0, n / 1000, '{}' FROM n";
+        sqlx::query(rows).execute(rig.db.pool()).await.unwrap();
+        let keep = Retention { decisions: Some(minutes(1)), ..KEEP };
+        assert_eq!(rig.forget(keep, rig.clock.now()).await, 2500);
     })
     .await;
 }
@@ -374,17 +391,47 @@ async fn what_an_open_incident_stands_on_is_not_forgotten() {
         rig.bring_to("A").await;
         rig.judged(Verdict::Warn, None).await;
         rig.judged(Verdict::Violation, Some(ViolationAction::Page)).await;
-        let later = Some(rig.clock.now().plus(minutes(1)));
-        store.forget(later, later, 100).await.unwrap();
+        let minute = Some(minutes(1));
+        let keep = Retention { decisions: minute, notifications: minute, ..KEEP };
+        let later = rig.clock.now().plus(minutes(2));
+        rig.forget(keep, later).await;
         let kept = store.decisions(&DecisionFilter::default(), None, 10).await.unwrap();
         let verdicts: Vec<_> = kept.iter().map(|it| it.decision.verdict).collect();
         assert_eq!(verdicts, [Verdict::Violation]);
         let told = store.notifications(&NotificationFilter::default(), None, 10).await.unwrap();
         assert!(!told.is_empty() && told.iter().all(|it| it.incident.is_some()), "{told:?}");
         sqlx::query("UPDATE incidents SET state = 'closed'").execute(rig.db.pool()).await.unwrap();
-        store.forget(later, later, 100).await.unwrap();
+        rig.forget(keep, later).await;
         assert!(store.decisions(&DecisionFilter::default(), None, 10).await.unwrap().is_empty());
         assert!(store.notifications(&NotificationFilter::default(), None, 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+/// Acts, pages and daily reports stayed for ever.
+#[tokio::test]
+async fn what_is_known_for_a_time_is_forgotten_after_it() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db).await;
+        rig.bring_to("A").await;
+        rig.judged(Verdict::Violation, Some(ViolationAction::Page)).await;
+        rig.work().await;
+        sqlx::query("DELETE FROM acts").execute(rig.db.pool()).await.unwrap();
+        for sql in [
+            "INSERT INTO acts (request_id, fingerprint, answer, at) VALUES ('r', 'f', '1', $1)",
+            "INSERT INTO pages (id, dedup_key, learned_at) VALUES ('p', 'k', $1)",
+            "INSERT INTO daily_reports (target, date, made_at) VALUES ('autosave', '2026-11-21', $1)",
+        ] {
+            let row = sqlx::query(sql).bind(rig.clock.now().as_millis());
+            row.execute(rig.db.pool()).await.unwrap();
+        }
+        let days = |days: u64| rig.clock.now().plus(minutes(days * 24 * 60 + 1));
+        assert_eq!(rig.forget(KEEP, days(29)).await, 0);
+        assert_eq!(rig.forget(KEEP, days(30)).await, 2);
+        assert_eq!(rig.forget(KEEP, days(400)).await, 0, "the page may be about the incident that is open");
+        sqlx::query("UPDATE incidents SET state = 'closed'").execute(rig.db.pool()).await.unwrap();
+        assert_eq!(rig.forget(KEEP, days(89)).await, 0);
+        assert_eq!(rig.forget(KEEP, days(90)).await, 1);
     })
     .await;
 }

@@ -2,7 +2,8 @@
 
 use shared_types::Timestamp;
 
-use crate::db::{Db, DbError, Tx};
+use crate::db::{DbError, Tx};
+use crate::retention::Past;
 
 /// A person retries a dead row: due now, with its whole schedule before it again. False if it is not dead.
 ///
@@ -38,34 +39,10 @@ pub async fn cancel(tx: &mut Tx<'_>, id_or_dedup_key: &str, now: Timestamp) -> R
     Ok(touch(tx, lane))
 }
 
-/// Deletes up to `limit` done and cancelled rows that finished before `before`; dead rows stay until a person deals
-/// with them. Returns how many went.
-///
-/// # Errors
-/// The database's.
-pub async fn purge(db: &Db, before: Timestamp, limit: u32) -> Result<u64, DbError> {
-    // Read first: on SQLite nothing is locked while there is nothing to do.
-    let first: Option<(i64,)> = sqlx::query_as(
-        "SELECT seq FROM outbox WHERE state IN ('done', 'cancelled') AND finished_at < $1 LIMIT 1",
-    )
-    .bind(before.as_millis())
-    .fetch_optional(db.pool())
-    .await?;
-    if first.is_none() {
-        return Ok(0);
-    }
-    let mut tx = db.begin().await?;
-    let gone = sqlx::query(
-        "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox \
-             WHERE state IN ('done', 'cancelled') AND finished_at < $1 ORDER BY finished_at LIMIT $2)",
-    )
-    .bind(before.as_millis())
-    .bind(i64::from(limit))
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
-    tx.commit().await?;
-    Ok(gone)
+/// Done and cancelled rows that finished before; dead ones stay until a person deals with them.
+#[must_use]
+pub const fn finished(before: Timestamp) -> Past {
+    Past::of("outbox", "seq", "finished_at", before).only("state IN ('done', 'cancelled')")
 }
 
 fn touch(tx: &mut Tx<'_>, lane: Option<(String,)>) -> bool {

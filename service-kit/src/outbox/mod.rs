@@ -11,6 +11,7 @@
 //! of it, and a person can retry it.
 
 mod claim;
+mod empty;
 mod enqueue;
 mod handler;
 mod housekeeping;
@@ -25,11 +26,12 @@ mod view;
 mod worker;
 
 pub use claim::{DueReceiver, claim, due_receivers, renew};
+pub use empty::forget_empty_lanes;
 pub use enqueue::enqueue;
 pub use handler::{Handler, WorkerOptions};
 pub use lease::{Lease, Term};
 pub use loss::{given_up, losses, take_loss};
-pub use manage::{cancel, purge, retry_dead};
+pub use manage::{cancel, finished, retry_dead};
 pub use message::{Claim, Outcome, Recorded};
 pub use perform::{Attempt, EffectKind, Perform, Registry, USUAL_LEASE, told_if_lost};
 pub use record::record;

@@ -1,7 +1,10 @@
 //! What people see and do, and the housekeeping.
 
+use domain::effects::NewMessage;
 use service_kit::clock::Clock;
-use service_kit::outbox::{self, ListFilter, Outcome, Recorded, cancel, purge, retry_dead};
+use service_kit::outbox::{self, ListFilter, Outcome, Recorded, cancel, finished, retry_dead};
+use service_kit::retention;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::*;
 
@@ -146,8 +149,47 @@ async fn depth_age_and_failing_lanes_are_told() {
     .await;
 }
 
+/// The lanes of past incidents stood there for ever.
 #[tokio::test]
-async fn finished_rows_go_in_small_batches_and_dead_ones_stay() {
+async fn lanes_in_which_nothing_is_left_go_and_come_again() {
+    everywhere(async |db| {
+        for (lane, key) in [("rca/INC-1", "a"), ("rca/INC-2", "b"), ("slack/x", "c")] {
+            put(&db, &message(lane, key)).await;
+        }
+        let lanes = async || {
+            let sql = "SELECT lane FROM outbox_lanes ORDER BY lane";
+            let lanes: Vec<(String,)> = sqlx::query_as(sql).fetch_all(db.pool()).await.unwrap();
+            lanes.into_iter().map(|(lane,)| lane).collect::<Vec<_>>()
+        };
+        let go = CancellationToken::new();
+        assert_eq!(outbox::forget_empty_lanes(&db, start(), &go).await.unwrap(), 0);
+        let claims = take(&db, "rca", start()).await;
+        settle(&db, &claims[0], done(), start()).await;
+        assert_eq!(outbox::forget_empty_lanes(&db, start(), &go).await.unwrap(), 1);
+        assert_eq!(lanes().await, ["rca/INC-2", "slack/x"], "what is being done is not over");
+
+        put(&db, &message("rca/INC-1", "again")).await;
+        assert_eq!(take_one(&db, "rca", start()).await.dedup_key, "again");
+    })
+    .await;
+}
+
+/// NO-8: the pause that a receiver asked for outlives what was sent.
+#[tokio::test]
+async fn a_lane_that_rests_stays_until_it_has_rested() {
+    everywhere(async |db| {
+        put(&db, &NewMessage { pace: seconds(60), ..message("slack/x", "a") }).await;
+        let claim = take_one(&db, "slack", start()).await;
+        settle(&db, &claim, done(), start()).await;
+        let go = CancellationToken::new();
+        assert_eq!(outbox::forget_empty_lanes(&db, start().plus(seconds(59)), &go).await.unwrap(), 0);
+        assert_eq!(outbox::forget_empty_lanes(&db, start().plus(seconds(60)), &go).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn finished_rows_go_and_dead_ones_stay() {
     everywhere(async |db| {
         for key in ["a", "b", "c", "dead", "open"] {
             put(&db, &message("slack/x", key)).await;
@@ -159,10 +201,9 @@ async fn finished_rows_go_in_small_batches_and_dead_ones_stay() {
         let claim = take_one(&db, "slack", start()).await;
         settle(&db, &claim, Outcome::Never { reason: "400".into() }, start()).await;
         let later = start().plus(seconds(10));
-        assert_eq!(purge(&db, start(), 100).await.unwrap(), 0, "too young");
-        assert_eq!(purge(&db, later, 2).await.unwrap(), 2);
-        assert_eq!(purge(&db, later, 2).await.unwrap(), 1);
-        assert_eq!(purge(&db, later, 2).await.unwrap(), 0);
+        let go = CancellationToken::new();
+        assert_eq!(retention::turn(&db, &[finished(start())], &go).await, 0, "too young");
+        assert_eq!(retention::turn(&db, &[finished(later)], &go).await, 3);
         let left = outbox::list(&db, &ListFilter::default(), None, 10).await.unwrap();
         let left: Vec<_> = left.items.iter().map(|row| row.dedup_key.as_str()).collect();
         assert_eq!(left, ["open", "dead"]);
