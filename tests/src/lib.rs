@@ -6,6 +6,7 @@ pub mod cli;
 pub mod feeder;
 pub mod history;
 pub mod otlp;
+pub mod plans;
 pub mod pooler;
 pub mod ports;
 pub mod postgres;

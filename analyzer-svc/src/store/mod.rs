@@ -14,6 +14,8 @@ mod targets;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod plans;
 
 use domain::effects::NewMessage;
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,7 @@ mod files;
 mod http;
 mod one_shot;
 mod own_source;
+mod plans;
 mod policy;
 mod pushes;
 mod replicas;

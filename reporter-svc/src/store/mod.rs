@@ -56,6 +56,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(230, "ended sessions", "reporter/0230_ended_sessions.sql"),
     migration!(270, "behind", "reporter/0270_behind.sql"),
     migration!(280, "storms", "reporter/0280_storms.sql"),
+    migration!(290, "by verdict", "reporter/0290_by_verdict.sql"),
     migration!(291, "kept for a time", "reporter/0291_kept_for_a_time.sql"),
 ];
 

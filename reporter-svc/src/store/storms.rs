@@ -47,10 +47,9 @@ impl Store {
 /// that no other one opens meanwhile.
 pub(super) async fn now(tx: &mut Tx<'_>, at: Timestamp, window: Duration) -> Result<Option<Storm>, DbError> {
     let since = at.minus(window).as_millis();
-    let (before,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM incidents WHERE opened_at > $1")
-        .bind(since)
-        .fetch_one(&mut **tx)
-        .await?;
+    // Bounded on both sides, as in `audit_heads`.
+    let sql = "SELECT COUNT(*) FROM incidents WHERE opened_at > $1 AND opened_at <= $2";
+    let (before,): (i64,) = sqlx::query_as(sql).bind(since).bind(i64::MAX).fetch_one(&mut **tx).await?;
     let before = usize::try_from(before).unwrap_or_default();
     if before < BEYOND {
         return Ok(None);

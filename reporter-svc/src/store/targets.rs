@@ -73,9 +73,13 @@ impl Store {
     /// Whatever is due, the longest overdue first.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, DbError> {
         let found = sqlx::query(
-            "SELECT target, NULL AS incident, due_at FROM targets WHERE due_at IS NOT NULL AND due_at <= $1 \
-             UNION ALL \
-             SELECT target, id AS incident, due_at FROM incidents WHERE due_at IS NOT NULL AND due_at <= $1 \
+            // Of each table no more than are asked for: in a storm all is due.
+            "SELECT target, incident, due_at FROM ( \
+                 SELECT * FROM (SELECT target, NULL AS incident, due_at FROM targets \
+                     WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2) AS of_targets \
+                 UNION ALL \
+                 SELECT * FROM (SELECT target, id AS incident, due_at FROM incidents \
+                     WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at LIMIT $2) AS of_incidents) AS everything \
              ORDER BY due_at LIMIT $2",
         )
         .bind(now.as_millis())

@@ -16,6 +16,7 @@ mod kinds;
 mod losses;
 mod page;
 mod people;
+mod plans;
 mod policy;
 mod rca;
 mod restored;

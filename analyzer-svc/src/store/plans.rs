@@ -1,0 +1,115 @@
+//! The store's queries go by indexes, on both engines, however long the history is.
+
+use std::time::Duration;
+
+use domain::gate::fixture::autosave;
+use domain::policy::Retention;
+use phasegate_tests::plans::Plans;
+use service_kit::retention;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+/// `rows` numbers as the table `n`.
+fn numbers(rows: u32) -> String {
+    format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})")
+}
+
+/// A history of 500 targets.
+async fn plans() -> (Plans, Store) {
+    let wide = "x".repeat(600);
+    let fill = [
+        format!(
+            "{} INSERT INTO targets (target, version, watch, watch_deadline_ms) SELECT 't' || n, 1, '{wide}', n FROM n",
+            numbers(500)
+        ),
+        format!(
+            "{} INSERT INTO decisions (decision_id, target, phase, epoch, window_start_ms, window_end_ms, verdict, cause, \
+                 policy_version, decided_at_ms, sequence, body) \
+             SELECT CAST(n AS TEXT), 't' || (n % 500 + 1), 'A', 1, n, n + 1, \
+                 CASE WHEN n % 1000 = 0 THEN 'violation' ELSE 'ok' END, 'slo', 'p', n, n, '{wide}' FROM n",
+            numbers(20_000)
+        ),
+        format!(
+            "{} INSERT INTO batches (target, window_start_ms, window_end_ms, phase, epoch, verdict, decision_id, batch_hash, \
+                 received_at_ms, counters, body) \
+             SELECT 't' || (n % 500 + 1), n, n + 1, 'A', 1, CASE WHEN n % 1000 = 0 THEN 'violation' ELSE 'ok' END, \
+                 CAST(n AS TEXT), 'h', n, '{{}}', '{wide}' FROM n",
+            numbers(20_000)
+        ),
+        format!(
+            "{} INSERT INTO collector_events (event_id, target, decision_id, received_at_ms, body) \
+             SELECT CAST(n AS TEXT), 't' || (n % 500 + 1), CAST(n AS TEXT), n, '{wide}' FROM n",
+            numbers(5_000)
+        ),
+        format!(
+            "{} INSERT INTO refused_batches (target, window_start_ms, batch_hash, received_at_ms, body) \
+             SELECT 't' || (n % 500 + 1), n, 'h', n, '{wide}' FROM n",
+            numbers(5_000)
+        ),
+    ];
+    let plans = Plans::over("analyzer", MIGRATIONS, &fill).await;
+    let store = Store::new(plans.db());
+    (plans, store)
+}
+
+/// Bodies are none that could be read; what counts is how they are looked for.
+#[tokio::test]
+async fn lists_go_by_indexes_whatever_they_are_narrowed_to() {
+    let (mut plans, store) = plans().await;
+    let after = (DecisionKey(15_000, Uuid::nil()), BatchKey(15_000, autosave()));
+    for target in [None, Some(autosave())] {
+        for verdict in [None, Some(Verdict::Violation)] {
+            let filter = Filter { target: target.clone(), verdict, ..Filter::default() };
+            let bounded = Filter {
+                from: Some(Timestamp::from_millis(5)),
+                to: Some(Timestamp::from_millis(9_000)),
+                ..filter.clone()
+            };
+            store.decisions(&filter, None, 50).await.ok();
+            store.batches(&filter, None, 50).await.ok();
+            store.decisions(&bounded, Some(&after.0), 50).await.ok();
+            store.batches(&bounded, Some(&after.1), 50).await.ok();
+        }
+    }
+    let filter = Filter { target: Some(autosave()), epoch: Some(1), ..Filter::default() };
+    store.decisions(&filter, None, 50).await.ok();
+    store.batches(&filter, None, 50).await.ok();
+    plans.assert_by_index(&[]).await;
+}
+
+#[tokio::test]
+async fn what_a_batch_is_judged_by_is_found_by_indexes() {
+    let (mut plans, store) = plans().await;
+    let (from, to) = (Timestamp::from_millis(5), Timestamp::from_millis(9_000));
+    store.target(&autosave()).await.unwrap();
+    store.receipt(&autosave(), from).await.unwrap();
+    store.earlier(&autosave(), 1, from, to).await.unwrap();
+    store.overdue(from, 50).await.ok();
+    plans.assert_by_index(&[]).await;
+}
+
+#[tokio::test]
+async fn what_a_decision_was_made_from_is_found_by_indexes() {
+    let (mut plans, store) = plans().await;
+    let (from, to) = (Timestamp::from_millis(5), Timestamp::from_millis(9_000));
+    let name = TargetName::parse("t7").unwrap();
+    store.decision(Uuid::nil()).await.unwrap();
+    store.batch_of(Uuid::nil()).await.unwrap();
+    store.event_of(Uuid::nil()).await.unwrap();
+    let span = store.span(&name, from, to).await.unwrap().unwrap();
+    for whole in [false, true] {
+        store.recorded(&span, &RecordedKey::before(&span), whole, 200).await.ok();
+    }
+    plans.assert_by_index(&[]).await;
+}
+
+#[tokio::test]
+async fn what_is_past_its_time_is_found_by_an_index() {
+    let (mut plans, _) = plans().await;
+    let year = Some(Duration::from_secs(365 * 24 * 3600));
+    let keep = Retention { batches: year, decisions: year, notifications: year, audit: None };
+    let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
+    retention::turn(&plans.db(), &past, &CancellationToken::new()).await;
+    plans.assert_by_index(&[]).await;
+}

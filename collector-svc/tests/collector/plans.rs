@@ -1,0 +1,73 @@
+//! The store's queries go by indexes, on both engines, however long the history is.
+
+use std::time::Duration;
+
+use collector_svc::state::TargetState;
+use collector_svc::store::{MIGRATIONS, Store, past};
+use domain::policy::Retention;
+use phasegate_tests::plans::Plans;
+use service_kit::retention;
+use shared_types::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::rig::autosave;
+
+fn numbers(rows: u32) -> String {
+    format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})")
+}
+
+async fn plans() -> (Plans, Store) {
+    let wide = "x".repeat(600);
+    let fill = [
+        format!(
+            "{} INSERT INTO targets (target, generation, commit_ids, state) SELECT 't' || n, 1, '', '{wide}' FROM n",
+            numbers(501)
+        ),
+        format!(
+            "{} INSERT INTO batches (target, window_start_ms, window_end_ms, phase, epoch, batch, collected_at_ms, sent, \
+                 delivered_at_ms) \
+             SELECT 't' || (n % 500 + 1), n, n + 1, 'A', 1, '{wide}', n, 1, CASE WHEN n % 400 = 0 THEN NULL ELSE n END FROM n",
+            numbers(20_000)
+        ),
+        format!(
+            "{} INSERT INTO push_answers (target, idempotency_key, body_hash, answer, answered_at_ms) \
+             SELECT 't' || (n % 500 + 1), CAST(n AS TEXT), 'h', '{wide}', n FROM n",
+            numbers(20_000)
+        ),
+        format!(
+            "{} INSERT INTO source_positions (target, file_id, byte_offset, position, seen_at_ms) \
+             SELECT 't' || (n % 500 + 1), CAST(n AS TEXT), 0, '{wide}', n FROM n",
+            numbers(2_000)
+        ),
+    ];
+    let plans = Plans::over("collector", MIGRATIONS, &fill).await;
+    let store = Store::new(plans.db());
+    (plans, store)
+}
+
+#[tokio::test]
+async fn what_a_worker_asks_for_each_second_is_found_by_indexes() {
+    let (mut plans, store) = plans().await;
+    let at = Timestamp::from_millis(7);
+    store.oldest_undelivered(&autosave(), at).await.unwrap();
+    store.batch(&autosave(), at).await.unwrap();
+    store.last_batch(&autosave()).await.unwrap();
+    store.answer(&autosave(), "k").await.unwrap();
+    store.totals(&autosave(), at).await.unwrap();
+    store.ids(&autosave(), at).await.unwrap();
+    store.ids_since(&autosave(), 1).await.unwrap();
+    store.load(&autosave(), &TargetState::initial(Duration::from_secs(900))).await.unwrap();
+    // Of open windows there are a few a target, none here.
+    plans.assert_by_index(&["FROM partials"]).await;
+}
+
+#[tokio::test]
+async fn what_is_past_its_time_is_found_by_an_index() {
+    let (mut plans, _) = plans().await;
+    let year = Some(Duration::from_secs(365 * 24 * 3600));
+    let keep = Retention { batches: year, decisions: year, notifications: year, audit: None };
+    let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
+    retention::turn(&plans.db(), &past, &CancellationToken::new()).await;
+    // A few rows a target, whose time is written with every commit: an index would cost more than it saves.
+    plans.assert_by_index(&["source_positions"]).await;
+}

@@ -1,0 +1,187 @@
+//! The hot queries go by indexes, on both engines, however long the history is.
+
+use std::time::Duration;
+
+use phasegate_tests::plans::Plans;
+use reporter_svc::store::*;
+use service_kit::outbox::ListFilter;
+use shared_types::incident::IncidentState;
+use shared_types::{IncidentId, TargetName, Timestamp, Verdict, Window};
+use uuid::Uuid;
+
+use crate::rig::autosave;
+
+/// `rows` numbers as the table `n`.
+fn numbers(rows: u32) -> String {
+    format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})")
+}
+
+/// A history of 500 targets, as wide as real rows are.
+fn history() -> Vec<String> {
+    let (wide, hash) = ("x".repeat(600), "0".repeat(64));
+    let known = [
+        "ended_sessions (id, person, opened_before, forget_at) SELECT CAST(n AS TEXT), 'p', n, n",
+        "webhook_events (id, kind, received_at) SELECT CAST(n AS TEXT), 'k', n",
+        "acts (request_id, fingerprint, answer, at) SELECT CAST(n AS TEXT), 'f', '1', n",
+        "pages (id, dedup_key, learned_at) SELECT CAST(n AS TEXT), 'k', n",
+        "daily_reports (target, date, made_at) SELECT 't1', CAST(n AS TEXT), n",
+    ];
+    let known = known.map(|rows| format!("{} INSERT INTO {rows} FROM n", numbers(5_000)));
+    let mut history = vec![
+        format!(
+            "{} INSERT INTO targets (target, version, phase, epoch, state, due_at, updated_at) \
+             SELECT 't' || n, 1, 'A', 1, '{wide}', n, n FROM n",
+            numbers(500)
+        ),
+        format!(
+            "{} INSERT INTO incidents (id, target, state, opened_at, due_at, body) \
+             SELECT 'INC-20261122-' || n, 't' || (n % 500 + 1), 'closed', n, CASE WHEN n % 100 = 0 THEN n END, '{wide}' FROM n",
+            numbers(5_000)
+        ),
+        format!(
+            "{} INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, received_at, body) \
+             SELECT CAST(n AS TEXT), 't' || (n % 500 + 1), 'A', 1, n, n + 1, \
+                 CASE WHEN n % 1000 = 0 THEN 'violation' WHEN n % 50 = 0 THEN 'warn' ELSE 'ok' END, 0, n, '{wide}' FROM n",
+            numbers(20_000)
+        ),
+        format!(
+            "{} INSERT INTO notifications (id, target, kind, channel, text, incident, state, created_at, sent_at) \
+             SELECT CAST(n AS TEXT), 't' || (n % 500 + 1), 'incident', '#c', '{wide}', \
+                 'INC-20261122-' || (n % 5000 + 1), 'sent', n, n FROM n",
+            numbers(20_000)
+        ),
+        format!(
+            "{} INSERT INTO audit (stream, seq, at, actor, roles, via, verified, action, target, detail, prev_hash, hash) \
+             SELECT 't' || (n % 500 + 1), n, n, 'ana', '[]', 'api', 1, 'start', 't' || (n % 500 + 1), '{wide}', \
+                 SUBSTR(CAST(1000000 + n AS TEXT) || '{hash}', 1, 71), SUBSTR(CAST(1000001 + n AS TEXT) || '{hash}', 1, 71) FROM n",
+            numbers(20_000)
+        ),
+        format!(
+            "{} INSERT INTO timeline (incident, seq, at, kind, detail) \
+             SELECT 'INC-20261122-' || (n % 5000 + 1), n, n, 'opened', '{wide}' FROM n",
+            numbers(20_000)
+        ),
+    ];
+    history.extend(known);
+    history
+}
+
+async fn plans() -> (Plans, Store) {
+    let plans = Plans::over("reporter", MIGRATIONS, &history()).await;
+    let store = Store::new(plans.db());
+    (plans, store)
+}
+
+fn incident() -> IncidentId {
+    IncidentId::parse("INC-20261122-001").unwrap()
+}
+
+/// A rare verdict was looked for in the whole history: 154 ms of a week, seconds of a year.
+#[tokio::test]
+async fn decisions_are_listed_by_an_index_whatever_they_are_narrowed_to() {
+    let (mut plans, store) = plans().await;
+    let after: After = (15_000, "x".to_owned());
+    for target in [None, Some(TargetName::parse("t7").unwrap())] {
+        for verdict in [None, Some(Verdict::Ok), Some(Verdict::Violation), Some(Verdict::Insufficient)] {
+            let filter = DecisionFilter { target: target.clone(), verdict, ..DecisionFilter::default() };
+            let bounded = DecisionFilter {
+                from: Some(Timestamp::from_millis(5)),
+                to: Some(Timestamp::from_millis(10_000)),
+                ..filter.clone()
+            };
+            // The bodies are none; what counts is how they are looked for.
+            store.decisions(&filter, None, 50).await.ok();
+            store.decisions(&bounded, Some(&after), 50).await.ok();
+        }
+    }
+    let day = Window { start: Timestamp::from_millis(0), end: Timestamp::from_millis(50) };
+    store.decisions_of_windows(&autosave(), day, None, 50).await.unwrap();
+    store.decisions_of(&incident()).await.unwrap();
+    store.decision(Uuid::nil()).await.unwrap();
+    plans.assert_by_index(&[]).await;
+}
+
+/// NO-6: before each message of an incident its thread is looked up; a million rows were read for it in a storm.
+#[tokio::test]
+async fn the_thread_of_an_incident_is_found_by_an_index_of_its_own() {
+    let (mut plans, store) = plans().await;
+    store.thread(&incident(), "#c").await.unwrap();
+    plans.assert_by_index(&[]).await;
+    plans.assert_used("notifications_first").await;
+}
+
+#[tokio::test]
+async fn what_is_due_is_found_by_an_index() {
+    let (mut plans, store) = plans().await;
+    store.due(Timestamp::from_millis(100), 50).await.ok();
+    store.next_due().await.unwrap();
+    plans.assert_by_index(&[]).await;
+}
+
+#[tokio::test]
+async fn the_audit_log_is_read_by_indexes() {
+    let (mut plans, store) = plans().await;
+    store.audit_heads(Timestamp::from_millis(19_990)).await.unwrap();
+    store.audit_head("t7").await.unwrap();
+    store.audit_piece("t7", 5, 10).await.unwrap();
+    store.audit_stream_after("t7").await.unwrap();
+    store.audit(&AuditFilter::default(), None, 50).await.unwrap();
+    for (stream, actor, action) in
+        [(Some("t7"), None, None), (None, Some("ana"), None), (None, None, Some("start"))]
+    {
+        let [stream, actor, action] = [stream, actor, action].map(|it: Option<&str>| it.map(str::to_owned));
+        let filter = AuditFilter { stream, actor, action, ..AuditFilter::default() };
+        store.audit(&filter, None, 50).await.unwrap();
+    }
+    plans.assert_by_index(&[]).await;
+}
+
+#[tokio::test]
+async fn incidents_and_what_was_told_are_listed_by_indexes() {
+    let (mut plans, store) = plans().await;
+    let target = Some(TargetName::parse("t7").unwrap());
+    for target in [None, target] {
+        for state in [None, Some(IncidentState::Open)] {
+            store.incidents(&IncidentFilter { target: target.clone(), state }, None, 50).await.ok();
+        }
+        let filter = NotificationFilter { target, ..NotificationFilter::default() };
+        store.notifications(&filter, None, 50).await.ok();
+    }
+    let filter = NotificationFilter { incident: Some(incident()), ..NotificationFilter::default() };
+    store.notifications(&filter, None, 50).await.ok();
+    store.incident(&incident()).await.ok();
+    store.unfinished_incident(&autosave()).await.unwrap();
+    store.timeline(&incident()).await.unwrap();
+    store.target(&autosave()).await.unwrap();
+    store.targets(Some("t7"), 5).await.ok();
+    plans.assert_by_index(&[]).await;
+}
+
+/// What an operator looks at, and what is looked for twice a second.
+#[tokio::test]
+async fn the_outbox_is_read_by_indexes() {
+    let finished = "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, state, due_at, next_at, claims, \
+             enqueued_at, finished_at) \
+         SELECT CAST(n AS TEXT), CAST(n AS TEXT), 'slack/' || (n % 100), 'k', 's', '{}', '{}', \
+             CASE WHEN n % 500 = 1 THEN 'ready' WHEN n % 5000 = 2 THEN 'dead' ELSE 'done' END, n, n, 1, n, \
+             CASE WHEN n % 500 = 1 THEN NULL ELSE n END FROM n";
+    let mut plans = Plans::over("reporter", MIGRATIONS, &[format!("{} {finished}", numbers(20_000))]).await;
+    let store = Store::new(plans.db());
+    store.outbox_stats(Timestamp::from_millis(5)).await.unwrap();
+    store.losses(20).await.ok();
+    store.given_up().await.ok();
+    store.effects(&ListFilter::default(), None, 50).await.ok();
+    store.effect("7").await.ok();
+    plans.assert_by_index(&[]).await;
+}
+
+/// Retention looks every minute, and finds what it may forget without reading what it keeps.
+#[tokio::test]
+async fn what_is_past_its_time_is_found_by_an_index() {
+    let (mut plans, _) = plans().await;
+    let year = Some(Duration::from_secs(365 * 24 * 3600));
+    let keep = domain::policy::Retention { batches: year, decisions: year, notifications: year, audit: None };
+    let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
+    service_kit::retention::turn(&plans.db(), &past, &tokio_util::sync::CancellationToken::new()).await;
+    plans.assert_by_index(&[]).await;
+}
