@@ -88,7 +88,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let forgetting = retention::run(db.clone(), Arc::clone(&clock), of_retention, shutdown.clone());
     let parts = ServiceParts {
         service: ServiceName::Analyzer,
-        router: http::routes(analyzer),
+        router: http::routes(analyzer, &shutdown),
         openapi: http::openapi(),
         readiness: readiness(&db, &clock, versions, &tasks)
             .check("past", move || std::future::ready(past.past()))

@@ -19,7 +19,7 @@ async fn asked(world: &World, policy: Option<Policy>, whole: bool, from: u32) ->
         whole,
         limits: LIMITS,
     };
-    backtest(&world.store, question).await.unwrap()
+    backtest(&world.store, question, &CancellationToken::new()).await.unwrap()
 }
 
 /// PO-4: the policy that was in force changes nothing, to the last bit; read from any moment on, and either way.
@@ -44,6 +44,39 @@ async fn the_policy_in_force_changes_nothing() {
         }
     })
     .await;
+}
+
+/// A caller that is gone, or a stop: what a thread has still to judge is left, and nothing more is read.
+#[tokio::test]
+async fn what_is_given_up_is_not_judged_to_its_end() {
+    let world = eventful(in_memory().await, 11, 90).await;
+    let page = recorded(&world).await;
+    let question = || Question {
+        kinds: Arc::new(Kinds::shipped()),
+        target: autosave(),
+        from: window(0).start,
+        to: window(500).end,
+        policy: Some(Arc::new(whole_policy())),
+        whole: false,
+        limits: LIMITS,
+    };
+    let judged = |given_up: &CancellationToken| {
+        let work = Work {
+            question: question(),
+            policies: Policies::new(),
+            replay: Replay::new(autosave(), std::time::Duration::ZERO),
+            comparison: Comparison::new(LIMITS),
+            begun: false,
+        };
+        let about = About { target: autosave(), from: window(0).start, to: window(500).end };
+        judge(work, &page, given_up).comparison.finish(None, about).decisions
+    };
+    let given_up = CancellationToken::new();
+    assert!(judged(&given_up) > 0);
+    given_up.cancel();
+    assert_eq!(judged(&given_up), 0);
+    let answer = backtest(&world.store, question(), &given_up).await;
+    assert!(matches!(answer, Err(BacktestError::GivenUp)), "{answer:?}");
 }
 
 /// PO-4: another threshold changes what it should, and nothing in the past.
@@ -154,7 +187,7 @@ async fn nothing_to_look_at_is_no_error_and_an_unknown_target_is_one() {
         whole: false,
         limits: LIMITS,
     };
-    let error = backtest(&world.store, unknown).await.unwrap_err();
+    let error = backtest(&world.store, unknown, &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, BacktestError::UnknownTarget(_)), "{error}");
 }
 
@@ -216,7 +249,7 @@ async fn a_year_of_history_is_tried_in_seconds() {
             whole,
             limits: LIMITS,
         };
-        let found = backtest(&world.store, question).await.unwrap();
+        let found = backtest(&world.store, question, &CancellationToken::new()).await.unwrap();
         let took = started.elapsed();
         println!("{} decisions, whole {whole}: {took:?}", found.decisions);
         assert_eq!(found.decisions, u64::from(YEAR));

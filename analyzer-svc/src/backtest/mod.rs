@@ -16,6 +16,7 @@ use domain::kinds::Kinds;
 use domain::policy::Policy;
 use service_kit::db::DbError;
 use shared_types::{TargetName, Timestamp};
+use tokio_util::sync::CancellationToken;
 
 use crate::store::{RecordedKey, Span, Store};
 use domain::gate::longest_look_back;
@@ -52,6 +53,8 @@ pub enum BacktestError {
     UnknownTarget(TargetName),
     #[error("{0} decisions are more than one backtest looks at ({MOST_DECISIONS}); give a shorter time")]
     TooMany(u64),
+    #[error("nobody waits for it any more, or the service stops")]
+    GivenUp,
     #[error("the judging broke")]
     Broke(#[from] tokio::task::JoinError),
     #[error("the store failed")]
@@ -71,11 +74,25 @@ struct Work {
     begun: bool,
 }
 
-/// Answers from the store.
+/// Answers from the store, unless it is `given_up`: then within one decision, also in the thread that judges, which does not end
+/// with whoever waits for it.
 ///
 /// # Errors
 /// [`BacktestError`].
-pub async fn backtest(store: &Store, question: Question) -> Result<Backtest, BacktestError> {
+pub async fn backtest(
+    store: &Store,
+    question: Question,
+    given_up: &CancellationToken,
+) -> Result<Backtest, BacktestError> {
+    let answered = given_up.run_until_cancelled(answer(store, question, given_up)).await;
+    answered.unwrap_or(Err(BacktestError::GivenUp))
+}
+
+async fn answer(
+    store: &Store,
+    question: Question,
+    given_up: &CancellationToken,
+) -> Result<Backtest, BacktestError> {
     let target = question.target.clone();
     let look_back = match &question.policy {
         None => store_look_back(store, &question).await?,
@@ -97,7 +114,7 @@ pub async fn backtest(store: &Store, question: Question) -> Result<Backtest, Bac
         if span.decisions > MOST_DECISIONS {
             return Err(BacktestError::TooMany(span.decisions));
         }
-        work = replay_span(store, &span, work).await?;
+        work = replay_span(store, &span, work, given_up).await?;
     }
     let Work { question, comparison, .. } = work;
     let about = About { target, from: question.from, to: question.to };
@@ -117,7 +134,12 @@ async fn store_look_back(store: &Store, question: &Question) -> Result<std::time
     Ok(target.map(longest_look_back).unwrap_or_default())
 }
 
-async fn replay_span(store: &Store, span: &Span, mut work: Work) -> Result<Work, BacktestError> {
+async fn replay_span(
+    store: &Store,
+    span: &Span,
+    mut work: Work,
+    given_up: &CancellationToken,
+) -> Result<Work, BacktestError> {
     let mut whole = work.question.whole;
     let mut after = RecordedKey::before(span);
     let mut page = read(store, span, &after, whole).await?;
@@ -129,16 +151,20 @@ async fn replay_span(store: &Store, span: &Span, mut work: Work) -> Result<Work,
             continue;
         }
         after = RecordedKey::of(&last.decision);
-        let judged = tokio::task::spawn_blocking(move || {
-            for recorded in &page {
-                work.take(recorded);
-            }
-            work
-        });
+        let given_up = given_up.clone();
+        let judged = tokio::task::spawn_blocking(move || judge(work, &page, &given_up));
         let (judged, next) = tokio::join!(judged, read(store, span, &after, whole));
         (work, page) = (judged?, next?);
     }
     Ok(work)
+}
+
+/// What is given up is not judged to the end of its page; nobody looks at what comes of it.
+fn judge(mut work: Work, page: &[Recorded], given_up: &CancellationToken) -> Work {
+    for recorded in page.iter().take_while(|_| !given_up.is_cancelled()) {
+        work.take(recorded);
+    }
+    work
 }
 
 async fn read(

@@ -1,7 +1,9 @@
 //! History under another policy (PO-4).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use domain::policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use utoipa::ToSchema;
 use crate::analyzer::Analyzer;
 use crate::backtest::{BacktestError, Question, backtest};
 use domain::whatif::compare::{Backtest, Limits};
+
+use super::Stop;
 
 const CHANGES: u32 = 1_000;
 const CHANGES_MAX: u32 = 10_000;
@@ -58,10 +62,14 @@ pub struct BacktestRequest {
 )]
 pub(super) async fn post_backtest(
     State(analyzer): State<Analyzer>,
+    Extension(Stop(stop)): Extension<Stop>,
     Json(request): Json<BacktestRequest>,
 ) -> Result<Json<Backtest>, ApiError> {
     let question = question(&analyzer, request).await?;
-    Ok(Json(backtest(analyzer.store(), question).await?))
+    // A caller that hangs up, or waited for too long, takes this call's future with it, and the guard in it.
+    let given_up = stop.child_token();
+    let _guard = given_up.clone().drop_guard();
+    Ok(Json(backtest(analyzer.store(), question, &given_up).await?))
 }
 
 async fn question(analyzer: &Analyzer, request: BacktestRequest) -> Result<Question, ApiError> {
@@ -124,6 +132,7 @@ impl From<BacktestError> for ApiError {
         match error {
             BacktestError::UnknownTarget(_) => Self::unprocessable(ProblemCode::UnknownTarget, detail),
             BacktestError::TooMany(_) => Self::unprocessable(ProblemCode::TooManyDecisions, detail),
+            BacktestError::GivenUp => Self::unavailable("the service is stopping", Duration::from_secs(1)),
             BacktestError::Broke(error) => Self::internal(error),
             BacktestError::Store(error) => error.into(),
         }

@@ -10,8 +10,10 @@ mod filter;
 mod gate;
 mod policies;
 
+use axum::Extension;
 use service_kit::ServiceName;
 use service_kit::http::openapi::finish;
+use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,9 +24,13 @@ pub use backtests::BacktestRequest;
 pub use evaluations::{Evaluation, EvaluationRequest};
 pub use gate::TargetGate;
 
-/// The service's own routes.
-pub fn routes(analyzer: Analyzer) -> axum::Router {
-    described().with_state(analyzer).split_for_parts().0
+/// Ends trials when the service stops: history stays, and can be asked about again.
+#[derive(Debug, Clone)]
+struct Stop(CancellationToken);
+
+/// The service's own routes, of one that `stop` ends.
+pub fn routes(analyzer: Analyzer, stop: &CancellationToken) -> axum::Router {
+    described().with_state(analyzer).split_for_parts().0.layer(Extension(Stop(stop.clone())))
 }
 
 /// The OpenAPI 3.1 document.

@@ -13,9 +13,13 @@ use crate::testing::{World, event};
 use domain::gate::fixture::{Counts, window};
 
 fn service(world: &World) -> axum::Router {
+    service_until(world, &CancellationToken::new())
+}
+
+fn service_until(world: &World, stop: &CancellationToken) -> axum::Router {
     app(ServiceParts {
         service: ServiceName::Analyzer,
-        router: routes(world.analyzer.clone()),
+        router: routes(world.analyzer.clone(), stop),
         openapi: openapi(),
         readiness: Readiness::new(),
         tokens: None,
@@ -41,6 +45,31 @@ async fn post(world: &World, path: &str, body: &impl serde::Serialize) -> (Statu
 
 fn healthy(n: u32) -> Counts {
     Counts { window: window(n), ..Counts::default() }
+}
+
+/// The stop of the service does not wait for a backtest: 7 to 11 s it did.
+#[test]
+fn a_backtest_ends_with_the_service() {
+    // The one thread for such work is held by the test, so a backtest cannot end by itself.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.unwrap().block_on(async {
+        let world = World::in_memory().await;
+        world.clock.set(window(0).end);
+        post(&world, "/v1/batches", &healthy(0).batch()).await;
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let holding = tokio::task::spawn_blocking(move || held.recv().is_ok());
+        let stop = CancellationToken::new();
+        let body = json!({ "target": "autosave", "from": window(0).start, "to": window(9).end }).to_string();
+        let call = Request::post("/v1/backtests").header("content-type", "application/json");
+        let answer = service_until(&world, &stop).oneshot(call.body(Body::from(body)).unwrap());
+        let (answer, ()) = tokio::join!(answer, async {
+            tokio::task::yield_now().await;
+            stop.cancel();
+        });
+        assert_eq!(answer.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+        drop(release);
+        assert!(!holding.await.unwrap());
+    });
 }
 
 /// SLO-9: 201, then 200 with the same body, 409 for another batch, 422 for one that cannot be.

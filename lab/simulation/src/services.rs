@@ -166,7 +166,7 @@ impl Replica {
                     Arc::new(ReporterDirectives(ground.neighbour(Service::Reporter))),
                 );
                 Arc::new(Plain {
-                    router: analyzer_svc::http::routes(analyzer),
+                    router: analyzer_svc::http::routes(analyzer, &CancellationToken::new()),
                     scheduler: ground.scheduler.clone(),
                 })
             }
