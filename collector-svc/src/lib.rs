@@ -1,9 +1,11 @@
 //! The collector: telemetry in, one batch a window and target out, each event counted exactly once.
 //!
 //! `event`, `records`, `intake`, `schedule`, `state` and `totals` decide and count without I/O; `sources` read,
-//! `store` keeps, `worker` brings them together for one target, `effects` does what the outbox holds.
+//! `store` keeps, `worker` brings them together for one target, `effects` does what the outbox holds, `archive` are the files of
+//! batches.
 
 pub mod api;
+pub mod archive;
 pub mod collect;
 pub mod counters;
 pub mod effects;

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
+use crate::archive;
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
 use crate::shared_time::SharedTime;
 use crate::sources::{self, Reader};
@@ -130,6 +131,11 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         let forgetting = retention::run(db.clone(), Arc::clone(&clock), past, background.clone());
         tasks.start("the retention", &background, forgetting)
     };
+    let keeping = {
+        let (versions, data_dir) = (versions.clone(), common.data_dir.clone());
+        let keeping = archive::keep_for(data_dir, versions, Arc::clone(&clock), background.clone());
+        tasks.start("the archive's retention", &background, keeping)
+    };
     let beating = {
         let (replica, stop) = (Arc::clone(&replica), shutdown.clone());
         tasks.start_fallible("the heartbeat", &shutdown, async move { replica.run(stop).await })
@@ -154,6 +160,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     // In this order nothing is lost: requests have their answers, workers commit what is left, effects end.
     background.cancel();
     retention.ended().await;
+    keeping.ended().await;
     looking.ended().await;
     watcher.ended().await;
     pool.shut_down().await;

@@ -33,7 +33,7 @@ pub(super) fn where_to_look(screen: &Screen, root: &Path, urls: Option<&Running>
     let file = |path: &str, what: &str| screen.text(&format!("    {path:<42} {what}"));
     file("policy.yaml", "the policy, with the calibrated limits");
     file("telemetry/autosave/", "what the editor wrote");
-    file(&format!("data/logs/{TARGET}/"), "one batch a file");
+    file(&format!("data/logs/{TARGET}/"), "a file a day, a batch a line");
     file("data/reports/monitoring/dashboard.json", "the dashboard's document");
     file("data/reports/runbook.jsonl", "the runbook log");
     file("flag/journal.jsonl", "every change of the flag");

@@ -16,7 +16,9 @@ pub fn counted(folder: &Path) -> (u64, usize) {
     let Ok(entries) = fs::read_dir(folder) else { return (0, 0) };
     let files = entries.flatten().filter(|entry| entry.path().extension().is_some_and(|it| it == "jsonl"));
     for entry in files {
-        for line in fs::read_to_string(entry.path()).unwrap_or_default().lines() {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        // The last one may be one that is just being written.
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
             let batch: Value = serde_json::from_str(line).expect("an archived line is a whole batch");
             let start = batch["window"]["start"].as_str().expect("a window").to_owned();
             assert!(by_window.insert(start.clone(), batch).is_none(), "two batches of window {start}");

@@ -1,6 +1,6 @@
 //! What the collector does to the outside world, a file an effect: batches and events to the analyzer, acts to the reporter,
-//! files. All may be done twice without harm: the receivers know what they were told by its id, files are replaced whole or
-//! checked before a line is added.
+//! files. All may be done twice without harm: the receivers know what they were told by its id, files are checked before a line
+//! is added.
 
 mod append_retry_failure;
 mod context;
@@ -17,7 +17,7 @@ pub use context::{DELIVERY_TIMEOUT, Effects};
 pub use deliver_batch::DeliverBatch;
 pub use deliver_event::DeliverEvent;
 pub use tell_act::TellAct;
-pub use write_archive::{WriteArchive, archive_path, line_of};
+pub use write_archive::WriteArchive;
 
 impl Registry for Effects {
     const EFFECTS: &'static [EffectKind<Self>] = &[

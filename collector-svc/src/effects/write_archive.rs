@@ -1,20 +1,17 @@
-//! Writes a stored batch to its file (CO-3).
-
-use std::io;
-use std::path::{Path, PathBuf};
+//! Writes a stored batch into the archive (CO-3).
 
 use async_trait::async_trait;
 use domain::effects::{Effect, NewMessage, RetrySchedule};
 use domain::stored::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use service_kit::files::replace;
 use service_kit::outbox::{Claim, Outcome, Perform};
-use shared_types::{Batch, TargetName, Timestamp};
+use shared_types::{TargetName, Timestamp};
 
 use super::context::{Effects, in_file};
+use crate::archive;
 
-/// Writes a stored batch to its file (CO-3).
+/// Writes a stored batch into the archive (CO-3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteArchive {
     pub target: TargetName,
@@ -51,24 +48,9 @@ impl Perform<Effects> for WriteArchive {
             Ok(batch) => batch,
             Err(outcome) => return outcome,
         };
-        let path = archive_path(&effects.data_dir, &self.target, self.window_start);
+        let path = archive::path(&effects.data_dir, &self.target, self.window_start);
         let answer = json!({ "path": path.display().to_string() });
-        in_file(answer, move || replace(&path, &line_of(&batch)?)).await
+        let data_dir = effects.data_dir.clone();
+        in_file(answer, move || archive::put(&data_dir, &batch).map(drop)).await
     }
-}
-
-/// `logs/<target>/<window start, basic ISO 8601>.jsonl` under the data directory (CO-3).
-#[must_use]
-pub fn archive_path(data_dir: &Path, target: &TargetName, window_start: Timestamp) -> PathBuf {
-    data_dir.join("logs").join(target.as_str()).join(format!("{}.jsonl", window_start.basic_format()))
-}
-
-/// A batch as a line of JSON, with its line break.
-///
-/// # Errors
-/// It cannot be serialised.
-pub fn line_of(batch: &Batch) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(batch)?;
-    line.push(b'\n');
-    Ok(line)
 }

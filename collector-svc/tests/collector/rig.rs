@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use collector_svc::effects::{Effects, archive_path, retry_failures_path};
+use collector_svc::archive;
+use collector_svc::effects::{Effects, retry_failures_path};
 use collector_svc::shared_time::SharedTime;
 use collector_svc::sources::{PushQueue, PushReply, PushSource, Reader, SHIPPED};
 use collector_svc::store::{BatchRow, MIGRATIONS, Store};
@@ -191,8 +192,15 @@ impl Rig {
         self.analyzer.batches().iter().map(saves).sum()
     }
 
+    /// The archive's line of a window.
     pub(crate) fn archived(&self, start: &str) -> String {
-        fs::read_to_string(archive_path(self.directory.path(), &autosave(), at(start))).unwrap()
+        let start = at(start);
+        let day = fs::read_to_string(archive::path(self.directory.path(), &autosave(), start)).unwrap();
+        let named = format!(",\"window\":{{\"start\":\"{start}\",");
+        let mut lines = day.split_inclusive('\n').filter(|line| line.contains(&named));
+        let line = lines.next().unwrap().to_owned();
+        assert_eq!(lines.next(), None, "it stands there once");
+        line
     }
 
     pub(crate) fn retry_failures(&self) -> Vec<serde_json::Value> {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use collector_svc::archive::line_of;
 use collector_svc::collect::{OneShot, OneShotSource, Span, collect_windows};
-use collector_svc::effects::line_of;
 use collector_svc::schema::{batch_schema, batch_schema_text};
 use serde_json::Value;
 use shared_types::PhaseId;

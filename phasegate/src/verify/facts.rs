@@ -194,7 +194,8 @@ async fn archive(ask: &Ask<'_>, batches: &[StoredBatch]) -> Option<BTreeMap<Time
     let started = std::time::Instant::now();
     loop {
         let lines = Line::read_all(&folder, ask.from, ask.to)?;
-        let missing = batches.iter().filter(|it| !lines.contains_key(&it.batch.window.start));
+        let is_whole = |it: &&StoredBatch| matches!(lines.get(&it.batch.window.start), Some(Line::Whole(_)));
+        let missing = batches.iter().filter(|it| !is_whole(it));
         let newest = missing.map(|it| it.received_at).max();
         let settled = newest.is_none_or(|at| at.plus(SETTLING) < ask.to);
         if settled || started.elapsed() > SETTLING {

@@ -1,20 +1,22 @@
-//! The archive's files, one line each (CO-3).
+//! The archive's lines (CO-3).
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use collector_svc::archive::Named;
 use shared_types::{Batch, Timestamp};
 
-/// What stands in the file of one window.
+/// What stands in the archive of one window.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Line {
     Whole(Box<Batch>),
-    /// Not a line of JSON, not a batch, or more than one line.
+    /// Not a line of JSON, not a batch, or two that say different things.
     Torn(String),
 }
 
 impl Line {
-    /// The files of windows that begin in a time; none if there is no such folder.
+    /// The lines of windows that begin in a time; none if there is no such folder. The last line of a day that has no break yet
+    /// may be one that is just being written, and counts as not there.
     pub(crate) fn read_all(
         folder: &Path,
         from: Timestamp,
@@ -22,14 +24,48 @@ impl Line {
     ) -> Option<BTreeMap<Timestamp, Self>> {
         let mut lines = BTreeMap::new();
         for entry in std::fs::read_dir(folder).ok()?.flatten() {
-            let name = entry.file_name();
-            let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".jsonl")) else { continue };
-            // By the moment, not by the name: one with milliseconds sorts before the whole second it follows.
-            if let Some(start) = start_of(stem).filter(|start| (from..to).contains(start)) {
-                lines.insert(start, Self::read(&entry.path(), start));
+            match Named::of(&entry.path()) {
+                Some(Named::Day(day)) if day < to => {
+                    for (start, line) in Self::read_day(&entry.path(), day) {
+                        Self::add(&mut lines, start, line);
+                    }
+                }
+                Some(Named::Window(start)) => Self::add(&mut lines, start, Self::read(&entry.path(), start)),
+                Some(Named::Day(_)) | None => {}
             }
         }
+        lines.retain(|start, _| (from..to).contains(start));
         Some(lines)
+    }
+
+    /// A window may stand in a file of its own and in that of its day: written by two releases side by side.
+    fn add(lines: &mut BTreeMap<Timestamp, Self>, start: Timestamp, line: Self) {
+        let known = lines.remove(&start);
+        let line = match known {
+            Some(known) if known != line => Self::Torn("it stands there twice, and not the same".to_owned()),
+            _ => line,
+        };
+        lines.insert(start, line);
+    }
+
+    fn read_day(path: &Path, day: Timestamp) -> Vec<(Timestamp, Self)> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => return vec![(day, Self::Torn(error.to_string()))],
+        };
+        let mut found: Vec<(Timestamp, Self)> = Vec::new();
+        for (number, line) in (1..).zip(text.split_inclusive('\n').filter(|line| line.ends_with('\n'))) {
+            match serde_json::from_str::<Batch>(line) {
+                Ok(batch) => found.push((batch.window.start, Self::Whole(Box::new(batch)))),
+                Err(error) => {
+                    // Which window it was is read from what is left of it, else told from the one before.
+                    let before = found.last().map_or(day, |(start, _)| start.plus(MOMENT));
+                    let start = named_in(line).unwrap_or(before);
+                    found.push((start, Self::Torn(format!("line {number}: {error}"))));
+                }
+            }
+        }
+        found
     }
 
     fn read(path: &Path, start: Timestamp) -> Self {
@@ -55,16 +91,14 @@ impl Line {
     }
 }
 
-fn end(text: &str) -> &'static str {
-    if text.ends_with('\n') { "whole" } else { "without its line break" }
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// The window that a damaged line was about.
+fn named_in(line: &str) -> Option<Timestamp> {
+    let (_, rest) = line.split_once("\"window\":{\"start\":\"")?;
+    Timestamp::parse(rest.split('"').next()?).ok()
 }
 
-/// `20261122T101500Z`, with milliseconds where they are not zero.
-fn start_of(stem: &str) -> Option<Timestamp> {
-    let (date, time) = stem.split_once('T')?;
-    let (year, month_day) = date.split_at_checked(4)?;
-    let (month, day) = month_day.split_at_checked(2)?;
-    let (hour, rest) = time.split_at_checked(2)?;
-    let (minute, second) = rest.split_at_checked(2)?;
-    Timestamp::parse(&format!("{year}-{month}-{day}T{hour}:{minute}:{second}")).ok()
+fn end(text: &str) -> &'static str {
+    if text.ends_with('\n') { "whole" } else { "without its line break" }
 }

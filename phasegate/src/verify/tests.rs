@@ -372,6 +372,18 @@ fn the_archive_is_read_from_its_files() {
     assert!(matches!(&lines[&at(0)], Line::Whole(it) if it.window == batch(0).window));
     assert!(lines.values().skip(1).all(|line| matches!(line, Line::Torn(_))), "{lines:?}");
     assert_eq!(Line::read_all(&folder.path().join("nothing"), at(0), at(1)), None);
+    // A day in one file: a line that was damaged is told by its window, and one that is not whole yet is not there.
+    let day = |lines: &[&str]| write("2026-11-22.jsonl", &lines.concat());
+    let damaged = line(3).replace("\"counters\":", "\"counters\"");
+    day(&[&line(0), &line(2), &damaged, "{\n", line(4).trim_end()]);
+    let lines = Line::read_all(folder.path(), at(0), at(120)).unwrap();
+    assert!(matches!(&lines[&at(0)], Line::Whole(_)), "the same as in its own file: {lines:?}");
+    let Line::Torn(why) = &lines[&at(30)] else { panic!("{lines:?}") };
+    assert_eq!(why, "it stands there twice, and not the same");
+    let Line::Torn(why) = &lines[&at(45)] else { panic!("{lines:?}") };
+    assert!(why.starts_with("line 3: "), "{why}");
+    assert!(matches!(&lines[&at(45).plus(Duration::from_millis(1))], Line::Torn(_)), "{lines:?}");
+    assert!(!lines.contains_key(&at(60)), "{lines:?}");
     // The newest window began less than a second ago.
     let just_now = at(15).plus(Duration::from_millis(250));
     assert!(Line::read_all(folder.path(), at(0), just_now).unwrap().contains_key(&at(15)));

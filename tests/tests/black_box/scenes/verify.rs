@@ -2,7 +2,8 @@
 //! archive.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use phasegate_tests::cli::{self, Ran};
 use phasegate_tests::feeder::Feeder;
@@ -51,11 +52,11 @@ async fn the_checklist_holds_after_a_rollback_until_the_archive_is_damaged() {
         assert!(finding["figure"].as_str().is_some_and(|it| it.contains(figure)), "`{figure}` in {finding}");
     }
 
-    let (file, window) = line_of_b(&stack);
-    let line = fs::read_to_string(&file).expect("a line");
+    let (file, line, window) = line_of_b(&stack);
     let mut batch: Value = serde_json::from_str(&line).expect("a batch");
     batch["counters"]["autosave.save.completed"] = 1_000_000.into();
-    fs::write(&file, format!("{batch}\n")).expect("written");
+    let damaged = format!("{batch}\n");
+    change(&file, &line, &damaged);
     let ran = verify(&stack, "text").await;
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.out.contains("1. FAILED") && ran.out.contains("1 wrong"), "{}", ran.out);
@@ -70,7 +71,7 @@ async fn the_checklist_holds_after_a_rollback_until_the_archive_is_damaged() {
         ran.out
     );
     assert!(ran.out.contains("| 2 | dry run agrees with the stored decisions | ok | "), "{}", ran.out);
-    fs::remove_file(&file).expect("removed");
+    change(&file, &damaged, "");
     let (ran, report) = as_json(&stack).await;
     assert_eq!(ran.status, Some(1), "{ran:?}");
     let problems = report["items"][0]["problems"].to_string();
@@ -94,27 +95,42 @@ async fn as_json(stack: &Stack) -> (Ran, Value) {
     (ran, report)
 }
 
-/// The archived batches, each with its file.
-fn archive(stack: &Stack) -> Vec<(PathBuf, Value)> {
+/// The lines of archived batches, each with its file.
+fn archive(stack: &Stack) -> Vec<(PathBuf, String)> {
     let folder = stack.data_file("logs/autosave");
     let files = fs::read_dir(folder).expect("the archive").map(|entry| entry.expect("a file").path());
-    let lines = files.filter(|path| path.extension().is_some_and(|it| it == "jsonl"));
-    lines
-        .map(|path| {
-            let line = fs::read_to_string(&path).expect("a line");
-            (path, serde_json::from_str(&line).expect("a batch"))
-        })
-        .collect()
+    let days = files.filter(|path| path.extension().is_some_and(|it| it == "jsonl"));
+    days.flat_map(|path| {
+        let text = fs::read_to_string(&path).expect("lines");
+        let lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+        lines.into_iter().map(move |line| (path.clone(), line))
+    })
+    .collect()
+}
+
+fn read(line: &str) -> Value {
+    serde_json::from_str(line).expect("a batch")
 }
 
 fn phases_archived(stack: &Stack) -> Vec<String> {
-    archive(stack).iter().filter_map(|(_, batch)| batch["phase"].as_str().map(str::to_owned)).collect()
+    archive(stack).iter().filter_map(|(_, line)| read(line)["phase"].as_str().map(str::to_owned)).collect()
 }
 
-/// The file of a window of phase B, and that window as the checklist names it.
-fn line_of_b(stack: &Stack) -> (PathBuf, String) {
-    let found = archive(stack).into_iter().find(|(_, batch)| batch["phase"] == "B");
-    let (file, batch) = found.expect("a window of phase B");
-    let window: Window = serde_json::from_value(batch["window"].clone()).expect("a window");
-    (file, window.to_string())
+/// The line of a window of phase B with its file, and that window as the checklist names it.
+fn line_of_b(stack: &Stack) -> (PathBuf, String, String) {
+    let found = archive(stack).into_iter().find(|(_, line)| read(line)["phase"] == "B");
+    let (file, line) = found.expect("a window of phase B");
+    let window: Window = serde_json::from_value(read(&line)["window"].clone()).expect("a window");
+    (file, line, window.to_string())
+}
+
+/// Puts another text in a line's place, between two of the collector's.
+fn change(file: &Path, line: &str, by: &str) {
+    let mut held = fs::OpenOptions::new().read(true).append(true).open(file).expect("the file");
+    held.lock().expect("a turn");
+    let mut text = String::new();
+    held.read_to_string(&mut text).expect("lines");
+    assert!(text.contains(line), "{line} in\n{text}");
+    held.set_len(0).expect("emptied");
+    held.write_all(text.replacen(line, by, 1).as_bytes()).expect("written");
 }
