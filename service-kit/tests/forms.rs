@@ -169,7 +169,7 @@ async fn an_effect_is_kept_in_the_form_that_all_read() {
             pace: Duration::ZERO,
         };
         let mut tx = db.begin().await.unwrap();
-        enqueue(&mut tx, &message, now).await.unwrap();
+        enqueue(&mut tx, &message, now).unwrap();
         tx.commit().await.unwrap();
         let lease = |_: &str| Duration::from_secs(1);
         let claims = service_kit::outbox::claim(&db, "w", "things", 1, &lease, now).await.unwrap();

@@ -75,7 +75,7 @@ impl Store {
         if let Some(event) = &commit.event {
             insert_event(&mut tx, event, commit.decision.decision_id, commit.now).await?;
         }
-        outbox::enqueue(&mut tx, &commit.message, commit.now).await?;
+        outbox::enqueue(&mut tx, &commit.message, commit.now)?;
         tx.commit().await?;
         Ok(Committed::Done)
     }

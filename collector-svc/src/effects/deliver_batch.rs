@@ -74,7 +74,7 @@ impl Perform<Effects> for DeliverBatch {
         };
         record_delivery(&mut tx, &self.target, self.window_start, &result, now).await?;
         for message in told.into_iter().flatten() {
-            outbox::enqueue(&mut tx, &message, now).await?;
+            outbox::enqueue(&mut tx, &message, now)?;
         }
         tx.commit().await?;
         Ok(recorded)

@@ -1,5 +1,7 @@
 //! A target as it is loaded, and the one write of it.
 
+use std::time::Duration;
+
 use service_kit::db::DbError;
 use service_kit::outbox;
 use shared_types::{TargetName, Timestamp};
@@ -10,6 +12,9 @@ use super::places::put_place;
 use super::windows::{add_to_window, delete_window};
 use super::{Commit, Committed, Loaded, Store};
 use crate::state::TargetState;
+
+/// Generations are as old as that at most.
+const LOOKED_AT_LEAST: Duration = Duration::from_millis(2500);
 
 impl Store {
     /// The target, made with `initial` if it is not there.
@@ -57,6 +62,25 @@ impl Store {
             .await
     }
 
+    /// Whether somebody else has written the target since it was loaded or committed here; as of a few seconds ago.
+    pub async fn is_newer(
+        &self,
+        target: &TargetName,
+        generation: i64,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
+        let mut known = self.generations.lock().await;
+        let fresh = known.looked_at.is_some_and(|at| now >= at && now.since(at) < LOOKED_AT_LEAST);
+        if !fresh {
+            let sql = "SELECT target, generation FROM targets";
+            let all = async { Ok::<_, DbError>(sqlx::query_as(sql).fetch_all(self.db.pool()).await?) };
+            let all: Vec<(String, i64)> = self.db.answered(all).await?;
+            known.of = all.into_iter().collect();
+            known.looked_at = Some(now);
+        }
+        Ok(known.of.get(target.as_str()).is_none_or(|newest| *newest > generation))
+    }
+
     /// Writes, if nobody else has since.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
         self.db.answered(async {
@@ -91,7 +115,7 @@ impl Store {
                 delete_window(&mut tx, &commit.target, closed.batch.window.start).await?;
             }
             for message in &commit.messages {
-                outbox::enqueue(&mut tx, message, commit.now).await?;
+                outbox::enqueue(&mut tx, message, commit.now)?;
             }
             tx.commit().await?;
             Ok(Committed::Yes(generation))

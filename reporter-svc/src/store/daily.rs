@@ -38,7 +38,7 @@ impl Store {
             notifications::save(&mut tx, notification, now).await?;
         }
         for message in &made.messages {
-            outbox::enqueue(&mut tx, message, now).await?;
+            outbox::enqueue(&mut tx, message, now)?;
         }
         tx.commit().await?;
         Ok(true)

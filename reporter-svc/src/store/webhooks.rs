@@ -35,7 +35,7 @@ impl Store {
             name_page(&mut tx, page, dedup_key, now).await?;
         }
         if let Some(message) = work {
-            outbox::enqueue(&mut tx, message, now).await?;
+            outbox::enqueue(&mut tx, message, now)?;
         }
         tx.commit().await?;
         Ok(true)

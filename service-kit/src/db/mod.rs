@@ -11,6 +11,7 @@ mod copy;
 mod engine;
 mod error;
 mod migration;
+mod nodelay;
 mod pool;
 mod pooler;
 mod probe;
@@ -28,10 +29,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::forms::Forms;
+use crate::outbox::handover::Handover;
 use proof::Proof;
 use vitals::Vitals;
 
@@ -71,8 +73,7 @@ pub struct Db {
     engine: Engine,
     /// SQLite has one writer; those of this process queue here, fairly, instead of polling the file's lock.
     writer: Option<Arc<Semaphore>>,
-    /// Rung after every commit that put something into the outbox or freed a lane of it.
-    outbox_wake: Arc<Notify>,
+    handover: Arc<Handover>,
     /// Write transactions that were committed here.
     commits: Arc<AtomicU64>,
     probe: Option<Arc<dyn Probe>>,
@@ -88,7 +89,7 @@ impl Db {
             pool,
             engine,
             writer,
-            outbox_wake: Arc::default(),
+            handover: Arc::default(),
             commits: Arc::default(),
             probe: None,
             answer_within: ANSWER_WITHIN,
@@ -161,7 +162,7 @@ impl Db {
             Engine::Sqlite => BEGIN_SQLITE,
         };
         let inner = self.pool.begin(begin).await?;
-        let done = Done { wake: Arc::clone(&self.outbox_wake), commits: Arc::clone(&self.commits) };
+        let done = Done { handover: Arc::clone(&self.handover), commits: Arc::clone(&self.commits) };
         Ok(Tx::new(inner, permit, done, self.probe.clone(), self.forms.clone()))
     }
 
@@ -255,8 +256,8 @@ impl Db {
         &self.forms
     }
 
-    /// What wakes this database's outbox worker.
-    pub(crate) fn outbox_wake(&self) -> &Notify {
-        &self.outbox_wake
+    /// What its commits and its outbox's worker share.
+    pub(crate) fn handover(&self) -> &Arc<Handover> {
+        &self.handover
     }
 }

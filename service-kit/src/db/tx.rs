@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use shared_types::Timestamp;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Boundary, DbError, Probe, Session};
 use crate::forms::Forms;
-use crate::outbox;
+use crate::outbox::handover::Handover;
+use crate::outbox::lane;
+use crate::outbox::outgoing::{Outgoing, put};
 
 /// Who is told of a commit.
 #[derive(Debug)]
 pub(super) struct Done {
-    /// Rung when the outbox has something to do.
-    pub(super) wake: Arc<Notify>,
+    pub(super) handover: Arc<Handover>,
     pub(super) commits: Arc<AtomicU64>,
 }
 
@@ -30,6 +31,8 @@ pub struct Tx<'c> {
     /// while they commit, so that lanes never deadlock and are never held up by a slow transaction. Where an attempt has
     /// ended: until when the lane rests.
     lanes: BTreeMap<String, Option<Timestamp>>,
+    /// Rows for the outbox, in their order.
+    outgoing: Vec<Outgoing>,
     done: Done,
     probe: Option<Arc<dyn Probe>>,
     forms: Forms,
@@ -47,28 +50,43 @@ impl Tx<'_> {
         probe: Option<Arc<dyn Probe>>,
         forms: Forms,
     ) -> Self {
-        Self { inner, lanes: BTreeMap::new(), done, probe, forms, turn, lent: PhantomData }
+        Self {
+            inner,
+            lanes: BTreeMap::new(),
+            outgoing: Vec::new(),
+            done,
+            probe,
+            forms,
+            turn,
+            lent: PhantomData,
+        }
     }
 
-    /// Makes it all durable, and wakes the outbox's worker if there is something for it.
+    /// Makes it all durable, and hands what can be done at once to the outbox's worker, or wakes it.
     ///
     /// # Errors
     /// The database's. If the connection broke while the answer was awaited it may be committed all the same.
     pub async fn commit(mut self) -> Result<(), DbError> {
-        let lanes: Vec<(&str, Option<Timestamp>)> =
+        let crew = self.done.handover.crew();
+        let outgoing = std::mem::take(&mut self.outgoing);
+        let touched: Vec<lane::Touched<'_>> =
             self.lanes.iter().map(|(lane, rests)| (lane.as_str(), *rests)).collect();
-        outbox::lane::refresh(&mut self.inner, &lanes).await?;
+        let standings = lane::lock(&mut self.inner, &touched).await?;
+        let begun = put(&mut self.inner, &outgoing, standings, crew.as_deref()).await?;
+        let names: Vec<&str> = touched.iter().map(|(lane, _)| *lane).collect();
+        let earliest = lane::refresh(&mut self.inner, &names).await?;
         // What is named last is dropped first: the turn to write is given back after the transaction has ended.
-        let Self { turn, probe, done, lanes, inner, .. } = self;
+        let Self { turn, probe, done, inner, .. } = self;
         if let Some(probe) = &probe {
             probe.at(Boundary::Commit).await?;
         }
         inner.commit().await?;
         drop(turn);
         done.commits.fetch_add(1, Ordering::Relaxed);
-        if !lanes.is_empty() {
-            done.wake.notify_one();
+        if let Some(crew) = &crew {
+            begun.into_iter().for_each(|it| crew.begin(it));
         }
+        done.handover.committed(crew.as_deref(), earliest);
         match probe {
             Some(probe) => probe.at(Boundary::Committed).await,
             None => Ok(()),
@@ -87,6 +105,19 @@ impl Tx<'_> {
     #[must_use]
     pub fn forms(&self) -> &Forms {
         &self.forms
+    }
+
+    /// Keeps a row until the commit.
+    pub(crate) fn send(&mut self, row: Outgoing) {
+        self.touch_lane(&row.lane);
+        self.outgoing.push(row);
+    }
+
+    /// Whether the worker of this process has room for a row of that lane: it is then begun right after the commit, unless
+    /// another one is faster or stands before it.
+    #[must_use]
+    pub fn has_room(&self, lane: &str) -> bool {
+        self.done.handover.crew().is_some_and(|crew| crew.has_room(lane))
     }
 
     /// Marks a lane whose rows changed.

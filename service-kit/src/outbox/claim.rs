@@ -107,7 +107,9 @@ pub(super) async fn claim_each(
         for (name,) in lanes {
             match claim_head(&mut tx, &head, worker, &name, lease, begun).await? {
                 Some(claim) => claims.push(claim),
-                None => lane::refresh(&mut tx, &[(&name, None)]).await?,
+                None => {
+                    lane::refresh(&mut tx, &[&name]).await?;
+                }
             }
         }
     }

@@ -1,45 +1,36 @@
-//! Putting an effect into the caller's transaction.
+//! Putting effects into the caller's transaction: they are kept until it commits, and put in together then.
 
 use shared_types::Timestamp;
 use uuid::Uuid;
 
+use super::outgoing::Outgoing;
 use crate::db::{DbError, Tx};
 use crate::trace_context;
 use domain::effects::NewMessage;
 
-/// Puts a message into the transaction; false if its key was there already. The current span becomes the parent of
-/// the span it is done in.
+/// Puts a message into the transaction, where its key is not known yet. The current span becomes the parent of the span it is
+/// done in.
 ///
 /// # Errors
-/// The database's.
-pub async fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<bool, DbError> {
-    let (payload, retry) =
-        (tx.forms().payload(&message.form, &message.payload)?, tx.forms().text(&message.retry)?);
-    let inserted = sqlx::query(
-        "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, \
-             due_at, next_at, enqueued_at, pace_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'ready', $9, $10, $11, $12) ON CONFLICT (dedup_key) DO NOTHING",
-    )
-    .bind(new_id(now))
-    .bind(message.dedup_key.as_str())
-    .bind(message.lane.as_str())
-    .bind(message.kind)
-    .bind(message.subject.as_str())
-    .bind(payload)
-    .bind(retry)
-    .bind(trace_context::trace_parent())
-    .bind(message.due_at.as_millis())
-    .bind(message.due_at.as_millis())
-    .bind(now.as_millis())
-    .bind(i64::try_from(message.pace.as_millis()).unwrap_or(i64::MAX))
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if inserted == 0 {
-        return Ok(false);
-    }
-    tx.touch_lane(&message.lane);
-    Ok(true)
+/// It cannot be written down: a bug.
+pub fn enqueue(tx: &mut Tx<'_>, message: &NewMessage, now: Timestamp) -> Result<(), DbError> {
+    let forms = tx.forms();
+    let row = Outgoing {
+        id: new_id(now),
+        dedup_key: message.dedup_key.clone(),
+        lane: message.lane.clone(),
+        kind: message.kind,
+        subject: message.subject.clone(),
+        payload: forms.payload(&message.form, &message.payload)?,
+        retry_text: forms.text(&message.retry)?,
+        retry: message.retry.clone(),
+        trace_parent: trace_context::trace_parent(),
+        due_at: message.due_at,
+        enqueued_at: now,
+        pace: message.pace,
+    };
+    tx.send(row);
+    Ok(())
 }
 
 /// Ids sort by the time of enqueueing.

@@ -4,8 +4,11 @@
 //! are ever read to find work. A row's lock also makes commits that touch one lane take turns. Locks are taken only by
 //! [`crate::db::Tx::commit`], in the order of the lanes' names.
 
+use std::collections::BTreeMap;
+
 use shared_types::Timestamp;
-use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::db::{DbError, Session};
 
@@ -20,51 +23,83 @@ pub(super) fn receiver_of(lane: &str) -> &str {
 /// A lane, and until when it rests, if an attempt has ended in it.
 pub(crate) type Touched<'a> = (&'a str, Option<Timestamp>);
 
-/// Sets when each of the lanes, which are in the order of their names, wants a worker next, from its rows and its rest.
-pub(crate) async fn refresh(session: &mut Session, lanes: &[Touched<'_>]) -> Result<(), DbError> {
+/// A lane as it stood when it was locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// None: nothing in it is pending.
+    pub(super) next_at: Option<Timestamp>,
+    pub(super) rests_until: Option<Timestamp>,
+}
+
+/// Locked lanes by their names.
+pub(crate) type Standings = BTreeMap<String, Standing>;
+
+/// Locks the lanes, which are in the order of their names, and has them rest. Done by statements of its own, so that those that
+/// follow see what the transactions before this one committed.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn lock(session: &mut Session, lanes: &[Touched<'_>]) -> Result<Standings, DbError> {
+    let mut standings = Standings::new();
     for lanes in lanes.chunks(AT_ONCE) {
-        refresh_some(session, lanes).await?;
+        let rows: Vec<String> =
+            (0..lanes.len()).map(|n| format!("(${}, ${}, ${})", 3 * n + 1, 3 * n + 2, 3 * n + 3)).collect();
+        let sql = format!(
+            "INSERT INTO outbox_lanes (lane, receiver, rests_until) VALUES {} \
+             ON CONFLICT (lane) DO UPDATE SET receiver = excluded.receiver, \
+                 rests_until = COALESCE(excluded.rests_until, outbox_lanes.rests_until) \
+             RETURNING lane, next_at, rests_until",
+            rows.join(", ")
+        );
+        let lock = lanes.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (lane, rests)| {
+            query
+                .bind((*lane).to_owned())
+                .bind(receiver_of(lane).to_owned())
+                .bind(rests.map(Timestamp::as_millis))
+        });
+        for row in lock.fetch_all(&mut *session).await? {
+            let standing =
+                Standing { next_at: time(&row, "next_at")?, rests_until: time(&row, "rests_until")? };
+            standings.insert(row.try_get("lane")?, standing);
+        }
     }
-    Ok(())
+    Ok(standings)
 }
 
-/// The lanes' rows are locked by a statement of its own first, so that the second sees what the transactions before
-/// this one committed.
-async fn refresh_some(session: &mut Session, lanes: &[Touched<'_>]) -> Result<(), DbError> {
-    let pairs: Vec<String> = (0..lanes.len()).map(|n| format!("(${}, ${})", 2 * n + 1, 2 * n + 2)).collect();
-    let lock = format!(
-        "INSERT INTO outbox_lanes (lane, receiver) VALUES {} \
-         ON CONFLICT (lane) DO UPDATE SET receiver = excluded.receiver",
-        pairs.join(", ")
-    );
-    let lock = lanes.iter().fold(sqlx::query(AssertSqlSafe(lock)), |query, (lane, _)| {
-        query.bind((*lane).to_owned()).bind(receiver_of(lane).to_owned())
-    });
-    lock.execute(&mut *session).await?;
-    for (lane, rests) in lanes {
-        let Some(until) = rests else { continue };
-        let rest = sqlx::query("UPDATE outbox_lanes SET rests_until = $2 WHERE lane = $1");
-        rest.bind((*lane).to_owned()).bind(until.as_millis()).execute(&mut *session).await?;
+/// Sets when each of the lanes, which the caller holds, wants a worker next, from its rows and its rest. Returns the earliest of
+/// these times.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn refresh(session: &mut Session, lanes: &[&str]) -> Result<Option<Timestamp>, DbError> {
+    let mut earliest = None;
+    for lanes in lanes.chunks(AT_ONCE) {
+        let places: Vec<String> = (1..=lanes.len()).map(|n| format!("${n}")).collect();
+        let sql = AssertSqlSafe(SET_NEXT.replace("{lanes}", &places.join(", ")));
+        let set = lanes.iter().fold(sqlx::query(sql), |query, lane| query.bind((*lane).to_owned()));
+        for row in set.fetch_all(&mut *session).await? {
+            let next = time(&row, "next_at")?;
+            earliest = earliest.into_iter().chain(next).min();
+        }
     }
-    let names: Vec<String> = (1..=lanes.len()).map(|n| format!("${n}")).collect();
-    for statement in [SET_NEXT, KEEP_REST] {
-        let sql = AssertSqlSafe(format!("{statement} IN ({})", names.join(", ")));
-        let set = lanes.iter().fold(sqlx::query(sql), |query, (lane, _)| query.bind((*lane).to_owned()));
-        set.execute(&mut *session).await?;
-    }
-    Ok(())
+    Ok(earliest)
 }
 
-/// The head's time; how the head is looked for, `claim::HEAD` says.
-const SET_NEXT: &str = "UPDATE outbox_lanes SET next_at = COALESCE( \
-         (SELECT o.next_at FROM outbox o WHERE o.lane = outbox_lanes.lane AND o.state = 'leased'), \
-         (SELECT o.next_at FROM outbox o WHERE o.lane = outbox_lanes.lane AND o.seq = ( \
-             SELECT p.seq FROM outbox p WHERE p.lane >= outbox_lanes.lane AND p.state IN ('ready', 'leased') \
-             ORDER BY p.lane, p.seq LIMIT 1))) \
-     WHERE lane";
+fn time(row: &AnyRow, column: &str) -> Result<Option<Timestamp>, DbError> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
+}
 
-/// A lane that rests wants nobody before, whichever replica looks (NO-8).
-const KEEP_REST: &str = "UPDATE outbox_lanes SET next_at = rests_until WHERE next_at < rests_until AND lane";
+/// The head's time, or the end of the lane's rest, which it has whichever replica looks (NO-8). How the head is looked for,
+/// `claim::HEAD` says.
+const SET_NEXT: &str = "UPDATE outbox_lanes SET next_at = \
+         CASE WHEN head.next_at < outbox_lanes.rests_until THEN outbox_lanes.rests_until ELSE head.next_at END \
+     FROM (SELECT l.lane, COALESCE( \
+         (SELECT o.next_at FROM outbox o WHERE o.lane = l.lane AND o.state = 'leased'), \
+         (SELECT o.next_at FROM outbox o WHERE o.lane = l.lane AND o.seq = ( \
+             SELECT p.seq FROM outbox p WHERE p.lane >= l.lane AND p.state IN ('ready', 'leased') \
+             ORDER BY p.lane, p.seq LIMIT 1))) AS next_at \
+         FROM outbox_lanes l WHERE l.lane IN ({lanes})) AS head \
+     WHERE outbox_lanes.lane = head.lane RETURNING outbox_lanes.next_at";
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,8 @@
 
 use shared_types::Timestamp;
 
-use crate::db::{DbError, Tx};
+use super::Claim;
+use crate::db::{Db, DbError, Tx};
 use crate::retention::Past;
 
 /// A person retries a dead row: due now, with its whole schedule before it again. False if it is not dead.
@@ -37,6 +38,24 @@ pub async fn cancel(tx: &mut Tx<'_>, id_or_dedup_key: &str, now: Timestamp) -> R
     .fetch_optional(&mut **tx)
     .await?;
     Ok(touch(tx, lane))
+}
+
+/// A row that was claimed and not begun is anybody's again. Nothing is done if it is not this claim's any more.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn give_back(db: &Db, claim: &Claim) -> Result<(), DbError> {
+    let mut tx = db.begin().await?;
+    let lane: Option<(String,)> = sqlx::query_as(
+        "UPDATE outbox SET state = 'ready', leased_by = NULL, next_at = due_at \
+         WHERE id = $1 AND claims = $2 AND state = 'leased' RETURNING lane",
+    )
+    .bind(claim.id.as_str())
+    .bind(claim.fence)
+    .fetch_optional(&mut *tx)
+    .await?;
+    touch(&mut tx, lane);
+    tx.commit().await
 }
 
 /// Done and cancelled rows that finished before; dead ones stay until a person deals with them.

@@ -1,7 +1,8 @@
-//! The loop that does what is due: claims, hands each row to the service's [`Handler`], records the outcome.
+//! The loop that does what is due: hands each claimed row to the service's [`Handler`], records the outcome. Rows come from commits
+//! of this process, which lease what can be done at once ([`super::handover`]), and from looks at the store.
 //!
-//! Level-triggered: it looks when something was committed, when something falls due, and now and then besides. Each
-//! receiver has slots of its own, so one that hangs fills only its own. A database that is away is waited for.
+//! Level-triggered: it looks when something was committed that nobody has begun, when something falls due, and now and then
+//! besides. Each receiver has slots of its own, so one that hangs fills only its own. A database that is away is waited for.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -10,16 +11,18 @@ use std::time::Duration;
 
 use domain::story::figures::format_duration;
 use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::claim::{Begun, claim_each};
+use super::claim::{Begun as Claiming, claim_each};
+use super::handover::{Begun, Crew, Enrolled, LeaseOf, Slots};
 use super::housekeeping::keep_house;
 use super::lane::receiver_of;
+use super::manage::give_back;
 use super::{Claim, Handler, Outcome, Recorded, WorkerOptions, claim, due_receivers, renew};
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
@@ -39,20 +42,23 @@ pub async fn run_worker(
     options: WorkerOptions,
     shutdown: CancellationToken,
 ) {
-    let mut worker = Worker {
-        name: format!("{}-{}", options.service, Uuid::now_v7().simple()),
-        db,
-        clock,
-        handler,
-        options,
-        slots: HashMap::new(),
-        running: JoinSet::new(),
-        backoff: None,
+    let name: Arc<str> = format!("{}-{}", options.service, Uuid::now_v7().simple()).into();
+    let slots = Arc::new(Slots::new(options.per_receiver));
+    let (begin, begun) = mpsc::unbounded_channel();
+    let work = Work { db: db.clone(), clock: Arc::clone(&clock), handler, options: options.clone(), slots };
+    let crew = Crew {
+        name: Arc::clone(&name),
+        clock: Arc::clone(&clock),
+        lease: work.first_lease(),
+        poll: options.poll,
+        slots: Arc::clone(&work.slots),
+        begun: begin.clone(),
     };
-    let beside =
-        keep_house(worker.db.clone(), Arc::clone(&worker.clock), worker.options.clone(), shutdown.clone());
-    // One task: what breaks one of the two ends both.
-    tokio::join!(worker.work(&shutdown), beside);
+    let enrolled = db.handover().enrol(crew);
+    let looking = Looking { name, work: work.clone(), begin, backoff: None };
+    let beside = keep_house(db, clock, options, shutdown.clone());
+    // One task: what breaks one of them ends all.
+    tokio::join!(looking.run(&shutdown), work.run(begun, enrolled, &shutdown), beside);
 }
 
 /// Does everything that is due, once, one after the other, and returns how many rows that were: for one-shot commands,
@@ -79,38 +85,31 @@ pub async fn work_once(db: &Db, clock: &dyn Clock, handler: &dyn Handler) -> Res
     Ok(done)
 }
 
-struct Worker {
-    name: String,
-    db: Db,
-    clock: Arc<dyn Clock>,
-    handler: Arc<dyn Handler>,
-    options: WorkerOptions,
-    slots: HashMap<String, Arc<Semaphore>>,
-    running: JoinSet<()>,
+/// Looks for rows in the store.
+struct Looking {
+    name: Arc<str>,
+    work: Work,
+    begin: mpsc::UnboundedSender<Begun>,
     /// Grows while the database is away.
     backoff: Option<Duration>,
 }
 
-impl Worker {
-    async fn work(&mut self, shutdown: &CancellationToken) {
+impl Looking {
+    async fn run(mut self, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             let pause = self.start_due().await;
-            let wake_db = self.db.clone();
+            let wake = self.work.db.handover();
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                () = wake_db.outbox_wake().notified(), if self.backoff.is_none() => {}
-                Some(_) = self.running.join_next(), if !self.running.is_empty() => {}
+                () = wake.wake().notified(), if self.backoff.is_none() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.finish().await;
     }
 
     /// Starts what is due and has a free slot; returns how long nothing else will be.
     async fn start_due(&mut self) -> Duration {
-        while self.running.try_join_next().is_some() {}
-        let db = self.db.clone();
-        match db.answered(self.try_start_due()).await {
+        match self.work.db.clone().answered(self.try_start_due()).await {
             Ok(pause) => {
                 if self.backoff.take().is_some() {
                     tracing::info!("the outbox's database is back");
@@ -132,70 +131,116 @@ impl Worker {
     }
 
     async fn try_start_due(&mut self) -> Result<Duration, DbError> {
-        let mut pause = self.options.poll;
+        let Work { db, clock, options, slots, .. } = &self.work;
+        let mut pause = options.poll;
         // In this order: what is held counts from before the time that the row says.
         let moment = Moment::now();
-        let now = self.clock.now();
-        let mut wanted = Vec::new();
-        for due in due_receivers(&self.db).await? {
+        let now = clock.now();
+        slots.wait_for(true);
+        let (mut wanted, mut free, mut waits) = (Vec::new(), HashMap::new(), false);
+        for due in due_receivers(db).await? {
             if due.next_at > now {
                 pause = pause.min(due.next_at.since(now));
                 continue;
             }
-            let free = self.slots(&due.receiver).available_permits();
-            if free > 0 {
-                wanted.push((due.receiver, u32::try_from(free).unwrap_or(u32::MAX)));
+            let of_it = slots.all_free(&due.receiver);
+            waits |= of_it.is_empty();
+            if !of_it.is_empty() {
+                wanted.push((due.receiver.clone(), u32::try_from(of_it.len()).unwrap_or(u32::MAX)));
+                free.insert(due.receiver, of_it);
             }
         }
         if !wanted.is_empty() {
-            let (handler, first) = (Arc::clone(&self.handler), self.options.first_lease);
-            let lease = move |kind: &str| handler.lease(kind).min(first);
-            for claim in claim_each(&self.db, &self.name, &wanted, &lease, Begun { now, moment }).await? {
-                // Only this loop takes permits, so one is there.
-                if let Ok(permit) = self.slots(receiver_of(&claim.lane)).try_acquire_owned() {
-                    self.start(claim, permit);
+            let claiming = Claiming { now, moment };
+            for claim in claim_each(db, &self.name, &wanted, &*self.work.first_lease(), claiming).await? {
+                // No more are claimed than there are slots.
+                let slot = free.get_mut(receiver_of(&claim.lane)).and_then(Vec::pop);
+                if let Some(slot) = slot {
+                    self.begin.send(Begun { claim, slot }).ok();
                 }
             }
+            // There may be more where all slots were of use.
+            waits |= free.values().any(Vec::is_empty);
         }
+        slots.wait_for(waits);
         Ok(pause.max(Duration::from_millis(1)))
     }
+}
 
-    fn slots(&mut self, receiver: &str) -> Arc<Semaphore> {
-        let all = || Arc::new(Semaphore::new(usize::try_from(self.options.per_receiver.max(1)).unwrap_or(1)));
-        Arc::clone(self.slots.entry(receiver.to_owned()).or_insert_with(all))
+/// What rows are worked with.
+#[derive(Clone)]
+struct Work {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    handler: Arc<dyn Handler>,
+    options: WorkerOptions,
+    slots: Arc<Slots>,
+}
+
+impl Work {
+    fn first_lease(&self) -> LeaseOf {
+        let (handler, first) = (Arc::clone(&self.handler), self.options.first_lease);
+        Arc::new(move |kind| handler.lease(kind).min(first))
     }
 
-    fn start(&mut self, claim: Claim, permit: OwnedSemaphorePermit) {
-        let (db, clock, handler) = (self.db.clone(), Arc::clone(&self.clock), Arc::clone(&self.handler));
-        let span = effect_span(&claim);
-        let WorkerOptions { first_lease, service, .. } = self.options;
-        let work = async move {
-            // The lease first: what woke up too late begins nothing.
-            let outcome = tokio::select! {
+    /// Begins what is claimed. After `shutdown` that is given back, and what is under way is finished.
+    async fn run(
+        self,
+        mut begun: mpsc::UnboundedReceiver<Begun>,
+        enrolled: Enrolled,
+        shutdown: &CancellationToken,
+    ) {
+        let mut running = JoinSet::new();
+        loop {
+            tokio::select! {
                 biased;
-                () = keep(&db, &*clock, &claim, first_lease) => None,
-                outcome = attempt(&*handler, &claim) => Some(outcome),
-            };
-            match outcome {
-                Some(outcome) => {
-                    if let Some(recorded) = settle(&db, &*clock, &*handler, &claim, &outcome).await {
-                        report(service, &claim, &outcome, recorded);
-                    }
+                () = shutdown.cancelled() => break,
+                Some(Begun { claim, slot }) = begun.recv() => {
+                    let span = effect_span(&claim);
+                    let work = self.clone();
+                    running.spawn(async move {
+                        work.one(&claim).await;
+                        drop(slot);
+                        if work.slots.is_waited_for() {
+                            work.db.handover().wake().notify_one();
+                        }
+                    }.instrument(span));
                 }
-                None => lost(service, &claim),
+                Some(_) = running.join_next(), if !running.is_empty() => {}
             }
-            drop(permit);
+        }
+        drop(enrolled);
+        let deadline = Instant::now() + self.options.drain;
+        let ended = async {
+            // Ends with the last commit that was to hand something over.
+            while let Some(Begun { claim, .. }) = begun.recv().await {
+                if let Err(error) = self.db.answered(give_back(&self.db, &claim)).await {
+                    seldom!(warn, "a row was not given back; it waits for the end of its lease", &error);
+                }
+            }
+            while running.join_next().await.is_some() {}
         };
-        self.running.spawn(work.instrument(span));
+        if tokio::time::timeout_at(deadline, ended).await.is_err() {
+            tracing::warn!(left = running.len(), "effects under way were given up at shutdown");
+            running.shutdown().await;
+        }
     }
 
-    async fn finish(&mut self) {
-        let deadline = Instant::now() + self.options.drain;
-        while !self.running.is_empty() {
-            if tokio::time::timeout_at(deadline, self.running.join_next()).await.is_err() {
-                tracing::warn!(left = self.running.len(), "effects under way were given up at shutdown");
-                self.running.shutdown().await;
+    async fn one(&self, claim: &Claim) {
+        let Self { db, clock, handler, options, .. } = self;
+        // The lease first: what woke up too late begins nothing.
+        let outcome = tokio::select! {
+            biased;
+            () = keep(db, &**clock, claim, options.first_lease) => None,
+            outcome = attempt(&**handler, claim) => Some(outcome),
+        };
+        match outcome {
+            Some(outcome) => {
+                if let Some(recorded) = settle(db, &**clock, &**handler, claim, &outcome).await {
+                    report(options.service, claim, &outcome, recorded);
+                }
             }
+            None => lost(options.service, claim),
         }
     }
 }
@@ -317,4 +362,68 @@ fn count_effect(service: &'static str, claim: &Claim, outcome: &'static str) {
     let kind = claim.kind.clone();
     metrics::counter!("phasegate_effects_total", "service" => service, "kind" => kind, "outcome" => outcome)
         .increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use domain::effects::{NewMessage, RetrySchedule};
+    use domain::stored::Form;
+    use shared_types::Timestamp;
+
+    use super::super::{enqueue, get};
+    use super::*;
+    use crate::clock::ManualClock;
+
+    struct Never;
+
+    #[async_trait]
+    impl Handler for Never {
+        async fn handle(&self, _: &Claim) -> Outcome {
+            unreachable!("the worker has stopped")
+        }
+    }
+
+    /// Replicas go on with it at once, and do not wait for the end of a lease.
+    #[tokio::test]
+    async fn what_was_handed_over_as_the_worker_stopped_is_given_back() {
+        let db = Db::connect("sqlite::memory:", "kit", &[]).await.unwrap();
+        let now = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
+        let (options, handler) = (WorkerOptions::new("kit"), Arc::new(Never) as Arc<dyn Handler>);
+        let slots = Arc::new(Slots::new(1));
+        let (begin, begun) = mpsc::unbounded_channel();
+        let work = Work { db: db.clone(), clock, handler, options, slots };
+        let crew = Crew {
+            name: "gone".into(),
+            clock: Arc::clone(&work.clock),
+            lease: work.first_lease(),
+            poll: work.options.poll,
+            slots: Arc::clone(&work.slots),
+            begun: begin,
+        };
+        let enrolled = db.handover().enrol(crew);
+        let mut tx = db.begin().await.unwrap();
+        let message = NewMessage {
+            dedup_key: "a".into(),
+            lane: "slack/x".into(),
+            kind: "PostMessage",
+            subject: "s".into(),
+            payload: serde_json::json!({}),
+            form: Form { kind: "PostMessage", steps: &[] },
+            due_at: now,
+            retry: RetrySchedule::then_dead([]),
+            pace: Duration::ZERO,
+        };
+        enqueue(&mut tx, &message, now).unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(get(&db, "a").await.unwrap().unwrap().state, "leased");
+
+        let stopped = CancellationToken::new();
+        stopped.cancel();
+        work.run(begun, enrolled, &stopped).await;
+        let row = get(&db, "a").await.unwrap().unwrap();
+        assert_eq!((row.state.as_str(), row.unknowns, row.claims), ("ready", 0, 1));
+        assert!(db.handover().crew().is_none());
+    }
 }

@@ -174,7 +174,7 @@ async fn racing_workers_claim_every_row_exactly_once() {
             let mut tx = db.begin().await.unwrap();
             for lane in 0..LANES {
                 let message = message(&format!("slack/{lane}"), &format!("{lane}-{row}"));
-                service_kit::outbox::enqueue(&mut tx, &message, start()).await.unwrap();
+                service_kit::outbox::enqueue(&mut tx, &message, start()).unwrap();
             }
             tx.commit().await.unwrap();
         }

@@ -53,10 +53,15 @@ pub(crate) fn message(lane: &str, key: &str) -> NewMessage {
 }
 
 pub(crate) async fn put(db: &Db, message: &NewMessage) -> bool {
+    let before = rows_of(db, message).await;
     let mut tx = db.begin().await.unwrap();
-    let new = enqueue(&mut tx, message, start()).await.unwrap();
+    enqueue(&mut tx, message, start()).unwrap();
     tx.commit().await.unwrap();
-    new
+    rows_of(db, message).await > before
+}
+
+async fn rows_of(db: &Db, message: &NewMessage) -> usize {
+    usize::from(outbox::get(db, &message.dedup_key).await.unwrap().is_some())
 }
 
 /// Claims what is due at the receiver, and returns the keys in the order of their lanes.

@@ -110,6 +110,59 @@ async fn a_commit_wakes_the_worker_and_everything_is_done_once_in_lane_order() {
     .await;
 }
 
+/// What is due and heads its lane is leased by the commit that brings it: no claim of its own, so two commits in all.
+#[tokio::test]
+async fn what_can_be_begun_at_once_costs_no_claim() {
+    everywhere(async |db| {
+        let (clock, handler) = (Arc::new(clock()), Recorder::new());
+        let running = Running::start(&db, &clock, &handler);
+        // The worker is there once it has done something; that may have cost it a claim.
+        for row in 0..=10 {
+            let key = format!("row {row}");
+            put(&db, &message("slack/x", &key)).await;
+            until_done(&db, key.clone()).await;
+            assert_eq!(view(&db, &key).await.claims, 1);
+        }
+        running.stop().await;
+        assert!(db.commits() <= 11 * 2 + 1, "{}", db.commits());
+    })
+    .await;
+}
+
+/// Also where a lane has been used before, and rests: the row waits in the store.
+#[tokio::test]
+async fn what_cannot_be_begun_at_once_waits_its_turn() {
+    everywhere(async |db| {
+        let (clock, handler) = (Arc::new(clock()), Recorder::new());
+        let running = Running::start(&db, &clock, &handler);
+        let paced = |key: &str| domain::effects::NewMessage { pace: seconds(60), ..message("slack/x", key) };
+        put(&db, &paced("first")).await;
+        until_done(&db, "first".to_owned()).await;
+        put(&db, &paced("second")).await;
+        let mut later = message("slack/y", "later");
+        later.due_at = start().plus(seconds(60));
+        put(&db, &later).await;
+        put(&db, &message("slack/z", "last")).await;
+        assert_eq!(handler.until(2).await, ["first", "last"]);
+        for waits in ["second", "later"] {
+            assert_eq!((view(&db, waits).await.state.as_str(), view(&db, waits).await.claims), ("ready", 0));
+        }
+        clock.advance(seconds(60));
+        assert_eq!(handler.until(4).await.len(), 4);
+        running.stop().await;
+    })
+    .await;
+}
+
+async fn until_done(db: &Db, key: String) {
+    let done = async {
+        while view(db, &key).await.state != "done" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), done).await.unwrap_or_else(|_| panic!("{key} is not done"));
+}
+
 #[tokio::test]
 async fn a_receiver_that_hangs_in_all_its_lanes_holds_up_nobody_else() {
     everywhere(async |db| {
@@ -201,7 +254,7 @@ impl Handler for Chain {
         let mut tx = db.begin().await?;
         let recorded = record(&mut tx, claim, outcome, now).await?;
         if claim.dedup_key == "first" {
-            enqueue(&mut tx, &message("slack/follow-up", "second"), now).await?;
+            enqueue(&mut tx, &message("slack/follow-up", "second"), now)?;
         }
         if self.fail_first_settle.fetch_add(1, Ordering::SeqCst) == 0 {
             return Err(DbError::Busy);
