@@ -16,16 +16,17 @@ use service_kit::outbox::{Claim, Outcome, Recorded};
 use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::story::{Deed, LoggedHop};
 use shared_types::{Actor, Decision, Epoch, IncidentId, TargetName, Timestamp, Via};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::changes::Changes;
 use crate::counters;
 use crate::daily::ReportsMade;
 use crate::store::{Act, Change, Changed, Due, Given, Store, StoredTarget, decision_answer};
 use domain::effects::lower::Plan;
 use domain::effects::lower::{LowerContext, lower};
 use domain::rollout::audit::EventRecord;
-use domain::rollout::{self, Aggregate, Context, Event, Reason, Refusal, Rejection, Step, Terms};
+use domain::rollout::{self, Aggregate, Began, Context, Event, Reason, Refusal, Rejection, Step, Terms};
 use domain::story::{views, words};
 
 /// Targets that are looked at together.
@@ -41,8 +42,8 @@ pub struct Reporter {
     pub clock: Arc<dyn Clock>,
     /// When this process began.
     pub(crate) begun: Timestamp,
-    /// Counts changes made here: wakes the dashboard and its streams.
-    changes: watch::Sender<u64>,
+    /// Made here: the dashboard, its streams and the audit's archive follow them.
+    pub changes: Changes,
     /// Rung when a due time may have moved.
     pub due: Notify,
     /// Days whose reports are made.
@@ -75,7 +76,7 @@ impl Reporter {
     /// Over a store whose tables are there.
     #[must_use]
     pub fn new(store: Store, versions: PolicyVersions, clock: Arc<dyn Clock>) -> Self {
-        let (changes, due) = (watch::Sender::new(0), Notify::new());
+        let (changes, due) = (Changes::default(), Notify::new());
         let begun = clock.now();
         Self { store, versions, clock, begun, changes, due, daily_made: ReportsMade::default() }
     }
@@ -92,12 +93,6 @@ impl Reporter {
     pub fn terms<'r>(&self, rules: &'r Rules, target: &TargetName) -> Option<Terms<'r>> {
         let policy = rules.policy.targets.get(target)?;
         Some(Terms { policy, policy_version: &rules.policy.version, now: self.clock.now() })
-    }
-
-    /// Counts changes made by this process.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
     }
 
     /// Takes a decision in; a repeat is answered as the first time. One that cannot be so, or says something else under a
@@ -232,13 +227,23 @@ impl Reporter {
             // A decision is kept even where it changes nothing: one of an older window that could not be judged, and came
             // late. So is a loss that nobody is told of.
             let kept = decision.is_some() || cause.lost.is_some();
-            let audit = audit(&cause.actor, told, policy_version, before, &step, kept);
+            let mut rows = Vec::new();
+            rows.extend(audit(&cause.actor, told, policy_version, before, &step, kept));
+            let begun = if given.begins { rollout::begin_command(&step, &context) } else { None };
+            let step = match begun {
+                Some(Began { event, first, step: begun }) => {
+                    let told = rollout::audit::told(&event);
+                    rows.extend(audit(&Actor::default(), told, policy_version, &first, &begun, true));
+                    step.followed_by(begun)
+                }
+                None => step,
+            };
             let answer = answer(&step, decision, &context.terms());
             let plan = lower(&lower_context, step, given.version, answer).map_err(|error| {
                 // A template that passed its check cannot fail; were it to, nothing half-rendered is sent.
                 Rejection::from(Refusal::Unrenderable { error: error.to_string() })
             })?;
-            Ok(Plan { audit, ..plan })
+            Ok(Plan { audit: rows, ..plan })
         };
         let changed = self
             .store
@@ -264,7 +269,7 @@ impl Reporter {
 
     /// Wakes whoever shows the state, and whoever waits for due times; logs what people look for.
     fn tell(&self, step: &Step) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.changes.tell(&step.target.target);
         self.due.notify_one();
         for LoggedHop { hop, .. } in &step.timeline {
             let incident = step.incident.as_ref().map(|it| it.id.to_string()).unwrap_or_default();

@@ -27,7 +27,7 @@ use crate::composition::Composition;
 use crate::config::Config;
 use crate::dashboard::Publisher;
 use crate::drift::DriftWatch;
-use crate::effects::Effects;
+use crate::effects::{Effects, LongestMove};
 use crate::notifiers::Notifiers;
 use crate::reporter::Reporter;
 use crate::restored::{self, Restored};
@@ -40,7 +40,7 @@ const FASTEST_POLL: Duration = Duration::from_millis(50);
 /// A backtest over a long history takes its time.
 const ANALYZER_TIMEOUT: Duration = Duration::from_secs(25);
 const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(10);
-/// RB-5: a collector that is away delays a rollback by no more than this.
+/// A collector that is away delays a rollback by no more than this.
 const QUICK: Duration = Duration::from_secs(1);
 /// How long a move may go on after the stop was asked for; shorter than the worker's drain.
 const MOVE_GRACE: Duration = Duration::from_secs(5);
@@ -220,6 +220,7 @@ fn effects(
         publisher: Arc::clone(publisher),
         collector: common.neighbour(ServiceName::Collector, COLLECTOR_TIMEOUT)?,
         collector_quick: common.neighbour(ServiceName::Collector, QUICK)?,
+        longest: LongestMove::default(),
         data_dir: common.data_dir.clone(),
         stopping: config.stopping,
         notifiers: config.notifiers,

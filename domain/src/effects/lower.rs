@@ -35,8 +35,8 @@ pub struct Plan {
     pub cancels: Vec<String>,
     /// What the caller is answered; kept for a repeat.
     pub answer: Value,
-    /// The row of the audit log (GO-4); none: nothing changed.
-    pub audit: Option<AuditDraft>,
+    /// The rows of the audit log (GO-4), one an event that changed anything.
+    pub audit: Vec<AuditDraft>,
 }
 
 /// What a target's effects are made with.
@@ -70,7 +70,7 @@ pub fn lower(
         lowering.make(&mut step, effect)?;
     }
     let Lowering { messages, notifications, cancels, .. } = lowering;
-    Ok(Plan { step, messages, notifications, cancels, answer, audit: None })
+    Ok(Plan { step, messages, notifications, cancels, answer, audit: Vec::new() })
 }
 
 struct Lowering<'a> {

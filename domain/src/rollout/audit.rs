@@ -82,9 +82,8 @@ pub fn told(event: &Event) -> EventRecord {
             };
             act(Deed::TargetReadBack, found)
         }
-        Event::TransitionStarted { transition, attempt, stop } => {
-            let detail = json!({ "attempt": attempt, "collection_stop": <&str>::from(stop) });
-            of(Deed::CommandStarted, transition, detail)
+        Event::TransitionStarted { transition, attempt } => {
+            of(Deed::CommandStarted, transition, json!({ "attempt": attempt }))
         }
         Event::TransitionAttemptFailed { transition, reason, next } => {
             let detail = json!({ "reason": short(reason), "next_attempt_at": next });

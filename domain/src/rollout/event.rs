@@ -33,7 +33,7 @@ pub enum Event {
     /// A person takes it from everybody at once, whatever phase it is in (PH-11).
     Abort { by: String, reason: String },
     /// The executor is about to start the command; committed before it does (RB-3).
-    TransitionStarted { transition: Uuid, attempt: u32, stop: StopOutcome },
+    TransitionStarted { transition: Uuid, attempt: u32 },
     /// An attempt failed and another follows.
     TransitionAttemptFailed { transition: Uuid, reason: String, next: Timestamp },
     /// The move, and the read-back where there is one, succeeded.
@@ -106,16 +106,4 @@ pub struct Expected {
     pub phase: Option<PhaseId>,
     pub epoch: Option<Epoch>,
     pub policy_version: Option<String>,
-}
-
-/// Whether the collector heard of the stop before the command started (RB-5).
-#[derive(Debug, Clone, PartialEq, Eq, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum StopOutcome {
-    /// Nothing to stop: the move is upwards.
-    NotNeeded,
-    /// It holds its windows.
-    Delivered,
-    /// It could not be reached; the command runs all the same, the directive's own delivery goes on.
-    NotDelivered(String),
 }

@@ -7,6 +7,7 @@
 
 pub mod approval;
 pub mod audit;
+mod begun;
 pub mod blocker;
 mod cadence;
 mod claim;
@@ -46,6 +47,7 @@ pub mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use begun::{Began, begin_command};
 pub use blocker::Blocker;
 pub use effect::{Effect, Notice, NoticeKind};
 pub use event::Event;

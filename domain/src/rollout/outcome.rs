@@ -11,7 +11,6 @@ use super::directive::{direct, next_sequence, resume_collecting, stop_collecting
 use super::effect::{Effect, Notice, NoticeKind};
 use super::ending;
 use super::escalation::escalate;
-use super::event::StopOutcome;
 use super::opening::{open, undecided};
 use super::recovery::recover;
 use super::rollback;
@@ -25,19 +24,8 @@ pub(super) fn started(
     mut it: Transition,
     stage: fn(Transition) -> Stage,
     attempt: u32,
-    stop: &StopOutcome,
     context: &Context<'_>,
 ) -> Step {
-    match stop {
-        StopOutcome::NotNeeded => {}
-        StopOutcome::Delivered => {
-            step.hop(context.now, Hop::CollectionStopped { transition: it.id });
-        }
-        StopOutcome::NotDelivered(why) => {
-            let hop = Hop::CollectionStopPending { transition: it.id, reason: why.clone() };
-            step.hop(context.now, hop);
-        }
-    }
     let first = it.attempts == 0;
     step.target.raise_fence(context.now);
     it.state = TransitionState::Running;

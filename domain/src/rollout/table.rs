@@ -68,11 +68,11 @@ pub fn apply(before: &Aggregate, event: Event, context: &Context<'_>) -> Result<
         (_, E::Freeze { by, reason }) => Ok(waiting::freeze(step, by, reason, context)),
         (_, E::Unfreeze { by, reason }) => Ok(waiting::unfreeze(step, by, reason, context)),
 
-        (S::Promoting(it), E::TransitionStarted { transition, attempt, stop }) if it.id == transition => {
-            Ok(started(step, it, S::Promoting, attempt, &stop, context))
+        (S::Promoting(it), E::TransitionStarted { transition, attempt }) if it.id == transition => {
+            Ok(started(step, it, S::Promoting, attempt, context))
         }
-        (S::RollingBack(it), E::TransitionStarted { transition, attempt, stop }) if it.id == transition => {
-            Ok(started(step, it, S::RollingBack, attempt, &stop, context))
+        (S::RollingBack(it), E::TransitionStarted { transition, attempt }) if it.id == transition => {
+            Ok(started(step, it, S::RollingBack, attempt, context))
         }
         (S::Promoting(it), E::TransitionAttemptFailed { transition, reason, next })
             if it.id == transition =>

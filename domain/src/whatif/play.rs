@@ -15,7 +15,6 @@ use crate::executors::Report;
 use crate::pagers::PAGER;
 use crate::placeholder::PlaceholderError;
 use crate::policy::TargetPolicy;
-use crate::rollout::event::StopOutcome;
 use crate::rollout::{
     Aggregate, Context, Effect, Event, Incident, Mitigation, NoticeKind, Stage, Step, TargetState,
     Transition, apply,
@@ -319,7 +318,7 @@ impl Player {
     fn run(&mut self, transition: &Transition, now: Timestamp) {
         let (epoch, id) = (self.target.epoch, transition.id);
         let about = self.target.incident.clone().or_else(|| transition.incident.clone());
-        let started = Event::TransitionStarted { transition: id, attempt: 1, stop: StopOutcome::NotNeeded };
+        let started = Event::TransitionStarted { transition: id, attempt: 1 };
         self.apply(started, about.as_ref(), now);
         let verified = transition.request.reads_back.then(|| transition.to.to_string());
         let report = Report { verified, ..Report::default() };

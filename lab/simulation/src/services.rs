@@ -319,6 +319,7 @@ fn reporter(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Hand
         drift: Arc::clone(&drift),
         collector: ground.neighbour(Service::Collector),
         collector_quick: ground.neighbour(Service::Collector),
+        longest: reporter_svc::effects::LongestMove::default(),
         data_dir: ground.data_dir.clone(),
         stopping: CancellationToken::new(),
     };

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use serde_json::Value;
 use service_kit::ServiceName;
 use service_kit::client::Neighbour;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Outcome, Recorded};
+use service_kit::rules::Rules;
 use shared_types::story::hop::Sent;
 use shared_types::story::{Hop, LoggedHop};
 use shared_types::{Directive, TargetName};
@@ -32,11 +34,27 @@ pub struct Effects {
     /// Told when a move has ended.
     pub drift: Arc<DriftWatch>,
     pub collector: Neighbour,
-    /// The same neighbour with the short deadline of the stop before a command (RB-5).
+    /// The same neighbour with a short deadline, for what a move waits for.
     pub collector_quick: Neighbour,
     pub data_dir: PathBuf,
+    pub longest: LongestMove,
     /// Cancelled when the service stops: a command ended by that is run again, and does not count as failed.
     pub stopping: CancellationToken,
+}
+
+/// The longest time limit of a move, looked for once a policy: claims ask for it.
+#[derive(Debug, Default)]
+pub struct LongestMove(Mutex<(Weak<Rules>, Duration)>);
+
+impl LongestMove {
+    pub(super) fn of(&self, rules: &Arc<Rules>) -> Duration {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::ptr::eq(known.0.as_ptr(), Arc::as_ptr(rules)) {
+            let limits = rules.policy.targets.values().map(|it| it.transitions.timeout);
+            *known = (Arc::downgrade(rules), limits.max().unwrap_or_default());
+        }
+        known.1
+    }
 }
 
 impl Effects {

@@ -24,7 +24,7 @@ use domain::effects::{
 };
 use service_kit::outbox::{EffectKind, Registry};
 
-pub use context::Effects;
+pub use context::{Effects, LongestMove};
 
 impl Registry for Effects {
     const EFFECTS: &'static [EffectKind<Self>] = &[

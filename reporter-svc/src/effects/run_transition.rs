@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use service_kit::db::DbError;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
-use shared_types::{Directed, Directive, Timestamp};
+use shared_types::{Directed, Timestamp};
 
 use super::context::Effects;
 use super::push_directive::BEHIND_AGAIN;
@@ -17,7 +17,6 @@ use crate::reporter::Cause;
 use crate::store::Changed;
 use domain::effects::RunTransition;
 use domain::executors::Report;
-use domain::rollout::event::StopOutcome;
 use domain::rollout::{Event, TargetState};
 use shared_types::rollout::TransitionKind;
 
@@ -28,9 +27,7 @@ const SKIPPED: &str = "skipped";
 impl Perform<Effects> for RunTransition {
     /// Long enough for a command, its read-back and the ending of its children.
     fn lease(effects: &Effects) -> Duration {
-        let rules = effects.reporter.rules();
-        let longest = rules.policy.targets.values().map(|it| it.transitions.timeout).max();
-        longest.unwrap_or_default() * 5 / 2 + Duration::from_secs(15)
+        effects.longest.of(&effects.reporter.rules()) * 5 / 2 + Duration::from_secs(15)
     }
 
     async fn run(&self, effects: &Effects, claim: &Claim) -> Outcome {
@@ -42,27 +39,16 @@ impl Perform<Effects> for RunTransition {
         let Some(wanted) = state.stage.runnable().filter(|wanted| wanted.id == self.transition) else {
             return skipped();
         };
-        // Where the store was restored, this may have been done in the past that is lost, and more after it.
-        let found_there = wanted.requested_at < effects.reporter.begun;
-        let (stop, told) = tell_collector(effects, &state, self, found_there).await;
-        let own = state.directive.as_ref().map_or(0, |it| it.sequence);
-        let behind = match effects.collector_knows_more(&self.target, told.as_ref(), own).await {
-            Ok(learnt) => learnt || state.behind.is_some(),
-            Err(error) => return not_now(&error),
-        };
-        if found_there && behind && !is_still_to_do(effects, &state, self).await {
-            return waits_for_a_person();
-        }
         let attempt = u32::try_from(claim.fence).unwrap_or(u32::MAX);
-        let event = Event::TransitionStarted { transition: self.transition, attempt, stop };
-        let cause = Cause { of_transition: true, ..Cause::default() };
-        let turn = match effects.reporter.apply(&self.target, cause, &|_| event.clone()).await {
-            Ok(Changed::Applied { step, .. }) => {
-                Turn { attempt, fence: step.target.fence, lease: claim.lease.clone() }
+        let fence = if wanted.is_started(attempt) {
+            state.fence
+        } else {
+            match start(effects, &state, self, attempt).await {
+                Ok(fence) => fence,
+                Err(not_started) => return not_started,
             }
-            Ok(_) => return skipped(),
-            Err(error) => return not_now(&error),
         };
+        let turn = Turn { attempt, fence, lease: claim.lease.clone() };
         record_latency(effects, &state, self, attempt);
         match carry_out(&effects.executors, self, &turn).await {
             Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
@@ -152,27 +138,32 @@ fn waits_for_a_person() -> Outcome {
     Outcome::Postponed { after: BEHIND_AGAIN, reason }
 }
 
-/// RB-5: the collector is told before the command starts, but a collector that is away never delays a
-/// rollback by more than the quick client's deadline. The directive's own delivery goes on in any case. Before another move that
-/// was found in the store it is asked. The second: what is in force there, if it said so.
-async fn tell_collector(
+/// Commits the start, and returns the attempt's number among all of the target. The collector is told by its own directive,
+/// which was committed with the move (RB-5).
+async fn start(
     effects: &Effects,
     state: &TargetState,
     it: &RunTransition,
-    found_there: bool,
-) -> (StopOutcome, Option<Directive>) {
-    let stop: Option<&Directive> = state.directive.as_ref().filter(|directive| !directive.collect);
-    let (TransitionKind::Rollback, Some(stop)) = (it.kind, stop) else {
-        if !found_there {
-            return (StopOutcome::NotNeeded, None);
-        }
+    attempt: u32,
+) -> Result<u64, Outcome> {
+    // Where the store was restored, this may have been done in the past that is lost, and more after it.
+    let wanted = state.stage.runnable();
+    if wanted.is_some_and(|it| it.requested_at < effects.reporter.begun) {
         let told = effects.collector_quick.get_json::<Directed>(&format!("/v1/targets/{}", it.target)).await;
-        return (StopOutcome::NotNeeded, told.ok().and_then(|it| it.directive));
-    };
-    let path = format!("/v1/targets/{}/directive", it.target);
-    match effects.collector_quick.deliver_put(&path, stop).await {
-        Outcome::Done(answer) => (StopOutcome::Delivered, serde_json::from_value(answer).ok()),
-        other => (StopOutcome::NotDelivered(other.reason().unwrap_or_default().to_owned()), None),
+        let told = told.ok().and_then(|it| it.directive);
+        let own = state.directive.as_ref().map_or(0, |it| it.sequence);
+        let learnt = effects.collector_knows_more(&it.target, told.as_ref(), own).await;
+        let behind = learnt.map_err(|error| not_now(&error))? || state.behind.is_some();
+        if behind && !is_still_to_do(effects, state, it).await {
+            return Err(waits_for_a_person());
+        }
+    }
+    let event = Event::TransitionStarted { transition: it.transition, attempt };
+    let cause = Cause { of_transition: true, ..Cause::default() };
+    match effects.reporter.apply(&it.target, cause, &|_| event.clone()).await {
+        Ok(Changed::Applied { step, .. }) => Ok(step.target.fence),
+        Ok(_) => Err(skipped()),
+        Err(error) => Err(not_now(&error)),
     }
 }
 

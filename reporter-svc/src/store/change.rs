@@ -3,7 +3,7 @@
 //! Locks are always taken in this order: the target's row, the outcome's outbox row, the incident's row, the
 //! day's counter. Two replicas therefore wait for each other and never deadlock.
 
-use domain::effects::NewMessage;
+use domain::effects::{NewMessage, RunTransition};
 use service_kit::db::{Db, DbError, Tx};
 use service_kit::outbox::{self, Recorded};
 use shared_types::{Decision, IncidentId, Timestamp};
@@ -15,6 +15,7 @@ use super::{
 };
 use domain::effects::lower::Plan;
 use domain::rollout::{Aggregate, Rejection};
+use domain::stored::Form;
 
 impl Store {
     /// See [`Change`]. Boxed: it is large, and every act of the API holds it.
@@ -50,7 +51,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         save_act(&mut tx, act, answer, now).await?;
         if let Some(message) = message {
-            outbox::enqueue(&mut tx, message, now).await?;
+            outbox::enqueue(&mut tx, message, now)?;
         }
         tx.commit().await
     }
@@ -143,7 +144,11 @@ async fn repeated(db: &Db, tx: &mut Tx<'_>, change: &Change<'_>) -> Result<Optio
     Ok(None)
 }
 
-/// Lets the plan decide; a number is only taken when an incident opens.
+/// The command of a move.
+const RUN: Form = Form::of::<RunTransition>();
+
+/// Lets the plan decide; a number is only taken when an incident opens. A command that can be begun right after the commit is
+/// written down as begun by it (RB-3).
 async fn plan(
     tx: &mut Tx<'_>,
     change: &Change<'_>,
@@ -152,24 +157,39 @@ async fn plan(
     recorded: Option<Recorded>,
 ) -> Result<Result<Plan, Rejection>, DbError> {
     let day = day(change.now);
-    let mut given = Given { new_incident: incident_id(&day, 0)?, version, recorded, storm: None };
+    let mut given =
+        Given { new_incident: incident_id(&day, 0)?, version, recorded, storm: None, begins: false };
     let plan = match (change.plan)(before, &given) {
         Ok(plan) => plan,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    if !plan.step.opened {
+    let command = plan.messages.iter().find(|it| it.kind == RUN.kind);
+    given.begins = command.is_some_and(|it| tx.has_room(&it.lane));
+    if plan.step.opened {
+        give_number(tx, change, &day, &mut given).await?;
+    } else if !given.begins {
         return Ok(Ok(plan));
     }
+    Ok((change.plan)(before, &given))
+}
+
+/// Of an incident that opens.
+async fn give_number(
+    tx: &mut Tx<'_>,
+    change: &Change<'_>,
+    day: &str,
+    given: &mut Given,
+) -> Result<(), DbError> {
     let (number,): (i64,) = sqlx::query_as(
         "INSERT INTO incident_days (day, last) VALUES ($1, 1) \
          ON CONFLICT (day) DO UPDATE SET last = incident_days.last + 1 RETURNING last",
     )
-    .bind(day.as_str())
+    .bind(day)
     .fetch_one(&mut **tx)
     .await?;
-    given.new_incident = incident_id(&day, number)?;
+    given.new_incident = incident_id(day, number)?;
     given.storm = storms::now(tx, change.now, change.window).await?;
-    Ok((change.plan)(before, &given))
+    Ok(())
 }
 
 /// By which incidents are numbered.
@@ -203,7 +223,7 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
         outbox::cancel(tx, key, now).await?;
     }
     for message in &plan.messages {
-        outbox::enqueue(tx, message, now).await?;
+        outbox::enqueue(tx, message, now)?;
     }
     if let Some(act) = change.act
         && !save_act(tx, act, &plan.answer, now).await?
@@ -211,7 +231,7 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
         // Another target took the key since we looked. Nothing of this is kept: who asks again is told that it is used.
         return Err(DbError::Busy);
     }
-    if let Some(act) = &plan.audit {
+    for act in &plan.audit {
         audit::append(tx, Some(change.target), act.clone(), now).await?;
     }
     Ok(())

@@ -58,6 +58,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(280, "storms", "reporter/0280_storms.sql"),
     migration!(290, "by verdict", "reporter/0290_by_verdict.sql"),
     migration!(291, "kept for a time", "reporter/0291_kept_for_a_time.sql"),
+    migration!(300, "targets changed", "reporter/0300_targets_changed.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained
@@ -88,9 +89,12 @@ pub struct Given {
     pub storm: Option<Storm>,
     /// Set when an outcome is settled.
     pub recorded: Option<Recorded>,
+    /// Whether a command that the plan asks for is begun right after the commit.
+    pub begins: bool,
 }
 
-/// Decides, under the target's lock. Called again with the real id when it opened an incident; no side effects.
+/// Decides, under the target's lock. Called again with the real id when it opened an incident, and when its command begins; no
+/// side effects.
 pub type Planner<'a> = &'a (dyn Fn(&Aggregate, &Given) -> Result<Plan, Rejection> + Send + Sync);
 
 /// A change of one target.

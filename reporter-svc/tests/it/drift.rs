@@ -63,10 +63,10 @@ async fn a_flag_set_by_hand_is_found_within_a_window() {
         let codes: Vec<String> = rollout(&rig).await.blockers.into_iter().map(|it| it.code).collect();
         assert!(codes.contains(&"drifted".to_owned()), "{codes:?}");
         // Looked at again: nothing new is told, and nothing written.
-        let before = rig.reporter.store.revision().await.unwrap();
+        let before = rig.reporter.store.target(&autosave()).await.unwrap().unwrap().version;
         rig.clock.advance(minutes(15));
         watch.tick().await.unwrap();
-        assert_eq!(rig.reporter.store.revision().await.unwrap(), before);
+        assert_eq!(rig.reporter.store.target(&autosave()).await.unwrap().unwrap().version, before);
         serves(&rig, None);
         rig.pass(minutes(15)).await;
         watch.tick().await.unwrap();

@@ -1,11 +1,17 @@
 //! A violation from its decision to the resolved page, on both engines.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use domain::rollout::Event;
 use phasegate_tests::stores::both_engines;
-use reporter_svc::store::MIGRATIONS;
+use reporter_svc::store::{AuditFilter, Changed, MIGRATIONS};
+use service_kit::outbox::{WorkerOptions, run_worker};
 use shared_types::Verdict;
+use shared_types::decision::ViolationAction;
 use shared_types::incident::IncidentState;
 use shared_types::rollout::TransitionState;
+use tokio_util::sync::CancellationToken;
 
 use crate::rig::{Rig, phase, submission};
 
@@ -47,7 +53,6 @@ async fn a_violation_is_rolled_back_watched_and_closed() {
             "incident_opened",
             "rollback_requested",
             "directive_delivered",
-            "collection_stopped",
             "command_started",
             "command_finished",
             "phase_changed",
@@ -81,18 +86,56 @@ async fn a_violation_is_rolled_back_watched_and_closed() {
     .await;
 }
 
-/// RB-5, CO-6: the collector hears: stop, then the new phase with the recovery's cadence; never an older one.
+/// RB-5, CO-6: the stop is committed with the rollback and told beside its command; where the command is faster, the new phase with
+/// the recovery's cadence is told in its place, and never an older one after it.
 #[tokio::test]
-async fn the_collector_hears_stop_and_then_the_new_phase() {
+async fn the_collector_is_told_to_stop_and_then_of_the_new_phase() {
     let rig = Rig::in_memory().await;
     rig.bring_to("B").await;
     rig.violation().await;
     let heard = rig.world.directives.lock().unwrap().clone();
-    let mut newest = heard.clone();
-    newest.dedup_by_key(|it| it.sequence);
-    let told: Vec<_> = newest.iter().map(|it| (it.phase.as_str(), it.collect, it.cadence_ms)).collect();
-    assert_eq!(told, [("B", false, 900_000), ("A", true, 300_000)]);
+    let last = heard.last().map(|it| (it.phase.as_str(), it.collect, it.cadence_ms));
+    assert_eq!(last, Some(("A", true, 300_000)));
     assert!(heard.is_sorted_by_key(|it| it.sequence));
+    let incident = rig.incident().await;
+    let about = |entry: &shared_types::incident::TimelineEntry| {
+        let stop = entry.data["phase"] == "B" && entry.data["collect"] == false;
+        entry.kind.starts_with("directive_") && stop
+    };
+    assert_eq!(incident.timeline.iter().filter(|entry| about(entry)).count(), 1, "{:?}", incident.timeline);
+}
+
+/// RB-3: between a required rollback's decision and its command lies the one commit of its incident, which says that it began.
+#[tokio::test]
+async fn a_required_rollback_begins_with_the_commit_of_its_incident() {
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db.clone()).await;
+        rig.bring_to("B").await;
+        let stop = CancellationToken::new();
+        let (clock, effects) = (Arc::clone(&rig.clock), Arc::clone(&rig.effects));
+        let options = WorkerOptions::new("reporter");
+        let worker = tokio::spawn(run_worker(db, clock, effects, options, stop.clone()));
+        // It takes what is committed from its first turn on.
+        tokio::task::yield_now().await;
+        let decision = rig.decision(Verdict::Violation, Some(ViolationAction::Rollback)).await;
+        let Changed::Applied { step, .. } = rig.reporter.decide(&decision).await.unwrap() else { panic!() };
+        let begun = step.target.stage.runnable().unwrap();
+        assert_eq!((begun.state, begun.attempts), (TransitionState::Running, 1));
+        let done = async {
+            while rig.phase().await != phase("A") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), done).await.unwrap();
+        assert_eq!(rig.commands(), [(phase("B"), phase("A"))]);
+        let filter = AuditFilter { action: Some("command.started".into()), ..AuditFilter::default() };
+        let started = rig.reporter.store.audit(&filter, None, 100).await.unwrap();
+        let of_it = started.iter().filter(|row| row.subject == Some(begun.id.to_string()));
+        assert_eq!(of_it.map(|row| row.detail["attempt"].clone()).collect::<Vec<_>>(), [1], "GO-4: once");
+        stop.cancel();
+        worker.await.unwrap();
+    })
+    .await;
 }
 
 /// DE-1, DA-1: the ok text goes out only when the file shows the values, and only from phase B on.

@@ -20,7 +20,7 @@ use reporter_svc::audit::{Archive, Keeper};
 use reporter_svc::channels::Channels;
 use reporter_svc::dashboard::Publisher;
 use reporter_svc::drift::DriftWatch;
-use reporter_svc::effects::Effects;
+use reporter_svc::effects::{Effects, LongestMove};
 use reporter_svc::executors::{Executor, Executors, ReadBack, Turn};
 use reporter_svc::notifiers::slack::{self, SlackInbound};
 use reporter_svc::notifiers::{Notifier, Notifiers};
@@ -295,6 +295,7 @@ impl Rig {
             drift,
             collector: neighbour(),
             collector_quick: neighbour(),
+            longest: LongestMove::default(),
             data_dir: data.path().to_owned(),
             stopping: CancellationToken::new(),
         });

@@ -20,7 +20,7 @@ use shared_types::{Actor, IncidentId, TargetName, Verdict, Via};
 use crate::rig::{KEEP, Rig, autosave, minutes};
 
 #[tokio::test]
-async fn targets_and_revision() {
+async fn targets_and_what_has_changed_of_them() {
     both_engines("reporter", MIGRATIONS, |db| async move {
         let rig = Rig::new(db).await;
         let store = &rig.reporter.store;
@@ -31,9 +31,16 @@ async fn targets_and_revision() {
         let listed: Vec<_> = listed.iter().map(|it| it.state.target.as_str()).collect();
         assert_eq!(listed, ["alpha", "autosave", "zeta"]);
         assert_eq!(store.targets(Some("alpha"), 1).await.unwrap()[0].state.target, autosave());
-        assert_eq!(store.revision().await.unwrap(), 0);
+        let begun = rig.clock.now();
+        rig.clock.advance(Duration::from_secs(1));
         rig.event(Event::Start { by: "ana".into(), obstacles: Vec::new() }).await;
-        assert_eq!(store.revision().await.unwrap(), 1);
+        let changed = store.versions_since(rig.clock.now()).await.unwrap();
+        assert_eq!(changed, [(autosave(), 1)]);
+        assert_eq!(store.versions_since(begun).await.unwrap().len(), 3);
+        let named = [autosave(), TargetName::parse("nobody").unwrap(), names[1].clone()];
+        let found = store.targets_of(&named).await.unwrap();
+        let found: Vec<_> = found.iter().map(|it| (it.state.target.as_str(), it.version)).collect();
+        assert_eq!(found, [("alpha", 0), ("autosave", 1)]);
         assert_eq!(store.target(&autosave()).await.unwrap().unwrap().version, 1);
         assert!(store.target(&TargetName::parse("nobody").unwrap()).await.unwrap().is_none());
     })
@@ -69,7 +76,7 @@ async fn two_targets_never_act_under_one_key() {
         rig.reporter.store.ensure_targets(&names, rig.clock.now()).await.unwrap();
         let plan = |before: &Aggregate, _: &Given| {
             let (step, answer) = (Step::from(before), serde_json::json!("done"));
-            Ok(Plan { step, answer, messages: vec![], notifications: vec![], cancels: vec![], audit: None })
+            Ok(Plan { step, answer, messages: vec![], notifications: vec![], cancels: vec![], audit: vec![] })
         };
         for round in 0..8 {
             let act = Act::new(format!("r{round}"), "autosave", "freeze", serde_json::Value::Null);
@@ -133,7 +140,7 @@ async fn a_rejection_and_an_unknown_name_leave_nothing_behind() {
         let refused = rig.event(Event::Promote { by: "ana".into(), from: None }).await;
         let Changed::Rejected { rejection, .. } = refused else { panic!("{refused:?}") };
         assert_eq!(rejection.reason(), Reason::Blocked);
-        assert_eq!(rig.reporter.store.revision().await.unwrap(), 0);
+        assert_eq!(rig.reporter.store.target(&autosave()).await.unwrap().unwrap().version, 0);
         let nobody = TargetName::parse("nobody").unwrap();
         let event = Event::Tick;
         let unknown = rig.reporter.apply(&nobody, Cause::default(), &|_| event.clone()).await.unwrap();

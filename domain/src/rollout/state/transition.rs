@@ -46,6 +46,12 @@ impl Transition {
         self.initiator == ITSELF
     }
 
+    /// Whether the start of this attempt is written down: by the commit that asked for the move, or by its executor.
+    #[must_use]
+    pub fn is_started(&self, attempt: u32) -> bool {
+        self.state == TransitionState::Running && self.attempts == attempt
+    }
+
     /// It is over without its phase being reached.
     pub fn fail(&mut self, at: Timestamp) {
         self.state = TransitionState::Failed;

@@ -8,7 +8,7 @@ use shared_types::rollout::TransitionState;
 
 use super::world::{World, minutes, phase};
 use crate::executors::Report;
-use crate::rollout::event::{Looked, StopOutcome};
+use crate::rollout::event::Looked;
 use crate::rollout::{Effect, Event, Stage, Transition};
 
 fn happenings() -> impl Strategy<Value = Vec<(u8, u8)>> {
@@ -34,7 +34,7 @@ fn step(world: &mut World, what: u8, pause: u8) {
             Event::Promote { by: "ana".into(), from: None }
         }
         9 => Event::Rollback { by: "ben".into(), from: world.target.phase.clone(), reason: "r".into() },
-        10 => Event::TransitionStarted { transition: id, attempt: 1, stop: StopOutcome::Delivered },
+        10 => Event::TransitionStarted { transition: id, attempt: 1 },
         11 => {
             let output = String::new();
             let report = Report { duration_ms: 1, detail: output, ..Report::default() };

@@ -4,11 +4,13 @@ use shared_types::decision::{Cause, ViolationAction};
 use shared_types::incident::IncidentState;
 use shared_types::rollout::TransitionState;
 use shared_types::{Verdict, Window};
+use uuid::Uuid;
 
 use super::world::{World, minutes, phase};
 use crate::executors::Report;
-use crate::rollout::event::StopOutcome;
-use crate::rollout::{Effect, Event, IncidentStatus, Mitigation, NoticeKind, Reason, Stage, Step};
+use crate::rollout::{
+    Context, Effect, Event, IncidentStatus, Mitigation, NoticeKind, Reason, Stage, Step, begin_command,
+};
 use crate::story::words;
 
 fn by_hand(from: &str) -> Event {
@@ -471,8 +473,7 @@ fn a_superseded_promotion_is_not_started_again() {
     world.apply(Event::Promote { by: "ana".into(), from: None }).unwrap();
     world.start_command();
     world.violation();
-    let event =
-        Event::TransitionStarted { transition: world.running().id, attempt: 2, stop: StopOutcome::NotNeeded };
+    let event = Event::TransitionStarted { transition: world.running().id, attempt: 2 };
     assert_eq!(world.apply(event).unwrap_err().reason(), Reason::Superseded);
 }
 
@@ -513,7 +514,42 @@ fn a_violation_cancels_a_promotion_that_has_not_started() {
         assert!(world.effects.contains(&Effect::CancelRun(id)));
         let rolls_back = action == ViolationAction::Rollback;
         assert_eq!(world.runs().len(), usize::from(rolls_back));
-        let start = Event::TransitionStarted { transition: id, attempt: 1, stop: StopOutcome::NotNeeded };
+        let start = Event::TransitionStarted { transition: id, attempt: 1 };
         assert_eq!(world.apply(start).unwrap_err().reason(), Reason::Superseded);
     }
+}
+
+/// RB-3, GO-4: the start of a command that can begin right after the commit is an event of its own in that commit, and what
+/// follows is what would have followed had it come by itself.
+#[test]
+fn a_command_may_begin_with_the_commit_that_asks_for_it() {
+    let mut world = World::in_phase("B");
+    let asked = world.violation();
+    let policy = world.policy.clone();
+    let context = Context {
+        now: world.now,
+        policy: &policy,
+        policy_version: "sha256:0",
+        new_incident: asked.incident.as_ref().unwrap().id.clone(),
+        new_transition: Uuid::nil(),
+        storm: None,
+    };
+    let began = begin_command(&asked, &context).unwrap();
+    assert_eq!(began.event.name(), "transition_started");
+    let together = asked.clone().followed_by(began.step);
+    assert!(together.opened && together.target.stage.runnable().unwrap().is_started(1));
+    assert!(!together.target.stage.runnable().unwrap().is_started(2));
+
+    world.start_command();
+    let apart = world.running();
+    assert_eq!(together.target.stage.runnable(), Some(&apart));
+    let hops: Vec<&str> = together.timeline.iter().map(|it| it.hop.kind()).collect();
+    assert!(hops.ends_with(&["command_started"]), "{hops:?}");
+    let runbook =
+        |it: &&Effect| matches!(it, Effect::Notify(notice) if matches!(notice.kind, NoticeKind::Rollback(_)));
+    assert_eq!(together.effects.iter().filter(runbook).count(), 1, "RB-12");
+
+    let mut quiet = World::in_phase("B");
+    let nothing = quiet.judged(Verdict::Ok, None);
+    assert!(begin_command(&nothing, &context).is_none());
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::world::{World, phase};
 use crate::executors::Report;
-use crate::rollout::event::{Expected, Looked, StopOutcome};
+use crate::rollout::event::{Expected, Looked};
 use crate::rollout::{Aggregate, Event, Reason, audit};
 
 fn world_at(stage: &str) -> World {
@@ -67,9 +67,7 @@ fn event_of(name: &str, world: &World, transition: Uuid) -> Event {
             Event::ServedRead { epoch: world.target.epoch, looked: Looked::Other { served: "50%".into() } }
         }
         "rollback" => Event::Rollback { by: "ana".into(), from: phase("B"), reason: "r".into() },
-        "transition_started" => {
-            Event::TransitionStarted { transition, attempt: 1, stop: StopOutcome::NotNeeded }
-        }
+        "transition_started" => Event::TransitionStarted { transition, attempt: 1 },
         "transition_attempt_failed" => {
             Event::TransitionAttemptFailed { transition, reason: "x".into(), next: world.now }
         }

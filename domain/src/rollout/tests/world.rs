@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::executors::Report;
 use crate::executors::command::exited;
-use crate::rollout::event::{Expected, StopOutcome};
+use crate::rollout::event::Expected;
 use crate::rollout::stands::stands;
 use crate::rollout::storm::Storm;
 use crate::rollout::{
@@ -297,11 +297,7 @@ impl World {
 
     pub(crate) fn start_command(&mut self) {
         let it = self.running();
-        let event = Event::TransitionStarted {
-            transition: it.id,
-            attempt: it.attempts + 1,
-            stop: StopOutcome::Delivered,
-        };
+        let event = Event::TransitionStarted { transition: it.id, attempt: it.attempts + 1 };
         self.apply(event).unwrap();
     }
 
@@ -318,8 +314,7 @@ impl World {
     /// The command under way ends well, with nobody's incident open but this one in view.
     pub(crate) fn finish_command_of(&mut self, incident: &IncidentId) {
         let it = self.running();
-        let stop = StopOutcome::Delivered;
-        let started = Event::TransitionStarted { transition: it.id, attempt: it.attempts + 1, stop };
+        let started = Event::TransitionStarted { transition: it.id, attempt: it.attempts + 1 };
         self.apply_to(Some(incident.clone()), started).unwrap();
         let report = Report { detail: "done".into(), duration_ms: 12, ..exited(0) };
         let succeeded = Event::TransitionSucceeded { transition: it.id, report };
