@@ -13,9 +13,11 @@ use tokio::sync::Semaphore;
 use super::pool::PATIENCE;
 use super::schema::{Standing, standing};
 use super::session::told;
-use super::url::{DatabaseUrl, place_of};
+use super::url::{DatabaseUrl, place_of, port_of};
 use super::vitals::Vitals;
-use super::{BEGIN_SQLITE, Cause, Db, DbError, DbSettings, Engine, Migration, Pool, migration, pooler};
+use super::{
+    BEGIN_SQLITE, Cause, Db, DbError, DbSettings, Engine, Migration, Pool, migration, nodelay, pooler,
+};
 
 pub(crate) const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_CONNECTIONS: u32 = 8;
@@ -74,14 +76,26 @@ async fn open_postgres(
 
     let on_connect = Arc::<str>::from(format!("SET search_path TO \"{schema}\"; {POSTGRES_SETTINGS}"));
     let vitals = Arc::new(Vitals::new(&settings.service));
+    let port = port_of(&options);
     let pool = AnyPoolOptions::new()
         .max_connections(settings.connections.map_or(POSTGRES_CONNECTIONS, Into::into))
         .after_connect(move |connection, _| {
             let on_connect = Arc::clone(&on_connect);
-            Box::pin(async move { connection.execute(AssertSqlSafe(on_connect)).await.map(|_| ()) })
+            Box::pin(async move {
+                send_at_once(port).await;
+                connection.execute(AssertSqlSafe(on_connect)).await.map(|_| ())
+            })
         });
     let pool = Pool::replaceable(pool, options, &vitals);
     Ok(Db::over(pool, Engine::Postgres, None, vitals))
+}
+
+/// A connection was made to that port. Without it the database is only slower.
+async fn send_at_once(port: u16) {
+    let set = tokio::task::spawn_blocking(move || nodelay::set_on_connections_to(port)).await;
+    if let Ok(Err(error)) = set {
+        tracing::debug!(%error, "TCP_NODELAY was not set");
+    }
 }
 
 /// Why tables are not as they have to be.

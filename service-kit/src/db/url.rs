@@ -112,7 +112,12 @@ pub fn check_url(url: &str) -> Result<(), String> {
 pub(super) fn place_of(options: &AnyConnectOptions) -> String {
     let url = &options.database_url;
     let host = url.host_str().unwrap_or("localhost");
-    format!("postgres://{host}:{}{}", url.port().unwrap_or(5432), url.path())
+    format!("postgres://{host}:{}{}", port_of(options), url.path())
+}
+
+/// The server's.
+pub(super) fn port_of(options: &AnyConnectOptions) -> u16 {
+    options.database_url.port().unwrap_or(5432)
 }
 
 #[cfg(test)]
