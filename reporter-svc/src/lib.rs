@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod changes;
 pub mod channels;
 pub mod composition;
 pub mod config;

@@ -295,7 +295,7 @@ test("the page runs no script but its own", async () => {
 
 test("a target whose verdict is overdue is silent, whatever its last verdict was", async () => {
   const vi = await Person.arrive(browser, running, "vi");
-  await vi.page.route("**/v1/dashboard", async (route) => {
+  await vi.page.route("**/v1/dashboard*", async (route) => {
     const response = await route.fetch();
     const dashboard = await response.json();
     const expected_by = "2020-01-01T00:00:00.000Z";

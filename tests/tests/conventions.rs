@@ -341,10 +341,16 @@ const OWN_WORDS: [Own; 4] = [
         word: "#address",
         files: &["domain/src/notifiers/slack.rs", "reporter-svc/src/notifiers/slack/"],
         registries: &[],
-        exceptions: &[(
-            "domain/src/policy/section/notifications.rs",
-            "the example in the policy's documentation, which has to name some address",
-        )],
+        exceptions: &[
+            (
+                "domain/src/policy/section/notifications.rs",
+                "the example in the policy's documentation, which has to name some address",
+            ),
+            (
+                "domain/src/policy/section/file.rs",
+                "the example of a team's file in the policy's documentation, which overrides an address",
+            ),
+        ],
     },
 ];
 

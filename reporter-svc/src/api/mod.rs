@@ -85,6 +85,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(limits::get))
         .routes(routes!(limits::draft))
         .routes(routes!(rollouts::list))
+        .routes(routes!(rollouts::directives))
         .routes(routes!(rollouts::get))
         .routes(routes!(served::get))
         .routes(routes!(acts::start))

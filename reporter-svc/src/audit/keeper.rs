@@ -3,16 +3,17 @@
 //! Every reporter keeps a copy of its own, of all rows, whoever wrote them. That is why this is no effect of the
 //! outbox, which one replica does for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use service_kit::db::{Db, DbError};
 use service_kit::seal::{SealKey, seal};
 use service_kit::seldom;
-use shared_types::Timestamp;
-use shared_types::audit::{AuditHead, AuditSeal};
+use shared_types::audit::{AuditHead, AuditSeal, SERVICE_STREAM};
+use shared_types::{TargetName, Timestamp};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::{Archive, ArchiveError};
@@ -25,6 +26,10 @@ const PIECE: u32 = 500;
 const OVERLAP: Duration = Duration::from_secs(180);
 /// Every stream is looked at when this starts, and that often besides.
 const SWEEP: Duration = Duration::from_secs(3600);
+/// That often other replicas' rows are looked for.
+const OTHERS: Duration = Duration::from_secs(5);
+/// Rows that are written within so long are copied, and synced, together.
+const TOGETHER: Duration = Duration::from_millis(250);
 /// That often it is looked whether the files are still there.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -126,7 +131,18 @@ impl Keeper {
         copied
     }
 
-    async fn copy_new(&self, state: &mut State, now: Timestamp) -> Result<usize, KeepError> {
+    /// Copies what is new of targets that this process has changed, and of the service.
+    async fn catch_up_with(&self, targets: &BTreeSet<TargetName>) -> Result<(), KeepError> {
+        let mut state = self.state.lock().await;
+        self.know_archive(&mut state).await?;
+        for stream in targets.iter().map(TargetName::as_str).chain([SERVICE_STREAM]) {
+            let head = self.reporter.store.audit_head(stream).await?;
+            self.copy(&mut state, stream, head).await?;
+        }
+        self.note(&mut state).await
+    }
+
+    async fn know_archive(&self, state: &mut State) -> Result<(), KeepError> {
         if state.held.is_none() {
             let name = self.archive.name()?;
             state.held = Some(match &name {
@@ -135,6 +151,11 @@ impl Keeper {
             });
             state.name = name;
         }
+        Ok(())
+    }
+
+    async fn copy_new(&self, state: &mut State, now: Timestamp) -> Result<usize, KeepError> {
+        self.know_archive(state).await?;
         if state.seen_at.is_none_or(|at| now.since(at) >= LOOK) {
             self.look(state).await?;
             state.seen_at = Some(now);
@@ -274,20 +295,37 @@ impl Keeper {
 
     /// Goes on until `stop`, then once more, so that an orderly end leaves nothing uncopied.
     pub async fn run(&self, db: &Db, poll: Duration, stop: CancellationToken) {
-        let mut changes = self.reporter.changes();
+        let changed = self.reporter.changes.subscribe();
+        let mut looked: Option<Instant> = None;
         loop {
             let stopping = stop.is_cancelled();
             let now = self.reporter.clock.now();
-            if let Err(error) = db.answered(self.catch_up(now)).await {
-                seldom!(warn, "the audit log's archive is behind; trying on", &error);
+            let targets = changed.take();
+            let all = stopping || looked.is_none_or(|at| at.elapsed() >= poll.max(OTHERS));
+            let copied = match all {
+                true => db.answered(self.catch_up(now)).await.map(drop),
+                false => db.answered(self.catch_up_with(&targets)).await,
+            };
+            match copied {
+                Ok(()) if all => looked = Some(Instant::now()),
+                Ok(()) => {}
+                Err(error) => {
+                    looked = None;
+                    seldom!(warn, "the audit log's archive is behind; trying on", &error);
+                }
             }
             if stopping {
                 return;
             }
             tokio::select! {
-                () = stop.cancelled() => {}
-                _ = changes.changed() => {}
+                () = stop.cancelled() => continue,
+                () = changed.some() => {}
                 () = tokio::time::sleep(poll) => {}
+            }
+            // What follows within a moment is copied together.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(poll.min(TOGETHER)) => {}
             }
         }
     }

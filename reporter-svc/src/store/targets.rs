@@ -61,13 +61,39 @@ impl Store {
         Ok(Some((read(self.db.forms(), &row)?.state, u64::try_from(count).unwrap_or(1))))
     }
 
-    /// Grows with every change of any target.
-    pub async fn revision(&self) -> Result<u64, DbError> {
-        // PostgreSQL's SUM of BIGINT is NUMERIC.
-        let row = sqlx::query("SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) AS revision FROM targets")
-            .fetch_one(self.db.pool())
-            .await?;
-        rows::count(&row, "revision")
+    /// Those of the named that are known, in the order of their names.
+    pub async fn targets_of(&self, names: &[TargetName]) -> Result<Vec<StoredTarget>, DbError> {
+        const AT_ONCE: usize = 500;
+        let mut all = Vec::with_capacity(names.len());
+        for names in names.chunks(AT_ONCE) {
+            let places: Vec<String> = (1..=names.len()).map(|n| format!("${n}")).collect();
+            let sql = format!(
+                "SELECT target, version, state FROM targets WHERE target IN ({}) ORDER BY target",
+                places.join(", ")
+            );
+            let query =
+                names.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, it| query.bind(it.as_str()));
+            let found = query.fetch_all(self.db.pool()).await?;
+            for row in &found {
+                all.push(read(self.db.forms(), row)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Which targets were changed at that time or later, and their versions.
+    pub async fn versions_since(&self, since: Timestamp) -> Result<Vec<(TargetName, u64)>, DbError> {
+        let found =
+            sqlx::query("SELECT target, version FROM targets WHERE updated_at >= $1 AND updated_at <= $2")
+                .bind(since.as_millis())
+                // With an open end PostgreSQL would plan for half the table.
+                .bind(i64::MAX)
+                .fetch_all(self.db.pool())
+                .await?;
+        let version = |row: &AnyRow| {
+            Ok((rows::name("target", &row.try_get::<String, _>("target")?)?, rows::count(row, "version")?))
+        };
+        found.iter().map(version).collect()
     }
 
     /// Whatever is due, the longest overdue first.

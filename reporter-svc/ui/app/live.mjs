@@ -19,6 +19,24 @@ let failures = 0;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let again;
 
+/** Of late, at which revision which targets have changed; `null`: anything may have. @type {{revision: number, targets: string[] | null}[]} */
+let news = [];
+const NEWS_KEPT = 100;
+
+/** Something has changed. @param {string[] | null} targets @param {Partial<Pulse>} [change] */
+function changed(targets, change = {}) {
+  const revision = pulse.revision + 1;
+  news = [...news, { revision, targets }].slice(-NEWS_KEPT);
+  tell({ ...change, revision });
+}
+
+/** What has changed after a revision; `null`: anything may have. @param {number} revision @returns {string[] | null} */
+function changedAfter(revision) {
+  const later = news.filter((it) => it.revision > revision);
+  if (later.length < pulse.revision - revision || later.some((it) => it.targets === null)) return null;
+  return [...new Set(later.flatMap((it) => it.targets ?? []))];
+}
+
 /** @param {Partial<Pulse>} change */
 function tell(change) {
   pulse = { ...pulse, ...change };
@@ -48,7 +66,10 @@ export function connect() {
     failures = 0;
     tell({ stream: "live", heardAt: Date.now() });
   });
-  stream.addEventListener("dashboard", () => tell({ revision: pulse.revision + 1, stream: "live", heardAt: Date.now() }));
+  stream.addEventListener("dashboard", (event) => {
+    const { targets = null } = JSON.parse(event.data);
+    changed(targets, { stream: "live", heardAt: Date.now() });
+  });
   stream.addEventListener("error", () => {
     // The browser gives up for good on an HTTP error, so the reconnecting is done here, ever more slowly.
     stream.close();
@@ -65,7 +86,7 @@ export function disconnect() {
 }
 
 setInterval(() => {
-  if (source !== null || failures > 0) tell({ revision: pulse.revision + 1 });
+  if (source !== null || failures > 0) changed(pulse.stream === "live" ? [] : null);
 }, POLL_MS);
 
 /** What is picked of the pulse; the caller is drawn again when that changes. @template T @param {(pulse: Pulse) => T} pick @returns {T} */
@@ -96,18 +117,26 @@ export function isStale(pulse) {
 }
 
 /**
+ * How a part of an answer is asked for, where it is known which targets have changed, and put into the whole. Asked with no
+ * targets, the smallest part: a sign of life.
+ * @typedef {{path: (whole: any, targets: string[]) => string, join: (whole: any, part: any) => any}} Parts
+ */
+
+/**
  * What a path answers, fetched again whenever the service says that something changed. The last good answer stays
  * while a newer one is missing; `error` says that it is.
  * @template T
  * @param {string | null} path
- * @param {{live?: boolean}} [options]
+ * @param {{live?: boolean, parts?: Parts}} [options]
  * @returns {{data: T | null, error: Error | null, loading: boolean, refresh: () => void}}
  */
-export function useResource(path, { live = true } = {}) {
+export function useResource(path, { live = true, parts } = {}) {
   const revision = usePulse((it) => it.revision);
   const [state, set] = useState(/** @type {{path: string | null, data: any, error: Error | null}} */ ({ path: null, data: null, error: null }));
   const [asked, ask] = useState(0);
   const last = useRef({ path: /** @type {string | null} */ (null), at: 0 });
+  // The last good answer, and the revision before which it was asked for.
+  const good = useRef({ path: /** @type {string | null} */ (null), data: /** @type {any} */ (null), revision: 0 });
   // Before the paint: a first view does not wait for a frame that shows nothing.
   useLayoutEffect(() => {
     if (path === null) return undefined;
@@ -115,10 +144,17 @@ export function useResource(path, { live = true } = {}) {
     const look = async () => {
       last.current = { path, at: Date.now() };
       try {
-        const data = await get(path);
-        heard(data?.updated_at);
+        const { revision: asOf } = pulse;
+        const whole = good.current;
+        const targets = parts && whole.path === path ? changedAfter(whole.revision) : null;
+        const answer = await get(parts && targets !== null ? parts.path(whole.data, targets) : path);
+        heard(answer?.updated_at);
         // An answer counts even if news came meanwhile: the next look is on its way.
-        if (last.current.path === path) set({ path, data, error: null });
+        if (last.current.path === path) {
+          const data = parts && targets !== null ? parts.join(whole.data, answer) : answer;
+          good.current = { path, data, revision: asOf };
+          set({ path, data, error: null });
+        }
       } catch (error) {
         if (error instanceof Problem) heard();
         if (!left) set((before) => ({ path, data: before.path === path ? before.data : null, error: /** @type {Error} */ (error) }));

@@ -1,7 +1,7 @@
 // The page: who is signed in, where one is, and whether what is shown can be trusted.
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { Problem, ahead } from "./api.mjs";
+import { Problem, ahead, withQuery } from "./api.mjs";
 import { ago, clockTime } from "./format.mjs";
 import { html } from "./html.mjs";
 import { setLanguage, t, useLanguage } from "./i18n.mjs";
@@ -164,6 +164,7 @@ function Freshness() {
 const PATIENCE_MS = 300;
 
 const place = document.getElementById("page");
-const answers = Promise.all([ahead("/v1/session"), ahead("/v1/dashboard")]);
+const [, within = ""] = /^#\/?targets\/([^/]*)/.exec(location.hash) ?? [];
+const answers = Promise.all([ahead("/v1/session"), ahead(withQuery("/v1/dashboard", { targets: decodeURIComponent(within) }))]);
 await Promise.race([answers, new Promise((done) => setTimeout(done, PATIENCE_MS))]);
 if (place) render(html`<${Page} />`, place);

@@ -1,5 +1,6 @@
 // All rollouts, the most urgent first: healthy or not, what comes next, what is asked of whom.
 import { useEffect, useState } from "preact/hooks";
+import { withQuery } from "../api.mjs";
 import { figure, percent, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
@@ -12,9 +13,23 @@ import { action, asked, group, groups, headline, next, shownVerdict } from "../s
 
 /** More than fill a screen: drawn first, so that one need not wait for what one does not see yet. */
 const FIRST = 6;
+/** So many cards can be asked for by name. */
+const NAMED_MOST = 100;
+
+/** A change of one rollout costs its card, however many there are. @type {import("../live.mjs").Parts} */
+const parts = {
+  path: (whole, targets) => {
+    const named = targets.length > 0 ? targets : whole.targets.slice(0, 1).map((/** @type {Target} */ it) => it.target);
+    return named.length > 0 && named.length <= NAMED_MOST ? withQuery("/v1/dashboard", { targets: named.join(",") }) : "/v1/dashboard";
+  },
+  join: (whole, part) => {
+    const cards = new Map([...whole.targets, ...part.targets].map((/** @type {Target} */ it) => [it.target, it]));
+    return { ...part, targets: [...cards.values()] };
+  },
+};
 
 export function Overview() {
-  const dashboard = useResource("/v1/dashboard");
+  const dashboard = useResource("/v1/dashboard", { parts });
   const [first, setFirst] = useState(true);
   useEffect(() => void painted.then(() => setFirst(false)), []);
   const now = useNow();

@@ -22,7 +22,7 @@ const HOURS = [24, 6, 1];
 /** `window` is the id of the decision that is explained at first, if any. @param {{name: string, window: string, scheme: string, session: Schemas["Session"]}} props */
 export function TargetView({ name, window, scheme, session }) {
   const now = useNow();
-  const dashboard = useResource("/v1/dashboard");
+  const dashboard = useResource(withQuery("/v1/dashboard", { targets: name }));
   // The minute, so that the address stays the same between two looks.
   const from = new Date(Math.floor((now - DAY_MS) / 60_000) * 60_000).toISOString();
   const decisions = useResource(withQuery("/v1/decisions", { target: name, from, limit: MOST }));
