@@ -11,11 +11,15 @@ mod retention;
 mod targets;
 mod windows;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use domain::effects::NewMessage;
 use domain::stored::Form;
 use service_kit::db::{Db, Migration};
 use service_kit::migration;
 use shared_types::{Batch, TargetName, Timestamp};
+use tokio::sync::Mutex;
 
 use crate::intake::WindowChange;
 use crate::state::TargetState;
@@ -41,13 +45,21 @@ pub const DOCUMENTS: &[Form] =
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Db,
+    /// Of all targets, so that looking what other replicas have written is one question for all.
+    generations: Arc<Mutex<Generations>>,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    of: HashMap<String, i64>,
+    looked_at: Option<Timestamp>,
 }
 
 impl Store {
     /// Over an open database with [`MIGRATIONS`] applied.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, generations: Arc::default() }
     }
 }
 

@@ -8,6 +8,7 @@ use shared_types::{Timestamp, Window};
 
 use super::Worker;
 use super::flush::{Extra, InFlight};
+use super::undelivered::Undelivered;
 use crate::counters;
 use crate::effects::{DeliverBatch, WriteArchive};
 use crate::schedule::Planned;
@@ -51,6 +52,7 @@ impl Worker {
         let closed_now = due.windows.len();
         self.in_flight = Some(InFlight::default());
         self.stale = true;
+        self.undelivered = Undelivered::Unknown;
         self.state.closed_until = due.closed_until;
         self.state.schedule.forget_before(due.closed_until);
         self.state.forget_pauses();

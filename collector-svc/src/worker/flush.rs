@@ -12,6 +12,7 @@ use shared_types::Timestamp;
 use shared_types::batch::LostFile;
 
 use super::Worker;
+use super::undelivered::Undelivered;
 use crate::counters;
 use crate::effects::messages;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};
@@ -345,9 +346,10 @@ impl Worker {
         }
         self.places = Places::of(loaded.places);
         self.state = loaded.state;
-        self.loaded_at = self.clock.now();
+        self.looked_at = self.clock.now();
+        self.undelivered = Undelivered::Unknown;
         self.follow_policy().await?;
-        self.state.use_window(self.versions.newest().policy.collection.window, self.loaded_at);
+        self.state.use_window(self.versions.newest().policy.collection.window, self.looked_at);
         self.tell_intake(&loaded.open);
         for chunk in foreign {
             self.intake.add_foreign_ids(chunk.window_start, &chunk.hashes);

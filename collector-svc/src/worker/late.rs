@@ -7,6 +7,7 @@ use shared_types::Timestamp;
 
 use super::Worker;
 use super::flush::{Extra, InFlight};
+use super::undelivered::Undelivered;
 use crate::effects::messages;
 use crate::schedule::Planned;
 
@@ -21,6 +22,10 @@ impl Worker {
         let looked = now >= self.watched_at && now.since(self.watched_at) < LOOK_EVERY;
         if self.state.is_held(now) || looked {
             return Ok(());
+        }
+        if now < self.watched_at {
+            // The clock was put back.
+            self.undelivered = Undelivered::Unknown;
         }
         self.watched_at = now;
         let mut extra = Extra::default();
@@ -40,25 +45,37 @@ impl Worker {
     }
 
     /// The oldest window that is overdue: closed and not delivered, or not even closed.
-    async fn overdue(&self, now: Timestamp) -> Result<Option<(Planned, u32, String)>, DbError> {
+    async fn overdue(&mut self, now: Timestamp) -> Result<Option<(Planned, u32, String)>, DbError> {
         let oldest = self.state.closed_until.min(self.state.watched_until);
         let delayed_after = self.versions.of(oldest).policy.collection.delayed_after;
-        let closed = self.store.oldest_undelivered(&self.target, self.state.watched_until).await?;
-        if let Some(row) = closed {
+        if self.undelivered.may_be_late(now) {
+            let closed = self.store.oldest_undelivered(&self.target, self.state.watched_until).await?;
+            let Some(row) = closed else {
+                self.undelivered = Undelivered::None;
+                return Ok(self.unclosed(now, delayed_after));
+            };
             let batch = &row.batch;
             let from = self.state.resumed_at.map_or(batch.window.end, |at| at.max(batch.window.end));
-            if from.plus(delayed_after) > now {
+            let late_at = from.plus(delayed_after);
+            if late_at > now {
+                self.undelivered = Undelivered::LateAt(late_at);
                 return Ok(None);
             }
             let planned = Planned { window: batch.window, phase: batch.phase.clone(), epoch: batch.epoch };
             let detail = row.last_error.unwrap_or_else(|| "the batch was completed late".to_owned());
             return Ok(Some((planned, row.attempts, detail)));
         }
-        let planned = self.state.overdue(now, delayed_after);
-        Ok(planned.map(|planned| {
-            let cause = self.state.source.last_error.clone();
-            let detail = cause.unwrap_or_else(|| "the window is not closed yet".to_owned());
-            (planned, self.state.source.failures, detail)
-        }))
+        match self.undelivered {
+            Undelivered::LateAt(_) => Ok(None),
+            Undelivered::Unknown | Undelivered::None => Ok(self.unclosed(now, delayed_after)),
+        }
+    }
+
+    /// The oldest window that ought to be closed.
+    fn unclosed(&self, now: Timestamp, delayed_after: Duration) -> Option<(Planned, u32, String)> {
+        let planned = self.state.overdue(now, delayed_after)?;
+        let cause = self.state.source.last_error.clone();
+        let detail = cause.unwrap_or_else(|| "the window is not closed yet".to_owned());
+        Some((planned, self.state.source.failures, detail))
     }
 }

@@ -9,6 +9,7 @@ mod flush;
 mod late;
 mod policy;
 mod run;
+mod undelivered;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use run::{Attended, Command, WorkerHandle};
 
 /// What another replica was told is known here at the latest after this.
 const REFRESH: Duration = Duration::from_secs(5);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a worker is made of.
 pub struct WorkerParts {
@@ -77,8 +79,10 @@ pub struct Worker {
     commit_ids: String,
     /// The store may know more than this worker: load before anything else.
     stale: bool,
-    loaded_at: Timestamp,
+    /// When it was looked whether another replica has written.
+    looked_at: Timestamp,
     watched_at: Timestamp,
+    undelivered: undelivered::Undelivered,
     /// Nothing is closed: our clock is ahead (OP-5).
     ahead_of_time: bool,
     in_flight: Option<flush::InFlight>,
@@ -136,8 +140,9 @@ impl Worker {
             generation: 0,
             commit_ids: String::new(),
             stale: true,
-            loaded_at: Timestamp::from_millis(0),
+            looked_at: Timestamp::from_millis(0),
             watched_at: Timestamp::from_millis(0),
+            undelivered: undelivered::Undelivered::Unknown,
             ahead_of_time: false,
             in_flight: None,
             ahead: None,
@@ -155,8 +160,7 @@ impl Worker {
             self.changes.borrow_and_update();
             self.stale = true;
         }
-        // Before what was: the clock was put back.
-        if self.stale || now.since(self.loaded_at) >= REFRESH || now < self.loaded_at {
+        if self.stale || self.is_behind(now).await? {
             self.reload().await?;
         }
         let resumed = self.resume_if_due(now);
@@ -169,6 +173,19 @@ impl Worker {
             self.watch(now).await?;
         }
         Ok(Turn { more: more_input || more_windows || self.stale })
+    }
+
+    /// Whether another replica has written since.
+    async fn is_behind(&mut self, now: Timestamp) -> Result<bool, DbError> {
+        // Before what was: the clock was put back.
+        if now < self.looked_at {
+            return Ok(true);
+        }
+        if now.since(self.looked_at) < REFRESH {
+            return Ok(false);
+        }
+        self.looked_at = now;
+        self.store.is_newer(&self.target, self.generation, now).await
     }
 
     /// Takes over a directive (CO-6) and says which one is in force then.
@@ -237,10 +254,18 @@ impl Worker {
         }
     }
 
-    /// How long to wait before looking again when nothing wakes the worker.
+    /// How long to wait before looking again when nothing wakes the worker: until a window is due, where all is pushed, and seldom
+    /// where windows are far; a source that is read is looked at often.
     #[must_use]
-    pub fn poll(&self) -> Duration {
-        (self.versions.newest().policy.collection.window / 10)
-            .clamp(Duration::from_millis(20), Duration::from_secs(1))
+    pub fn rest(&self) -> Duration {
+        let now = self.clock.now();
+        let collection = &self.versions.newest().policy.collection;
+        let often = (collection.window / 10).clamp(SHORTEST_PAUSE, Duration::from_secs(1));
+        if self.pull.is_some() || self.ahead_of_time {
+            return often;
+        }
+        let next = self.state.schedule.at(self.state.closed_until).window.end.plus(collection.grace);
+        // What is due and not closed waits for something.
+        if next <= now { often } else { next.since(now).clamp(SHORTEST_PAUSE, REFRESH) }
     }
 }

@@ -131,7 +131,7 @@ impl Attended {
             let pause = match self.step().await {
                 Ok(turn) => {
                     backoff = SHORTEST_BACKOFF;
-                    if turn.more { Duration::ZERO } else { self.worker.poll() }
+                    if turn.more { Duration::ZERO } else { self.worker.rest() }
                 }
                 Err(error) => {
                     seldom!(warn, "not stored; trying on", &error, target_name = %self.worker.target);
