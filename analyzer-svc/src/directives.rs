@@ -1,11 +1,16 @@
-//! What the reporter says of a rollout: the one voice that says which epochs there are, and how far it was told.
+//! What the reporter says of rollouts: the one voice that says which epochs there are, and how far it was told.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use service_kit::client::Neighbour;
-use shared_types::{Directive, Epoch, TargetName, Window};
+use service_kit::client::{ClientError, Neighbour};
+use shared_types::{Directive, Epoch, Page, TargetName, Window};
 
-/// Of what `GET /v1/rollouts/{target}` says, all that is read here, so that a reporter of an older release can say it too (OP-6).
+/// Rollouts asked for at once.
+const PAGE: usize = 1000;
+
+/// Of what the reporter says of a rollout, all that is read here, so that a reporter of an older release can say it too (OP-6).
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Word {
     /// In force now.
@@ -21,15 +26,31 @@ pub struct Told {
     pub through: Option<Window>,
 }
 
-/// Knows what the reporter wants of a target.
+/// What it says of all targets; of those that are left out it says nothing.
+pub type Words = BTreeMap<TargetName, Word>;
+
+/// Knows what the reporter wants of targets.
 #[async_trait]
 pub trait Directives: Send + Sync {
     /// Nothing, if the reporter cannot be reached or does not know the target.
     async fn of(&self, target: &TargetName) -> Word;
+
+    /// Of all targets in a few questions; `None`: it has to be asked about each.
+    async fn of_all(&self) -> Option<Words> {
+        None
+    }
 }
 
 /// The reporter's word on what is collected.
 pub struct ReporterDirectives(pub Neighbour);
+
+/// An item of `GET /v1/directives`.
+#[derive(Debug, Deserialize)]
+struct Said {
+    target: TargetName,
+    #[serde(flatten)]
+    word: Word,
+}
 
 #[async_trait]
 impl Directives for ReporterDirectives {
@@ -40,6 +61,29 @@ impl Directives for ReporterDirectives {
                 let error = &error as &dyn std::error::Error;
                 tracing::debug!(target_name = %target, error, "the reporter has no directive for us");
                 Word::default()
+            }
+        }
+    }
+
+    async fn of_all(&self) -> Option<Words> {
+        let mut words = Words::new();
+        let mut next = String::new();
+        loop {
+            let page = format!("/v1/directives?limit={PAGE}{next}");
+            let page: Page<Said> = match self.0.get_json(&page).await {
+                Ok(page) => page,
+                // A reporter of an older release.
+                Err(ClientError::Refused { status: 404, .. }) => return None,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::debug!(error, "the reporter has no directives for us");
+                    return Some(words);
+                }
+            };
+            words.extend(page.items.into_iter().map(|it| (it.target, it.word)));
+            match page.next {
+                Some(cursor) => next = format!("&cursor={cursor}"),
+                None => return Some(words),
             }
         }
     }

@@ -152,21 +152,29 @@ impl WatchLoop {
     /// # Errors
     /// The store's.
     pub async fn adopt(&self) -> Result<(), IntakeError> {
-        let targets: Vec<(TargetName, Duration)> = {
-            let policy = self.analyzer.policy();
-            let targets = policy.targets.iter();
-            targets.map(|(name, policy)| (name.clone(), policy.collection.delayed_after)).collect()
+        let policy = self.analyzer.policy();
+        let words = match self.analyzer.directives().of_all().await {
+            Some(words) => words,
+            None => {
+                let names: Vec<TargetName> = policy.targets.keys().cloned().collect();
+                let each = names.into_iter().map(|target| async move {
+                    let word = self.analyzer.directives().of(&target).await;
+                    (target, word)
+                });
+                stream::iter(each).buffer_unordered(SIDE_BY_SIDE).collect().await
+            }
         };
-        let asked = targets.into_iter().map(|(target, delayed_after)| async move {
-            let word = self.analyzer.directives().of(&target).await;
-            (target, delayed_after, word)
-        });
-        let mut asked = stream::iter(asked).buffer_unordered(SIDE_BY_SIDE);
-        while let Some((target, delayed_after, word)) = asked.next().await {
-            // Read after the reporter was asked: what it knows was committed here before.
-            let mut state = self.analyzer.store().target(&target).await?;
+        // Read after the reporter was asked: what it knows was committed here before.
+        let names: Vec<TargetName> =
+            words.keys().filter(|it| policy.targets.contains_key(*it)).cloned().collect();
+        for mut state in self.analyzer.store().targets(&names).await? {
+            let target = state.target.clone();
+            let (Some(word), Some(policy)) = (words.get(&target), policy.targets.get(&target)) else {
+                continue;
+            };
+            let delayed_after = policy.collection.delayed_after;
             let lost = self.compare_told(&state, word.gate);
-            let Some(directive) = word.directive else { continue };
+            let Some(directive) = &word.directive else { continue };
             let now = self.analyzer.now();
             let known = state.newest_epoch();
             // OP-3: it is for the reporter to call people; here it is named.
@@ -175,10 +183,8 @@ impl WatchLoop {
                 seldom!(warn, "the reporter says less than it did: was its store restored?", &behind, target_name = %target);
             }
             let watch = match lost.filter(|lost| lost.epoch == directive.epoch) {
-                Some(lost) => {
-                    Watch::after_loss(state.watch.as_ref(), &directive, lost.through, delayed_after)
-                }
-                None => Watch::from_directive(known, &directive, delayed_after, now),
+                Some(lost) => Watch::after_loss(state.watch.as_ref(), directive, lost.through, delayed_after),
+                None => Watch::from_directive(known, directive, delayed_after, now),
             };
             if let Some(watch) = watch {
                 self.save(&mut state, Some(watch)).await?;

@@ -1,5 +1,7 @@
 //! Targets as they stand.
 
+use std::collections::BTreeMap;
+
 use domain::gate::GateState;
 use service_kit::db::{DbError, Tx};
 use shared_types::{TargetName, Timestamp};
@@ -20,6 +22,29 @@ impl Store {
             Some(row) => rows::target_state(self.db.forms(), row),
             None => Ok(GateState::unheard(target.clone())),
         }
+    }
+
+    /// As [`Self::target`], of many.
+    pub async fn targets(&self, names: &[TargetName]) -> Result<Vec<GateState>, DbError> {
+        const AT_ONCE: usize = 500;
+        let mut states = Vec::with_capacity(names.len());
+        for names in names.chunks(AT_ONCE) {
+            let places: Vec<String> = (1..=names.len()).map(|n| format!("${n}")).collect();
+            let sql = format!("{TARGET} WHERE target IN ({})", places.join(", "));
+            let query = names
+                .iter()
+                .fold(sqlx::query(AssertSqlSafe(sql)), |query, it| query.bind(it.as_str().to_owned()));
+            let rows = query.fetch_all(self.db.pool()).await?;
+            let mut heard = BTreeMap::new();
+            for row in &rows {
+                let state = rows::target_state(self.db.forms(), row)?;
+                heard.insert(state.target.clone(), state);
+            }
+            states.extend(
+                names.iter().map(|it| heard.remove(it).unwrap_or_else(|| GateState::unheard(it.clone()))),
+            );
+        }
+        Ok(states)
     }
 
     /// Targets whose watch's deadline is not after `now`, the longest overdue first.
