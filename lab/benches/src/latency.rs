@@ -6,10 +6,10 @@
 //! be called durable: a commit, an HTTP call, a commit in the callee.
 
 mod floor;
-mod incident;
-mod marks;
+pub(crate) mod incident;
+pub(crate) mod marks;
 mod sample;
-mod stack;
+pub(crate) mod stack;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod collector;
 mod latency;
 mod measure;
 mod push;
+mod storm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +63,17 @@ enum Bench {
         #[arg(long, default_value_t = 1)]
         targets: usize,
     },
+    /// A violating batch of every target at once, until the last rollback's command starts, beside bare starts of it.
+    Storm {
+        #[arg(long, value_delimiter = ',', value_enum, default_values = ["sqlite", "postgres"])]
+        stores: Vec<latency::Store>,
+        /// Targets of each storm, the smallest first.
+        #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
+        targets: Vec<usize>,
+        /// Whether commands are real processes.
+        #[arg(long, value_enum, default_value = "spawned")]
+        command: latency::stack::Start,
+    },
     /// One measurement, in this process.
     #[command(hide = true)]
     Measure {
@@ -90,6 +102,7 @@ fn bench() -> anyhow::Result<()> {
         Bench::Latency { stores, incidents, spawned, targets } => {
             latency::bench(&stores, latency::Amount { incidents, spawned, targets })
         }
+        Bench::Storm { stores, targets, command } => storm::bench(&stores, &targets, command),
         Bench::Measure { what, file, threads, bodies, connections } => {
             let file = file.unwrap_or_default();
             let done = match what.as_str() {

@@ -80,7 +80,7 @@ pub(crate) fn line(name: &str, measured: &Measured, beside: &Measured) {
 }
 
 /// User and system time of this process (`/proc/self/stat`, in ticks of 10 ms).
-fn processor_seconds() -> anyhow::Result<f64> {
+pub(crate) fn processor_seconds() -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit(')').next().context("/proc/self/stat")?;
     let ticks: f64 =

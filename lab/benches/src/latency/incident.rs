@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use shared_types::batch::{Distribution, Intake, SCHEMA};
 use shared_types::rollout::{Rollout, RolloutState};
-use shared_types::{Batch, Histogram, TargetName, Window};
+use shared_types::{Batch, Epoch, Histogram, PhaseId, TargetName, Window};
 
 use super::marks::Marked;
 use super::stack::{Stack, Start, WINDOW};
@@ -28,7 +28,7 @@ pub(crate) async fn run(stack: &Stack, number: usize, start: Start) -> anyhow::R
     let path = format!("/v1/rollouts/{target}/start");
     stack.reporter.post_json::<_, Value>(&path, &json!({ "by": "bench" })).await.context("start")?;
     let rollout = until(stack, target, |it| it.state == RolloutState::Running).await?;
-    let batch = violating(stack, &rollout, number)?;
+    let batch = violating(stack, target, (&rollout.phase, rollout.epoch), number)?;
     tokio::time::sleep(QUIET).await;
     stack.marks.begin();
     let sent = stack.analyzer.post_json::<_, Value>("/v1/batches", &batch);
@@ -59,7 +59,13 @@ async fn until(
     tokio::time::timeout(PATIENCE, looking).await.context("the rollout does not get there")?
 }
 
-fn violating(stack: &Stack, rollout: &Rollout, number: usize) -> anyhow::Result<Batch> {
+/// The batch of a window whose saves were all too slow, of a stay.
+pub(crate) fn violating(
+    stack: &Stack,
+    target: &TargetName,
+    (phase, epoch): (&PhaseId, Epoch),
+    number: usize,
+) -> anyhow::Result<Batch> {
     let start = stack.first_window.plus(WINDOW * u32::try_from(number)?);
     let window = Window { start, end: start.plus(WINDOW) };
     let mut histogram = Histogram::default();
@@ -77,9 +83,9 @@ fn violating(stack: &Stack, rollout: &Rollout, number: usize) -> anyhow::Result<
     let counters = [(COMPLETED, SAVES), ("autosave.save.error", 0), ("autosave.history.drift", 0)];
     Ok(Batch {
         schema: SCHEMA.to_owned(),
-        target: rollout.target.clone(),
-        phase: rollout.phase.clone(),
-        epoch: rollout.epoch,
+        target: target.clone(),
+        phase: phase.clone(),
+        epoch,
         window,
         counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
         distributions: BTreeMap::from([(COMPLETED.to_owned(), distribution)]),

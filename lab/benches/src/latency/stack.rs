@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use super::marks::{Mark, Marks};
 
 /// How a rollback's command is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Start {
     /// Its start is noted, and it has succeeded.
     Noted,
@@ -165,6 +165,8 @@ pub(crate) struct Commands {
     marks: Arc<Marks>,
     how: Mutex<Start>,
     started: tokio::sync::Notify,
+    /// Rollbacks whose command began, not taken yet.
+    log: Mutex<Vec<(TargetName, Instant)>>,
     real: CommandExecutor,
 }
 
@@ -172,11 +174,26 @@ impl Commands {
     fn new(marks: Arc<Marks>, stop: CancellationToken) -> Self {
         let real =
             CommandExecutor::new(".", Environment::of_this_process(&[]), Supervisor::of_this_process(), stop);
-        Self { marks, how: Mutex::new(Start::Noted), started: tokio::sync::Notify::new(), real }
+        Self {
+            marks,
+            how: Mutex::new(Start::Noted),
+            started: tokio::sync::Notify::new(),
+            log: Mutex::default(),
+            real,
+        }
     }
 
     pub(crate) fn start_by(&self, how: Start) {
         *self.how.lock().unwrap_or_else(PoisonError::into_inner) = how;
+    }
+
+    /// Which rollbacks' commands began since it was asked last, and when.
+    pub(crate) fn take_started(&self) -> Vec<(TargetName, Instant)> {
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn log(&self, target: &TargetName, at: Instant) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push((target.clone(), at));
     }
 
     /// Until the next rollback's command was begun.
@@ -195,7 +212,9 @@ impl Commands {
         let printed = report.detail.trim().parse().ok();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let ago = now.saturating_sub(Duration::from_nanos(printed.unwrap_or_default()));
-        self.marks.set_at(Mark::CommandStarted, Instant::now().checked_sub(ago).unwrap_or_else(Instant::now));
+        let began = Instant::now().checked_sub(ago).unwrap_or_else(Instant::now);
+        self.marks.set_at(Mark::CommandStarted, began);
+        self.log(&transition.target, began);
         Ok(report)
     }
 }
@@ -215,6 +234,7 @@ impl Executor for Commands {
                 return outcome;
             }
             self.marks.set(Mark::CommandStarted);
+            self.log(&transition.target, Instant::now());
             self.started.notify_one();
         }
         Ok(Report { verified: Some(transition.to.to_string()), ..command::exited(0) })
