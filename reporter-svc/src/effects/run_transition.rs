@@ -40,7 +40,9 @@ impl Perform<Effects> for RunTransition {
             return skipped();
         };
         let attempt = u32::try_from(claim.fence).unwrap_or(u32::MAX);
-        let fence = if wanted.is_started(attempt) {
+        // By the commit that asked for it, and in this process: one that is found in the store is looked at first.
+        let is_started = wanted.is_started(attempt) && wanted.requested_at >= effects.reporter.begun;
+        let fence = if is_started {
             state.fence
         } else {
             match start(effects, &state, self, attempt).await {
