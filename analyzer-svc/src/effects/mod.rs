@@ -3,7 +3,7 @@
 mod deliver_decision;
 
 use service_kit::client::Neighbour;
-use service_kit::outbox::{EffectKind, Registry};
+use service_kit::outbox::{EffectKind, Registry, Room};
 
 pub use deliver_decision::DeliverDecision;
 
@@ -15,4 +15,8 @@ pub struct Effects {
 
 impl Registry for Effects {
     const EFFECTS: &'static [EffectKind<Self>] = &[EffectKind::of::<DeliverDecision>()];
+
+    fn room_of(_receiver: &str) -> Room {
+        Room::NEIGHBOUR
+    }
 }

@@ -2,7 +2,7 @@
 
 use domain::gate::EarlierBatch;
 use domain::stored::plain_text;
-use service_kit::db::{DbError, Tx};
+use service_kit::db::{DbError, Done, Tx};
 use service_kit::outbox;
 use shared_types::{Batch, CollectorEvent, Decision, Epoch, TargetName, Timestamp};
 use sqlx::{AssertSqlSafe, Executor as _};
@@ -61,23 +61,24 @@ impl Store {
 
     /// Commits a decision with all that belongs to it.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
-        let mut tx = self.db.begin().await?;
-        // The target's row first: whoever else decides about this target waits here, and then is outdated.
-        if write_target(&mut tx, &commit.state).await? == Committed::Outdated
-            || !insert_decision(&mut tx, &commit.decision).await?
-        {
-            tx.rollback().await?;
-            return Ok(Committed::Outdated);
-        }
-        if let Some((batch, hash)) = &commit.batch {
-            insert_batch(&mut tx, batch, hash, &commit.decision, commit.now).await?;
-        }
-        if let Some(event) = &commit.event {
-            insert_event(&mut tx, event, commit.decision.decision_id, commit.now).await?;
-        }
-        outbox::enqueue(&mut tx, &commit.message, commit.now)?;
-        tx.commit().await?;
-        Ok(Committed::Done)
+        let committed = self.db.together(commit.state.target.as_str(), async |tx, _| {
+            // The target's row first: whoever else decides about this target waits here, and then is outdated.
+            if write_target(tx, &commit.state).await? == Committed::Outdated {
+                return Ok(Done::Nothing(Committed::Outdated));
+            }
+            if !insert_decision(tx, &commit.decision).await? {
+                return Ok(Done::Undo);
+            }
+            if let Some((batch, hash)) = &commit.batch {
+                insert_batch(tx, batch, hash, &commit.decision, commit.now);
+            }
+            if let Some(event) = &commit.event {
+                insert_event(tx, event, commit.decision.decision_id, commit.now).await?;
+            }
+            outbox::enqueue(tx, &commit.message, commit.now)?;
+            Ok(Done::Written(Committed::Done))
+        });
+        Ok(committed.await?.unwrap_or(Committed::Outdated))
     }
 
     /// Keeps a batch that came under the key of another one; once, however often it comes, and no more than
@@ -154,30 +155,34 @@ async fn insert_decision(tx: &mut Tx<'_>, decision: &Decision) -> Result<bool, D
     Ok(tx.execute(insert).await?.rows_affected() == 1)
 }
 
-async fn insert_batch(
-    tx: &mut Tx<'_>,
-    batch: &Batch,
-    hash: &str,
-    decision: &Decision,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    let insert = sqlx::query(
-        "INSERT INTO batches (target, window_start_ms, window_end_ms, phase, epoch, verdict, decision_id, \
-         batch_hash, received_at_ms, counters, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    )
-    .bind(batch.target.as_str().to_owned())
-    .bind(batch.window.start.as_millis())
-    .bind(batch.window.end.as_millis())
-    .bind(batch.phase.as_str().to_owned())
-    .bind(signed(batch.epoch))
-    .bind(decision.verdict.as_str())
-    .bind(decision.decision_id.to_string())
-    .bind(hash.to_owned())
-    .bind(now.as_millis())
-    .bind(plain_text(&batch.counters))
-    .bind(plain_text(batch));
-    tx.execute(insert).await?;
-    Ok(())
+fn insert_batch(tx: &mut Tx<'_>, batch: &Batch, hash: &str, decision: &Decision, now: Timestamp) {
+    let columns = &[
+        "target",
+        "window_start_ms",
+        "window_end_ms",
+        "phase",
+        "epoch",
+        "verdict",
+        "decision_id",
+        "batch_hash",
+        "received_at_ms",
+        "counters",
+        "body",
+    ];
+    let row = vec![
+        batch.target.as_str().into(),
+        batch.window.start.as_millis().into(),
+        batch.window.end.as_millis().into(),
+        batch.phase.as_str().into(),
+        signed(batch.epoch).into(),
+        decision.verdict.as_str().into(),
+        decision.decision_id.to_string().into(),
+        hash.into(),
+        now.as_millis().into(),
+        plain_text(&batch.counters).into(),
+        plain_text(batch).into(),
+    ];
+    tx.insert("batches", columns, row);
 }
 
 async fn insert_event(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::gate::GateState;
-use service_kit::db::{DbError, Tx};
+use service_kit::db::{DbError, Tx, places};
 use shared_types::{TargetName, Timestamp};
 use sqlx::{AssertSqlSafe, Executor as _};
 
@@ -29,8 +29,7 @@ impl Store {
         const AT_ONCE: usize = 500;
         let mut states = Vec::with_capacity(names.len());
         for names in names.chunks(AT_ONCE) {
-            let places: Vec<String> = (1..=names.len()).map(|n| format!("${n}")).collect();
-            let sql = format!("{TARGET} WHERE target IN ({})", places.join(", "));
+            let sql = format!("{TARGET} WHERE target IN ({})", places(names.len()));
             let query = names
                 .iter()
                 .fold(sqlx::query(AssertSqlSafe(sql)), |query, it| query.bind(it.as_str().to_owned()));

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::effects::{Effect, NewMessage, RetrySchedule};
 use domain::stored::Document;
 use serde::{Deserialize, Serialize};
-use service_kit::db::DbError;
+use service_kit::db::{DbError, Done};
 use service_kit::outbox::{self, Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{TargetName, Timestamp};
 
@@ -63,21 +63,22 @@ impl Perform<Effects> for DeliverBatch {
             true => exhausted(&effects.store, self, &attempt).await?,
             false => None,
         };
-        let mut tx = db.begin().await?;
-        let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
-        if recorded == Recorded::Fenced {
-            return Ok(recorded);
-        }
         let result = match outcome.reason() {
             None => Delivery::Delivered,
             Some(reason) => Delivery::Failed(reason.to_owned()),
         };
-        record_delivery(&mut tx, &self.target, self.window_start, &result, now).await?;
-        for message in told.into_iter().flatten() {
-            outbox::enqueue(&mut tx, &message, now)?;
-        }
-        tx.commit().await?;
-        Ok(recorded)
+        let recorded = db.together(&claim.id, async |tx, _| {
+            let recorded = outbox::record(tx, claim, outcome, now).await?;
+            if recorded == Recorded::Fenced {
+                return Ok(Done::Nothing(recorded));
+            }
+            record_delivery(tx, &self.target, self.window_start, &result, now).await?;
+            for message in told.iter().flatten() {
+                outbox::enqueue(tx, message, now)?;
+            }
+            Ok(Done::Written(recorded))
+        });
+        recorded.await?.ok_or(DbError::Busy)
     }
 }
 

@@ -10,7 +10,7 @@ pub mod messages;
 mod tell_act;
 mod write_archive;
 
-use service_kit::outbox::{EffectKind, Registry};
+use service_kit::outbox::{EffectKind, Registry, Room};
 
 pub use append_retry_failure::{AppendRetryFailure, RetryFailure, retry_failures_path};
 pub use context::{DELIVERY_TIMEOUT, Effects};
@@ -27,4 +27,8 @@ impl Registry for Effects {
         EffectKind::of::<AppendRetryFailure>(),
         EffectKind::of::<TellAct>(),
     ];
+
+    fn room_of(receiver: &str) -> Room {
+        if receiver == "analyzer" { Room::NEIGHBOUR } else { Room::USUAL }
+    }
 }

@@ -98,27 +98,29 @@ pub async fn record_delivery(
     Ok(())
 }
 
-pub(super) async fn put_batch(
-    tx: &mut Tx<'_>,
-    target: &TargetName,
-    closed: &ClosedWindow,
-) -> Result<(), DbError> {
+pub(super) fn put_batch(tx: &mut Tx<'_>, target: &TargetName, closed: &ClosedWindow) {
     let batch = &closed.batch;
-    sqlx::query(
-        "INSERT INTO batches (target, window_start_ms, window_end_ms, phase, epoch, batch, collected_at_ms, sent) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(target.as_str())
-    .bind(batch.window.start.as_millis())
-    .bind(batch.window.end.as_millis())
-    .bind(batch.phase.as_str())
-    .bind(i64::try_from(batch.epoch).unwrap_or(i64::MAX))
-    .bind(plain_text(batch))
-    .bind(batch.collected_at.as_millis())
-    .bind(i64::from(closed.sent))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    let columns = &[
+        "target",
+        "window_start_ms",
+        "window_end_ms",
+        "phase",
+        "epoch",
+        "batch",
+        "collected_at_ms",
+        "sent",
+    ];
+    let row = vec![
+        target.as_str().into(),
+        batch.window.start.as_millis().into(),
+        batch.window.end.as_millis().into(),
+        batch.phase.as_str().into(),
+        i64::try_from(batch.epoch).unwrap_or(i64::MAX).into(),
+        plain_text(batch).into(),
+        batch.collected_at.as_millis().into(),
+        i64::from(closed.sent).into(),
+    ];
+    tx.insert("batches", columns, row);
 }
 
 fn batch_row(forms: &Forms, row: &AnyRow) -> Result<BatchRow, DbError> {

@@ -325,7 +325,10 @@ impl Keeper {
             // What follows within a moment is copied together.
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(poll.min(TOGETHER)) => {}
+                () = async {
+                    tokio::time::sleep(poll.min(TOGETHER)).await;
+                    self.reporter.store.precedence().give_way().await;
+                } => {}
             }
         }
     }

@@ -22,7 +22,7 @@ use domain::effects::{
     RunTransition, SetPagePriority, TellUser, TriggerPage, WriteChecklist, WriteDailyReport, WriteRca,
     WriteRunbookEntry,
 };
-use service_kit::outbox::{EffectKind, Registry};
+use service_kit::outbox::{EffectKind, Registry, Room};
 
 pub use context::{Effects, LongestMove};
 
@@ -43,4 +43,8 @@ impl Registry for Effects {
         EffectKind::of::<WriteChecklist>(),
         EffectKind::of::<WriteDailyReport>(),
     ];
+
+    fn room_of(receiver: &str) -> Room {
+        if receiver == RunTransition::RECEIVER { Room::FIRST } else { Room::USUAL }
+    }
 }

@@ -31,6 +31,7 @@ impl Perform<Effects> for RunTransition {
     }
 
     async fn run(&self, effects: &Effects, claim: &Claim) -> Outcome {
+        let starting = effects.reporter.store.precedence().first();
         let state = match effects.reporter.store.target(&self.target).await {
             Ok(Some(stored)) => stored.state,
             Ok(None) => return Outcome::Never { reason: format!("there is no target {}", self.target) },
@@ -52,6 +53,7 @@ impl Perform<Effects> for RunTransition {
         };
         let turn = Turn { attempt, fence, lease: claim.lease.clone() };
         record_latency(effects, &state, self, attempt);
+        drop(starting);
         match carry_out(&effects.executors, self, &turn).await {
             Outcome::Unknown { reason } if effects.stopping.is_cancelled() => {
                 Outcome::Postponed { after: Duration::ZERO, reason: format!("the service stopped: {reason}") }

@@ -19,8 +19,22 @@ use super::{AuditAfter, AuditFilter, Store, audit_streams};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) const COLUMNS: &str =
-    "stream, seq, at, actor, roles, via, verified, action, target, subject, detail, prev_hash, hash";
+/// What is kept of a row. [`entry`] takes them by name, [`append`] brings them in this order.
+const COLUMNS: &[&str] = &[
+    "stream",
+    "seq",
+    "at",
+    "actor",
+    "roles",
+    "via",
+    "verified",
+    "action",
+    "target",
+    "subject",
+    "detail",
+    "prev_hash",
+    "hash",
+];
 
 impl Store {
     /// Writes a row of the audit log for an act that changes no machine: into the stream of `target`, or, where there
@@ -33,9 +47,9 @@ impl Store {
     ) -> Result<AuditEntry, DbError> {
         let mut tx = self.db.begin().await?;
         let stream = lock(&self.db, &mut tx, target).await?;
-        let entry = append(&mut tx, stream, act, now).await?;
+        let mut appended = append(&mut tx, stream, vec![act], now).await?;
         tx.commit().await?;
-        Ok(entry)
+        Ok(appended.entries.remove(0))
     }
 
     /// As [`Self::note`], unless the stream holds a row of that action and subject that says the same: what may be told
@@ -81,7 +95,7 @@ impl Store {
                 return Ok(false);
             }
         }
-        append(&mut tx, stream, act, now).await?;
+        append(&mut tx, stream, vec![act], now).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -100,7 +114,7 @@ impl Store {
             ("subject", filter.subject.as_deref()),
         ];
         let times = [("at >=", filter.from), ("at <", filter.to)];
-        let mut sql = format!("SELECT {COLUMNS} FROM audit WHERE 1 = 1");
+        let mut sql = format!("{} WHERE 1 = 1", select());
         let mut next = 2;
         let mut place = || {
             next += 1;
@@ -158,8 +172,7 @@ impl Store {
 
     /// Rows of a stream from `seq` on, oldest first.
     pub async fn audit_piece(&self, stream: &str, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, DbError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM audit WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3");
+        let sql = format!("{} WHERE stream = $1 AND seq >= $2 ORDER BY seq LIMIT $3", select());
         let found = sqlx::query(AssertSqlSafe(sql))
             .bind(stream)
             .bind(i64::try_from(seq).unwrap_or(i64::MAX))
@@ -179,8 +192,8 @@ impl Store {
     ) -> Result<Vec<AuditEntry>, DbError> {
         // What an act is about beside the incident, a decision or a command, stands in `subject`; the incident then in `detail`.
         let sql = format!(
-            "SELECT {COLUMNS} FROM audit WHERE stream = $1 AND at >= $2 AND (subject = $3 OR detail LIKE $4) \
-             ORDER BY seq LIMIT $5"
+            "{} WHERE stream = $1 AND at >= $2 AND (subject = $3 OR detail LIKE $4) ORDER BY seq LIMIT $5",
+            select()
         );
         let found = sqlx::query(AssertSqlSafe(sql))
             .bind(target.as_str())
@@ -212,44 +225,63 @@ pub(super) async fn lock<'a>(
     Ok(None)
 }
 
-/// Puts an act at the end of a stream whose lock the caller holds.
+/// A query of rows, up to its conditions.
+pub(super) fn select() -> String {
+    format!("SELECT {} FROM audit", COLUMNS.join(", "))
+}
+
+/// Rows at the end of a stream.
+pub(super) struct Appended {
+    pub(super) entries: Vec<AuditEntry>,
+    /// There were none before; the service's own stream is held then, too.
+    pub(super) begins: bool,
+}
+
+/// Puts acts at the end of a stream whose lock the caller holds; once a transaction for each stream, whose rows its commit
+/// brings.
 pub(super) async fn append(
     tx: &mut Tx<'_>,
     target: Option<&TargetName>,
-    mut act: AuditDraft,
+    acts: Vec<AuditDraft>,
     now: Timestamp,
-) -> Result<AuditEntry, DbError> {
-    act.actor.name = storable_name(&act.actor.name);
+) -> Result<Appended, DbError> {
+    if acts.is_empty() {
+        return Ok(Appended { entries: Vec::new(), begins: false });
+    }
     let last: Option<(i64, String)> =
         sqlx::query_as("SELECT seq, hash FROM audit WHERE stream = $1 ORDER BY seq DESC LIMIT 1")
             .bind(stream_of(target))
             .fetch_optional(&mut **tx)
             .await?;
-    let last = last.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), hash));
+    let mut last = last.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), hash));
+    let begins = last.is_none();
     if let (None, Some(target)) = (&last, target) {
         audit_streams::open(tx, target, now).await?;
     }
-    let entry = act.after(last, target, now);
-    let sql = format!(
-        "INSERT INTO audit ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
-    );
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(entry.stream.as_str())
-        .bind(i64::try_from(entry.seq).unwrap_or(i64::MAX))
-        .bind(entry.at.as_millis())
-        .bind(entry.actor.name.as_str())
-        .bind(text("roles", &entry.actor.roles)?)
-        .bind(entry.actor.via.as_str())
-        .bind(i64::from(entry.actor.verified))
-        .bind(entry.action.as_str())
-        .bind(entry.target.as_deref())
-        .bind(entry.subject.as_deref())
-        .bind(entry.detail.to_string())
-        .bind(entry.prev_hash.as_str())
-        .bind(entry.hash.as_str())
-        .execute(&mut **tx)
-        .await?;
-    Ok(entry)
+    let mut entries = Vec::with_capacity(acts.len());
+    for mut act in acts {
+        act.actor.name = storable_name(&act.actor.name);
+        let entry = act.after(last, target, now);
+        last = Some((entry.seq, entry.hash.clone()));
+        let row = vec![
+            entry.stream.as_str().into(),
+            i64::try_from(entry.seq).unwrap_or(i64::MAX).into(),
+            entry.at.as_millis().into(),
+            entry.actor.name.as_str().into(),
+            text("roles", &entry.actor.roles)?.into(),
+            entry.actor.via.as_str().into(),
+            i64::from(entry.actor.verified).into(),
+            entry.action.as_str().into(),
+            entry.target.as_deref().into(),
+            entry.subject.as_deref().into(),
+            entry.detail.to_string().into(),
+            entry.prev_hash.as_str().into(),
+            entry.hash.as_str().into(),
+        ];
+        tx.insert("audit", COLUMNS, row);
+        entries.push(entry);
+    }
+    Ok(Appended { entries, begins })
 }
 
 /// Whether a stream, whose lock the caller holds, has a row of that action and subject that says the same.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::audit::streams;
+use domain::audit::{AuditDraft, streams};
 use service_kit::db::{DbError, Tx};
 use shared_types::audit::{AuditHead, SERVICE_STREAM};
 use shared_types::story::Deed;
@@ -24,7 +24,7 @@ const SPANS: &str = "SELECT s.stream, s.first_seq, s.last_seq, a.hash FROM ( \
 impl Store {
     /// The streams that were opened; none: the log is of a release that opened none.
     pub async fn audit_opened(&self) -> Result<Option<BTreeSet<String>>, DbError> {
-        let sql = format!("SELECT {} FROM audit WHERE {NAMING} ORDER BY seq", audit::COLUMNS);
+        let sql = format!("{} WHERE {NAMING} ORDER BY seq", audit::select());
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(Deed::StreamOpened.as_str())
             .bind(Deed::StreamsAdopted.as_str())
@@ -41,7 +41,8 @@ impl Store {
         }
         let mut tx = self.db.begin().await?;
         lock_service(&mut tx).await?;
-        adopt(&mut tx, now).await?;
+        let adoption = adoption(&mut tx).await?;
+        audit::append(&mut tx, None, adoption.into_iter().collect(), now).await?;
         tx.commit().await
     }
 
@@ -91,26 +92,24 @@ impl Store {
 pub(super) async fn open(tx: &mut Tx<'_>, target: &TargetName, now: Timestamp) -> Result<(), DbError> {
     lock_service(tx).await?;
     // Whichever release ran until now: what was there is named before what begins.
-    Box::pin(adopt(tx, now)).await?;
-    Box::pin(audit::append(tx, None, streams::opening(target.as_str()), now)).await.map(drop)
+    let acts = adoption(tx).await?.into_iter().chain([streams::opening(target.as_str())]).collect();
+    Box::pin(audit::append(tx, None, acts, now)).await.map(drop)
 }
 
-/// Names the streams that are there, if none was named yet. The caller holds the service's lock.
-async fn adopt(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), DbError> {
+/// What names the streams that are there, if none was named yet. The caller holds the service's lock.
+async fn adoption(tx: &mut Tx<'_>) -> Result<Option<AuditDraft>, DbError> {
     let named = sqlx::query(AssertSqlSafe(format!("SELECT seq FROM audit WHERE {NAMING} LIMIT 1")))
         .bind(Deed::StreamOpened.as_str())
         .bind(Deed::StreamsAdopted.as_str())
         .fetch_optional(&mut **tx)
         .await?;
     if named.is_some() {
-        return Ok(());
+        return Ok(None);
     }
     let heads = sqlx::query(SPANS).bind(i64::MIN).bind(i64::MAX).fetch_all(&mut **tx).await?;
     let heads: Vec<AuditHead> = heads.iter().map(head).collect::<Result<_, _>>()?;
-    if heads.iter().any(|head| head.stream != SERVICE_STREAM) {
-        audit::append(tx, None, streams::adoption(&heads), now).await?;
-    }
-    Ok(())
+    let others = heads.iter().any(|head| head.stream != SERVICE_STREAM);
+    Ok(others.then(|| streams::adoption(&heads)))
 }
 
 fn head(row: &AnyRow) -> Result<AuditHead, DbError> {

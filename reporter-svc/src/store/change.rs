@@ -1,10 +1,11 @@
 //! The one way a machine's state changes.
 //!
-//! Locks are always taken in this order: the target's row, the outcome's outbox row, the incident's row, the
-//! day's counter. Two replicas therefore wait for each other and never deadlock.
+//! Locks are always taken in this order: the target's row, the outcome's outbox row, the incident's row, the day's counter,
+//! the service's audit stream. In a transaction that is shared only the last two are waited for, and the last one ends it. Two
+//! replicas therefore wait for each other and never deadlock.
 
 use domain::effects::{NewMessage, RunTransition};
-use service_kit::db::{Db, DbError, Tx};
+use service_kit::db::{Company, Db, DbError, Done, Tx};
 use service_kit::outbox::{self, Recorded};
 use shared_types::{Decision, IncidentId, Timestamp};
 
@@ -18,9 +19,17 @@ use domain::rollout::{Aggregate, Rejection};
 use domain::stored::Form;
 
 impl Store {
-    /// See [`Change`]. Boxed: it is large, and every act of the API holds it.
+    /// See [`Change`]. What changes at the same time shares a transaction; a decision goes first. Boxed: it is large, and every
+    /// act of the API holds it.
     pub async fn change(&self, change: Change<'_>) -> Result<Changed, DbError> {
-        Box::pin(under_lock(&self.db, change)).await
+        let (db, change) = (&self.db, &change);
+        Box::pin(async move {
+            let _first = change.decision.map(|_| db.precedence().first());
+            let about = format!("target/{}", change.target);
+            let changed = db.together(&about, async |tx, company| under_lock(db, tx, change, company).await);
+            changed.await?.ok_or(DbError::Busy)
+        })
+        .await
     }
 
     /// The ids that today's incidents may have had in a past that is lost are not given out again (OP-3): numbers go on above any
@@ -57,55 +66,70 @@ impl Store {
     }
 }
 
-async fn under_lock(db: &Db, change: Change<'_>) -> Result<Changed, DbError> {
-    let mut tx = db.begin().await?;
-    let Some(StoredTarget { state, version }) = targets::lock(db, &mut tx, change.target).await? else {
-        return Ok(Changed::UnknownTarget);
+async fn under_lock(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    change: &Change<'_>,
+    company: Company,
+) -> Result<Done<Changed>, DbError> {
+    let Some(StoredTarget { state, version }) = targets::lock(db, tx, change.target, company).await? else {
+        return Ok(match company {
+            Company::None => Done::Nothing(Changed::UnknownTarget),
+            // Or somebody holds it.
+            Company::Others => Done::Elsewhere,
+        });
     };
-    if let Some(repeated) = repeated(db, &mut tx, &change).await? {
-        return Ok(repeated);
+    if let Some(repeated) = repeated(db, tx, change).await? {
+        return Ok(Done::Nothing(repeated));
     }
     let recorded = match change.settle {
-        Some((claim, outcome)) => Some(outbox::record(&mut tx, claim, outcome, change.now).await?),
+        Some((claim, outcome)) => Some(outbox::record(tx, claim, outcome, change.now).await?),
         None => None,
     };
     if recorded == Some(Recorded::Fenced) {
-        return Ok(Changed::Fenced);
+        return Ok(Done::Nothing(Changed::Fenced));
     }
     if let Some(effect) = change.retry
-        && !outbox::retry_dead(&mut tx, effect, change.now).await?
+        && !outbox::retry_dead(tx, effect, change.now).await?
     {
-        return Ok(Changed::NotDead);
+        return Ok(Done::Nothing(Changed::NotDead));
     }
     if let Some(effect) = change.lost
-        && !outbox::take_loss(&mut tx, effect).await?
+        && !outbox::take_loss(tx, effect).await?
     {
-        return Ok(Changed::NotDead);
+        return Ok(Done::Nothing(Changed::NotDead));
     }
     let of_transition = state.stage.transition().and_then(|it| it.incident.as_ref());
     let wanted = change.incident.or(state.incident.as_ref());
     let wanted = wanted.or(of_transition.filter(|_| change.of_transition)).cloned();
     let incident = match &wanted {
-        Some(id) => incidents::lock(db, &mut tx, id).await?,
+        Some(id) => incidents::lock(db, tx, id, company).await?,
         None => None,
     };
+    let written = change.settle.is_some() || change.retry.is_some() || change.lost.is_some();
+    let unchanged = |changed| match company {
+        Company::Others if written => Done::Undo,
+        _ => Done::Nothing(changed),
+    };
+    if wanted.is_some() && incident.is_none() && company == Company::Others {
+        return Ok(if written { Done::Undo } else { Done::Elsewhere });
+    }
     if change.incident.is_some() && incident.as_ref().is_none_or(|it| it.target != state.target) {
-        return Ok(Changed::UnknownIncident);
+        return Ok(unchanged(Changed::UnknownIncident));
     }
     let before = Aggregate { target: state, incident };
     let version = version + 1;
-    match plan(&mut tx, &change, &before, version, recorded).await? {
+    match plan(tx, change, &before, version, recorded).await? {
         Ok(plan) => {
-            persist(&mut tx, &change, &plan, version).await?;
-            tx.commit().await?;
+            let opened_a_stream = persist(tx, change, &plan, version).await?;
             let Plan { step, answer, .. } = plan;
-            Ok(Changed::Applied { step: Box::new(step), answer, version, recorded })
+            let changed = Changed::Applied { step: Box::new(step), answer, version, recorded };
+            // The service's stream is held now, which others take last.
+            Ok(if opened_a_stream { Done::Last(changed) } else { Done::Written(changed) })
         }
         Err(rejection) => {
-            if recorded.is_some() {
-                tx.commit().await?;
-            }
-            Ok(Changed::Rejected { rejection, recorded })
+            let changed = Changed::Rejected { rejection, recorded };
+            Ok(if recorded.is_some() { Done::Written(changed) } else { unchanged(changed) })
         }
     }
 }
@@ -202,22 +226,29 @@ fn incident_id(day: &str, number: i64) -> Result<IncidentId, DbError> {
         .map_err(|error| DbError::decode("incident id", error))
 }
 
-async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64) -> Result<(), DbError> {
+/// Whether the target's stream of the audit log begins with this.
+async fn persist(
+    tx: &mut Tx<'_>,
+    change: &Change<'_>,
+    plan: &Plan,
+    version: u64,
+) -> Result<bool, DbError> {
     let now = change.now;
     targets::save(tx, &plan.step.target, version, now).await?;
     if let Some(incident) = &plan.step.incident {
-        incidents::save(tx, incident, plan.step.opened).await?;
-        if let Some(storm) = incident.storm.as_ref().filter(|_| plan.step.opened) {
-            storms::join(tx, &incident.id, storm).await?;
+        if plan.step.opened {
+            incidents::open(tx, incident).await?;
+        } else {
+            incidents::save(tx, incident).await?;
         }
-        incidents::append_hops(tx, &incident.id, &plan.step.timeline).await?;
+        incidents::append_hops(tx, &incident.id, &plan.step.timeline, plan.step.opened).await?;
     }
     if let Some(decision) = change.decision {
         let open = plan.step.target.incident.as_ref().filter(|_| plan.step.links(decision));
-        decisions::save(tx, decision, plan.step.stale, open, now).await?;
+        decisions::save(tx, decision, plan.step.stale, open, now)?;
     }
     for notification in &plan.notifications {
-        notifications::save(tx, notification, now).await?;
+        notifications::save(tx, notification, now);
     }
     for key in &plan.cancels {
         outbox::cancel(tx, key, now).await?;
@@ -231,10 +262,7 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
         // Another target took the key since we looked. Nothing of this is kept: who asks again is told that it is used.
         return Err(DbError::Busy);
     }
-    for act in &plan.audit {
-        audit::append(tx, Some(change.target), act.clone(), now).await?;
-    }
-    Ok(())
+    audit::append(tx, Some(change.target), plan.audit.clone(), now).await.map(|it| it.begins)
 }
 
 /// Whether it was not there yet.

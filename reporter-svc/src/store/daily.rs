@@ -35,7 +35,7 @@ impl Store {
             return Ok(false);
         }
         if let Some(notification) = &made.notification {
-            notifications::save(&mut tx, notification, now).await?;
+            notifications::save(&mut tx, notification, now);
         }
         for message in &made.messages {
             outbox::enqueue(&mut tx, message, now)?;

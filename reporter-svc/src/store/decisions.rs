@@ -89,29 +89,39 @@ fn read(forms: &Forms, row: &AnyRow) -> Result<StoredDecision, DbError> {
     })
 }
 
-pub(super) async fn save(
+pub(super) fn save(
     tx: &mut Tx<'_>,
     decision: &Decision,
     stale: bool,
     incident: Option<&IncidentId>,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    sqlx::query(
-        "INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, incident, \
-             received_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    )
-    .bind(decision.decision_id.to_string())
-    .bind(decision.target.as_str())
-    .bind(decision.phase.as_str())
-    .bind(i64::try_from(decision.epoch).unwrap_or(i64::MAX))
-    .bind(decision.window.start.as_millis())
-    .bind(decision.window.end.as_millis())
-    .bind(decision.verdict.as_str())
-    .bind(i64::from(stale))
-    .bind(incident.map(IncidentId::as_str))
-    .bind(now.as_millis())
-    .bind(rows::text("decision", decision)?)
-    .execute(&mut **tx)
-    .await?;
+    let columns = &[
+        "id",
+        "target",
+        "phase",
+        "epoch",
+        "window_start",
+        "window_end",
+        "verdict",
+        "stale",
+        "incident",
+        "received_at",
+        "body",
+    ];
+    let row = vec![
+        decision.decision_id.to_string().into(),
+        decision.target.as_str().into(),
+        decision.phase.as_str().into(),
+        i64::try_from(decision.epoch).unwrap_or(i64::MAX).into(),
+        decision.window.start.as_millis().into(),
+        decision.window.end.as_millis().into(),
+        decision.verdict.as_str().into(),
+        i64::from(stale).into(),
+        incident.map(IncidentId::as_str).into(),
+        now.as_millis().into(),
+        rows::text("decision", decision)?.into(),
+    ];
+    tx.insert("decisions", columns, row);
     Ok(())
 }

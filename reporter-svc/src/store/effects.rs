@@ -38,7 +38,7 @@ impl Store {
         let stream = audit::lock(&self.db, &mut tx, target).await?;
         let retried = outbox::retry_dead(&mut tx, id, now).await?;
         if retried {
-            audit::append(&mut tx, stream, act, now).await?;
+            audit::append(&mut tx, stream, vec![act], now).await?;
         }
         tx.commit().await?;
         Ok(retried)

@@ -2,19 +2,20 @@
 
 use domain::rollout::Incident;
 use domain::story::words;
-use service_kit::db::{Db, DbError, Tx};
+use service_kit::db::{Company, Db, DbError, Tx, places};
 use service_kit::forms::Forms;
 use shared_types::incident::IncidentState;
 use shared_types::story::{Hop, LoggedHop};
 use shared_types::{IncidentId, TargetName, Timestamp};
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::list::{list, listing};
 use super::{After, IncidentFilter, Store, rows};
 
-/// What is kept of an incident: its body, and before it what queries go by. [`read`] takes them by name, [`save`] binds them in
+/// What is kept of an incident: its body, and before it what queries go by. [`read`] takes them by name, [`bound`] binds them in
 /// this order.
 const COLUMNS: [&str; 6] = ["id", "target", "state", "opened_at", "due_at", "body"];
 
@@ -83,32 +84,55 @@ fn read(forms: &Forms, row: &AnyRow) -> Result<Incident, DbError> {
     forms.read(&row.try_get::<String, _>("id")?, &row.try_get::<String, _>("body")?)
 }
 
-/// As it is while the caller holds its row.
-pub(super) async fn lock(db: &Db, tx: &mut Tx<'_>, id: &IncidentId) -> Result<Option<Incident>, DbError> {
-    let sql = format!("{} WHERE id = $1{}", select(), db.for_update());
+/// As it is while the caller holds its row; none: it is not there, or was not waited for.
+pub(super) async fn lock(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    id: &IncidentId,
+    company: Company,
+) -> Result<Option<Incident>, DbError> {
+    let sql = format!("{} WHERE id = $1{}", select(), db.for_update_in(company));
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut **tx).await?;
     row.as_ref().map(|row| read(tx.forms(), row)).transpose()
 }
 
-/// The caller holds the row, or makes it.
-pub(super) async fn save(tx: &mut Tx<'_>, incident: &Incident, opened: bool) -> Result<(), DbError> {
-    let places: Vec<String> = (1..=COLUMNS.len()).map(|n| format!("${n}")).collect();
-    let (columns, places) = (COLUMNS.join(", "), places.join(", "));
-    let sql = if opened {
-        format!("INSERT INTO incidents ({columns}) VALUES ({places})")
-    } else {
-        format!("UPDATE incidents SET ({columns}) = ({places}) WHERE id = $1")
-    };
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(incident.id.as_str())
-        .bind(incident.target.as_str())
-        .bind(incident.state().as_str())
-        .bind(incident.opened_at.as_millis())
-        .bind(incident.next_due().map(Timestamp::as_millis))
-        .bind(tx.forms().text(incident)?)
+/// Makes the row, with the storm that the incident opens in; at once, for the next one that opens counts it.
+pub(super) async fn open(tx: &mut Tx<'_>, incident: &Incident) -> Result<(), DbError> {
+    let storm = incident.storm.as_ref();
+    let told = storm.map(|it| &it.told).filter(|told| !told.is_empty());
+    let sql = format!(
+        "INSERT INTO incidents ({}, storm, storm_told) VALUES ({})",
+        COLUMNS.join(", "),
+        places(COLUMNS.len() + 2)
+    );
+    bound(tx, incident, sql)?
+        .bind(storm.map(|it| it.begun_by.to_string()))
+        .bind(told.map(|it| serde_json::json!(it).to_string()))
         .execute(&mut **tx)
         .await?;
     Ok(())
+}
+
+/// The caller holds the row.
+pub(super) async fn save(tx: &mut Tx<'_>, incident: &Incident) -> Result<(), DbError> {
+    let (columns, places) = (COLUMNS.join(", "), places(COLUMNS.len()));
+    let sql = format!("UPDATE incidents SET ({columns}) = ({places}) WHERE id = $1");
+    bound(tx, incident, sql)?.execute(&mut **tx).await?;
+    Ok(())
+}
+
+fn bound<'q>(
+    tx: &Tx<'_>,
+    incident: &Incident,
+    sql: String,
+) -> Result<Query<'q, Any, AnyArguments>, DbError> {
+    Ok(sqlx::query(AssertSqlSafe(sql))
+        .bind(incident.id.to_string())
+        .bind(incident.target.to_string())
+        .bind(incident.state().as_str())
+        .bind(incident.opened_at.as_millis())
+        .bind(incident.next_due().map(Timestamp::as_millis))
+        .bind(tx.forms().text(incident)?))
 }
 
 fn hop(row: &AnyRow) -> Result<LoggedHop, DbError> {
@@ -118,40 +142,37 @@ fn hop(row: &AnyRow) -> Result<LoggedHop, DbError> {
     Ok(LoggedHop { at: rows::time(row, "at")?, hop: Hop::read(&kind, &detail, data) })
 }
 
-/// The caller holds the incident's row, so the numbers have no gaps and no rivals.
+/// The caller holds the incident's row, so the numbers have no gaps and no rivals. Once a transaction.
 pub(super) async fn append_hops(
     tx: &mut Tx<'_>,
     incident: &IncidentId,
     hops: &[LoggedHop],
+    opened: bool,
 ) -> Result<(), DbError> {
     if hops.is_empty() {
         return Ok(());
     }
+    let last = if opened { 0 } else { last_hop(tx, incident).await? };
+    for (seq, LoggedHop { at, hop }) in (last + 1..).zip(hops) {
+        let data = hop.data().map_err(|error| DbError::decode("hop", error))?;
+        let data = if data.is_null() { None } else { Some(data.to_string()) };
+        let row = vec![
+            incident.as_str().into(),
+            seq.into(),
+            at.as_millis().into(),
+            hop.kind().into(),
+            rows::storable(&words::hop(hop)).into(),
+            data.into(),
+        ];
+        tx.insert("timeline", &["incident", "seq", "at", "kind", "detail", "data"], row);
+    }
+    Ok(())
+}
+
+async fn last_hop(tx: &mut Tx<'_>, incident: &IncidentId) -> Result<i64, DbError> {
     let (last,): (i64,) = sqlx::query_as("SELECT COALESCE(MAX(seq), 0) FROM timeline WHERE incident = $1")
         .bind(incident.as_str())
         .fetch_one(&mut **tx)
         .await?;
-    // All in one statement: a violation has half a dozen hops, and each statement is a round trip before its rollback.
-    let rows: Vec<String> = (0..hops.len())
-        .map(|row| {
-            let at = row * 6;
-            format!("(${}, ${}, ${}, ${}, ${}, ${})", at + 1, at + 2, at + 3, at + 4, at + 5, at + 6)
-        })
-        .collect();
-    let sql =
-        format!("INSERT INTO timeline (incident, seq, at, kind, detail, data) VALUES {}", rows.join(", "));
-    let mut insert = sqlx::query(AssertSqlSafe(sql));
-    for (seq, LoggedHop { at, hop }) in (last + 1..).zip(hops) {
-        let data = hop.data().map_err(|error| DbError::decode("hop", error))?;
-        let data = if data.is_null() { None } else { Some(data.to_string()) };
-        insert = insert
-            .bind(incident.as_str())
-            .bind(seq)
-            .bind(at.as_millis())
-            .bind(hop.kind())
-            .bind(rows::storable(&words::hop(hop)))
-            .bind(data);
-    }
-    insert.execute(&mut **tx).await?;
-    Ok(())
+    Ok(last)
 }

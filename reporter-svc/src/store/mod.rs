@@ -28,7 +28,7 @@ use domain::stored::Form;
 use serde_json::Value;
 use service_kit::db::{Db, Migration};
 use service_kit::migration;
-use service_kit::outbox::{Claim, Outcome, Recorded};
+use service_kit::outbox::{Claim, Outcome, Precedence, Recorded};
 use shared_types::incident::IncidentState;
 use shared_types::story::LoggedHop;
 use shared_types::{Decision, IncidentId, TargetName, Timestamp, Verdict};
@@ -76,6 +76,12 @@ impl Store {
     #[must_use]
     pub fn new(db: Db) -> Self {
         Self { db }
+    }
+
+    /// What cannot wait: decisions on their way in, commands that are about to start.
+    #[must_use]
+    pub fn precedence(&self) -> &Precedence {
+        self.db.precedence()
     }
 }
 

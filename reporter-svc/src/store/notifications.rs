@@ -68,20 +68,19 @@ fn read(row: &AnyRow) -> Result<NotificationView, DbError> {
     })
 }
 
-pub(super) async fn save(tx: &mut Tx<'_>, it: &Notification, now: Timestamp) -> Result<(), DbError> {
-    sqlx::query(
-        "INSERT INTO notifications (id, target, kind, channel, text, incident, decision, state, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', $8)",
-    )
-    .bind(it.id.to_string())
-    .bind(it.target.as_str())
-    .bind(<&str>::from(it.kind))
-    .bind(it.channel.as_str())
-    .bind(rows::storable(&it.text))
-    .bind(it.incident.as_ref().map(IncidentId::as_str))
-    .bind(it.decision.map(|id| id.to_string()))
-    .bind(now.as_millis())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+pub(super) fn save(tx: &mut Tx<'_>, it: &Notification, now: Timestamp) {
+    let columns =
+        &["id", "target", "kind", "channel", "text", "incident", "decision", "state", "created_at"];
+    let row = vec![
+        it.id.to_string().into(),
+        it.target.as_str().into(),
+        <&str>::from(it.kind).into(),
+        it.channel.as_str().into(),
+        rows::storable(&it.text).into(),
+        it.incident.as_ref().map(IncidentId::as_str).into(),
+        it.decision.map(|id| id.to_string()).into(),
+        NotificationState::Pending.as_str().into(),
+        now.as_millis().into(),
+    ];
+    tx.insert("notifications", columns, row);
 }

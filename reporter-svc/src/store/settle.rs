@@ -1,6 +1,6 @@
 //! Outcomes of effects that change no machine: the notification's fate and the hop it leaves.
 
-use service_kit::db::{DbError, Tx};
+use service_kit::db::{Company, DbError, Done, Tx};
 use service_kit::outbox::{self, Attempt, Claim, Outcome, Recorded};
 use shared_types::Timestamp;
 use sqlx::AssertSqlSafe;
@@ -15,24 +15,33 @@ impl Store {
     pub async fn settle(&self, attempt: &Attempt<'_>, settled: Settled<'_>) -> Result<Recorded, DbError> {
         let &Attempt { claim, outcome, ended_at: now, .. } = attempt;
         let db = &self.db;
-        let mut tx = db.begin().await?;
-        let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
-        if recorded == Recorded::Fenced {
-            return Ok(recorded);
-        }
-        if let Some(id) = settled.notification {
-            update_notification(&mut tx, id, claim, outcome, recorded, now).await?;
-        }
-        if let (Recorded::Done, Some(incident), Some(hop)) = (recorded, settled.incident, &settled.hop) {
-            let lock = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update());
-            let there: Option<(String,)> =
-                sqlx::query_as(AssertSqlSafe(lock)).bind(incident.as_str()).fetch_optional(&mut *tx).await?;
-            if there.is_some() {
-                append_hops(&mut tx, incident, std::slice::from_ref(hop)).await?;
+        let incident = settled.incident.zip(settled.hop.as_ref());
+        let about =
+            incident.map_or_else(|| format!("effect/{}", claim.id), |(id, _)| format!("incident/{id}"));
+        let recorded = db.together(&about, async |tx, company| {
+            // The incident before the row, so that nothing is written where it is not free.
+            let mut there = false;
+            if let Some((id, _)) = incident {
+                let lock = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update_in(company));
+                let found = sqlx::query(AssertSqlSafe(lock)).bind(id.as_str()).fetch_optional(&mut **tx);
+                there = found.await?.is_some();
+                if !there && company == Company::Others {
+                    return Ok(Done::Elsewhere);
+                }
             }
-        }
-        tx.commit().await?;
-        Ok(recorded)
+            let recorded = outbox::record(tx, claim, outcome, now).await?;
+            if recorded == Recorded::Fenced {
+                return Ok(Done::Nothing(recorded));
+            }
+            if let Some(id) = settled.notification {
+                update_notification(tx, id, claim, outcome, recorded, now).await?;
+            }
+            if let (Recorded::Done, true, Some((id, hop))) = (recorded, there, incident) {
+                append_hops(tx, id, std::slice::from_ref(hop), false).await?;
+            }
+            Ok(Done::Written(recorded))
+        });
+        recorded.await?.ok_or(DbError::Busy)
     }
 }
 

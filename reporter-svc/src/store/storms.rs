@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::rollout::storm::{BEYOND, Storm, StormBegun};
-use domain::rollout::{Incident, OfStorm};
+use domain::rollout::Incident;
 use service_kit::db::{DbError, Tx};
 use shared_types::incident::IncidentState;
 use shared_types::{IncidentId, TargetName, Timestamp};
@@ -86,18 +86,6 @@ pub(super) async fn now(tx: &mut Tx<'_>, at: Timestamp, window: Duration) -> Res
     let (incident, target) = (parsed(&id)?, parsed(&target)?);
     let page_key = Incident::new_key(&target, &incident, Timestamp::from_millis(opened_at));
     Ok(Some(Storm { begun_by: Some(StormBegun { incident, page_key }), told, before, targets }))
-}
-
-/// Keeps which storm an incident opened in.
-pub(super) async fn join(tx: &mut Tx<'_>, incident: &IncidentId, of: &OfStorm) -> Result<(), DbError> {
-    let told = if of.told.is_empty() { None } else { Some(serde_json::json!(of.told).to_string()) };
-    sqlx::query("UPDATE incidents SET storm = $2, storm_told = $3 WHERE id = $1")
-        .bind(incident.as_str())
-        .bind(of.begun_by.as_str())
-        .bind(told)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
 }
 
 fn parsed<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(

@@ -1,7 +1,7 @@
 //! Targets, and what is due.
 
 use domain::rollout::TargetState;
-use service_kit::db::{Db, DbError, Tx};
+use service_kit::db::{Company, Db, DbError, Tx, places};
 use service_kit::forms::Forms;
 use shared_types::{PhaseId, TargetName, Timestamp};
 use sqlx::any::AnyRow;
@@ -66,10 +66,9 @@ impl Store {
         const AT_ONCE: usize = 500;
         let mut all = Vec::with_capacity(names.len());
         for names in names.chunks(AT_ONCE) {
-            let places: Vec<String> = (1..=names.len()).map(|n| format!("${n}")).collect();
             let sql = format!(
                 "SELECT target, version, state FROM targets WHERE target IN ({}) ORDER BY target",
-                places.join(", ")
+                places(names.len())
             );
             let query =
                 names.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, it| query.bind(it.as_str()));
@@ -139,13 +138,14 @@ fn read(forms: &Forms, row: &AnyRow) -> Result<StoredTarget, DbError> {
     Ok(StoredTarget { state: forms.read(&name, &state)?, version: rows::count(row, "version")? })
 }
 
-/// As it is while the caller holds its row.
+/// As it is while the caller holds its row; none: it is not there, or was not waited for.
 pub(super) async fn lock(
     db: &Db,
     tx: &mut Tx<'_>,
     target: &TargetName,
+    company: Company,
 ) -> Result<Option<StoredTarget>, DbError> {
-    let sql = format!("SELECT target, version, state FROM targets WHERE target = $1{}", db.for_update());
+    let sql = format!("SELECT target, version, state FROM targets WHERE target = $1{}", db.for_update_in(company));
     let row = sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
     row.as_ref().map(|row| read(tx.forms(), row)).transpose()
 }

@@ -10,6 +10,8 @@ mod connect;
 mod copy;
 mod engine;
 mod error;
+mod group;
+mod inserts;
 mod migration;
 mod nodelay;
 mod pool;
@@ -23,6 +25,7 @@ mod tx;
 mod url;
 mod vitals;
 mod waiting;
+mod warm;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +36,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::forms::Forms;
+use crate::outbox::Precedence;
 use crate::outbox::handover::Handover;
 use proof::Proof;
 use vitals::Vitals;
@@ -43,12 +47,15 @@ pub use connect::install_drivers;
 pub use copy::{check_sqlite, copy_sqlite};
 pub use engine::Engine;
 pub use error::DbError;
+pub use group::{Company, Done};
+use group::Group;
+pub use inserts::{Value, places, rows_of_places};
 pub use migration::Migration;
 pub use pool::Pool;
 pub use probe::{Boundary, Probe};
 pub use session::Session;
 pub use settings::{DbSettings, SchemaName};
-use tx::Done;
+use tx::Told;
 pub use tx::Tx;
 pub use url::check_url;
 
@@ -74,6 +81,7 @@ pub struct Db {
     /// SQLite has one writer; those of this process queue here, fairly, instead of polling the file's lock.
     writer: Option<Arc<Semaphore>>,
     handover: Arc<Handover>,
+    group: Arc<Group>,
     /// Write transactions that were committed here.
     commits: Arc<AtomicU64>,
     probe: Option<Arc<dyn Probe>>,
@@ -90,6 +98,7 @@ impl Db {
             engine,
             writer,
             handover: Arc::default(),
+            group: Arc::default(),
             commits: Arc::default(),
             probe: None,
             answer_within: ANSWER_WITHIN,
@@ -121,7 +130,7 @@ impl Db {
     /// The same database by another handle, whose write transactions stop at `probe`.
     #[must_use]
     pub fn probed(&self, probe: Arc<dyn Probe>) -> Self {
-        Self { probe: Some(probe), ..self.clone() }
+        Self { probe: Some(probe), group: Arc::default(), ..self.clone() }
     }
 
     /// The URL of the embedded database: `<data dir>/<service>.sqlite`.
@@ -162,8 +171,35 @@ impl Db {
             Engine::Sqlite => BEGIN_SQLITE,
         };
         let inner = self.pool.begin(begin).await?;
-        let done = Done { handover: Arc::clone(&self.handover), commits: Arc::clone(&self.commits) };
-        Ok(Tx::new(inner, permit, done, self.probe.clone(), self.forms.clone()))
+        let told = Told { handover: Arc::clone(&self.handover), commits: Arc::clone(&self.commits) };
+        Ok(Tx::new(inner, permit, told, self.probe.clone(), self.forms.clone()))
+    }
+
+    /// Does `work` in a transaction that it shares with what others do at the same time, so that one commit makes all of it durable.
+    /// `about`: a name for what it changes; two pieces of work about the same never share, as a row that the commit puts in
+    /// ([`Tx::insert`]) is not seen before. Where sharing is not possible, the work is done once more in a transaction of its own:
+    /// it must have no other effects. `None`: it said [`Done::Undo`], or, alone, [`Done::Elsewhere`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn together<T>(
+        &self,
+        about: &str,
+        work: impl AsyncFn(&mut Tx<'static>, Company) -> Result<Done<T>, DbError>,
+    ) -> Result<Option<T>, DbError> {
+        let shared = self.group.join(self, about, async |tx| work(tx, Company::Others).await).await?;
+        if shared.is_some() {
+            return Ok(shared);
+        }
+        let mut tx = self.begin().await?;
+        match work(&mut tx, Company::None).await? {
+            Done::Written(answer) | Done::Last(answer) => {
+                tx.commit().await?;
+                Ok(Some(answer))
+            }
+            Done::Nothing(answer) => Ok(Some(answer)),
+            Done::Elsewhere | Done::Undo => Ok(None),
+        }
     }
 
     /// Bounds work that only the database can hold up. A server whose path is lost (a firewall forgot the connection)
@@ -212,6 +248,15 @@ impl Db {
         }
     }
 
+    /// [`Self::for_update`], or [`Self::skip_locked`] where others may be waiting for what is held: then nobody is waited for.
+    #[must_use]
+    pub fn for_update_in(&self, company: Company) -> &'static str {
+        match company {
+            Company::None => self.for_update(),
+            Company::Others => self.skip_locked(),
+        }
+    }
+
     /// ` FOR UPDATE SKIP LOCKED`: rows another replica is working on are passed over.
     #[must_use]
     pub fn skip_locked(&self) -> &'static str {
@@ -254,6 +299,12 @@ impl Db {
     #[must_use]
     pub fn forms(&self) -> &Forms {
         &self.forms
+    }
+
+    /// What cannot wait goes first: who does such work says so here, and who does other work gives way.
+    #[must_use]
+    pub fn precedence(&self) -> &Precedence {
+        self.handover.precedence()
     }
 
     /// What its commits and its outbox's worker share.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -16,17 +16,16 @@ use sqlx::any::{
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Either, Error, Execute, Executor, SqlStr};
 use sqlx_core::ext::async_stream::TryAsyncStream;
 use sqlx_core::transaction::TransactionManager as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::session::told;
 use super::vitals::Vitals;
+use super::warm::{Lent, SURELY_ALIVE, Warm};
 use super::{Cause, Session};
 
 /// How long a caller waits for a connection before it is told "unavailable".
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A connection that was used a moment ago is not asked whether it still lives: that would be a round trip before
-/// every statement.
-const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// How long a connection may take to say that it lives, and a server to say why it takes no new one.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
@@ -36,6 +35,9 @@ pub struct Pool {
     inner: AnyPool,
     vitals: Arc<Vitals>,
     replaceable: bool,
+    /// One for each connection there may be: whoever has a permit finds one that nobody uses.
+    permits: Arc<Semaphore>,
+    warm: Arc<Warm>,
     /// Whether somebody asks already why there is no connection.
     asking_why: Arc<AtomicBool>,
     in_use: Gauge,
@@ -88,17 +90,31 @@ impl Pool {
             let service = vitals.service().to_owned();
             metrics::gauge!("phasegate_database_connections", "service" => service, "state" => state)
         };
-        gauge("most").set(inner.options().get_max_connections());
+        let most = inner.options().get_max_connections();
+        gauge("most").set(most);
         let (in_use, idle) = (gauge("in_use"), gauge("idle"));
-        Self { inner, vitals: Arc::clone(vitals), replaceable, asking_why: Arc::default(), in_use, idle }
+        let permits = Arc::new(Semaphore::new(most.try_into().unwrap_or(1)));
+        Self {
+            inner,
+            vitals: Arc::clone(vitals),
+            replaceable,
+            permits,
+            warm: Arc::new(Warm::new()),
+            asking_why: Arc::default(),
+            in_use,
+            idle,
+        }
     }
 
     /// A connection.
     pub(super) async fn session(&self) -> Result<Session, Error> {
-        let acquired = self.inner.acquire().await;
+        let acquired = self.acquire().await;
         self.count();
         match acquired {
-            Ok(connection) => Ok(Session::new(connection, Arc::clone(&self.vitals), self.replaceable)),
+            Ok((lent, permit)) => {
+                let (warm, vitals) = (Arc::clone(&self.warm), Arc::clone(&self.vitals));
+                Ok(Session::new(lent, permit, warm, vitals, self.replaceable))
+            }
             Err(Error::PoolTimedOut) => {
                 self.ask_why();
                 Err(Error::PoolTimedOut)
@@ -110,6 +126,16 @@ impl Pool {
                 Err(error)
             }
         }
+    }
+
+    async fn acquire(&self) -> Result<(Lent, OwnedSemaphorePermit), Error> {
+        let waited = tokio::time::timeout(PATIENCE, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = waited.map_err(|_| Error::PoolTimedOut)?.map_err(|_| Error::PoolClosed)?;
+        let lent = match self.warm.take(|age| self.vitals.is_suspect(age)) {
+            Some(lent) => lent,
+            None => Lent { connection: self.inner.acquire().await?, since: Instant::now() },
+        };
+        Ok((lent, permit))
     }
 
     /// A connection in a transaction. BEGIN has no effect, so where it met a broken connection (a server that went away leaves
@@ -135,6 +161,7 @@ impl Pool {
     }
 
     pub(super) async fn close(&self) {
+        self.warm.close();
         self.inner.close().await;
     }
 
@@ -149,7 +176,7 @@ impl Pool {
             match tokio::time::timeout(SIGN_OF_LIFE, AnyConnection::connect_with(&to)).await {
                 Ok(Ok(connection)) => {
                     let most = pool.most();
-                    if pool.inner.num_idle() == 0 && pool.inner.size() >= most {
+                    if pool.permits.available_permits() == 0 {
                         pool.vitals.failed(Cause::PoolStarved, &format!("{most} of {most}"));
                     }
                     connection.close().await.ok();
@@ -165,10 +192,10 @@ impl Pool {
     }
 
     fn count(&self) {
-        let idle = u32::try_from(self.inner.num_idle()).unwrap_or(u32::MAX);
-        let open = self.inner.size();
-        self.in_use.set(open.saturating_sub(idle));
-        self.idle.set(idle.min(open));
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
+        let in_use = self.most().saturating_sub(free);
+        self.in_use.set(in_use);
+        self.idle.set(self.inner.size().saturating_sub(in_use));
     }
 }
 
@@ -216,5 +243,43 @@ impl<'p> Executor<'p> for &'p Pool {
         'p: 'e,
     {
         async move { self.session().await?.prepare_with(sql, parameters).await }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::super::Db;
+    use super::*;
+
+    /// What was left in the middle goes the way that asks it first.
+    #[tokio::test]
+    async fn only_a_connection_that_was_given_back_in_order_is_used_again_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("kit.sqlite").display());
+        let db = Db::connect(&url, "kit", &[]).await.unwrap();
+        let warm = || db.pool().warm.len();
+        sqlx::query("SELECT 1").fetch_all(db.pool()).await.unwrap();
+        assert_eq!(warm(), 1);
+        sqlx::query("SELECT 1").fetch_optional(db.pool()).await.unwrap();
+        assert_eq!(warm(), 1, "the same one");
+        drop(db.begin().await.unwrap());
+        assert_eq!(warm(), 0, "its transaction has to be undone");
+        db.begin().await.unwrap().commit().await.unwrap();
+        assert_eq!(warm(), 1);
+        sqlx::query("SELECT nothing FROM nowhere").execute(db.pool()).await.unwrap_err();
+        assert_eq!(warm(), 0, "after an error");
+        let mut session = db.pool().session().await.unwrap();
+        let mut rows = (&mut session).fetch_many("SELECT 1 UNION SELECT 2");
+        rows.try_next().await.unwrap();
+        drop(rows);
+        drop(session);
+        assert_eq!(warm(), 0, "there are rows left");
+        let session = db.pool().session().await.unwrap();
+        db.pool().warm.close();
+        drop(session);
+        assert_eq!(warm(), 0);
+        db.close().now_or_never().unwrap_or_default();
     }
 }

@@ -1,23 +1,30 @@
 //! A connection out of the pool, which looks at how each of its statements ends: what made it useless keeps it from going back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
-use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTransactionManager, AnyTypeInfo};
-use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, Either, Error, Execute, Executor, SqlSafeStr as _, SqlStr};
 use sqlx_core::transaction::TransactionManager as _;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Cause;
 use super::vitals::Vitals;
+use super::warm::{Lent, Warm};
 
 /// An executor of sqlx, by `&mut`. Dropped within a transaction it rolls back.
 #[derive(Debug)]
 pub struct Session {
-    connection: PoolConnection<Any>,
+    /// Always there, until it is dropped.
+    lent: Option<Lent>,
     in_transaction: bool,
     marks: Marks,
+    warm: Arc<Warm>,
+    // Declared last: given back when the connection is.
+    _permit: OwnedSemaphorePermit,
 }
 
 /// What the session's statements left behind.
@@ -26,15 +33,25 @@ struct Marks {
     vitals: Arc<Vitals>,
     /// In memory the connection is the database: it stays whatever happens.
     replaceable: bool,
-    spoiled: bool,
+    spoiled: AtomicBool,
+    /// A statement was begun whose end nobody has seen.
+    under_way: AtomicBool,
 }
 
 impl Marks {
-    fn note(&mut self, error: &Error) {
+    fn note(&self, error: &Error) {
         if let Some(cause) = Cause::of(error) {
-            self.spoiled |= self.replaceable && cause.spoils();
+            self.spoiled.fetch_or(self.replaceable && cause.spoils(), Ordering::Relaxed);
             self.vitals.failed(cause, &told(error));
         }
+    }
+
+    fn begun(&self) {
+        self.under_way.store(true, Ordering::Relaxed);
+    }
+
+    fn ended(&self) {
+        self.under_way.store(false, Ordering::Relaxed);
     }
 }
 
@@ -48,27 +65,42 @@ pub(super) fn told(error: &Error) -> String {
 }
 
 impl Session {
-    pub(super) fn new(connection: PoolConnection<Any>, vitals: Arc<Vitals>, replaceable: bool) -> Self {
-        Self { connection, in_transaction: false, marks: Marks { vitals, replaceable, spoiled: false } }
+    pub(super) fn new(
+        lent: Lent,
+        permit: OwnedSemaphorePermit,
+        warm: Arc<Warm>,
+        vitals: Arc<Vitals>,
+        replaceable: bool,
+    ) -> Self {
+        let (spoiled, under_way) = (AtomicBool::new(false), AtomicBool::new(false));
+        let marks = Marks { vitals, replaceable, spoiled, under_way };
+        Self { lent: Some(lent), in_transaction: false, marks, warm, _permit: permit }
     }
 
     /// The connection itself, unwatched.
     pub(super) fn connection(&mut self) -> &mut AnyConnection {
-        &mut self.connection
+        self.parts().0
+    }
+
+    fn parts(&mut self) -> (&mut AnyConnection, &Marks) {
+        let Some(lent) = &mut self.lent else { unreachable!("only a drop takes it") };
+        (&mut lent.connection, &self.marks)
     }
 
     /// Begins a transaction by `statement`.
     pub(super) async fn begin(&mut self, statement: &'static str) -> Result<(), Error> {
         // Set before: a BEGIN that was given up may have been done.
         self.in_transaction = true;
-        let begun = AnyTransactionManager::begin(&mut self.connection, Some(statement.into_sql_str())).await;
-        begun.inspect_err(|error| self.marks.note(error))
+        let (connection, marks) = self.parts();
+        let begun = AnyTransactionManager::begin(connection, Some(statement.into_sql_str())).await;
+        begun.inspect_err(|error| marks.note(error))
     }
 
     /// Makes the transaction durable.
     pub(super) async fn commit(mut self) -> Result<(), Error> {
-        let committed = AnyTransactionManager::commit(&mut self.connection).await;
-        committed.inspect_err(|error| self.marks.note(error))?;
+        let (connection, marks) = self.parts();
+        let committed = AnyTransactionManager::commit(connection).await;
+        committed.inspect_err(|error| marks.note(error))?;
         self.in_transaction = false;
         self.marks.vitals.stored();
         Ok(())
@@ -76,8 +108,9 @@ impl Session {
 
     /// Undoes the transaction.
     pub(super) async fn rollback(mut self) -> Result<(), Error> {
-        let undone = AnyTransactionManager::rollback(&mut self.connection).await;
-        undone.inspect_err(|error| self.marks.note(error))?;
+        let (connection, marks) = self.parts();
+        let undone = AnyTransactionManager::rollback(connection).await;
+        undone.inspect_err(|error| marks.note(error))?;
         self.in_transaction = false;
         Ok(())
     }
@@ -85,11 +118,17 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.in_transaction {
-            AnyTransactionManager::start_rollback(&mut self.connection);
+        let Some(mut lent) = self.lent.take() else { return };
+        let spoiled = *self.marks.spoiled.get_mut();
+        if !(self.in_transaction || spoiled || *self.marks.under_way.get_mut()) {
+            self.warm.give_back(lent);
+            return;
         }
-        if self.marks.spoiled {
-            self.connection.close_on_drop();
+        if self.in_transaction {
+            AnyTransactionManager::start_rollback(&mut lent.connection);
+        }
+        if spoiled {
+            lent.connection.close_on_drop();
         }
     }
 }
@@ -105,8 +144,13 @@ impl<'c> Executor<'c> for &'c mut Session {
         'c: 'e,
         E: 'q + Execute<'q, Any>,
     {
-        let Session { connection, marks, .. } = self;
-        (**connection).fetch_many(query).inspect_err(|error| marks.note(error)).boxed()
+        let (connection, marks) = self.parts();
+        marks.begun();
+        let end = stream::poll_fn(|_| {
+            marks.ended();
+            Poll::Ready(None)
+        });
+        connection.fetch_many(query).inspect_err(|error| marks.note(error)).chain(end).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
@@ -114,8 +158,10 @@ impl<'c> Executor<'c> for &'c mut Session {
         'c: 'e,
         E: 'q + Execute<'q, Any>,
     {
-        let Session { connection, marks, .. } = self;
-        (**connection).fetch_optional(query).inspect_err(|error| marks.note(error)).boxed()
+        let (connection, marks) = self.parts();
+        marks.begun();
+        let found = connection.fetch_optional(query).inspect_ok(|_| marks.ended());
+        found.inspect_err(|error| marks.note(error)).boxed()
     }
 
     fn prepare_with<'e>(
@@ -126,7 +172,9 @@ impl<'c> Executor<'c> for &'c mut Session {
     where
         'c: 'e,
     {
-        let Session { connection, marks, .. } = self;
-        (**connection).prepare_with(sql, parameters).inspect_err(|error| marks.note(error)).boxed()
+        let (connection, marks) = self.parts();
+        marks.begun();
+        let prepared = connection.prepare_with(sql, parameters).inspect_ok(|_| marks.ended());
+        prepared.inspect_err(|error| marks.note(error)).boxed()
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shared_types::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::inserts::{Inserts, Value};
 use super::{Boundary, DbError, Probe, Session};
 use crate::forms::Forms;
 use crate::outbox::handover::Handover;
@@ -17,7 +18,7 @@ use crate::outbox::outgoing::{Outgoing, put};
 
 /// Who is told of a commit.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(super) struct Told {
     pub(super) handover: Arc<Handover>,
     pub(super) commits: Arc<AtomicU64>,
 }
@@ -33,7 +34,8 @@ pub struct Tx<'c> {
     lanes: BTreeMap<String, Option<Timestamp>>,
     /// Rows for the outbox, in their order.
     outgoing: Vec<Outgoing>,
-    done: Done,
+    inserts: Inserts,
+    told: Told,
     probe: Option<Arc<dyn Probe>>,
     forms: Forms,
     // Declared after it: the turn to write is given back after the transaction has ended.
@@ -46,7 +48,7 @@ impl Tx<'_> {
     pub(super) fn new(
         inner: Session,
         turn: Option<OwnedSemaphorePermit>,
-        done: Done,
+        told: Told,
         probe: Option<Arc<dyn Probe>>,
         forms: Forms,
     ) -> Self {
@@ -54,7 +56,8 @@ impl Tx<'_> {
             inner,
             lanes: BTreeMap::new(),
             outgoing: Vec::new(),
-            done,
+            inserts: Inserts::default(),
+            told,
             probe,
             forms,
             turn,
@@ -67,7 +70,8 @@ impl Tx<'_> {
     /// # Errors
     /// The database's. If the connection broke while the answer was awaited it may be committed all the same.
     pub async fn commit(mut self) -> Result<(), DbError> {
-        let crew = self.done.handover.crew();
+        let crew = self.told.handover.crew();
+        std::mem::take(&mut self.inserts).put(&mut self.inner).await?;
         let outgoing = std::mem::take(&mut self.outgoing);
         let touched: Vec<lane::Touched<'_>> =
             self.lanes.iter().map(|(lane, rests)| (lane.as_str(), *rests)).collect();
@@ -76,17 +80,17 @@ impl Tx<'_> {
         let names: Vec<&str> = touched.iter().map(|(lane, _)| *lane).collect();
         let earliest = lane::refresh(&mut self.inner, &names).await?;
         // What is named last is dropped first: the turn to write is given back after the transaction has ended.
-        let Self { turn, probe, done, inner, .. } = self;
+        let Self { turn, probe, told, inner, .. } = self;
         if let Some(probe) = &probe {
             probe.at(Boundary::Commit).await?;
         }
         inner.commit().await?;
         drop(turn);
-        done.commits.fetch_add(1, Ordering::Relaxed);
+        told.commits.fetch_add(1, Ordering::Relaxed);
         if let Some(crew) = &crew {
             begun.into_iter().for_each(|it| crew.begin(it));
         }
-        done.handover.committed(crew.as_deref(), earliest);
+        told.handover.committed(crew.as_deref(), earliest);
         match probe {
             Some(probe) => probe.at(Boundary::Committed).await,
             None => Ok(()),
@@ -107,6 +111,12 @@ impl Tx<'_> {
         &self.forms
     }
 
+    /// Puts a row into a table at the commit, with all others of that table by one statement. Until then the transaction's own
+    /// statements do not see it.
+    pub fn insert(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
+        self.inserts.add(table, columns, row);
+    }
+
     /// Keeps a row until the commit.
     pub(crate) fn send(&mut self, row: Outgoing) {
         self.touch_lane(&row.lane);
@@ -117,7 +127,7 @@ impl Tx<'_> {
     /// another one is faster or stands before it.
     #[must_use]
     pub fn has_room(&self, lane: &str) -> bool {
-        self.done.handover.crew().is_some_and(|crew| crew.has_room(lane))
+        self.told.handover.crew().is_some_and(|crew| crew.has_room(lane))
     }
 
     /// Marks a lane whose rows changed.

@@ -22,6 +22,11 @@ pub trait Handler: Send + Sync + 'static {
         USUAL_LEASE
     }
 
+    /// How a receiver's rows are worked.
+    fn room(&self, _receiver: &str) -> Room {
+        Room::USUAL
+    }
+
     /// Records what came of it. A service whose state changes with the outcome overrides this and does both in one
     /// transaction: [`super::record`] first, nothing else when that says [`Recorded::Fenced`], commit. Called again when it
     /// fails, so it must have no effects but the transaction.
@@ -39,13 +44,28 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
+/// How the rows of a receiver are worked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// So many lanes at the same time.
+    pub lanes: u32,
+    /// Other work gives way while some of them are due and nobody has begun them ([`super::Precedence`]).
+    pub first: bool,
+}
+
+impl Room {
+    pub const USUAL: Self = Self { lanes: 8, first: false };
+    /// Of a service that takes in what comes together, together.
+    pub const NEIGHBOUR: Self = Self { lanes: 32, first: false };
+    /// Of what cannot wait, and mostly waits for others itself.
+    pub const FIRST: Self = Self { lanes: 32, first: true };
+}
+
 /// How a worker works.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
     /// The label of its metrics.
     pub service: &'static str,
-    /// How many lanes of one receiver are worked at the same time.
-    pub per_receiver: u32,
     /// It looks at least this often.
     pub poll: Duration,
     /// What is under way at shutdown has this long to finish.
@@ -62,7 +82,6 @@ impl WorkerOptions {
     pub fn new(service: &'static str) -> Self {
         Self {
             service,
-            per_receiver: 8,
             poll: Duration::from_secs(1),
             drain: Duration::from_secs(20),
             first_lease: Duration::from_secs(10),

@@ -14,8 +14,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::lane::{Standing, receiver_of};
 use super::lease::Lease;
+use super::handler::Room;
 use super::message::Claim;
 use super::outgoing::Outgoing;
+use super::precedence::Precedence;
 use crate::clock::Clock;
 use crate::db::DbError;
 use crate::moment::Moment;
@@ -26,6 +28,7 @@ pub(crate) struct Handover {
     /// Rung when the worker has to look at the store.
     wake: Notify,
     crew: Mutex<Option<Arc<Crew>>>,
+    precedence: Precedence,
 }
 
 /// A leased row and the slot it is worked in.
@@ -46,6 +49,11 @@ impl Handover {
         let crew = Arc::new(crew);
         *self.crew.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&crew));
         Enrolled { at: Arc::clone(self), crew }
+    }
+
+    /// What cannot wait at this database.
+    pub(crate) fn precedence(&self) -> &Precedence {
+        &self.precedence
     }
 
     pub(crate) fn wake(&self) -> &Notify {
@@ -159,18 +167,20 @@ fn first_claim(row: &Outgoing, lease_until: Timestamp, lease: Lease) -> Result<C
     })
 }
 
+/// See [`super::Handler::room`].
+pub(super) type RoomOf = Box<dyn Fn(&str) -> Room + Send + Sync>;
+
 /// How many lanes of each receiver are worked at the same time.
 pub(super) struct Slots {
-    of_each: usize,
+    room: RoomOf,
     taken: Mutex<HashMap<String, Arc<Semaphore>>>,
     /// Whether rows wait for a slot: then the worker looks again when one is free.
     waited_for: AtomicBool,
 }
 
 impl Slots {
-    pub(super) fn new(of_each: u32) -> Self {
-        let of_each = usize::try_from(of_each.max(1)).unwrap_or(1);
-        Self { of_each, taken: Mutex::default(), waited_for: AtomicBool::new(false) }
+    pub(super) fn new(room: RoomOf) -> Self {
+        Self { room, taken: Mutex::default(), waited_for: AtomicBool::new(false) }
     }
 
     fn of(&self, receiver: &str) -> Arc<Semaphore> {
@@ -178,7 +188,8 @@ impl Slots {
         if let Some(slots) = taken.get(receiver) {
             return Arc::clone(slots);
         }
-        let slots = Arc::new(Semaphore::new(self.of_each));
+        let lanes = usize::try_from((self.room)(receiver).lanes.max(1)).unwrap_or(1);
+        let slots = Arc::new(Semaphore::new(lanes));
         taken.insert(receiver.to_owned(), Arc::clone(&slots));
         slots
     }
@@ -213,7 +224,7 @@ mod tests {
 
     #[test]
     fn each_receiver_has_slots_of_its_own() {
-        let slots = Slots::new(2);
+        let slots = Slots::new(Box::new(|_| Room { lanes: 2, first: false }));
         let held = slots.all_free("slack");
         assert_eq!((held.len(), slots.has_room("slack"), slots.has_room("command")), (2, false, true));
         assert!(slots.free("slack").is_none());

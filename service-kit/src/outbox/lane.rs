@@ -10,7 +10,7 @@ use shared_types::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::db::{DbError, Session};
+use crate::db::{DbError, Session, places, rows_of_places};
 
 /// Lanes are refreshed so many at a time: a statement has a limit to its parameters.
 const AT_ONCE: usize = 100;
@@ -42,14 +42,12 @@ pub(crate) type Standings = BTreeMap<String, Standing>;
 pub(crate) async fn lock(session: &mut Session, lanes: &[Touched<'_>]) -> Result<Standings, DbError> {
     let mut standings = Standings::new();
     for lanes in lanes.chunks(AT_ONCE) {
-        let rows: Vec<String> =
-            (0..lanes.len()).map(|n| format!("(${}, ${}, ${})", 3 * n + 1, 3 * n + 2, 3 * n + 3)).collect();
         let sql = format!(
             "INSERT INTO outbox_lanes (lane, receiver, rests_until) VALUES {} \
              ON CONFLICT (lane) DO UPDATE SET receiver = excluded.receiver, \
                  rests_until = COALESCE(excluded.rests_until, outbox_lanes.rests_until) \
              RETURNING lane, next_at, rests_until",
-            rows.join(", ")
+            rows_of_places(lanes.len(), 3)
         );
         let lock = lanes.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (lane, rests)| {
             query
@@ -74,8 +72,7 @@ pub(crate) async fn lock(session: &mut Session, lanes: &[Touched<'_>]) -> Result
 pub(crate) async fn refresh(session: &mut Session, lanes: &[&str]) -> Result<Option<Timestamp>, DbError> {
     let mut earliest = None;
     for lanes in lanes.chunks(AT_ONCE) {
-        let places: Vec<String> = (1..=lanes.len()).map(|n| format!("${n}")).collect();
-        let sql = AssertSqlSafe(SET_NEXT.replace("{lanes}", &places.join(", ")));
+        let sql = AssertSqlSafe(SET_NEXT.replace("{lanes}", &places(lanes.len())));
         let set = lanes.iter().fold(sqlx::query(sql), |query, lane| query.bind((*lane).to_owned()));
         for row in set.fetch_all(&mut *session).await? {
             let next = time(&row, "next_at")?;

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::handover::{Begun, Crew};
 use super::lane::Standings;
-use crate::db::{DbError, Session};
+use crate::db::{DbError, Session, rows_of_places};
 
 /// Rows of one statement: it has a limit to its parameters.
 const AT_ONCE: usize = 200;
@@ -79,17 +79,10 @@ async fn insert(
     leases: &[Option<Begun>],
     worker: &str,
 ) -> Result<Vec<String>, DbError> {
-    let places: Vec<String> = (0..rows.len())
-        .map(|row| {
-            let places: Vec<String> =
-                (1..=COLUMNS.len()).map(|n| format!("${}", row * COLUMNS.len() + n)).collect();
-            format!("({})", places.join(", "))
-        })
-        .collect();
     let sql = format!(
         "INSERT INTO outbox ({}) VALUES {} ON CONFLICT (dedup_key) DO NOTHING RETURNING id",
         COLUMNS.join(", "),
-        places.join(", ")
+        rows_of_places(rows.len(), COLUMNS.len())
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (row, lease) in rows.iter().zip(leases) {

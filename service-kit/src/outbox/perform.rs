@@ -12,8 +12,8 @@ use shared_types::Timestamp;
 use shared_types::story::hop::ToldBy;
 
 use super::record::FOR_ANOTHER;
-use super::{Claim, Handler, Outcome, Recorded, record};
-use crate::db::{Db, DbError};
+use super::{Claim, Handler, Outcome, Recorded, Room, record};
+use crate::db::{Db, DbError, Done};
 
 /// How long a row may be worked at, where its effect does not say.
 pub const USUAL_LEASE: Duration = Duration::from_secs(60);
@@ -50,10 +50,13 @@ impl Attempt<'_> {
     /// # Errors
     /// The database's.
     pub async fn record(&self) -> Result<Recorded, DbError> {
-        let mut tx = self.db.begin().await?;
-        let recorded = record(&mut tx, self.claim, self.outcome, self.ended_at).await?;
-        tx.commit().await?;
-        Ok(recorded)
+        let recorded = self.db.together(&self.claim.id, async |tx, _| {
+            Ok(match record(tx, self.claim, self.outcome, self.ended_at).await? {
+                Recorded::Fenced => Done::Nothing(Recorded::Fenced),
+                recorded => Done::Written(recorded),
+            })
+        });
+        recorded.await?.ok_or(DbError::Busy)
     }
 }
 
@@ -113,6 +116,12 @@ pub trait Registry: Send + Sync + Sized + 'static {
     /// All it can do.
     const EFFECTS: &'static [EffectKind<Self>];
 
+    /// As [`Handler::room`].
+    #[must_use]
+    fn room_of(_receiver: &str) -> Room {
+        Room::USUAL
+    }
+
     /// The effect that rows of that kind hold.
     #[must_use]
     fn effect(kind: &str) -> Option<&'static EffectKind<Self>> {
@@ -140,6 +149,10 @@ impl<S: Registry> Handler for S {
 
     fn lease(&self, kind: &str) -> Duration {
         S::effect(kind).map_or(USUAL_LEASE, |effect| (effect.lease)(self))
+    }
+
+    fn room(&self, receiver: &str) -> Room {
+        S::room_of(receiver)
     }
 
     async fn settle(

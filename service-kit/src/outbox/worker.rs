@@ -23,7 +23,7 @@ use super::handover::{Begun, Crew, Enrolled, LeaseOf, Slots};
 use super::housekeeping::keep_house;
 use super::lane::receiver_of;
 use super::manage::give_back;
-use super::{Claim, Handler, Outcome, Recorded, WorkerOptions, claim, due_receivers, renew};
+use super::{Claim, First, Handler, Outcome, Recorded, WorkerOptions, claim, due_receivers, renew};
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
 use crate::moment::Moment;
@@ -43,7 +43,8 @@ pub async fn run_worker(
     shutdown: CancellationToken,
 ) {
     let name: Arc<str> = format!("{}-{}", options.service, Uuid::now_v7().simple()).into();
-    let slots = Arc::new(Slots::new(options.per_receiver));
+    let of_handler = Arc::clone(&handler);
+    let slots = Arc::new(Slots::new(Box::new(move |receiver| of_handler.room(receiver))));
     let (begin, begun) = mpsc::unbounded_channel();
     let work = Work { db: db.clone(), clock: Arc::clone(&clock), handler, options: options.clone(), slots };
     let crew = Crew {
@@ -55,7 +56,7 @@ pub async fn run_worker(
         begun: begin.clone(),
     };
     let enrolled = db.handover().enrol(crew);
-    let looking = Looking { name, work: work.clone(), begin, backoff: None };
+    let looking = Looking { name, work: work.clone(), begin, backoff: None, behind: None };
     let beside = keep_house(db, clock, options, shutdown.clone());
     // One task: what breaks one of them ends all.
     tokio::join!(looking.run(&shutdown), work.run(begun, enrolled, &shutdown), beside);
@@ -92,6 +93,8 @@ struct Looking {
     begin: mpsc::UnboundedSender<Begun>,
     /// Grows while the database is away.
     backoff: Option<Duration>,
+    /// While there is more of what cannot wait than there are slots for it.
+    behind: Option<First>,
 }
 
 impl Looking {
@@ -131,13 +134,13 @@ impl Looking {
     }
 
     async fn try_start_due(&mut self) -> Result<Duration, DbError> {
-        let Work { db, clock, options, slots, .. } = &self.work;
+        let Work { db, clock, handler, options, slots } = &self.work;
         let mut pause = options.poll;
         // In this order: what is held counts from before the time that the row says.
         let moment = Moment::now();
         let now = clock.now();
         slots.wait_for(true);
-        let (mut wanted, mut free, mut waits) = (Vec::new(), HashMap::new(), false);
+        let (mut wanted, mut free, mut waits, mut first_waits) = (Vec::new(), HashMap::new(), false, false);
         for due in due_receivers(db).await? {
             if due.next_at > now {
                 pause = pause.min(due.next_at.since(now));
@@ -145,6 +148,7 @@ impl Looking {
             }
             let of_it = slots.all_free(&due.receiver);
             waits |= of_it.is_empty();
+            first_waits |= of_it.is_empty() && handler.room(&due.receiver).first;
             if !of_it.is_empty() {
                 wanted.push((due.receiver.clone(), u32::try_from(of_it.len()).unwrap_or(u32::MAX)));
                 free.insert(due.receiver, of_it);
@@ -163,6 +167,7 @@ impl Looking {
             waits |= free.values().any(Vec::is_empty);
         }
         slots.wait_for(waits);
+        self.behind = first_waits.then(|| db.precedence().first());
         Ok(pause.max(Duration::from_millis(1)))
     }
 }
@@ -226,13 +231,21 @@ impl Work {
         }
     }
 
+    /// After what cannot wait.
+    async fn in_turn(&self, claim: &Claim) -> Outcome {
+        if !self.handler.room(receiver_of(&claim.lane)).first {
+            self.db.precedence().give_way().await;
+        }
+        attempt(&*self.handler, claim).await
+    }
+
     async fn one(&self, claim: &Claim) {
         let Self { db, clock, handler, options, .. } = self;
         // The lease first: what woke up too late begins nothing.
         let outcome = tokio::select! {
             biased;
             () = keep(db, &**clock, claim, options.first_lease) => None,
-            outcome = attempt(&**handler, claim) => Some(outcome),
+            outcome = self.in_turn(claim) => Some(outcome),
         };
         match outcome {
             Some(outcome) => {

@@ -28,6 +28,11 @@ pub struct RunTransition {
     pub timeout_ms: u64,
 }
 
+impl RunTransition {
+    /// Of its lanes.
+    pub const RECEIVER: &'static str = "command";
+}
+
 impl Document for RunTransition {
     const KIND: &'static str = "RunTransition";
     const STEPS: &'static [Step] = &[OF_RUN];
@@ -35,7 +40,7 @@ impl Document for RunTransition {
 
 impl Effect for RunTransition {
     fn lane(&self) -> String {
-        format!("command/{}", self.target)
+        format!("{}/{}", Self::RECEIVER, self.target)
     }
 
     /// The policy's takes its place; without one, nothing is done twice.

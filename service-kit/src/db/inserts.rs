@@ -1,0 +1,113 @@
+//! Rows that a transaction brings, put in by its commit: all of a table by one statement, as each statement is a round trip, and a
+//! violation has a dozen rows.
+
+use sqlx::{Any, AssertSqlSafe};
+
+use super::{DbError, Session};
+
+/// Rows of one statement: it has a limit to its parameters.
+const AT_ONCE: usize = 200;
+
+/// What a column takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    Text(Option<String>),
+    Number(Option<i64>),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(str::to_owned))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(Some(number))
+    }
+}
+
+/// `$1, $2, …`, so many.
+#[must_use]
+pub fn places(count: usize) -> String {
+    (1..=count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+/// `($1, $2), ($3, $4), …`: so many rows of so many columns.
+#[must_use]
+pub fn rows_of_places(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> = (1..=columns).map(|n| format!("${}", row * columns + n)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// Rows by table, in the order in which the tables were named first.
+#[derive(Debug, Default)]
+pub(super) struct Inserts(Vec<OfTable>);
+
+#[derive(Debug)]
+struct OfTable {
+    table: &'static str,
+    columns: &'static [&'static str],
+    rows: Vec<Vec<Value>>,
+}
+
+impl Inserts {
+    pub(super) fn add(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
+        debug_assert_eq!(row.len(), columns.len(), "a value for each column of {table}");
+        match self.0.iter_mut().find(|it| it.table == table) {
+            Some(of_it) => of_it.rows.push(row),
+            None => self.0.push(OfTable { table, columns, rows: vec![row] }),
+        }
+    }
+
+    pub(super) async fn put(self, session: &mut Session) -> Result<(), DbError> {
+        for OfTable { table, columns, rows } in self.0 {
+            for rows in rows.chunks(AT_ONCE) {
+                let sql = format!(
+                    "INSERT INTO {table} ({}) VALUES {}",
+                    columns.join(", "),
+                    rows_of_places(rows.len(), columns.len())
+                );
+                let query = sqlx::query::<Any>(AssertSqlSafe(sql));
+                let query = rows.iter().flatten().fold(query, |query, value| match value {
+                    Value::Text(text) => query.bind(text.clone()),
+                    Value::Number(number) => query.bind(*number),
+                });
+                query.execute(&mut *session).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_on_from_row_to_row() {
+        assert_eq!(places(3), "$1, $2, $3");
+        assert_eq!(rows_of_places(2, 2), "($1, $2), ($3, $4)");
+    }
+}
