@@ -17,16 +17,15 @@ const NOTES: &[Migration] = &[Migration {
 }];
 
 async fn note(db: &Db, id: i64, text: &str) -> Result<Option<i64>, DbError> {
-    db.together(&id.to_string(), async |tx, _| {
+    db.together(&id.to_string(), |mut tx, _| async move {
         tx.insert("notes", &["id", "text"], vec![id.into(), text.into()]);
-        Ok(Done::Written(id))
+        Ok((tx, Done::Written(id)))
     })
     .await
 }
 
 async fn noted(db: &Db) -> i64 {
-    let (count,): (i64,) =
-        sqlx::query_as("SELECT COUNT(*) FROM notes").fetch_one(db.pool()).await.unwrap();
+    let (count,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM notes").fetch_one(db.pool()).await.unwrap();
     count
 }
 
@@ -63,9 +62,10 @@ async fn work_that_is_given_up_in_the_middle_leaves_the_others_theirs() {
         let (in_db, there) = (db.clone(), Arc::clone(&arrived));
         let stuck = tokio::spawn(async move {
             in_db
-                .together("stuck", async |_, _| {
+                .together("stuck", |tx, _| async {
                     there.wait().await;
-                    std::future::pending::<Result<Done<()>, DbError>>().await
+                    std::future::pending::<()>().await;
+                    Ok((tx, Done::Written(())))
                 })
                 .await
         });
@@ -83,13 +83,13 @@ async fn work_that_is_given_up_in_the_middle_leaves_the_others_theirs() {
 async fn two_pieces_of_work_about_the_same_never_share() {
     both_engines("notes", NOTES, async |db| {
         let once = || {
-            db.together("same", async |tx, _| {
-                let there = sqlx::query("SELECT id FROM notes WHERE id = 7").fetch_optional(&mut **tx).await?;
+            db.together("same", |mut tx, _| async move {
+                let there = sqlx::query("SELECT id FROM notes WHERE id = 7").fetch_optional(&mut *tx).await?;
                 if there.is_some() {
-                    return Ok(Done::Nothing(false));
+                    return Ok((tx, Done::Nothing(false)));
                 }
                 tx.insert("notes", &["id", "text"], vec![7.into(), "a".into()]);
-                Ok(Done::Written(true))
+                Ok((tx, Done::Written(true)))
             })
         };
         let (one, other) = tokio::join!(once(), once());
@@ -103,12 +103,10 @@ async fn two_pieces_of_work_about_the_same_never_share() {
 async fn in_company_nobody_is_waited_for() {
     both_engines("notes", NOTES, async |db| {
         let companies = std::sync::Mutex::new(Vec::new());
-        let done = db.together("x", async |_, company| {
+        let done = db.together("x", |tx, company| {
             companies.lock().unwrap().push(company);
-            Ok(match company {
-                Company::Others => Done::Elsewhere,
-                Company::None => Done::Nothing(7),
-            })
+            let done = if company == Company::Others { Done::Elsewhere } else { Done::Nothing(7) };
+            async { Ok((tx, done)) }
         });
         assert_eq!(done.await.unwrap(), Some(7));
         assert_eq!(*companies.lock().unwrap(), [Company::Others, Company::None]);

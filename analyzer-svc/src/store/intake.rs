@@ -61,22 +61,22 @@ impl Store {
 
     /// Commits a decision with all that belongs to it.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
-        let committed = self.db.together(commit.state.target.as_str(), async |tx, _| {
+        let committed = self.db.together(commit.state.target.as_str(), |mut tx, _| async move {
             // The target's row first: whoever else decides about this target waits here, and then is outdated.
-            if write_target(tx, &commit.state).await? == Committed::Outdated {
-                return Ok(Done::Nothing(Committed::Outdated));
+            if write_target(&mut tx, &commit.state).await? == Committed::Outdated {
+                return Ok((tx, Done::Nothing(Committed::Outdated)));
             }
-            if !insert_decision(tx, &commit.decision).await? {
-                return Ok(Done::Undo);
+            if !insert_decision(&mut tx, &commit.decision).await? {
+                return Ok((tx, Done::Undo));
             }
             if let Some((batch, hash)) = &commit.batch {
-                insert_batch(tx, batch, hash, &commit.decision, commit.now);
+                insert_batch(&mut tx, batch, hash, &commit.decision, commit.now);
             }
             if let Some(event) = &commit.event {
-                insert_event(tx, event, commit.decision.decision_id, commit.now).await?;
+                insert_event(&mut tx, event, commit.decision.decision_id, commit.now).await?;
             }
-            outbox::enqueue(tx, &commit.message, commit.now)?;
-            Ok(Done::Written(Committed::Done))
+            outbox::enqueue(&mut tx, &commit.message, commit.now)?;
+            Ok((tx, Done::Written(Committed::Done)))
         });
         Ok(committed.await?.unwrap_or(Committed::Outdated))
     }

@@ -67,16 +67,17 @@ impl Perform<Effects> for DeliverBatch {
             None => Delivery::Delivered,
             Some(reason) => Delivery::Failed(reason.to_owned()),
         };
-        let recorded = db.together(&claim.id, async |tx, _| {
-            let recorded = outbox::record(tx, claim, outcome, now).await?;
+        let (result, told) = (&result, &told);
+        let recorded = db.together(&claim.id, |mut tx, _| async move {
+            let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
             if recorded == Recorded::Fenced {
-                return Ok(Done::Nothing(recorded));
+                return Ok((tx, Done::Nothing(recorded)));
             }
-            record_delivery(tx, &self.target, self.window_start, &result, now).await?;
+            record_delivery(&mut tx, &self.target, self.window_start, result, now).await?;
             for message in told.iter().flatten() {
-                outbox::enqueue(tx, message, now)?;
+                outbox::enqueue(&mut tx, message, now)?;
             }
-            Ok(Done::Written(recorded))
+            Ok((tx, Done::Written(recorded)))
         });
         recorded.await?.ok_or(DbError::Busy)
     }

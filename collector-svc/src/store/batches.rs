@@ -100,16 +100,8 @@ pub async fn record_delivery(
 
 pub(super) fn put_batch(tx: &mut Tx<'_>, target: &TargetName, closed: &ClosedWindow) {
     let batch = &closed.batch;
-    let columns = &[
-        "target",
-        "window_start_ms",
-        "window_end_ms",
-        "phase",
-        "epoch",
-        "batch",
-        "collected_at_ms",
-        "sent",
-    ];
+    let columns =
+        &["target", "window_start_ms", "window_end_ms", "phase", "epoch", "batch", "collected_at_ms", "sent"];
     let row = vec![
         target.as_str().into(),
         batch.window.start.as_millis().into(),

@@ -83,7 +83,7 @@ impl Store {
 
     /// Writes, if nobody else has since.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
-        let committed = self.db.together(commit.target.as_str(), async |tx, _| {
+        let committed = self.db.together(commit.target.as_str(), |mut tx, _| async move {
             let generation = commit.generation + 1;
             let changed = sqlx::query(
                 "UPDATE targets SET generation = $2, commit_ids = $3, state = $4 WHERE target = $1 AND generation = $5",
@@ -93,29 +93,29 @@ impl Store {
             .bind(commit.ids.as_str())
             .bind(tx.forms().text(&commit.state)?)
             .bind(commit.generation)
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?
             .rows_affected();
             if changed == 0 {
-                return Ok(Done::Nothing(Committed::Conflict));
+                return Ok((tx, Done::Nothing(Committed::Conflict)));
             }
             for window in &commit.windows {
-                add_to_window(tx, &commit.target, window, generation).await?;
+                add_to_window(&mut tx, &commit.target, window, generation).await?;
             }
             for place in &commit.places {
-                put_place(tx, &commit.target, place, commit.now).await?;
+                put_place(&mut tx, &commit.target, place, commit.now).await?;
             }
             for answer in &commit.answers {
-                put_answer(tx, &commit.target, answer, commit.now).await?;
+                put_answer(&mut tx, &commit.target, answer, commit.now).await?;
             }
             for closed in &commit.closed {
-                put_batch(tx, &commit.target, closed);
-                delete_window(tx, &commit.target, closed.batch.window.start).await?;
+                put_batch(&mut tx, &commit.target, closed);
+                delete_window(&mut tx, &commit.target, closed.batch.window.start).await?;
             }
             for message in &commit.messages {
-                outbox::enqueue(tx, message, commit.now)?;
+                outbox::enqueue(&mut tx, message, commit.now)?;
             }
-            Ok(Done::Written(Committed::Yes(generation)))
+            Ok((tx, Done::Written(Committed::Yes(generation))))
         });
         self.db.answered(committed).await?.ok_or(DbError::Busy)
     }

@@ -26,7 +26,10 @@ impl Store {
         Box::pin(async move {
             let _first = change.decision.map(|_| db.precedence().first());
             let about = format!("target/{}", change.target);
-            let changed = db.together(&about, async |tx, company| under_lock(db, tx, change, company).await);
+            let changed = db.together(&about, |mut tx, company| async move {
+                let done = under_lock(db, &mut tx, change, company).await?;
+                Ok((tx, done))
+            });
             changed.await?.ok_or(DbError::Busy)
         })
         .await
@@ -227,12 +230,7 @@ fn incident_id(day: &str, number: i64) -> Result<IncidentId, DbError> {
 }
 
 /// Whether the target's stream of the audit log begins with this.
-async fn persist(
-    tx: &mut Tx<'_>,
-    change: &Change<'_>,
-    plan: &Plan,
-    version: u64,
-) -> Result<bool, DbError> {
+async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64) -> Result<bool, DbError> {
     let now = change.now;
     targets::save(tx, &plan.step.target, version, now).await?;
     if let Some(incident) = &plan.step.incident {

@@ -121,11 +121,7 @@ pub(super) async fn save(tx: &mut Tx<'_>, incident: &Incident) -> Result<(), DbE
     Ok(())
 }
 
-fn bound<'q>(
-    tx: &Tx<'_>,
-    incident: &Incident,
-    sql: String,
-) -> Result<Query<'q, Any, AnyArguments>, DbError> {
+fn bound<'q>(tx: &Tx<'_>, incident: &Incident, sql: String) -> Result<Query<'q, Any, AnyArguments>, DbError> {
     Ok(sqlx::query(AssertSqlSafe(sql))
         .bind(incident.id.to_string())
         .bind(incident.target.to_string())

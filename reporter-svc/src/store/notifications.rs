@@ -69,8 +69,7 @@ fn read(row: &AnyRow) -> Result<NotificationView, DbError> {
 }
 
 pub(super) fn save(tx: &mut Tx<'_>, it: &Notification, now: Timestamp) {
-    let columns =
-        &["id", "target", "kind", "channel", "text", "incident", "decision", "state", "created_at"];
+    let columns = &["id", "target", "kind", "channel", "text", "incident", "decision", "state", "created_at"];
     let row = vec![
         it.id.to_string().into(),
         it.target.as_str().into(),

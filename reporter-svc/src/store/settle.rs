@@ -18,28 +18,28 @@ impl Store {
         let incident = settled.incident.zip(settled.hop.as_ref());
         let about =
             incident.map_or_else(|| format!("effect/{}", claim.id), |(id, _)| format!("incident/{id}"));
-        let recorded = db.together(&about, async |tx, company| {
+        let recorded = db.together(&about, |mut tx, company| async move {
             // The incident before the row, so that nothing is written where it is not free.
             let mut there = false;
             if let Some((id, _)) = incident {
                 let lock = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update_in(company));
-                let found = sqlx::query(AssertSqlSafe(lock)).bind(id.as_str()).fetch_optional(&mut **tx);
+                let found = sqlx::query(AssertSqlSafe(lock)).bind(id.as_str()).fetch_optional(&mut *tx);
                 there = found.await?.is_some();
                 if !there && company == Company::Others {
-                    return Ok(Done::Elsewhere);
+                    return Ok((tx, Done::Elsewhere));
                 }
             }
-            let recorded = outbox::record(tx, claim, outcome, now).await?;
+            let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
             if recorded == Recorded::Fenced {
-                return Ok(Done::Nothing(recorded));
+                return Ok((tx, Done::Nothing(recorded)));
             }
             if let Some(id) = settled.notification {
-                update_notification(tx, id, claim, outcome, recorded, now).await?;
+                update_notification(&mut tx, id, claim, outcome, recorded, now).await?;
             }
             if let (Recorded::Done, true, Some((id, hop))) = (recorded, there, incident) {
-                append_hops(tx, id, std::slice::from_ref(hop), false).await?;
+                append_hops(&mut tx, id, std::slice::from_ref(hop), false).await?;
             }
-            Ok(Done::Written(recorded))
+            Ok((tx, Done::Written(recorded)))
         });
         recorded.await?.ok_or(DbError::Busy)
     }

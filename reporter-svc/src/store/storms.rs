@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use domain::rollout::storm::{BEYOND, Storm, StormBegun};
 use domain::rollout::Incident;
+use domain::rollout::storm::{BEYOND, Storm, StormBegun};
 use service_kit::db::{DbError, Tx};
 use shared_types::incident::IncidentState;
 use shared_types::{IncidentId, TargetName, Timestamp};

@@ -145,7 +145,8 @@ pub(super) async fn lock(
     target: &TargetName,
     company: Company,
 ) -> Result<Option<StoredTarget>, DbError> {
-    let sql = format!("SELECT target, version, state FROM targets WHERE target = $1{}", db.for_update_in(company));
+    let sql =
+        format!("SELECT target, version, state FROM targets WHERE target = $1{}", db.for_update_in(company));
     let row = sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
     row.as_ref().map(|row| read(tx.forms(), row)).transpose()
 }

@@ -62,14 +62,17 @@ impl Group {
     ///
     /// # Errors
     /// The database's, of its own work.
-    pub(super) async fn join<T>(
+    pub(super) async fn join<T, F>(
         &self,
         db: &Db,
         about: &str,
-        work: impl AsyncFnOnce(&mut Tx<'static>) -> Result<Done<T>, DbError>,
-    ) -> Result<Option<T>, DbError> {
+        work: impl FnOnce(Tx<'static>) -> F,
+    ) -> Result<Option<T>, DbError>
+    where
+        F: Future<Output = Result<(Tx<'static>, Done<T>), DbError>>,
+    {
         let mut turn = self.0.lock().await;
-        let mut open = match turn.take() {
+        let Open { tx, mut members, committed } = match turn.take() {
             Some(open) if open.members.len() < MOST && !open.members.contains(about) => open,
             full => {
                 if let Some(full) = full {
@@ -79,44 +82,42 @@ impl Group {
                 Open { tx: db.begin().await?, members: BTreeSet::new(), committed }
             }
         };
-        let done = match work(&mut open.tx).await {
+        let (tx, done) = match work(tx).await {
             Ok(done) => done,
-            Err(error) if open.members.is_empty() => return Err(error),
+            Err(error) if members.is_empty() => return Err(error),
             // Perhaps it met what others hold.
             Err(_) => return Ok(None),
         };
         let (answer, last) = match done {
-            Done::Written(answer) => (answer, false),
-            Done::Last(answer) => (answer, true),
+            Done::Written(answer) => (Some(answer), false),
+            Done::Last(answer) => (Some(answer), true),
             Done::Undo => return Ok(None),
-            Done::Nothing(answer) => {
+            Done::Nothing(_) | Done::Elsewhere => {
                 // What others have written is theirs to commit.
-                *turn = Some(open).filter(|it| !it.members.is_empty());
-                return Ok(Some(answer));
-            }
-            Done::Elsewhere => {
-                *turn = Some(open).filter(|it| !it.members.is_empty());
-                return Ok(None);
+                *turn = (!members.is_empty()).then_some(Open { tx, members, committed });
+                return Ok(done.nothing());
             }
         };
-        open.members.insert(about.to_owned());
+        members.insert(about.to_owned());
+        let mut told = committed.subscribe();
+        let alone = members.len() == 1;
+        let open = Open { tx, members, committed };
         if last {
-            let alone = open.members.len() == 1;
             return match open.commit().await {
-                Ok(()) => Ok(Some(answer)),
+                Ok(()) => Ok(answer),
                 Err(error) if alone => Err(error),
                 Err(_) => Ok(None),
             };
         }
-        let mut committed = open.committed.subscribe();
         *turn = Some(open);
         drop(turn);
         let turn = tokio::select! {
             biased;
-            told = committed.wait_for(|it| *it) => return Ok(told.is_ok().then_some(answer)),
+            told = told.wait_for(|it| *it) => return Ok(answer.filter(|_| told.is_ok())),
             turn = self.0.lock() => turn,
         };
-        self.commit_left(turn, &committed).await.map(|done| done.then_some(answer))
+        let committed = self.commit_left(turn, &told).await?;
+        Ok(answer.filter(|_| committed))
     }
 
     /// By the first that has the turn back. Whether it is committed.
@@ -133,6 +134,16 @@ impl Group {
             Err(error) if alone => Err(error),
             // One of them may be to blame: each is done alone.
             Err(_) => Ok(false),
+        }
+    }
+}
+
+impl<T> Done<T> {
+    /// What is said where nothing was written.
+    fn nothing(self) -> Option<T> {
+        match self {
+            Self::Nothing(answer) => Some(answer),
+            _ => None,
         }
     }
 }

@@ -47,8 +47,8 @@ pub use connect::install_drivers;
 pub use copy::{check_sqlite, copy_sqlite};
 pub use engine::Engine;
 pub use error::DbError;
-pub use group::{Company, Done};
 use group::Group;
+pub use group::{Company, Done};
 pub use inserts::{Value, places, rows_of_places};
 pub use migration::Migration;
 pub use pool::Pool;
@@ -178,27 +178,29 @@ impl Db {
     /// Does `work` in a transaction that it shares with what others do at the same time, so that one commit makes all of it durable.
     /// `about`: a name for what it changes; two pieces of work about the same never share, as a row that the commit puts in
     /// ([`Tx::insert`]) is not seen before. Where sharing is not possible, the work is done once more in a transaction of its own:
-    /// it must have no other effects. `None`: it said [`Done::Undo`], or, alone, [`Done::Elsewhere`].
+    /// it must have no other effects. It gives the transaction back with what it has done; an error ends it. `None`: it said [`Done::Undo`], or, alone, [`Done::Elsewhere`].
     ///
     /// # Errors
     /// The database's.
-    pub async fn together<T>(
+    pub async fn together<T, F>(
         &self,
         about: &str,
-        work: impl AsyncFn(&mut Tx<'static>, Company) -> Result<Done<T>, DbError>,
-    ) -> Result<Option<T>, DbError> {
-        let shared = self.group.join(self, about, async |tx| work(tx, Company::Others).await).await?;
+        work: impl Fn(Tx<'static>, Company) -> F,
+    ) -> Result<Option<T>, DbError>
+    where
+        F: Future<Output = Result<(Tx<'static>, Done<T>), DbError>>,
+    {
+        let shared = self.group.join(self, about, |tx| work(tx, Company::Others)).await?;
         if shared.is_some() {
             return Ok(shared);
         }
-        let mut tx = self.begin().await?;
-        match work(&mut tx, Company::None).await? {
-            Done::Written(answer) | Done::Last(answer) => {
+        match work(self.begin().await?, Company::None).await? {
+            (tx, Done::Written(answer) | Done::Last(answer)) => {
                 tx.commit().await?;
                 Ok(Some(answer))
             }
-            Done::Nothing(answer) => Ok(Some(answer)),
-            Done::Elsewhere | Done::Undo => Ok(None),
+            (_, Done::Nothing(answer)) => Ok(Some(answer)),
+            (_, Done::Elsewhere | Done::Undo) => Ok(None),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared_types::Timestamp;
 
-use super::{Attempt, Claim, Outcome, Recorded, USUAL_LEASE};
+use super::{Attempt, Claim, Outcome, Recorded, Room, USUAL_LEASE};
 use crate::db::{Db, DbError};
 
 /// Does a service's effects. A service is one by its [`super::Registry`].
@@ -42,23 +42,6 @@ pub trait Handler: Send + Sync + 'static {
     ) -> Result<Recorded, DbError> {
         Attempt { db, claim, outcome, ended_at }.record().await
     }
-}
-
-/// How the rows of a receiver are worked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// So many lanes at the same time.
-    pub lanes: u32,
-    /// Other work gives way while some of them are due and nobody has begun them ([`super::Precedence`]).
-    pub first: bool,
-}
-
-impl Room {
-    pub const USUAL: Self = Self { lanes: 8, first: false };
-    /// Of a service that takes in what comes together, together.
-    pub const NEIGHBOUR: Self = Self { lanes: 32, first: false };
-    /// Of what cannot wait, and mostly waits for others itself.
-    pub const FIRST: Self = Self { lanes: 32, first: true };
 }
 
 /// How a worker works.

@@ -14,10 +14,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::lane::{Standing, receiver_of};
 use super::lease::Lease;
-use super::handler::Room;
 use super::message::Claim;
 use super::outgoing::Outgoing;
 use super::precedence::Precedence;
+use super::room::Room;
 use crate::clock::Clock;
 use crate::db::DbError;
 use crate::moment::Moment;

@@ -50,11 +50,10 @@ impl Attempt<'_> {
     /// # Errors
     /// The database's.
     pub async fn record(&self) -> Result<Recorded, DbError> {
-        let recorded = self.db.together(&self.claim.id, async |tx, _| {
-            Ok(match record(tx, self.claim, self.outcome, self.ended_at).await? {
-                Recorded::Fenced => Done::Nothing(Recorded::Fenced),
-                recorded => Done::Written(recorded),
-            })
+        let recorded = self.db.together(&self.claim.id, |mut tx, _| async move {
+            let recorded = record(&mut tx, self.claim, self.outcome, self.ended_at).await?;
+            let fenced = recorded == Recorded::Fenced;
+            Ok((tx, if fenced { Done::Nothing(recorded) } else { Done::Written(recorded) }))
         });
         recorded.await?.ok_or(DbError::Busy)
     }

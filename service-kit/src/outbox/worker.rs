@@ -384,7 +384,7 @@ mod tests {
     use domain::stored::Form;
     use shared_types::Timestamp;
 
-    use super::super::{enqueue, get};
+    use super::super::{Room, enqueue, get};
     use super::*;
     use crate::clock::ManualClock;
 
@@ -404,7 +404,7 @@ mod tests {
         let now = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
         let (options, handler) = (WorkerOptions::new("kit"), Arc::new(Never) as Arc<dyn Handler>);
-        let slots = Arc::new(Slots::new(1));
+        let slots = Arc::new(Slots::new(Box::new(|_| Room { lanes: 1, first: false })));
         let (begin, begun) = mpsc::unbounded_channel();
         let work = Work { db: db.clone(), clock, handler, options, slots };
         let crew = Crew {
