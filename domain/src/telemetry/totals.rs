@@ -272,14 +272,15 @@ fn named(values: &Breakdown) -> impl Iterator<Item = (&str, u64)> {
 }
 
 fn distribution(histogram: &Histogram) -> Option<Distribution> {
+    let ordered = histogram.ordered();
     Some(Distribution {
         unit: "ms".to_owned(),
         count: histogram.count(),
-        p50: histogram.quantile(0.50)?,
-        p95: histogram.quantile(0.95)?,
-        p99: histogram.quantile(0.99)?,
+        p50: ordered.quantile(0.50)?,
+        p95: ordered.quantile(0.95)?,
+        p99: ordered.quantile(0.99)?,
         max: histogram.max()?,
-        histogram: histogram.encode(),
+        histogram: ordered.encode(),
     })
 }
 
