@@ -25,7 +25,7 @@ use super::{Contribution, Cursor, Input, LeftOut, Moved, Origin, Part, SourceErr
 use crate::store::FileCursor;
 use events::EventSpecs;
 
-/// Bytes read at once; also what one flush can hold.
+/// Bytes read at once.
 pub(super) const CHUNK: usize = 4 << 20;
 /// Files kept open that stand where a pattern matches. One beyond that is found again by its path, or told as lost.
 const HANDLES_MAX: usize = 256;
@@ -320,7 +320,7 @@ impl Follower {
         let read_until = start.offset + filled as u64;
         let at_end = filled < look.room || read_until >= length;
         let mut position = FileCursor { path, departed, gone: false, ..start.clone() };
-        let records = take_lines(&self.buffer[..filled], &mut position, &self.specs, self.threads);
+        let pieces = take_lines(&self.buffer[..filled], &mut position, &self.specs, self.threads);
         if position.offset != start.offset || position.near_length == 0 {
             file.take_fingerprints(&mut position)?;
         }
@@ -330,6 +330,7 @@ impl Follower {
             position.unread() == Some(0) && files::is_quiet(&metadata, look.now, SETTLED_AFTER);
 
         look.room -= filled;
+        look.input.bytes += filled;
         look.input.caught_up &= at_end;
         match (&known, before) {
             (Some(_), Some(_)) => _ = self.watched.insert(file.id.clone()),
@@ -339,11 +340,10 @@ impl Follower {
         if known.as_ref() != Some(&position) {
             look.move_on(&file.id, &position, before.is_none());
         }
-        if records.lines > 0 || records.malformed > 0 {
-            let origin = Origin::Place { name: file.id.clone(), line: start.line };
-            let part = Part { records, specs: Arc::clone(&self.specs), origin };
-            look.input.contributions.push(Contribution::Records(part));
-        }
+        look.input.contributions.extend(pieces.into_iter().map(|(line, records)| {
+            let origin = Origin::Place { name: file.id.clone(), line };
+            Contribution::Records(Part { records, specs: Arc::clone(&self.specs), origin })
+        }));
         if at_end && appearance.tells(look.now) {
             self.unchanged.insert(file.id.clone(), (appearance, position.offset));
         }
