@@ -110,6 +110,16 @@ impl Totals {
         add_intake(&mut self.intake, &more.intake);
     }
 
+    /// These, and what was counted after them.
+    #[must_use]
+    pub fn with(mut self, later: Self) -> Self {
+        if self == Self::default() {
+            return later;
+        }
+        self.merge(&later);
+        self
+    }
+
     /// The batch (CO-2); every name of the policy is there, with 0 if none came. What was counted besides, for another
     /// version of the policy, is unknown to this one.
     #[must_use]
