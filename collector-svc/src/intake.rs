@@ -45,6 +45,17 @@ pub struct Counts {
     pub examples: Vec<Example>,
 }
 
+impl Counts {
+    /// Adds the numbers of what was counted besides.
+    pub fn add(&mut self, more: &Self) {
+        self.accepted += more.accepted;
+        self.duplicates += more.duplicates;
+        self.late += more.late;
+        self.unknown += more.unknown;
+        self.malformed += more.malformed;
+    }
+}
+
 /// What a flush writes for one window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowChange {
@@ -74,7 +85,7 @@ pub struct Intake {
     closed_until: Timestamp,
     newest_event: Timestamp,
     open: BTreeMap<Timestamp, OpenWindow>,
-    /// Grows with every flush; tells which windows were used last.
+    /// Grows with every piece; tells which windows were used last.
     round: u64,
 }
 
@@ -148,29 +159,34 @@ impl Intake {
     /// Applies records from number `from` on. Malformed lines are not among them: see [`Self::malformed`].
     pub fn apply(&mut self, records: &Records, from: usize, now: Timestamp, counts: &mut Counts) -> Applied {
         let horizon = self.horizon(now);
-        let mut cursor = Cursor::default();
-        for (at, record) in records.events.iter().enumerate().skip(from) {
-            let ts = Timestamp::from_millis(record.ts_ms);
+        let mut at = from;
+        while let Some(first) = records.events.get(at) {
+            let ts = Timestamp::from_millis(first.ts_ms);
             if ts > horizon {
-                self.future(record, now, counts);
+                self.future(first, now, counts);
+                at += 1;
                 continue;
             }
-            if !cursor.contains(ts) {
-                match self.enter(ts) {
-                    Some(window) => cursor = window,
-                    None => {
-                        counts.late += 1;
-                        self.delta_at(now).intake.late += 1;
-                        continue;
-                    }
-                }
-            }
-            let Some(window) = self.open.get_mut(&cursor.start) else { continue };
+            let Some(cursor) = self.enter(ts) else {
+                counts.late += 1;
+                self.delta_at(now).intake.late += 1;
+                at += 1;
+                continue;
+            };
+            let Some(window) = self.open.get_mut(&cursor.start) else { break };
             window.used_in_round = self.round;
-            if !window.count(record, records, &self.specs, counts) {
-                return Applied::NeedsIds { start: cursor.start, at };
+            // The next ones are mostly in the same window.
+            for record in &records.events[at..] {
+                let ts = Timestamp::from_millis(record.ts_ms);
+                if ts > horizon || !cursor.contains(ts) {
+                    break;
+                }
+                if !window.count(record, records, &self.specs, counts) {
+                    return Applied::NeedsIds { start: cursor.start, at };
+                }
+                self.newest_event = self.newest_event.max(ts);
+                at += 1;
             }
-            self.newest_event = self.newest_event.max(ts);
         }
         Applied::All
     }
@@ -225,9 +241,10 @@ impl Intake {
         }
     }
 
-    /// The ids of a window, asked for by [`Applied::NeedsIds`].
-    pub fn give_ids(&mut self, start: Timestamp, ids: IdSet) {
+    /// The ids of a window that the store has, asked for by [`Applied::NeedsIds`].
+    pub fn give_ids(&mut self, start: Timestamp, mut ids: IdSet) {
         if let Some(window) = self.open.get_mut(&start) {
+            ids.extend(&window.new_ids);
             window.ids = Some(ids);
         }
     }
@@ -241,7 +258,6 @@ impl Intake {
 
     /// What has changed since the last call.
     pub fn take_changes(&mut self) -> Vec<WindowChange> {
-        self.round += 1;
         let specs = &self.specs;
         self.open
             .iter_mut()
@@ -263,8 +279,9 @@ impl Intake {
         }
     }
 
-    /// After a flush: drops the ids of the windows used longest ago while there are too many in memory.
+    /// After each piece: drops the ids of the windows used longest ago while there are too many in memory.
     pub fn shed(&mut self) {
+        self.round += 1;
         let held = |window: &OpenWindow| window.ids.as_ref().map_or(0, HashSet::len);
         let mut total: usize = self.open.values().map(held).sum();
         while total > IDS_IN_MEMORY_MAX {
@@ -333,17 +350,11 @@ impl Intake {
     }
 }
 
-/// The window of the record before: the next one is mostly in it too.
+/// A window that was entered.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
     start: Timestamp,
     end: Timestamp,
-}
-
-impl Default for Cursor {
-    fn default() -> Self {
-        Self { start: Timestamp::from_millis(0), end: Timestamp::from_millis(0) }
-    }
 }
 
 impl Cursor {
@@ -602,6 +613,22 @@ mod tests {
         intake.give_ids(at("10:00:00"), ids);
         assert_eq!(intake.apply(&records, 1, at("10:15:00"), &mut counts), Applied::All);
         assert_eq!((counts.accepted, counts.duplicates), (1, 1));
+    }
+
+    /// TE-4: ids that are dropped to save memory before they are stored are not forgotten.
+    #[test]
+    fn ids_that_are_dropped_before_their_commit_are_still_known() {
+        let mut intake = intake(at("10:00:00"));
+        let text = saved("10:01:00", "a") + &saved("10:01:00", "b");
+        apply(&mut intake, &text, at("10:05:00"));
+        let records = Records::of_lines(saved("10:01:00", "a").as_bytes(), &specs());
+        let mut counts = Counts::default();
+        intake.open.get_mut(&at("10:00:00")).unwrap().ids = None;
+        let applied = intake.apply(&records, 0, at("10:05:00"), &mut counts);
+        assert_eq!(applied, Applied::NeedsIds { start: at("10:00:00"), at: 0 });
+        intake.give_ids(at("10:00:00"), IdSet::default());
+        assert_eq!(intake.apply(&records, 0, at("10:05:00"), &mut counts), Applied::All);
+        assert_eq!((counts.accepted, counts.duplicates), (0, 1));
     }
 
     #[test]

@@ -36,11 +36,11 @@ impl Codes {
         text.unwrap_or(OTHER_CODE)
     }
 
-    /// The number of a code that came so many times more.
+    /// The number of a code that came once more.
     #[inline]
-    pub(super) fn number(&mut self, code: &str, times: u64) -> u32 {
+    pub(super) fn number(&mut self, code: &str) -> u32 {
         if let Some(place) = self.places.get_mut(code) {
-            place.count += times;
+            place.count += 1;
             return place.number;
         }
         let next = u32::try_from(self.texts.len()).unwrap_or(Self::OTHER);
@@ -49,7 +49,7 @@ impl Codes {
         }
         let text: Arc<str> = code.into();
         self.texts.push(Some(Arc::clone(&text)));
-        self.places.insert(text, Place { number: next, count: times });
+        self.places.insert(text, Place { number: next, count: 1 });
         self.prune();
         next
     }
@@ -62,16 +62,6 @@ impl Codes {
     /// Those that have a place, with how often they came; never above the truth.
     pub fn counts(&self) -> impl Iterator<Item = (&str, u64)> {
         self.places.iter().map(|(text, place)| (&**text, place.count))
-    }
-
-    /// Takes over the codes of what came after; says which number each of its numbers is here.
-    pub(super) fn append(&mut self, later: &Self) -> Vec<u32> {
-        let count = |text: &Arc<str>| later.places.get(text).map_or(0, |place| place.count);
-        let number = |text: &Option<Arc<str>>| match text {
-            Some(text) => self.number(text, count(text)),
-            None => Self::OTHER,
-        };
-        later.texts.iter().map(number).collect()
     }
 
     fn prune(&mut self) {
@@ -102,9 +92,9 @@ mod tests {
         let mut codes = Codes::default();
         let mut numbers = Vec::new();
         for n in 0..100_000 {
-            codes.number(&format!("E{n}"), 1);
+            codes.number(&format!("E{n}"));
             if n > 50_000 && n % 10 == 0 {
-                numbers.push(codes.number("E_LOCK", 1));
+                numbers.push(codes.number("E_LOCK"));
             }
         }
         let texts = codes.texts.iter().flatten().count();
@@ -116,13 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn what_came_later_gets_the_numbers_of_here() {
-        let (mut codes, mut later) = (Codes::default(), Codes::default());
-        codes.number("A", 1);
-        assert_eq!((later.number("B", 1), later.number("A", 1), later.number("", 1)), (0, 1, 2));
-        assert_eq!(codes.append(&later), [1, 0, 2]);
-        assert_eq!((codes.get(1), codes.get(2)), ("B", ""));
+    fn a_code_that_is_too_long_is_other() {
+        let mut codes = Codes::default();
+        assert_eq!((codes.number("B"), codes.number("A"), codes.number("")), (0, 1, 2));
+        assert_eq!((codes.get(0), codes.get(2)), ("B", ""));
         let long = "x".repeat(CODE_LENGTH_MAX + 1);
-        assert_eq!((codes.number(&long, 1), codes.get(Codes::OTHER)), (Codes::OTHER, OTHER_CODE));
+        assert_eq!((codes.number(&long), codes.get(Codes::OTHER)), (Codes::OTHER, OTHER_CODE));
     }
 }

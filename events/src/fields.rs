@@ -17,37 +17,64 @@ pub(super) enum Value<'a> {
     Other,
 }
 
-/// The fields that anything here asks for.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Fields<'a> {
-    pub(super) ts: Value<'a>,
-    pub(super) name: Value<'a>,
-    pub(super) event_id: Value<'a>,
-    pub(super) code: Value<'a>,
-    pub(super) retryable: Value<'a>,
-    pub(super) variant: Value<'a>,
-    /// A number is a text as it is written.
-    pub(super) session: Value<'a>,
-    /// By index in [`EventSpecs::duration_fields`].
-    pub(super) durations: [Value<'a>; DURATION_FIELDS_MAX],
+/// A field that anything here asks for, by its place among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field(usize);
+
+impl Field {
+    pub(super) const TS: Self = Self(0);
+    pub(super) const NAME: Self = Self(1);
+    pub(super) const EVENT_ID: Self = Self(2);
+    pub(super) const CODE: Self = Self(3);
+    pub(super) const RETRYABLE: Self = Self(4);
+    pub(super) const VARIANT: Self = Self(5);
+    /// Here a number is a text as it is written.
+    pub(super) const SESSION: Self = Self(6);
+    /// Of the durations, by index in [`EventSpecs::duration_fields`], the first.
+    const DURATION: usize = 7;
+    const ALL: usize = Self::DURATION + DURATION_FIELDS_MAX;
+
+    /// `None` for a field that nobody asks for.
+    #[inline]
+    pub(super) fn of(key: &str, specs: &EventSpecs) -> Option<Self> {
+        match key {
+            "ts" => Some(Self::TS),
+            "name" => Some(Self::NAME),
+            "event_id" => Some(Self::EVENT_ID),
+            "code" => Some(Self::CODE),
+            "retryable" => Some(Self::RETRYABLE),
+            "variant" if specs.want_variants() => Some(Self::VARIANT),
+            "session" if specs.want_sessions() => Some(Self::SESSION),
+            _ => specs.duration_fields().iter().position(|field| field == key).map(Self::duration),
+        }
+    }
+
+    #[inline]
+    pub(super) fn duration(at: usize) -> Self {
+        Self(Self::DURATION + at)
+    }
+
+    /// One of its own.
+    #[inline]
+    pub(super) fn bit(self) -> u32 {
+        1 << self.0
+    }
 }
 
+/// The fields that anything here asks for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Fields<'a>([Value<'a>; Field::ALL]);
+
 impl<'a> Fields<'a> {
-    /// Where to put the field's value; `None` for a field that nobody asks for.
     #[inline]
-    pub(super) fn slot(&mut self, key: &str, specs: &EventSpecs) -> Option<&mut Value<'a>> {
-        match key {
-            "ts" => Some(&mut self.ts),
-            "name" => Some(&mut self.name),
-            "event_id" => Some(&mut self.event_id),
-            "code" => Some(&mut self.code),
-            "retryable" => Some(&mut self.retryable),
-            "variant" if specs.want_variants() => Some(&mut self.variant),
-            "session" if specs.want_sessions() => Some(&mut self.session),
-            _ => {
-                let at = specs.duration_fields().iter().position(|field| field == key)?;
-                self.durations.get_mut(at)
-            }
+    pub(super) fn put(&mut self, field: Field, value: Value<'a>) {
+        if let Some(slot) = self.0.get_mut(field.0) {
+            *slot = value;
         }
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, field: Field) -> Value<'a> {
+        self.0.get_mut(field.0).map(std::mem::take).unwrap_or_default()
     }
 }

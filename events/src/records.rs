@@ -15,10 +15,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use crate::codes::{Codes, OTHER_CODE};
 use crate::examples::{self, OF_EACH};
+use crate::shape::Shape;
 use crate::{EventSpecs, Reason};
 
 /// A line beyond this is malformed (TE-2), in bytes without its line break.
 pub const LINE_LENGTH_MAX: usize = 64 * 1024;
+/// Bytes that a thread reads at once. Short, so that none waits long for the others, and that what was read is still near the
+/// processor when it is counted.
+const SLICE: usize = 256 * 1024;
 /// Malformed lines kept with number and reason, per source and per push.
 pub const MALFORMED_KEPT: usize = 20;
 
@@ -80,14 +84,17 @@ impl Records {
     #[must_use]
     pub fn of_lines(bytes: &[u8], specs: &EventSpecs) -> Self {
         let mut records = Self { events: Vec::with_capacity(bytes.len() / 128), ..Self::default() };
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (line, after) = match memchr::memchr(b'\n', rest) {
-                Some(at) => (&rest[..at], &rest[at + 1..]),
-                None => (rest, &rest[rest.len()..]),
-            };
-            records.push_line(line, specs);
-            rest = after;
+        let mut shape = Shape::default();
+        // Looked at as a whole it is UTF-8 sooner than line by line.
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let mut from = 0;
+        while from < bytes.len() {
+            let end = memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at);
+            match text.get(from..end) {
+                Some(line) => records.push_text(line, specs, &mut shape),
+                None => records.push_line(&bytes[from..end], specs),
+            }
+            from = end + 1;
         }
         records
     }
@@ -108,15 +115,10 @@ impl Records {
         Ok(records)
     }
 
-    /// Reads whole lines on `threads` threads; the result is that of [`Self::of_lines`].
+    /// Reads whole lines on `threads` threads, in slices that follow each other; one slice's first line is its line 1.
     #[must_use]
-    pub fn of_lines_on(threads: usize, bytes: &[u8], specs: &EventSpecs) -> Self {
-        const WORTH_A_THREAD: usize = 256 * 1024;
-        if threads <= 1 || bytes.len() < WORTH_A_THREAD {
-            return Self::of_lines(bytes, specs);
-        }
-        // More slices than threads: one that shares its core with other work takes fewer of them.
-        let slices = slices_of_lines(bytes, bytes.len() / (threads * 4) + 1);
+    pub fn of_slices(threads: usize, bytes: &[u8], specs: &EventSpecs) -> Vec<Self> {
+        let slices = slices_of_lines(bytes, SLICE);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();
@@ -126,11 +128,12 @@ impl Records {
                 done.push((at, Self::of_lines(slice, specs)));
             }
         };
+        let helpers = threads.min(slices.len()).saturating_sub(1);
         let mut done = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
             let mut done = work();
-            for other in others {
-                match other.join() {
+            for helper in helpers {
+                match helper.join() {
                     Ok(theirs) => done.extend(theirs),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
@@ -138,10 +141,7 @@ impl Records {
             done
         });
         done.sort_unstable_by_key(|(at, _)| *at);
-        let events = done.iter().map(|(_, records)| records.events.len()).sum();
-        let mut records = Self { events: Vec::with_capacity(events), ..Self::default() };
-        done.into_iter().for_each(|(_, later)| records.append(later));
-        records
+        done.into_iter().map(|(_, records)| records).collect()
     }
 
     /// The same records as read with other specs. An event of which those want more than was read is unknown to them.
@@ -162,7 +162,7 @@ impl Records {
             let (Some(name), Some(spec)) = (names.get(at), from.get(at)) else { continue };
             record.name = *name;
             if *name == Record::UNKNOWN {
-                record.code = self.names.number(&spec.name, 1);
+                record.code = self.names.number(&spec.name);
             }
         }
         self
@@ -180,7 +180,23 @@ impl Records {
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        match crate::parse(line, specs) {
+        self.push_parsed(line, crate::parse(line, specs));
+    }
+
+    #[inline]
+    fn push_text(&mut self, line: &str, specs: &EventSpecs, shape: &mut Shape) {
+        let begins_as_an_event =
+            line.starts_with('{') && line.len() <= LINE_LENGTH_MAX && !line.ends_with('\r');
+        if !begins_as_an_event {
+            return self.push_line(line.as_bytes(), specs);
+        }
+        self.lines += 1;
+        self.push_parsed(line.as_bytes(), crate::parse_alike(line, specs, shape));
+    }
+
+    #[inline]
+    fn push_parsed(&mut self, line: &[u8], parsed: Result<crate::Event<'_>, Reason>) {
+        match parsed {
             Ok(event) => {
                 let record = self.record(&event);
                 self.events.push(record);
@@ -200,40 +216,11 @@ impl Records {
         examples::keep_malformed(&mut self.examples, reason, line, bytes);
     }
 
-    /// Everything is so many lines further on.
-    pub fn shift(&mut self, lines: u64) {
-        self.lines += lines;
-        self.kept.iter_mut().for_each(|kept| kept.line += lines);
-        self.examples.iter_mut().for_each(|example| example.line += lines);
-        let lines = u32::try_from(lines).unwrap_or(u32::MAX);
-        self.events.iter_mut().for_each(|event| event.line = event.line.saturating_add(lines));
-    }
-
-    /// Adds what came after.
-    pub fn append(&mut self, mut later: Self) {
-        later.shift(self.lines);
-        let (codes, names) = (self.codes.append(&later.codes), self.names.append(&later.names));
-        self.events.extend(later.events.into_iter().map(|mut event| {
-            let numbers = if event.name == Record::UNKNOWN { &names } else { &codes };
-            let number = usize::try_from(event.code).ok().and_then(|at| numbers.get(at));
-            event.code = number.copied().unwrap_or(Codes::OTHER);
-            event
-        }));
-        self.kept.extend(later.kept);
-        self.kept.truncate(MALFORMED_KEPT);
-        for (reason, count) in later.reasons {
-            *self.reasons.entry(reason).or_default() += count;
-        }
-        later.examples.into_iter().for_each(|example| examples::keep(&mut self.examples, example));
-        self.malformed += later.malformed;
-        self.lines = later.lines;
-    }
-
     #[inline]
     fn record(&mut self, event: &crate::Event<'_>) -> Record {
         let name = event.name.and_then(|name| u16::try_from(name).ok()).unwrap_or(Record::UNKNOWN);
         let (code, retryable) = match (&event.error, &event.unknown) {
-            (Some(error), _) => (self.codes.number(&error.code, 1), error.retryable),
+            (Some(error), _) => (self.codes.number(&error.code), error.retryable),
             (None, Some(name)) => (self.unknown(name), false),
             (None, None) => (Codes::OTHER, false),
         };
@@ -251,7 +238,7 @@ impl Records {
     }
 
     fn unknown(&mut self, name: &str) -> u32 {
-        let number = self.names.number(name, 1);
+        let number = self.names.number(name);
         if self.names.is_rare(name, OF_EACH as u64) {
             examples::keep(&mut self.examples, examples::of_name(name, self.lines));
         }
@@ -361,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn several_threads_give_what_one_gives() {
+    fn slices_on_several_threads_give_what_one_gives() {
         let mut text = String::new();
         for id in 0..20_000 {
             text.push_str(&match id % 7 {
@@ -383,16 +370,17 @@ mod tests {
             records.events.iter().map(|event| (event.id_hash, code(event))).collect()
         };
         let one = Records::of_lines(text.as_bytes(), &specs());
-        for threads in [2, 3] {
-            let several = Records::of_lines_on(threads, text.as_bytes(), &specs());
-            let (a, b) = (named(&several), named(&one));
+        for threads in [1, 2, 3] {
+            let several = Records::of_slices(threads, text.as_bytes(), &specs());
+            assert!(several.len() > 3, "{}", several.len());
+            let (a, b) = (several.iter().flat_map(named).collect::<Vec<_>>(), named(&one));
             let differ = a.iter().zip(&b).position(|(a, b)| a != b);
             assert_eq!((a.len(), differ.map(|at| (at, a[at].clone(), b[at].clone()))), (b.len(), None));
-            assert_eq!(
-                (several.malformed, several.lines, &several.kept),
-                (one.malformed, one.lines, &one.kept)
-            );
+            let sum = |of: fn(&Records) -> u64| several.iter().map(of).sum::<u64>();
+            assert_eq!((sum(|it| it.malformed), sum(|it| it.lines)), (one.malformed, one.lines));
+            assert_eq!(several[0].kept, one.kept);
         }
+        assert!(Records::of_slices(2, b"", &specs()).is_empty());
     }
 
     /// TE-8: the mark of UTF-8, line breaks of two bytes and a hole before a line are no part of it; an array may have a mark.
@@ -406,30 +394,20 @@ mod tests {
         assert_eq!((records.events.len(), records.malformed), (1, 0));
     }
 
-    /// TE-6: unknown names are counted by name and shown with their first lines, from however many threads.
+    /// TE-6: unknown names are counted by name and shown with their first lines.
     #[test]
     fn unknown_names_are_counted_and_shown() {
         let opened = |name: &str| format!("{{\"ts\":\"2026-11-22T10:00:00Z\",\"name\":\"{name}\"}}\n");
         let text = opened("opened") + "oops\n" + &opened("closed") + &opened("opened").repeat(4);
-        let mut records = Records::of_lines(text.as_bytes(), &specs());
-        records.append(Records::of_lines((opened("x") + &text).as_bytes(), &specs()));
+        let records = Records::of_lines(text.as_bytes(), &specs());
         let names: Vec<_> = records.events.iter().map(|event| records.names.get(event.code)).collect();
         assert_eq!(names[..3], ["opened", "closed", "opened"]);
-        assert_eq!(names[6..9], ["x", "opened", "closed"]);
         let counts: Vec<(&str, u64)> = records.names.counts().collect();
-        assert_eq!(counts, [("closed", 2), ("opened", 10), ("x", 1)]);
-        assert_eq!(records.reasons, BTreeMap::from([("not JSON of an event".to_owned(), 2)]));
+        assert_eq!(counts, [("closed", 1), ("opened", 5)]);
+        assert_eq!(records.reasons, BTreeMap::from([("not JSON of an event".to_owned(), 1)]));
         let shown: Vec<(&str, u64)> = records.examples.iter().map(|it| (it.what.as_str(), it.line)).collect();
-        let expected = [
-            ("opened", 1),
-            ("not JSON of an event", 2),
-            ("closed", 3),
-            ("opened", 4),
-            ("opened", 5),
-            ("x", 8),
-            ("not JSON of an event", 10),
-            ("closed", 11),
-        ];
+        let expected =
+            [("opened", 1), ("not JSON of an event", 2), ("closed", 3), ("opened", 4), ("opened", 5)];
         assert_eq!(shown, expected);
     }
 

@@ -1,18 +1,26 @@
-//! The fast reader: one pass over a flat JSON object without escapes.
+//! The fast reader: one pass over a flat JSON object without escapes, on a text that is known to have none.
 //!
 //! It may only ever say "I read exactly what serde_json would" or "ask the other"; a property test in the
 //! parent module holds it to that. Nested values, escapes, repeated fields and everything malformed go to
 //! the other reader.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::{EventSpecs, Fields, Value};
+use super::fields::{Field, Fields, Value};
+use super::{EventSpecs, strings};
 
-/// The fields, or `None` when the strict reader has to look.
+/// Fills in the fields of a plain text; `None` when the strict reader has to look. Each value is told, where it stands and which
+/// field it is of.
 #[inline]
-pub(super) fn fields<'a>(text: &'a str, specs: &EventSpecs) -> Option<Fields<'a>> {
-    let mut scanner = Scanner { text, at: 0 };
-    let mut fields = Fields::default();
+pub(super) fn read<'a>(
+    text: &'a str,
+    specs: &EventSpecs,
+    fields: &mut Fields<'a>,
+    mut tell: impl FnMut(Range<usize>, Option<Field>),
+) -> Option<()> {
+    let mut scanner = Scanner::of(text);
+    *fields = Fields::default();
     let mut seen = 0_u32;
     scanner.skip_space();
     scanner.expect(b'{')?;
@@ -25,13 +33,16 @@ pub(super) fn fields<'a>(text: &'a str, specs: &EventSpecs) -> Option<Fields<'a>
             scanner.skip_space();
             scanner.expect(b':')?;
             scanner.skip_space();
+            let start = scanner.at;
             let value = scanner.value()?;
-            if let Some(bit) = known_field(key, specs) {
-                if seen & bit != 0 {
+            let field = Field::of(key, specs);
+            tell(start..scanner.at, field);
+            if let Some(field) = field {
+                if seen & field.bit() != 0 {
                     return None;
                 }
-                seen |= bit;
-                *fields.slot(key, specs)? = if bit == SESSION { value.written() } else { value.read()? };
+                seen |= field.bit();
+                fields.put(field, value.of(field)?);
             }
             scanner.skip_space();
             match scanner.next()? {
@@ -42,33 +53,17 @@ pub(super) fn fields<'a>(text: &'a str, specs: &EventSpecs) -> Option<Fields<'a>
         }
     }
     scanner.skip_space();
-    (scanner.at == text.len()).then_some(fields)
+    scanner.is_at_end().then_some(())
 }
 
-const SESSION: u32 = 64;
-
-/// A bit of its own for each field that is asked for.
-#[inline]
-fn known_field(key: &str, specs: &EventSpecs) -> Option<u32> {
-    match key {
-        "ts" => Some(1),
-        "name" => Some(2),
-        "event_id" => Some(4),
-        "code" => Some(8),
-        "retryable" => Some(16),
-        "variant" if specs.want_variants() => Some(32),
-        "session" if specs.want_sessions() => Some(SESSION),
-        _ => specs.duration_fields().iter().position(|field| field == key).map(|at| 128 << at),
-    }
-}
-
-struct Scanner<'a> {
+/// Goes through a plain text ([`strings::is_plain`]).
+pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
 }
 
 /// A value that is valid JSON, not yet looked into.
-enum Token<'a> {
+pub(super) enum Token<'a> {
     Text(&'a str),
     Number(&'a str),
     Bool(bool),
@@ -76,6 +71,12 @@ enum Token<'a> {
 }
 
 impl<'a> Token<'a> {
+    /// As what it counts in a field.
+    #[inline]
+    pub(super) fn of(self, field: Field) -> Option<Value<'a>> {
+        if field == Field::SESSION { Some(self.written()) } else { self.read() }
+    }
+
     /// A number as its digits.
     #[inline]
     fn written(self) -> Value<'a> {
@@ -100,6 +101,16 @@ impl<'a> Token<'a> {
 
 impl<'a> Scanner<'a> {
     #[inline]
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    #[inline]
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at == self.text.len()
+    }
+
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -123,22 +134,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A string without escapes.
     #[inline]
     fn string(&mut self) -> Option<&'a str> {
         self.expect(b'"')?;
         let start = self.at;
-        let rest = &self.text.as_bytes()[start..];
-        let length = rest.iter().position(|byte| *byte == b'"' || *byte == b'\\' || *byte < 0x20)?;
-        if rest[length] != b'"' {
-            return None;
-        }
-        self.at = start + length + 1;
-        self.text.get(start..start + length)
+        let end = start + strings::quote(&self.text.as_bytes()[start..])?;
+        self.at = end + 1;
+        self.text.get(start..end)
     }
 
     #[inline]
-    fn value(&mut self) -> Option<Token<'a>> {
+    pub(super) fn value(&mut self) -> Option<Token<'a>> {
         match self.peek()? {
             b'"' => self.string().map(Token::Text),
             b'-' | b'0'..=b'9' => self.number().map(Token::Number),
@@ -150,7 +156,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn literal(&mut self, word: &str) -> Option<()> {
+    pub(super) fn literal(&mut self, word: &str) -> Option<()> {
         self.text.as_bytes()[self.at..].starts_with(word.as_bytes()).then(|| self.at += word.len())
     }
 

@@ -7,7 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use serde_json::value::RawValue;
 
-use super::{EventSpecs, Fields, Reason, Value};
+use super::fields::{Field, Fields, Value};
+use super::{EventSpecs, Reason};
 
 /// The fields of the object that `text` is.
 pub(super) fn fields<'a>(text: &'a str, specs: &EventSpecs) -> Result<Fields<'a>, Reason> {
@@ -50,14 +51,15 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         let mut fields = Fields::default();
         let mut seen: Vec<Cow<'de, str>> = Vec::new();
         while let Some(Key(key)) = map.next_key()? {
-            let Some(slot) = fields.slot(&key, self.specs) else {
+            let Some(field) = Field::of(&key, self.specs) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            *slot = match &*key {
-                "session" => written(map.next_value()?),
+            let value = match field {
+                Field::SESSION => written(map.next_value()?),
                 _ => map.next_value::<AnyValue<'de>>()?.0,
             };
+            fields.put(field, value);
             if seen.contains(&key) {
                 self.twice.get_or_insert_with(|| key.to_string());
             }

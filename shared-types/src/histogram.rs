@@ -29,7 +29,7 @@ pub struct Histogram {
     max: f64,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Slot {
     bucket: u32,
     count: u64,
@@ -77,18 +77,18 @@ impl Histogram {
         (self.count > 0).then_some(self.max)
     }
 
+    /// In ascending order: what asks for several things has the buckets sorted once.
+    #[must_use]
+    pub fn ordered(&self) -> Ordered<'_> {
+        let mut slots: Vec<Slot> = self.slots.iter().copied().filter(|slot| slot.count > 0).collect();
+        slots.sort_unstable_by_key(|slot| slot.bucket);
+        Ordered { of: self, slots }
+    }
+
     /// Nearest-rank quantile, `0 < q <= 1`; `None` when empty.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let rank = nearest_rank(q, self.count)?;
-        let mut seen = 0_u64;
-        for slot in self.sorted() {
-            seen = seen.saturating_add(slot.count);
-            if seen >= rank {
-                return Some(lower_bound(slot.bucket));
-            }
-        }
-        None
+        self.ordered().quantile(q)
     }
 
     /// Values of the buckets whose lower bound is one that `is_meant`.
@@ -104,17 +104,7 @@ impl Histogram {
     /// ascending order the distance from the one before and its count, as LEB128 varints.
     #[must_use]
     pub fn encode(&self) -> String {
-        let mut bytes = vec![FORMAT_VERSION];
-        if self.count > 0 {
-            bytes.extend_from_slice(&self.max.to_le_bytes());
-            let mut previous = 0;
-            for slot in self.sorted() {
-                put_varint(&mut bytes, u64::from(slot.bucket - previous));
-                put_varint(&mut bytes, slot.count);
-                previous = slot.bucket;
-            }
-        }
-        BASE64.encode(bytes)
+        self.ordered().encode()
     }
 
     /// Reads what [`Self::encode`] wrote.
@@ -188,11 +178,42 @@ impl Histogram {
             self.slots[at] = slot;
         }
     }
+}
 
-    fn sorted(&self) -> Vec<Slot> {
-        let mut slots: Vec<Slot> = self.slots.iter().copied().filter(|slot| slot.count > 0).collect();
-        slots.sort_unstable_by_key(|slot| slot.bucket);
-        slots
+/// A histogram's buckets in ascending order.
+#[derive(Debug)]
+pub struct Ordered<'a> {
+    of: &'a Histogram,
+    slots: Vec<Slot>,
+}
+
+impl Ordered<'_> {
+    /// As [`Histogram::quantile`].
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let rank = nearest_rank(q, self.of.count)?;
+        let mut seen = 0_u64;
+        let reached = self.slots.iter().find(|slot| {
+            seen = seen.saturating_add(slot.count);
+            seen >= rank
+        });
+        reached.map(|slot| lower_bound(slot.bucket))
+    }
+
+    /// As [`Histogram::encode`].
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut bytes = vec![FORMAT_VERSION];
+        if self.of.count > 0 {
+            bytes.extend_from_slice(&self.of.max.to_le_bytes());
+            let mut previous = 0;
+            for slot in &self.slots {
+                put_varint(&mut bytes, u64::from(slot.bucket - previous));
+                put_varint(&mut bytes, slot.count);
+                previous = slot.bucket;
+            }
+        }
+        BASE64.encode(bytes)
     }
 }
 
@@ -201,11 +222,7 @@ impl PartialEq for Histogram {
     fn eq(&self, other: &Self) -> bool {
         self.count == other.count
             && self.max().map(f64::to_bits) == other.max().map(f64::to_bits)
-            && self
-                .sorted()
-                .iter()
-                .map(|s| (s.bucket, s.count))
-                .eq(other.sorted().iter().map(|s| (s.bucket, s.count)))
+            && self.ordered().slots == other.ordered().slots
     }
 }
 
@@ -316,6 +333,19 @@ mod tests {
             let mut merged = of(&a);
             merged.merge(&of(&b));
             prop_assert_eq!(merged, of(&[a, b].concat()));
+        }
+
+        /// Sorted once, it says the same.
+        #[test]
+        fn what_is_ordered_says_what_the_histogram_says(
+            values in prop::collection::vec(duration(), 0..300), q in 0.001..=1.0_f64,
+        ) {
+            let histogram = of(&values);
+            let ordered = histogram.ordered();
+            prop_assert!(ordered.slots.is_sorted_by_key(|slot| slot.bucket));
+            prop_assert_eq!(ordered.slots.iter().map(|slot| slot.count).sum::<u64>(), histogram.count());
+            prop_assert_eq!(ordered.quantile(q), histogram.quantile(q));
+            prop_assert_eq!(ordered.encode(), histogram.encode());
         }
 
         #[test]

@@ -25,7 +25,7 @@ use super::{Contribution, Cursor, Input, LeftOut, Moved, Origin, Part, SourceErr
 use crate::store::FileCursor;
 use events::EventSpecs;
 
-/// Bytes read at once; also what one flush can hold.
+/// Bytes read at once.
 pub(super) const CHUNK: usize = 4 << 20;
 /// Files kept open that stand where a pattern matches. One beyond that is found again by its path, or told as lost.
 const HANDLES_MAX: usize = 256;
@@ -49,6 +49,8 @@ pub(super) struct Follower {
     /// written into them before.
     inherited: Option<Arc<Cursor>>,
     watched: HashSet<String>,
+    /// The time of the last event that was read from a path.
+    reached_ms: HashMap<PathBuf, i64>,
     /// What was said to be left out: each is named once.
     named: HashSet<PathBuf>,
     buffer: Vec<u8>,
@@ -106,6 +108,7 @@ impl Follower {
             unchanged: HashMap::new(),
             inherited: None,
             watched: HashSet::new(),
+            reached_ms: HashMap::new(),
             named: HashSet::new(),
             buffer: Vec::new(),
         }
@@ -118,7 +121,11 @@ impl Follower {
     pub(super) fn look(&mut self, known: &Arc<Cursor>, now: Timestamp) -> Result<Input, SourceError> {
         self.inherited.get_or_insert_with(|| Arc::clone(known));
         self.check_directories(known)?;
-        let Matches { paths, unreadable } = files::expand(&self.patterns)?;
+        let Matches { mut paths, unreadable } = files::expand(&self.patterns)?;
+        self.reached_ms.retain(|path, _| paths.binary_search(path).is_ok());
+        // What lags behind comes first: files that span the same time go through it side by side, so that the ids of few
+        // windows are needed at once.
+        paths.sort_by_key(|path| self.reached_ms.get(path).copied());
         let mut look = Look {
             known,
             now,
@@ -193,6 +200,11 @@ impl Follower {
         }
         if self.is_unchanged(&id, &metadata, look) {
             look.readable = true;
+            return Ok(());
+        }
+        if look.room == 0 && look.known.contains_key(&id) {
+            look.readable = true;
+            look.input.caught_up = false;
             return Ok(());
         }
         let file = match self.handles.remove(&id) {
@@ -320,7 +332,7 @@ impl Follower {
         let read_until = start.offset + filled as u64;
         let at_end = filled < look.room || read_until >= length;
         let mut position = FileCursor { path, departed, gone: false, ..start.clone() };
-        let records = take_lines(&self.buffer[..filled], &mut position, &self.specs, self.threads);
+        let pieces = take_lines(&self.buffer[..filled], &mut position, &self.specs, self.threads);
         if position.offset != start.offset || position.near_length == 0 {
             file.take_fingerprints(&mut position)?;
         }
@@ -329,7 +341,11 @@ impl Follower {
         position.settled =
             position.unread() == Some(0) && files::is_quiet(&metadata, look.now, SETTLED_AFTER);
 
+        if let Some(last) = pieces.iter().rev().find_map(|(_, records)| records.events.last()) {
+            self.reached_ms.insert(file.path.clone(), last.ts_ms);
+        }
         look.room -= filled;
+        look.input.bytes += filled;
         look.input.caught_up &= at_end;
         match (&known, before) {
             (Some(_), Some(_)) => _ = self.watched.insert(file.id.clone()),
@@ -339,11 +355,10 @@ impl Follower {
         if known.as_ref() != Some(&position) {
             look.move_on(&file.id, &position, before.is_none());
         }
-        if records.lines > 0 || records.malformed > 0 {
-            let origin = Origin::Place { name: file.id.clone(), line: start.line };
-            let part = Part { records, specs: Arc::clone(&self.specs), origin };
-            look.input.contributions.push(Contribution::Records(part));
-        }
+        look.input.contributions.extend(pieces.into_iter().map(|(line, records)| {
+            let origin = Origin::Place { name: file.id.clone(), line };
+            Contribution::Records(Part { records, specs: Arc::clone(&self.specs), origin })
+        }));
         if at_end && appearance.tells(look.now) {
             self.unchanged.insert(file.id.clone(), (appearance, position.offset));
         }

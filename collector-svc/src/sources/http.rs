@@ -131,6 +131,11 @@ impl PushQueue {
         answer
     }
 
+    /// Whether somebody waits for an answer.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Part>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

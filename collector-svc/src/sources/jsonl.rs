@@ -68,31 +68,36 @@ impl Source for JsonlSource {
     }
 }
 
-/// Reads the whole lines of `bytes`, which begin at the position, and moves it past them.
+/// Reads the whole lines of `bytes`, which begin at the position, and moves it past them. What was read comes in pieces, each
+/// with the lines before it.
 pub(super) fn take_lines(
     bytes: &[u8],
     position: &mut FileCursor,
     specs: &EventSpecs,
     threads: usize,
-) -> Records {
+) -> Vec<(u64, Records)> {
     let mut rest = bytes;
-    let mut skipped_lines = 0;
     if position.skipping {
         match memchr::memchr(b'\n', rest) {
             Some(at) => {
                 position.offset += at as u64 + 1;
                 position.skipping = false;
-                skipped_lines = 1;
+                position.line += 1;
                 rest = &rest[at + 1..];
             }
             None => {
                 position.offset += rest.len() as u64;
-                return Records::default();
+                return Vec::new();
             }
         }
     }
     let whole = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
-    let mut records = Records::of_lines_on(threads, &rest[..whole], specs);
+    let mut pieces = Vec::new();
+    for records in Records::of_slices(threads, &rest[..whole], specs) {
+        let lines_before = position.line;
+        position.line += records.lines;
+        pieces.push((lines_before, records));
+    }
     let mut unfinished = &rest[whole..];
     position.offset += whole as u64;
     // A hole before a line is no part of it (TE-8). One with nothing behind it may still be written into.
@@ -105,11 +110,11 @@ pub(super) fn take_lines(
         // Its end may never come, and must not be waited for in memory.
         position.offset += unfinished.len() as u64;
         position.skipping = true;
-        records.malformed_at(records.lines + 1, &Reason::TooLong, unfinished);
+        let mut records = Records::default();
+        records.malformed_at(1, &Reason::TooLong, unfinished);
+        pieces.push((position.line, records));
     }
-    records.shift(skipped_lines);
-    position.line += records.lines;
-    records
+    pieces
 }
 
 #[cfg(test)]

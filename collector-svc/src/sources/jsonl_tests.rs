@@ -243,11 +243,44 @@ async fn one_read_is_bounded() {
     rig.append("a.jsonl", &line.repeat(CHUNK / line.len() * 2));
     let asked = rig.asked();
     let first = rig.source.read(&asked).await.unwrap();
-    assert!(!first.caught_up && parts(&first)[0].records.events.len() <= CHUNK / line.len());
+    let events = |input: &Input| parts(input).iter().map(|part| part.records.events.len()).sum::<usize>();
+    assert!(!first.caught_up && first.bytes == CHUNK && events(&first) == CHUNK / line.len());
     rig.commit(&first);
     let asked = rig.asked();
     let second = rig.source.read(&asked).await.unwrap();
-    assert!(second.caught_up || parts(&second)[0].records.events.len() == CHUNK / line.len());
+    assert!(second.caught_up || events(&second) == CHUNK / line.len());
+}
+
+/// Files that span the same time are read side by side: the one that lags behind comes first.
+#[tokio::test]
+async fn files_go_through_time_side_by_side() {
+    let mut rig = Rig::new();
+    let hour = |hour: usize| {
+        let note = "n".repeat(60_000);
+        let line =
+            format!("{{\"ts\":\"2026-11-22T{hour:02}:00:00Z\",\"name\":\"drift\",\"note\":\"{note}\"}}\n");
+        line.repeat(CHUNK / line.len() + 1)
+    };
+    for name in ["a.jsonl", "b.jsonl", "c.jsonl"] {
+        (0..4).for_each(|at| rig.append(name, &hour(at)));
+    }
+    let mut newest = Vec::new();
+    loop {
+        let asked = rig.asked();
+        let input = rig.source.read(&asked).await.unwrap();
+        rig.commit(&input);
+        let events = parts(&input).into_iter().flat_map(|part| &part.records.events);
+        newest.extend(events.map(|event| event.ts_ms).max());
+        if input.caught_up {
+            break;
+        }
+    }
+    let mut reached = i64::MIN;
+    for ts in &newest {
+        assert!(*ts + 2 * 3_600_000 >= reached, "{newest:?}");
+        reached = reached.max(*ts);
+    }
+    assert!(newest.len() >= 12);
 }
 
 #[tokio::test]

@@ -106,6 +106,9 @@ pub struct Input {
     pub moved: Vec<Moved>,
     /// Nothing more was there when the read began.
     pub caught_up: bool,
+    /// What was read, where the same cursor gives the same again at no price: several such reads may share a commit. 0 of
+    /// any other.
+    pub bytes: usize,
     /// All that could not be read this time, while the rest was.
     pub left_out: Vec<LeftOut>,
 }

@@ -101,7 +101,7 @@ pub struct Commit {
     /// An id new for every commit, before those loaded; see [`Loaded::commit_ids`].
     pub ids: String,
     pub state: TargetState,
-    /// Added to the stored counts.
+    /// Added to the stored counts; of a window that is closed here, the batch has them.
     pub windows: Vec<WindowChange>,
     pub places: Vec<Place>,
     pub answers: Vec<PushAnswer>,

@@ -99,7 +99,8 @@ impl Store {
             if changed == 0 {
                 return Ok((tx, Done::Nothing(Committed::Conflict)));
             }
-            for window in &commit.windows {
+            let closes = |start| commit.closed.iter().any(|closed| closed.batch.window.start == start);
+            for window in commit.windows.iter().filter(|window| !closes(window.start)) {
                 add_to_window(&mut tx, &commit.target, window, generation).await?;
             }
             for place in &commit.places {

@@ -7,61 +7,60 @@ use service_kit::db::DbError;
 use shared_types::{Timestamp, Window};
 
 use super::Worker;
-use super::flush::{Extra, InFlight};
+use super::flush::Extra;
 use super::undelivered::Undelivered;
 use crate::counters;
 use crate::effects::{DeliverBatch, WriteArchive};
-use crate::schedule::Planned;
+use crate::schedule::{Due, Planned};
 use crate::store::ClosedWindow;
 use domain::telemetry::totals::BatchHead;
 
-/// Windows closed by one commit.
-const WINDOWS_PER_COMMIT: usize = 32;
+/// Windows closed by one commit: a day's, so that after a night's sleep none is stored that is closed at once.
+const WINDOWS_PER_COMMIT: usize = 100;
 
 impl Worker {
-    /// Closes what is due. True: there is more.
-    pub(super) async fn close_due(&mut self, now: Timestamp) -> Result<bool, DbError> {
+    /// What is due to be closed, where what the source had before `complete` is counted.
+    pub(super) fn due(&mut self, complete: Option<Timestamp>, now: Timestamp) -> Option<Due> {
         if self.state.is_held(now) {
-            return Ok(false);
+            return None;
         }
-        // What the source had before this moment is counted.
-        let Some(complete) = self.caught_up_at.map(|at| at.min(now)) else { return Ok(false) };
-        let version = Arc::clone(self.versions.of(self.state.closed_until));
-        let collection = &version.policy.collection;
-        if !self.is_on_time(collection.grace) {
-            return Ok(false);
+        let complete = complete?.min(now);
+        let grace = self.versions.of(self.state.closed_until).policy.collection.grace;
+        if !self.is_on_time(grace) {
+            return None;
         }
         let open = self.intake.open_windows();
-        let (closed_until, grace) = (self.state.closed_until, collection.grace);
-        let due = self.state.schedule.due(closed_until, complete, grace, &open, WINDOWS_PER_COMMIT);
+        let due =
+            self.state.schedule.due(self.state.closed_until, complete, grace, &open, WINDOWS_PER_COMMIT);
         let due = self.versions.of_one_version(due);
-        if due.closed_until == self.state.closed_until {
-            return Ok(false);
-        }
-        let mut extra = Extra::default();
+        (due.closed_until > self.state.closed_until).then_some(due)
+    }
+
+    /// Makes the batches of what is due, of what is stored and of what was counted since; the next commit has them.
+    pub(super) async fn close(
+        &mut self,
+        due: &Due,
+        extra: &mut Extra,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let version = Arc::clone(self.versions.of(self.state.closed_until));
+        let changes = self.intake.take_changes();
+        self.begin().changes = changes;
         for planned in &due.windows {
-            let closed = self.close(planned, now).await?;
+            let closed = self.closed_window(planned, now).await?;
             let (target, window_start) = (self.target.clone(), planned.window.start);
             if closed.sent {
                 let deliver = DeliverBatch { target: target.clone(), window_start };
-                extra.messages.push(deliver.message(&collection.retry, now));
+                extra.messages.push(deliver.message(&version.policy.collection.retry, now));
             }
             extra.messages.push(WriteArchive { target, window_start }.message(now));
             extra.closed.push(closed);
         }
-        let closed_now = due.windows.len();
-        self.in_flight = Some(InFlight::default());
-        self.stale = true;
         self.undelivered = Undelivered::Unknown;
         self.state.closed_until = due.closed_until;
         self.state.schedule.forget_before(due.closed_until);
         self.state.forget_pauses();
-        let span = tracing::info_span!("close_windows", target_name = %self.target, windows = closed_now);
-        if tracing::Instrument::instrument(self.commit(extra, now), span).await? {
-            self.closed(&due.windows);
-            self.stale |= self.versions.has_spent(self.state.closed_until);
-        }
-        Ok(closed_now >= WINDOWS_PER_COMMIT)
+        Ok(())
     }
 
     /// OP-5: whether our clock may close windows; that it may not is said once.
@@ -77,8 +76,12 @@ impl Worker {
         on_time
     }
 
-    async fn close(&self, planned: &Planned, now: Timestamp) -> Result<ClosedWindow, DbError> {
-        let totals = self.store.totals(&self.target, planned.window.start).await?;
+    async fn closed_window(&mut self, planned: &Planned, now: Timestamp) -> Result<ClosedWindow, DbError> {
+        let mut totals = self.store.totals(&self.target, planned.window.start).await?;
+        let mut changes = self.begin().changes.iter_mut();
+        if let Some(change) = changes.find(|change| change.start == planned.window.start) {
+            totals = totals.with(std::mem::take(&mut change.totals));
+        }
         let following = self.state.schedule.at(planned.window.end).window;
         let version = self.versions.of(planned.window.start);
         let due = planned.window.end.plus(version.policy.collection.grace);
@@ -98,14 +101,19 @@ impl Worker {
         Ok(ClosedWindow { batch: totals.into_batch(head, &version.specs), sent })
     }
 
-    fn closed(&mut self, windows: &[Planned]) {
-        let mut open = self.intake.open_windows();
-        open.retain(|start| *start >= self.state.closed_until);
-        self.tell_intake(&open);
-        for planned in windows {
-            counters::closed(&self.target, &planned.phase);
-            tracing::info!(target_name = %self.target, window = %planned.window, phase = %planned.phase,
-                epoch = planned.epoch, "window closed");
+    /// After the commit. True: there may be more.
+    pub(super) fn closed(&mut self, due: &Due, committed: bool) -> bool {
+        if committed {
+            let mut open = self.intake.open_windows();
+            open.retain(|start| *start >= self.state.closed_until);
+            self.tell_intake(&open);
+            for planned in &due.windows {
+                counters::closed(&self.target, &planned.phase);
+                tracing::info!(target_name = %self.target, window = %planned.window, phase = %planned.phase,
+                    epoch = planned.epoch, "window closed");
+            }
+            self.stale |= self.versions.has_spent(self.state.closed_until);
         }
+        due.windows.len() >= WINDOWS_PER_COMMIT
     }
 }

@@ -1,24 +1,22 @@
-//! Reading, counting and the one commit that makes both durable (TE-5).
+//! Counting, and the one commit that makes it durable together with how far was read (TE-5).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::effects::NewMessage;
 use domain::stored::plain_text;
 use domain::telemetry::totals::{Breakdown, NAMES_SHOWN, name_top};
-use futures_util::future::join;
 use service_kit::clock::Clock as _;
 use service_kit::db::DbError;
 use shared_types::Timestamp;
 use shared_types::batch::LostFile;
 
 use super::Worker;
+use super::ahead::Ahead;
 use super::undelivered::Undelivered;
 use crate::counters;
-use crate::effects::messages;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};
-use crate::sources::{
-    Asked, Contribution, Input, Origin, Part, Places, Push, PushReply, Source as _, SourceError, WindowTotals,
-};
+use crate::sources::{Contribution, Origin, Part, Places, Push, PushReply, Source as _};
 use crate::state::TargetState;
 use crate::store::{Commit, Committed, PushAnswer};
 use events::records::Records;
@@ -30,7 +28,7 @@ const COMMIT_IDS_KEPT: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     id: String,
-    changes: Vec<WindowChange>,
+    pub(super) changes: Vec<WindowChange>,
     pushes: Vec<(Part, Push)>,
 }
 
@@ -38,94 +36,25 @@ pub(super) struct InFlight {
 #[derive(Debug, Default)]
 pub(super) struct Extra {
     /// Places of the source that was read, which moved on.
-    pub(super) moved: Vec<String>,
+    pub(super) moved: BTreeSet<String>,
     pub(super) closed: Vec<crate::store::ClosedWindow>,
     pub(super) messages: Vec<NewMessage>,
 }
 
 impl Worker {
-    /// Reads what is there, counts it and commits, with a pause's end if there was one. True: there is more.
-    pub(super) async fn take_in(
-        &mut self,
-        now: Timestamp,
-        resumed: Option<NewMessage>,
-    ) -> Result<bool, DbError> {
-        let mut changed = resumed.is_some();
-        let mut extra = Extra { messages: Vec::from_iter(resumed), ..Extra::default() };
-        let (pulled, began) = self.read_pull(now).await;
-        let pulled = match pulled {
-            None => Input { caught_up: true, ..Input::default() },
-            Some(Ok(mut input)) => {
-                changed |= self.state.source.succeeded(now);
-                self.left_out = std::mem::take(&mut input.left_out);
-                input
-            }
-            Some(Err(error)) => {
-                changed = true;
-                self.source_failed(&error, now, &mut extra.messages);
-                Input { caught_up: true, ..Input::default() }
-            }
-        };
-        let pushed = self.push.read(&self.asked(now)).await.unwrap_or_default();
-        let more = !(pulled.caught_up && pushed.caught_up);
-        let read_ahead = !pulled.caught_up;
-        let nothing = pulled.contributions.is_empty() && pulled.moved.is_empty();
-        changed |= !(nothing && pushed.contributions.is_empty());
-        if !changed {
-            self.caught_up_at = began.or(self.caught_up_at);
-            return Ok(more);
-        }
-        for moved in pulled.moved {
-            extra.moved.push(moved.place.clone());
-            self.places.take(self.source, moved);
-        }
-        let found = pulled.contributions.into_iter().chain(pushed.contributions).collect();
-        let committed = self.count_and_read_ahead(found, extra, read_ahead, now).await?;
-        if committed && pulled.caught_up {
-            self.caught_up_at = began.or(self.caught_up_at);
-        }
-        Ok(more)
-    }
-
-    /// Counts and commits; the next piece is read and parsed meanwhile, if there is one.
-    async fn count_and_read_ahead(
+    /// Counts what was found; it is uncommitted from here on.
+    pub(super) async fn count_all(
         &mut self,
         found: Vec<Contribution>,
-        extra: Extra,
-        read_ahead: bool,
         now: Timestamp,
-    ) -> Result<bool, DbError> {
-        let mut pull = self.pull.take();
-        let asked = read_ahead.then(|| self.asked(now));
-        let reading = async {
-            match (&mut pull, &asked) {
-                (Some(pull), Some(asked)) => Some(pull.read(asked).await),
-                _ => None,
-            }
-        };
-        // The read is polled first: it goes on in a thread of its own while this one counts.
-        let (ahead, committed) = join(reading, self.count_and_commit(found, extra, now)).await;
-        self.pull = pull;
-        if let (Ok(true), Some(result)) = (&committed, ahead) {
-            self.ahead = Some(ReadAhead { result, began: now });
-        }
-        committed
-    }
-
-    async fn count_and_commit(
-        &mut self,
-        found: Vec<Contribution>,
-        extra: Extra,
-        now: Timestamp,
-    ) -> Result<bool, DbError> {
-        self.in_flight = Some(InFlight::default());
-        self.stale = true; // until the commit is through
+    ) -> Result<(), DbError> {
+        let mut all = Counts::default();
         let mut found = found.into_iter();
         while let Some(contribution) = found.next() {
             let counted = match contribution {
-                Contribution::Records(part) => self.count(part, now).await,
+                Contribution::Records(part) => self.count(part, now, &mut all).await,
                 Contribution::Totals(totals) => {
-                    self.count_totals(&totals, now);
+                    self.intake.add(totals.window, &totals.totals, now, &mut all);
                     Ok(())
                 }
                 Contribution::Lost(file) => {
@@ -142,18 +71,9 @@ impl Worker {
                 return Err(error);
             }
         }
-        self.commit(extra, now).await
-    }
-
-    /// What the pulled source is asked for now.
-    fn asked(&self, now: Timestamp) -> Asked {
-        Asked { cursor: self.places.cursor(self.source), now, windows: self.state.windows_begun(now) }
-    }
-
-    fn count_totals(&mut self, counted: &WindowTotals, now: Timestamp) {
-        let mut counts = Counts::default();
-        self.intake.add(counted.window, &counted.totals, now, &mut counts);
-        counters::events(&self.target, &counts);
+        counters::events(&self.target, &all);
+        self.intake.shed();
+        Ok(())
     }
 
     fn count_lost(&mut self, file: LostFile, now: Timestamp) {
@@ -164,40 +84,8 @@ impl Worker {
         self.state.lose(file, now);
     }
 
-    /// `None`: there is no such source, or it is not its time. With the moment the read began, if it worked.
-    async fn read_pull(&mut self, now: Timestamp) -> (Option<Result<Input, SourceError>>, Option<Timestamp>) {
-        let asked = self.asked(now);
-        let Some(pull) = &mut self.pull else { return (None, Some(now)) };
-        if !self.state.source.may_read(now) {
-            return (None, None);
-        }
-        let (result, began) = match self.ahead.take() {
-            Some(ReadAhead { result, began }) => (result, began),
-            None => (pull.read(&asked).await, now),
-        };
-        let began = result.is_ok().then_some(began);
-        (Some(result), began)
-    }
-
-    fn source_failed(&mut self, error: &SourceError, now: Timestamp, out: &mut Vec<NewMessage>) {
-        let version = Arc::clone(self.versions.of(self.state.closed_until));
-        let retry = &version.policy.collection.retry;
-        let reason = error.to_string();
-        self.state.source.failed(&reason, retry, now);
-        counters::source_failed(&self.target);
-        tracing::warn!(target_name = %self.target, reason, failures = self.state.source.failures, "the source failed");
-        let planned = self.state.window_of_outage(now);
-        let told = planned.phase.is_gated() && !self.state.is_held(now);
-        if told && self.state.source.is_newly_exhausted(retry) {
-            self.state.source.exhausted = true;
-            let since = self.state.source.failing_since.unwrap_or(now);
-            let attempts = self.state.source.failures;
-            out.extend(messages::exhausted(&self.target, &planned, "source", since, attempts, &reason, now));
-        }
-    }
-
     /// Counts one part, unless it is a push that was answered before.
-    async fn count(&mut self, part: Part, now: Timestamp) -> Result<(), DbError> {
+    async fn count(&mut self, part: Part, now: Timestamp, all: &mut Counts) -> Result<(), DbError> {
         let Some(mut part) = self.answered_before(part).await? else { return Ok(()) };
         let specs = self.intake.specs();
         if !Arc::ptr_eq(&part.specs, specs) {
@@ -217,7 +105,7 @@ impl Worker {
             Origin::Push(_) => 0,
         };
         self.intake.malformed(&part.records, lines_before, now, &mut counts);
-        counters::events(&self.target, &counts);
+        all.add(&counts);
         match &part.origin {
             Origin::Place { name, line } => {
                 if counts.malformed > 0 {
@@ -277,22 +165,27 @@ impl Worker {
         Ok(None)
     }
 
+    /// From here on what the worker holds is ahead of the store, until a commit is through.
+    pub(super) fn begin(&mut self) -> &mut InFlight {
+        self.stale = true;
+        self.in_flight.get_or_insert_default()
+    }
+
     /// Writes the worker's state and what there is to tell of it. False: somebody else was there first.
     pub(super) async fn write_state(
         &mut self,
         messages: Vec<NewMessage>,
         now: Timestamp,
     ) -> Result<bool, DbError> {
-        self.in_flight = Some(InFlight::default());
-        self.stale = true;
         self.commit(Extra { messages, ..Extra::default() }, now).await
     }
 
     /// Commits what the worker holds. False: a conflict; load again.
     pub(super) async fn commit(&mut self, extra: Extra, now: Timestamp) -> Result<bool, DbError> {
+        self.begin();
         let mut in_flight = self.in_flight.take().unwrap_or_default();
         in_flight.id = uuid::Uuid::now_v7().simple().to_string();
-        in_flight.changes = self.intake.take_changes();
+        in_flight.changes.extend(self.intake.take_changes());
         self.state.newest_event = self.intake.newest_event();
         let earlier = self.commit_ids.split_whitespace().take(COMMIT_IDS_KEPT - 1);
         let ids: Vec<&str> = std::iter::once(in_flight.id.as_str()).chain(earlier).collect();
@@ -314,7 +207,6 @@ impl Worker {
             self.commit_ids = commit.ids;
             self.stale = false;
             in_flight.answer();
-            self.intake.shed();
             return Ok(true);
         }
         in_flight.changes = commit.windows;
@@ -356,17 +248,10 @@ impl Worker {
         }
         self.generation = loaded.generation;
         self.commit_ids = loaded.commit_ids;
-        self.ahead = None;
+        self.ahead = Ahead::default();
         self.stale = false;
         Ok(())
     }
-}
-
-/// A read that went on while the one before it was counted and committed.
-#[derive(Debug)]
-pub(super) struct ReadAhead {
-    result: Result<Input, SourceError>,
-    began: Timestamp,
 }
 
 impl InFlight {

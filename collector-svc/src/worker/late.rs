@@ -6,7 +6,7 @@ use service_kit::db::DbError;
 use shared_types::Timestamp;
 
 use super::Worker;
-use super::flush::{Extra, InFlight};
+use super::flush::Extra;
 use super::undelivered::Undelivered;
 use crate::effects::messages;
 use crate::schedule::Planned;
@@ -37,8 +37,6 @@ impl Worker {
             self.state.watched_until = planned.window.end;
         }
         if self.state.watched_until > before {
-            self.in_flight = Some(InFlight::default());
-            self.stale = true;
             self.commit(extra, now).await?;
         }
         Ok(())

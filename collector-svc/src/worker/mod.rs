@@ -4,8 +4,10 @@
 //! own. All writes of a target go through its worker, one after the other; what other replicas write shows as a
 //! conflict, after which the worker loads again and starts over with nothing lost.
 
+mod ahead;
 mod close;
 mod flush;
+mod gather;
 mod late;
 mod policy;
 mod run;
@@ -86,7 +88,7 @@ pub struct Worker {
     /// Nothing is closed: our clock is ahead (OP-5).
     ahead_of_time: bool,
     in_flight: Option<flush::InFlight>,
-    ahead: Option<flush::ReadAhead>,
+    ahead: ahead::Ahead,
     /// When the last read began that found nothing more and is committed.
     caught_up_at: Option<Timestamp>,
 }
@@ -145,7 +147,7 @@ impl Worker {
             undelivered: undelivered::Undelivered::Unknown,
             ahead_of_time: false,
             in_flight: None,
-            ahead: None,
+            ahead: ahead::Ahead::default(),
             caught_up_at: None,
         }
     }
@@ -164,15 +166,11 @@ impl Worker {
             self.reload().await?;
         }
         let resumed = self.resume_if_due(now);
-        let more_input = self.take_in(now, resumed).await?;
-        if self.stale {
-            return Ok(Turn { more: true });
-        }
-        let more_windows = self.close_due(now).await?;
+        let more = self.take_in(now, resumed).await?;
         if !self.stale {
             self.watch(now).await?;
         }
-        Ok(Turn { more: more_input || more_windows || self.stale })
+        Ok(Turn { more: more || self.stale })
     }
 
     /// Whether another replica has written since.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use service_kit::db::DbError;
 
 use super::Worker;
+use super::ahead::Ahead;
 use crate::sources::{self, Opening};
 
 impl Worker {
@@ -29,7 +30,7 @@ impl Worker {
             self.pull = sources::open(&self.sources, &opening);
             self.source = self.pull.as_ref().map_or(sources::http::READER.key, |pull| pull.kind());
             self.pull_of = Some(Arc::clone(version));
-            self.ahead = None;
+            self.ahead = Ahead::default();
         }
         Ok(())
     }

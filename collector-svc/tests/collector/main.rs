@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod analyzer;
+mod catch_up;
 mod contract;
 mod failures;
 mod files;

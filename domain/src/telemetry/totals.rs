@@ -110,6 +110,16 @@ impl Totals {
         add_intake(&mut self.intake, &more.intake);
     }
 
+    /// These, and what was counted after them.
+    #[must_use]
+    pub fn with(mut self, later: Self) -> Self {
+        if self == Self::default() {
+            return later;
+        }
+        self.merge(&later);
+        self
+    }
+
     /// The batch (CO-2); every name of the policy is there, with 0 if none came. What was counted besides, for another
     /// version of the policy, is unknown to this one.
     #[must_use]
@@ -272,14 +282,15 @@ fn named(values: &Breakdown) -> impl Iterator<Item = (&str, u64)> {
 }
 
 fn distribution(histogram: &Histogram) -> Option<Distribution> {
+    let ordered = histogram.ordered();
     Some(Distribution {
         unit: "ms".to_owned(),
         count: histogram.count(),
-        p50: histogram.quantile(0.50)?,
-        p95: histogram.quantile(0.95)?,
-        p99: histogram.quantile(0.99)?,
+        p50: ordered.quantile(0.50)?,
+        p95: ordered.quantile(0.95)?,
+        p99: ordered.quantile(0.99)?,
         max: histogram.max()?,
-        histogram: histogram.encode(),
+        histogram: ordered.encode(),
     })
 }
 

@@ -1,8 +1,8 @@
-//! (a) A JSONL file through the real source, counting, and a SQLite store with its flushes and closed windows.
+//! (a) JSONL files through the real source, counting, and a SQLite store with its flushes and closed windows.
 
 use std::fs::File;
-use std::io::BufWriter;
-use std::path::Path;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,42 +26,96 @@ use crate::measure::{child, heading, line};
 
 const START: &str = "2026-11-22T00:00:00Z";
 
+/// What is to be measured.
+pub(crate) struct Amount {
+    pub(crate) events: Vec<u64>,
+    pub(crate) files: Vec<usize>,
+    pub(crate) threads: Vec<usize>,
+    pub(crate) seed: u64,
+    pub(crate) runs: usize,
+}
+
 /// The table.
-pub(crate) fn bench(events: &[u64], threads: &[usize], seed: u64, runs: usize) -> anyhow::Result<()> {
-    let directory = tempfile::tempdir()?;
-    for events in events {
-        let file = directory.path().join(format!("{events}.jsonl"));
-        let generator = Generator::new(*events, seed, "autosave", Timestamp::parse(START)?);
-        let written = generator.write(&mut BufWriter::new(File::create(&file)?))?;
-        println!("\n{events} events over 24 h, {:.2} GB, seed {seed}", written.bytes as f64 / 1e9);
-        heading();
-        for threads in threads {
-            let run = |what: &str| {
-                let file = file.display().to_string();
-                let arguments = [what, "--file", &file, "--threads", &threads.to_string()];
-                child(&arguments.map(str::to_owned), runs)
-            };
-            let (split, parse, collector) = (run("lines")?, run("parse")?, run("collector")?);
-            line(&format!("line split, {threads} core(s)"), &split, &parse);
-            line(&format!("typed serde_json parse + ids, {threads} core(s)"), &parse, &parse);
-            line(&format!("collector into SQLite, {threads} core(s)"), &collector, &parse);
+pub(crate) fn bench(amount: &Amount) -> anyhow::Result<()> {
+    for events in &amount.events {
+        for files in &amount.files {
+            one_table(*events, *files, amount)?;
         }
     }
     Ok(())
 }
 
-/// Reads the whole file, closes all its windows, and says how many lines were counted.
-pub(crate) fn measure(file: &Path, threads: usize) -> anyhow::Result<u64> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(collect(file, threads))
+fn one_table(events: u64, files: usize, amount: &Amount) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let mut dealt = Dealt::into(directory.path(), files)?;
+    let written =
+        Generator::new(events, amount.seed, "autosave", Timestamp::parse(START)?).write(&mut dealt)?;
+    let size = written.bytes as f64 / 1e9;
+    println!("\n{events} events over 24 h in {files} file(s), {size:.2} GB, seed {}", amount.seed);
+    heading(&["of flat", "of serde"]);
+    for threads in &amount.threads {
+        let run = |what: &str| {
+            let mut arguments = vec![what.to_owned(), "--threads".to_owned(), threads.to_string()];
+            for path in &dealt.paths {
+                arguments.extend(["--file".to_owned(), path.display().to_string()]);
+            }
+            child(&arguments, amount.runs)
+        };
+        let (split, flat, parse, collector) = (run("lines")?, run("flat")?, run("parse")?, run("collector")?);
+        let counted = [&split, &flat, &parse, &collector].map(|it| it.events);
+        anyhow::ensure!(counted == [events; 4], "not all was counted: {counted:?}");
+        let print = |what: &str, it| line(&format!("{what}, {threads} core(s)"), it, &[&flat, &parse]);
+        print("line split", &split);
+        print("flat scan by hand + ids a window", &flat);
+        print("typed serde_json parse + ids a window", &parse);
+        print("collector into SQLite", &collector);
+    }
+    Ok(())
 }
 
-async fn collect(file: &Path, threads: usize) -> anyhow::Result<u64> {
+/// Files that get a line each, one after the other.
+struct Dealt {
+    paths: Vec<PathBuf>,
+    writers: Vec<BufWriter<File>>,
+    next: usize,
+}
+
+impl Dealt {
+    fn into(directory: &Path, files: usize) -> std::io::Result<Self> {
+        let paths: Vec<PathBuf> =
+            (0..files.max(1)).map(|n| directory.join(format!("{n:02}.jsonl"))).collect();
+        let writers =
+            paths.iter().map(|path| File::create(path).map(BufWriter::new)).collect::<Result<_, _>>()?;
+        Ok(Self { paths, writers, next: 0 })
+    }
+}
+
+impl Write for Dealt {
+    /// A whole line each time.
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let at = self.next % self.writers.len();
+        self.next += 1;
+        self.writers[at].write_all(line).map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.writers.iter_mut().try_for_each(Write::flush)
+    }
+}
+
+/// Reads all files, closes all their windows, and says how many lines were counted.
+pub(crate) fn measure(files: &[PathBuf], threads: usize) -> anyhow::Result<u64> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    runtime.block_on(collect(files, threads))
+}
+
+async fn collect(files: &[PathBuf], threads: usize) -> anyhow::Result<u64> {
     let directory = tempfile::tempdir()?;
     let db = Db::connect(&Db::embedded_url(directory.path(), "collector"), "collector", MIGRATIONS).await?;
     let store = Store::new(db.clone());
     let (target, mut policy) = autosave()?;
-    policy.collection.source = Chosen(Arc::new(Jsonl { paths: vec![file.display().to_string()] }));
+    policy.collection.source =
+        Chosen(Arc::new(Jsonl { paths: files.iter().map(|file| file.display().to_string()).collect() }));
     let mut whole = whole_policy()?;
     whole.targets.insert(target.clone(), policy.clone());
     let versions = PolicyVersions::fixed(Rules::without_texts(Arc::new(whole)));

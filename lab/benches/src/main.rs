@@ -24,11 +24,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// A JSONL file through source, counting and SQLite store, beside a line split and a typed parse.
+    /// A JSONL file through source, counting and SQLite store, beside a line split, and bare programs that
+    /// count the same windows.
     Collector {
         /// Lines of the generated files.
         #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
         events: Vec<u64>,
+        /// Over how many files the lines are dealt out, each of which then spans the whole time.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 20])]
+        files: Vec<usize>,
         /// Processor cores, and threads that parse.
         #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
         threads: Vec<usize>,
@@ -79,7 +83,7 @@ enum Bench {
     Measure {
         what: String,
         #[arg(long)]
-        file: Option<PathBuf>,
+        file: Vec<PathBuf>,
         #[arg(long, default_value_t = 1)]
         threads: usize,
         #[arg(long, default_value_t = 0)]
@@ -97,18 +101,20 @@ fn main() -> anyhow::Result<ExitCode> {
 
 fn bench() -> anyhow::Result<()> {
     match Arguments::parse().bench {
-        Bench::Collector { events, threads, seed, runs } => collector::bench(&events, &threads, seed, runs),
+        Bench::Collector { events, files, threads, seed, runs } => {
+            collector::bench(&collector::Amount { events, files, threads, seed, runs })
+        }
         Bench::Push { bodies, connections, runs } => push::bench(bodies, connections, runs),
         Bench::Latency { stores, incidents, spawned, targets } => {
             latency::bench(&stores, latency::Amount { incidents, spawned, targets })
         }
         Bench::Storm { stores, targets, command } => storm::bench(&stores, &targets, command),
-        Bench::Measure { what, file, threads, bodies, connections } => {
-            let file = file.unwrap_or_default();
+        Bench::Measure { what, file: files, threads, bodies, connections } => {
             let done = match what.as_str() {
-                "lines" => measure::threads(threads, || bare::lines(&file, threads)),
-                "parse" => measure::threads(threads, || bare::parse(&file, threads)),
-                "collector" => measure::threads(threads, || collector::measure(&file, threads)),
+                "lines" => measure::threads(threads, || bare::lines(&files, threads)),
+                "flat" => measure::threads(threads, || bare::flat(&files, threads)),
+                "parse" => measure::threads(threads, || bare::parse(&files, threads)),
+                "collector" => measure::threads(threads, || collector::measure(&files, threads)),
                 "push-bare" => push::measure(bodies, connections, push::Kind::WithoutStore),
                 "push" => push::measure(bodies, connections, push::Kind::Collector),
                 other => anyhow::bail!("`{other}` is not measured here"),

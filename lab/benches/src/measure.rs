@@ -60,23 +60,24 @@ pub(crate) fn child(arguments: &[String], runs: usize) -> anyhow::Result<Measure
     best.context("no run")
 }
 
-/// The table's head and its lines.
-pub(crate) fn heading() {
-    println!(
-        "{:<44} {:>12} {:>9} {:>9} {:>10} {:>8}",
-        "", "events/s", "seconds", "cpu s", "peak MiB", "ratio"
-    );
+/// The table's head; each of `beside` names what a ratio is to.
+pub(crate) fn heading(beside: &[&str]) {
+    print!("{:<44} {:>12} {:>9} {:>9} {:>10}", "", "events/s", "seconds", "cpu s", "peak MiB");
+    beside.iter().for_each(|name| print!(" {name:>8}"));
+    println!();
 }
 
-pub(crate) fn line(name: &str, measured: &Measured, beside: &Measured) {
-    println!(
-        "{name:<44} {:>12.0} {:>9.2} {:>9.2} {:>10.1} {:>8.2}",
+/// A line of it, with the ratio to each of `beside`.
+pub(crate) fn line(name: &str, measured: &Measured, beside: &[&Measured]) {
+    print!(
+        "{name:<44} {:>12.0} {:>9.2} {:>9.2} {:>10.1}",
         measured.per_second(),
         measured.seconds,
         measured.processor_seconds,
         measured.peak_mib,
-        measured.per_second() / beside.per_second()
     );
+    beside.iter().for_each(|it| print!(" {:>8.2}", measured.per_second() / it.per_second()));
+    println!();
 }
 
 /// User and system time of this process (`/proc/self/stat`, in ticks of 10 ms).

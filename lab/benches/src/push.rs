@@ -48,15 +48,15 @@ pub(crate) fn bench(bodies: usize, connections: usize, runs: usize) -> anyhow::R
     println!(
         "{bodies} bodies of {EVENTS_PER_BODY} events, {connections} connections, client on the same cores"
     );
-    heading();
+    heading(&["ratio"]);
     let measured = |what: &str| {
         let (bodies, connections) = (bodies.to_string(), connections.to_string());
         let arguments = [what, "--bodies", &bodies, "--connections", &connections];
         child(&arguments.map(str::to_owned), runs)
     };
     let (bare, collector) = (measured("push-bare")?, measured("push")?);
-    line("the handler without a store", &bare, &bare);
-    line("collector, every 202 committed to SQLite", &collector, &bare);
+    line("the handler without a store", &bare, &[&bare]);
+    line("collector, every 202 committed to SQLite", &collector, &[&bare]);
     Ok(())
 }
 
