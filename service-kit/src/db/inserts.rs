@@ -5,8 +5,8 @@ use sqlx::{Any, AssertSqlSafe};
 
 use super::{DbError, Session};
 
-/// Rows of one statement: it has a limit to its parameters.
-const AT_ONCE: usize = 200;
+/// Parameters of one statement: SQLite looks each up among all before it.
+const PARAMETERS: usize = 400;
 
 /// What a column takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Inserts {
 
     pub(super) async fn put(self, session: &mut Session) -> Result<(), DbError> {
         for OfTable { table, columns, rows } in self.0 {
-            for rows in rows.chunks(AT_ONCE) {
+            for rows in rows.chunks((PARAMETERS / columns.len()).max(1)) {
                 let sql = format!(
                     "INSERT INTO {table} ({}) VALUES {}",
                     columns.join(", "),

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{Claim, Lease, lane};
-use crate::db::{Db, DbError, Tx};
+use crate::db::{Db, DbError, Done, Tx};
 use crate::moment::Moment;
 use domain::effects::RetrySchedule;
 
@@ -150,20 +150,21 @@ async fn claim_head(
 /// # Errors
 /// The database's.
 pub async fn renew(db: &Db, claim: &Claim, until: Timestamp) -> Result<bool, DbError> {
-    let mut tx = db.begin().await?;
-    let held = sqlx::query(
-        "UPDATE outbox SET next_at = CASE WHEN next_at < $3 THEN $3 ELSE next_at END \
-         WHERE id = $1 AND claims = $2 AND state = 'leased'",
-    )
-    .bind(claim.id.as_str())
-    .bind(claim.fence)
-    .bind(until.as_millis())
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
-    tx.touch_lane(&claim.lane);
-    tx.commit().await?;
-    Ok(held == 1)
+    let renewed = db.together(&claim.id, |mut tx, _| async move {
+        let held = sqlx::query(
+            "UPDATE outbox SET next_at = CASE WHEN next_at < $3 THEN $3 ELSE next_at END \
+             WHERE id = $1 AND claims = $2 AND state = 'leased'",
+        )
+        .bind(claim.id.as_str())
+        .bind(claim.fence)
+        .bind(until.as_millis())
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        tx.touch_lane(&claim.lane);
+        Ok((tx, if held == 1 { Done::Written(true) } else { Done::Nothing(false) }))
+    });
+    renewed.await?.ok_or(DbError::Busy)
 }
 
 async fn take(tx: &mut Tx<'_>, worker: &str, head: &AnyRow, claim: &Claim) -> Result<(), DbError> {

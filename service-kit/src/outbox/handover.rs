@@ -170,42 +170,59 @@ fn first_claim(row: &Outgoing, lease_until: Timestamp, lease: Lease) -> Result<C
 /// See [`super::Handler::room`].
 pub(super) type RoomOf = Box<dyn Fn(&str) -> Room + Send + Sync>;
 
-/// How many lanes of each receiver are worked at the same time.
+/// Rows are leased ahead, so many for each that is worked: a look at the store is a commit, and finds many for the price of one.
+const AHEAD: u32 = 8;
+
+/// How many lanes of each receiver are leased, and worked, at the same time.
 pub(super) struct Slots {
     room: RoomOf,
-    taken: Mutex<HashMap<String, Arc<Semaphore>>>,
-    /// Whether rows wait for a slot: then the worker looks again when one is free.
+    of_receivers: Mutex<HashMap<String, Arc<OfReceiver>>>,
+    /// Whether rows wait for a slot: then the worker looks again when there are some.
     waited_for: AtomicBool,
+}
+
+struct OfReceiver {
+    most: usize,
+    leased: Arc<Semaphore>,
+    worked: Arc<Semaphore>,
 }
 
 impl Slots {
     pub(super) fn new(room: RoomOf) -> Self {
-        Self { room, taken: Mutex::default(), waited_for: AtomicBool::new(false) }
+        Self { room, of_receivers: Mutex::default(), waited_for: AtomicBool::new(false) }
     }
 
-    fn of(&self, receiver: &str) -> Arc<Semaphore> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slots) = taken.get(receiver) {
+    fn of(&self, receiver: &str) -> Arc<OfReceiver> {
+        let mut known = self.of_receivers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slots) = known.get(receiver) {
             return Arc::clone(slots);
         }
-        let lanes = usize::try_from((self.room)(receiver).lanes.max(1)).unwrap_or(1);
-        let slots = Arc::new(Semaphore::new(lanes));
-        taken.insert(receiver.to_owned(), Arc::clone(&slots));
+        let lanes = (self.room)(receiver).lanes.max(1);
+        let [worked, most] = [lanes, lanes.saturating_mul(AHEAD)].map(|it| usize::try_from(it).unwrap_or(1));
+        let (leased, worked) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(worked)));
+        let slots = Arc::new(OfReceiver { most, leased, worked });
+        known.insert(receiver.to_owned(), Arc::clone(&slots));
         slots
     }
 
     fn free(&self, receiver: &str) -> Option<OwnedSemaphorePermit> {
-        self.of(receiver).try_acquire_owned().ok()
+        Arc::clone(&self.of(receiver).leased).try_acquire_owned().ok()
     }
 
     fn has_room(&self, receiver: &str) -> bool {
-        self.of(receiver).available_permits() > 0
+        let slots = self.of(receiver);
+        slots.leased.available_permits() > 0 && slots.worked.available_permits() > 0
     }
 
-    /// All that are free now.
+    /// All that may be leased now.
     pub(super) fn all_free(&self, receiver: &str) -> Vec<OwnedSemaphorePermit> {
         let slots = self.of(receiver);
-        std::iter::from_fn(|| Arc::clone(&slots).try_acquire_owned().ok()).collect()
+        std::iter::from_fn(|| Arc::clone(&slots.leased).try_acquire_owned().ok()).collect()
+    }
+
+    /// The turn of a row that is leased.
+    pub(super) async fn turn(&self, receiver: &str) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.of(receiver).worked).acquire_owned().await.ok()
     }
 
     /// Said before it is looked for free slots, and corrected afterwards: one that is freed meanwhile is not missed.
@@ -213,22 +230,40 @@ impl Slots {
         self.waited_for.store(waited_for, Ordering::SeqCst);
     }
 
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.waited_for.load(Ordering::SeqCst)
+    /// Whether it is worth a look, now that a row of that receiver is done.
+    pub(super) fn is_waited_for(&self, receiver: &str) -> bool {
+        let slots = self.of(receiver);
+        self.waited_for.load(Ordering::SeqCst) && slots.leased.available_permits() * 2 >= slots.most
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
     fn each_receiver_has_slots_of_its_own() {
         let slots = Slots::new(Box::new(|_| Room { lanes: 2, first: false }));
         let held = slots.all_free("slack");
-        assert_eq!((held.len(), slots.has_room("slack"), slots.has_room("command")), (2, false, true));
+        assert_eq!((held.len(), slots.has_room("slack"), slots.has_room("command")), (16, false, true));
         assert!(slots.free("slack").is_none());
         drop(held);
         assert!(slots.free("slack").is_some());
+    }
+
+    /// A look at the store is worth its commit when there are many slots.
+    #[test]
+    fn more_is_leased_than_worked_and_looked_for_when_half_of_it_is_done() {
+        let slots = Slots::new(Box::new(|_| Room { lanes: 2, first: false }));
+        let (mut leased, turns) =
+            (slots.all_free("slack"), [(); 2].map(|()| slots.turn("slack").now_or_never().flatten()));
+        assert!(turns.iter().all(Option::is_some) && slots.turn("slack").now_or_never().is_none());
+        slots.wait_for(true);
+        leased.truncate(9);
+        assert!(!slots.is_waited_for("slack"));
+        leased.truncate(8);
+        assert!(slots.is_waited_for("slack"));
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use domain::story::figures::format_duration;
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -202,11 +202,11 @@ impl Work {
                 () = shutdown.cancelled() => break,
                 Some(Begun { claim, slot }) = begun.recv() => {
                     let span = effect_span(&claim);
-                    let work = self.clone();
+                    let (work, shutdown) = (self.clone(), shutdown.clone());
                     running.spawn(async move {
-                        work.one(&claim).await;
+                        work.one(&claim, &shutdown).await;
                         drop(slot);
-                        if work.slots.is_waited_for() {
+                        if work.slots.is_waited_for(receiver_of(&claim.lane)) {
                             work.db.handover().wake().notify_one();
                         }
                     }.instrument(span));
@@ -219,9 +219,7 @@ impl Work {
         let ended = async {
             // Ends with the last commit that was to hand something over.
             while let Some(Begun { claim, .. }) = begun.recv().await {
-                if let Err(error) = self.db.answered(give_back(&self.db, &claim)).await {
-                    seldom!(warn, "a row was not given back; it waits for the end of its lease", &error);
-                }
+                self.give_back(&claim).await;
             }
             while running.join_next().await.is_some() {}
         };
@@ -231,29 +229,43 @@ impl Work {
         }
     }
 
-    /// After what cannot wait.
-    async fn in_turn(&self, claim: &Claim) -> Outcome {
-        if !self.handler.room(receiver_of(&claim.lane)).first {
-            self.db.precedence().give_way().await;
+    async fn give_back(&self, claim: &Claim) {
+        if let Err(error) = self.db.answered(give_back(&self.db, claim)).await {
+            seldom!(warn, "a row was not given back; it waits for the end of its lease", &error);
         }
-        attempt(&*self.handler, claim).await
     }
 
-    async fn one(&self, claim: &Claim) {
+    /// When it is the row's turn: after what cannot wait, and with a slot of its receiver. None: the service stops before.
+    async fn turn(&self, claim: &Claim, shutdown: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        let receiver = receiver_of(&claim.lane);
+        let turn = async {
+            if !self.handler.room(receiver).first {
+                self.db.precedence().give_way().await;
+            }
+            self.slots.turn(receiver).await
+        };
+        tokio::select! {
+            biased;
+            turn = turn => turn,
+            () = shutdown.cancelled() => None,
+        }
+    }
+
+    async fn one(&self, claim: &Claim, shutdown: &CancellationToken) {
         let Self { db, clock, handler, options, .. } = self;
+        let in_turn = async {
+            let _turn = self.turn(claim, shutdown).await?;
+            Some(attempt(&**handler, claim).await)
+        };
         // The lease first: what woke up too late begins nothing.
         let outcome = tokio::select! {
             biased;
-            () = keep(db, &**clock, claim, options.first_lease) => None,
-            outcome = self.in_turn(claim) => Some(outcome),
+            () = keep(db, &**clock, claim, options.first_lease) => return lost(options.service, claim),
+            outcome = in_turn => outcome,
         };
-        match outcome {
-            Some(outcome) => {
-                if let Some(recorded) = settle(db, &**clock, &**handler, claim, &outcome).await {
-                    report(options.service, claim, &outcome, recorded);
-                }
-            }
-            None => lost(options.service, claim),
+        let Some(outcome) = outcome else { return self.give_back(claim).await };
+        if let Some(recorded) = settle(db, &**clock, &**handler, claim, &outcome).await {
+            report(options.service, claim, &outcome, recorded);
         }
     }
 }
