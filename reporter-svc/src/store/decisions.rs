@@ -2,6 +2,7 @@
 
 use service_kit::db::{DbError, Tx};
 use service_kit::forms::Forms;
+use shared_types::judged::JudgedWindow;
 use shared_types::{Decision, IncidentId, TargetName, Timestamp, Verdict, Window};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -26,6 +27,27 @@ impl Store {
         after: Option<&After>,
         limit: u32,
     ) -> Result<Vec<StoredDecision>, DbError> {
+        let found = self.newest(filter, after, limit).await?;
+        found.iter().map(|row| read(self.db.forms(), row)).collect()
+    }
+
+    /// The same in short; what else is in them is passed over.
+    pub async fn judged_windows(
+        &self,
+        filter: &DecisionFilter,
+        after: Option<&After>,
+        limit: u32,
+    ) -> Result<Vec<JudgedWindow>, DbError> {
+        let found = self.newest(filter, after, limit).await?;
+        found.iter().map(|row| read_short(self.db.forms(), row)).collect()
+    }
+
+    async fn newest(
+        &self,
+        filter: &DecisionFilter,
+        after: Option<&After>,
+        limit: u32,
+    ) -> Result<Vec<AnyRow>, DbError> {
         let target = ("target", filter.target.as_ref().map(TargetName::as_str));
         // What is rare has an index of its own, which wants the verdict in so many words; there is no text of the caller's in it.
         let (rare, verdict) = match filter.verdict {
@@ -44,8 +66,7 @@ impl Store {
              AS bounded"
         );
         let sql = listing(&select, "window_end", &filters, after);
-        let found = list(&self.db, sql, &filters, after, limit).await?;
-        found.iter().map(|row| read(self.db.forms(), row)).collect()
+        list(&self.db, sql, &filters, after, limit).await
     }
 
     /// Decisions about windows that began in a time, oldest first, after a window's start and a decision's id; with
@@ -89,6 +110,12 @@ fn read(forms: &Forms, row: &AnyRow) -> Result<StoredDecision, DbError> {
     })
 }
 
+fn read_short(forms: &Forms, row: &AnyRow) -> Result<JudgedWindow, DbError> {
+    let (id, body): (String, String) = (row.try_get("id")?, row.try_get("body")?);
+    Ok(JudgedWindow { stale: rows::count(row, "stale")? != 0, ..forms.read_wire(&id, &body)? })
+}
+
+/// The caller counts it in its day.
 pub(super) async fn save(
     tx: &mut Tx<'_>,
     decision: &Decision,
@@ -98,7 +125,7 @@ pub(super) async fn save(
 ) -> Result<(), DbError> {
     sqlx::query(
         "INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, incident, \
-             received_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             received_at, body, counted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1)",
     )
     .bind(decision.decision_id.to_string())
     .bind(decision.target.as_str())

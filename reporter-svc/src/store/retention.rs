@@ -41,5 +41,10 @@ pub fn past(keep: Retention, now: Timestamp) -> Vec<Past> {
     for (table, time, kept) in kept {
         past.extend(kept.map(|kept| Past::of(table, "id", time, now.minus(kept)).only(OF_NO_OPEN_CASE)));
     }
+    // A day goes with the last of its decisions.
+    past.extend(keep.decisions.map(|kept| {
+        let day = Duration::from_secs(DAY);
+        Past::of("days", "target, day, metric", "day", now.minus(kept.saturating_add(day)))
+    }));
     past
 }
