@@ -30,7 +30,7 @@ use domain::stored::Form;
 
 pub use batch::{Receipt, StoredBatch};
 pub use history::{RecordedKey, Span};
-pub use retention::past;
+pub use retention::{HISTORY, past};
 
 /// The analyzer's tables.
 pub const MIGRATIONS: &[Migration] = &[

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::policy::Retention;
-use service_kit::retention::Past;
+use service_kit::retention::{History, Past};
 use shared_types::Timestamp;
 
 /// Keys are recognised for this long after the first answer.
@@ -13,6 +13,10 @@ const KEEP_POSITIONS: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What the analyzer should have but has not stays, however old.
 const WITH_NOBODY_WAITING: &str = "sent = 0 OR delivered_at_ms IS NOT NULL";
+
+/// Batches that the analyzer has not got.
+pub const HISTORY: History =
+    History { past, older: "SELECT 1 FROM batches WHERE window_end_ms < $1 LIMIT 1" };
 
 /// What may be forgotten by now: old answers, positions of files not seen for long, and batches beyond their retention.
 #[must_use]

@@ -42,7 +42,7 @@ use domain::rollout::{Aggregate, Incident, Rejection, Step, TargetState};
 
 pub use act::Act;
 pub use effects::target_of;
-pub use retention::past;
+pub use retention::{HISTORY, past};
 
 /// The reporter's tables.
 pub const MIGRATIONS: &[Migration] = &[

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::policy::Retention;
-use service_kit::retention::Past;
+use service_kit::retention::{History, Past};
 use shared_types::Timestamp;
 
 /// How long a repeated event of a vendor is known; they repeat for a day at most.
@@ -24,6 +24,10 @@ const OF_NO_CASE_SINCE: &str =
 /// What an incident stands on that is not closed stays, however old.
 const OF_NO_OPEN_CASE: &str =
     "incident IS NULL OR incident NOT IN (SELECT id FROM incidents WHERE state <> 'closed')";
+
+/// An incident that is not closed is about the version it opened under.
+pub const HISTORY: History =
+    History { past, older: "SELECT 1 FROM incidents WHERE state <> 'closed' AND opened_at < $1 LIMIT 1" };
 
 /// What may be forgotten by now.
 #[must_use]
