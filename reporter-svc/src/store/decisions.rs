@@ -1,5 +1,6 @@
 //! Decisions as they were taken in.
 
+use domain::story::days::DAY;
 use service_kit::db::{DbError, Tx};
 use service_kit::forms::Forms;
 use shared_types::judged::JudgedWindow;
@@ -69,7 +70,7 @@ impl Store {
         list(&self.db, sql, &filters, after, limit).await
     }
 
-    /// Decisions about windows that began in a time, oldest first, after a window's start and a decision's id; with
+    /// Decisions about windows that began in a time, oldest first, after a window's end and a decision's id; with
     /// whether they were stale.
     pub async fn decisions_of_windows(
         &self,
@@ -78,17 +79,20 @@ impl Store {
         after: Option<&After>,
         limit: u32,
     ) -> Result<Vec<(Decision, bool)>, DbError> {
-        let (from, id) = match after {
-            Some((start, id)) => (*start, id.as_str()),
+        let (ended, id) = match after {
+            Some((end, id)) => (*end, id.as_str()),
             None => (starts.start.as_millis(), ""),
         };
         let found: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT id, body, stale FROM decisions WHERE target = $1 AND (window_start, id) > ($2, $3) \
-             AND window_start < $4 ORDER BY window_start, id LIMIT $5",
+            "SELECT id, body, stale FROM decisions WHERE target = $1 AND (window_end, id) > ($2, $3) \
+             AND window_end <= $4 AND window_start >= $5 AND window_start < $6 ORDER BY window_end, id LIMIT $7",
         )
         .bind(target.as_str())
-        .bind(from)
+        .bind(ended)
         .bind(id)
+        // One that is longer is not taken in.
+        .bind(starts.end.plus(DAY).as_millis())
+        .bind(starts.start.as_millis())
         .bind(starts.end.as_millis())
         .bind(i64::from(limit))
         .fetch_all(self.db.pool())

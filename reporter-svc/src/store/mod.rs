@@ -60,6 +60,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(290, "by verdict", "reporter/0290_by_verdict.sql"),
     migration!(291, "kept for a time", "reporter/0291_kept_for_a_time.sql"),
     migration!(292, "days", "reporter/0292_days.sql"),
+    migration!(293, "fewer indexes", "reporter/0293_fewer_indexes.sql"),
     migration!(300, "targets changed", "reporter/0300_targets_changed.sql"),
 ];
 
