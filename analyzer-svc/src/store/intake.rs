@@ -150,7 +150,7 @@ async fn insert_decision(tx: &mut Tx<'_>, decision: &Decision) -> Result<bool, D
     .bind(decision.policy_version.clone())
     .bind(decision.decided_at.as_millis())
     .bind(signed(decision.evidence.as_ref().map_or(0, |it| it.sequence)))
-    .bind(plain_text(decision));
+    .bind(tx.forms().wire_text(decision));
     Ok(tx.execute(insert).await?.rows_affected() == 1)
 }
 
@@ -175,7 +175,7 @@ async fn insert_batch(
     .bind(hash.to_owned())
     .bind(now.as_millis())
     .bind(plain_text(&batch.counters))
-    .bind(plain_text(batch));
+    .bind(tx.forms().wire_text(batch));
     tx.execute(insert).await?;
     Ok(())
 }

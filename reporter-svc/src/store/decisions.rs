@@ -141,7 +141,7 @@ pub(super) async fn save(
     .bind(i64::from(stale))
     .bind(incident.map(IncidentId::as_str))
     .bind(now.as_millis())
-    .bind(rows::text("decision", decision)?)
+    .bind(tx.forms().wire_text(decision))
     .execute(&mut **tx)
     .await?;
     Ok(())

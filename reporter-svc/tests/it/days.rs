@@ -6,7 +6,7 @@ use phasegate_tests::stores::both_engines;
 use reporter_svc::store::MIGRATIONS;
 
 use shared_types::days::{DayTotals, DayWindows};
-use shared_types::decision::{Cause, Direction, ViolationAction};
+use shared_types::decision::{Cause, Direction, MetricVerdict, ViolationAction};
 use shared_types::{Timestamp, Verdict, Window};
 
 use crate::api::call;
@@ -154,4 +154,50 @@ async fn a_year_of_days_is_one_answer_and_windows_come_in_short() {
     let path = format!("/v1/targets/autosave/windows?limit=2&cursor={next}");
     let second = call(&app, "GET", &path, None).await.1;
     assert_eq!(second["items"][0]["decision_id"], short["items"][2]["decision_id"]);
+}
+
+/// A year of one target, measured by hand, each over the whole stack of layers:
+/// `cargo test --release --workspace --test it a_year_of_one_target -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes a year first, and what it measures belongs to the machine"]
+async fn a_year_of_one_target_is_told_in_milliseconds() {
+    const YEAR: u64 = 35_040;
+    const DAYS: &str = "/v1/targets/autosave/days?to=2026-11-21";
+    const FIRST: &str = "/v1/targets/autosave/windows?limit=1000&to=2026-11-22T00:00:00Z";
+    const WHOLE: &str = "/v1/decisions?target=autosave&limit=500&to=2026-11-22T00:00:00Z";
+    both_engines("reporter", MIGRATIONS, |db| async move {
+        let rig = Rig::new(db.clone()).await;
+        rig.bring_to("A").await;
+        let mut decision = rig.decision(Verdict::Ok, None).await;
+        let of_two = decision.metrics.clone();
+        decision.metrics.extend(of_two.into_iter().map(|it| MetricVerdict { metric: format!("{}_too", it.metric), ..it }));
+        let mut tx = db.begin().await.unwrap();
+        for n in 1..=YEAR {
+            let end = at("2026-11-22T00:00:00Z").minus(minutes(15 * (n - 1)));
+            decision.decision_id = uuid::Uuid::now_v7();
+            decision.window = Window { start: end.minus(minutes(15)), end };
+            let insert = "INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, received_at, body) \
+                 VALUES ($1, 'autosave', 'A', 1, $2, $3, 'ok', 0, $3, $4)";
+            let insert = sqlx::query(insert).bind(decision.decision_id.to_string()).bind(decision.window.start.as_millis());
+            insert.bind(end.as_millis()).bind(db.forms().wire_text(&decision)).execute(&mut *tx).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let app = rig.router();
+        for (what, path, times) in [
+            ("days, counted late", DAYS, 1_usize),
+            ("days", DAYS, 200),
+            ("first 1,000 windows", FIRST, 50),
+            ("first 500 decisions", WHOLE, 50),
+        ] {
+            let mut took = Vec::new();
+            for _ in 0..times {
+                let begun = std::time::Instant::now();
+                assert_eq!(call(&app, "GET", path, None).await.0, StatusCode::OK);
+                took.push(begun.elapsed());
+            }
+            took.sort();
+            println!("{what}: p50 {:?}, p99 {:?}", took[times / 2], took[times * 99 / 100]);
+        }
+    })
+    .await;
 }
