@@ -87,20 +87,24 @@ async fn tampering_with_the_store_is_found() {
         let update = async |sql: &'static str| {
             sqlx::query(sql).execute(db.pool()).await.unwrap();
         };
+        let rewrite = async |from: &str, to: &str| {
+            for decision in world.decisions().await {
+                let text = serde_json::to_string(&decision).unwrap().replace(from, to);
+                let sql = "UPDATE decisions SET body = $2 WHERE decision_id = $1";
+                let sql = sqlx::query(sql).bind(decision.decision_id.to_string()).bind(text);
+                sql.execute(db.pool()).await.unwrap();
+            }
+        };
         update("UPDATE batches SET counters = REPLACE(counters, 'drift\":1', 'drift\":0')").await;
         let fields = |it: &Explanation| {
             it.recomputed.differences.iter().map(|it| it.field.clone()).collect::<Vec<_>>()
         };
         let found = fields(&of(&world, &made[2]).await);
         assert!(found.contains(&"evidence.history[1].value".to_owned()), "{found:?}");
-        update(
-            "UPDATE decisions SET body = REPLACE(body, '\"compliant_batches\":1', '\"compliant_batches\":9')",
-        )
-        .await;
+        rewrite("\"compliant_batches\":1", "\"compliant_batches\":9").await;
         let found = fields(&of(&world, &made[0]).await);
         assert_eq!(found, ["gate.compliant_batches"]);
-        update("UPDATE decisions SET body = REPLACE(body, '\"compliant_ms\":900000,\"from\"', '\"compliant_ms\":1,\"from\"')")
-            .await;
+        rewrite("\"compliant_ms\":900000,\"from\"", "\"compliant_ms\":1,\"from\"").await;
         let found = fields(&of(&world, &made[1]).await);
         assert!(found.contains(&"evidence.run".to_owned()), "{found:?}");
         update("DELETE FROM rules").await;

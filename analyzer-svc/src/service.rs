@@ -83,9 +83,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let options = WorkerOptions::new(ServiceName::Analyzer.as_str());
     let worker = run_worker(db.clone(), Arc::clone(&clock), effects, options, shutdown.clone());
 
-    let kept = versions.clone();
-    let of_retention = move |now| store::past(kept.current().policy.retention, now);
-    let forgetting = retention::run(db.clone(), Arc::clone(&clock), of_retention, shutdown.clone());
+    let (kept, of_clock) = (versions.clone(), Arc::clone(&clock));
+    let forgetting = retention::keep(db.clone(), of_clock, kept, store::HISTORY, shutdown.clone());
     let parts = ServiceParts {
         service: ServiceName::Analyzer,
         router: http::routes(analyzer, &shutdown),

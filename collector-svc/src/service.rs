@@ -126,9 +126,8 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         tasks.start("the look at the analyzer's clock", &background, looking)
     };
     let retention = {
-        let versions = versions.clone();
-        let past = move |now| store::past(versions.current().policy.retention, now);
-        let forgetting = retention::run(db.clone(), Arc::clone(&clock), past, background.clone());
+        let (versions, clock) = (versions.clone(), Arc::clone(&clock));
+        let forgetting = retention::keep(db.clone(), clock, versions, store::HISTORY, background.clone());
         tasks.start("the retention", &background, forgetting)
     };
     let keeping = {

@@ -227,6 +227,15 @@ impl Wire for shared_types::Batch {
     }
 }
 
+/// Read from the same text.
+impl Wire for shared_types::judged::JudgedWindow {
+    const KIND: &'static str = <shared_types::Decision as Wire>::KIND;
+    const SCHEMA: &'static str = <shared_types::Decision as Wire>::SCHEMA;
+    fn schema(&self) -> &str {
+        &self.schema
+    }
+}
+
 impl Wire for shared_types::Decision {
     const KIND: &'static str = "decision";
     const SCHEMA: &'static str = shared_types::decision::SCHEMA;

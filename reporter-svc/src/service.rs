@@ -121,8 +121,8 @@ pub async fn run(
     let ticker = tasks.start("the timers' loop", &background, ticker);
     let retention = {
         let (versions, stop) = (reporter.versions.clone(), background.clone());
-        let past = move |now| store::past(versions.current().policy.retention, now);
-        let forgetting = retention::run(db.clone(), Arc::clone(&common.clock), past, stop);
+        let clock = Arc::clone(&common.clock);
+        let forgetting = retention::keep(db.clone(), clock, versions, store::HISTORY, stop);
         tasks.start("the retention", &background, forgetting)
     };
     let drift = tasks.start("the look at flag systems", &background, drift.run(poll, background.clone()));

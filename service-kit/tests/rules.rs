@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::policy::Policy;
+use domain::policy::{Policy, Retention};
 use phasegate_tests::stores::both_engines;
 use service_kit::ServiceName;
 use service_kit::clock::{Clock, ManualClock};
 use service_kit::db::{Db, DbError};
 use service_kit::http::{CheckState, PageQuery};
-use service_kit::rules::{PolicySubscriber, PolicyVersions, PolicyWatcher, Rules, RulesFiles};
+use service_kit::rules::{self, PolicySubscriber, PolicyVersions, PolicyWatcher, Rules, RulesFiles};
 use shared_types::Timestamp;
 
 /// So long after it was found a version is in force: every replica has looked once.
@@ -326,6 +326,54 @@ async fn links_and_renames_are_changes_too() {
         std::fs::rename(folder.join("new.yaml"), world.file()).unwrap();
         look(&mut watcher).await;
         assert_eq!(warn_ratio(&versions.current()), 0.6);
+    })
+    .await;
+}
+
+/// A text of a megabyte was kept for each change, for ever.
+#[tokio::test]
+async fn versions_that_nothing_goes_by_any_more_are_forgotten_with_their_texts() {
+    const NONE_OLDER: &str = "SELECT 1 FROM rules_log WHERE seq < 0 AND in_force_from < $1";
+    const ONE_OLDER: &str = "SELECT 1 FROM rules_log WHERE in_force_from < $1";
+    both_engines("kit", &[], async |db| {
+        let world = World::new(db.clone());
+        let (versions, mut watcher) = world.start().await;
+        let begun = world.now();
+        let day = |n: u32| begun.plus(Duration::from_secs(24 * 3600) * n);
+        // The first comes back.
+        for (n, ratio) in [(10, "70%"), (20, "60%"), (30, "80%")] {
+            world.clock.set(day(n));
+            world.write(ratio);
+            look(&mut watcher).await;
+        }
+        let days = |n: u64| Some(Duration::from_secs(n * 24 * 3600));
+        let keep = Retention { batches: days(5), decisions: days(10), notifications: None, audit: None };
+        let forget = |keep: Retention, n: u32, older| rules::forget(&db, keep, day(n), older);
+        let texts = async || {
+            let kept: Vec<(String,)> =
+                sqlx::query_as("SELECT body FROM rules").fetch_all(db.pool()).await.unwrap();
+            kept.len()
+        };
+        assert_eq!(
+            forget(keep, 49, NONE_OLDER).await.unwrap(),
+            0,
+            "a month longer than what was judged by it"
+        );
+        assert_eq!(forget(keep, 55, ONE_OLDER).await.unwrap(), 0, "something older is kept");
+        assert_eq!(forget(Retention { batches: None, ..keep }, 900, NONE_OLDER).await.unwrap(), 0);
+        assert_eq!((forget(keep, 55, NONE_OLDER).await.unwrap(), texts().await), (1, 3));
+        assert_eq!((forget(keep, 65, NONE_OLDER).await.unwrap(), texts().await), (1, 2));
+        assert_eq!(warn_ratio(&versions.at(day(25)).await.unwrap()), 0.6);
+        assert_eq!(
+            warn_ratio(&versions.at(day(12)).await.unwrap()),
+            0.6,
+            "the oldest stands for all before it"
+        );
+        assert_eq!(versions.since(day(12)).await.unwrap()[0].0, day(12));
+        assert_eq!((forget(keep, 9_999, NONE_OLDER).await.unwrap(), texts().await), (1, 1));
+        let kept = versions.policies(&PageQuery::default()).await.unwrap();
+        assert_eq!(kept.items.len(), 1);
+        assert_eq!(kept.items[0].version, versions.current().id().version, "what is in force stays");
     })
     .await;
 }

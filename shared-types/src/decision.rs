@@ -409,7 +409,9 @@ pub enum InsufficientReason {
 }
 
 /// A verdict of a newer release is one that this one cannot be sure of.
-fn known_or_unsure<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Verdict, D::Error> {
+pub(crate) fn known_or_unsure<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Verdict, D::Error> {
     let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
     Ok(Verdict::iter().find(|verdict| verdict.as_str() == text).unwrap_or(Verdict::Unsure))
 }

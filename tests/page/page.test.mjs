@@ -187,6 +187,9 @@ test("the Tab key finds its way: to the content, along the page, through a chart
   const table = vi.page.getByRole("region", { name: "Save latency, p95" }).first();
   await table.getByText("As a table").press("Enter");
   await table.getByRole("columnheader", { name: "Observed" }).waitFor();
+  await vi.page.getByRole("button", { name: "365 d", exact: true }).press("Enter");
+  await vi.page.getByText("the worst of each day, by UTC").waitFor();
+  await until("a row a day", async () => (await table.locator("tbody tr").count()) <= 2);
   await vi.leave();
 });
 

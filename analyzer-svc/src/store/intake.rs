@@ -151,7 +151,7 @@ async fn insert_decision(tx: &mut Tx<'_>, decision: &Decision) -> Result<bool, D
     .bind(decision.policy_version.clone())
     .bind(decision.decided_at.as_millis())
     .bind(signed(decision.evidence.as_ref().map_or(0, |it| it.sequence)))
-    .bind(plain_text(decision));
+    .bind(tx.forms().wire_text(decision));
     Ok(tx.execute(insert).await?.rows_affected() == 1)
 }
 
@@ -180,7 +180,7 @@ fn insert_batch(tx: &mut Tx<'_>, batch: &Batch, hash: &str, decision: &Decision,
         hash.into(),
         now.as_millis().into(),
         plain_text(&batch.counters).into(),
-        plain_text(batch).into(),
+        tx.forms().wire_text(batch).into(),
     ];
     tx.insert("batches", columns, row);
 }

@@ -1,7 +1,7 @@
 //! Lists. A list's SELECT is made from its filter: conditions, cursor and order, so that each page is an index lookup.
 
 use service_kit::db::{DbError, Pool};
-use shared_types::Decision;
+use shared_types::{Decision, Verdict};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
@@ -61,8 +61,13 @@ impl ListQuery {
         if let Some(target) = &filter.target {
             query.compare("target =", Value::Text(target.to_string()));
         }
-        if let Some(verdict) = filter.verdict {
-            query.compare("verdict =", Value::Text(verdict.as_str().to_owned()));
+        match filter.verdict {
+            // What is rare has an index of its own, which wants the verdict in so many words.
+            Some(verdict) if verdict != Verdict::Ok => {
+                query.sql.push_str(&format!(" AND verdict = '{}' AND verdict <> 'ok'", verdict.as_str()));
+            }
+            Some(verdict) => query.compare("verdict =", Value::Text(verdict.as_str().to_owned())),
+            None => {}
         }
         if let Some(epoch) = filter.epoch {
             query.compare("epoch =", Value::Number(i64::try_from(epoch).unwrap_or(i64::MAX)));

@@ -30,7 +30,7 @@ use domain::stored::Form;
 
 pub use batch::{Receipt, StoredBatch};
 pub use history::{RecordedKey, Span};
-pub use retention::past;
+pub use retention::{HISTORY, past};
 
 /// The analyzer's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -40,6 +40,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(170, "verdicts", each "analyzer/0170_verdicts.sql"),
     migration!(230, "refused batches bounded", "analyzer/0230_refused_batches_bounded.sql"),
     migration!(240, "events by age", "analyzer/0240_events_by_age.sql"),
+    migration!(292, "fewer indexes", "analyzer/0292_fewer_indexes.sql"),
 ];
 
 /// What the analyzer keeps as JSON, beside the payloads of its effects. Batches and decisions carry their schema; a batch's counters stand beside it as they are

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::policy::Retention;
-use service_kit::retention::Past;
+use service_kit::retention::{History, Past};
 use shared_types::Timestamp;
 
 /// Refused batches are there to be looked at, for this long or as long as batches, whichever is shorter.
@@ -12,6 +12,10 @@ const REFUSED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A decision stays at least as long as its batch.
 const WITHOUT_A_BATCH: &str =
     "NOT EXISTS (SELECT 1 FROM batches WHERE batches.decision_id = decisions.decision_id)";
+
+/// Decisions are explained by the text that they name.
+pub const HISTORY: History =
+    History { past, older: "SELECT 1 FROM decisions WHERE window_start_ms < $1 LIMIT 1" };
 
 /// What may be forgotten by now.
 #[must_use]

@@ -28,7 +28,7 @@ use places::StoredCursor;
 
 pub use batches::record_delivery;
 pub use places::{FileCursor, Place, Position};
-pub use retention::past;
+pub use retention::{HISTORY, past};
 
 /// The collector's tables.
 pub const MIGRATIONS: &[Migration] = &[

@@ -30,6 +30,12 @@ async fn plans() -> (Plans, Store) {
             numbers(20_000)
         ),
         format!(
+            "{} INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, state, due_at, next_at, claims, enqueued_at, \
+                 finished_at) \
+             SELECT CAST(n AS TEXT), 'archive/t1/' || n, 'archive/t1', 'k', 's', '{{}}', '{{}}', 'done', n, n, 1, n, n FROM n",
+            numbers(20_000)
+        ),
+        format!(
             "{} INSERT INTO push_answers (target, idempotency_key, body_hash, answer, answered_at_ms) \
              SELECT 't' || (n % 500 + 1), CAST(n AS TEXT), 'h', '{wide}', n FROM n",
             numbers(20_000)

@@ -3,6 +3,7 @@
 use domain::telemetry::event_specs;
 use std::time::Duration;
 
+use collector_svc::effects::WriteArchive;
 use collector_svc::intake::WindowChange;
 use collector_svc::state::TargetState;
 use collector_svc::store::{
@@ -14,6 +15,7 @@ use domain::telemetry::totals::{BatchHead, Totals};
 use events::records::MalformedLine;
 use phasegate_tests::stores::both_engines;
 use service_kit::db::Db;
+use service_kit::outbox;
 use service_kit::retention;
 use shared_types::{PhaseId, Timestamp, Window};
 use tokio_util::sync::CancellationToken;
@@ -169,11 +171,25 @@ async fn conformance(db: Db) {
         notifications: None,
         audit: None,
     };
+    let forever = Retention { batches: None, ..keep };
+    let past_a_week = at("10:15:00").plus(Duration::from_secs(7 * 86_400));
+    let forget = async |now| retention::turn(&db, &past(forever, now), &CancellationToken::new()).await;
+    let archiving = WriteArchive { target: target.clone(), window_start: ten };
+    let mut tx = db.begin().await.unwrap();
+    outbox::enqueue(&mut tx, &archiving.message(ten), ten).unwrap();
+    tx.commit().await.unwrap();
+    forget(past_a_week.plus(Duration::from_millis(1))).await;
+    assert!(store.batch(&target, ten).await.unwrap().is_some(), "the archive has not got it");
+    sqlx::query("DELETE FROM outbox").execute(db.pool()).await.unwrap();
+    forget(past_a_week).await;
+    assert!(store.batch(&target, ten).await.unwrap().is_some(), "a week");
+    forget(past_a_week.plus(Duration::from_millis(1))).await;
+    assert_eq!(store.batch(&target, ten).await.unwrap(), None, "analyzer and archive have it");
+    assert!(store.batch(&target, quarter).await.unwrap().is_some(), "the newest, and not delivered");
     let later = at("10:00:00").plus(Duration::from_secs(40 * 86_400));
     retention::turn(&db, &past(keep, later), &CancellationToken::new()).await;
     assert_eq!(store.answer(&target, "k").await.unwrap(), None);
     assert_eq!(store.load(&target, &state).await.unwrap().places, []);
-    assert_eq!(store.batch(&target, ten).await.unwrap(), None);
     assert!(store.batch(&target, quarter).await.unwrap().is_some(), "what was not delivered is kept");
 }
 

@@ -3,6 +3,7 @@
 pub mod certainty;
 pub mod daily;
 pub mod day;
+pub mod days;
 pub mod document;
 pub mod figures;
 pub mod markdown;

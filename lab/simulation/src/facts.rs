@@ -177,12 +177,12 @@ async fn judged(db: &Db) -> Result<Vec<(Timestamp, String)>, DbError> {
 }
 
 pub(crate) async fn received(db: &Db) -> Result<Vec<Received>, DbError> {
-    let rows: Vec<(String, i64, Option<String>)> =
-        sqlx::query_as("SELECT body, stale, incident FROM decisions ORDER BY window_start, received_at")
+    let rows: Vec<(String, String, i64, Option<String>)> =
+        sqlx::query_as("SELECT id, body, stale, incident FROM decisions ORDER BY window_start, received_at")
             .fetch_all(db.pool())
             .await?;
-    let read = |(body, stale, incident): (String, i64, Option<String>)| {
-        let decision = serde_json::from_str(&body).map_err(|error| DbError::decode("decision", error))?;
+    let read = |(id, body, stale, incident): (String, String, i64, Option<String>)| {
+        let decision = db.forms().read_wire(&id, &body)?;
         Ok(Received { decision, stale: stale != 0, incident })
     };
     rows.into_iter().map(read).collect()

@@ -10,6 +10,7 @@ mod changed;
 mod channels;
 mod daily;
 mod dashboard;
+mod days;
 mod decisions;
 mod effects;
 mod evidence;
@@ -24,6 +25,7 @@ mod review;
 mod rollouts;
 mod served;
 mod session;
+mod windows;
 
 use std::sync::Arc;
 
@@ -114,6 +116,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(audit::seal))
         .routes(routes!(audit::tell))
         .routes(routes!(daily::get))
+        .routes(routes!(days::list))
+        .routes(routes!(windows::list))
         .routes(routes!(policies::list))
         .routes(routes!(policies::get))
         .routes(routes!(dashboard::get))

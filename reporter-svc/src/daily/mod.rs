@@ -141,7 +141,7 @@ impl Reporter {
         loop {
             let page = self.store.decisions_of_windows(target, day.window, after.as_ref(), PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(tally) };
-            after = Some((last.window.start.as_millis(), last.decision_id.to_string()));
+            after = Some((last.window.end.as_millis(), last.decision_id.to_string()));
             page.iter().for_each(|(decision, stale)| tally.take(decision, *stale));
         }
     }

@@ -11,8 +11,8 @@ use shared_types::{Decision, IncidentId, Timestamp};
 
 use super::rows::json;
 use super::{
-    Act, Change, Changed, Given, Store, StoredTarget, audit, decisions, incidents, notifications, storms,
-    targets,
+    Act, Change, Changed, Given, Store, StoredTarget, audit, days, decisions, incidents, notifications,
+    storms, targets,
 };
 use domain::effects::lower::Plan;
 use domain::rollout::{Aggregate, Rejection};
@@ -244,6 +244,7 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
     if let Some(decision) = change.decision {
         let open = plan.step.target.incident.as_ref().filter(|_| plan.step.links(decision));
         decisions::save(tx, decision, plan.step.stale, open, now)?;
+        days::count(tx, decision, plan.step.stale).await?;
     }
     for notification in &plan.notifications {
         notifications::save(tx, notification, now);

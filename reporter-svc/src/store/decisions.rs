@@ -1,7 +1,9 @@
 //! Decisions as they were taken in.
 
+use domain::story::days::DAY;
 use service_kit::db::{DbError, Tx};
 use service_kit::forms::Forms;
+use shared_types::judged::JudgedWindow;
 use shared_types::{Decision, IncidentId, TargetName, Timestamp, Verdict, Window};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -26,6 +28,27 @@ impl Store {
         after: Option<&After>,
         limit: u32,
     ) -> Result<Vec<StoredDecision>, DbError> {
+        let found = self.newest(filter, after, limit).await?;
+        found.iter().map(|row| read(self.db.forms(), row)).collect()
+    }
+
+    /// The same in short; what else is in them is passed over.
+    pub async fn judged_windows(
+        &self,
+        filter: &DecisionFilter,
+        after: Option<&After>,
+        limit: u32,
+    ) -> Result<Vec<JudgedWindow>, DbError> {
+        let found = self.newest(filter, after, limit).await?;
+        found.iter().map(|row| read_short(self.db.forms(), row)).collect()
+    }
+
+    async fn newest(
+        &self,
+        filter: &DecisionFilter,
+        after: Option<&After>,
+        limit: u32,
+    ) -> Result<Vec<AnyRow>, DbError> {
         let target = ("target", filter.target.as_ref().map(TargetName::as_str));
         // What is rare has an index of its own, which wants the verdict in so many words; there is no text of the caller's in it.
         let (rare, verdict) = match filter.verdict {
@@ -44,11 +67,10 @@ impl Store {
              AS bounded"
         );
         let sql = listing(&select, "window_end", &filters, after);
-        let found = list(&self.db, sql, &filters, after, limit).await?;
-        found.iter().map(|row| read(self.db.forms(), row)).collect()
+        list(&self.db, sql, &filters, after, limit).await
     }
 
-    /// Decisions about windows that began in a time, oldest first, after a window's start and a decision's id; with
+    /// Decisions about windows that began in a time, oldest first, after a window's end and a decision's id; with
     /// whether they were stale.
     pub async fn decisions_of_windows(
         &self,
@@ -57,17 +79,20 @@ impl Store {
         after: Option<&After>,
         limit: u32,
     ) -> Result<Vec<(Decision, bool)>, DbError> {
-        let (from, id) = match after {
-            Some((start, id)) => (*start, id.as_str()),
+        let (ended, id) = match after {
+            Some((end, id)) => (*end, id.as_str()),
             None => (starts.start.as_millis(), ""),
         };
         let found: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT id, body, stale FROM decisions WHERE target = $1 AND (window_start, id) > ($2, $3) \
-             AND window_start < $4 ORDER BY window_start, id LIMIT $5",
+            "SELECT id, body, stale FROM decisions WHERE target = $1 AND (window_end, id) > ($2, $3) \
+             AND window_end <= $4 AND window_start >= $5 AND window_start < $6 ORDER BY window_end, id LIMIT $7",
         )
         .bind(target.as_str())
-        .bind(from)
+        .bind(ended)
         .bind(id)
+        // One that is longer is not taken in.
+        .bind(starts.end.plus(DAY).as_millis())
+        .bind(starts.start.as_millis())
         .bind(starts.end.as_millis())
         .bind(i64::from(limit))
         .fetch_all(self.db.pool())
@@ -89,6 +114,12 @@ fn read(forms: &Forms, row: &AnyRow) -> Result<StoredDecision, DbError> {
     })
 }
 
+fn read_short(forms: &Forms, row: &AnyRow) -> Result<JudgedWindow, DbError> {
+    let (id, body): (String, String) = (row.try_get("id")?, row.try_get("body")?);
+    Ok(JudgedWindow { stale: rows::count(row, "stale")? != 0, ..forms.read_wire(&id, &body)? })
+}
+
+/// The caller counts it in its day.
 pub(super) fn save(
     tx: &mut Tx<'_>,
     decision: &Decision,
@@ -108,6 +139,7 @@ pub(super) fn save(
         "incident",
         "received_at",
         "body",
+        "counted",
     ];
     let row = vec![
         decision.decision_id.to_string().into(),
@@ -120,7 +152,8 @@ pub(super) fn save(
         i64::from(stale).into(),
         incident.map(IncidentId::as_str).into(),
         now.as_millis().into(),
-        rows::text("decision", decision)?.into(),
+        tx.forms().wire_text(decision).into(),
+        1.into(),
     ];
     tx.insert("decisions", columns, row);
     Ok(())

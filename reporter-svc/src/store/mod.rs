@@ -8,6 +8,7 @@ mod audit;
 mod audit_streams;
 mod change;
 mod daily;
+mod days;
 mod decisions;
 mod effects;
 mod incidents;
@@ -41,7 +42,7 @@ use domain::rollout::{Aggregate, Incident, Rejection, Step, TargetState};
 
 pub use act::Act;
 pub use effects::target_of;
-pub use retention::past;
+pub use retention::{HISTORY, past};
 
 /// The reporter's tables.
 pub const MIGRATIONS: &[Migration] = &[
@@ -58,6 +59,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(280, "storms", "reporter/0280_storms.sql"),
     migration!(290, "by verdict", "reporter/0290_by_verdict.sql"),
     migration!(291, "kept for a time", "reporter/0291_kept_for_a_time.sql"),
+    migration!(292, "days", "reporter/0292_days.sql"),
+    migration!(293, "fewer indexes", "reporter/0293_fewer_indexes.sql"),
     migration!(300, "targets changed", "reporter/0300_targets_changed.sql"),
 ];
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::policy::Retention;
-use service_kit::retention::Past;
+use service_kit::retention::{History, Past};
 use shared_types::Timestamp;
 
 /// How long a repeated event of a vendor is known; they repeat for a day at most.
@@ -25,6 +25,10 @@ const OF_NO_CASE_SINCE: &str =
 const OF_NO_OPEN_CASE: &str =
     "incident IS NULL OR incident NOT IN (SELECT id FROM incidents WHERE state <> 'closed')";
 
+/// An incident that is not closed is about the version it opened under.
+pub const HISTORY: History =
+    History { past, older: "SELECT 1 FROM incidents WHERE state <> 'closed' AND opened_at < $1 LIMIT 1" };
+
 /// What may be forgotten by now.
 #[must_use]
 pub fn past(keep: Retention, now: Timestamp) -> Vec<Past> {
@@ -41,5 +45,10 @@ pub fn past(keep: Retention, now: Timestamp) -> Vec<Past> {
     for (table, time, kept) in kept {
         past.extend(kept.map(|kept| Past::of(table, "id", time, now.minus(kept)).only(OF_NO_OPEN_CASE)));
     }
+    // A day goes with the last of its decisions.
+    past.extend(keep.decisions.map(|kept| {
+        let day = Duration::from_secs(DAY);
+        Past::of("days", "target, day, metric", "day", now.minus(kept.saturating_add(day)))
+    }));
     past
 }

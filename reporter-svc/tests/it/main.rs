@@ -6,6 +6,7 @@ mod audit;
 mod audit_tampering;
 mod channels;
 mod daily;
+mod days;
 mod drift;
 mod dry_run;
 mod evidence;

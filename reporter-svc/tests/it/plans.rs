@@ -39,9 +39,15 @@ fn history() -> Vec<String> {
             numbers(5_000)
         ),
         format!(
-            "{} INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, received_at, body) \
+            "{} INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, received_at, body, counted) \
              SELECT CAST(n AS TEXT), 't' || (n % 500 + 1), 'A', 1, n, n + 1, \
-                 CASE WHEN n % 1000 = 0 THEN 'violation' WHEN n % 50 = 0 THEN 'warn' ELSE 'ok' END, 0, n, '{wide}' FROM n",
+                 CASE WHEN n % 1000 = 0 THEN 'violation' WHEN n % 50 = 0 THEN 'warn' ELSE 'ok' END, 0, n, '{wide}', 1 FROM n",
+            numbers(20_000)
+        ),
+        format!(
+            "{} INSERT INTO days (target, day, metric, ok, warn, unsure, violation, insufficient, alarms, stale, \
+                 rollback_required, at_least, unit) \
+             SELECT 't' || (n % 500 + 1), n, '', 1, 0, 0, 0, 0, 0, 0, 0, 0, '' FROM n",
             numbers(20_000)
         ),
         format!(
@@ -92,6 +98,7 @@ async fn decisions_are_listed_by_an_index_whatever_they_are_narrowed_to() {
             // The bodies are none; what counts is how they are looked for.
             store.decisions(&filter, None, 50).await.ok();
             store.decisions(&bounded, Some(&after), 50).await.ok();
+            store.judged_windows(&bounded, Some(&after), 50).await.ok();
         }
     }
     let day = Window { start: Timestamp::from_millis(0), end: Timestamp::from_millis(50) };
@@ -99,6 +106,26 @@ async fn decisions_are_listed_by_an_index_whatever_they_are_narrowed_to() {
     store.decisions_of(&incident()).await.unwrap();
     store.decision(Uuid::nil()).await.unwrap();
     plans.assert_by_index(&[]).await;
+}
+
+/// A year of one target was a year of its windows: 36 pages.
+#[tokio::test]
+async fn days_are_read_by_the_key_and_what_is_not_counted_is_found_by_an_index() {
+    let (mut plans, store) = plans().await;
+    let year = Window { start: Timestamp::from_millis(0), end: Timestamp::from_millis(1 << 40) };
+    store.days(&TargetName::parse("t7").unwrap(), year).await.unwrap();
+    plans.assert_by_index(&[]).await;
+    let body = r#"{"schema":"phasegate.decision/1","decision_id":"00000000-0000-0000-0000-000000000000","target":"autosave",
+        "phase":"A","epoch":1,"window":{"start":"1970-01-01T00:00:00Z","end":"1970-01-01T00:00:01Z"},"verdict":"ok",
+        "rollback_required":false,"cause":"slo","metrics":[],"violated":[],"policy_version":"","decided_at":"1970-01-01T00:00:01Z"}"#;
+    let uncounted = format!(
+        "INSERT INTO decisions (id, target, phase, epoch, window_start, window_end, verdict, stale, received_at, body) \
+         VALUES ('uncounted', 'autosave', 'A', 1, 0, 1, 'ok', 0, 0, '{body}')"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(uncounted)).execute(plans.db().pool()).await.unwrap();
+    assert_eq!(store.days(&autosave(), year).await.unwrap()[0].windows.ok, 1);
+    plans.assert_by_index(&[]).await;
+    plans.assert_used("decisions_uncounted").await;
 }
 
 /// NO-6: before each message of an incident its thread is looked up; a million rows were read for it in a storm.

@@ -1,6 +1,6 @@
 // One metric over time: what was observed, its limit, its warning line, and what happened to the rollout meanwhile.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { clockTime, dayTime, figure } from "./format.mjs";
+import { clockTime, dayText, dayTime, figure } from "./format.mjs";
 import { html } from "./html.mjs";
 import { named, t, useLanguage } from "./i18n.mjs";
 
@@ -85,8 +85,11 @@ const drawMarks = (marks) => (plot) => {
   ctx.restore();
 };
 
-/** @param {typeof import("uplot")} UPlot @param {string} metric @param {string} unit @param {boolean} atLeast @param {Mark[]} marks @param {number} width */
-function options(UPlot, metric, unit, atLeast, marks, width) {
+/** @param {number} at in seconds @param {number} apart */
+const tick = (at, apart) => (apart >= 86_400 ? dayText(at * 1000) : clockTime(at * 1000).slice(0, apart < 60 ? 8 : 5));
+
+/** @param {typeof import("uplot")} UPlot @param {string} metric @param {string} unit @param {boolean} atLeast @param {Mark[]} marks @param {number} width @param {(at: number) => string} when */
+function options(UPlot, metric, unit, atLeast, marks, width, when) {
   // A limit holds for the whole window that ends where it is drawn.
   const stepped = UPlot.paths.stepped?.({ align: -1 });
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
@@ -99,11 +102,11 @@ function options(UPlot, metric, unit, atLeast, marks, width) {
     legend: { live: true },
     scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high > 0 ? high * 1.12 : 1] } },
     axes: [
-      { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((it) => clockTime(it * 1000).slice(0, ticks.length > 1 && (ticks[1] ?? 0) - (ticks[0] ?? 0) < 60 ? 8 : 5)) },
+      { ...axis, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((it) => tick(it, (ticks[1] ?? NaN) - (ticks[0] ?? 0))) },
       { ...axis, size: 58, values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((it) => figure(it, unit)) },
     ],
     series: [
-      { label: t("col.window"), value: (/** @type {any} */ _, /** @type {number | null} */ it) => (it === null ? "–" : dayTime(it * 1000)) },
+      { label: t(when === dayText ? "col.time" : "col.window"), value: (/** @type {any} */ _, /** @type {number | null} */ it) => (it === null ? "–" : when(it * 1000)) },
       { label: named("metric", metric), stroke: colour("--accent"), width: 2, value, points: { size: 5 }, spanGaps: false },
       { label: t(atLeast ? "chart.floor" : "chart.limit"), stroke: colour("--violation"), width: 1.5, value, paths: stepped, points: { show: false } },
       { label: t("chart.warn"), stroke: colour("--warn"), width: 1, dash: [5, 4], value, paths: stepped, points: { show: false } },
@@ -115,9 +118,10 @@ function options(UPlot, metric, unit, atLeast, marks, width) {
 /**
  * `span` is the time up to the newest point that is shown; a new object each time it is chosen, so that choosing it
  * again undoes a zoom.
- * @param {{metric: string, unit: string, points: Point[], warnRatio: number, atLeast: boolean, marks: Mark[], scheme: string, span: {ms: number}}} props
+ * @param {{metric: string, unit: string, points: Point[], warnRatio: number, atLeast: boolean, marks: Mark[], scheme: string, span: {ms: number}, byDay: boolean}} props
  */
-export function Chart({ metric, unit, points, warnRatio, atLeast, marks, scheme, span }) {
+export function Chart({ metric, unit, points, warnRatio, atLeast, marks, scheme, span, byDay }) {
+  const when = byDay ? dayText : dayTime;
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {any} */ (null));
   const shown = useRef(/** @type {{span: unknown, min: number, max: number} | null} */ (null));
@@ -129,12 +133,12 @@ export function Chart({ metric, unit, points, warnRatio, atLeast, marks, scheme,
     points.map((it) => it.threshold),
     points.map((it) => warnLimit(it.threshold, unit, warnRatio, atLeast)),
   ];
-  const shape = JSON.stringify([metric, unit, atLeast, scheme, language, marks, points.length === 0, UPlot === null]);
+  const shape = JSON.stringify([metric, unit, atLeast, scheme, language, marks, byDay, points.length === 0, UPlot === null]);
   useEffect(() => {
     const element = place.current;
     if (element === null || points.length === 0 || UPlot === null) return undefined;
     const width = () => Math.max(240, element.clientWidth);
-    plot.current = new UPlot(/** @type {any} */ (options(UPlot, metric, unit, atLeast, marks, width())), /** @type {any} */ (data), element);
+    plot.current = new UPlot(/** @type {any} */ (options(UPlot, metric, unit, atLeast, marks, width(), when)), /** @type {any} */ (data), element);
     const watch = new ResizeObserver(() => plot.current?.setSize({ width: width(), height: HEIGHT }));
     watch.observe(element);
     return () => {
@@ -177,7 +181,7 @@ export function Chart({ metric, unit, points, warnRatio, atLeast, marks, scheme,
         <table>
           <thead><tr><th>${t("col.time")}</th><th>${t("col.observed")}</th><th>${t("col.threshold")}</th><th>${t("col.verdict")}</th></tr></thead>
           <tbody>${[...points].reverse().map((it) => html`<tr key=${it.end}>
-            <td>${dayTime(it.end)}</td><td>${figure(it.observed, unit)}</td><td>${figure(it.threshold, unit)}</td><td>${named("verdict", it.verdict)}</td>
+            <td>${when(it.end)}</td><td>${figure(it.observed, unit)}</td><td>${figure(it.threshold, unit)}</td><td>${named("verdict", it.verdict)}</td>
           </tr>`)}</tbody>
         </table>
       </div>

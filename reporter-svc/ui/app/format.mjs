@@ -45,6 +45,9 @@ export function clockTime(at) {
   return seconds(new Date(at));
 }
 
+/** The day alone. @param {number} at */
+export const dayText = (at) => day().format(at);
+
 /** Day and time; the day only when it is not today. @param {string | number | null | undefined} at */
 export function dayTime(at) {
   if (at === null || at === undefined) return "–";

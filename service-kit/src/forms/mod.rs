@@ -4,6 +4,7 @@
 //! replica that lives reads it. What a replica has in memory may lag behind that table: it then writes an older form,
 //! which all of them read. [`Replica`] keeps the table; stores ask [`Forms`].
 
+mod packed;
 mod replica;
 mod store;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use domain::stored::{self, Document, Form, Unreadable, Wire};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::db::DbError;
@@ -19,7 +21,7 @@ use crate::http::CheckState;
 pub use replica::{HEARTBEAT, OLD_RELEASES_LIVE, Replica, SEEN_WITHIN};
 
 /// The documents of the kit itself, which every service keeps.
-pub const KIT: &[Form] = &[Form::of::<domain::effects::RetrySchedule>()];
+pub const KIT: &[Form] = &[Form::of::<domain::effects::RetrySchedule>(), packed::FORM];
 
 /// As many damaged documents are remembered by name.
 const DAMAGED_MAX: usize = 20;
@@ -78,12 +80,22 @@ impl Forms {
         self.noted(D::KIND, id, stored::read(text))
     }
 
-    /// Reads a kept document that carries a `schema`.
+    /// A document that carries a `schema`, as it is to be kept: compressed, once all who live read that.
+    #[must_use]
+    pub fn wire_text<W: Wire + Serialize>(&self, document: &W) -> String {
+        let text = stored::plain_text(document);
+        let read_by_all = self.allowed_of(packed::FORM.kind).is_none_or(|form| form >= packed::FORM.newest());
+        if read_by_all { packed::pack(text) } else { text }
+    }
+
+    /// Reads what [`Self::wire_text`] made, or a release that compressed nothing.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn read_wire<W: Wire>(&self, id: &str, text: &str) -> Result<W, DbError> {
-        self.noted(W::KIND, id, stored::read_wire(text))
+        let damaged = |reason| Unreadable::Damaged { kind: W::KIND, form: 1, reason };
+        let text = packed::unpack(text).map_err(damaged);
+        self.noted(W::KIND, id, text.and_then(|text| stored::read_wire(&text)))
     }
 
     fn noted<T>(&self, kind: &'static str, id: &str, read: Result<T, Unreadable>) -> Result<T, DbError> {

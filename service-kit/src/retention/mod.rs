@@ -9,12 +9,14 @@ mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::policy::Retention;
 use shared_types::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
+use crate::rules::{self, PolicyVersions};
 use crate::seldom;
 
 pub use store::Past;
@@ -25,6 +27,36 @@ const EVERY: Duration = Duration::from_secs(60);
 const AT_ONCE: u32 = 1_000;
 /// The pause after a piece that took no time that could be measured, and the longest one.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
+
+/// What a service keeps for as long as its policy says.
+#[derive(Debug, Clone, Copy)]
+pub struct History {
+    /// What is past its time by now.
+    pub past: fn(Retention, Timestamp) -> Vec<Past>,
+    /// As [`rules::forget`] asks for it.
+    pub older: &'static str,
+}
+
+/// As [`run`], by the policy in force, and the versions of the policy that nothing goes by any more.
+pub async fn keep(
+    db: Db,
+    clock: Arc<dyn Clock>,
+    versions: PolicyVersions,
+    History { past, older }: History,
+    stop: CancellationToken,
+) {
+    loop {
+        let (keep, now) = (versions.current().policy.retention, clock.now());
+        turn(&db, &past(keep, now), &stop).await;
+        if let Err(error) = db.answered(rules::forget(&db, keep, now, older)).await {
+            seldom!(warn, "old versions of the policy were not forgotten; trying on", &error);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
 
 /// Forgets what `past` names for the time it is given, again and again until `stop`.
 pub async fn run(

@@ -6,6 +6,7 @@
 //! [`PolicyWatcher`] is the loop that looks at the files.
 
 mod files;
+mod forget;
 mod look;
 mod stamps;
 mod store;
@@ -23,6 +24,7 @@ use crate::db::{Db, DbError};
 use crate::http::CheckState;
 
 pub use files::{RulesError, RulesFiles};
+pub use forget::forget;
 pub use store::{body_of, keep};
 pub use version::{Adoption, Rules, RulesId};
 pub use view::{InForce, PolicyText, PolicyVersion};
@@ -95,7 +97,8 @@ impl PolicyVersions {
         }
     }
 
-    /// The rules in force at a moment and all that came after, each with the moment from which on windows go by it.
+    /// The rules in force at a moment and all that came after, each with the moment from which on windows go by it. Of what is
+    /// older than all that are kept the oldest stand for those before.
     ///
     /// # Errors
     /// The database's.
@@ -107,8 +110,9 @@ impl PolicyVersions {
         for (from, id) in store::since(db, moment).await? {
             rules.push((from, self.of(db, id).await?));
         }
-        if rules.is_empty() {
-            rules.push((Timestamp::from_millis(0), self.current()));
+        match rules.first_mut() {
+            Some((from, _)) => *from = (*from).min(moment),
+            None => rules.push((Timestamp::from_millis(0), self.current())),
         }
         Ok(rules)
     }

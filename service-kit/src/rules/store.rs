@@ -51,7 +51,11 @@ pub(super) async fn id_at(db: &Db, moment: Timestamp) -> Result<Option<RulesId>,
     .bind(moment.as_millis().max(0))
     .fetch_optional(db.pool())
     .await?;
-    Ok(row.as_ref().map(entry).transpose()?.map(|entry| entry.id))
+    let found = match row {
+        Some(row) => Some(entry(&row)?),
+        None => entries_from(db, 0).await?.into_iter().next(),
+    };
+    Ok(found.map(|entry| entry.id))
 }
 
 /// The entry in force at a moment and those after it, oldest first.
@@ -178,6 +182,47 @@ pub(super) async fn take_over(
     .rows_affected();
     tx.commit().await?;
     Ok(written == 1)
+}
+
+/// The entry that was in force at a moment, if others were over by then.
+pub(super) async fn over_by(db: &Db, moment: Timestamp) -> Result<Option<i64>, DbError> {
+    let row: Option<(i64,)> = sqlx::query_as(
+        "SELECT newest FROM (SELECT MAX(seq) AS newest FROM rules_log WHERE in_force_from <= $1) AS at_that_time \
+         WHERE EXISTS (SELECT 1 FROM rules_log WHERE seq < newest)",
+    )
+    .bind(moment.as_millis())
+    .fetch_optional(db.pool())
+    .await?;
+    Ok(row.map(|(seq,)| seq))
+}
+
+/// Whether a service's own statement finds anything.
+pub(super) async fn is_any(db: &Db, sql: &'static str, before: Timestamp) -> Result<bool, DbError> {
+    let row = sqlx::query(sql).bind(before.as_millis()).fetch_optional(db.pool()).await?;
+    Ok(row.is_some())
+}
+
+/// Forgets the entries before `seq`, and what no other one names; returns how many entries.
+pub(super) async fn forget_before(db: &Db, seq: i64) -> Result<usize, DbError> {
+    let mut tx = db.begin().await?;
+    let gone: Vec<(String, String)> =
+        sqlx::query_as("DELETE FROM rules_log WHERE seq < $1 RETURNING version, texts_version")
+            .bind(seq)
+            .fetch_all(&mut *tx)
+            .await?;
+    for (version, texts_version) in &gone {
+        // One that came back is in the log still.
+        sqlx::query(
+            "DELETE FROM rules WHERE version = $1 AND texts_version = $2 \
+             AND NOT EXISTS (SELECT 1 FROM rules_log WHERE version = $1 AND texts_version = $2)",
+        )
+        .bind(version.as_str())
+        .bind(texts_version.as_str())
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(gone.len())
 }
 
 async fn insert(

@@ -1,4 +1,4 @@
-// One target: its cards with the last 24 hours behind them, its windows, its incidents, and moving up.
+// One target: its cards with up to a year behind them, its windows, its incidents, and moving up.
 import { useState } from "preact/hooks";
 import { withQuery } from "../api.mjs";
 import { Chart } from "../chart.mjs";
@@ -13,34 +13,48 @@ import { Explanation } from "./explanation.mjs";
 import { Promotion } from "./promotion.mjs";
 
 /** @typedef {import("../api.mjs").Schemas} Schemas */
+/** @typedef {import("../chart.mjs").Mark} Mark */
+/** @typedef {import("../chart.mjs").Point} Point */
 
 const HOUR_MS = 3600 * 1000;
 const DAY_MS = 24 * HOUR_MS;
+const WEEK_MS = 7 * DAY_MS;
 const MOST = 1000;
-const HOURS = [24, 6, 1];
+/** Beyond a week days are shown, and not windows. */
+const SPANS = [365 * DAY_MS, WEEK_MS, DAY_MS, 6 * HOUR_MS, HOUR_MS];
 
 /** `window` is the id of the decision that is explained at first, if any. @param {{name: string, window: string, scheme: string, session: Schemas["Session"]}} props */
 export function TargetView({ name, window, scheme, session }) {
   const now = useNow();
   const dashboard = useResource(withQuery("/v1/dashboard", { targets: name }));
+  const [span, setSpan] = useState({ ms: DAY_MS });
+  const byDay = span.ms > WEEK_MS;
   // The minute, so that the address stays the same between two looks.
-  const from = new Date(Math.floor((now - DAY_MS) / 60_000) * 60_000).toISOString();
-  const decisions = useResource(withQuery("/v1/decisions", { target: name, from, limit: MOST }));
+  const since = (/** @type {number} */ ms) => withQuery(`/v1/targets/${name}/windows`, { from: new Date(Math.floor((now - ms) / 60_000) * 60_000).toISOString(), limit: MOST });
+  const day = useResource(since(DAY_MS));
+  const week = useResource(span.ms === WEEK_MS ? since(WEEK_MS) : null);
+  const year = useResource(byDay ? `/v1/targets/${name}/days` : null);
   const incidents = useResource(withQuery("/v1/incidents", { target: name, limit: 50 }));
   const [chosen, choose] = useState(/** @type {string | null} */ (window === "" ? null : window));
-  const [span, setSpan] = useState({ ms: DAY_MS });
   const close = () => {
     // Where one came from, for those who go by keyboard.
     /** @type {HTMLElement | null} */ (document.querySelector(".cell[aria-pressed=true]") ?? document.getElementById("heading"))?.focus();
     choose(null);
   };
   const it = dashboard.data?.targets.find((/** @type {Schemas["DashboardTarget"]} */ target) => target.target === name);
-  /** @type {Schemas["DecisionRecord"][]} */
-  const windows = [...(decisions.data?.items ?? [])].reverse();
+  /** @type {Schemas["JudgedWindow"][]} */
+  const windows = [...(day.data?.items ?? [])].reverse();
+  /** @type {Schemas["JudgedWindow"][]} */
+  const shown = week.data === null ? windows : [...week.data.items].reverse();
   /** @type {Schemas["Incident"][]} */
   const opened = incidents.data?.items ?? [];
   // Right after a move nothing is judged yet, but what was is still there to be looked at.
-  const slos = it === undefined || it.slos.length > 0 ? it?.slos : windows[windows.length - 1]?.metrics;
+  const last = it?.slos.length === 0 ? windows[windows.length - 1] : undefined;
+  const before = useResource(last === undefined ? null : `/v1/decisions/${last.decision_id}`, { live: false });
+  /** @type {Schemas["MetricVerdict"][]} */
+  const slos = (last === undefined ? it?.slos : before.data?.metrics) ?? [];
+  const points = (/** @type {string} */ metric) => (byDay ? ofDays(year.data?.days ?? [], metric) : ofWindows(shown, metric));
+  const marked = marks(byDay ? [] : shown, opened);
   if (!it) return html`<${Heading} text=${name} /><${Waiting} of=${dashboard} />`;
   return html`
     <p><a href="#/">← ${t("target.back")}</a></p>
@@ -55,37 +69,46 @@ export function TargetView({ name, window, scheme, session }) {
     <p><b>${t("next.title")}:</b> ${next(it, now)}</p>
     <${Promotion} target=${it} session=${session} changed=${dashboard.refresh} />
     <h2>${t("target.windows")}</h2>
-    <${Waiting} of=${decisions} />
+    <${Waiting} of=${day} />
     <${Strip} label=${t("target.windows")} windows=${windows} chosen=${chosen} choose=${choose} />
     ${chosen && html`<${Explanation} id=${chosen} close=${close} />`}
     <h2>${t("target.charts")}</h2>
     <div class="row" role="group" aria-label=${t("chart.span")}>
-      ${HOURS.map((hours) => html`<button key=${hours} type="button" aria-pressed=${String(span.ms === hours * HOUR_MS)} onClick=${() => setSpan({ ms: hours * HOUR_MS })}>${t("span.h", { n: hours })}</button>`)}
-      <span class="quiet">${t("chart.zoom")}</span>
+      ${SPANS.map((ms) => html`<button key=${ms} type="button" aria-pressed=${String(span.ms === ms)} onClick=${() => setSpan({ ms })}>${ms > DAY_MS ? t("span.d", { n: ms / DAY_MS }) : t("span.h", { n: ms / HOUR_MS })}</button>`)}
+      <span class="quiet">${byDay ? t("chart.days") : t("chart.zoom")}</span>
     </div>
-    <div class="cards">${(slos ?? []).map((/** @type {Schemas["MetricVerdict"]} */ slo) => html`<${SloCard} key=${slo.metric} slo=${slo} windows=${windows} incidents=${opened} warnRatio=${it.warn_ratio ?? 0.8} scheme=${scheme} span=${span} />`)}</div>
+    <${Waiting} of=${byDay ? year : week} />
+    <div class="cards">${slos.map((slo) => html`<${SloCard} key=${slo.metric} slo=${slo} points=${points(slo.metric)} marks=${marked} warnRatio=${it.warn_ratio ?? 0.8} scheme=${scheme} span=${span} byDay=${byDay} />`)}</div>
     <h2>${t("target.incidents")}</h2>
     <${Incidents} incidents=${opened} />
   `;
 }
 
-/** @param {{slo: Schemas["MetricVerdict"], windows: Schemas["DecisionRecord"][], incidents: Schemas["Incident"][], warnRatio: number, scheme: string, span: {ms: number}}} props */
-function SloCard({ slo, windows, incidents, warnRatio, scheme, span }) {
-  const points = windows.flatMap((it) => {
-    const metric = it.metrics.find((candidate) => candidate.metric === slo.metric);
-    return metric ? [{ end: Date.parse(it.window.end), observed: metric.observed ?? null, threshold: metric.threshold, verdict: metric.verdict }] : [];
-  });
+/** @param {Schemas["JudgedWindow"][]} windows @param {string} name @returns {Point[]} */
+const ofWindows = (windows, name) =>
+  windows.flatMap(({ window, metrics }) =>
+    metrics.filter(({ metric }) => metric === name).map((it) => ({ end: Date.parse(window.end), observed: it.observed ?? null, threshold: it.threshold, verdict: it.verdict })),
+  );
+
+/** The worst of each day, at noon, so that it is that day in nearly every zone. @param {Schemas["DayTotals"][]} days @param {string} name @returns {Point[]} */
+const ofDays = (days, name) =>
+  days.flatMap(({ date, metrics }) =>
+    metrics.filter(({ metric }) => metric === name).map((it) => ({ end: Date.parse(date) + DAY_MS / 2, observed: it.worst ?? null, threshold: it.threshold, verdict: it.verdict })),
+  );
+
+/** @param {{slo: Schemas["MetricVerdict"], points: Point[], marks: Mark[], warnRatio: number, scheme: string, span: {ms: number}, byDay: boolean}} props */
+function SloCard({ slo, points, marks, warnRatio, scheme, span, byDay }) {
   const atLeast = slo.direction === "at_least";
   const used = slo.ratio != null ? t(atLeast ? "card.of.floor" : "card.of", { percent: percent(slo.ratio) }) : atLeast ? "" : t("card.zero");
   return html`<section class=${`card slo ${slo.verdict}`} aria-label=${named("metric", slo.metric)}>
     <div class="row"><h3>${named("metric", slo.metric)}</h3><${Verdict} verdict=${slo.verdict} /></div>
     <p class="figures"><b>${figure(slo.observed, slo.unit)}</b> ${t("card.observed")} · <b>${figure(slo.threshold, slo.unit)}</b> ${t(atLeast ? "card.floor" : "card.threshold")} · ${used}
       <span class="quiet"> · ${t(`card.on.${slo.on_violation}`)}</span></p>
-    <${Chart} metric=${slo.metric} unit=${slo.unit} points=${points} warnRatio=${warnRatio} atLeast=${atLeast} marks=${marks(windows, incidents)} scheme=${scheme} span=${span} />
+    <${Chart} metric=${slo.metric} unit=${slo.unit} points=${points} warnRatio=${warnRatio} atLeast=${atLeast} marks=${marks} scheme=${scheme} span=${span} byDay=${byDay} />
   </section>`;
 }
 
-/** Where the phase changed, and the windows that opened incidents. @param {Schemas["DecisionRecord"][]} windows @param {Schemas["Incident"][]} incidents */
+/** Where the phase changed, and the windows that opened incidents. @param {Schemas["JudgedWindow"][]} windows @param {Schemas["Incident"][]} incidents @returns {Mark[]} */
 function marks(windows, incidents) {
   const phases = windows.flatMap((it, index) => {
     const before = windows[index - 1];

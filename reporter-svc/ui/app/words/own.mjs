@@ -100,6 +100,7 @@ export const own = /** @satisfies {Record<string, [string, string]>} */ ({
   "chart.summary.floor": ["{metric}: newest {newest}, lowest {worst}, floor {limit}.", "{metric}: 最新 {newest}、最小 {worst}、下限 {limit}。"],
   "chart.table": ["As a table", "表で見る"],
   "chart.zoom": ["or drag to zoom, double-click to go back", "ドラッグで拡大、ダブルクリックで元に戻ります"],
+  "chart.days": ["the worst of each day, by UTC", "各日 (UTC) の最悪値"],
   "chart.span": ["Time shown", "表示期間"],
   "chart.phase": ["phase {phase}", "フェーズ {phase}"],
   "strip.ends": ["{from} to {to}", "{from} ～ {to}"],
