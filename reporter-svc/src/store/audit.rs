@@ -3,7 +3,7 @@
 //! Whoever appends holds the stream's lock: the target's row, or for the service's own stream the row of
 //! `audit_locks`. So `seq` has no gaps and each row is chained to the one before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::audit::AuditDraft;
@@ -237,8 +237,11 @@ pub(super) struct Appended {
     pub(super) begins: bool,
 }
 
-/// Puts acts at the end of a stream whose lock the caller holds; once a transaction for each stream, whose rows its commit
-/// brings.
+/// The ends of the streams that a transaction adds to: number and hash.
+#[derive(Default)]
+struct Ends(BTreeMap<String, (u64, String)>);
+
+/// Puts acts at the end of a stream whose lock the caller holds.
 pub(super) async fn append(
     tx: &mut Tx<'_>,
     target: Option<&TargetName>,
@@ -248,12 +251,11 @@ pub(super) async fn append(
     if acts.is_empty() {
         return Ok(Appended { entries: Vec::new(), begins: false });
     }
-    let last: Option<(i64, String)> =
-        sqlx::query_as("SELECT seq, hash FROM audit WHERE stream = $1 ORDER BY seq DESC LIMIT 1")
-            .bind(stream_of(target))
-            .fetch_optional(&mut **tx)
-            .await?;
-    let mut last = last.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), hash));
+    let brought = tx.memory::<Ends>().0.get(stream_of(target)).cloned();
+    let mut last = match brought {
+        Some(brought) => Some(brought),
+        None => end(tx, target).await?,
+    };
     let begins = last.is_none();
     if let (None, Some(target)) = (&last, target) {
         audit_streams::open(tx, target, now).await?;
@@ -281,7 +283,19 @@ pub(super) async fn append(
         tx.insert("audit", COLUMNS, row);
         entries.push(entry);
     }
+    if let Some(last) = last {
+        tx.memory::<Ends>().0.insert(stream_of(target).to_owned(), last);
+    }
     Ok(Appended { entries, begins })
+}
+
+async fn end(tx: &mut Tx<'_>, target: Option<&TargetName>) -> Result<Option<(u64, String)>, DbError> {
+    let last: Option<(i64, String)> =
+        sqlx::query_as("SELECT seq, hash FROM audit WHERE stream = $1 ORDER BY seq DESC LIMIT 1")
+            .bind(stream_of(target))
+            .fetch_optional(&mut **tx)
+            .await?;
+    Ok(last.map(|(seq, hash)| (u64::try_from(seq).unwrap_or(0), hash)))
 }
 
 /// Whether a stream, whose lock the caller holds, has a row of that action and subject that says the same.

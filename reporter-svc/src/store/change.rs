@@ -236,6 +236,7 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
     if let Some(incident) = &plan.step.incident {
         if plan.step.opened {
             incidents::open(tx, incident).await?;
+            storms::opened(tx, incident);
         } else {
             incidents::save(tx, incident).await?;
         }
@@ -244,7 +245,7 @@ async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64
     if let Some(decision) = change.decision {
         let open = plan.step.target.incident.as_ref().filter(|_| plan.step.links(decision));
         decisions::save(tx, decision, plan.step.stale, open, now)?;
-        days::count(tx, decision, plan.step.stale).await?;
+        days::count(tx, decision, plan.step.stale);
     }
     for notification in &plan.notifications {
         notifications::save(tx, notification, now);

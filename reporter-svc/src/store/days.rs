@@ -1,19 +1,20 @@
 //! What each day's windows came to: kept with every decision, so that a chart of a year reads days and not windows.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use domain::story::days::{DAY, DaySums, Figures, Worst};
-use service_kit::db::{Company, DbError, Tx, rows_of_places};
+use service_kit::db::{Company, DbError, Tx};
 use shared_types::days::{DayTotals, DayWindows};
 use shared_types::decision::Direction;
 use shared_types::{Decision, TargetName, Timestamp, Window};
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Store, rows, targets};
 
-/// Rows of one statement, and decisions of one transaction that are counted late.
-const AT_ONCE: usize = 500;
+/// Decisions of one transaction that are counted late.
+const AT_ONCE: u32 = 500;
 
 impl Store {
     /// The days of a target that begin in a time, the oldest first.
@@ -77,7 +78,7 @@ async fn count_some(tx: &mut Tx<'_>, target: &TargetName) -> Result<(), DbError>
          ORDER BY window_start, id LIMIT $2",
     )
     .bind(target.as_str())
-    .bind(i64::try_from(AT_ONCE).unwrap_or(i64::MAX))
+    .bind(i64::from(AT_ONCE))
     .fetch_all(&mut **tx)
     .await?;
     let Some((last, _, _, start)) = found.last() else { return Ok(()) };
@@ -85,7 +86,7 @@ async fn count_some(tx: &mut Tx<'_>, target: &TargetName) -> Result<(), DbError>
     for (id, body, stale, _) in &found {
         sums.take(&tx.forms().read_wire(id, body)?, *stale != 0);
     }
-    add(tx, target, &sums).await?;
+    add(tx, target, &sums);
     sqlx::query(
         "UPDATE decisions SET counted = 1 WHERE target = $1 AND counted = 0 AND (window_start, id) <= ($2, $3)",
     )
@@ -98,53 +99,73 @@ async fn count_some(tx: &mut Tx<'_>, target: &TargetName) -> Result<(), DbError>
 }
 
 /// Of a decision that is new; the caller holds the target's row.
-pub(super) async fn count(tx: &mut Tx<'_>, decision: &Decision, stale: bool) -> Result<(), DbError> {
+pub(super) fn count(tx: &mut Tx<'_>, decision: &Decision, stale: bool) {
     let mut sums = DaySums::default();
     sums.take(decision, stale);
-    add(tx, &decision.target, &sums).await
+    add(tx, &decision.target, &sums);
 }
 
-/// As [`DaySums::add`] says it: one statement, since each decision waits for it.
-async fn add(tx: &mut Tx<'_>, target: &TargetName, sums: &DaySums) -> Result<(), DbError> {
-    const COLUMNS: usize = 15;
-    const WORSE: &str = "days.worst IS NULL \
+const COLUMNS: &[&str] = &[
+    "target",
+    "day",
+    "metric",
+    "ok",
+    "warn",
+    "unsure",
+    "violation",
+    "insufficient",
+    "alarms",
+    "stale",
+    "rollback_required",
+    "worst",
+    "threshold",
+    "at_least",
+    "unit",
+];
+
+/// What is added: the counts, and of the worst values the one that is furthest beyond its limit.
+const ADDED: &str = "ON CONFLICT (target, day, metric) DO UPDATE SET ok = days.ok + excluded.ok, \
+         warn = days.warn + excluded.warn, unsure = days.unsure + excluded.unsure, \
+         violation = days.violation + excluded.violation, \
+         insufficient = days.insufficient + excluded.insufficient, \
+         alarms = days.alarms + excluded.alarms, stale = days.stale + excluded.stale, \
+         rollback_required = days.rollback_required + excluded.rollback_required, \
+         worst = CASE WHEN {worse} THEN excluded.worst ELSE days.worst END, \
+         threshold = CASE WHEN {worse} THEN excluded.threshold ELSE days.threshold END, \
+         at_least = CASE WHEN {worse} THEN excluded.at_least ELSE days.at_least END, \
+         unit = CASE WHEN {worse} THEN excluded.unit ELSE days.unit END";
+const WORSE: &str = "days.worst IS NULL \
          OR excluded.at_least = 0 AND excluded.worst - excluded.threshold > days.worst - days.threshold \
          OR excluded.at_least = 1 AND excluded.worst - excluded.threshold < days.worst - days.threshold";
-    let all: Vec<_> = sums.iter().collect();
-    for some in all.chunks(AT_ONCE) {
-        let sql = format!(
-            "INSERT INTO days (target, day, metric, ok, warn, unsure, violation, insufficient, alarms, stale, \
-                 rollback_required, worst, threshold, at_least, unit) VALUES {} \
-             ON CONFLICT (target, day, metric) DO UPDATE SET ok = days.ok + excluded.ok, \
-                 warn = days.warn + excluded.warn, unsure = days.unsure + excluded.unsure, \
-                 violation = days.violation + excluded.violation, \
-                 insufficient = days.insufficient + excluded.insufficient, \
-                 alarms = days.alarms + excluded.alarms, stale = days.stale + excluded.stale, \
-                 rollback_required = days.rollback_required + excluded.rollback_required, \
-                 worst = CASE WHEN {WORSE} THEN excluded.worst ELSE days.worst END, \
-                 threshold = CASE WHEN {WORSE} THEN excluded.threshold ELSE days.threshold END, \
-                 at_least = CASE WHEN {WORSE} THEN excluded.at_least ELSE days.at_least END, \
-                 unit = CASE WHEN {WORSE} THEN excluded.unit ELSE days.unit END",
-            rows_of_places(some.len(), COLUMNS)
-        );
-        let mut insert = sqlx::query(AssertSqlSafe(sql));
-        for (day, metric, Figures { windows, worst }) in some {
-            let DayWindows { ok, warn, unsure, violation, insufficient, alarms, stale, rollback_required } =
-                *windows;
-            insert = insert.bind(target.as_str()).bind(day.as_millis()).bind(rows::storable(metric));
-            for count in [ok, warn, unsure, violation, insufficient, alarms, stale, rollback_required] {
-                insert = insert.bind(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-            let worst = worst.as_ref();
-            insert = insert
-                .bind(worst.and_then(|it| it.observed))
-                .bind(worst.map(|it| it.threshold))
-                .bind(worst.map_or(0, |it| i64::from(it.direction == Direction::AtLeast)))
-                .bind(rows::storable(worst.map_or("", |it| &it.unit)));
-        }
-        insert.execute(&mut **tx).await?;
+
+/// As [`DaySums::add`] says it. The sums hold each day and metric once, and a transaction adds to a target once: a statement changes
+/// no row twice.
+fn add(tx: &mut Tx<'_>, target: &TargetName, sums: &DaySums) {
+    static ADDING: LazyLock<String> = LazyLock::new(|| ADDED.replace("{worse}", WORSE));
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX).into();
+    for (day, metric, Figures { windows, worst }) in sums.iter() {
+        let DayWindows { ok, warn, unsure, violation, insufficient, alarms, stale, rollback_required } =
+            *windows;
+        let worst = worst.as_ref();
+        let row = vec![
+            target.as_str().into(),
+            day.as_millis().into(),
+            rows::storable(metric).into(),
+            number(ok),
+            number(warn),
+            number(unsure),
+            number(violation),
+            number(insufficient),
+            number(alarms),
+            number(stale),
+            number(rollback_required),
+            worst.and_then(|it| it.observed).into(),
+            worst.map(|it| it.threshold).into(),
+            worst.map_or(0, |it| i64::from(it.direction == Direction::AtLeast)).into(),
+            rows::storable(worst.map_or("", |it| &it.unit)).into(),
+        ];
+        tx.upsert("days", COLUMNS, row, &ADDING);
     }
-    Ok(())
 }
 
 fn figures(row: &AnyRow) -> Result<Figures, DbError> {

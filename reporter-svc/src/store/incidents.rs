@@ -1,5 +1,7 @@
 //! Incidents and what happened on them.
 
+use std::collections::BTreeMap;
+
 use domain::rollout::Incident;
 use domain::story::words;
 use service_kit::db::{Company, Db, DbError, Tx, places};
@@ -138,7 +140,11 @@ fn hop(row: &AnyRow) -> Result<LoggedHop, DbError> {
     Ok(LoggedHop { at: rows::time(row, "at")?, hop: Hop::read(&kind, &detail, data) })
 }
 
-/// The caller holds the incident's row, so the numbers have no gaps and no rivals. Once a transaction.
+/// The numbers of the last hops that a transaction brings.
+#[derive(Default)]
+struct LastHops(BTreeMap<IncidentId, i64>);
+
+/// The caller holds the incident's row, so the numbers have no gaps and no rivals.
 pub(super) async fn append_hops(
     tx: &mut Tx<'_>,
     incident: &IncidentId,
@@ -148,7 +154,14 @@ pub(super) async fn append_hops(
     if hops.is_empty() {
         return Ok(());
     }
-    let last = if opened { 0 } else { last_hop(tx, incident).await? };
+    let brought = tx.memory::<LastHops>().0.get(incident).copied();
+    let last = match brought {
+        Some(last) => last,
+        None if opened => 0,
+        None => last_hop(tx, incident).await?,
+    };
+    let brought = last + i64::try_from(hops.len()).unwrap_or(i64::MAX);
+    tx.memory::<LastHops>().0.insert(incident.clone(), brought);
     for (seq, LoggedHop { at, hop }) in (last + 1..).zip(hops) {
         let data = hop.data().map_err(|error| DbError::decode("hop", error))?;
         let data = if data.is_null() { None } else { Some(data.to_string()) };

@@ -43,9 +43,39 @@ impl Store {
     }
 }
 
+/// The storm that a transaction has found, and what it has added: asked for once, not for each incident of a thousand.
+#[derive(Default)]
+struct Found(Option<(Duration, Storm)>);
+
 /// The storm that an incident joins, or begins, which opens now; none: there are few. The caller holds the day's counter, so
 /// that no other one opens meanwhile.
 pub(super) async fn now(tx: &mut Tx<'_>, at: Timestamp, window: Duration) -> Result<Option<Storm>, DbError> {
+    if let Some((of, storm)) = &tx.memory::<Found>().0
+        && *of == window
+    {
+        return Ok(Some(storm.clone()));
+    }
+    let storm = look(tx, at, window).await?;
+    tx.memory::<Found>().0 = storm.clone().map(|it| (window, it));
+    Ok(storm)
+}
+
+/// An incident has opened, in a transaction that may bring more.
+pub(super) fn opened(tx: &mut Tx<'_>, incident: &Incident) {
+    let Some((_, found)) = &mut tx.memory::<Found>().0 else { return };
+    found.before += 1;
+    found.targets.push(incident.target.clone());
+    let surplus = found.targets.len().saturating_sub(usize::try_from(NEWEST).unwrap_or_default());
+    found.targets.drain(..surplus);
+    let Some(of) = &incident.storm else { return };
+    if of.begun_by == incident.id {
+        let page_key = Incident::new_key(&incident.target, &incident.id, incident.opened_at);
+        found.begun_by = Some(StormBegun { incident: incident.id.clone(), page_key });
+    }
+    found.told.extend(of.told.iter().cloned());
+}
+
+async fn look(tx: &mut Tx<'_>, at: Timestamp, window: Duration) -> Result<Option<Storm>, DbError> {
     let since = at.minus(window).as_millis();
     // Bounded on both sides, as in `audit_heads`.
     let sql = "SELECT COUNT(*) FROM incidents WHERE opened_at > $1 AND opened_at <= $2";

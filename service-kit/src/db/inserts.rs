@@ -9,10 +9,11 @@ use super::{DbError, Session};
 const PARAMETERS: usize = 400;
 
 /// What a column takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Text(Option<String>),
     Number(Option<i64>),
+    Real(Option<f64>),
 }
 
 impl From<&str> for Value {
@@ -45,6 +46,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<Option<f64>> for Value {
+    fn from(number: Option<f64>) -> Self {
+        Self::Real(number)
+    }
+}
+
 /// `$1, $2, …`, so many.
 #[must_use]
 pub fn places(count: usize) -> String {
@@ -69,23 +76,30 @@ pub(super) struct Inserts(Vec<OfTable>);
 struct OfTable {
     table: &'static str,
     columns: &'static [&'static str],
+    conflict: &'static str,
     rows: Vec<Vec<Value>>,
 }
 
 impl Inserts {
-    pub(super) fn add(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
+    pub(super) fn add(
+        &mut self,
+        table: &'static str,
+        columns: &'static [&'static str],
+        conflict: &'static str,
+        row: Vec<Value>,
+    ) {
         debug_assert_eq!(row.len(), columns.len(), "a value for each column of {table}");
-        match self.0.iter_mut().find(|it| it.table == table) {
+        match self.0.iter_mut().find(|it| (it.table, it.conflict) == (table, conflict)) {
             Some(of_it) => of_it.rows.push(row),
-            None => self.0.push(OfTable { table, columns, rows: vec![row] }),
+            None => self.0.push(OfTable { table, columns, conflict, rows: vec![row] }),
         }
     }
 
     pub(super) async fn put(self, session: &mut Session) -> Result<(), DbError> {
-        for OfTable { table, columns, rows } in self.0 {
+        for OfTable { table, columns, conflict, rows } in self.0 {
             for rows in rows.chunks((PARAMETERS / columns.len()).max(1)) {
                 let sql = format!(
-                    "INSERT INTO {table} ({}) VALUES {}",
+                    "INSERT INTO {table} ({}) VALUES {} {conflict}",
                     columns.join(", "),
                     rows_of_places(rows.len(), columns.len())
                 );
@@ -93,6 +107,7 @@ impl Inserts {
                 let query = rows.iter().flatten().fold(query, |query, value| match value {
                     Value::Text(text) => query.bind(text.clone()),
                     Value::Number(number) => query.bind(*number),
+                    Value::Real(number) => query.bind(*number),
                 });
                 query.execute(&mut *session).await?;
             }

@@ -1,6 +1,8 @@
 //! A write transaction that also keeps the outbox's lanes in step.
 
-use std::collections::BTreeMap;
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -15,6 +17,16 @@ use crate::forms::Forms;
 use crate::outbox::handover::Handover;
 use crate::outbox::lane;
 use crate::outbox::outgoing::{Outgoing, put};
+
+/// By type.
+#[derive(Default)]
+struct Memory(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
+}
 
 /// Who is told of a commit.
 #[derive(Debug)]
@@ -35,6 +47,7 @@ pub struct Tx<'c> {
     /// Rows for the outbox, in their order.
     outgoing: Vec<Outgoing>,
     inserts: Inserts,
+    memory: Memory,
     told: Told,
     probe: Option<Arc<dyn Probe>>,
     forms: Forms,
@@ -57,6 +70,7 @@ impl Tx<'_> {
             lanes: BTreeMap::new(),
             outgoing: Vec::new(),
             inserts: Inserts::default(),
+            memory: Memory::default(),
             told,
             probe,
             forms,
@@ -114,7 +128,25 @@ impl Tx<'_> {
     /// Puts a row into a table at the commit, with all others of that table by one statement. Until then the transaction's own
     /// statements do not see it.
     pub fn insert(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
-        self.inserts.add(table, columns, row);
+        self.inserts.add(table, columns, "", row);
+    }
+
+    /// As [`Self::insert`], with what follows the rows: `ON CONFLICT …`.
+    pub fn upsert(
+        &mut self,
+        table: &'static str,
+        columns: &'static [&'static str],
+        row: Vec<Value>,
+        conflict: &'static str,
+    ) {
+        self.inserts.add(table, columns, conflict, row);
+    }
+
+    /// What the work of this transaction has to know of what was done in it, and cannot ask the database; gone with it.
+    pub fn memory<T: Any + Default + Send + Sync>(&mut self) -> &mut T {
+        let kept = self.memory.0.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(T::default()));
+        let Some(kept) = kept.downcast_mut() else { unreachable!("kept under its type") };
+        kept
     }
 
     /// Keeps a row until the commit.

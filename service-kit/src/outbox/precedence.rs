@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Other work gives way no longer than this.
-const AT_MOST: Duration = Duration::from_secs(5);
+const AT_MOST: Duration = Duration::from_secs(10);
 
 /// How much of that is under way in a process, at one database.
 #[derive(Debug, Clone, Default)]
