@@ -9,7 +9,7 @@ use shared_types::Timestamp;
 use crate::sources::{Asked, Cursor, Input, Source, SourceError};
 
 /// Pieces read ahead: about what is read during a commit.
-const PIECES: usize = 4;
+const PIECES: usize = 2;
 
 /// One read.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use futures_util::future::join;
 use service_kit::clock::Clock as _;
 use service_kit::db::DbError;
 use shared_types::Timestamp;
+use tracing::Instrument as _;
 
 use super::Worker;
 use super::ahead::Read;
@@ -141,7 +142,11 @@ impl Worker {
         } else if !changed {
             return Ok(Ended { committed: true, more_windows: false });
         }
-        let committed = self.commit(extra, now).await?;
+        // What is sent because of it goes on in its trace.
+        let span = due.as_ref().map_or_else(tracing::Span::none, |due| {
+            tracing::info_span!("close_windows", target_name = %self.target, windows = due.windows.len())
+        });
+        let committed = self.commit(extra, now).instrument(span).await?;
         let more_windows = due.is_some_and(|due| self.closed(&due, committed));
         Ok(Ended { committed, more_windows })
     }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use tokio::sync::{Mutex, watch};
 
-use super::{Db, DbError, Tx};
+use super::{DbError, Tx};
 
 /// So that no commit grows without end.
 const MOST: usize = 64;
@@ -56,7 +56,7 @@ pub enum Done<T> {
 }
 
 impl Group {
-    /// Does `work` in a transaction with others, of which none is about the same: a row that is put in by the commit
+    /// Does `work` in a transaction with others, by `begin` if there is none, of which none is about the same: a row that is put in by the commit
     /// ([`Tx::insert`]) is not seen before. None: it has to be done in a transaction of its own; nothing of it is committed
     /// then, or it is recognised as done before.
     ///
@@ -64,7 +64,7 @@ impl Group {
     /// The database's, of its own work.
     pub(super) async fn join<T, F>(
         &self,
-        db: &Db,
+        begin: impl Future<Output = Result<Tx<'static>, DbError>>,
         about: &str,
         work: impl FnOnce(Tx<'static>) -> F,
     ) -> Result<Option<T>, DbError>
@@ -79,7 +79,7 @@ impl Group {
                     full.commit().await.ok();
                 }
                 let committed = watch::Sender::new(false);
-                Open { tx: db.begin().await?, members: BTreeSet::new(), committed }
+                Open { tx: begin.await?, members: BTreeSet::new(), committed }
             }
         };
         let (tx, done) = match work(tx).await {

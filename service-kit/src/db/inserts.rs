@@ -107,7 +107,9 @@ impl Inserts {
                 let query = rows.iter().flatten().fold(query, |query, value| match value {
                     Value::Text(text) => query.bind(text.clone()),
                     Value::Number(number) => query.bind(*number),
-                    Value::Real(number) => query.bind(*number),
+                    Value::Real(Some(number)) => query.bind(*number),
+                    // sqlx 0.9 tells PostgreSQL of a missing f64 that it is an f32, and the other way round.
+                    Value::Real(None) => query.bind(None::<f32>),
                 });
                 query.execute(&mut *session).await?;
             }

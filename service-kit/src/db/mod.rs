@@ -190,7 +190,7 @@ impl Db {
     where
         F: Future<Output = Result<(Tx<'static>, Done<T>), DbError>>,
     {
-        let shared = self.group.join(self, about, |tx| work(tx, Company::Others)).await?;
+        let shared = self.group.join(self.begin(), about, |tx| work(tx, Company::Others)).await?;
         if shared.is_some() {
             return Ok(shared);
         }

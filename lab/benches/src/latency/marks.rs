@@ -18,33 +18,30 @@ use tracing_subscriber::layer::{Context, Layer};
 pub(crate) enum Mark {
     /// The batch is about to be sent.
     Sent,
-    /// The analyzer's worker has claimed the delivery, which it can only once the decision is committed.
-    DeliveryClaimed,
+    /// The analyzer's worker has the delivery, which it can only once the decision is committed.
+    DeliveryBegun,
     /// The decision is in at the reporter.
     DecisionArrived,
     /// The reporter has committed what follows from it.
     DecisionCommitted,
-    /// The reporter's worker has claimed the rollback.
-    RollbackClaimed,
-    /// The stop directive is in at the collector.
-    StopArrived,
-    /// The start is committed; the command begins.
+    /// The reporter's worker has the rollback.
+    RollbackBegun,
+    /// The command begins; the stop directive goes beside it.
     CommandStarted,
 }
 
 /// The hop that ends at each mark but the first.
-pub(crate) const HOPS: [(Mark, &str); 6] = [
-    (Mark::DeliveryClaimed, "analyzer: judge, commit, wake, claim the delivery"),
+pub(crate) const HOPS: [(Mark, &str); 5] = [
+    (Mark::DeliveryBegun, "analyzer: judge, commit, hand the delivery over"),
     (Mark::DecisionArrived, "HTTP to the reporter"),
-    (Mark::DecisionCommitted, "reporter: incident, rollback, messages; commit"),
-    (Mark::RollbackClaimed, "wake, claim the rollback"),
-    (Mark::StopArrived, "read the state, stop directive to the collector"),
-    (Mark::CommandStarted, "commit the start, start the command"),
+    (Mark::DecisionCommitted, "reporter: incident, start, messages; commit"),
+    (Mark::RollbackBegun, "hand the rollback over"),
+    (Mark::CommandStarted, "read the state, start the command"),
 ];
 
 /// What one violation went through.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Marked([Option<Instant>; 7]);
+pub(crate) struct Marked([Option<Instant>; 6]);
 
 impl Marked {
     fn at(&self, mark: Mark) -> Option<Instant> {
@@ -148,8 +145,8 @@ impl<S: tracing::Subscriber> Layer<S> for MarkLayer {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         match (fields.kind.as_str(), fields.name.as_str()) {
-            (DeliverDecision::KIND, _) => self.marks.set(Mark::DeliveryClaimed),
-            (RunTransition::KIND, _) => self.marks.set(Mark::RollbackClaimed),
+            (DeliverDecision::KIND, _) => self.marks.set(Mark::DeliveryBegun),
+            (RunTransition::KIND, _) => self.marks.set(Mark::RollbackBegun),
             (_, "POST /v1/decisions") => self.marks.set(Mark::DecisionArrived),
             _ => {}
         }

@@ -93,7 +93,7 @@ impl Stack {
         of_reporter.executors = Executors::default().with(Arc::clone(&commands) as Arc<dyn Executor>);
         let of_analyzer = analyzer_svc::Config { common: common(ServiceName::Analyzer) };
         let services = vec![
-            tokio::spawn(directives(collector, Arc::clone(&marks), stop.clone())),
+            tokio::spawn(directives(collector, stop.clone())),
             tokio::spawn(analyzer_svc::run(of_analyzer, analyzer, stop.clone())),
             tokio::spawn(Box::pin(reporter_svc::run(of_reporter, reporter, stop.clone()))),
         ];
@@ -150,11 +150,8 @@ async fn listen() -> anyhow::Result<(Url, TcpListener)> {
 }
 
 /// A collector that takes every directive.
-async fn directives(listener: TcpListener, marks: Arc<Marks>, stop: CancellationToken) -> anyhow::Result<()> {
-    let take = move || async move {
-        marks.set(Mark::StopArrived);
-        (StatusCode::OK, axum::Json(json!({})))
-    };
+async fn directives(listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+    let take = || async { (StatusCode::OK, axum::Json(json!({}))) };
     let router = Router::new().route("/v1/targets/{target}/directive", put(take));
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?;
     Ok(())
