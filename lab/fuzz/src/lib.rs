@@ -61,11 +61,17 @@ pub fn telemetry(bytes: &[u8]) {
     let records = Records::of_lines(bytes, specs());
     hold(&records);
     assert!(records.lines <= bytes.len() as u64);
-    let cut = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let (mut parts, rest) =
-        (Records::of_lines(&bytes[..cut], specs()), Records::of_lines(&bytes[cut..], specs()));
-    parts.append(rest);
-    assert_eq!(parts, records, "cut between two lines, it is the same telemetry");
+    let mut singly = Records::default();
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        singly.push_line(line.strip_suffix(b"\n").unwrap_or(line), specs());
+    }
+    assert_eq!(singly, records, "whatever the line before looked like, it is the same telemetry");
+    let slices = Records::of_slices(2, bytes, specs());
+    slices.iter().for_each(hold);
+    let (lines, malformed, events) = slices.iter().fold((0, 0, 0), |(lines, malformed, events), slice| {
+        (lines + slice.lines, malformed + slice.malformed, events + slice.events.len())
+    });
+    assert_eq!((lines, malformed, events), (records.lines, records.malformed, records.events.len()));
 }
 
 fn hold(records: &Records) {

@@ -282,4 +282,19 @@ mod tests {
         assert_eq!(warm(), 0);
         db.close().now_or_never().unwrap_or_default();
     }
+
+    /// The pool would want a task to take its connections back.
+    #[test]
+    fn a_database_may_be_dropped_where_no_runtime_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("kit.sqlite").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let db = runtime.block_on(async {
+            let db = Db::connect(&url, "kit", &[]).await.unwrap();
+            sqlx::query("SELECT 1").fetch_all(db.pool()).await.unwrap();
+            db
+        });
+        assert_eq!(db.pool().warm.len(), 1);
+        drop(db);
+    }
 }

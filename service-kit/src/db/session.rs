@@ -120,7 +120,9 @@ impl Drop for Session {
     fn drop(&mut self) {
         let Some(mut lent) = self.lent.take() else { return };
         let spoiled = *self.marks.spoiled.get_mut();
-        if !(self.in_transaction || spoiled || *self.marks.under_way.get_mut()) {
+        let in_order = !(self.in_transaction || spoiled || *self.marks.under_way.get_mut());
+        // Of a database in memory the pool keeps hold itself.
+        if in_order && self.marks.replaceable {
             self.warm.give_back(lent);
             return;
         }

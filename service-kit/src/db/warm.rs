@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::Any;
 use sqlx::pool::PoolConnection;
+use tokio::runtime::Handle;
 
 /// One that was used a moment ago is not asked whether it still lives.
 pub(super) const SURELY_ALIVE: Duration = Duration::from_secs(1);
@@ -70,5 +71,17 @@ impl Warm {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.lock().as_ref().map_or(0, Vec::len)
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        if Handle::try_current().is_ok() {
+            return;
+        }
+        // The pool takes back only where a runtime is; without one they are closed.
+        for GivenBack { lent, .. } in self.lock().take().into_iter().flatten() {
+            drop(lent.connection.detach());
+        }
     }
 }
