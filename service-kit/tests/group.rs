@@ -48,7 +48,7 @@ async fn where_a_shared_commit_fails_each_is_done_alone() {
     both_engines("notes", NOTES, async |db| {
         let texts = ["a", "", "c"];
         let all = join_all((0..).zip(texts).map(|(id, text)| note(&db, id, text))).await;
-        let told: Vec<bool> = all.iter().map(|it| it.is_ok()).collect();
+        let told: Vec<bool> = all.iter().map(Result::is_ok).collect();
         assert_eq!((told, noted(&db).await), (vec![true, false, true], 2));
         assert!(all[1].as_ref().unwrap_err().is_check_violation(), "alone it is told why");
     })

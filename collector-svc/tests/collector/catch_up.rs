@@ -19,7 +19,7 @@ fn padded(time: &str, ids: impl Iterator<Item = usize>) -> String {
     ids.fold(String::new(), |mut text, id| {
         let line = saved(time, &format!("event-{id}"));
         let note = "n".repeat(LINE_BYTES - line.len());
-        write!(text, "{},\"note\":\"{note}\"}}\n", line.trim_end().strip_suffix('}').unwrap()).unwrap();
+        writeln!(text, "{},\"note\":\"{note}\"}}", line.trim_end().strip_suffix('}').unwrap()).unwrap();
         text
     })
 }

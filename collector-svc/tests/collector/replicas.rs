@@ -13,7 +13,7 @@ use crate::rig::{Rig, directive, push, saved, saves, turn};
 /// one batch.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_count_each_event_once_and_close_each_window_once() {
-    both_engines("collector", MIGRATIONS, two_replicas).await;
+    Box::pin(both_engines("collector", MIGRATIONS, two_replicas)).await;
 }
 
 async fn two_replicas(db: Db) {

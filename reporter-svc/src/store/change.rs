@@ -27,7 +27,7 @@ impl Store {
             let _first = change.decision.map(|_| db.precedence().first());
             let about = format!("target/{}", change.target);
             let changed = db.together(&about, |mut tx, company| async move {
-                let done = under_lock(db, &mut tx, change, company).await?;
+                let done = Box::pin(under_lock(db, &mut tx, change, company)).await?;
                 Ok((tx, done))
             });
             changed.await?.ok_or(DbError::Busy)

@@ -190,11 +190,12 @@ impl Db {
     where
         F: Future<Output = Result<(Tx<'static>, Done<T>), DbError>>,
     {
-        let shared = self.group.join(self.begin(), about, |tx| work(tx, Company::Others)).await?;
+        // On the heap: whoever changes something holds all of it.
+        let shared = Box::pin(self.group.join(self.begin(), about, |tx| work(tx, Company::Others))).await?;
         if shared.is_some() {
             return Ok(shared);
         }
-        match work(self.begin().await?, Company::None).await? {
+        match Box::pin(work(self.begin().await?, Company::None)).await? {
             (tx, Done::Written(answer) | Done::Last(answer)) => {
                 tx.commit().await?;
                 Ok(Some(answer))
