@@ -99,7 +99,7 @@ impl Group {
             }
         };
         members.insert(about.to_owned());
-        let mut told = committed.subscribe();
+        let mut waiting = Waiting { group: self, told: committed.subscribe() };
         let alone = members.len() == 1;
         let open = Open { tx, members, committed };
         if last {
@@ -113,10 +113,10 @@ impl Group {
         drop(turn);
         let turn = tokio::select! {
             biased;
-            told = told.wait_for(|it| *it) => return Ok(answer.filter(|_| told.is_ok())),
+            told = waiting.told.wait_for(|it| *it) => return Ok(answer.filter(|_| told.is_ok())),
             turn = self.0.lock() => turn,
         };
-        let committed = self.commit_left(turn, &told).await?;
+        let committed = self.commit_left(turn, &waiting.told).await?;
         Ok(answer.filter(|_| committed))
     }
 
@@ -135,6 +135,23 @@ impl Group {
             // One of them may be to blame: each is done alone.
             Err(_) => Ok(false),
         }
+    }
+}
+
+/// Who has done its part. When the last one is gone before the commit, the transaction is undone: nobody else would.
+struct Waiting<'g> {
+    group: &'g Group,
+    told: watch::Receiver<bool>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        // Whoever has the turn commits, or leaves it to others.
+        let Ok(mut turn) = self.group.0.try_lock() else { return };
+        let is_last = |open: &mut Open| {
+            open.committed.receiver_count() == 1 && open.committed.subscribe().same_channel(&self.told)
+        };
+        drop(turn.take_if(is_last));
     }
 }
 

@@ -190,10 +190,13 @@ impl Db {
     where
         F: Future<Output = Result<(Tx<'static>, Done<T>), DbError>>,
     {
-        // On the heap: whoever changes something holds all of it.
-        let shared = Box::pin(self.group.join(self.begin(), about, |tx| work(tx, Company::Others))).await?;
-        if shared.is_some() {
-            return Ok(shared);
+        // On the heap: whoever changes something holds all of it. Who stops at a probe would stop all others with it.
+        if self.probe.is_none() {
+            let shared =
+                Box::pin(self.group.join(self.begin(), about, |tx| work(tx, Company::Others))).await?;
+            if shared.is_some() {
+                return Ok(shared);
+            }
         }
         match Box::pin(work(self.begin().await?, Company::None)).await? {
             (tx, Done::Written(answer) | Done::Last(answer)) => {
