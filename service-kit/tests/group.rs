@@ -5,9 +5,11 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use futures_util::poll;
+use phasegate_tests::postgres::TestDatabase;
 use phasegate_tests::stores::both_engines;
 use service_kit::db::{Company, Db, DbError, Done, Migration};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 const NOTES: &[Migration] = &[Migration {
     version: 100,
@@ -76,6 +78,68 @@ async fn work_that_is_given_up_in_the_middle_leaves_the_others_theirs() {
         assert_eq!(noted(&db).await, 1);
     })
     .await;
+}
+
+/// A row that somebody else holds, or a lost path, is the trouble of one.
+#[tokio::test]
+async fn one_that_is_held_up_holds_up_no_other() {
+    let database = TestDatabase::create().await;
+    let db = Db::connect(database.url(), "notes", NOTES).await.unwrap();
+    let arrived = Arc::new(Barrier::new(2));
+    let (in_db, there) = (db.clone(), Arc::clone(&arrived));
+    let stuck = tokio::spawn(async move {
+        in_db
+            .together("stuck", |tx, _| async {
+                there.wait().await;
+                std::future::pending::<()>().await;
+                Ok((tx, Done::Written(())))
+            })
+            .await
+    });
+    arrived.wait().await;
+    assert_eq!(note(&db, 1, "a").await.unwrap(), Some(1), "in a transaction of its own");
+    assert!(!stuck.is_finished());
+    stuck.abort();
+}
+
+/// Nobody else would undo it: its rows and SQLite's turn to write would be held for ever.
+#[tokio::test]
+async fn what_is_left_by_all_who_did_it_is_undone() {
+    both_engines("notes", NOTES, async |db| {
+        let mut done = 0;
+        // On a slow machine the next one does not wait for its turn; then it is not left.
+        while is_done_before_it_is_left(&db, done).await {
+            done += 1;
+            assert!(done < 20, "it is always done");
+        }
+        db.begin().await.unwrap().commit().await.unwrap();
+        assert_eq!(noted(&db).await, done);
+    })
+    .await;
+}
+
+async fn is_done_before_it_is_left(db: &Db, id: i64) -> bool {
+    let (entered, leave) = (Notify::new(), Notify::new());
+    let mut left = Box::pin(note(db, id, "a"));
+    let mut next = Box::pin(db.together("next", |tx, _| async {
+        entered.notify_one();
+        leave.notified().await;
+        Ok((tx, Done::Nothing(())))
+    }));
+    // It has the turn, the next one waits for it; then it has done its part, and waits for the next one.
+    assert!(poll!(left.as_mut()).is_pending() && poll!(next.as_mut()).is_pending());
+    tokio::select! {
+        biased;
+        done = &mut left => {
+            assert_eq!(done.unwrap(), Some(id));
+            return true;
+        }
+        _ = &mut next => unreachable!("it was not let go"),
+        () = entered.notified() => {}
+    }
+    leave.notify_one();
+    next.await.unwrap();
+    false
 }
 
 /// Rows that a commit brings are not seen before it: the second about the same thing has to see the first.

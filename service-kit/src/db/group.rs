@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
 
-use super::{DbError, Tx};
+use super::pool::PATIENCE;
+use super::{ANSWER_WITHIN, DbError, Tx};
 
 /// So that no commit grows without end.
 const MOST: usize = 64;
@@ -56,12 +58,12 @@ pub enum Done<T> {
 }
 
 impl Group {
-    /// Does `work` in a transaction with others, by `begin` if there is none, of which none is about the same: a row that is put in by the commit
-    /// ([`Tx::insert`]) is not seen before. None: it has to be done in a transaction of its own; nothing of it is committed
-    /// then, or it is recognised as done before.
+    /// Does `work` in a transaction with others, by `begin` if there is none, of which none is about the same: a row that is put
+    /// in by the commit ([`Tx::insert`]) is not seen before. None: it has to be done in a transaction of its own; nothing of it
+    /// is committed then, or it is recognised as done before.
     ///
     /// # Errors
-    /// The database's, of its own work.
+    /// The database's, of its own work; [`DbError::Unanswered`] where those who share its transaction do not come to an end.
     pub(super) async fn join<T, F>(
         &self,
         begin: impl Future<Output = Result<Tx<'static>, DbError>>,
@@ -71,7 +73,8 @@ impl Group {
     where
         F: Future<Output = Result<(Tx<'static>, Done<T>), DbError>>,
     {
-        let mut turn = self.0.lock().await;
+        // Whoever has the turn may be held up, by a row or by a lost path: then a transaction of its own is sooner.
+        let Ok(mut turn) = timeout(PATIENCE, self.0.lock()).await else { return Ok(None) };
         let Open { tx, mut members, committed } = match turn.take() {
             Some(open) if open.members.len() < MOST && !open.members.contains(about) => open,
             full => {
@@ -89,52 +92,29 @@ impl Group {
             Err(_) => return Ok(None),
         };
         let (answer, last) = match done {
-            Done::Written(answer) => (Some(answer), false),
-            Done::Last(answer) => (Some(answer), true),
+            Done::Written(answer) => (answer, false),
+            Done::Last(answer) => (answer, true),
             Done::Undo => return Ok(None),
-            Done::Nothing(_) | Done::Elsewhere => {
-                // What others have written is theirs to commit.
-                *turn = (!members.is_empty()).then_some(Open { tx, members, committed });
-                return Ok(done.nothing());
+            Done::Nothing(answer) => {
+                *turn = Open { tx, members, committed }.of_others();
+                return Ok(Some(answer));
+            }
+            Done::Elsewhere => {
+                *turn = Open { tx, members, committed }.of_others();
+                return Ok(None);
             }
         };
         members.insert(about.to_owned());
         let mut waiting = Waiting { group: self, told: committed.subscribe() };
-        let alone = members.len() == 1;
         let open = Open { tx, members, committed };
-        if last {
-            return match open.commit().await {
-                Ok(()) => Ok(answer),
-                Err(error) if alone => Err(error),
-                Err(_) => Ok(None),
-            };
-        }
-        *turn = Some(open);
-        drop(turn);
-        let turn = tokio::select! {
-            biased;
-            told = waiting.told.wait_for(|it| *it) => return Ok(answer.filter(|_| told.is_ok())),
-            turn = self.0.lock() => turn,
+        let committed = if last {
+            open.commit().await?
+        } else {
+            *turn = Some(open);
+            drop(turn);
+            timeout(ANSWER_WITHIN, waiting.committed()).await.unwrap_or(Err(DbError::Unanswered))?
         };
-        let committed = self.commit_left(turn, &waiting.told).await?;
-        Ok(answer.filter(|_| committed))
-    }
-
-    /// By the first that has the turn back. Whether it is committed.
-    async fn commit_left(
-        &self,
-        mut turn: tokio::sync::MutexGuard<'_, Option<Open>>,
-        committed: &watch::Receiver<bool>,
-    ) -> Result<bool, DbError> {
-        let is_mine = |open: &Open| open.committed.subscribe().same_channel(committed);
-        let Some(open) = turn.take_if(|open| is_mine(open)) else { return Ok(*committed.borrow()) };
-        let alone = open.members.len() == 1;
-        match open.commit().await {
-            Ok(()) => Ok(true),
-            Err(error) if alone => Err(error),
-            // One of them may be to blame: each is done alone.
-            Err(_) => Ok(false),
-        }
+        Ok(committed.then_some(answer))
     }
 }
 
@@ -144,32 +124,49 @@ struct Waiting<'g> {
     told: watch::Receiver<bool>,
 }
 
+impl Waiting<'_> {
+    /// Whether it is committed: by whoever had the turn first, or now.
+    async fn committed(&mut self) -> Result<bool, DbError> {
+        let mut turn = tokio::select! {
+            biased;
+            told = self.told.wait_for(|it| *it) => return Ok(told.is_ok()),
+            turn = self.group.0.lock() => turn,
+        };
+        match turn.take_if(|open| self.is_in(open)) {
+            Some(open) => open.commit().await,
+            None => Ok(*self.told.borrow()),
+        }
+    }
+
+    fn is_in(&self, open: &Open) -> bool {
+        open.committed.subscribe().same_channel(&self.told)
+    }
+}
+
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         // Whoever has the turn commits, or leaves it to others.
         let Ok(mut turn) = self.group.0.try_lock() else { return };
-        let is_last = |open: &mut Open| {
-            open.committed.receiver_count() == 1 && open.committed.subscribe().same_channel(&self.told)
-        };
-        drop(turn.take_if(is_last));
-    }
-}
-
-impl<T> Done<T> {
-    /// What is said where nothing was written.
-    fn nothing(self) -> Option<T> {
-        match self {
-            Self::Nothing(answer) => Some(answer),
-            _ => None,
-        }
+        drop(turn.take_if(|open| open.committed.receiver_count() == 1 && self.is_in(open)));
     }
 }
 
 impl Open {
-    async fn commit(self) -> Result<(), DbError> {
-        let Self { tx, committed, .. } = self;
-        tx.commit().await?;
-        committed.send_replace(true);
-        Ok(())
+    /// What others have written is theirs to commit.
+    fn of_others(self) -> Option<Self> {
+        Some(self).filter(|open| !open.members.is_empty())
+    }
+
+    /// False: one of them may be to blame, so that each is to be done alone.
+    async fn commit(self) -> Result<bool, DbError> {
+        let Self { tx, members, committed } = self;
+        match tx.commit().await {
+            Ok(()) => {
+                committed.send_replace(true);
+                Ok(true)
+            }
+            Err(error) if members.len() == 1 => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 }

@@ -52,6 +52,11 @@ impl From<Option<f64>> for Value {
     }
 }
 
+/// How many rows of so many columns one statement brings.
+pub(crate) fn rows_at_once(columns: usize) -> usize {
+    (PARAMETERS / columns).max(1)
+}
+
 /// `$1, $2, …`, so many.
 #[must_use]
 pub fn places(count: usize) -> String {
@@ -97,7 +102,7 @@ impl Inserts {
 
     pub(super) async fn put(self, session: &mut Session) -> Result<(), DbError> {
         for OfTable { table, columns, conflict, rows } in self.0 {
-            for rows in rows.chunks((PARAMETERS / columns.len()).max(1)) {
+            for rows in rows.chunks(rows_at_once(columns.len())) {
                 let sql = format!(
                     "INSERT INTO {table} ({}) VALUES {} {conflict}",
                     columns.join(", "),

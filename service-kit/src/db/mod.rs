@@ -49,6 +49,7 @@ pub use engine::Engine;
 pub use error::DbError;
 use group::Group;
 pub use group::{Company, Done};
+pub(crate) use inserts::rows_at_once;
 pub use inserts::{Value, places, rows_of_places};
 pub use migration::Migration;
 pub use pool::Pool;
@@ -178,7 +179,8 @@ impl Db {
     /// Does `work` in a transaction that it shares with what others do at the same time, so that one commit makes all of it durable.
     /// `about`: a name for what it changes; two pieces of work about the same never share, as a row that the commit puts in
     /// ([`Tx::insert`]) is not seen before. Where sharing is not possible, the work is done once more in a transaction of its own:
-    /// it must have no other effects. It gives the transaction back with what it has done; an error ends it. `None`: it said [`Done::Undo`], or, alone, [`Done::Elsewhere`].
+    /// it must have no other effects. It gives the transaction back with what it has done; an error ends it. `None`: it said
+    /// [`Done::Undo`], or, alone, [`Done::Elsewhere`].
     ///
     /// # Errors
     /// The database's.
@@ -190,13 +192,10 @@ impl Db {
     where
         F: Future<Output = Result<(Tx<'static>, Done<T>), DbError>>,
     {
-        // On the heap: whoever changes something holds all of it. Who stops at a probe would stop all others with it.
-        if self.probe.is_none() {
-            let shared =
-                Box::pin(self.group.join(self.begin(), about, |tx| work(tx, Company::Others))).await?;
-            if shared.is_some() {
-                return Ok(shared);
-            }
+        // On the heap: whoever changes something holds all of it.
+        let shared = Box::pin(self.group.join(self.begin(), about, |tx| work(tx, Company::Others))).await?;
+        if shared.is_some() {
+            return Ok(shared);
         }
         match Box::pin(work(self.begin().await?, Company::None)).await? {
             (tx, Done::Written(answer) | Done::Last(answer)) => {

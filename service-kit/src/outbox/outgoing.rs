@@ -8,10 +8,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::handover::{Begun, Crew};
 use super::lane::Standings;
-use crate::db::{DbError, Session, rows_of_places};
+use crate::db::{DbError, Session, rows_at_once, rows_of_places};
 
-/// Rows of one statement: it has a limit to its parameters.
-const AT_ONCE: usize = 200;
 const COLUMNS: [&str; 15] = [
     "id",
     "dedup_key",
@@ -59,7 +57,7 @@ pub(crate) async fn put(
     crew: Option<&Crew>,
 ) -> Result<Vec<Begun>, DbError> {
     let mut begun = Vec::new();
-    for rows in rows.chunks(AT_ONCE) {
+    for rows in rows.chunks(rows_at_once(COLUMNS.len())) {
         let mut leases: Vec<Option<Begun>> = Vec::with_capacity(rows.len());
         for row in rows {
             // Only the first of a lane, and only where nothing stands before it.
