@@ -10,8 +10,8 @@ use std::fmt;
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
-use super::pool::PATIENCE;
-use super::{ANSWER_WITHIN, DbError, Tx};
+use super::pool::{ANSWER_WITHIN, PATIENCE};
+use super::{DbError, Tx};
 
 /// So that no commit grows without end.
 const MOST: usize = 64;

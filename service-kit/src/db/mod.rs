@@ -38,6 +38,7 @@ use uuid::Uuid;
 use crate::forms::Forms;
 use crate::outbox::Precedence;
 use crate::outbox::handover::Handover;
+use pool::ANSWER_WITHIN;
 use proof::Proof;
 use vitals::Vitals;
 
@@ -60,9 +61,6 @@ use tx::Told;
 pub use tx::Tx;
 pub use url::check_url;
 
-/// How long a piece of work may wait for a server. Longer than a lock may be waited for; the limits that the server keeps
-/// are of no use when it is the path to it that is gone.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long work that is under way may go on once its connection is suspect: what a lost path would answer never comes, and a
 /// statement that only happened to be under way is done again.
 const SUSPECT_FOR: Duration = Duration::from_secs(3);

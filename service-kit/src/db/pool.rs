@@ -25,6 +25,9 @@ use super::{Cause, Session};
 
 /// How long a caller waits for a connection before it is told "unavailable".
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a piece of work may wait for a server. Longer than a lock may be waited for; the limits that the server keeps
+/// are of no use when it is the path to it that is gone.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a connection may take to say that it lives, and a server to say why it takes no new one.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
