@@ -189,6 +189,8 @@ test("the Tab key finds its way: to the content, along the page, through a chart
   await table.getByRole("columnheader", { name: "Observed" }).waitFor();
   await vi.page.getByRole("button", { name: "365 d", exact: true }).press("Enter");
   await vi.page.getByText("the worst of each day, by UTC").waitFor();
+  // The chart's legend is a table as well.
+  await until("a row a day", async () => [1, 2].includes(await table.locator(".scroll tbody tr").count()));
   await vi.leave();
 });
 
