@@ -5,6 +5,7 @@ use std::fs;
 use phasegate_tests::feeder::Feeder;
 use phasegate_tests::stack::{Layout, Stack};
 use phasegate_tests::vendors::Vendors;
+use phasegate_tests::wait;
 use serde_json::{Value, json};
 
 pub(crate) const POLICY: &str = include_str!("../../fixtures/policy.fast.yaml");
@@ -51,9 +52,11 @@ async fn plays_the_story(layout: Layout) {
     assert_eq!(vendors.pagerduty.incidents().len(), 1);
     let runbook = fs::read_to_string(stack.data_file("reports/runbook.jsonl")).expect("the runbook log");
     assert_eq!(runbook.matches("Rollback invoked").count(), 1, "{runbook}");
-    let file: Value = serde_json::from_str(
-        &fs::read_to_string(stack.data_file("reports/monitoring/dashboard.json")).expect("dashboard.json"),
-    )
-    .expect("JSON");
-    assert_eq!(file["targets"][0]["rollback_active"], false);
+    // The file rests after it was written, the longer the slower the disk is.
+    wait::until("the banner to go from the file", || async {
+        let file = fs::read_to_string(stack.data_file("reports/monitoring/dashboard.json"));
+        let file: Value = serde_json::from_str(&file.expect("dashboard.json")).expect("JSON");
+        if file["targets"][0]["rollback_active"] == false { Ok(()) } else { Err(file) }
+    })
+    .await;
 }
