@@ -325,6 +325,23 @@ test("after a restart of the service the page listens again, by itself", async (
   await vi.context.close();
 });
 
+test("a service that falls silent before its first answer about a rollout is told of; nobody is told after leaving", async () => {
+  const vi = await Person.arrive(browser, running, "vi");
+  await vi.page.route("**/v1/dashboard*", () => {});
+  await vi.page.route("**/v1/stream", () => {});
+  await vi.page.clock.install();
+  await vi.page.reload();
+  await vi.page.locator("nav").waitFor();
+  await vi.page.clock.fastForward("00:40");
+  await vi.page.getByText("This page may be wrong.").waitFor();
+  await vi.page.getByRole("button", { name: "Sign out" }).click();
+  await vi.page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await vi.page.clock.fastForward("00:40");
+  assert.equal(await vi.page.getByText("This page may be wrong.").count(), 0);
+  await vi.page.unrouteAll({ behavior: "ignoreErrors" });
+  await vi.leave();
+});
+
 test("when the service is gone the page says so and comes back by itself", async () => {
   const vi = await Person.arrive(browser, running, "vi");
   process.kill(/** @type {number} */ (running.child?.pid), "SIGSTOP");

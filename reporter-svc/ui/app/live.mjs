@@ -59,7 +59,7 @@ export const painted = new Promise((done) => {
 
 /** Begins to listen; called once somebody is known to be allowed to. */
 export function connect() {
-  disconnect();
+  close();
   const stream = new EventSource("/v1/stream");
   source = stream;
   stream.addEventListener("open", () => {
@@ -79,10 +79,17 @@ export function connect() {
   });
 }
 
-export function disconnect() {
+function close() {
   clearTimeout(again);
   source?.close();
   source = null;
+}
+
+/** Listens no more: nothing is shown that could grow old. */
+export function disconnect() {
+  close();
+  failures = 0;
+  tell({ stream: "connecting", heardAt: null });
 }
 
 setInterval(() => {

@@ -6,7 +6,7 @@ import { ago, clockTime } from "./format.mjs";
 import { html } from "./html.mjs";
 import { setLanguage, t, useLanguage } from "./i18n.mjs";
 import { Later, fetchAll } from "./later.mjs";
-import { connect, disconnect, isStale, painted, useNow, usePulse } from "./live.mjs";
+import { connect, disconnect, heard, isStale, painted, useNow, usePulse } from "./live.mjs";
 import { ErrorNote, leaveFocus } from "./parts.mjs";
 import { home, routes, wayIn } from "./routes.mjs";
 import { signOut, whoAmI } from "./session.mjs";
@@ -60,6 +60,8 @@ function Page() {
   const [state, set] = useState(/** @type {{session: Session | null, known: boolean, ended: boolean, error: Error | null}} */ ({ session: null, known: false, ended: false, error: null }));
   const enter = (/** @type {Session} */ session) => {
     set({ session, known: true, ended: false, error: null });
+    // From here on a service that falls silent is told of, be it before its first answer about a rollout.
+    heard();
     void painted.then(connect);
   };
   const ask = async () => {
