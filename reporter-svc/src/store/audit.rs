@@ -237,9 +237,17 @@ pub(super) struct Appended {
     pub(super) begins: bool,
 }
 
-/// The ends of the streams that a transaction adds to: number and hash.
+/// Number and hash of a stream's last row; none: it has none.
+pub(super) type End = Option<(u64, String)>;
+
+/// The ends of streams that a transaction holds, with what it adds to them.
 #[derive(Default)]
-struct Ends(BTreeMap<String, (u64, String)>);
+struct Ends(BTreeMap<String, End>);
+
+/// What the caller, who holds the stream, has read with its lock.
+pub(super) fn ends_with(tx: &mut Tx<'_>, target: &TargetName, end: End) {
+    tx.memory::<Ends>().0.entry(target.to_string()).or_insert(end);
+}
 
 /// Puts acts at the end of a stream whose lock the caller holds.
 pub(super) async fn append(
@@ -253,7 +261,7 @@ pub(super) async fn append(
     }
     let brought = tx.memory::<Ends>().0.get(stream_of(target)).cloned();
     let mut last = match brought {
-        Some(brought) => Some(brought),
+        Some(known) => known,
         None => end(tx, target).await?,
     };
     let begins = last.is_none();
@@ -283,13 +291,11 @@ pub(super) async fn append(
         tx.insert("audit", COLUMNS, row);
         entries.push(entry);
     }
-    if let Some(last) = last {
-        tx.memory::<Ends>().0.insert(stream_of(target).to_owned(), last);
-    }
+    tx.memory::<Ends>().0.insert(stream_of(target).to_owned(), last);
     Ok(Appended { entries, begins })
 }
 
-async fn end(tx: &mut Tx<'_>, target: Option<&TargetName>) -> Result<Option<(u64, String)>, DbError> {
+async fn end(tx: &mut Tx<'_>, target: Option<&TargetName>) -> Result<End, DbError> {
     let last: Option<(i64, String)> =
         sqlx::query_as("SELECT seq, hash FROM audit WHERE stream = $1 ORDER BY seq DESC LIMIT 1")
             .bind(stream_of(target))

@@ -8,8 +8,10 @@ use domain::effects::{NewMessage, RunTransition};
 use service_kit::db::{Company, Db, DbError, Done, Tx};
 use service_kit::outbox::{self, Recorded};
 use shared_types::{Decision, IncidentId, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
-use super::rows::json;
+use super::rows::{self, json};
 use super::{
     Act, Change, Changed, Given, Store, StoredTarget, audit, days, decisions, incidents, notifications,
     storms, targets,
@@ -75,16 +77,18 @@ async fn under_lock(
     change: &Change<'_>,
     company: Company,
 ) -> Result<Done<Changed>, DbError> {
-    let Some(StoredTarget { state, version }) = targets::lock(db, tx, change.target, company).await? else {
+    let Some(row) = hold(db, tx, change, company).await? else {
         return Ok(match company {
             Company::None => Done::Nothing(Changed::UnknownTarget),
             // Or somebody holds it.
             Company::Others => Done::Elsewhere,
         });
     };
-    if let Some(repeated) = repeated(db, tx, change).await? {
+    let StoredTarget { state, version } = targets::read(tx.forms(), &row)?;
+    if let Some(repeated) = repeated(tx, change, &row)? {
         return Ok(Done::Nothing(repeated));
     }
+    audit::ends_with(tx, change.target, last_act(&row)?);
     let recorded = match change.settle {
         Some((claim, outcome)) => Some(outbox::record(tx, claim, outcome, change.now).await?),
         None => None,
@@ -137,36 +141,60 @@ async fn under_lock(
     }
 }
 
-/// The first answer, if this was done before.
-async fn repeated(db: &Db, tx: &mut Tx<'_>, change: &Change<'_>) -> Result<Option<Changed>, DbError> {
-    if let Some(decision) = change.decision {
-        let id = decision.decision_id.to_string();
-        let known: Option<(i64, Option<String>, String)> =
-            sqlx::query_as("SELECT stale, incident, body FROM decisions WHERE id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&mut **tx)
-                .await?;
-        if let Some((stale, incident, body)) = known {
-            if db.forms().read_wire::<Decision>(&id, &body)? != *decision {
-                return Ok(Some(Changed::Differs));
-            }
-            let answer = super::decision_answer(decision, stale != 0, incident.as_deref());
-            return Ok(Some(Changed::Repeated { answer }));
-        }
+/// What a change goes by, while the caller holds its target: the target, what was done before of the same, and the end of the
+/// target's stream of the audit log. None: the target is not there, or was not waited for.
+///
+/// Where nobody is waited for, what was committed since the statement began may be missing beside the target. Then a row of this
+/// change is there already, and the change is done again, alone.
+async fn hold(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    change: &Change<'_>,
+    company: Company,
+) -> Result<Option<AnyRow>, DbError> {
+    if db.waits_in(company) {
+        targets::lock(db, tx, change.target).await?;
     }
-    if let Some(act) = change.act {
-        let known: Option<(String, String)> =
-            sqlx::query_as("SELECT fingerprint, answer FROM acts WHERE request_id = $1")
-                .bind(act.request_id.as_str())
-                .fetch_optional(&mut **tx)
-                .await?;
-        if let Some((fingerprint, answer)) = known {
-            return Ok(Some(if act.is_repeat_of(&fingerprint) {
-                Changed::Repeated { answer: json("answer", &answer)? }
-            } else {
-                Changed::KeyReused
-            }));
+    let sql = format!("{HELD}{}", db.skip_locked_of("t"));
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(change.target.as_str())
+        .bind(change.decision.map(|it| it.decision_id.to_string()))
+        .bind(change.act.map(|it| it.request_id.to_string()))
+        .fetch_optional(&mut **tx);
+    Ok(row.await?)
+}
+
+/// See [`hold`].
+const HELD: &str = "SELECT t.target, t.version, t.state, d.stale, d.incident, d.body, a.fingerprint, a.answer, \
+         e.seq AS last_seq, e.hash AS last_hash \
+     FROM targets t LEFT JOIN decisions d ON d.id = $2 LEFT JOIN acts a ON a.request_id = $3 \
+         LEFT JOIN audit e ON e.stream = t.target AND e.seq = (SELECT MAX(seq) FROM audit WHERE stream = t.target) \
+     WHERE t.target = $1";
+
+fn last_act(row: &AnyRow) -> Result<audit::End, DbError> {
+    let hash: Option<String> = row.try_get("last_hash")?;
+    hash.map(|hash| Ok((rows::count(row, "last_seq")?, hash))).transpose()
+}
+
+/// The first answer, if this was done before.
+fn repeated(tx: &Tx<'_>, change: &Change<'_>, row: &AnyRow) -> Result<Option<Changed>, DbError> {
+    let body: Option<String> = row.try_get("body")?;
+    if let (Some(decision), Some(body)) = (change.decision, body) {
+        if tx.forms().read_wire::<Decision>(&decision.decision_id.to_string(), &body)? != *decision {
+            return Ok(Some(Changed::Differs));
         }
+        let incident: Option<String> = row.try_get("incident")?;
+        let answer =
+            super::decision_answer(decision, rows::count(row, "stale")? != 0, incident.as_deref());
+        return Ok(Some(Changed::Repeated { answer }));
+    }
+    let known: Option<String> = row.try_get("fingerprint")?;
+    if let (Some(act), Some(fingerprint)) = (change.act, known) {
+        return Ok(Some(if act.is_repeat_of(&fingerprint) {
+            Changed::Repeated { answer: json("answer", &row.try_get::<String, _>("answer")?)? }
+        } else {
+            Changed::KeyReused
+        }));
     }
     Ok(None)
 }
@@ -232,15 +260,15 @@ fn incident_id(day: &str, number: i64) -> Result<IncidentId, DbError> {
 /// Whether the target's stream of the audit log begins with this.
 async fn persist(tx: &mut Tx<'_>, change: &Change<'_>, plan: &Plan, version: u64) -> Result<bool, DbError> {
     let now = change.now;
-    targets::save(tx, &plan.step.target, version, now).await?;
+    targets::save(tx, &plan.step.target, version, now)?;
     if let Some(incident) = &plan.step.incident {
         if plan.step.opened {
-            incidents::open(tx, incident).await?;
+            incidents::open(tx, incident)?;
             storms::opened(tx, incident);
         } else {
-            incidents::save(tx, incident).await?;
+            incidents::save(tx, incident)?;
         }
-        incidents::append_hops(tx, &incident.id, &plan.step.timeline, plan.step.opened).await?;
+        incidents::append_hops(tx, &incident.id, &plan.step.timeline)?;
     }
     if let Some(decision) = change.decision {
         let open = plan.step.target.incident.as_ref().filter(|_| plan.step.links(decision));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use domain::story::days::{DAY, DaySums, Figures, Worst};
-use service_kit::db::{Company, DbError, Tx};
+use service_kit::db::{DbError, Tx};
 use shared_types::days::{DayTotals, DayWindows};
 use shared_types::decision::Direction;
 use shared_types::{Decision, TargetName, Timestamp, Window};
@@ -63,7 +63,7 @@ impl Store {
         while sqlx::query(any).bind(target.as_str()).fetch_optional(self.db.pool()).await?.is_some() {
             let mut tx = self.db.begin().await?;
             // Whoever takes a decision in, or counts late, holds the target's row: none is counted twice.
-            targets::lock(&self.db, &mut tx, target, Company::None).await?;
+            targets::lock(&self.db, &mut tx, target).await?;
             count_some(&mut tx, target).await?;
             tx.commit().await?;
         }

@@ -4,22 +4,21 @@ use std::collections::BTreeMap;
 
 use domain::rollout::Incident;
 use domain::story::words;
-use service_kit::db::{Company, Db, DbError, Tx, places};
+use service_kit::db::{Company, Db, DbError, Tx, Value};
 use service_kit::forms::Forms;
 use shared_types::incident::IncidentState;
 use shared_types::story::{Hop, LoggedHop};
 use shared_types::{IncidentId, TargetName, Timestamp};
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::query::Query;
-use sqlx::{Any, AssertSqlSafe, Row};
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::list::{list, listing};
 use super::{After, IncidentFilter, Store, rows};
 
-/// What is kept of an incident: its body, and before it what queries go by. [`read`] takes them by name, [`bound`] binds them in
+/// What is kept of an incident: its body, and before it what queries go by. [`read`] takes them by name, [`values`] has
 /// this order.
-const COLUMNS: [&str; 6] = ["id", "target", "state", "opened_at", "due_at", "body"];
+const COLUMNS: &[&str] = &["id", "target", "state", "opened_at", "due_at", "body"];
 
 impl Store {
     pub async fn incident(&self, id: &IncidentId) -> Result<Option<Incident>, DbError> {
@@ -93,44 +92,78 @@ pub(super) async fn lock(
     id: &IncidentId,
     company: Company,
 ) -> Result<Option<Incident>, DbError> {
-    let sql = format!("{} WHERE id = $1{}", select(), db.for_update_in(company));
-    let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut **tx).await?;
+    let row = lock_row(db, tx, &COLUMNS.join(", "), id, company).await?;
     row.as_ref().map(|row| read(tx.forms(), row)).transpose()
 }
 
-/// Makes the row, with the storm that the incident opens in; at once, for the next one that opens counts it.
-pub(super) async fn open(tx: &mut Tx<'_>, incident: &Incident) -> Result<(), DbError> {
+/// As [`lock`], where it matters only whether it is held.
+pub(super) async fn hold(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    id: &IncidentId,
+    company: Company,
+) -> Result<bool, DbError> {
+    Ok(lock_row(db, tx, "id", id, company).await?.is_some())
+}
+
+async fn lock_row(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    columns: &str,
+    id: &IncidentId,
+    company: Company,
+) -> Result<Option<AnyRow>, DbError> {
+    if db.waits_in(company) {
+        let sql = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update());
+        sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut **tx).await?;
+    }
+    let sql = format!(
+        "SELECT {columns}, (SELECT COALESCE(MAX(seq), 0) FROM timeline WHERE incident = incidents.id) AS last_hop \
+         FROM incidents WHERE id = $1{}",
+        db.skip_locked()
+    );
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut **tx).await?;
+    if let Some(row) = &row {
+        let last = row.try_get("last_hop")?;
+        tx.memory::<LastHops>().0.entry(id.clone()).or_insert(last);
+    }
+    Ok(row)
+}
+
+const OPENED: &[&str] =
+    &["id", "target", "state", "opened_at", "due_at", "body", "storm", "storm_told"];
+
+/// Makes the row, with the storm that the incident opens in, by the commit.
+pub(super) fn open(tx: &mut Tx<'_>, incident: &Incident) -> Result<(), DbError> {
     let storm = incident.storm.as_ref();
     let told = storm.map(|it| &it.told).filter(|told| !told.is_empty());
-    let sql = format!(
-        "INSERT INTO incidents ({}, storm, storm_told) VALUES ({})",
-        COLUMNS.join(", "),
-        places(COLUMNS.len() + 2)
-    );
-    bound(tx, incident, sql)?
-        .bind(storm.map(|it| it.begun_by.to_string()))
-        .bind(told.map(|it| serde_json::json!(it).to_string()))
-        .execute(&mut **tx)
-        .await?;
+    let mut row = values(tx, incident)?;
+    row.push(storm.map(|it| it.begun_by.to_string()).into());
+    row.push(told.map(|it| serde_json::json!(it).to_string()).into());
+    tx.insert_first("incidents", OPENED, row);
     Ok(())
 }
 
-/// The caller holds the row.
-pub(super) async fn save(tx: &mut Tx<'_>, incident: &Incident) -> Result<(), DbError> {
-    let (columns, places) = (COLUMNS.join(", "), places(COLUMNS.len()));
-    let sql = format!("UPDATE incidents SET ({columns}) = ({places}) WHERE id = $1");
-    bound(tx, incident, sql)?.execute(&mut **tx).await?;
+const SAVED: &str = "ON CONFLICT (id) DO UPDATE SET target = excluded.target, state = excluded.state, \
+         opened_at = excluded.opened_at, due_at = excluded.due_at, body = excluded.body";
+
+/// The caller holds the row; it is written by the commit.
+pub(super) fn save(tx: &mut Tx<'_>, incident: &Incident) -> Result<(), DbError> {
+    let row = values(tx, incident)?;
+    tx.upsert("incidents", COLUMNS, row, SAVED);
     Ok(())
 }
 
-fn bound<'q>(tx: &Tx<'_>, incident: &Incident, sql: String) -> Result<Query<'q, Any, AnyArguments>, DbError> {
-    Ok(sqlx::query(AssertSqlSafe(sql))
-        .bind(incident.id.to_string())
-        .bind(incident.target.to_string())
-        .bind(incident.state().as_str())
-        .bind(incident.opened_at.as_millis())
-        .bind(incident.next_due().map(Timestamp::as_millis))
-        .bind(tx.forms().text(incident)?))
+/// Of [`COLUMNS`].
+fn values(tx: &Tx<'_>, incident: &Incident) -> Result<Vec<Value>, DbError> {
+    Ok(vec![
+        incident.id.as_str().into(),
+        incident.target.as_str().into(),
+        incident.state().as_str().into(),
+        incident.opened_at.as_millis().into(),
+        incident.next_due().map(Timestamp::as_millis).into(),
+        tx.forms().text(incident)?.into(),
+    ])
 }
 
 fn hop(row: &AnyRow) -> Result<LoggedHop, DbError> {
@@ -140,29 +173,20 @@ fn hop(row: &AnyRow) -> Result<LoggedHop, DbError> {
     Ok(LoggedHop { at: rows::time(row, "at")?, hop: Hop::read(&kind, &detail, data) })
 }
 
-/// The numbers of the last hops that a transaction brings.
+/// The numbers of the last hops of incidents that a transaction holds, with those that it brings.
 #[derive(Default)]
 struct LastHops(BTreeMap<IncidentId, i64>);
 
-/// The caller holds the incident's row, so the numbers have no gaps and no rivals.
-pub(super) async fn append_hops(
+/// The caller holds the incident's row, or opens it, so the numbers have no gaps and no rivals.
+pub(super) fn append_hops(
     tx: &mut Tx<'_>,
     incident: &IncidentId,
     hops: &[LoggedHop],
-    opened: bool,
 ) -> Result<(), DbError> {
-    if hops.is_empty() {
-        return Ok(());
-    }
-    let brought = tx.memory::<LastHops>().0.get(incident).copied();
-    let last = match brought {
-        Some(last) => last,
-        None if opened => 0,
-        None => last_hop(tx, incident).await?,
-    };
-    let brought = last + i64::try_from(hops.len()).unwrap_or(i64::MAX);
-    tx.memory::<LastHops>().0.insert(incident.clone(), brought);
-    for (seq, LoggedHop { at, hop }) in (last + 1..).zip(hops) {
+    for LoggedHop { at, hop } in hops {
+        let last = tx.memory::<LastHops>().0.entry(incident.clone()).or_default();
+        *last += 1;
+        let seq = *last;
         let data = hop.data().map_err(|error| DbError::decode("hop", error))?;
         let data = if data.is_null() { None } else { Some(data.to_string()) };
         let row = vec![
@@ -176,12 +200,4 @@ pub(super) async fn append_hops(
         tx.insert("timeline", &["incident", "seq", "at", "kind", "detail", "data"], row);
     }
     Ok(())
-}
-
-async fn last_hop(tx: &mut Tx<'_>, incident: &IncidentId) -> Result<i64, DbError> {
-    let (last,): (i64,) = sqlx::query_as("SELECT COALESCE(MAX(seq), 0) FROM timeline WHERE incident = $1")
-        .bind(incident.as_str())
-        .fetch_one(&mut **tx)
-        .await?;
-    Ok(last)
 }

@@ -3,11 +3,9 @@
 use service_kit::db::{Company, DbError, Done, Tx};
 use service_kit::outbox::{self, Attempt, Claim, Outcome, Recorded};
 use shared_types::Timestamp;
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::incidents::append_hops;
-use super::{Settled, Store};
+use super::{Settled, Store, incidents};
 use domain::effects::notification::NotificationState;
 
 impl Store {
@@ -22,9 +20,7 @@ impl Store {
             // The incident before the row, so that nothing is written where it is not free.
             let mut there = false;
             if let Some((id, _)) = incident {
-                let lock = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update_in(company));
-                let found = sqlx::query(AssertSqlSafe(lock)).bind(id.as_str()).fetch_optional(&mut *tx);
-                there = found.await?.is_some();
+                there = incidents::hold(db, &mut tx, id, company).await?;
                 if !there && company == Company::Others {
                     return Ok((tx, Done::Elsewhere));
                 }
@@ -37,7 +33,7 @@ impl Store {
                 update_notification(&mut tx, id, claim, outcome, recorded, now).await?;
             }
             if let (Recorded::Done, true, Some((id, hop))) = (recorded, there, incident) {
-                append_hops(&mut tx, id, std::slice::from_ref(hop), false).await?;
+                incidents::append_hops(&mut tx, id, std::slice::from_ref(hop))?;
             }
             Ok((tx, Done::Written(recorded)))
         });

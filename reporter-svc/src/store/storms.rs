@@ -43,30 +43,33 @@ impl Store {
     }
 }
 
-/// The storm that a transaction has found, and what it has added: asked for once, not for each incident of a thousand.
+/// What a transaction knows of storms: it is asked for once, not for each incident of a thousand.
 #[derive(Default)]
-struct Found(Option<(Duration, Storm)>);
+struct Known {
+    /// The one it has found, with what it has added.
+    found: Option<Storm>,
+    /// Targets of the incidents that it opens: they are not seen before the commit.
+    opened: Vec<TargetName>,
+}
 
 /// The storm that an incident joins, or begins, which opens now; none: there are few. The caller holds the day's counter, so
 /// that no other one opens meanwhile.
 pub(super) async fn now(tx: &mut Tx<'_>, at: Timestamp, window: Duration) -> Result<Option<Storm>, DbError> {
-    if let Some((of, storm)) = &tx.memory::<Found>().0
-        && *of == window
-    {
-        return Ok(Some(storm.clone()));
+    if tx.memory::<Known>().found.is_none() {
+        let opened = tx.memory::<Known>().opened.clone();
+        tx.memory::<Known>().found = look(tx, at, window, opened).await?;
     }
-    let storm = look(tx, at, window).await?;
-    tx.memory::<Found>().0 = storm.clone().map(|it| (window, it));
-    Ok(storm)
+    Ok(tx.memory::<Known>().found.clone())
 }
 
-/// An incident has opened, in a transaction that may bring more.
+/// An incident opens, in a transaction that may bring more.
 pub(super) fn opened(tx: &mut Tx<'_>, incident: &Incident) {
-    let Some((_, found)) = &mut tx.memory::<Found>().0 else { return };
+    let known = tx.memory::<Known>();
+    known.opened.push(incident.target.clone());
+    let Some(found) = &mut known.found else { return };
     found.before += 1;
     found.targets.push(incident.target.clone());
-    let surplus = found.targets.len().saturating_sub(usize::try_from(NEWEST).unwrap_or_default());
-    found.targets.drain(..surplus);
+    keep_newest(&mut found.targets);
     let Some(of) = &incident.storm else { return };
     if of.begun_by == incident.id {
         let page_key = Incident::new_key(&incident.target, &incident.id, incident.opened_at);
@@ -75,12 +78,23 @@ pub(super) fn opened(tx: &mut Tx<'_>, incident: &Incident) {
     found.told.extend(of.told.iter().cloned());
 }
 
-async fn look(tx: &mut Tx<'_>, at: Timestamp, window: Duration) -> Result<Option<Storm>, DbError> {
+fn keep_newest(targets: &mut Vec<TargetName>) {
+    let surplus = targets.len().saturating_sub(usize::try_from(NEWEST).unwrap_or_default());
+    targets.drain(..surplus);
+}
+
+/// With those that the transaction has opened already.
+async fn look(
+    tx: &mut Tx<'_>,
+    at: Timestamp,
+    window: Duration,
+    opened: Vec<TargetName>,
+) -> Result<Option<Storm>, DbError> {
     let since = at.minus(window).as_millis();
     // Bounded on both sides, as in `audit_heads`.
     let sql = "SELECT COUNT(*) FROM incidents WHERE opened_at > $1 AND opened_at <= $2";
     let (before,): (i64,) = sqlx::query_as(sql).bind(since).bind(i64::MAX).fetch_one(&mut **tx).await?;
-    let before = usize::try_from(before).unwrap_or_default();
+    let before = usize::try_from(before).unwrap_or_default() + opened.len();
     if before < BEYOND {
         return Ok(None);
     }
@@ -92,7 +106,9 @@ async fn look(tx: &mut Tx<'_>, at: Timestamp, window: Duration) -> Result<Option
     .fetch_all(&mut **tx)
     .await?;
     newest.reverse();
-    let targets = newest.iter().map(|(target,)| parsed(target)).collect::<Result<_, _>>()?;
+    let mut targets = newest.iter().map(|(target,)| parsed(target)).collect::<Result<Vec<_>, _>>()?;
+    targets.extend(opened);
+    keep_newest(&mut targets);
     let first: Option<(String, String, i64)> = sqlx::query_as(
         // The page of one whose incidents are all closed is resolved.
         "SELECT id, target, opened_at FROM incidents AS first WHERE storm = id AND opened_at > $1 \

@@ -1,7 +1,7 @@
 //! Targets, and what is due.
 
 use domain::rollout::TargetState;
-use service_kit::db::{Company, Db, DbError, Tx, places};
+use service_kit::db::{Db, DbError, Tx, places};
 use service_kit::forms::Forms;
 use shared_types::{PhaseId, TargetName, Timestamp};
 use sqlx::any::AnyRow;
@@ -133,46 +133,44 @@ impl Store {
     }
 }
 
-fn read(forms: &Forms, row: &AnyRow) -> Result<StoredTarget, DbError> {
+/// As [`Store::target`] says it, of a row that the caller has asked for.
+pub(super) fn read(forms: &Forms, row: &AnyRow) -> Result<StoredTarget, DbError> {
     let (name, state): (String, String) = (row.try_get("target")?, row.try_get("state")?);
     Ok(StoredTarget { state: forms.read(&name, &state)?, version: rows::count(row, "version")? })
 }
 
-/// As it is while the caller holds its row; none: it is not there, or was not waited for.
-pub(super) async fn lock(
-    db: &Db,
-    tx: &mut Tx<'_>,
-    target: &TargetName,
-    company: Company,
-) -> Result<Option<StoredTarget>, DbError> {
-    let sql =
-        format!("SELECT target, version, state FROM targets WHERE target = $1{}", db.for_update_in(company));
-    let row = sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
-    row.as_ref().map(|row| read(tx.forms(), row)).transpose()
+/// Waits for the row, and holds it.
+pub(super) async fn lock(db: &Db, tx: &mut Tx<'_>, target: &TargetName) -> Result<(), DbError> {
+    let sql = format!("SELECT target FROM targets WHERE target = $1{}", db.for_update());
+    sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
+    Ok(())
 }
 
-/// The caller holds the row.
-pub(super) async fn save(
+const COLUMNS: &[&str] = &["target", "version", "phase", "epoch", "state", "due_at", "updated_at", "behind"];
+
+/// The row is locked and is there, so that it is as it was read; were it not, nothing would be committed.
+const SAVED: &str = "ON CONFLICT (target) DO UPDATE SET version = excluded.version, phase = excluded.phase, \
+         epoch = excluded.epoch, state = excluded.state, due_at = excluded.due_at, updated_at = excluded.updated_at, \
+         behind = excluded.behind \
+     WHERE targets.version = excluded.version - 1";
+
+/// The caller holds the row; it is written by the commit.
+pub(super) fn save(
     tx: &mut Tx<'_>,
     state: &TargetState,
     version: u64,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let changed = sqlx::query(
-        "UPDATE targets SET version = $2, phase = $3, epoch = $4, state = $5, due_at = $6, updated_at = $7, behind = $8 \
-         WHERE target = $1 AND version = $2 - 1",
-    )
-    .bind(state.target.as_str())
-    .bind(i64::try_from(version).unwrap_or(i64::MAX))
-    .bind(state.phase.as_str())
-    .bind(i64::try_from(state.epoch).unwrap_or(i64::MAX))
-    .bind(tx.forms().text(state)?)
-    .bind(state.next_due().map(Timestamp::as_millis))
-    .bind(now.as_millis())
-    .bind(i64::from(state.behind.is_some()))
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    // The row is locked, so this cannot be; were it, nothing may be committed.
-    if changed == 1 { Ok(()) } else { Err(DbError::Busy) }
+    let row = vec![
+        state.target.as_str().into(),
+        i64::try_from(version).unwrap_or(i64::MAX).into(),
+        state.phase.as_str().into(),
+        i64::try_from(state.epoch).unwrap_or(i64::MAX).into(),
+        tx.forms().text(state)?.into(),
+        state.next_due().map(Timestamp::as_millis).into(),
+        now.as_millis().into(),
+        i64::from(state.behind.is_some()).into(),
+    ];
+    tx.upsert("targets", COLUMNS, row, SAVED);
+    Ok(())
 }

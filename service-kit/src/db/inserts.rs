@@ -46,6 +46,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::Number(number)
+    }
+}
+
 impl From<Option<f64>> for Value {
     fn from(number: Option<f64>) -> Self {
         Self::Real(number)
@@ -73,12 +79,21 @@ pub fn rows_of_places(rows: usize, columns: usize) -> String {
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
-/// Rows by table, in the order in which the tables were named first.
+/// When rows are put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Turn {
+    /// Others may refer to them.
+    First,
+    Then,
+}
+
+/// Rows by table, in the order in which the tables of a turn were named first.
 #[derive(Debug, Default)]
 pub(super) struct Inserts(Vec<OfTable>);
 
 #[derive(Debug)]
 struct OfTable {
+    turn: Turn,
     table: &'static str,
     columns: &'static [&'static str],
     conflict: &'static str,
@@ -88,20 +103,22 @@ struct OfTable {
 impl Inserts {
     pub(super) fn add(
         &mut self,
+        turn: Turn,
         table: &'static str,
         columns: &'static [&'static str],
         conflict: &'static str,
         row: Vec<Value>,
     ) {
         debug_assert_eq!(row.len(), columns.len(), "a value for each column of {table}");
-        match self.0.iter_mut().find(|it| (it.table, it.conflict) == (table, conflict)) {
+        match self.0.iter_mut().find(|it| (it.turn, it.table, it.conflict) == (turn, table, conflict)) {
             Some(of_it) => of_it.rows.push(row),
-            None => self.0.push(OfTable { table, columns, conflict, rows: vec![row] }),
+            None => self.0.push(OfTable { turn, table, columns, conflict, rows: vec![row] }),
         }
     }
 
-    pub(super) async fn put(self, session: &mut Session) -> Result<(), DbError> {
-        for OfTable { table, columns, conflict, rows } in self.0 {
+    pub(super) async fn put(mut self, session: &mut Session) -> Result<(), DbError> {
+        self.0.sort_by_key(|it| it.turn);
+        for OfTable { table, columns, conflict, rows, .. } in self.0 {
             for rows in rows.chunks(rows_at_once(columns.len())) {
                 let sql = format!(
                     "INSERT INTO {table} ({}) VALUES {} {conflict}",
@@ -116,7 +133,11 @@ impl Inserts {
                     // sqlx 0.9 tells PostgreSQL of a missing f64 that it is an f32, and the other way round.
                     Value::Real(None) => query.bind(None::<f32>),
                 });
-                query.execute(&mut *session).await?;
+                let written = query.execute(&mut *session).await?.rows_affected();
+                // A row that is there and was not to be changed: it is not as the transaction took it to be.
+                if usize::try_from(written).ok() != Some(rows.len()) {
+                    return Err(DbError::Busy);
+                }
             }
         }
         Ok(())

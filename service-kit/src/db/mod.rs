@@ -273,6 +273,21 @@ impl Db {
         }
     }
 
+    /// Whether a SELECT for a lock may wait: what else it reads is then as old as its beginning, and is to be read afterwards.
+    #[must_use]
+    pub fn waits_in(&self, company: Company) -> bool {
+        company == Company::None && self.engine == Engine::Postgres
+    }
+
+    /// [`Self::skip_locked`], of one of the tables that a query joins.
+    #[must_use]
+    pub fn skip_locked_of(&self, alias: &str) -> String {
+        match self.engine {
+            Engine::Postgres => format!(" FOR UPDATE OF {alias} SKIP LOCKED"),
+            Engine::Sqlite => String::new(),
+        }
+    }
+
     /// Whether something could be stored just now: seen by storing something, unless that was done a moment ago.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shared_types::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::inserts::{Inserts, Value};
+use super::inserts::{Inserts, Turn, Value};
 use super::{Boundary, DbError, Probe, Session};
 use crate::forms::Forms;
 use crate::outbox::handover::Handover;
@@ -128,10 +128,16 @@ impl Tx<'_> {
     /// Puts a row into a table at the commit, with all others of that table by one statement. Until then the transaction's own
     /// statements do not see it.
     pub fn insert(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
-        self.inserts.add(table, columns, "", row);
+        self.inserts.add(Turn::Then, table, columns, "", row);
     }
 
-    /// As [`Self::insert`], with what follows the rows: `ON CONFLICT …`.
+    /// As [`Self::insert`], before the rows that may refer to it.
+    pub fn insert_first(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
+        self.inserts.add(Turn::First, table, columns, "", row);
+    }
+
+    /// As [`Self::insert_first`], with what follows the rows: `ON CONFLICT …`. A transaction names each row once. Where one is
+    /// there and `conflict` leaves it as it is, the commit fails.
     pub fn upsert(
         &mut self,
         table: &'static str,
@@ -139,7 +145,7 @@ impl Tx<'_> {
         row: Vec<Value>,
         conflict: &'static str,
     ) {
-        self.inserts.add(table, columns, conflict, row);
+        self.inserts.add(Turn::First, table, columns, conflict, row);
     }
 
     /// What the work of this transaction has to know of what was done in it, and cannot ask the database; gone with it.
@@ -155,8 +161,8 @@ impl Tx<'_> {
         self.outgoing.push(row);
     }
 
-    /// Whether the worker of this process has room for a row of that lane: it is then begun right after the commit, unless
-    /// another one is faster or stands before it.
+    /// Whether the worker of this process has room for a row of that lane: it is then leased by the commit, and begun as soon as it
+    /// is its turn, unless another one is faster or stands before it.
     #[must_use]
     pub fn has_room(&self, lane: &str) -> bool {
         self.told.handover.crew().is_some_and(|crew| crew.has_room(lane))

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::{Claim, Lease, lane};
-use crate::db::{Db, DbError, Done, Tx};
+use crate::db::{Db, DbError, Done, Tx, places, rows_of_places};
 use crate::moment::Moment;
 use domain::effects::RetrySchedule;
 
@@ -16,13 +16,17 @@ const DUE_LANES: &str = "SELECT lane FROM outbox_lanes \
 
 /// A leased row goes first even if an older one came back (a dead row that was retried): one at a time.
 ///
-/// The oldest is looked for with `lane >= $1 ORDER BY lane, seq`, and checked to be of the lane afterwards: only the
-/// index of pending rows has that order. Asked for `lane = $1 ORDER BY seq`, PostgreSQL may walk the primary key
+/// The oldest is looked for with `lane >= l.lane ORDER BY lane, seq`, and checked to be of the lane afterwards: only the
+/// index of pending rows has that order. Asked for `lane = l.lane ORDER BY seq`, PostgreSQL may walk the primary key
 /// through all that was ever done in a busy lane.
-const HEAD: &str = "SELECT seq, id, dedup_key, lane, kind, subject, payload, retry, trace_parent, state, next_at, \
-         leased_by, claims, step, failures, unknowns, kind_unknown_since, enqueued_at, pace_ms FROM outbox \
-     WHERE lane = $1 AND seq = COALESCE((SELECT seq FROM outbox WHERE lane = $1 AND state = 'leased'), \
-         (SELECT seq FROM outbox WHERE lane >= $1 AND state IN ('ready', 'leased') ORDER BY lane, seq LIMIT 1))";
+const HEADS: &str = "SELECT o.seq, o.id, o.dedup_key, o.lane, o.kind, o.subject, o.payload, o.retry, o.trace_parent, \
+         o.state, o.next_at, o.leased_by, o.claims, o.step, o.failures, o.unknowns, o.kind_unknown_since, o.enqueued_at, \
+         o.pace_ms \
+     FROM outbox_lanes l JOIN outbox o ON o.lane = l.lane AND o.seq = COALESCE( \
+         (SELECT b.seq FROM outbox b WHERE b.lane = l.lane AND b.state = 'leased'), \
+         (SELECT p.seq FROM outbox p WHERE p.lane >= l.lane AND p.state IN ('ready', 'leased') \
+             ORDER BY p.lane, p.seq LIMIT 1)) \
+     WHERE l.lane IN ({lanes})";
 
 /// Jumps from receiver to receiver: lanes that wait (escalations by the thousand) are not read.
 const DUE_RECEIVERS: &str = "WITH RECURSIVE receivers (receiver) AS ( \
@@ -95,7 +99,6 @@ pub(super) async fn claim_each(
 ) -> Result<Vec<Claim>, DbError> {
     let mut tx = db.begin().await?;
     let due = format!("{DUE_LANES}{}", db.skip_locked());
-    let head = format!("{HEAD}{}", db.skip_locked());
     let mut claims = Vec::new();
     for (receiver, limit) in wanted {
         let lanes: Vec<(String,)> = sqlx::query_as(AssertSqlSafe(due.clone()))
@@ -104,45 +107,48 @@ pub(super) async fn claim_each(
             .bind(i64::from(*limit))
             .fetch_all(&mut *tx)
             .await?;
-        for (name,) in lanes {
-            match claim_head(&mut tx, &head, worker, &name, lease, begun).await? {
-                Some(claim) => claims.push(claim),
-                None => {
-                    lane::refresh(&mut tx, &[&name]).await?;
-                }
-            }
+        let lanes: Vec<&str> = lanes.iter().map(|(name,)| name.as_str()).collect();
+        for lanes in lanes.chunks(lane::AT_ONCE) {
+            claims.extend(claim_heads(&mut tx, db, worker, lanes, lease, begun).await?);
         }
     }
     tx.commit().await?;
     Ok(claims)
 }
 
-/// Claims the lane's head; the caller holds the lane's row. None when it is not due after all, or when its former
+/// Claims the heads of lanes whose rows the caller holds. Not those that are not due after all, nor one whose former
 /// worker, whose lease has run out, is just recording the outcome: that one waits for the lane, so we do not for it.
-async fn claim_head(
+async fn claim_heads(
     tx: &mut Tx<'_>,
-    head: &str,
+    db: &Db,
     worker: &str,
-    lane: &str,
+    lanes: &[&str],
     lease: &(dyn Fn(&str) -> Duration + Send + Sync),
     begun: Begun,
-) -> Result<Option<Claim>, DbError> {
-    let head = sqlx::query(AssertSqlSafe(head.to_owned())).bind(lane).fetch_optional(&mut **tx).await?;
-    let Some(head) = head else { return Ok(None) };
-    if head.try_get::<i64, _>("next_at")? > begun.now.as_millis() {
-        return Ok(None);
-    }
-    let length = lease(&head.try_get::<String, _>("kind")?);
-    let (lease_until, lease) = (begun.now.plus(length), Lease::new(begun.moment, length));
-    let claim = match read_claim(tx, &head, lease_until, lease) {
-        Ok(claim) => claim,
-        Err(error @ (DbError::Decode { .. } | DbError::Unreadable { .. })) if !error.is_unavailable() => {
-            return bury(tx, &head, &error, begun.now).await.map(|()| None);
+) -> Result<Vec<Claim>, DbError> {
+    let heads = HEADS.replace("{lanes}", &places(lanes.len()));
+    let heads = AssertSqlSafe(heads + &db.skip_locked_of("o"));
+    let heads = lanes.iter().fold(sqlx::query(heads), |query, lane| query.bind((*lane).to_owned()));
+    let mut taken = Vec::new();
+    for head in heads.fetch_all(&mut **tx).await? {
+        if head.try_get::<i64, _>("next_at")? > begun.now.as_millis() {
+            continue;
         }
-        Err(error) => return Err(error),
-    };
-    take(tx, worker, &head, &claim).await?;
-    Ok(Some(claim))
+        let length = lease(&head.try_get::<String, _>("kind")?);
+        let (lease_until, lease) = (begun.now.plus(length), Lease::new(begun.moment, length));
+        match read_claim(tx, &head, lease_until, lease) {
+            Ok(claim) => taken.push((head, claim)),
+            Err(error @ (DbError::Decode { .. } | DbError::Unreadable { .. })) if !error.is_unavailable() => {
+                bury(tx, &head, &error, begun.now).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    take(tx, worker, &taken).await?;
+    lane::refresh(tx, lanes).await?;
+    // As long as each has waited: whoever has fewer slots than there are claims begins with the first.
+    taken.sort_by_key(|(_, claim)| lanes.iter().position(|lane| *lane == claim.lane));
+    Ok(taken.into_iter().map(|(_, claim)| claim).collect())
 }
 
 /// Holds a claim until `until`, and never for less than it was held. False if the row is not this worker's any more.
@@ -167,26 +173,29 @@ pub async fn renew(db: &Db, claim: &Claim, until: Timestamp) -> Result<bool, DbE
     renewed.await?.ok_or(DbError::Busy)
 }
 
-async fn take(tx: &mut Tx<'_>, worker: &str, head: &AnyRow, claim: &Claim) -> Result<(), DbError> {
-    let lost: Option<String> = head.try_get("leased_by")?;
-    let lost = lost.map(|by| format!("the lease of {by} ran out: what came of it is unknown"));
-    sqlx::query(
-        "UPDATE outbox SET state = 'leased', leased_by = $2, next_at = $3, claims = $4, unknowns = $5, \
-             last_error = COALESCE($6, last_error) WHERE seq = $1",
-    )
-    .bind(head.try_get::<i64, _>("seq")?)
-    .bind(worker)
-    .bind(claim.lease_until.as_millis())
-    .bind(claim.fence)
-    .bind(i64::from(claim.unknowns))
-    .bind(lost)
-    .execute(&mut **tx)
-    .await?;
-    sqlx::query("UPDATE outbox_lanes SET next_at = $2 WHERE lane = $1")
-        .bind(claim.lane.as_str())
-        .bind(claim.lease_until.as_millis())
-        .execute(&mut **tx)
-        .await?;
+async fn take(tx: &mut Tx<'_>, worker: &str, taken: &[(AnyRow, Claim)]) -> Result<(), DbError> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE outbox SET state = 'leased', leased_by = v.column2, next_at = v.column3, claims = v.column4, \
+             unknowns = v.column5, last_error = COALESCE(v.column6, last_error) \
+         FROM (VALUES {}) AS v WHERE outbox.seq = v.column1",
+        rows_of_places(taken.len(), 6)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for (head, claim) in taken {
+        let lost: Option<String> = head.try_get("leased_by")?;
+        let lost = lost.map(|by| format!("the lease of {by} ran out: what came of it is unknown"));
+        query = query
+            .bind(head.try_get::<i64, _>("seq")?)
+            .bind(worker.to_owned())
+            .bind(claim.lease_until.as_millis())
+            .bind(claim.fence)
+            .bind(i64::from(claim.unknowns))
+            .bind(lost);
+    }
+    query.execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -246,7 +255,7 @@ mod tests {
     #[tokio::test]
     async fn finding_work_reads_no_row_but_those_it_takes() {
         let db = Db::connect("sqlite::memory:", "kit", &[]).await.unwrap();
-        for sql in [DUE_LANES, HEAD] {
+        for sql in [DUE_LANES.to_owned(), HEADS.replace("{lanes}", "$1, $2")] {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
             let plan = sqlx::query(explain).fetch_all(db.pool()).await.unwrap();
             let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
@@ -272,7 +281,7 @@ mod tests {
         ] {
             sqlx::query(sql).execute(db.pool()).await.unwrap();
         }
-        let explain = AssertSqlSafe(format!("EXPLAIN {}", HEAD.replace("$1", "'slack/#c'")));
+        let explain = AssertSqlSafe(format!("EXPLAIN {}", HEADS.replace("{lanes}", "'slack/#c'")));
         let plan = sqlx::query(explain).fetch_all(db.pool()).await.unwrap();
         let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
         let plan = plan.join("\n");

@@ -127,8 +127,7 @@ impl Crew {
         Some(claim.map(|claim| Begun { claim, slot }))
     }
 
-    /// Whether somebody could begin a row of that lane now. What can be done at once may still have to wait, where others are
-    /// faster.
+    /// Whether a row of that lane could be leased now. It may still have to wait, for its turn or where others are faster.
     pub(crate) fn has_room(&self, lane: &str) -> bool {
         self.slots.has_room(receiver_of(lane))
     }
@@ -170,9 +169,6 @@ fn first_claim(row: &Outgoing, lease_until: Timestamp, lease: Lease) -> Result<C
 /// See [`super::Handler::room`].
 pub(super) type RoomOf = Box<dyn Fn(&str) -> Room + Send + Sync>;
 
-/// Rows are leased ahead, so many for each that is worked: a look at the store is a commit, and finds many for the price of one.
-const AHEAD: u32 = 8;
-
 /// How many lanes of each receiver are leased, and worked, at the same time.
 pub(super) struct Slots {
     room: RoomOf,
@@ -197,8 +193,9 @@ impl Slots {
         if let Some(slots) = known.get(receiver) {
             return Arc::clone(slots);
         }
-        let lanes = (self.room)(receiver).lanes.max(1);
-        let [worked, most] = [lanes, lanes.saturating_mul(AHEAD)].map(|it| usize::try_from(it).unwrap_or(1));
+        let Room { lanes, ahead, .. } = (self.room)(receiver);
+        let lanes = lanes.max(1);
+        let [worked, most] = [lanes, lanes.saturating_mul(ahead.max(1))].map(|it| usize::try_from(it).unwrap_or(1));
         let (leased, worked) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(worked)));
         let slots = Arc::new(OfReceiver { most, leased, worked });
         known.insert(receiver.to_owned(), Arc::clone(&slots));
@@ -210,8 +207,7 @@ impl Slots {
     }
 
     fn has_room(&self, receiver: &str) -> bool {
-        let slots = self.of(receiver);
-        slots.leased.available_permits() > 0 && slots.worked.available_permits() > 0
+        self.of(receiver).leased.available_permits() > 0
     }
 
     /// All that may be leased now.
@@ -245,7 +241,7 @@ mod tests {
 
     #[test]
     fn each_receiver_has_slots_of_its_own() {
-        let slots = Slots::new(Box::new(|_| Room { lanes: 2, first: false }));
+        let slots = Slots::new(Box::new(|_| Room { lanes: 2, ahead: 8, first: false }));
         let held = slots.all_free("slack");
         assert_eq!((held.len(), slots.has_room("slack"), slots.has_room("command")), (16, false, true));
         assert!(slots.free("slack").is_none());
@@ -256,7 +252,7 @@ mod tests {
     /// A look at the store is worth its commit when there are many slots.
     #[test]
     fn more_is_leased_than_worked_and_looked_for_when_half_of_it_is_done() {
-        let slots = Slots::new(Box::new(|_| Room { lanes: 2, first: false }));
+        let slots = Slots::new(Box::new(|_| Room { lanes: 2, ahead: 8, first: false }));
         let (mut leased, turns) =
             (slots.all_free("slack"), [(); 2].map(|()| slots.turn("slack").now_or_never().flatten()));
         assert!(turns.iter().all(Option::is_some) && slots.turn("slack").now_or_never().is_none());

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use crate::db::{DbError, Session, places, rows_of_places};
 
 /// Lanes are refreshed so many at a time: a statement has a limit to its parameters.
-const AT_ONCE: usize = 100;
+pub(super) const AT_ONCE: usize = 100;
 
 /// What stands before the first `/`.
 pub(super) fn receiver_of(lane: &str) -> &str {
@@ -87,7 +87,7 @@ fn time(row: &AnyRow, column: &str) -> Result<Option<Timestamp>, DbError> {
 }
 
 /// The head's time, or the end of the lane's rest, which it has whichever replica looks (NO-8). How the head is looked for,
-/// `claim::HEAD` says.
+/// `claim::HEADS` says.
 const SET_NEXT: &str = "UPDATE outbox_lanes SET next_at = \
          CASE WHEN head.next_at < outbox_lanes.rests_until THEN outbox_lanes.rests_until ELSE head.next_at END \
      FROM (SELECT l.lane, COALESCE( \

@@ -416,7 +416,7 @@ mod tests {
         let now = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
         let (options, handler) = (WorkerOptions::new("kit"), Arc::new(Never) as Arc<dyn Handler>);
-        let slots = Arc::new(Slots::new(Box::new(|_| Room { lanes: 1, first: false })));
+        let slots = Arc::new(Slots::new(Box::new(|_| Room { lanes: 1, ahead: 1, first: false })));
         let (begin, begun) = mpsc::unbounded_channel();
         let work = Work { db: db.clone(), clock, handler, options, slots };
         let crew = Crew {

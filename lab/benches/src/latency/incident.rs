@@ -35,9 +35,10 @@ pub(crate) async fn run(stack: &Stack, number: usize, start: Start) -> anyhow::R
     let (answer, started) = tokio::join!(sent, tokio::time::timeout(PATIENCE, stack.commands.started()));
     answer.context("the batch")?;
     started.context("the command was not started")?;
+    until(stack, target, |it| it.state == RolloutState::Off).await?;
+    // Only now: a command may begin before the commit that asked for it is logged.
     let marked = stack.marks.end();
     anyhow::ensure!(marked.complete(), "violation {number} was not seen at every hop: {marked:?}");
-    until(stack, target, |it| it.state == RolloutState::Off).await?;
     Ok(marked)
 }
 
