@@ -57,6 +57,36 @@ async fn where_a_shared_commit_fails_each_is_done_alone() {
     .await;
 }
 
+/// A change that meets no row was decided about something that is gone: alone it looks first.
+#[tokio::test]
+async fn what_the_commit_finds_changed_is_done_alone_and_the_others_keep_theirs() {
+    const REWRITE: &str =
+        "UPDATE notes SET text = v.column2 FROM (VALUES {rows}) AS v WHERE notes.id = v.column1";
+    both_engines("notes", NOTES, async |db| {
+        join_all((0..3).map(|id| note(&db, id, "a"))).await;
+        let (db, before) = (&db, db.commits());
+        let rewrite = async |id: i64| {
+            let about = id.to_string();
+            let rewritten = db.together(&about, |mut tx, company| async move {
+                let look = sqlx::query("SELECT id FROM notes WHERE id = $1").bind(id);
+                if company == Company::None && look.fetch_optional(&mut *tx).await?.is_none() {
+                    return Ok((tx, Done::Nothing(false)));
+                }
+                tx.update(REWRITE, vec![id.into(), "b".into()]);
+                tx.update_if_there(REWRITE, vec![(id + 100).into(), "c".into()]);
+                Ok((tx, Done::Written(true)))
+            });
+            rewritten.await.unwrap()
+        };
+        let all = join_all([0, 1, 2].map(rewrite)).await;
+        assert_eq!((all, db.commits() - before), (vec![Some(true); 3], 1), "by one statement");
+        let all = join_all([0, 7, 2].map(rewrite)).await;
+        assert_eq!(all, [Some(true), Some(false), Some(true)]);
+        assert_eq!(rewrite(8).await, Some(false), "also where it has no company");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn work_that_is_given_up_in_the_middle_leaves_the_others_theirs() {
     both_engines("notes", NOTES, async |db| {

@@ -2,7 +2,7 @@
 
 use domain::gate::EarlierBatch;
 use domain::stored::plain_text;
-use service_kit::db::{DbError, Done, Tx};
+use service_kit::db::{Company, DbError, Done, Tx};
 use service_kit::outbox;
 use shared_types::{Batch, CollectorEvent, Decision, Epoch, TargetName, Timestamp};
 use sqlx::{AssertSqlSafe, Executor as _};
@@ -61,19 +61,19 @@ impl Store {
 
     /// Commits a decision with all that belongs to it.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
-        let committed = self.db.together(commit.state.target.as_str(), |mut tx, _| async move {
-            // The target's row first: whoever else decides about this target waits here, and then is outdated.
-            if write_target(&mut tx, &commit.state).await? == Committed::Outdated {
+        let committed = self.db.together(commit.state.target.as_str(), |mut tx, company| async move {
+            if write_target(&self.db, &mut tx, &commit.state, company).await? == Committed::Outdated {
                 return Ok((tx, Done::Nothing(Committed::Outdated)));
             }
-            if !insert_decision(&mut tx, &commit.decision).await? {
+            if company == Company::None && is_known(&mut tx, &commit.decision).await? {
                 return Ok((tx, Done::Undo));
             }
+            insert_decision(&mut tx, &commit.decision);
             if let Some((batch, hash)) = &commit.batch {
                 insert_batch(&mut tx, batch, hash, &commit.decision, commit.now);
             }
             if let Some(event) = &commit.event {
-                insert_event(&mut tx, event, commit.decision.decision_id, commit.now).await?;
+                insert_event(&mut tx, event, commit.decision.decision_id, commit.now)?;
             }
             outbox::enqueue(&mut tx, &commit.message, commit.now)?;
             Ok((tx, Done::Written(Committed::Done)))
@@ -128,31 +128,54 @@ impl Store {
         if noted >= EVENTS_OF_A_DECISION {
             return Ok(());
         }
-        insert_event(&mut tx, event, decision, now).await?;
+        insert_event(&mut tx, event, decision, now)?;
         tx.commit().await
     }
 }
 
-/// False if it is there already.
-async fn insert_decision(tx: &mut Tx<'_>, decision: &Decision) -> Result<bool, DbError> {
-    let insert = sqlx::query(
-        "INSERT INTO decisions (decision_id, target, phase, epoch, window_start_ms, window_end_ms, verdict, \
-         cause, policy_version, decided_at_ms, sequence, body) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+async fn is_known(tx: &mut Tx<'_>, decision: &Decision) -> Result<bool, DbError> {
+    let known = sqlx::query(
+        "SELECT decision_id FROM decisions WHERE decision_id = $1 \
+             OR target = $2 AND window_start_ms = $3 AND cause = $4 LIMIT 1",
     )
     .bind(decision.decision_id.to_string())
-    .bind(decision.target.as_str().to_owned())
-    .bind(decision.phase.as_str().to_owned())
-    .bind(signed(decision.epoch))
+    .bind(decision.target.as_str())
     .bind(decision.window.start.as_millis())
-    .bind(decision.window.end.as_millis())
-    .bind(decision.verdict.as_str())
-    .bind(decision.cause.as_str())
-    .bind(decision.policy_version.clone())
-    .bind(decision.decided_at.as_millis())
-    .bind(signed(decision.evidence.as_ref().map_or(0, |it| it.sequence)))
-    .bind(tx.forms().wire_text(decision));
-    Ok(tx.execute(insert).await?.rows_affected() == 1)
+    .bind(decision.cause.as_str());
+    Ok(tx.fetch_optional(known).await?.is_some())
+}
+
+/// One that is there already makes the commit fail.
+fn insert_decision(tx: &mut Tx<'_>, decision: &Decision) {
+    let columns = &[
+        "decision_id",
+        "target",
+        "phase",
+        "epoch",
+        "window_start_ms",
+        "window_end_ms",
+        "verdict",
+        "cause",
+        "policy_version",
+        "decided_at_ms",
+        "sequence",
+        "body",
+    ];
+    let row = vec![
+        decision.decision_id.to_string().into(),
+        decision.target.as_str().into(),
+        decision.phase.as_str().into(),
+        signed(decision.epoch).into(),
+        decision.window.start.as_millis().into(),
+        decision.window.end.as_millis().into(),
+        decision.verdict.as_str().into(),
+        decision.cause.as_str().into(),
+        decision.policy_version.clone().into(),
+        decision.decided_at.as_millis().into(),
+        signed(decision.evidence.as_ref().map_or(0, |it| it.sequence)).into(),
+        tx.forms().wire_text(decision).into(),
+    ];
+    tx.insert_first("decisions", columns, row);
 }
 
 fn insert_batch(tx: &mut Tx<'_>, batch: &Batch, hash: &str, decision: &Decision, now: Timestamp) {
@@ -185,21 +208,20 @@ fn insert_batch(tx: &mut Tx<'_>, batch: &Batch, hash: &str, decision: &Decision,
     tx.insert("batches", columns, row);
 }
 
-async fn insert_event(
+fn insert_event(
     tx: &mut Tx<'_>,
     event: &CollectorEvent,
     decision: Uuid,
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let insert = sqlx::query(
-        "INSERT INTO collector_events (event_id, target, decision_id, received_at_ms, body) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-    )
-    .bind(event.event_id.to_string())
-    .bind(event.target.as_str().to_owned())
-    .bind(decision.to_string())
-    .bind(now.as_millis())
-    .bind(tx.forms().text(event)?);
-    tx.execute(insert).await?;
+    let columns = &["event_id", "target", "decision_id", "received_at_ms", "body"];
+    let row = vec![
+        event.event_id.to_string().into(),
+        event.target.as_str().into(),
+        decision.to_string().into(),
+        now.as_millis().into(),
+        tx.forms().text(event)?.into(),
+    ];
+    tx.insert_if_new("collector_events", columns, row);
     Ok(())
 }

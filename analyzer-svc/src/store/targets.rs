@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::gate::GateState;
-use service_kit::db::{DbError, Tx, places};
+use service_kit::db::{Company, Db, DbError, Tx, places};
 use shared_types::{TargetName, Timestamp};
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::AssertSqlSafe;
 
 use super::{Committed, Store, rows};
 
@@ -61,7 +61,7 @@ impl Store {
     /// Commits a target's state alone.
     pub async fn save_target(&self, state: &GateState) -> Result<Committed, DbError> {
         let mut tx = self.db.begin().await?;
-        let committed = write_target(&mut tx, state).await?;
+        let committed = write_target(&self.db, &mut tx, state, Company::None).await?;
         match committed {
             Committed::Done => tx.commit().await?,
             Committed::Outdated => tx.rollback().await?,
@@ -70,27 +70,38 @@ impl Store {
     }
 }
 
-/// Writes a target's row if it is still the one that was read.
-pub(super) async fn write_target(tx: &mut Tx<'_>, state: &GateState) -> Result<Committed, DbError> {
-    let sql = if state.version == 0 {
-        "INSERT INTO targets (version, phase, run, watch, watch_deadline_ms, target) \
-         VALUES ($1 + 1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"
-    } else {
-        "UPDATE targets SET version = $1 + 1, phase = $2, run = $3, watch = $4, watch_deadline_ms = $5 \
-         WHERE target = $6 AND version = $1"
-    };
+/// Writes a target's row if it is still the one that was read. In company that is found out by the commit, which fails then.
+pub(super) async fn write_target(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    state: &GateState,
+    company: Company,
+) -> Result<Committed, DbError> {
+    if company == Company::None {
+        // Whoever else decides about this target waits here, and then is outdated.
+        let sql = format!("SELECT version FROM targets WHERE target = $1{}", db.for_update());
+        let row = sqlx::query_as(AssertSqlSafe(sql)).bind(state.target.as_str().to_owned());
+        let row: Option<(i64,)> = row.fetch_optional(&mut **tx).await?;
+        if row.map_or(0, |(version,)| version) != state.version {
+            return Ok(Committed::Outdated);
+        }
+    }
     let (phase, run) = match &state.run {
         Some((phase, run)) => (Some(phase.to_string()), Some(tx.forms().text(run)?)),
         None => (None, None),
     };
-    let watch = state.watch.as_ref().map(|watch| tx.forms().text(watch)).transpose()?;
-    let write = sqlx::query(sql)
-        .bind(state.version)
-        .bind(phase)
-        .bind(run)
-        .bind(watch)
-        .bind(state.watch.as_ref().map(|watch| watch.deadline.as_millis()))
-        .bind(state.target.as_str().to_owned());
-    let written = tx.execute(write).await?.rows_affected();
-    Ok(if written == 1 { Committed::Done } else { Committed::Outdated })
+    let row = vec![
+        state.target.as_str().into(),
+        (state.version + 1).into(),
+        phase.into(),
+        run.into(),
+        state.watch.as_ref().map(|watch| tx.forms().text(watch)).transpose()?.into(),
+        state.watch.as_ref().map(|watch| watch.deadline.as_millis()).into(),
+    ];
+    tx.upsert("targets", &["target", "version", "phase", "run", "watch", "watch_deadline_ms"], row, WRITTEN);
+    Ok(Committed::Done)
 }
+
+const WRITTEN: &str = "ON CONFLICT (target) DO UPDATE SET version = excluded.version, phase = excluded.phase, \
+         run = excluded.run, watch = excluded.watch, watch_deadline_ms = excluded.watch_deadline_ms \
+     WHERE targets.version = excluded.version - 1";

@@ -68,8 +68,8 @@ impl Perform<Effects> for DeliverBatch {
             Some(reason) => Delivery::Failed(reason.to_owned()),
         };
         let (result, told) = (&result, &told);
-        let recorded = db.together(&claim.id, |mut tx, _| async move {
-            let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
+        let recorded = db.together(&claim.id, |mut tx, company| async move {
+            let recorded = outbox::record(&mut tx, claim, outcome, now, company).await?;
             if recorded == Recorded::Fenced {
                 return Ok((tx, Done::Nothing(recorded)));
             }

@@ -8,10 +8,10 @@ use domain::effects::{NewMessage, RunTransition};
 use service_kit::db::{Company, Db, DbError, Done, Tx};
 use service_kit::outbox::{self, Recorded};
 use shared_types::{Decision, IncidentId, Timestamp};
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row as _};
 
-use super::rows::{self, json};
+use super::coming::{Ticket, Wanted};
+use super::held::{self, Held};
+use super::rows::json;
 use super::{
     Act, Change, Changed, Given, Store, StoredTarget, audit, days, decisions, incidents, notifications,
     storms, targets,
@@ -27,9 +27,10 @@ impl Store {
         let (db, change) = (&self.db, &change);
         Box::pin(async move {
             let _first = change.decision.map(|_| db.precedence().first());
+            let ticket = &self.coming.announce(wanted(change));
             let about = format!("target/{}", change.target);
             let changed = db.together(&about, |mut tx, company| async move {
-                let done = Box::pin(under_lock(db, &mut tx, change, company)).await?;
+                let done = Box::pin(under_lock(db, &mut tx, change, ticket, company)).await?;
                 Ok((tx, done))
             });
             changed.await?.ok_or(DbError::Busy)
@@ -71,26 +72,36 @@ impl Store {
     }
 }
 
+fn wanted(change: &Change<'_>) -> Wanted {
+    Wanted {
+        target: change.target.clone(),
+        decision: change.decision.map(|it| it.decision_id.to_string()),
+        request: change.act.map(|it| it.request_id.clone()),
+        incident: change.incident.cloned(),
+        of_transition: change.of_transition,
+    }
+}
+
 async fn under_lock(
     db: &Db,
     tx: &mut Tx<'_>,
     change: &Change<'_>,
+    ticket: &Ticket<'_>,
     company: Company,
 ) -> Result<Done<Changed>, DbError> {
-    let Some(row) = hold(db, tx, change, company).await? else {
+    let Some(held) = held::hold(db, tx, ticket, company).await? else {
         return Ok(match company {
             Company::None => Done::Nothing(Changed::UnknownTarget),
             // Or somebody holds it.
             Company::Others => Done::Elsewhere,
         });
     };
-    let StoredTarget { state, version } = targets::read(tx.forms(), &row)?;
-    if let Some(repeated) = repeated(tx, change, &row)? {
+    if let Some(repeated) = repeated(tx, change, &held)? {
         return Ok(Done::Nothing(repeated));
     }
-    audit::ends_with(tx, change.target, last_act(&row)?);
+    let StoredTarget { state, version } = held.target;
     let recorded = match change.settle {
-        Some((claim, outcome)) => Some(outbox::record(tx, claim, outcome, change.now).await?),
+        Some((claim, outcome)) => Some(outbox::record(tx, claim, outcome, change.now, company).await?),
         None => None,
     };
     if recorded == Some(Recorded::Fenced) {
@@ -106,19 +117,13 @@ async fn under_lock(
     {
         return Ok(Done::Nothing(Changed::NotDead));
     }
-    let of_transition = state.stage.transition().and_then(|it| it.incident.as_ref());
-    let wanted = change.incident.or(state.incident.as_ref());
-    let wanted = wanted.or(of_transition.filter(|_| change.of_transition)).cloned();
-    let incident = match &wanted {
-        Some(id) => incidents::lock(db, tx, id, company).await?,
-        None => None,
-    };
+    let (is_about_one, incident) = held::incident(db, tx, ticket, &state, company).await?;
     let written = change.settle.is_some() || change.retry.is_some() || change.lost.is_some();
     let unchanged = |changed| match company {
         Company::Others if written => Done::Undo,
         _ => Done::Nothing(changed),
     };
-    if wanted.is_some() && incident.is_none() && company == Company::Others {
+    if is_about_one && incident.is_none() && company == Company::Others {
         return Ok(if written { Done::Undo } else { Done::Elsewhere });
     }
     if change.incident.is_some() && incident.as_ref().is_none_or(|it| it.target != state.target) {
@@ -141,57 +146,18 @@ async fn under_lock(
     }
 }
 
-/// What a change goes by, while the caller holds its target: the target, what was done before of the same, and the end of the
-/// target's stream of the audit log. None: the target is not there, or was not waited for.
-///
-/// Where nobody is waited for, what was committed since the statement began may be missing beside the target. Then a row of this
-/// change is there already, and the change is done again, alone.
-async fn hold(
-    db: &Db,
-    tx: &mut Tx<'_>,
-    change: &Change<'_>,
-    company: Company,
-) -> Result<Option<AnyRow>, DbError> {
-    if db.waits_in(company) {
-        targets::lock(db, tx, change.target).await?;
-    }
-    let sql = format!("{HELD}{}", db.skip_locked_of("t"));
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(change.target.as_str())
-        .bind(change.decision.map(|it| it.decision_id.to_string()))
-        .bind(change.act.map(|it| it.request_id.to_string()))
-        .fetch_optional(&mut **tx);
-    Ok(row.await?)
-}
-
-/// See [`hold`].
-const HELD: &str = "SELECT t.target, t.version, t.state, d.stale, d.incident, d.body, a.fingerprint, a.answer, \
-         e.seq AS last_seq, e.hash AS last_hash \
-     FROM targets t LEFT JOIN decisions d ON d.id = $2 LEFT JOIN acts a ON a.request_id = $3 \
-         LEFT JOIN audit e ON e.stream = t.target AND e.seq = (SELECT MAX(seq) FROM audit WHERE stream = t.target) \
-     WHERE t.target = $1";
-
-fn last_act(row: &AnyRow) -> Result<audit::End, DbError> {
-    let hash: Option<String> = row.try_get("last_hash")?;
-    hash.map(|hash| Ok((rows::count(row, "last_seq")?, hash))).transpose()
-}
-
 /// The first answer, if this was done before.
-fn repeated(tx: &Tx<'_>, change: &Change<'_>, row: &AnyRow) -> Result<Option<Changed>, DbError> {
-    let body: Option<String> = row.try_get("body")?;
-    if let (Some(decision), Some(body)) = (change.decision, body) {
-        if tx.forms().read_wire::<Decision>(&decision.decision_id.to_string(), &body)? != *decision {
+fn repeated(tx: &Tx<'_>, change: &Change<'_>, held: &Held) -> Result<Option<Changed>, DbError> {
+    if let (Some(decision), Some(before)) = (change.decision, &held.decision) {
+        if tx.forms().read_wire::<Decision>(&decision.decision_id.to_string(), &before.body)? != *decision {
             return Ok(Some(Changed::Differs));
         }
-        let incident: Option<String> = row.try_get("incident")?;
-        let answer =
-            super::decision_answer(decision, rows::count(row, "stale")? != 0, incident.as_deref());
+        let answer = super::decision_answer(decision, before.stale, before.incident.as_deref());
         return Ok(Some(Changed::Repeated { answer }));
     }
-    let known: Option<String> = row.try_get("fingerprint")?;
-    if let (Some(act), Some(fingerprint)) = (change.act, known) {
-        return Ok(Some(if act.is_repeat_of(&fingerprint) {
-            Changed::Repeated { answer: json("answer", &row.try_get::<String, _>("answer")?)? }
+    if let (Some(act), Some((fingerprint, answer))) = (change.act, &held.act) {
+        return Ok(Some(if act.is_repeat_of(fingerprint) {
+            Changed::Repeated { answer: json("answer", answer)? }
         } else {
             Changed::KeyReused
         }));
@@ -235,16 +201,37 @@ async fn give_number(
     day: &str,
     given: &mut Given,
 ) -> Result<(), DbError> {
-    let (number,): (i64,) = sqlx::query_as(
-        "INSERT INTO incident_days (day, last) VALUES ($1, 1) \
-         ON CONFLICT (day) DO UPDATE SET last = incident_days.last + 1 RETURNING last",
-    )
-    .bind(day)
-    .fetch_one(&mut **tx)
-    .await?;
+    let number = number(tx, day).await?;
     given.new_incident = incident_id(day, number)?;
     given.storm = storms::now(tx, change.now, change.window).await?;
     Ok(())
+}
+
+/// The last number that a transaction has given, and its day: whoever gives one holds the day's row.
+#[derive(Default)]
+struct Numbered(Option<(String, i64)>);
+
+async fn number(tx: &mut Tx<'_>, day: &str) -> Result<i64, DbError> {
+    let before = tx.memory::<Numbered>().0.take().filter(|(of, _)| of == day);
+    let number = match before {
+        Some((_, last)) => {
+            let conflict = "ON CONFLICT (day) DO UPDATE SET last = excluded.last";
+            tx.upsert_last("incident_days", &["day", "last"], vec![day.into(), (last + 1).into()], conflict);
+            last + 1
+        }
+        None => {
+            let (number,): (i64,) = sqlx::query_as(
+                "INSERT INTO incident_days (day, last) VALUES ($1, 1) \
+                 ON CONFLICT (day) DO UPDATE SET last = incident_days.last + 1 RETURNING last",
+            )
+            .bind(day)
+            .fetch_one(&mut **tx)
+            .await?;
+            number
+        }
+    };
+    tx.memory::<Numbered>().0 = Some((day.to_owned(), number));
+    Ok(number)
 }
 
 /// By which incidents are numbered.

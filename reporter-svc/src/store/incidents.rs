@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::rollout::Incident;
 use domain::story::words;
-use service_kit::db::{Company, Db, DbError, Tx, Value};
+use service_kit::db::{Company, Db, DbError, Tx, Value, places};
 use service_kit::forms::Forms;
 use shared_types::incident::IncidentState;
 use shared_types::story::{Hop, LoggedHop};
@@ -96,6 +96,39 @@ pub(super) async fn lock(
     row.as_ref().map(|row| read(tx.forms(), row)).transpose()
 }
 
+/// As [`lock`], of many, in company: those that nobody else holds and that can be read.
+pub(super) async fn lock_free(
+    db: &Db,
+    tx: &mut Tx<'_>,
+    ids: &[IncidentId],
+) -> Result<Vec<Incident>, DbError> {
+    let sql =
+        format!("{} WHERE id IN ({}){}", held(&COLUMNS.join(", ")), places(ids.len()), db.skip_locked());
+    let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.to_string()));
+    let mut found = Vec::with_capacity(ids.len());
+    for row in query.fetch_all(&mut **tx).await? {
+        if let Ok(incident) = read(tx.forms(), &row) {
+            ends_with(tx, &incident.id, &row)?;
+            found.push(incident);
+        }
+    }
+    Ok(found)
+}
+
+/// A query of incidents that are to be held, up to its conditions.
+fn held(columns: &str) -> String {
+    format!(
+        "SELECT {columns}, (SELECT COALESCE(MAX(seq), 0) FROM timeline WHERE incident = incidents.id) AS last_hop \
+         FROM incidents"
+    )
+}
+
+fn ends_with(tx: &mut Tx<'_>, id: &IncidentId, row: &AnyRow) -> Result<(), DbError> {
+    let last = row.try_get("last_hop")?;
+    tx.memory::<LastHops>().0.entry(id.clone()).or_insert(last);
+    Ok(())
+}
+
 /// As [`lock`], where it matters only whether it is held.
 pub(super) async fn hold(
     db: &Db,
@@ -117,21 +150,15 @@ async fn lock_row(
         let sql = format!("SELECT id FROM incidents WHERE id = $1{}", db.for_update());
         sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut **tx).await?;
     }
-    let sql = format!(
-        "SELECT {columns}, (SELECT COALESCE(MAX(seq), 0) FROM timeline WHERE incident = incidents.id) AS last_hop \
-         FROM incidents WHERE id = $1{}",
-        db.skip_locked()
-    );
+    let sql = format!("{} WHERE id = $1{}", held(columns), db.skip_locked());
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut **tx).await?;
     if let Some(row) = &row {
-        let last = row.try_get("last_hop")?;
-        tx.memory::<LastHops>().0.entry(id.clone()).or_insert(last);
+        ends_with(tx, id, row)?;
     }
     Ok(row)
 }
 
-const OPENED: &[&str] =
-    &["id", "target", "state", "opened_at", "due_at", "body", "storm", "storm_told"];
+const OPENED: &[&str] = &["id", "target", "state", "opened_at", "due_at", "body", "storm", "storm_told"];
 
 /// Makes the row, with the storm that the incident opens in, by the commit.
 pub(super) fn open(tx: &mut Tx<'_>, incident: &Incident) -> Result<(), DbError> {
@@ -178,11 +205,7 @@ fn hop(row: &AnyRow) -> Result<LoggedHop, DbError> {
 struct LastHops(BTreeMap<IncidentId, i64>);
 
 /// The caller holds the incident's row, or opens it, so the numbers have no gaps and no rivals.
-pub(super) fn append_hops(
-    tx: &mut Tx<'_>,
-    incident: &IncidentId,
-    hops: &[LoggedHop],
-) -> Result<(), DbError> {
+pub(super) fn append_hops(tx: &mut Tx<'_>, incident: &IncidentId, hops: &[LoggedHop]) -> Result<(), DbError> {
     for LoggedHop { at, hop } in hops {
         let last = tx.memory::<LastHops>().0.entry(incident.clone()).or_default();
         *last += 1;

@@ -7,10 +7,12 @@ mod act;
 mod audit;
 mod audit_streams;
 mod change;
+mod coming;
 mod daily;
 mod days;
 mod decisions;
 mod effects;
+mod held;
 mod incidents;
 mod list;
 mod notifications;
@@ -22,6 +24,7 @@ mod storms;
 mod targets;
 mod webhooks;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::effects::NewMessage;
@@ -39,6 +42,8 @@ use domain::effects::lower::Plan;
 use domain::effects::notification::Notification;
 use domain::rollout::storm::Storm;
 use domain::rollout::{Aggregate, Incident, Rejection, Step, TargetState};
+
+use self::coming::Coming;
 
 pub use act::Act;
 pub use effects::target_of;
@@ -72,13 +77,14 @@ pub const DOCUMENTS: &[Form] = &[Form::of::<TargetState>(), Form::of::<Incident>
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Db,
+    coming: Arc<Coming>,
 }
 
 impl Store {
     /// Over an open database with [`MIGRATIONS`] applied.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, coming: Arc::default() }
     }
 
     /// What cannot wait: decisions on their way in, commands that are about to start.

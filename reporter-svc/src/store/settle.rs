@@ -25,12 +25,12 @@ impl Store {
                     return Ok((tx, Done::Elsewhere));
                 }
             }
-            let recorded = outbox::record(&mut tx, claim, outcome, now).await?;
+            let recorded = outbox::record(&mut tx, claim, outcome, now, company).await?;
             if recorded == Recorded::Fenced {
                 return Ok((tx, Done::Nothing(recorded)));
             }
             if let Some(id) = settled.notification {
-                update_notification(&mut tx, id, claim, outcome, recorded, now).await?;
+                update_notification(&mut tx, id, claim, outcome, recorded, now);
             }
             if let (Recorded::Done, true, Some((id, hop))) = (recorded, there, incident) {
                 incidents::append_hops(&mut tx, id, std::slice::from_ref(hop))?;
@@ -41,14 +41,14 @@ impl Store {
     }
 }
 
-async fn update_notification(
+fn update_notification(
     tx: &mut Tx<'_>,
     id: Uuid,
     claim: &Claim,
     outcome: &Outcome,
     recorded: Recorded,
     now: Timestamp,
-) -> Result<(), DbError> {
+) {
     let logged = matches!(outcome, Outcome::Done(answer) if answer.get("logged").is_some());
     let state = match recorded {
         Recorded::Done if logged => NotificationState::Logged,
@@ -61,18 +61,19 @@ async fn update_notification(
         _ => None,
     };
     let unknown = matches!(outcome, Outcome::Unknown { .. });
-    sqlx::query(
-        "UPDATE notifications SET state = $2, attempts = $3, unknowns = $4, sent_at = $5, outcome = $6, \
-             last_error = COALESCE($7, last_error) WHERE id = $1",
-    )
-    .bind(id.to_string())
-    .bind(state.as_str())
-    .bind(claim.fence)
-    .bind(i64::from(claim.unknowns) + i64::from(unknown))
-    .bind((recorded == Recorded::Done).then_some(now.as_millis()))
-    .bind(answer)
-    .bind(outcome.reason().map(|reason| reason.replace('\0', "")))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    let row = vec![
+        id.to_string().into(),
+        state.as_str().into(),
+        claim.fence.into(),
+        (i64::from(claim.unknowns) + i64::from(unknown)).into(),
+        (recorded == Recorded::Done).then_some(now.as_millis()).into(),
+        answer.into(),
+        outcome.reason().map(|reason| reason.replace('\0', "")).into(),
+    ];
+    // It may be past its time.
+    tx.update_if_there(UPDATE, row);
 }
+
+const UPDATE: &str = "UPDATE notifications SET state = v.column2, attempts = v.column3, unknowns = v.column4, \
+         sent_at = v.column5, outcome = v.column6, last_error = COALESCE(v.column7, last_error) \
+     FROM (VALUES {rows}) AS v WHERE notifications.id = v.column1";

@@ -157,7 +157,7 @@ impl Open {
         Some(self).filter(|open| !open.members.is_empty())
     }
 
-    /// False: one of them may be to blame, so that each is to be done alone.
+    /// False: one of them may be to blame, or not be as it was taken to be, so that each is to be done alone.
     async fn commit(self) -> Result<bool, DbError> {
         let Self { tx, members, committed } = self;
         match tx.commit().await {
@@ -165,7 +165,9 @@ impl Open {
                 committed.send_replace(true);
                 Ok(true)
             }
-            Err(error) if members.len() == 1 => Err(error),
+            Err(error) if members.len() == 1 && error.is_unavailable() && !matches!(error, DbError::Busy) => {
+                Err(error)
+            }
             Err(_) => Ok(false),
         }
     }

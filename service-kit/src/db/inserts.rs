@@ -1,5 +1,7 @@
-//! Rows that a transaction brings, put in by its commit: all of a table by one statement, as each statement is a round trip, and a
+//! Rows that a transaction brings or changes, written by its commit: all of a table by one statement, as each statement is a round trip, and a
 //! violation has a dozen rows.
+
+use std::cmp::Ordering;
 
 use sqlx::{Any, AssertSqlSafe};
 
@@ -9,7 +11,7 @@ use super::{DbError, Session};
 const PARAMETERS: usize = 400;
 
 /// What a column takes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, PartialOrd)]
 pub enum Value {
     Text(Option<String>),
     Number(Option<i64>),
@@ -87,45 +89,95 @@ pub(super) enum Turn {
     Then,
 }
 
-/// Rows by table, in the order in which the tables of a turn were named first.
+/// A statement that takes rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statement {
+    /// What follows the rows is `ON CONFLICT …`, or nothing.
+    Insert { table: &'static str, columns: &'static [&'static str], conflict: &'static str },
+    /// The rows stand where `{rows}` does; of so many columns.
+    Update { sql: &'static str, columns: usize },
+}
+
+impl Statement {
+    fn columns(self) -> usize {
+        match self {
+            Self::Insert { columns, .. } => columns.len(),
+            Self::Update { columns, .. } => columns,
+        }
+    }
+
+    fn of(self, rows: usize) -> String {
+        let places = rows_of_places(rows, self.columns());
+        match self {
+            Self::Insert { table, columns, conflict } => {
+                format!("INSERT INTO {table} ({}) VALUES {places} {conflict}", columns.join(", "))
+            }
+            Self::Update { sql, .. } => sql.replace("{rows}", &places),
+        }
+    }
+
+    /// Whether rows may be there that others hold.
+    fn meets_others(self) -> bool {
+        !matches!(self, Self::Insert { conflict: "", .. })
+    }
+}
+
+/// Rows by statement, in the order in which the statements of a turn came first.
 #[derive(Debug, Default)]
-pub(super) struct Inserts(Vec<OfTable>);
+pub(super) struct Inserts(Vec<OfStatement>);
 
 #[derive(Debug)]
-struct OfTable {
+struct OfStatement {
     turn: Turn,
-    table: &'static str,
-    columns: &'static [&'static str],
-    conflict: &'static str,
+    statement: Statement,
+    /// Whether each row has to take effect.
+    all: bool,
     rows: Vec<Vec<Value>>,
 }
 
 impl Inserts {
-    pub(super) fn add(
+    /// Each has to take effect.
+    pub(super) fn add(&mut self, turn: Turn, statement: Statement, row: Vec<Value>) {
+        self.rows_of(turn, statement, true, &row).push(row);
+    }
+
+    /// It may be without effect.
+    pub(super) fn add_if(&mut self, turn: Turn, statement: Statement, row: Vec<Value>) {
+        self.rows_of(turn, statement, false, &row).push(row);
+    }
+
+    /// In place of one that begins with the same.
+    pub(super) fn replace(&mut self, turn: Turn, statement: Statement, row: Vec<Value>) {
+        let rows = self.rows_of(turn, statement, true, &row);
+        rows.retain(|it| it.first() != row.first());
+        rows.push(row);
+    }
+
+    fn rows_of(
         &mut self,
         turn: Turn,
-        table: &'static str,
-        columns: &'static [&'static str],
-        conflict: &'static str,
-        row: Vec<Value>,
-    ) {
-        debug_assert_eq!(row.len(), columns.len(), "a value for each column of {table}");
-        match self.0.iter_mut().find(|it| (it.turn, it.table, it.conflict) == (turn, table, conflict)) {
-            Some(of_it) => of_it.rows.push(row),
-            None => self.0.push(OfTable { turn, table, columns, conflict, rows: vec![row] }),
-        }
+        statement: Statement,
+        all: bool,
+        row: &[Value],
+    ) -> &mut Vec<Vec<Value>> {
+        debug_assert_eq!(row.len(), statement.columns(), "a value for each column of {statement:?}");
+        let known = self.0.iter().position(|it| (it.turn, it.statement, it.all) == (turn, statement, all));
+        let at = known.unwrap_or_else(|| {
+            self.0.push(OfStatement { turn, statement, all, rows: Vec::new() });
+            self.0.len() - 1
+        });
+        &mut self.0[at].rows
     }
 
     pub(super) async fn put(mut self, session: &mut Session) -> Result<(), DbError> {
         self.0.sort_by_key(|it| it.turn);
-        for OfTable { table, columns, conflict, rows, .. } in self.0 {
-            for rows in rows.chunks(rows_at_once(columns.len())) {
-                let sql = format!(
-                    "INSERT INTO {table} ({}) VALUES {} {conflict}",
-                    columns.join(", "),
-                    rows_of_places(rows.len(), columns.len())
-                );
-                let query = sqlx::query::<Any>(AssertSqlSafe(sql));
+        for OfStatement { statement, all, mut rows, .. } in self.0 {
+            if statement.meets_others() {
+                // In one order, so that transactions of replicas do not wait for each other.
+                rows.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+            }
+            for rows in rows.chunks(rows_at_once(statement.columns())) {
+                let query = sqlx::query::<Any>(AssertSqlSafe(statement.of(rows.len())));
                 let query = rows.iter().flatten().fold(query, |query, value| match value {
                     Value::Text(text) => query.bind(text.clone()),
                     Value::Number(number) => query.bind(*number),
@@ -134,8 +186,8 @@ impl Inserts {
                     Value::Real(None) => query.bind(None::<f32>),
                 });
                 let written = query.execute(&mut *session).await?.rows_affected();
-                // A row that is there and was not to be changed: it is not as the transaction took it to be.
-                if usize::try_from(written).ok() != Some(rows.len()) {
+                // One of them is not as the transaction took it to be.
+                if all && usize::try_from(written).ok() != Some(rows.len()) {
                     return Err(DbError::Busy);
                 }
             }

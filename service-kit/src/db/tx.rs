@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shared_types::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::inserts::{Inserts, Turn, Value};
+use super::inserts::{Inserts, Statement, Turn, Value};
 use super::{Boundary, DbError, Probe, Session};
 use crate::forms::Forms;
 use crate::outbox::handover::Handover;
@@ -128,16 +128,16 @@ impl Tx<'_> {
     /// Puts a row into a table at the commit, with all others of that table by one statement. Until then the transaction's own
     /// statements do not see it.
     pub fn insert(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
-        self.inserts.add(Turn::Then, table, columns, "", row);
+        self.inserts.add(Turn::Then, Statement::Insert { table, columns, conflict: "" }, row);
     }
 
     /// As [`Self::insert`], before the rows that may refer to it.
     pub fn insert_first(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
-        self.inserts.add(Turn::First, table, columns, "", row);
+        self.inserts.add(Turn::First, Statement::Insert { table, columns, conflict: "" }, row);
     }
 
     /// As [`Self::insert_first`], with what follows the rows: `ON CONFLICT …`. A transaction names each row once. Where one is
-    /// there and `conflict` leaves it as it is, the commit fails.
+    /// there and `conflict` leaves it as it is, the commit fails with [`DbError::Busy`].
     pub fn upsert(
         &mut self,
         table: &'static str,
@@ -145,7 +145,35 @@ impl Tx<'_> {
         row: Vec<Value>,
         conflict: &'static str,
     ) {
-        self.inserts.add(Turn::First, table, columns, conflict, row);
+        self.inserts.add(Turn::First, Statement::Insert { table, columns, conflict }, row);
+    }
+
+    /// As [`Self::upsert`], in place of what the transaction has said before of a row with the same first column.
+    pub fn upsert_last(
+        &mut self,
+        table: &'static str,
+        columns: &'static [&'static str],
+        row: Vec<Value>,
+        conflict: &'static str,
+    ) {
+        self.inserts.replace(Turn::First, Statement::Insert { table, columns, conflict }, row);
+    }
+
+    /// As [`Self::insert`], unless it is there.
+    pub fn insert_if_new(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
+        let conflict = "ON CONFLICT DO NOTHING";
+        self.inserts.add_if(Turn::Then, Statement::Insert { table, columns, conflict }, row);
+    }
+
+    /// Changes a row at the commit, with all others that `sql` changes: `UPDATE … FROM (VALUES {rows}) AS v WHERE …`, where the
+    /// values of a row are `v.column1` and so on. Where `sql` does not find a row, the commit fails with [`DbError::Busy`].
+    pub fn update(&mut self, sql: &'static str, row: Vec<Value>) {
+        self.inserts.add(Turn::Then, Statement::Update { sql, columns: row.len() }, row);
+    }
+
+    /// As [`Self::update`], where the row may be gone.
+    pub fn update_if_there(&mut self, sql: &'static str, row: Vec<Value>) {
+        self.inserts.add_if(Turn::Then, Statement::Update { sql, columns: row.len() }, row);
     }
 
     /// What the work of this transaction has to know of what was done in it, and cannot ask the database; gone with it.

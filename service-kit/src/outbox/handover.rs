@@ -195,7 +195,8 @@ impl Slots {
         }
         let Room { lanes, ahead, .. } = (self.room)(receiver);
         let lanes = lanes.max(1);
-        let [worked, most] = [lanes, lanes.saturating_mul(ahead.max(1))].map(|it| usize::try_from(it).unwrap_or(1));
+        let [worked, most] =
+            [lanes, lanes.saturating_mul(ahead.max(1))].map(|it| usize::try_from(it).unwrap_or(1));
         let (leased, worked) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(worked)));
         let slots = Arc::new(OfReceiver { most, leased, worked });
         known.insert(receiver.to_owned(), Arc::clone(&slots));

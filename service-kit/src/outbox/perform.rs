@@ -50,8 +50,8 @@ impl Attempt<'_> {
     /// # Errors
     /// The database's.
     pub async fn record(&self) -> Result<Recorded, DbError> {
-        let recorded = self.db.together(&self.claim.id, |mut tx, _| async move {
-            let recorded = record(&mut tx, self.claim, self.outcome, self.ended_at).await?;
+        let recorded = self.db.together(&self.claim.id, |mut tx, company| async move {
+            let recorded = record(&mut tx, self.claim, self.outcome, self.ended_at, company).await?;
             let fenced = recorded == Recorded::Fenced;
             Ok((tx, if fenced { Done::Nothing(recorded) } else { Done::Written(recorded) }))
         });

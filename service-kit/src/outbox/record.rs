@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared_types::Timestamp;
 
 use super::{Claim, Outcome, Recorded};
-use crate::db::{DbError, Tx};
+use crate::db::{Company, DbError, Tx};
 
 /// No receiver can put us off for longer than this at once.
 const LONGEST_POSTPONEMENT: Duration = Duration::from_secs(3600);
@@ -18,7 +18,8 @@ const KIND_UNKNOWN_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_REASON: usize = 2000;
 
 /// Records an attempt's outcome in the caller's transaction, so that a state change it causes commits with it. On
-/// [`Recorded::Fenced`] the caller must not commit such a change: another worker has the row now.
+/// [`Recorded::Fenced`] the caller must not commit such a change: another worker has the row now. In company that is found out by
+/// the commit, which is written by one statement for all: it fails, and each is done again alone.
 ///
 /// # Errors
 /// The database's.
@@ -27,6 +28,7 @@ pub async fn record(
     claim: &Claim,
     outcome: &Outcome,
     now: Timestamp,
+    company: Company,
 ) -> Result<Recorded, DbError> {
     let recorded = what_follows(claim, outcome, now);
     let (state, next_at, finished_at) = match recorded {
@@ -47,35 +49,47 @@ pub async fn record(
         Outcome::Done(answer) => Some(answer.to_string()),
         _ => None,
     };
-    let changed = sqlx::query(
-        "UPDATE outbox SET state = $3, next_at = $4, finished_at = $5, failures = failures + $6, \
-             unknowns = unknowns + $7, step = step + $8, last_error = COALESCE($9, last_error), outcome = $10, \
-             kind_unknown_since = $11, leased_by = NULL \
-         WHERE id = $1 AND claims = $2 AND state = 'leased'",
-    )
-    .bind(claim.id.as_str())
-    .bind(claim.fence)
-    .bind(state)
-    .bind(next_at.as_millis())
-    .bind(finished_at.map(Timestamp::as_millis))
-    .bind(i64::from(failed))
-    .bind(i64::from(unknown))
-    .bind(i64::from(stepped))
-    .bind(outcome.reason().map(shorten))
-    .bind(answer)
-    .bind(kind_unknown_since.map(Timestamp::as_millis))
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if changed == 0 {
+    if company == Company::None && !is_held(tx, claim).await? {
         return Ok(Recorded::Fenced);
     }
+    let row = vec![
+        claim.id.as_str().into(),
+        claim.fence.into(),
+        state.into(),
+        next_at.as_millis().into(),
+        finished_at.map(Timestamp::as_millis).into(),
+        i64::from(failed).into(),
+        i64::from(unknown).into(),
+        i64::from(stepped).into(),
+        outcome.reason().map(shorten).into(),
+        answer.into(),
+        kind_unknown_since.map(Timestamp::as_millis).into(),
+    ];
+    tx.update(RECORD, row);
     if claim.pace.is_zero() {
         tx.touch_lane(&claim.lane);
     } else {
         tx.rest_lane(&claim.lane, now.plus(claim.pace));
     }
     Ok(recorded)
+}
+
+const RECORD: &str = "UPDATE outbox SET state = v.column3, next_at = v.column4, finished_at = v.column5, \
+         failures = failures + v.column6, unknowns = unknowns + v.column7, step = step + v.column8, \
+         last_error = COALESCE(v.column9, last_error), outcome = v.column10, kind_unknown_since = v.column11, \
+         leased_by = NULL \
+     FROM (VALUES {rows}) AS v \
+     WHERE outbox.id = v.column1 AND outbox.claims = v.column2 AND outbox.state = 'leased'";
+
+/// Whether the row is still this claim's; then it stays so until the transaction ends.
+async fn is_held(tx: &mut Tx<'_>, claim: &Claim) -> Result<bool, DbError> {
+    let held =
+        sqlx::query("UPDATE outbox SET claims = claims WHERE id = $1 AND claims = $2 AND state = 'leased'")
+            .bind(claim.id.as_str())
+            .bind(claim.fence)
+            .execute(&mut **tx)
+            .await?;
+    Ok(held.rows_affected() == 1)
 }
 
 /// The whole transition table of a claimed row.

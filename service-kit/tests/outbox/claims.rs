@@ -122,7 +122,7 @@ async fn a_row_whose_outcome_is_being_recorded_is_not_claimed() {
     let late = take_one(&db, "slack", start()).await;
     let now = start().plus(LEASE);
     let mut recording = db.begin().await.unwrap();
-    record(&mut recording, &late, &done(), now).await.unwrap();
+    record(&mut recording, &late, &done(), now, service_kit::db::Company::None).await.unwrap();
     assert!(take(&db, "slack", now).await.is_empty());
     recording.commit().await.unwrap();
     assert!(take(&db, "slack", now).await.is_empty());

@@ -7,7 +7,7 @@ use domain::effects::{NewMessage, RetrySchedule};
 use domain::stored::Form;
 use phasegate_tests::stores;
 use service_kit::clock::{Clock, ManualClock};
-use service_kit::db::Db;
+use service_kit::db::{Company, Db};
 use service_kit::outbox::{self, Claim, MessageView, Outcome, Recorded, claim, enqueue, record};
 use shared_types::Timestamp;
 
@@ -83,7 +83,7 @@ pub(crate) fn keys(claims: &[Claim]) -> Vec<&str> {
 
 pub(crate) async fn settle(db: &Db, claim: &Claim, outcome: Outcome, at: Timestamp) -> Recorded {
     let mut tx = db.begin().await.unwrap();
-    let recorded = record(&mut tx, claim, &outcome, at).await.unwrap();
+    let recorded = record(&mut tx, claim, &outcome, at, Company::None).await.unwrap();
     tx.commit().await.unwrap();
     recorded
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use service_kit::clock::{Clock, ManualClock};
-use service_kit::db::{Db, DbError};
+use service_kit::db::{Company, Db, DbError};
 use service_kit::outbox::{
     Claim, Handler, Outcome, Recorded, WorkerOptions, enqueue, record, run_worker, work_once,
 };
@@ -252,7 +252,7 @@ impl Handler for Chain {
         now: Timestamp,
     ) -> Result<Recorded, DbError> {
         let mut tx = db.begin().await?;
-        let recorded = record(&mut tx, claim, outcome, now).await?;
+        let recorded = record(&mut tx, claim, outcome, now, Company::None).await?;
         if claim.dedup_key == "first" {
             enqueue(&mut tx, &message("slack/follow-up", "second"), now)?;
         }
