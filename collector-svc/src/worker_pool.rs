@@ -12,7 +12,7 @@ use service_kit::db::DbError;
 use service_kit::rules::{PolicySubscriber, PolicyVersions, Rules};
 use service_kit::tasks::{Task, Tasks};
 use shared_types::TargetName;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Directory, TargetEntry};
@@ -27,6 +27,8 @@ use crate::worker::{Worker, WorkerHandle, WorkerParts};
 use events::EventSpecs;
 
 const FETCH_BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Targets that the reporter is asked about at the same time: ten thousand that begin at once are more than it lets in.
+const QUESTIONS: usize = 16;
 
 /// One worker a target of the policy.
 pub struct WorkerPool {
@@ -39,6 +41,7 @@ pub struct WorkerPool {
     pub sources: Arc<[Reader]>,
     tasks: Arc<Tasks>,
     running: Mutex<BTreeMap<TargetName, RunningWorker>>,
+    questions: Arc<Semaphore>,
 }
 
 struct RunningWorker {
@@ -70,6 +73,7 @@ impl WorkerPool {
             sources,
             tasks,
             running: Mutex::default(),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
         }
     }
 
@@ -109,7 +113,12 @@ impl WorkerPool {
         let (handle, attended) = worker.attended();
         let worker = attended.run(wake, stop.clone());
         let worker = self.tasks.start(format!("the worker of {target}"), &stop, worker);
-        let asking = fetch_directive(self.reporter.clone(), target.clone(), handle.clone());
+        let asking = fetch_directive(
+            self.reporter.clone(),
+            target.clone(),
+            handle.clone(),
+            Arc::clone(&self.questions),
+        );
         let asking = self.tasks.start_once(format!("the question for {target}'s directive"), asking);
         running.insert(target.clone(), RunningWorker { stop, worker, asking });
         self.directory.insert(target.clone(), TargetEntry { queue, worker: handle });
@@ -176,9 +185,18 @@ fn cannot_be_counted_beside(now: &EventSpecs, next: &EventSpecs) -> Option<Strin
 }
 
 /// Asks the reporter once for the directive (CO-6), until it answers; from then on it tells by itself.
-async fn fetch_directive(reporter: Neighbour, target: TargetName, worker: WorkerHandle) {
+async fn fetch_directive(
+    reporter: Neighbour,
+    target: TargetName,
+    worker: WorkerHandle,
+    questions: Arc<Semaphore>,
+) {
     let mut backoff = Duration::from_millis(250);
-    while !ask_directive(&reporter, &target, &worker).await {
+    let ask = async || {
+        let _turn = questions.acquire().await;
+        ask_directive(&reporter, &target, &worker).await
+    };
+    while !ask().await {
         tokio::time::sleep(backoff).await;
         backoff = (backoff * 2).min(FETCH_BACKOFF_MAX);
     }

@@ -6,11 +6,11 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 use service_kit::auth::check_listen;
-use service_kit::client::Neighbour;
+use service_kit::client::{ClientError, Neighbour};
 use service_kit::clock::SystemClock;
 use service_kit::config::{
     self, ConfigError, SharedArgs, Spec, http_url, listen_address, process_environment,
@@ -41,6 +41,7 @@ Ctrl-C, SIGTERM or a closed terminal stops gracefully; what was accepted is kept
 
 /// How long a service may take to open its store, a migration of a large one included.
 const START_WITHIN: Duration = Duration::from_secs(600);
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Run collector, analyzer and reporter in one process
 #[derive(Debug, clap::Args)]
@@ -158,8 +159,16 @@ impl Args {
 async fn announce(running: &Running, text: &str) -> anyhow::Result<()> {
     for service in [&running.collector, &running.analyzer, &running.reporter] {
         let base = http_url(service).map_err(anyhow::Error::msg)?;
-        // The listener is bound already, so the question waits until it is served.
-        Neighbour::new(base, None, START_WITHIN)?.check_health().await?;
+        let neighbour = Neighbour::new(base, None, START_WITHIN)?;
+        // The listener is bound already, so the question waits until it is served; where very many targets begin it may not get in
+        // at once. A service that cannot start ends by itself.
+        let begun = Instant::now();
+        while let Err(error) = neighbour.check_health().await {
+            if !matches!(error, ClientError::Unreachable { .. }) || begun.elapsed() > START_WITHIN {
+                return Err(error.into());
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
     }
     crate::output::print(text)
 }
