@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::gate::GateState;
-use service_kit::db::{Company, Db, DbError, Tx, places};
+use service_kit::db::{Company, Db, DbError, Done, Tx, places};
 use shared_types::{TargetName, Timestamp};
 use sqlx::AssertSqlSafe;
 
@@ -60,13 +60,13 @@ impl Store {
 
     /// Commits a target's state alone.
     pub async fn save_target(&self, state: &GateState) -> Result<Committed, DbError> {
-        let mut tx = self.db.begin().await?;
-        let committed = write_target(&self.db, &mut tx, state, Company::None).await?;
-        match committed {
-            Committed::Done => tx.commit().await?,
-            Committed::Outdated => tx.rollback().await?,
-        }
-        Ok(committed)
+        let committed = self.db.together(state.target.as_str(), |mut tx, company| async move {
+            Ok(match write_target(&self.db, &mut tx, state, company).await? {
+                Committed::Done => (tx, Done::Written(Committed::Done)),
+                Committed::Outdated => (tx, Done::Nothing(Committed::Outdated)),
+            })
+        });
+        Ok(committed.await?.unwrap_or(Committed::Outdated))
     }
 }
 

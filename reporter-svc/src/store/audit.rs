@@ -15,7 +15,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{count, text, time};
-use super::{AuditAfter, AuditFilter, Store, audit_streams};
+use super::{AuditAfter, AuditFilter, Store, audit_streams, targets};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -213,12 +213,10 @@ pub(super) async fn lock<'a>(
     tx: &mut Tx<'_>,
     target: Option<&'a TargetName>,
 ) -> Result<Option<&'a TargetName>, DbError> {
-    if let Some(target) = target {
-        let sql = format!("SELECT target FROM targets WHERE target = $1{}", db.for_update());
-        let found = sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
-        if found.is_some() {
-            return Ok(Some(target));
-        }
+    if let Some(target) = target
+        && targets::lock(db, tx, target).await?
+    {
+        return Ok(Some(target));
     }
     let sql = format!("SELECT stream FROM audit_locks WHERE stream = $1{}", db.for_update());
     sqlx::query(AssertSqlSafe(sql)).bind(SERVICE_STREAM).fetch_one(&mut **tx).await?;

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use service_kit::db::MOST_TOGETHER;
 use shared_types::{IncidentId, TargetName};
-
-/// So many share a transaction at most.
-const AT_ONCE: usize = 64;
 
 /// What one change has to know.
 #[derive(Debug, Clone)]
@@ -55,7 +53,7 @@ impl Ticket<'_> {
     /// This one, and those that came after it.
     pub(super) fn with_those_after(&self) -> Vec<(u64, Wanted)> {
         let waiting = self.coming.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.range(self.number..).take(AT_ONCE).map(|(number, it)| (*number, it.clone())).collect()
+        waiting.range(self.number..).take(MOST_TOGETHER).map(|(number, it)| (*number, it.clone())).collect()
     }
 }
 

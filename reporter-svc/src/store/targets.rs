@@ -139,11 +139,11 @@ pub(super) fn read(forms: &Forms, row: &AnyRow) -> Result<StoredTarget, DbError>
     Ok(StoredTarget { state: forms.read(&name, &state)?, version: rows::count(row, "version")? })
 }
 
-/// Waits for the row, and holds it.
-pub(super) async fn lock(db: &Db, tx: &mut Tx<'_>, target: &TargetName) -> Result<(), DbError> {
+/// Waits for the row, and holds it. False: it is not there.
+pub(super) async fn lock(db: &Db, tx: &mut Tx<'_>, target: &TargetName) -> Result<bool, DbError> {
     let sql = format!("SELECT target FROM targets WHERE target = $1{}", db.for_update());
-    sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
-    Ok(())
+    let found = sqlx::query(AssertSqlSafe(sql)).bind(target.as_str()).fetch_optional(&mut **tx).await?;
+    Ok(found.is_some())
 }
 
 const COLUMNS: &[&str] = &["target", "version", "phase", "epoch", "state", "due_at", "updated_at", "behind"];

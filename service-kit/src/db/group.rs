@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use super::pool::{ANSWER_WITHIN, PATIENCE};
 use super::{DbError, Tx};
 
-/// So that no commit grows without end.
-const MOST: usize = 64;
+/// So many pieces of work share a transaction at most, so that no commit grows without end.
+pub const MOST_TOGETHER: usize = 64;
 
 /// See the module.
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl Group {
         // Whoever has the turn may be held up, by a row or by a lost path: then a transaction of its own is sooner.
         let Ok(mut turn) = timeout(PATIENCE, self.0.lock()).await else { return Ok(None) };
         let Open { tx, mut members, committed } = match turn.take() {
-            Some(open) if open.members.len() < MOST && !open.members.contains(about) => open,
+            Some(open) if open.members.len() < MOST_TOGETHER && !open.members.contains(about) => open,
             full => {
                 if let Some(full) = full {
                     full.commit().await.ok();

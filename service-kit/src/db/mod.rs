@@ -11,7 +11,6 @@ mod copy;
 mod engine;
 mod error;
 mod group;
-mod inserts;
 mod migration;
 mod nodelay;
 mod pool;
@@ -26,6 +25,7 @@ mod url;
 mod vitals;
 mod waiting;
 mod warm;
+mod writes;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -49,9 +49,7 @@ pub use copy::{check_sqlite, copy_sqlite};
 pub use engine::Engine;
 pub use error::DbError;
 use group::Group;
-pub use group::{Company, Done};
-pub(crate) use inserts::rows_at_once;
-pub use inserts::{Value, places, rows_of_places};
+pub use group::{Company, Done, MOST_TOGETHER};
 pub use migration::Migration;
 pub use pool::Pool;
 pub use probe::{Boundary, Probe};
@@ -60,6 +58,8 @@ pub use settings::{DbSettings, SchemaName};
 use tx::Told;
 pub use tx::Tx;
 pub use url::check_url;
+pub(crate) use writes::rows_at_once;
+pub use writes::{Value, places, rows_of_places};
 
 /// How long work that is under way may go on once its connection is suspect: what a lost path would answer never comes, and a
 /// statement that only happened to be under way is done again.
@@ -177,8 +177,8 @@ impl Db {
     /// Does `work` in a transaction that it shares with what others do at the same time, so that one commit makes all of it durable.
     /// `about`: a name for what it changes; two pieces of work about the same never share, as a row that the commit puts in
     /// ([`Tx::insert`]) is not seen before. Where sharing is not possible, the work is done once more in a transaction of its own:
-    /// it must have no other effects. It gives the transaction back with what it has done; an error ends it. `None`: it said
-    /// [`Done::Undo`], or, alone, [`Done::Elsewhere`].
+    /// it must have no other effects. It gives the transaction back with what it has done; an error ends it. `None`: alone it said
+    /// [`Done::Undo`] or [`Done::Elsewhere`], or its commit met a row that had changed.
     ///
     /// # Errors
     /// The database's.
@@ -200,10 +200,11 @@ impl Db {
             }
         }
         match Box::pin(work(self.begin().await?, Company::None)).await? {
-            (tx, Done::Written(answer) | Done::Last(answer)) => {
-                tx.commit().await?;
-                Ok(Some(answer))
-            }
+            (tx, Done::Written(answer) | Done::Last(answer)) => match tx.commit().await {
+                Ok(()) => Ok(Some(answer)),
+                Err(DbError::Busy) => Ok(None),
+                Err(error) => Err(error),
+            },
             (_, Done::Nothing(answer)) => Ok(Some(answer)),
             (_, Done::Elsewhere | Done::Undo) => Ok(None),
         }
@@ -252,15 +253,6 @@ impl Db {
         match self.engine {
             Engine::Postgres => " FOR UPDATE",
             Engine::Sqlite => "",
-        }
-    }
-
-    /// [`Self::for_update`], or [`Self::skip_locked`] where others may be waiting for what is held: then nobody is waited for.
-    #[must_use]
-    pub fn for_update_in(&self, company: Company) -> &'static str {
-        match company {
-            Company::None => self.for_update(),
-            Company::Others => self.skip_locked(),
         }
     }
 

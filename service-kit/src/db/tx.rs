@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use shared_types::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::inserts::{Inserts, Statement, Turn, Value};
+use super::writes::{Statement, Turn, Value, Writes};
 use super::{Boundary, DbError, Probe, Session};
 use crate::forms::Forms;
 use crate::outbox::handover::Handover;
@@ -46,7 +46,7 @@ pub struct Tx<'c> {
     lanes: BTreeMap<String, Option<Timestamp>>,
     /// Rows for the outbox, in their order.
     outgoing: Vec<Outgoing>,
-    inserts: Inserts,
+    writes: Writes,
     memory: Memory,
     told: Told,
     probe: Option<Arc<dyn Probe>>,
@@ -69,7 +69,7 @@ impl Tx<'_> {
             inner,
             lanes: BTreeMap::new(),
             outgoing: Vec::new(),
-            inserts: Inserts::default(),
+            writes: Writes::default(),
             memory: Memory::default(),
             told,
             probe,
@@ -85,7 +85,7 @@ impl Tx<'_> {
     /// The database's. If the connection broke while the answer was awaited it may be committed all the same.
     pub async fn commit(mut self) -> Result<(), DbError> {
         let crew = self.told.handover.crew();
-        std::mem::take(&mut self.inserts).put(&mut self.inner).await?;
+        std::mem::take(&mut self.writes).put(&mut self.inner).await?;
         let outgoing = std::mem::take(&mut self.outgoing);
         let touched: Vec<lane::Touched<'_>> =
             self.lanes.iter().map(|(lane, rests)| (lane.as_str(), *rests)).collect();
@@ -128,12 +128,12 @@ impl Tx<'_> {
     /// Puts a row into a table at the commit, with all others of that table by one statement. Until then the transaction's own
     /// statements do not see it.
     pub fn insert(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
-        self.inserts.add(Turn::Then, Statement::Insert { table, columns, conflict: "" }, row);
+        self.writes.add(Turn::Then, Statement::Insert { table, columns, conflict: "" }, row);
     }
 
     /// As [`Self::insert`], before the rows that may refer to it.
     pub fn insert_first(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
-        self.inserts.add(Turn::First, Statement::Insert { table, columns, conflict: "" }, row);
+        self.writes.add(Turn::First, Statement::Insert { table, columns, conflict: "" }, row);
     }
 
     /// As [`Self::insert_first`], with what follows the rows: `ON CONFLICT …`. A transaction names each row once. Where one is
@@ -145,7 +145,7 @@ impl Tx<'_> {
         row: Vec<Value>,
         conflict: &'static str,
     ) {
-        self.inserts.add(Turn::First, Statement::Insert { table, columns, conflict }, row);
+        self.writes.add(Turn::First, Statement::Insert { table, columns, conflict }, row);
     }
 
     /// As [`Self::upsert`], in place of what the transaction has said before of a row with the same first column.
@@ -156,24 +156,24 @@ impl Tx<'_> {
         row: Vec<Value>,
         conflict: &'static str,
     ) {
-        self.inserts.replace(Turn::First, Statement::Insert { table, columns, conflict }, row);
+        self.writes.replace(Turn::First, Statement::Insert { table, columns, conflict }, row);
     }
 
     /// As [`Self::insert`], unless it is there.
     pub fn insert_if_new(&mut self, table: &'static str, columns: &'static [&'static str], row: Vec<Value>) {
         let conflict = "ON CONFLICT DO NOTHING";
-        self.inserts.add_if(Turn::Then, Statement::Insert { table, columns, conflict }, row);
+        self.writes.add_if(Turn::Then, Statement::Insert { table, columns, conflict }, row);
     }
 
     /// Changes a row at the commit, with all others that `sql` changes: `UPDATE … FROM (VALUES {rows}) AS v WHERE …`, where the
     /// values of a row are `v.column1` and so on. Where `sql` does not find a row, the commit fails with [`DbError::Busy`].
     pub fn update(&mut self, sql: &'static str, row: Vec<Value>) {
-        self.inserts.add(Turn::Then, Statement::Update { sql, columns: row.len() }, row);
+        self.writes.add(Turn::Then, Statement::Update { sql, columns: row.len() }, row);
     }
 
     /// As [`Self::update`], where the row may be gone.
     pub fn update_if_there(&mut self, sql: &'static str, row: Vec<Value>) {
-        self.inserts.add_if(Turn::Then, Statement::Update { sql, columns: row.len() }, row);
+        self.writes.add_if(Turn::Then, Statement::Update { sql, columns: row.len() }, row);
     }
 
     /// What the work of this transaction has to know of what was done in it, and cannot ask the database; gone with it.

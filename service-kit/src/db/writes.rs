@@ -1,5 +1,5 @@
-//! Rows that a transaction brings or changes, written by its commit: all of a table by one statement, as each statement is a round trip, and a
-//! violation has a dozen rows.
+//! Rows that a transaction brings or changes, written by its commit: all of a table by one statement, as each statement is a
+//! round trip, and a violation has a dozen rows.
 
 use std::cmp::Ordering;
 
@@ -124,7 +124,7 @@ impl Statement {
 
 /// Rows by statement, in the order in which the statements of a turn came first.
 #[derive(Debug, Default)]
-pub(super) struct Inserts(Vec<OfStatement>);
+pub(super) struct Writes(Vec<OfStatement>);
 
 #[derive(Debug)]
 struct OfStatement {
@@ -135,7 +135,7 @@ struct OfStatement {
     rows: Vec<Vec<Value>>,
 }
 
-impl Inserts {
+impl Writes {
     /// Each has to take effect.
     pub(super) fn add(&mut self, turn: Turn, statement: Statement, row: Vec<Value>) {
         self.rows_of(turn, statement, true, &row).push(row);
