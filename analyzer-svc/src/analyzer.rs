@@ -18,7 +18,7 @@ use shared_types::{Batch, CollectorEvent, Decision, Epoch, PhaseId, TargetName, 
 use crate::directives::Directives;
 use crate::effects::DeliverDecision;
 use crate::metrics;
-use crate::store::{Commit, Committed, Refused, Store};
+use crate::store::{Commit, Committed, Known, Refused, Store, Wanted};
 use domain::gate::GateState;
 use domain::gate::claim;
 use domain::gate::ledger::{self, Judged, Rules};
@@ -161,10 +161,14 @@ impl Analyzer {
         self.not_in_the_future(subject.window)?;
         let hash = batch_hash(batch.batch());
         let delayed_after = policy.collection.delayed_after;
+        let wanted = Wanted {
+            target: subject.target.clone(),
+            epoch: subject.epoch,
+            window_start: subject.window.start,
+            since: subject.window.end.minus(longest_look_back(policy)),
+        };
         for _ in 0..ATTEMPTS {
-            // The target is read first: what is read after it can only be newer, and then the commit fails.
-            let mut state = self.store.target(&subject.target).await?;
-            let receipt = self.store.receipt(&subject.target, subject.window.start).await?;
+            let Known { mut state, receipt, earlier } = self.store.known(wanted.clone()).await?;
             if let Some(receipt) = receipt {
                 if receipt.hash == hash {
                     return Ok(Answer::Repeat(self.stored_decision(receipt.decision_id).await?));
@@ -174,14 +178,8 @@ impl Analyzer {
                 }
                 return Err(IntakeError::Different { target: subject.target, window: subject.window });
             }
-            let since = subject.window.end.minus(longest_look_back(policy));
             // The first batch of an epoch waits for the reporter's answer.
-            let (told, earlier) = tokio::join!(
-                self.was_told(&state, subject.epoch),
-                self.store.earlier(&subject.target, subject.epoch, since, subject.window.start)
-            );
-            told?;
-            let earlier = earlier?;
+            self.was_told(&state, subject.epoch).await?;
             let now = self.now();
             let next = Watch::after_batch(state.watch.as_ref(), batch.batch(), delayed_after);
             state.watch = next.or(state.watch);

@@ -10,6 +10,7 @@ pub mod descriptors;
 pub mod disk;
 pub mod files;
 pub mod forms;
+pub mod gather;
 pub mod http;
 pub mod main_of;
 pub mod mark;

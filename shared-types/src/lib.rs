@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod bulk;
 pub mod collector_event;
 pub mod daily;
 pub mod dashboard;

@@ -133,10 +133,11 @@ impl Plans {
         plan.unwrap_or_else(|error| panic!("{error}: {sql}")).iter().map(|step| step.get("detail")).collect()
     }
 
-    /// `SCAN decisions`, or by its alias; in the order of an index it is read from one end, as far as is asked for.
+    /// `SCAN decisions`, or by its alias, but `v`, the values that are asked for; in the order of an index it is read from one end, as
+    /// far as is asked for.
     fn reads_all(&self, step: &str) -> bool {
         let Some(what) = step.strip_prefix("SCAN ") else { return false };
         let name = what.split(' ').next().unwrap_or_default();
-        (self.tables.contains(name) || name.len() == 1) && !what.contains("USING")
+        (self.tables.contains(name) || name.len() == 1 && name != "v") && !what.contains("USING")
     }
 }

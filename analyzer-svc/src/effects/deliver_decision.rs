@@ -42,6 +42,6 @@ impl Effect for DeliverDecision {
 #[async_trait]
 impl Perform<Effects> for DeliverDecision {
     async fn run(&self, effects: &Effects, _claim: &Claim) -> Outcome {
-        effects.reporter.deliver("/v1/decisions", &self.0).await
+        effects.reporter.deliver_together("/v1/decisions", &self.0).await
     }
 }

@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use domain::gate::BatchError;
-use service_kit::http::{ApiError, Cursor, Json, PageQuery, Query};
+use service_kit::http::{ApiError, Cursor, Json, PageQuery, Query, answer_each};
 use service_kit::seldom;
+use shared_types::bulk::{Bulk, BulkAnswers};
 use shared_types::{Batch, CollectorEvent, Decision, Page, Problem, TargetName};
 
 use super::filter::FilterQuery;
@@ -64,6 +66,26 @@ pub(super) async fn post_collector_event(
     let answer = analyzer.accept_event(event).await;
     count_refusal(&target, &answer);
     Ok(answered(answer?, started))
+}
+
+/// Judge batches
+///
+/// Each as if it had come alone, with its own status; what is committed at the same time is committed together. At most 64.
+#[utoipa::path(
+    post,
+    path = "/v1/batches/bulk",
+    security(("bearer" = ["service:collector"])),
+    tag = "intake",
+    responses((status = 200, description = "An answer for each, in their order", body = BulkAnswers))
+)]
+pub(super) async fn post_batches(
+    State(analyzer): State<Analyzer>,
+    Json(batches): Json<Bulk<Batch>>,
+) -> Result<Json<BulkAnswers>, ApiError> {
+    answer_each(batches, |batch| async {
+        Ok(post_batch(State(analyzer.clone()), Json(batch)).await?.into_response())
+    })
+    .await
 }
 
 fn count_refusal(target: &TargetName, answer: &Result<Answer, IntakeError>) {

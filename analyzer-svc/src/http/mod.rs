@@ -42,6 +42,7 @@ pub fn openapi() -> OpenApi {
 fn described() -> OpenApiRouter<Analyzer> {
     OpenApiRouter::new()
         .routes(routes!(batches::post_batch, batches::get_batches))
+        .routes(routes!(batches::post_batches))
         .routes(routes!(batches::post_collector_event))
         .routes(routes!(decisions::get_decisions))
         .routes(routes!(decisions::get_decision))

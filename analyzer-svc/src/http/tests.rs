@@ -72,6 +72,28 @@ fn a_backtest_ends_with_the_service() {
     });
 }
 
+/// SLO-9 Together as alone: each has the answer that it would have had, and none is kept back by another.
+#[tokio::test]
+async fn batches_that_come_together_are_answered_one_by_one() {
+    let world = World::in_memory().await;
+    world.clock.set(window(1).end);
+    let other = Counts { drift: 1, ..healthy(0) }.batch();
+    let batches = [healthy(0).batch(), healthy(0).batch(), healthy(9).batch(), healthy(1).batch(), other];
+    let items: Vec<Value> = batches.iter().map(|batch| json!({ "item": batch })).collect();
+    let (status, all) = post(&world, "/v1/batches/bulk", &json!({ "items": items })).await;
+    assert_eq!(status, StatusCode::OK);
+    let statuses: Vec<&Value> = all["answers"].as_array().unwrap().iter().map(|it| &it["status"]).collect();
+    assert_eq!(statuses, [201, 200, 422, 201, 409]);
+    assert_eq!(all["answers"][0]["body"], all["answers"][1]["body"]);
+    let problem = all["answers"][4]["body"]["type"].as_str().unwrap();
+    assert!(problem.ends_with("batch_differs"), "{problem}");
+
+    let many: Vec<Value> = (0..65).map(|_| json!({ "item": healthy(0).batch() })).collect();
+    let (status, problem) = post(&world, "/v1/batches/bulk", &json!({ "items": many })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(problem["detail"], "items: 65 are more than 64");
+}
+
 /// SLO-9: 201, then 200 with the same body, 409 for another batch, 422 for one that cannot be.
 #[tokio::test]
 async fn batch_is_created_repeated_conflicting_or_refused() {

@@ -257,10 +257,11 @@ async fn earlier_batches_are_those_of_the_epoch_in_the_time_asked_for() {
             commit_of(&name("other"), &Counts { window: window(3), epoch: 2, ..Counts::default() }),
         )
         .await;
-        let found = |epoch, since, before| {
+        let found = |epoch, since, window_start| {
             let store = store.clone();
             async move {
-                let mut found = store.earlier(&autosave(), epoch, since, before).await.unwrap();
+                let wanted = Wanted { target: autosave(), epoch, window_start, since };
+                let mut found = store.known(wanted).await.unwrap().earlier;
                 found.sort_by_key(|batch| batch.window);
                 found.iter().map(|batch| batch.counters[DRIFT]).collect::<Vec<_>>()
             }

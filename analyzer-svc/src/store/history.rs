@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::{MOST_EARLIER, Store, StoredBatch, rows, signed};
+use super::{LONGEST_WINDOW, MOST_EARLIER, Store, StoredBatch, rows, signed};
 use domain::gate::EarlierBatch;
 use domain::whatif::Recorded;
 
@@ -87,7 +87,7 @@ impl Store {
             .transpose()
     }
 
-    /// As [`Self::earlier`], of what was there when a decision was made.
+    /// As [`Known::earlier`](super::Known), of what was there when a decision was made.
     pub async fn known_to(
         &self,
         decision: &Decision,
@@ -97,12 +97,13 @@ impl Store {
         let rows = sqlx::query(
             "SELECT b.epoch, b.window_start_ms, b.window_end_ms, b.counters FROM batches AS b \
              JOIN decisions AS d ON d.decision_id = b.decision_id \
-             WHERE b.target = $1 AND b.epoch = $2 AND b.window_end_ms > $3 AND b.window_start_ms < $4 \
-             AND d.sequence < $5 ORDER BY b.window_end_ms DESC LIMIT $6",
+             WHERE b.target = $1 AND b.epoch = $2 AND b.window_end_ms > $3 AND b.window_start_ms >= $4 \
+             AND b.window_start_ms < $5 AND d.sequence < $6 ORDER BY b.window_end_ms DESC LIMIT $7",
         )
         .bind(decision.target.as_str().to_owned())
         .bind(signed(decision.epoch))
         .bind(since.as_millis())
+        .bind(since.minus(LONGEST_WINDOW).as_millis())
         .bind(start)
         .bind(sequence)
         .bind(MOST_EARLIER)

@@ -1,15 +1,14 @@
 //! What came in, with what was decided about it: one transaction.
 
-use domain::gate::EarlierBatch;
 use domain::stored::plain_text;
 use service_kit::db::{Company, DbError, Done, Tx};
 use service_kit::outbox;
-use shared_types::{Batch, CollectorEvent, Decision, Epoch, TargetName, Timestamp};
+use shared_types::{Batch, CollectorEvent, Decision, Timestamp};
 use sqlx::{AssertSqlSafe, Executor as _};
 use uuid::Uuid;
 
 use super::targets::write_target;
-use super::{Commit, Committed, MOST_EARLIER, Receipt, Refused, Store, rows, signed};
+use super::{Commit, Committed, Refused, Store, signed};
 
 /// Enough to see how batches of one window differ.
 const REFUSED_OF_A_KEY: i64 = 3;
@@ -19,46 +18,6 @@ const REFUSED_OF_A_TARGET: i64 = 100;
 const EVENTS_OF_A_DECISION: i64 = 20;
 
 impl Store {
-    /// What came under a batch's key, if anything.
-    pub async fn receipt(
-        &self,
-        target: &TargetName,
-        window_start: Timestamp,
-    ) -> Result<Option<Receipt>, DbError> {
-        let row = sqlx::query(
-            "SELECT batch_hash, window_start_ms, window_end_ms, decision_id, received_at_ms FROM batches \
-             WHERE target = $1 AND window_start_ms = $2",
-        )
-        .bind(target.as_str().to_owned())
-        .bind(window_start.as_millis())
-        .fetch_optional(self.db.pool())
-        .await?;
-        row.as_ref().map(rows::receipt).transpose()
-    }
-
-    /// Batches of an epoch that end after `since` and begin before `before`, for means over time.
-    pub async fn earlier(
-        &self,
-        target: &TargetName,
-        epoch: Epoch,
-        since: Timestamp,
-        before: Timestamp,
-    ) -> Result<Vec<EarlierBatch>, DbError> {
-        let rows = sqlx::query(
-            "SELECT epoch, window_start_ms, window_end_ms, counters FROM batches \
-             WHERE target = $1 AND epoch = $2 AND window_end_ms > $3 AND window_start_ms < $4 \
-             ORDER BY window_end_ms DESC LIMIT $5",
-        )
-        .bind(target.as_str().to_owned())
-        .bind(signed(epoch))
-        .bind(since.as_millis())
-        .bind(before.as_millis())
-        .bind(MOST_EARLIER)
-        .fetch_all(self.db.pool())
-        .await?;
-        rows.iter().map(rows::earlier).collect()
-    }
-
     /// Commits a decision with all that belongs to it.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
         let committed = self.db.together(commit.state.target.as_str(), |mut tx, company| async move {

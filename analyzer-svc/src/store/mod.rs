@@ -7,6 +7,7 @@
 mod batch;
 mod history;
 mod intake;
+mod known;
 mod list;
 mod retention;
 mod rows;
@@ -16,6 +17,9 @@ mod targets;
 mod conformance;
 #[cfg(test)]
 mod plans;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::effects::NewMessage;
 use serde::{Deserialize, Serialize};
@@ -27,9 +31,11 @@ use uuid::Uuid;
 use domain::gate::watch::Watch;
 use domain::gate::{GateState, Run};
 use domain::stored::Form;
+use known::Asked;
 
 pub use batch::{Receipt, StoredBatch};
 pub use history::{RecordedKey, Span};
+pub use known::{Known, Wanted};
 pub use retention::{HISTORY, past};
 
 /// The analyzer's tables.
@@ -50,6 +56,10 @@ pub const DOCUMENTS: &[Form] = &[Form::of::<Run>(), Form::of::<Watch>(), Form::o
 /// A mean over time never reads more batches than this.
 const MOST_EARLIER: i64 = 10_000;
 
+/// Of the form of a policy's windows: what ends after a moment began no longer before it. With it a history is not read from its
+/// beginning.
+const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
 /// What became of a batch that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
@@ -63,13 +73,14 @@ pub enum Refused {
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Db,
+    asked: Arc<Asked>,
 }
 
 impl Store {
     /// Over an open database with [`MIGRATIONS`] applied.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, asked: Arc::new(Asked::of(known::MOST_AT_ONCE)) }
     }
 }
 

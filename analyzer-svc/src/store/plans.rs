@@ -1,7 +1,5 @@
 //! The store's queries go by indexes, on both engines, however long the history is.
 
-use std::time::Duration;
-
 use domain::gate::fixture::autosave;
 use domain::policy::Retention;
 use phasegate_tests::plans::Plans;
@@ -82,9 +80,11 @@ async fn lists_go_by_indexes_whatever_they_are_narrowed_to() {
 async fn what_a_batch_is_judged_by_is_found_by_indexes() {
     let (mut plans, store) = plans().await;
     let (from, to) = (Timestamp::from_millis(5), Timestamp::from_millis(9_000));
-    store.target(&autosave()).await.unwrap();
     store.receipt(&autosave(), from).await.unwrap();
-    store.earlier(&autosave(), 1, from, to).await.unwrap();
+    let wanted = |target| Wanted { target, epoch: 1, window_start: to, since: from };
+    store.known(wanted(autosave())).await.unwrap();
+    let many = (1..=8).map(|n| store.known(wanted(TargetName::parse(&format!("t{n}")).unwrap())));
+    futures_util::future::join_all(many).await;
     store.overdue(from, 50).await.ok();
     plans.assert_by_index(&[]).await;
 }

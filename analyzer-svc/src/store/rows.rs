@@ -40,6 +40,10 @@ pub(super) fn decision(forms: &Forms, row: &AnyRow) -> Result<Decision, DbError>
     forms.read_wire(&text(row, "decision_id")?, &text(row, "body")?)
 }
 
+pub(super) fn target(row: &AnyRow) -> Result<TargetName, DbError> {
+    TargetName::parse(&text(row, "target")?).map_err(|error| DbError::decode("target", error))
+}
+
 pub(super) fn target_state(forms: &Forms, row: &AnyRow) -> Result<GateState, DbError> {
     let target = text(row, "target")?;
     let phase: Option<String> = row.try_get("phase")?;

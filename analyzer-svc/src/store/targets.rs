@@ -40,7 +40,9 @@ impl Store {
                 heard.insert(state.target.clone(), state);
             }
             states.extend(
-                names.iter().map(|it| heard.remove(it).unwrap_or_else(|| GateState::unheard(it.clone()))),
+                names
+                    .iter()
+                    .map(|it| heard.get(it).cloned().unwrap_or_else(|| GateState::unheard(it.clone()))),
             );
         }
         Ok(states)

@@ -52,7 +52,7 @@ impl Effect for DeliverBatch {
 impl Perform<Effects> for DeliverBatch {
     async fn run(&self, effects: &Effects, _claim: &Claim) -> Outcome {
         match effects.batch(&self.target, self.window_start).await {
-            Ok(batch) => effects.analyzer.deliver("/v1/batches", &batch).await,
+            Ok(batch) => effects.analyzer.deliver_together("/v1/batches", &batch).await,
             Err(outcome) => outcome,
         }
     }
@@ -73,7 +73,7 @@ impl Perform<Effects> for DeliverBatch {
             if recorded == Recorded::Fenced {
                 return Ok((tx, Done::Nothing(recorded)));
             }
-            record_delivery(&mut tx, &self.target, self.window_start, result, now).await?;
+            record_delivery(&mut tx, &self.target, self.window_start, result, now);
             for message in told.iter().flatten() {
                 outbox::enqueue(&mut tx, message, now)?;
             }

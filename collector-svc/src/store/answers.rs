@@ -27,22 +27,13 @@ impl Store {
     }
 }
 
-pub(super) async fn put_answer(
-    tx: &mut Tx<'_>,
-    target: &TargetName,
-    answer: &PushAnswer,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "INSERT INTO push_answers (target, idempotency_key, body_hash, answer, answered_at_ms) \
-         VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(target.as_str())
-    .bind(answer.idempotency_key.as_str())
-    .bind(answer.body_hash.as_str())
-    .bind(answer.answer.as_str())
-    .bind(now.as_millis())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+pub(super) fn put_answer(tx: &mut Tx<'_>, target: &TargetName, answer: &PushAnswer, now: Timestamp) {
+    let row = vec![
+        target.as_str().into(),
+        answer.idempotency_key.as_str().into(),
+        answer.body_hash.as_str().into(),
+        answer.answer.as_str().into(),
+        now.as_millis().into(),
+    ];
+    tx.insert("push_answers", &["target", "idempotency_key", "body_hash", "answer", "answered_at_ms"], row);
 }

@@ -1,35 +1,45 @@
 //! Batches, and what became of their delivery.
 
+use std::collections::HashMap;
+
 use domain::stored::plain_text;
-use service_kit::db::{DbError, Tx};
+use service_kit::db::{DbError, Tx, rows_of_places};
 use service_kit::forms::Forms;
 use shared_types::{TargetName, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{BatchRow, ClosedWindow, Delivery, Store};
+use super::windows::by_keys;
+use super::{BatchRow, ClosedWindow, Delivery, Store, WindowKey};
 
 const BATCH_COLUMNS: &str =
     "SELECT target, window_start_ms, batch, sent, attempts, delivered_at_ms, last_error FROM batches";
 
 impl Store {
-    /// The batch of the window that starts then.
+    /// The batch of the window that starts then. Those who ask at one time share a read.
     pub async fn batch(
         &self,
         target: &TargetName,
         window_start: Timestamp,
     ) -> Result<Option<BatchRow>, DbError> {
-        self.db
-            .answered(async {
-                let text = format!("{BATCH_COLUMNS} WHERE target = $1 AND window_start_ms = $2");
-                let row = sqlx::query(AssertSqlSafe(text))
-                    .bind(target.as_str())
-                    .bind(window_start.as_millis())
-                    .fetch_optional(self.db.pool())
-                    .await?;
-                row.as_ref().map(|row| batch_row(self.db.forms(), row)).transpose()
-            })
-            .await
+        let key = (target.clone(), window_start);
+        let read = self.batches.ask(key, |keys| self.db.answered(self.batches_of(keys)));
+        Ok(read.await?.flatten())
+    }
+
+    async fn batches_of(&self, keys: Vec<WindowKey>) -> Result<Vec<Option<BatchRow>>, DbError> {
+        let text = format!(
+            "SELECT b.target, b.window_start_ms, b.batch, b.sent, b.attempts, b.delivered_at_ms, b.last_error \
+             FROM (VALUES {}) AS v JOIN batches AS b ON b.target = v.column1 AND b.window_start_ms = v.column2",
+            rows_of_places(keys.len(), 2)
+        );
+        let mut found = HashMap::new();
+        for row in by_keys(text, &keys).fetch_all(self.db.pool()).await? {
+            let row = batch_row(self.db.forms(), &row)?;
+            found.insert((row.batch.target.clone(), row.batch.window.start), row);
+        }
+        // One may be asked for twice: it is sent while it is archived.
+        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
     }
 
     /// The batch of the newest window.
@@ -70,33 +80,26 @@ impl Store {
 }
 
 /// Writes what came of a delivery attempt, in the transaction that records it in the outbox.
-///
-/// # Errors
-/// The database's.
-pub async fn record_delivery(
+pub fn record_delivery(
     tx: &mut Tx<'_>,
     target: &TargetName,
     window_start: Timestamp,
     delivery: &Delivery,
     now: Timestamp,
-) -> Result<(), DbError> {
+) {
     let (delivered_at, error) = match delivery {
         Delivery::Delivered => (Some(now.as_millis()), None),
         Delivery::Failed(reason) => (None, Some(reason.as_str())),
     };
-    sqlx::query(
-        "UPDATE batches SET attempts = attempts + 1, delivered_at_ms = COALESCE(delivered_at_ms, $3), \
-             last_error = COALESCE($4, last_error) \
-         WHERE target = $1 AND window_start_ms = $2 AND sent = 1",
-    )
-    .bind(target.as_str())
-    .bind(window_start.as_millis())
-    .bind(delivered_at)
-    .bind(error)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    let row =
+        vec![target.as_str().into(), window_start.as_millis().into(), delivered_at.into(), error.into()];
+    // It may be past its time.
+    tx.update_if_there(DELIVERED, row);
 }
+
+const DELIVERED: &str = "UPDATE batches SET attempts = attempts + 1, \
+         delivered_at_ms = COALESCE(delivered_at_ms, v.column3), last_error = COALESCE(v.column4, last_error) \
+     FROM (VALUES {rows}) AS v WHERE batches.target = v.column1 AND batches.window_start_ms = v.column2 AND batches.sent = 1";
 
 pub(super) fn put_batch(tx: &mut Tx<'_>, target: &TargetName, closed: &ClosedWindow) {
     let batch = &closed.batch;

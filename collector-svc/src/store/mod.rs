@@ -17,6 +17,7 @@ use std::sync::Arc;
 use domain::effects::NewMessage;
 use domain::stored::Form;
 use service_kit::db::{Db, Migration};
+use service_kit::gather::Gather;
 use service_kit::migration;
 use shared_types::{Batch, TargetName, Timestamp};
 use tokio::sync::Mutex;
@@ -47,7 +48,15 @@ pub struct Store {
     db: Db,
     /// Of all targets, so that looking what other replicas have written is one question for all.
     generations: Arc<Mutex<Generations>>,
+    batches: Arc<Gather<WindowKey, Option<BatchRow>>>,
+    totals: Arc<Gather<WindowKey, Totals>>,
 }
+
+/// A target, and the start of one of its windows.
+type WindowKey = (TargetName, Timestamp);
+
+/// Reads of so many are one.
+const MOST_AT_ONCE: usize = 64;
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -59,7 +68,8 @@ impl Store {
     /// Over an open database with [`MIGRATIONS`] applied.
     #[must_use]
     pub fn new(db: Db) -> Self {
-        Self { db, generations: Arc::default() }
+        let (batches, totals) = (Arc::new(Gather::of(MOST_AT_ONCE)), Arc::new(Gather::of(MOST_AT_ONCE)));
+        Self { db, generations: Arc::default(), batches, totals }
     }
 }
 

@@ -195,26 +195,25 @@ impl Store {
     }
 }
 
-pub(super) async fn put_place(
+pub(super) fn put_place(
     tx: &mut Tx<'_>,
     target: &TargetName,
     place: &Place,
     now: Timestamp,
 ) -> Result<(), DbError> {
     let PlaceRow { file_id, byte_offset, position, cursor } = PlaceRow::of(tx.forms(), place)?;
-    sqlx::query(
-        "INSERT INTO source_positions (target, file_id, byte_offset, position, cursor, seen_at_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (target, file_id) DO UPDATE SET byte_offset = excluded.byte_offset, \
-             position = excluded.position, cursor = excluded.cursor, seen_at_ms = excluded.seen_at_ms",
-    )
-    .bind(target.as_str())
-    .bind(file_id)
-    .bind(i64::try_from(byte_offset).unwrap_or(i64::MAX))
-    .bind(position)
-    .bind(cursor)
-    .bind(now.as_millis())
-    .execute(&mut **tx)
-    .await?;
+    let row = vec![
+        target.as_str().into(),
+        file_id.into(),
+        i64::try_from(byte_offset).unwrap_or(i64::MAX).into(),
+        position.into(),
+        cursor.into(),
+        now.as_millis().into(),
+    ];
+    let columns = &["target", "file_id", "byte_offset", "position", "cursor", "seen_at_ms"];
+    tx.upsert("source_positions", columns, row, MOVED);
     Ok(())
 }
+
+const MOVED: &str = "ON CONFLICT (target, file_id) DO UPDATE SET byte_offset = excluded.byte_offset, \
+     position = excluded.position, cursor = excluded.cursor, seen_at_ms = excluded.seen_at_ms";

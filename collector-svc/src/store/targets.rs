@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use service_kit::db::{DbError, Done};
+use service_kit::db::{Company, DbError, Done, Tx, places};
 use service_kit::outbox;
 use shared_types::{TargetName, Timestamp};
+use sqlx::AssertSqlSafe;
 
 use super::answers::put_answer;
 use super::batches::put_batch;
@@ -62,6 +63,25 @@ impl Store {
             .await
     }
 
+    /// Those of some targets that are there.
+    pub async fn states(&self, names: &[TargetName]) -> Result<Vec<(TargetName, TargetState)>, DbError> {
+        const AT_ONCE: usize = 500;
+        let mut states = Vec::with_capacity(names.len());
+        for names in names.chunks(AT_ONCE) {
+            let sql = format!("SELECT target, state FROM targets WHERE target IN ({})", places(names.len()));
+            let query = sqlx::query_as(AssertSqlSafe(sql));
+            let query = names.iter().fold(query, |query, name| query.bind(name.as_str().to_owned()));
+            let rows = async { Ok::<_, DbError>(query.fetch_all(self.db.pool()).await?) };
+            let rows: Vec<(String, String)> = self.db.answered(rows).await?;
+            for (name, state) in rows {
+                let state = self.db.forms().read(&name, &state)?;
+                let name = TargetName::parse(&name).map_err(|error| DbError::decode("target", error))?;
+                states.push((name, state));
+            }
+        }
+        Ok(states)
+    }
+
     /// Whether somebody else has written the target since it was loaded or committed here; as of a few seconds ago.
     pub async fn is_newer(
         &self,
@@ -83,35 +103,32 @@ impl Store {
 
     /// Writes, if nobody else has since.
     pub async fn commit(&self, commit: &Commit) -> Result<Committed, DbError> {
-        let committed = self.db.together(commit.target.as_str(), |mut tx, _| async move {
+        let committed = self.db.together(commit.target.as_str(), |mut tx, company| async move {
             let generation = commit.generation + 1;
-            let changed = sqlx::query(
-                "UPDATE targets SET generation = $2, commit_ids = $3, state = $4 WHERE target = $1 AND generation = $5",
-            )
-            .bind(commit.target.as_str())
-            .bind(generation)
-            .bind(commit.ids.as_str())
-            .bind(tx.forms().text(&commit.state)?)
-            .bind(commit.generation)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            if changed == 0 {
+            // In company a conflict is found out by the commit, and then by each alone.
+            if company == Company::None && !is_at(&mut tx, self.db.for_update(), commit).await? {
                 return Ok((tx, Done::Nothing(Committed::Conflict)));
             }
+            let row = vec![
+                commit.target.as_str().into(),
+                commit.generation.into(),
+                commit.ids.as_str().into(),
+                tx.forms().text(&commit.state)?.into(),
+            ];
+            tx.update(WRITTEN, row);
             let closes = |start| commit.closed.iter().any(|closed| closed.batch.window.start == start);
             for window in commit.windows.iter().filter(|window| !closes(window.start)) {
-                add_to_window(&mut tx, &commit.target, window, generation).await?;
+                add_to_window(&mut tx, &commit.target, window, generation)?;
             }
             for place in &commit.places {
-                put_place(&mut tx, &commit.target, place, commit.now).await?;
+                put_place(&mut tx, &commit.target, place, commit.now)?;
             }
             for answer in &commit.answers {
-                put_answer(&mut tx, &commit.target, answer, commit.now).await?;
+                put_answer(&mut tx, &commit.target, answer, commit.now);
             }
             for closed in &commit.closed {
                 put_batch(&mut tx, &commit.target, closed);
-                delete_window(&mut tx, &commit.target, closed.batch.window.start).await?;
+                delete_window(&mut tx, &commit.target, closed.batch.window.start);
             }
             for message in &commit.messages {
                 outbox::enqueue(&mut tx, message, commit.now)?;
@@ -120,4 +137,15 @@ impl Store {
         });
         self.db.answered(committed).await?.ok_or(DbError::Busy)
     }
+}
+
+const WRITTEN: &str = "UPDATE targets SET generation = generation + 1, commit_ids = v.column3, state = v.column4 \
+     FROM (VALUES {rows}) AS v WHERE targets.target = v.column1 AND targets.generation = v.column2";
+
+/// Whether nobody has written the target since; nobody does from here on.
+async fn is_at(tx: &mut Tx<'_>, for_update: &str, commit: &Commit) -> Result<bool, DbError> {
+    let sql = format!("SELECT generation FROM targets WHERE target = $1{for_update}");
+    let found = sqlx::query_as(AssertSqlSafe(sql)).bind(commit.target.as_str().to_owned());
+    let found: Option<(i64,)> = found.fetch_optional(&mut **tx).await?;
+    Ok(found.is_some_and(|(generation,)| generation == commit.generation))
 }

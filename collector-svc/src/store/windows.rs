@@ -1,31 +1,42 @@
 //! Open windows: their counts, and the ids of the events that were counted.
 
-use futures_util::TryStreamExt as _;
-use service_kit::db::{DbError, Tx};
-use shared_types::{TargetName, Timestamp};
+use std::collections::HashMap;
 
-use super::{IdChunk, Store};
+use futures_util::TryStreamExt as _;
+use service_kit::db::{DbError, Tx, rows_of_places};
+use shared_types::{TargetName, Timestamp};
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row as _};
+
+use super::{IdChunk, Store, WindowKey};
 use crate::intake::WindowChange;
 use domain::telemetry::totals::Totals;
 
 impl Store {
-    /// The counts of an open window; empty if there are none.
+    /// The counts of an open window; empty if there are none. Those who ask at one time share a read.
     pub async fn totals(&self, target: &TargetName, window_start: Timestamp) -> Result<Totals, DbError> {
-        self.db
-            .answered(async {
-                let mut rows = sqlx::query_as::<_, (String,)>(
-                    "SELECT totals FROM partials WHERE target = $1 AND window_start_ms = $2",
-                )
-                .bind(target.as_str())
-                .bind(window_start.as_millis())
-                .fetch(self.db.pool());
-                let mut totals = Totals::default();
-                while let Some((text,)) = rows.try_next().await? {
-                    totals.merge(&self.db.forms().read(&window_id(target, window_start), &text)?);
-                }
-                Ok(totals)
-            })
-            .await
+        let key = (target.clone(), window_start);
+        let read = self.totals.ask(key, |keys| self.db.answered(self.totals_of(keys)));
+        Ok(read.await?.unwrap_or_default())
+    }
+
+    async fn totals_of(&self, keys: Vec<WindowKey>) -> Result<Vec<Totals>, DbError> {
+        let text = format!(
+            "SELECT p.target, p.window_start_ms, p.totals \
+             FROM (VALUES {}) AS v JOIN partials AS p ON p.target = v.column1 AND p.window_start_ms = v.column2",
+            rows_of_places(keys.len(), 2)
+        );
+        let mut found: HashMap<WindowKey, Totals> = HashMap::new();
+        let mut rows = by_keys(text, &keys).fetch(self.db.pool());
+        while let Some(row) = rows.try_next().await? {
+            let (target, start): (String, i64) = (row.try_get("target")?, row.try_get("window_start_ms")?);
+            let target = TargetName::parse(&target).map_err(|error| DbError::decode("target", error))?;
+            let start = Timestamp::from_millis(start);
+            let (text, id): (String, _) = (row.try_get("totals")?, window_id(&target, start));
+            found.entry((target, start)).or_default().merge(&self.db.forms().read(&id, &text)?);
+        }
+        Ok(keys.iter().map(|key| found.get(key).cloned().unwrap_or_default()).collect())
     }
 
     /// All ids seen in an open window.
@@ -68,36 +79,35 @@ impl Store {
     }
 }
 
-pub(super) async fn add_to_window(
+pub(super) fn add_to_window(
     tx: &mut Tx<'_>,
     target: &TargetName,
     change: &WindowChange,
     generation: i64,
 ) -> Result<(), DbError> {
-    sqlx::query(
-        "INSERT INTO partials (target, window_start_ms, generation, totals, id_hashes) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(target.as_str())
-    .bind(change.start.as_millis())
-    .bind(generation)
-    .bind(tx.forms().text(&change.totals)?)
-    .bind(pack(&change.new_ids))
-    .execute(&mut **tx)
-    .await?;
+    let row = vec![
+        target.as_str().into(),
+        change.start.as_millis().into(),
+        generation.into(),
+        tx.forms().text(&change.totals)?.into(),
+        pack(&change.new_ids).into(),
+    ];
+    tx.insert("partials", &["target", "window_start_ms", "generation", "totals", "id_hashes"], row);
     Ok(())
 }
 
-pub(super) async fn delete_window(
-    tx: &mut Tx<'_>,
-    target: &TargetName,
-    start: Timestamp,
-) -> Result<(), DbError> {
-    sqlx::query("DELETE FROM partials WHERE target = $1 AND window_start_ms = $2")
-        .bind(target.as_str())
-        .bind(start.as_millis())
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+pub(super) fn delete_window(tx: &mut Tx<'_>, target: &TargetName, start: Timestamp) {
+    // Of each as many rows as there were flushes.
+    tx.update_if_there(DELETE, vec![target.as_str().into(), start.as_millis().into()]);
+}
+
+const DELETE: &str = "DELETE FROM partials WHERE (target, window_start_ms) IN (VALUES {rows})";
+
+/// A query whose `VALUES` are these keys.
+pub(super) fn by_keys(text: String, keys: &[WindowKey]) -> Query<'static, Any, AnyArguments> {
+    keys.iter().fold(sqlx::query(AssertSqlSafe(text)), |query, (target, start)| {
+        query.bind(target.as_str().to_owned()).bind(start.as_millis())
+    })
 }
 
 fn pack(hashes: &[u64]) -> Vec<u8> {

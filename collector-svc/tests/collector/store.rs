@@ -1,6 +1,7 @@
 //! Every method of the store, on both engines.
 
 use domain::telemetry::event_specs;
+use futures_util::future::join_all;
 use std::time::Duration;
 
 use collector_svc::effects::WriteArchive;
@@ -214,11 +215,16 @@ async fn closing(store: &Store, db: &Db, policy: &TargetPolicy, state: &TargetSt
     assert_eq!((row.batch, row.sent, row.delivered_at), (closing.closed[0].batch.clone(), true, None));
     let last = store.last_batch(&target).await.unwrap().unwrap();
     assert_eq!(last.batch.window.start, quarter);
+    // Asked at one time, by the archive too.
+    let at_once = [ten, quarter, ten, at("10:30:00")].map(|start| store.batch(&target, start));
+    let found: Vec<_> = join_all(at_once).await.into_iter().map(|it| it.unwrap()).collect();
+    let starts: Vec<_> = found.iter().map(|it| it.as_ref().map(|row| row.batch.window.start)).collect();
+    assert_eq!(starts, [Some(ten), Some(quarter), Some(ten), None]);
     for (delivery, minute) in
         [(Delivery::Failed("503".into()), "10:16:00"), (Delivery::Delivered, "10:17:00")]
     {
         let mut tx = db.begin().await.unwrap();
-        record_delivery(&mut tx, &target, ten, &delivery, at(minute)).await.unwrap();
+        record_delivery(&mut tx, &target, ten, &delivery, at(minute));
         tx.commit().await.unwrap();
     }
     let row = store.batch(&target, ten).await.unwrap().unwrap();

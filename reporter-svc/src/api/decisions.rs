@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query};
+use service_kit::http::{ApiError, Cursor, Json, PageQuery, Path, Query, answer_each};
+use shared_types::bulk::{Bulk, BulkAnswers};
 use shared_types::problem::ProblemCode;
 use shared_types::{Decision, IncidentId, Page, TargetName, Timestamp, Verdict};
 use utoipa::{IntoParams, ToSchema};
@@ -49,6 +50,22 @@ pub(super) async fn receive(
     check(&decision)?;
     let changed = app.reporter.decide(&decision).await?;
     changed::answer(&decision.target, changed)
+}
+
+/// Take decisions in.
+///
+/// Each as if it had come alone, with its own status; what is committed at the same time is committed together. At most 64.
+#[utoipa::path(
+    post, path = "/v1/decisions/bulk", tag = "decisions", operation_id = "receive_decisions",
+    security(("bearer" = ["service:analyzer"])),
+    request_body = Bulk<Decision>,
+    responses((status = 200, description = "An answer for each, in their order", body = BulkAnswers))
+)]
+pub(super) async fn receive_all(
+    State(app): State<App>,
+    Json(decisions): Json<Bulk<Decision>>,
+) -> Result<Json<BulkAnswers>, ApiError> {
+    answer_each(decisions, |decision| receive(State(app.clone()), Json(decision))).await
 }
 
 /// Which decisions.

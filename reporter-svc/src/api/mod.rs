@@ -80,6 +80,7 @@ impl App {
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(decisions::receive))
+        .routes(routes!(decisions::receive_all))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::get))
         .routes(routes!(gateway::explain))

@@ -70,6 +70,27 @@ async fn a_decision_is_accepted_once_and_recognised_after_that() {
     assert_eq!(call(&app, "POST", "/v1/decisions", Some(wrong)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
+/// DE-5 Together as alone: each has the answer that it would have had, and what one causes is there when all are answered.
+#[tokio::test]
+async fn decisions_that_come_together_are_answered_one_by_one() {
+    let rig = Rig::in_memory().await;
+    rig.bring_to("B").await;
+    let app = rig.router();
+    rig.clock.advance(minutes(15));
+    let decision = rig.decision(Verdict::Violation, Some(ViolationAction::Rollback)).await;
+    let body = serde_json::to_value(&decision).unwrap();
+    let mut strange = body.clone();
+    strange["target"] = json!("nobody");
+    strange["decision_id"] = json!(uuid::Uuid::now_v7());
+    let bulk = json!({ "items": [{ "item": strange }, { "item": body }, { "item": body }] });
+    let (status, all) = call(&app, "POST", "/v1/decisions/bulk", Some(bulk)).await;
+    assert_eq!(status, StatusCode::OK);
+    let statuses: Vec<&Value> = all["answers"].as_array().unwrap().iter().map(|it| &it["status"]).collect();
+    assert_eq!(statuses, [404, 202, 200]);
+    assert_eq!(all["answers"][1]["body"]["incident"], "INC-20261122-001");
+    assert_eq!(all["answers"][2]["body"], all["answers"][1]["body"]);
+}
+
 /// SLO-9, OP-4: what says something else under a known id is no repeat.
 #[tokio::test]
 async fn another_decision_under_a_known_id_is_refused() {
@@ -165,7 +186,7 @@ async fn a_decision_that_cannot_be_so_is_refused_and_audited() {
 #[tokio::test]
 async fn counters_are_there_before_they_count() {
     service_kit::telemetry::metrics::install();
-    reporter_svc::counters::begin(&"never-moved".parse().unwrap());
+    reporter_svc::counters::begin(["never-moved".parse().unwrap()].iter());
     let text = service_kit::telemetry::metrics::render(service_kit::ServiceName::Reporter);
     for kind in ["promote", "rollback"] {
         for outcome in ["succeeded", "skipped", "retrying", "failed"] {

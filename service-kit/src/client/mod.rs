@@ -1,5 +1,7 @@
 //! Calls to the other services: deadlines on everything, bounded answers, one table from status to outcome.
 
+mod bulk;
+mod error;
 mod outcome;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,8 @@ use crate::http::ReadinessReport;
 use crate::outbox::Outcome;
 use crate::telemetry;
 
+use bulk::Together;
+pub use error::ClientError;
 use outcome::outcome_of_error;
 pub use outcome::{outcome_of_status, retry_after};
 use transport::Network;
@@ -32,29 +36,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest answer that is read.
 const ANSWER_LIMIT: usize = 16 << 20;
 
-/// Why a call did not give what was asked for.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// It answered with an error.
-    #[error("{status}: {}", .problem.detail)]
-    Refused { status: u16, problem: Box<Problem>, retry_after: Option<Duration> },
-    /// It was never reached; nothing was done.
-    #[error("{url} cannot be reached: {reason}")]
-    Unreachable { url: String, reason: String },
-    /// No answer, or half of one: it may have been done.
-    #[error("no answer from {url}: {reason}")]
-    NoAnswer { url: String, reason: String },
-    /// An answer that is not what was expected.
-    #[error("the answer of {url} cannot be used: {reason}")]
-    BadAnswer { url: String, reason: String },
-}
-
 /// A service that this one talks to.
 #[derive(Clone)]
 pub struct Neighbour {
     base: Url,
     token: Option<SecretString>,
     transport: Arc<dyn Transport>,
+    together: Together,
 }
 
 impl fmt::Debug for Neighbour {
@@ -93,7 +81,7 @@ impl Neighbour {
     /// A client whose requests go by `transport`, which bounds how long a call takes.
     #[must_use]
     pub fn over(transport: Arc<dyn Transport>, base: Url, token: Option<SecretString>) -> Self {
-        Self { base, token, transport }
+        Self { base, token, transport, together: Together::default() }
     }
 
     /// Where it is, without credentials.
@@ -226,8 +214,7 @@ impl Neighbour {
             let answer = bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
             return Outcome::Done(answer.unwrap_or_default());
         }
-        let problem = problem_of(status, &bytes.unwrap_or_default());
-        outcome_of_status(status, retry_after, format!("{}: {}", status.as_u16(), problem.detail))
+        outcome_of_status(status, retry_after, reason_of(status, &bytes.unwrap_or_default()))
     }
 
     async fn call<T: DeserializeOwned>(
@@ -314,6 +301,11 @@ impl Neighbour {
         let _ = base.set_username("");
         format!("{}{path}", base.as_str().trim_end_matches('/'))
     }
+}
+
+/// What a delivery that was refused is recorded with.
+fn reason_of(status: StatusCode, body: &[u8]) -> String {
+    format!("{}: {}", status.as_u16(), problem_of(status, body).detail)
 }
 
 fn problem_of(status: StatusCode, bytes: &[u8]) -> Problem {

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use shared_types::Timestamp;
 
-use super::ClientError;
+use super::error::ClientError;
 use crate::outbox::Outcome;
 
 /// The longest patience a receiver is granted.

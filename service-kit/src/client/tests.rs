@@ -1,16 +1,20 @@
 //! The client against real servers: axum where it behaves, a bare socket where it does not.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap as Headers;
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
+use futures_util::future::join_all;
+use shared_types::bulk::Bulk;
 use shared_types::problem::ProblemCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::http::{ApiError, answer_each};
 
 async fn neighbour(router: Router) -> Neighbour {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -86,7 +90,7 @@ async fn a_delivery_carries_the_token_and_gives_the_answer() {
 #[tokio::test]
 async fn a_refusal_keeps_what_the_problem_says() {
     let refuse = || async {
-        crate::http::ApiError::conflict(ProblemCode::BatchDiffers, "another batch is there", vec![])
+        ApiError::conflict(ProblemCode::BatchDiffers, "another batch is there", vec![])
     };
     let neighbour = neighbour(Router::new().route("/v1/batches", post(refuse))).await;
     let outcome = neighbour.deliver("/v1/batches", &1).await;
@@ -161,4 +165,63 @@ async fn errors_never_show_the_password_of_a_url() {
     let neighbour = Neighbour::new(base, None, Duration::from_secs(1)).unwrap();
     let error = neighbour.get_json::<()>("/v1/x").await.unwrap_err();
     assert!(!format!("{error} {error:?} {neighbour:?}").contains("hunter2"));
+}
+
+/// Bodies of `{"n": …}` that came, alone or together.
+type Came = Arc<Mutex<Vec<Vec<u64>>>>;
+
+/// Takes each `n` but 3; together only where `bulk` says so.
+fn counting(came: &Came, bulk: bool) -> Router {
+    let take = |n: u64| match n {
+        3 => ApiError::conflict(ProblemCode::BatchDiffers, "three is there", vec![]).into_response(),
+        n => (StatusCode::CREATED, crate::http::Json(n)).into_response(),
+    };
+    let (alone, together) = (Arc::clone(came), Arc::clone(came));
+    let one = move |crate::http::Json(n): crate::http::Json<u64>| async move {
+        alone.lock().unwrap().push(vec![n]);
+        take(n)
+    };
+    let many = move |crate::http::Json(all): crate::http::Json<Bulk<u64>>| async move {
+        together.lock().unwrap().push(all.items.iter().map(|it| it.item).collect());
+        answer_each(all, |n| async move { Ok(take(n)) }).await
+    };
+    let router = Router::new().route("/v1/n", post(one));
+    if bulk { router.route("/v1/n/bulk", post(many)) } else { router }
+}
+
+async fn deliver_five(neighbour: &Neighbour) -> Vec<Outcome> {
+    let numbers: Vec<u64> = (1..=5).collect();
+    join_all(numbers.iter().map(|n| neighbour.deliver_together("/v1/n", n))).await
+}
+
+fn of_five() -> Vec<Outcome> {
+    let done = |n: u64| Outcome::Done(serde_json::json!(n));
+    vec![done(1), done(2), Outcome::Never { reason: "409: three is there".into() }, done(4), done(5)]
+}
+
+#[tokio::test]
+async fn deliveries_at_one_time_travel_together_and_each_has_its_outcome() {
+    let came = Came::default();
+    let neighbour = neighbour(counting(&came, true)).await;
+    assert_eq!(deliver_five(&neighbour).await, of_five());
+    assert_eq!(*came.lock().unwrap(), [[1, 2, 3, 4, 5]]);
+    // One alone goes as it always has.
+    assert_eq!(neighbour.deliver_together("/v1/n", &7).await, Outcome::Done(serde_json::json!(7)));
+    assert_eq!(came.lock().unwrap()[1..], [[7]]);
+}
+
+#[tokio::test]
+async fn a_receiver_of_an_older_release_gets_each_alone() {
+    let came = Came::default();
+    let neighbour = neighbour(counting(&came, false)).await;
+    assert_eq!(deliver_five(&neighbour).await, of_five());
+    assert_eq!(came.lock().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn where_nobody_answers_all_that_travelled_together_may_have_happened() {
+    let neighbour = bare(b"", Duration::from_millis(200)).await;
+    for outcome in deliver_five(&neighbour).await {
+        assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
+    }
 }

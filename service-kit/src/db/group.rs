@@ -14,7 +14,7 @@ use super::pool::{ANSWER_WITHIN, PATIENCE};
 use super::{DbError, Tx};
 
 /// So many pieces of work share a transaction at most, so that no commit grows without end.
-pub const MOST_TOGETHER: usize = 64;
+pub const MOST_TOGETHER: usize = 128;
 
 /// See the module.
 #[derive(Default)]

@@ -11,9 +11,9 @@ use sqlx::{Any, AnyConnection, Either, Error, Execute, Executor, SqlSafeStr as _
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Cause;
 use super::vitals::Vitals;
 use super::warm::{Lent, Warm};
+use super::{Cause, rows_of_places};
 
 /// An executor of sqlx, by `&mut`. Dropped within a transaction it rolls back.
 #[derive(Debug)]
@@ -75,6 +75,16 @@ impl Session {
         let (spoiled, under_way) = (AtomicBool::new(false), AtomicBool::new(false));
         let marks = Marks { vitals, replaceable, spoiled, under_way };
         Self { lent: Some(lent), in_transaction: false, marks, warm, _permit: permit }
+    }
+
+    /// [`rows_of_places`] of a statement that has no others. On SQLite without numbers: there a number is a name, which is looked up
+    /// among all before it.
+    #[must_use]
+    pub fn rows_of_places(&self, rows: usize, columns: usize) -> String {
+        match self.lent.as_ref().is_some_and(|lent| lent.connection.backend_name() == "SQLite") {
+            true => vec![format!("({})", vec!["?"; columns].join(", ")); rows].join(", "),
+            false => rows_of_places(rows, columns),
+        }
     }
 
     /// The connection itself, unwatched.

@@ -7,8 +7,8 @@ use sqlx::{Any, AssertSqlSafe};
 
 use super::{DbError, Session};
 
-/// Parameters of one statement: SQLite looks each up among all before it.
-const PARAMETERS: usize = 400;
+/// Parameters of one statement.
+const PARAMETERS: usize = 1000;
 
 /// What a column takes.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
@@ -16,6 +16,7 @@ pub enum Value {
     Text(Option<String>),
     Number(Option<i64>),
     Real(Option<f64>),
+    Bytes(Vec<u8>),
 }
 
 impl From<&str> for Value {
@@ -51,6 +52,12 @@ impl From<i64> for Value {
 impl From<Option<i64>> for Value {
     fn from(number: Option<i64>) -> Self {
         Self::Number(number)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
     }
 }
 
@@ -106,13 +113,13 @@ impl Statement {
         }
     }
 
-    fn of(self, rows: usize) -> String {
-        let places = rows_of_places(rows, self.columns());
+    /// With `places` for its rows.
+    fn of(self, places: &str) -> String {
         match self {
             Self::Insert { table, columns, conflict } => {
                 format!("INSERT INTO {table} ({}) VALUES {places} {conflict}", columns.join(", "))
             }
-            Self::Update { sql, .. } => sql.replace("{rows}", &places),
+            Self::Update { sql, .. } => sql.replace("{rows}", places),
         }
     }
 
@@ -177,13 +184,15 @@ impl Writes {
                 rows.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
             }
             for rows in rows.chunks(rows_at_once(statement.columns())) {
-                let query = sqlx::query::<Any>(AssertSqlSafe(statement.of(rows.len())));
+                let places = session.rows_of_places(rows.len(), statement.columns());
+                let query = sqlx::query::<Any>(AssertSqlSafe(statement.of(&places)));
                 let query = rows.iter().flatten().fold(query, |query, value| match value {
                     Value::Text(text) => query.bind(text.clone()),
                     Value::Number(number) => query.bind(*number),
                     Value::Real(Some(number)) => query.bind(*number),
                     // sqlx 0.9 tells PostgreSQL of a missing f64 that it is an f32, and the other way round.
                     Value::Real(None) => query.bind(None::<f32>),
+                    Value::Bytes(bytes) => query.bind(bytes.clone()),
                 });
                 let written = query.execute(&mut *session).await?.rows_affected();
                 // One of them is not as the transaction took it to be.

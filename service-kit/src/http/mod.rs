@@ -5,6 +5,7 @@
 
 pub mod acts;
 mod bodies;
+mod bulk;
 mod connection;
 mod decompress;
 mod error;
@@ -24,6 +25,7 @@ mod tests;
 mod unread;
 
 pub use bodies::BodyShare;
+pub use bulk::answer_each;
 pub use error::{ApiError, ErrorResponses};
 pub use extract::{Body, IdempotencyKey, Json, Path, Query};
 pub use health::{CheckReport, Readiness, ReadinessReport, ReadinessState};

@@ -10,7 +10,7 @@ use shared_types::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::db::{DbError, Session, places, rows_of_places};
+use crate::db::{DbError, Session, places};
 
 /// Lanes are refreshed so many at a time: a statement has a limit to its parameters.
 pub(super) const AT_ONCE: usize = 100;
@@ -47,7 +47,7 @@ pub(crate) async fn lock(session: &mut Session, lanes: &[Touched<'_>]) -> Result
              ON CONFLICT (lane) DO UPDATE SET receiver = excluded.receiver, \
                  rests_until = COALESCE(excluded.rests_until, outbox_lanes.rests_until) \
              RETURNING lane, next_at, rests_until",
-            rows_of_places(lanes.len(), 3)
+            session.rows_of_places(lanes.len(), 3)
         );
         let lock = lanes.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, (lane, rests)| {
             query

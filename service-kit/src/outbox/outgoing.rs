@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::handover::{Begun, Crew};
 use super::lane::Standings;
-use crate::db::{DbError, Session, rows_at_once, rows_of_places};
+use crate::db::{DbError, Session, rows_at_once};
 
 const COLUMNS: [&str; 15] = [
     "id",
@@ -80,7 +80,7 @@ async fn insert(
     let sql = format!(
         "INSERT INTO outbox ({}) VALUES {} ON CONFLICT (dedup_key) DO NOTHING RETURNING id",
         COLUMNS.join(", "),
-        rows_of_places(rows.len(), COLUMNS.len())
+        session.rows_of_places(rows.len(), COLUMNS.len())
     );
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for (row, lease) in rows.iter().zip(leases) {

@@ -21,6 +21,7 @@ use shared_types::Timestamp;
 use tokio::sync::watch;
 
 use crate::db::{Db, DbError};
+use crate::gather::Gather;
 use crate::http::CheckState;
 
 pub use files::{RulesError, RulesFiles};
@@ -38,6 +39,8 @@ struct Shared {
     current: watch::Sender<Arc<Rules>>,
     /// `None`: these rules and no others, ever.
     log: Option<Db>,
+    /// At a window's end all ask about the same moment.
+    asked: Gather<Timestamp, Option<RulesId>>,
     /// Earlier versions that were asked for.
     known: Mutex<BTreeMap<RulesId, Arc<Rules>>>,
     /// What the file holds and is not in force.
@@ -47,6 +50,19 @@ struct Shared {
 /// Earlier versions kept in memory, and how much text they may have in all: one of very many targets is dear.
 const KNOWN_MAX: usize = 16;
 const KNOWN_TEXT_MAX: usize = 32 << 20;
+
+/// Moments that are asked about together.
+const MOST_MOMENTS: usize = 256;
+
+async fn ids_at(db: &Db, moments: Vec<Timestamp>) -> Result<Vec<Option<RulesId>>, DbError> {
+    let mut ids = BTreeMap::new();
+    for moment in &moments {
+        if !ids.contains_key(moment) {
+            ids.insert(*moment, store::id_at(db, *moment).await?);
+        }
+    }
+    Ok(moments.iter().map(|moment| ids.get(moment).cloned().flatten()).collect())
+}
 
 impl std::fmt::Debug for PolicyVersions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,6 +81,7 @@ impl PolicyVersions {
         Self(Arc::new(Shared {
             current: watch::Sender::new(Arc::new(rules)),
             log,
+            asked: Gather::of(MOST_MOMENTS),
             known: Mutex::default(),
             refused: Mutex::default(),
         }))
@@ -90,7 +107,7 @@ impl PolicyVersions {
     pub async fn at(&self, moment: Timestamp) -> Result<Arc<Rules>, DbError> {
         match &self.0.log {
             None => Ok(self.current()),
-            Some(db) => match store::id_at(db, moment).await? {
+            Some(db) => match self.0.asked.ask(moment, |moments| ids_at(db, moments)).await?.flatten() {
                 None => Ok(self.current()),
                 Some(id) => self.of(db, id).await,
             },
