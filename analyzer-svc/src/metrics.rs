@@ -1,9 +1,11 @@
 //! What the analyzer counts, by names the dashboards know.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::policy::TargetPolicy;
-use metrics::{counter, describe_counter, describe_histogram, histogram};
+use domain::policy::Policy;
+use metrics::{SharedString, counter, describe_counter, describe_histogram, histogram};
+use service_kit::telemetry::targets::Named;
 use shared_types::{Decision, PhaseId, TargetName, Verdict};
 use strum::IntoEnumIterator as _;
 
@@ -28,65 +30,94 @@ pub fn describe() {
     );
 }
 
-/// OP-7: all of a target are there at 0 before they count: one that is born at 1 shows an alert rule no increase.
-pub fn begin(target: &TargetName, policy: &TargetPolicy) {
-    for phase in &policy.phases {
-        for verdict in Verdict::iter() {
-            count_decision(target, &phase.id, verdict, 0);
+static NAMED: Named = Named::none();
+
+/// OP-7: all of a policy's targets are there at 0 before they count: one that is born at 1 shows an alert rule no increase.
+pub fn begin(policy: &Policy) {
+    let labels = NAMED.begin(policy.targets.keys());
+    let phases: BTreeSet<&PhaseId> =
+        policy.targets.values().flat_map(|it| &it.phases).map(|phase| &phase.id).collect();
+    for label in labels {
+        let own = policy.targets.iter().find(|(name, _)| *name.as_str() == *label).map(|(_, it)| &it.phases);
+        match own {
+            Some(own) => own.iter().for_each(|phase| begin_decisions(&label, &phase.id)),
+            None => phases.iter().for_each(|phase| begin_decisions(&label, phase)),
         }
+        begin_refusals(&label);
     }
-    counter!(REFUSED, "target" => target.to_string()).increment(0);
-    counter!(LEFT_OUT, "target" => target.to_string()).increment(0);
+}
+
+fn begin_decisions(label: &SharedString, phase: &PhaseId) {
+    Verdict::iter().for_each(|verdict| count_decision(label, phase, verdict, 0));
+}
+
+fn begin_refusals(label: &SharedString) {
+    for name in [REFUSED, LEFT_OUT] {
+        counter!(name, "target" => label.clone()).increment(0);
+    }
     for field in ["epoch", "window"] {
-        counter!(UNTOLD, "target" => target.to_string(), "field" => field).increment(0);
+        counter!(UNTOLD, "target" => label.clone(), "field" => field).increment(0);
     }
 }
 
 /// A decision was committed, `latency` after what it is about arrived.
 pub fn decided(decision: &Decision, latency: Option<Duration>) {
-    count_decision(&decision.target, &decision.phase, decision.verdict, 1);
+    let Decision { target, phase, verdict, .. } = decision;
+    let label = match verdict {
+        Verdict::Violation => NAMED.urgent(target, |label| {
+            begin_decisions(label, phase);
+            begin_refusals(label);
+        }),
+        _ => NAMED.label(target),
+    };
+    count_decision(&label, phase, *verdict, 1);
     if let Some(latency) = latency {
         histogram!(LATENCY).record(latency.as_secs_f64());
     }
 }
 
-fn count_decision(target: &TargetName, phase: &PhaseId, verdict: Verdict, by: u64) {
+fn count_decision(label: &SharedString, phase: &PhaseId, verdict: Verdict, by: u64) {
     let labels = [
-        ("target", target.to_string()),
-        ("phase", phase.to_string()),
-        ("verdict", verdict.as_str().to_owned()),
+        ("target", label.clone()),
+        ("phase", phase.to_string().into()),
+        ("verdict", SharedString::const_str(verdict.as_str())),
     ];
     counter!(DECISIONS, &labels).increment(by);
 }
 
 /// A batch was refused.
 pub fn refused(target: &TargetName) {
-    counter!(REFUSED, "target" => target.to_string()).increment(1);
+    counter!(REFUSED, "target" => urgent(target)).increment(1);
 }
 
 /// A refused batch was not kept.
 pub fn left_out(target: &TargetName) {
-    counter!(LEFT_OUT, "target" => target.to_string()).increment(1);
+    counter!(LEFT_OUT, "target" => urgent(target)).increment(1);
 }
 
 /// What a sender claimed cannot be so (OP-4).
 pub fn implausible(target: &TargetName, field: &'static str) {
-    counter!(UNTOLD, "target" => target.to_string(), "field" => field).increment(1);
+    counter!(UNTOLD, "target" => urgent(target), "field" => field).increment(1);
+}
+
+fn urgent(target: &TargetName) -> SharedString {
+    NAMED.urgent(target, begin_refusals)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::gate::fixture::policy;
+    use domain::gate::fixture::whole_policy;
 
     /// OP-7: what the shipped alert rules count is there at 0 before it happens for the first time.
     #[test]
     fn counters_are_there_before_they_count() {
         service_kit::telemetry::metrics::install();
-        let target = TargetName::parse("never-judged").unwrap();
-        begin(&target, &policy());
+        let policy = whole_policy();
+        begin(&policy);
+        let (target, of_it) = policy.targets.iter().next().unwrap();
         let text = service_kit::telemetry::metrics::render(service_kit::ServiceName::Analyzer);
-        for phase in &policy().phases {
+        for phase in &of_it.phases {
             for verdict in Verdict::iter() {
                 let labels = format!(
                     "{{target=\"{target}\",phase=\"{}\",verdict=\"{}\"}} 0",

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::gate::GateState;
 use domain::policy::Standing;
 use service_kit::db::DbError;
 use service_kit::rules::{PolicySubscriber, PolicyVersions, Rules};
+use shared_types::TargetName;
 
 use crate::metrics;
 use crate::store::Store;
@@ -19,9 +21,9 @@ pub struct WatchSubscriber {
 #[async_trait]
 impl PolicySubscriber for WatchSubscriber {
     async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError> {
-        for target in self.versions.current().policy.targets.keys() {
-            let expected = self.store.target(target).await?.watch;
-            let standing = expected.and_then(|watch| Standing::in_phase(target, &watch.phase));
+        let targets: Vec<TargetName> = self.versions.current().policy.targets.keys().cloned().collect();
+        for GateState { target, watch, .. } in self.store.targets(&targets).await? {
+            let standing = watch.and_then(|watch| Standing::in_phase(&target, &watch.phase));
             let standing: Vec<Standing> = standing.into_iter().collect();
             if let Some(objection) = next.policy.objection(&standing) {
                 return Ok(Some(objection));
@@ -31,7 +33,7 @@ impl PolicySubscriber for WatchSubscriber {
     }
 
     async fn prepare(&self, next: &Arc<Rules>) -> Result<(), DbError> {
-        next.policy.targets.iter().for_each(|(target, policy)| metrics::begin(target, policy));
+        metrics::begin(&next.policy);
         Ok(())
     }
 }

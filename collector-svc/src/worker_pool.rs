@@ -108,7 +108,6 @@ impl WorkerPool {
             push: PushSource(queue.clone()),
             sources: Arc::clone(&self.sources),
         });
-        counters::begin(target);
         let stop = CancellationToken::new();
         let (handle, attended) = worker.attended();
         let worker = attended.run(wake, stop.clone());
@@ -149,10 +148,9 @@ impl PolicySubscriber for WorkerPool {
                 return Ok(Some(format!("targets.{name}.metrics: {objection}")));
             }
         }
-        for (name, target) in &self.versions.current().policy.targets {
-            let initial = TargetState::initial(target.collection.window);
-            let directive = self.store.load(name, &initial).await?.state.directive;
-            let standing = directive.and_then(|it| Standing::in_phase(name, &it.phase));
+        let names: Vec<TargetName> = self.versions.current().policy.targets.keys().cloned().collect();
+        for (name, TargetState { directive, .. }) in self.store.states(&names).await? {
+            let standing = directive.and_then(|it| Standing::in_phase(&name, &it.phase));
             let standing: Vec<Standing> = standing.into_iter().collect();
             if let Some(objection) = next.policy.objection(&standing) {
                 return Ok(Some(objection));
@@ -167,6 +165,7 @@ impl PolicySubscriber for WorkerPool {
                 self.end(&name).await;
             }
         }
+        counters::begin(next.policy.targets.keys());
         for name in next.policy.targets.keys() {
             self.begin(name, next);
         }

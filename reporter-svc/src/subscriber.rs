@@ -51,7 +51,7 @@ impl PolicySubscriber for RolloutSubscriber {
     async fn prepare(&self, next: &Arc<Rules>) -> Result<(), DbError> {
         let targets: Vec<TargetName> = next.policy.targets.keys().cloned().collect();
         self.store.ensure_targets(&targets, self.clock.now()).await?;
-        targets.iter().for_each(counters::begin);
+        counters::begin(targets.iter());
         self.note_adoptions().await
     }
 }

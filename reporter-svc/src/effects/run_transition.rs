@@ -175,8 +175,7 @@ async fn start(
 fn record_latency(effects: &Effects, state: &TargetState, it: &RunTransition, attempt: u32) {
     if let (TransitionKind::Rollback, 1, Some(latest)) = (it.kind, attempt, &state.latest) {
         let latency = effects.reporter.clock.now().since(latest.decided_at);
-        metrics::histogram!("phasegate_rollback_start_seconds", "target" => it.target.to_string())
-            .record(latency.as_secs_f64());
+        counters::rollback_started(&it.target, latency);
     }
 }
 

@@ -6,6 +6,7 @@
 mod export;
 pub mod metrics;
 pub mod seldom;
+pub mod targets;
 pub mod trace;
 
 use std::io::{self, IsTerminal as _};
