@@ -1,0 +1,13 @@
+//! Phasegate beside bare programs that do less, in one run on the same cores, because times belong to a machine and ratios travel.
+//!
+//! Two programs, as the services have different allocators: `phasegate-bench` measures the collector, `guard-bench` the analyzer
+//! and the reporter.
+
+mod bare;
+mod collector;
+pub mod guard;
+mod latency;
+mod measure;
+mod push;
+mod storm;
+pub mod telemetry;

@@ -1,0 +1,87 @@
+//! `cargo run --release -p phasegate-bench -- collector|push`: what the collector does.
+//!
+//! Every measurement is a process of its own, so that its peak memory is its own too; the program starts itself again for each
+//! and prints the table.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::{bare, collector, measure, push};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// A JSONL file through source, counting and SQLite store, beside a line split, and bare programs that
+    /// count the same windows.
+    Collector {
+        /// Lines of the generated files.
+        #[arg(long, value_delimiter = ',', default_values_t = [1_000_000, 10_000_000])]
+        events: Vec<u64>,
+        /// Over how many files the lines are dealt out, each of which then spans the whole time.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 20])]
+        files: Vec<usize>,
+        /// Processor cores, and threads that parse.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+        threads: Vec<usize>,
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+        /// The better of so many runs counts.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+    },
+    /// NDJSON bodies of 1,000 events over HTTP, beside the same handler without a store.
+    Push {
+        #[arg(long, default_value_t = 2000)]
+        bodies: usize,
+        /// Enough that a group commit is shared; with few, each waits for the disk.
+        #[arg(long, default_value_t = 64)]
+        connections: usize,
+        /// The better of so many runs counts.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+    },
+    /// One measurement, in this process.
+    #[command(hide = true)]
+    Measure {
+        what: String,
+        #[arg(long)]
+        file: Vec<PathBuf>,
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        #[arg(long, default_value_t = 0)]
+        bodies: usize,
+        #[arg(long, default_value_t = 0)]
+        connections: usize,
+    },
+}
+
+/// Measures what the arguments say.
+///
+/// # Errors
+/// What keeps it from measuring.
+pub fn run() -> anyhow::Result<()> {
+    match Arguments::parse().bench {
+        Bench::Collector { events, files, threads, seed, runs } => {
+            collector::bench(&collector::Amount { events, files, threads, seed, runs })
+        }
+        Bench::Push { bodies, connections, runs } => push::bench(bodies, connections, runs),
+        Bench::Measure { what, file: files, threads, bodies, connections } => {
+            let done = match what.as_str() {
+                "lines" => measure::threads(threads, || bare::lines(&files, threads)),
+                "flat" => measure::threads(threads, || bare::flat(&files, threads)),
+                "parse" => measure::threads(threads, || bare::parse(&files, threads)),
+                "collector" => measure::threads(threads, || collector::measure(&files, threads)),
+                "push-bare" => push::measure(bodies, connections, push::Kind::WithoutStore),
+                "push" => push::measure(bodies, connections, push::Kind::Collector),
+                other => anyhow::bail!("`{other}` is not measured here"),
+            }?;
+            done.print()
+        }
+    }
+}
