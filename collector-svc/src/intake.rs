@@ -46,6 +46,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Whether no event is counted.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let Self { accepted, duplicates, late, unknown, malformed, .. } = self;
+        [accepted, duplicates, late, unknown, malformed].iter().all(|it| **it == 0)
+    }
+
     /// Adds the numbers of what was counted besides.
     pub fn add(&mut self, more: &Self) {
         self.accepted += more.accepted;

@@ -29,6 +29,12 @@ const PREPARED: &str = "SELECT name::text, statement, COALESCE(cardinality(param
      FROM pg_prepared_statements ORDER BY prepare_time, name";
 const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table'";
 
+/// `rows` numbers as the table `n`, for an `INSERT … SELECT`.
+#[must_use]
+pub fn numbers(rows: u32) -> String {
+    format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})")
+}
+
 impl Plans {
     /// Tables with the rows that `fill` brings, which planners know of.
     ///

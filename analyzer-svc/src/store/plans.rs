@@ -2,16 +2,11 @@
 
 use domain::gate::fixture::autosave;
 use domain::policy::Retention;
-use phasegate_tests::plans::Plans;
+use phasegate_tests::plans::{Plans, numbers};
 use service_kit::retention;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-
-/// `rows` numbers as the table `n`.
-fn numbers(rows: u32) -> String {
-    format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})")
-}
 
 /// A history of 500 targets.
 async fn plans() -> (Plans, Store) {

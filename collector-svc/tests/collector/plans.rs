@@ -5,16 +5,12 @@ use std::time::Duration;
 use collector_svc::state::TargetState;
 use collector_svc::store::{MIGRATIONS, Store, past};
 use domain::policy::Retention;
-use phasegate_tests::plans::Plans;
+use phasegate_tests::plans::{Plans, numbers};
 use service_kit::retention;
 use shared_types::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::rig::autosave;
-
-fn numbers(rows: u32) -> String {
-    format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})")
-}
 
 async fn plans() -> (Plans, Store) {
     let wide = "x".repeat(600);

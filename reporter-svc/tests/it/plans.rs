@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phasegate_tests::plans::Plans;
+use phasegate_tests::plans::{Plans, numbers};
 use reporter_svc::store::*;
 use service_kit::outbox::ListFilter;
 use shared_types::incident::IncidentState;
@@ -10,11 +10,6 @@ use shared_types::{IncidentId, TargetName, Timestamp, Verdict, Window};
 use uuid::Uuid;
 
 use crate::rig::autosave;
-
-/// `rows` numbers as the table `n`.
-fn numbers(rows: u32) -> String {
-    format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})")
-}
 
 /// A history of 500 targets, as wide as real rows are.
 fn history() -> Vec<String> {

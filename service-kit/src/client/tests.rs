@@ -89,9 +89,7 @@ async fn a_delivery_carries_the_token_and_gives_the_answer() {
 
 #[tokio::test]
 async fn a_refusal_keeps_what_the_problem_says() {
-    let refuse = || async {
-        ApiError::conflict(ProblemCode::BatchDiffers, "another batch is there", vec![])
-    };
+    let refuse = || async { ApiError::conflict(ProblemCode::BatchDiffers, "another batch is there", vec![]) };
     let neighbour = neighbour(Router::new().route("/v1/batches", post(refuse))).await;
     let outcome = neighbour.deliver("/v1/batches", &1).await;
     assert_eq!(outcome, Outcome::Never { reason: "409: another batch is there".to_owned() });
