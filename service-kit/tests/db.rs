@@ -4,7 +4,7 @@
 
 use std::error::Error;
 
-use phasegate_tests::postgres::TestDatabase;
+use phasegate_tests::postgres::{Cluster, TestDatabase};
 use phasegate_tests::stores::both_engines;
 use service_kit::db::{Db, DbError, Engine, Migration};
 
@@ -19,6 +19,17 @@ type Note = (i64, Option<String>, Option<Vec<u8>>, Option<f64>);
 
 async fn line_of(url: &str) -> String {
     Db::connect(url, "kit", &[]).await.unwrap_err().to_string()
+}
+
+/// A database on the same machine needs no TCP.
+#[tokio::test]
+async fn postgresql_is_reached_by_its_unix_socket() {
+    let cluster = tokio::task::spawn_blocking(Cluster::with_socket).await.unwrap();
+    let db = Db::connect(&cluster.socket_url(), "notes", NOTES).await.unwrap();
+    let (by,): (Option<String>,) =
+        sqlx::query_as("SELECT inet_client_addr()::text").fetch_one(db.pool()).await.unwrap();
+    assert_eq!((db.engine(), by), (Engine::Postgres, None));
+    db.stores().await.unwrap();
 }
 
 #[tokio::test]

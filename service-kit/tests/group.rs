@@ -35,10 +35,10 @@ async fn noted(db: &Db) -> i64 {
 async fn what_comes_at_the_same_time_is_committed_together() {
     both_engines("notes", NOTES, async |db| {
         let before = db.commits();
-        let all = join_all((0..100).map(|id| note(&db, id, "a"))).await;
+        let all = join_all((0..200).map(|id| note(&db, id, "a"))).await;
         assert!(all.into_iter().enumerate().all(|(id, it)| it.unwrap() == i64::try_from(id).ok()));
-        assert_eq!((noted(&db).await, db.commits() - before), (100, 2), "64 at most in one");
-        note(&db, 100, "alone").await.unwrap().unwrap();
+        assert_eq!((noted(&db).await, db.commits() - before), (200, 2), "128 at most in one");
+        note(&db, 200, "alone").await.unwrap().unwrap();
         assert_eq!(db.commits() - before, 3);
     })
     .await;

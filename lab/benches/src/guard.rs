@@ -1,8 +1,8 @@
-//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm`: what the analyzer and the reporter do.
+//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle`: what the analyzer and the reporter do.
 
 use clap::{Parser, Subcommand};
 
-use crate::{latency, storm};
+use crate::{cycle, latency, storm};
 
 #[derive(Parser)]
 struct Arguments {
@@ -36,6 +36,20 @@ enum Bench {
         /// Whether commands are real processes.
         #[arg(long, value_enum, default_value = "spawned")]
         command: latency::stack::Start,
+        /// Ends with 1 where a rollback of the largest storm costs more than so many of the smallest.
+        #[arg(long)]
+        growth_most: Option<f64>,
+    },
+    /// The batches of all targets at the end of a window that keeps its limits, until the reporter knows all decisions.
+    Cycle {
+        #[arg(long, value_delimiter = ',', value_enum, default_values = ["sqlite", "postgres"])]
+        stores: Vec<latency::Store>,
+        /// Targets of each cycle, the smallest first.
+        #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
+        targets: Vec<usize>,
+        /// Ends with 1 where a target of the largest cycle costs more than so many of the smallest.
+        #[arg(long)]
+        growth_most: Option<f64>,
     },
 }
 
@@ -48,6 +62,9 @@ pub fn run() -> anyhow::Result<()> {
         Bench::Latency { stores, incidents, spawned, targets } => {
             latency::bench(&stores, latency::Amount { incidents, spawned, targets })
         }
-        Bench::Storm { stores, targets, command } => storm::bench(&stores, &targets, command),
+        Bench::Storm { stores, targets, command, growth_most } => {
+            storm::bench(&stores, &targets, command, growth_most)
+        }
+        Bench::Cycle { stores, targets, growth_most } => cycle::bench(&stores, &targets, growth_most),
     }
 }

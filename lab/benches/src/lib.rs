@@ -5,6 +5,7 @@
 
 mod bare;
 mod collector;
+mod cycle;
 pub mod guard;
 mod latency;
 mod measure;

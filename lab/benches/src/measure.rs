@@ -95,3 +95,11 @@ fn peak_mib() -> anyhow::Result<f64> {
     let kib: f64 = line.split_whitespace().nth(1).context("VmHWM")?.parse()?;
     Ok(kib / 1024.0)
 }
+
+/// Prints a growth; an error where it is more than it may be.
+pub(crate) fn bounded(what: &str, growth: f64, most: Option<f64>) -> anyhow::Result<()> {
+    println!("{what}: {growth:.2}");
+    let most = most.filter(|most| growth > *most);
+    anyhow::ensure!(most.is_none(), "{what}: {growth:.2} is more than {:.2}", most.unwrap_or_default());
+    Ok(())
+}

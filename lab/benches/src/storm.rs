@@ -19,7 +19,7 @@ use crate::latency::Store;
 use crate::latency::incident::violating;
 use crate::latency::marks::Marks;
 use crate::latency::stack::{Stack, Start};
-use crate::measure::processor_seconds;
+use crate::measure::{bounded, processor_seconds};
 
 /// Clients that start rollouts, and that send batches.
 const STARTERS: usize = 8;
@@ -31,8 +31,13 @@ const LOOK: Duration = Duration::from_millis(100);
 const QUIET: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A table for each store.
-pub(crate) fn bench(stores: &[Store], sizes: &[usize], how: Start) -> anyhow::Result<()> {
+/// A table for each store. An error where a rollback of the largest storm costs more than `growth_most` of those of the smallest.
+pub(crate) fn bench(
+    stores: &[Store],
+    sizes: &[usize],
+    how: Start,
+    growth_most: Option<f64>,
+) -> anyhow::Result<()> {
     service_kit::client::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     for store in stores {
@@ -56,7 +61,7 @@ pub(crate) fn bench(stores: &[Store], sizes: &[usize], how: Start) -> anyhow::Re
             });
         }
         if let [first, .., last] = cost.as_slice() {
-            println!("CPU of a rollback, largest over smallest storm: {:.2}", last / first);
+            bounded("CPU of a rollback, largest over smallest storm", last / first, growth_most)?;
         }
     }
     Ok(())
@@ -111,7 +116,7 @@ async fn one(directory: &Path, database: Option<&str>, size: usize, how: Start) 
     Ok(each)
 }
 
-async fn start_all(stack: &Stack) -> anyhow::Result<()> {
+pub(crate) async fn start_all(stack: &Stack) -> anyhow::Result<()> {
     stream::iter(&stack.targets)
         .map(|target| async move {
             let path = format!("/v1/rollouts/{target}/start");

@@ -21,7 +21,7 @@ const MISSING: &str = "the tests need PostgreSQL: install its server (Debian: ap
 const NOT_SYNCED: &str = "-c fsync=off -c full_page_writes=off";
 
 /// Little write-ahead log is kept: nobody follows this server, and a machine's disk may be small.
-const SETTINGS: &str = "-c max_connections=400 -c unix_socket_directories= -c listen_addresses=127.0.0.1 \
+const SETTINGS: &str = "-c max_connections=400 -c listen_addresses=127.0.0.1 \
                         -c shared_buffers=64MB -c wal_level=minimal -c max_wal_senders=0 \
                         -c min_wal_size=8MB -c max_wal_size=64MB";
 
@@ -53,6 +53,8 @@ pub struct Cluster {
     watchdog: Child,
     synced: bool,
     tls: bool,
+    /// Whether it is reached by a Unix socket too.
+    socket: bool,
 }
 
 impl Cluster {
@@ -62,7 +64,16 @@ impl Cluster {
     /// With one line that says what to install, or what the server said.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_with(false, None)
+        Self::start_with(false, None, false)
+    }
+
+    /// One that is reached by a Unix socket too, see [`Cluster::socket_url`].
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    #[must_use]
+    pub fn with_socket() -> Self {
+        Self::start_with(false, None, true)
     }
 
     /// One that speaks TLS and shows this.
@@ -71,7 +82,7 @@ impl Cluster {
     /// As [`Cluster::start`].
     #[must_use]
     pub fn with_tls(shows: &Identity) -> Self {
-        Self::start_with(false, Some(shows))
+        Self::start_with(false, Some(shows), false)
     }
 
     /// One with PostgreSQL's default durability, for measurements: every commit is synced.
@@ -80,10 +91,10 @@ impl Cluster {
     /// As [`Cluster::start`].
     #[must_use]
     pub fn durable() -> Self {
-        Self::start_with(true, None)
+        Self::start_with(true, None, false)
     }
 
-    fn start_with(synced: bool, tls: Option<&Identity>) -> Self {
+    fn start_with(synced: bool, tls: Option<&Identity>, socket: bool) -> Self {
         let programs = binaries::find().unwrap_or_else(|| panic!("{MISSING}"));
         let run_as = RunAs::choose();
         let folder = tempfile::Builder::new().prefix("phasegate-pg-").tempdir();
@@ -92,7 +103,8 @@ impl Cluster {
         run_as.give(&folder).unwrap_or_else(|error| panic!("the tests' PostgreSQL gets no folder: {error}"));
         let watchdog = watch(&folder).unwrap_or_else(|error| panic!("no watchdog for PostgreSQL: {error}"));
         let tls_wanted = tls.is_some();
-        let mut cluster = Self { folder, programs, run_as, port: 0, watchdog, synced, tls: tls_wanted };
+        let mut cluster =
+            Self { folder, programs, run_as, port: 0, watchdog, synced, tls: tls_wanted, socket };
         cluster.init();
         if let Some(identity) = tls {
             cluster.show(identity).unwrap_or_else(|error| panic!("PostgreSQL gets no certificate: {error}"));
@@ -105,6 +117,12 @@ impl Cluster {
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// As [`Cluster::url`], by its Unix socket.
+    #[must_use]
+    pub fn socket_url(&self) -> String {
+        format!("postgres:///postgres?host={}&port={}&user=postgres", self.folder.display(), self.port)
     }
 
     /// Ends the server at once, as a crash would; what was committed stays.
@@ -189,7 +207,9 @@ impl Cluster {
     fn start_on(&self, port: u16) -> io::Result<Output> {
         let durability = if self.synced { "" } else { NOT_SYNCED };
         let tls = if self.tls { "-c ssl=on" } else { "" };
-        let options = format!("{SETTINGS} {durability} {tls} -c port={port}");
+        let sockets = if self.socket { self.folder.display().to_string() } else { String::new() };
+        let options =
+            format!("{SETTINGS} {durability} {tls} -c unix_socket_directories={sockets} -c port={port}");
         let log = self.folder.join("log").display().to_string();
         self.control(&["start", "-w", "-t", "60", "-l", &log, "-o", &options])
     }

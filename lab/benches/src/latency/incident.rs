@@ -64,13 +64,24 @@ async fn until(
 pub(crate) fn violating(
     stack: &Stack,
     target: &TargetName,
+    stay: (&PhaseId, Epoch),
+    number: usize,
+) -> anyhow::Result<Batch> {
+    batch(stack, target, stay, number, SLOW_MS)
+}
+
+/// The batch of a window whose saves all took so long, of a stay.
+pub(crate) fn batch(
+    stack: &Stack,
+    target: &TargetName,
     (phase, epoch): (&PhaseId, Epoch),
     number: usize,
+    save_ms: f64,
 ) -> anyhow::Result<Batch> {
     let start = stack.first_window.plus(WINDOW * u32::try_from(number)?);
     let window = Window { start, end: start.plus(WINDOW) };
     let mut histogram = Histogram::default();
-    (0..SAVES).for_each(|_| histogram.record(SLOW_MS));
+    (0..SAVES).for_each(|_| histogram.record(save_ms));
     let quantile = |q| histogram.quantile(q).context("an empty histogram");
     let distribution = Distribution {
         unit: "ms".to_owned(),
@@ -78,7 +89,7 @@ pub(crate) fn violating(
         p50: quantile(0.5)?,
         p95: quantile(0.95)?,
         p99: quantile(0.99)?,
-        max: SLOW_MS,
+        max: save_ms,
         histogram: histogram.encode(),
     };
     let counters = [(COMPLETED, SAVES), ("autosave.save.error", 0), ("autosave.history.drift", 0)];
