@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot::error::TryRecvError;
@@ -86,8 +87,8 @@ impl<Q: Clone, A> Gather<Q, A> {
     /// Those who wait longest and still do.
     fn round(&self) -> (Vec<Q>, Vec<oneshot::Sender<A>>) {
         let mut waiting = self.waiting();
-        let most = self.most.min(waiting.len());
-        waiting.drain(..most).filter(|it| !it.tell.is_closed()).map(|it| (it.question, it.tell)).unzip()
+        let those_there = iter::from_fn(|| waiting.pop_front()).filter(|it| !it.tell.is_closed());
+        those_there.take(self.most).map(|it| (it.question, it.tell)).unzip()
     }
 
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting<Q, A>>> {
@@ -140,6 +141,26 @@ mod tests {
         };
         let answers = join_all((1..=4).map(ask)).await;
         assert_eq!(answers, [Ok(Some(1)), Ok(Some(2)), Err("[3]".into()), Ok(Some(4))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_are_gone_before_their_turn_are_passed_over() {
+        let gather = Gather::of(1);
+        let slow = |asked: Vec<u32>| async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok::<_, Infallible>(asked)
+        };
+        let gone = |it| tokio::time::timeout(Duration::from_secs(1), gather.ask(it, slow));
+        let (first, second, third, fourth, last) = tokio::join!(
+            gather.ask(1, slow),
+            gather.ask(2, slow),
+            gone(3),
+            gone(4),
+            tokio::time::timeout(Duration::from_secs(60), gather.ask(5, slow))
+        );
+        assert_eq!((first, second), (Ok(Some(1)), Ok(Some(2))));
+        assert!(third.is_err() && fourth.is_err());
+        assert_eq!(last.unwrap(), Ok(Some(5)));
     }
 
     #[tokio::test(start_paused = true)]

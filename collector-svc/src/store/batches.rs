@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::stored::plain_text;
-use service_kit::db::{DbError, Tx, rows_of_places};
+use service_kit::db::{DbError, Tx};
 use service_kit::forms::Forms;
 use shared_types::{TargetName, Timestamp};
 use sqlx::any::AnyRow;
@@ -28,11 +28,8 @@ impl Store {
     }
 
     async fn batches_of(&self, keys: Vec<WindowKey>) -> Result<Vec<Option<BatchRow>>, DbError> {
-        let text = format!(
-            "SELECT b.target, b.window_start_ms, b.batch, b.sent, b.attempts, b.delivered_at_ms, b.last_error \
-             FROM (VALUES {}) AS v JOIN batches AS b ON b.target = v.column1 AND b.window_start_ms = v.column2",
-            rows_of_places(keys.len(), 2)
-        );
+        let text = "SELECT b.target, b.window_start_ms, b.batch, b.sent, b.attempts, b.delivered_at_ms, b.last_error \
+                    FROM (VALUES {keys}) AS v JOIN batches AS b ON b.target = v.column1 AND b.window_start_ms = v.column2";
         let mut found = HashMap::new();
         for row in by_keys(text, &keys).fetch_all(self.db.pool()).await? {
             let row = batch_row(self.db.forms(), &row)?;

@@ -1,6 +1,6 @@
 //! Open windows: their counts, and the ids of the events that were counted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use futures_util::TryStreamExt as _;
 use service_kit::db::{DbError, Tx, rows_of_places};
@@ -22,11 +22,8 @@ impl Store {
     }
 
     async fn totals_of(&self, keys: Vec<WindowKey>) -> Result<Vec<Totals>, DbError> {
-        let text = format!(
-            "SELECT p.target, p.window_start_ms, p.totals \
-             FROM (VALUES {}) AS v JOIN partials AS p ON p.target = v.column1 AND p.window_start_ms = v.column2",
-            rows_of_places(keys.len(), 2)
-        );
+        let text = "SELECT p.target, p.window_start_ms, p.totals FROM (VALUES {keys}) AS v \
+                    JOIN partials AS p ON p.target = v.column1 AND p.window_start_ms = v.column2";
         let mut found: HashMap<WindowKey, Totals> = HashMap::new();
         let mut rows = by_keys(text, &keys).fetch(self.db.pool());
         while let Some(row) = rows.try_next().await? {
@@ -103,9 +100,11 @@ pub(super) fn delete_window(tx: &mut Tx<'_>, target: &TargetName, start: Timesta
 
 const DELETE: &str = "DELETE FROM partials WHERE (target, window_start_ms) IN (VALUES {rows})";
 
-/// A query whose `VALUES` are these keys.
-pub(super) fn by_keys(text: String, keys: &[WindowKey]) -> Query<'static, Any, AnyArguments> {
-    keys.iter().fold(sqlx::query(AssertSqlSafe(text)), |query, (target, start)| {
+/// A query whose `{keys}` are the values of these, each once: one that is asked for twice would be found twice.
+pub(super) fn by_keys(text: &str, keys: &[WindowKey]) -> Query<'static, Any, AnyArguments> {
+    let keys: BTreeSet<&WindowKey> = keys.iter().collect();
+    let text = text.replace("{keys}", &rows_of_places(keys.len(), 2));
+    keys.into_iter().fold(sqlx::query(AssertSqlSafe(text)), |query, (target, start)| {
         query.bind(target.as_str().to_owned()).bind(start.as_millis())
     })
 }

@@ -157,6 +157,9 @@ async fn conformance(db: Db) {
     assert_eq!(totals.counters["autosave.save.completed"], 5);
     assert_eq!(totals.distributions["autosave.save.completed"].0.count(), 2);
     assert_eq!(store.totals(&target, at("11:00:00")).await.unwrap(), Totals::default());
+    // CO-1: asked for twice at one time, what was counted is counted once.
+    let twice = join_all([ten, ten].map(|start| store.totals(&target, start))).await;
+    assert!(twice.into_iter().all(|it| it.unwrap() == totals));
     let mut ids = store.ids(&target, ten).await.unwrap();
     ids.sort_unstable();
     assert_eq!(ids, [1, 7, u64::MAX]);

@@ -58,7 +58,10 @@ impl Neighbour {
     }
 
     async fn send_all(&self, path: &str, parcels: Vec<Parcel>) -> Result<Vec<Outcome>, InPieces> {
-        if let [alone] = parcels.as_slice() {
+        // One that waited for the turn of another keeps its own trace.
+        if let [alone] = parcels.as_slice()
+            && alone.trace_parent == trace_parent()
+        {
             return Ok(vec![self.deliver(path, &alone.item).await]);
         }
         if parcels.iter().map(|it| it.item.get().len()).sum::<usize>() > BYTES_MAX {
