@@ -20,6 +20,8 @@ const NOTES: &[Migration] = &[Migration {
 
 async fn note(db: &Db, id: i64, text: &str) -> Result<Option<i64>, DbError> {
     db.together(&id.to_string(), |mut tx, _| async move {
+        // The others come meanwhile, however soon the transaction has begun.
+        tokio::task::yield_now().await;
         tx.insert("notes", &["id", "text"], vec![id.into(), text.into()]);
         Ok((tx, Done::Written(id)))
     })
@@ -68,6 +70,7 @@ async fn what_the_commit_finds_changed_is_done_alone_and_the_others_keep_theirs(
         let rewrite = async |id: i64| {
             let about = id.to_string();
             let rewritten = db.together(&about, |mut tx, company| async move {
+                tokio::task::yield_now().await;
                 let look = sqlx::query("SELECT id FROM notes WHERE id = $1").bind(id);
                 if company == Company::None && look.fetch_optional(&mut *tx).await?.is_none() {
                     return Ok((tx, Done::Nothing(false)));
