@@ -38,9 +38,9 @@ pub fn begin(policy: &Policy) {
     let phases: BTreeSet<&PhaseId> =
         policy.targets.values().flat_map(|it| &it.phases).map(|phase| &phase.id).collect();
     for label in labels {
-        let own = policy.targets.iter().find(|(name, _)| *name.as_str() == *label).map(|(_, it)| &it.phases);
+        let own = TargetName::parse(&label).ok().and_then(|name| policy.targets.get(&name));
         match own {
-            Some(own) => own.iter().for_each(|phase| begin_decisions(&label, &phase.id)),
+            Some(own) => own.phases.iter().for_each(|phase| begin_decisions(&label, &phase.id)),
             None => phases.iter().for_each(|phase| begin_decisions(&label, phase)),
         }
         begin_refusals(&label);

@@ -45,22 +45,22 @@ pub(super) fn target(row: &AnyRow) -> Result<TargetName, DbError> {
 }
 
 pub(super) fn target_state(forms: &Forms, row: &AnyRow) -> Result<GateState, DbError> {
-    let target = text(row, "target")?;
+    let target = target(row)?;
     let phase: Option<String> = row.try_get("phase")?;
     let run: Option<String> = row.try_get("run")?;
     let watch: Option<String> = row.try_get("watch")?;
     let run = match (phase, run) {
         (Some(phase), Some(run)) => {
             let phase = phase.parse().map_err(|error| DbError::decode("phase", error))?;
-            Some((phase, forms.read::<Run>(&target, &run)?))
+            Some((phase, forms.read::<Run>(target.as_str(), &run)?))
         }
         _ => None,
     };
     Ok(GateState {
-        target: TargetName::parse(&target).map_err(|error| DbError::decode("target", error))?,
         version: number(row, "version")?,
         run,
-        watch: watch.map(|watch| forms.read(&target, &watch)).transpose()?,
+        watch: watch.map(|watch| forms.read(target.as_str(), &watch)).transpose()?,
+        target,
     })
 }
 

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures_util::future::join_all;
-use phasegate_tests::postgres::{Cluster, TestDatabase};
 use service_kit::outbox::Outcome;
 use shared_types::dashboard::Dashboard;
 use shared_types::{Batch, PhaseId, Timestamp};
@@ -36,17 +35,9 @@ pub(crate) fn bench(stores: &[Store], sizes: &[usize], growth_most: Option<f64>)
         println!("{:>8} {:>10} {:>10} {:>12}", "targets", "judged s", "known s", "CPU ms each");
         let mut cost = Vec::new();
         for size in sizes {
-            let directory = tempfile::tempdir()?;
-            cost.push(match store {
-                Store::Sqlite => runtime.block_on(one(directory.path(), None, *size))?,
-                Store::Postgres => {
-                    let cluster = Cluster::durable();
-                    runtime.block_on(async {
-                        let database = TestDatabase::create_in(&cluster).await;
-                        one(directory.path(), Some(database.url()), *size).await
-                    })?
-                }
-            });
+            cost.push(
+                store.with(&runtime, async |directory, database| one(directory, database, *size).await)?,
+            );
         }
         if let [first, .., last] = cost.as_slice() {
             bounded("CPU of a target, largest over smallest cycle", last / first, growth_most)?;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use phasegate_tests::postgres::{Cluster, TestDatabase};
+use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -29,6 +30,27 @@ use stack::{Stack, Start};
 pub(crate) enum Store {
     Sqlite,
     Postgres,
+}
+
+impl Store {
+    /// Does `work` with a directory and a database of its own; without a database it is SQLite in the directory.
+    pub(crate) fn with<T>(
+        self,
+        runtime: &Runtime,
+        work: impl AsyncFnOnce(&Path, Option<&str>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let directory = tempfile::tempdir()?;
+        match self {
+            Self::Sqlite => runtime.block_on(work(directory.path(), None)),
+            Self::Postgres => {
+                let cluster = Cluster::durable();
+                runtime.block_on(async {
+                    let database = TestDatabase::create_in(&cluster).await;
+                    work(directory.path(), Some(database.url())).await
+                })
+            }
+        }
+    }
 }
 
 /// How much.
@@ -49,17 +71,13 @@ pub(crate) fn bench(stores: &[Store], amount: Amount) -> anyhow::Result<()> {
     service_kit::client::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     for store in stores {
-        let directory = tempfile::tempdir()?;
-        match store {
-            Store::Sqlite => runtime.block_on(one_store("SQLite", directory.path(), None, amount, &marks))?,
-            Store::Postgres => {
-                let cluster = Cluster::durable();
-                runtime.block_on(async {
-                    let database = TestDatabase::create_in(&cluster).await;
-                    one_store("PostgreSQL", directory.path(), Some(database.url()), amount, &marks).await
-                })?;
-            }
-        }
+        let name = match store {
+            Store::Sqlite => "SQLite",
+            Store::Postgres => "PostgreSQL",
+        };
+        store.with(&runtime, async |directory, database| {
+            one_store(name, directory, database, amount, &marks).await
+        })?;
     }
     Ok(())
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use phasegate_tests::postgres::{Cluster, TestDatabase};
 use serde_json::{Value, json};
 use shared_types::dashboard::Dashboard;
 use shared_types::rollout::RolloutState;
@@ -48,17 +47,10 @@ pub(crate) fn bench(
         );
         let mut cost = Vec::new();
         for size in sizes {
-            let directory = tempfile::tempdir()?;
-            cost.push(match store {
-                Store::Sqlite => runtime.block_on(one(directory.path(), None, *size, how))?,
-                Store::Postgres => {
-                    let cluster = Cluster::durable();
-                    runtime.block_on(async {
-                        let database = TestDatabase::create_in(&cluster).await;
-                        one(directory.path(), Some(database.url()), *size, how).await
-                    })?
-                }
-            });
+            cost.push(
+                store
+                    .with(&runtime, async |directory, database| one(directory, database, *size, how).await)?,
+            );
         }
         if let [first, .., last] = cost.as_slice() {
             bounded("CPU of a rollback, largest over smallest storm", last / first, growth_most)?;

@@ -47,23 +47,35 @@ pub(crate) async fn call_with(
     (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
 
-/// DE-5: 202 the first time, 200 with the same body after that.
-#[tokio::test]
-async fn a_decision_is_accepted_once_and_recognised_after_that() {
+/// A rollout in B, and a decision that it is to be rolled back from there.
+async fn a_violation_in_b() -> (Rig, Router, Value) {
     let rig = Rig::in_memory().await;
     rig.bring_to("B").await;
     let app = rig.router();
     rig.clock.advance(minutes(15));
     let decision = rig.decision(Verdict::Violation, Some(ViolationAction::Rollback)).await;
     let body = serde_json::to_value(&decision).unwrap();
+    (rig, app, body)
+}
+
+/// The same of a target that there is not.
+fn of_nobody(decision: &Value) -> Value {
+    let mut strange = decision.clone();
+    strange["target"] = json!("nobody");
+    strange["decision_id"] = json!(uuid::Uuid::now_v7());
+    strange
+}
+
+/// DE-5: 202 the first time, 200 with the same body after that.
+#[tokio::test]
+async fn a_decision_is_accepted_once_and_recognised_after_that() {
+    let (_rig, app, body) = a_violation_in_b().await;
     let (first, answer) = call(&app, "POST", "/v1/decisions", Some(body.clone())).await;
     assert_eq!(first, StatusCode::ACCEPTED);
     assert_eq!(answer["incident"], "INC-20261122-001");
     let (second, again) = call(&app, "POST", "/v1/decisions", Some(body.clone())).await;
     assert_eq!((second, again), (StatusCode::OK, answer));
-    let mut strange = body.clone();
-    strange["target"] = json!("nobody");
-    strange["decision_id"] = json!(uuid::Uuid::now_v7());
+    let strange = of_nobody(&body);
     assert_eq!(call(&app, "POST", "/v1/decisions", Some(strange)).await.0, StatusCode::NOT_FOUND);
     let mut wrong = body;
     wrong["schema"] = json!("phasegate.decision/9");
@@ -73,15 +85,8 @@ async fn a_decision_is_accepted_once_and_recognised_after_that() {
 /// DE-5 Together as alone: each has the answer that it would have had, and what one causes is there when all are answered.
 #[tokio::test]
 async fn decisions_that_come_together_are_answered_one_by_one() {
-    let rig = Rig::in_memory().await;
-    rig.bring_to("B").await;
-    let app = rig.router();
-    rig.clock.advance(minutes(15));
-    let decision = rig.decision(Verdict::Violation, Some(ViolationAction::Rollback)).await;
-    let body = serde_json::to_value(&decision).unwrap();
-    let mut strange = body.clone();
-    strange["target"] = json!("nobody");
-    strange["decision_id"] = json!(uuid::Uuid::now_v7());
+    let (_rig, app, body) = a_violation_in_b().await;
+    let strange = of_nobody(&body);
     let bulk = json!({ "items": [{ "item": strange }, { "item": body }, { "item": body }] });
     let (status, all) = call(&app, "POST", "/v1/decisions/bulk", Some(bulk)).await;
     assert_eq!(status, StatusCode::OK);
