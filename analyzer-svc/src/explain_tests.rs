@@ -50,6 +50,24 @@ async fn decision_is_explained_by_the_policys_lines_and_its_history() {
     .await;
 }
 
+/// SLO-10: a decision whose histograms were let go is explained, and says why it is not made again.
+#[tokio::test]
+async fn a_decision_whose_histograms_were_let_go_says_so() {
+    on_each_engine(|db| async move {
+        let world = kept(db.clone()).await;
+        world.batch(&Counts::default()).await;
+        sqlx::query("UPDATE batches SET histograms = NULL").execute(db.pool()).await.unwrap();
+        let explained = of(&world, &world.decisions().await[0]).await;
+        assert!(!explained.recomputed.same && explained.batch.is_some());
+        let why = explained.recomputed.differences[0].why.clone().unwrap();
+        assert_eq!(
+            why,
+            "the histogram of `autosave.save.completed` is no longer kept (retention.histograms); without it nothing is made again"
+        );
+    })
+    .await;
+}
+
 /// SLO-10, SLO-8, SLO-7: so are decisions on windows whose batch is missing, whoever noticed.
 #[tokio::test]
 async fn decisions_without_a_batch_are_explained() {

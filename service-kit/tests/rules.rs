@@ -347,7 +347,13 @@ async fn versions_that_nothing_goes_by_any_more_are_forgotten_with_their_texts()
             look(&mut watcher).await;
         }
         let days = |n: u64| Some(Duration::from_secs(n * 24 * 3600));
-        let keep = Retention { batches: days(5), decisions: days(10), notifications: None, audit: None };
+        let keep = Retention {
+            batches: days(5),
+            histograms: None,
+            decisions: days(10),
+            notifications: None,
+            audit: None,
+        };
         let forget = |keep: Retention, n: u32, older| rules::forget(&db, keep, day(n), older);
         let texts = async || {
             let kept: Vec<(String,)> =

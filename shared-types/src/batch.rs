@@ -48,6 +48,14 @@ pub struct Batch {
     pub policy_version: Option<String>,
 }
 
+impl Batch {
+    /// The first event whose histogram was let go (`retention.histograms`): it was there when the batch was judged.
+    #[must_use]
+    pub fn let_go(&self) -> Option<&str> {
+        self.distributions.iter().find(|(_, it)| it.histogram.is_empty()).map(|(event, _)| event.as_str())
+    }
+}
+
 /// Durations of one event name. Quantiles are nearest-rank from the histogram (SLO-2).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Distribution {
@@ -58,7 +66,8 @@ pub struct Distribution {
     pub p95: f64,
     pub p99: f64,
     pub max: f64,
-    /// The mergeable histogram, base64; see `histogram`.
+    /// The mergeable histogram, base64; see `histogram`. Empty in a batch of the past whose histograms the policy does not keep
+    /// (`retention.histograms`).
     pub histogram: String,
 }
 

@@ -6,6 +6,7 @@ use crate::testing::{World, recorded};
 use domain::gate::fixture::{Counts, autosave, ten_o_clock, whole_policy, window};
 use domain::whatif::archive::Archive;
 use domain::whatif::compare::Unknown;
+use shared_types::decision::Cause;
 
 const LIMITS: Limits = Limits { changes: 100, strip: 1_000 };
 
@@ -99,6 +100,31 @@ async fn another_policy_is_compared_and_nothing_is_stored() {
     let found = asked(&world, Some(median), false, 0).await;
     assert_eq!(found.unjudged.total, 0, "{found:?}");
     assert_eq!((recorded(&world).await, world.waiting().await), (before, waiting));
+}
+
+/// PO-4: what can't be judged anew without the histograms that the policy let go is said, and all else is judged.
+#[tokio::test]
+async fn windows_whose_histograms_were_let_go_are_judged_by_what_was_observed() {
+    let world = eventful(in_memory().await, 11, 90).await;
+    sqlx::query("UPDATE batches SET histograms = NULL WHERE window_start_ms < $1")
+        .bind(window(40).start.as_millis())
+        .execute(world.db.pool())
+        .await
+        .unwrap();
+    // An alarm of such a window was made from no batch.
+    let made_without = |it: &Recorded| {
+        it.decision.cause == Cause::Slo && it.batch.as_ref().is_some_and(|it| it.let_go().is_some())
+    };
+    let let_go = recorded(&world).await.iter().filter(|it| made_without(it)).count() as u64;
+    assert!(let_go > 20, "{let_go}");
+    let same = asked(&world, None, false, 0).await;
+    assert_eq!((same.differs, same.unjudged.total), (false, 0), "{same:?}");
+    let median = changed(|text| text.replace("quantile: 0.95", "quantile: 0.5"));
+    for found in [asked(&world, None, true, 0).await, asked(&world, Some(median), false, 0).await] {
+        assert_eq!(found.unjudged.total, let_go, "{found:?}");
+        let why = &found.unjudged.items[0].why;
+        assert!(why.contains("is no longer kept (retention.histograms)"), "{why}");
+    }
 }
 
 /// PO-4: windows of another length cannot be cut out of those that were recorded, and those that came agree with nothing.

@@ -205,6 +205,12 @@ impl Work {
         policy.is_some_and(|by| needs_batch(by, was.as_deref(), &self.question.target))
     }
 
+    /// Whether a batch was read for others of its page, while its own histograms were let go and nobody asks for them.
+    fn lacks(&self, recorded: &Recorded) -> bool {
+        let let_go = recorded.batch.as_ref().is_some_and(|batch| batch.let_go().is_some());
+        let_go && !self.question.whole && !self.needs_batch(recorded)
+    }
+
     fn take(&mut self, recorded: &Recorded) {
         let (old, was) = (&recorded.decision, self.was(recorded));
         let compared = (self.question.from..self.question.to).contains(&old.window.start);
@@ -218,7 +224,11 @@ impl Work {
         if !self.begun {
             return self.replay.look_at(recorded);
         }
-        let replayed = self.replay.step(recorded, &by, was.as_deref());
+        let replayed = if self.lacks(recorded) {
+            self.replay.step(&Recorded { batch: None, ..recorded.clone() }, &by, was.as_deref())
+        } else {
+            self.replay.step(recorded, &by, was.as_deref())
+        };
         if !compared {
             return;
         }

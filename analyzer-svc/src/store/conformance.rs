@@ -92,7 +92,8 @@ async fn commit(store: &Store, mut commit: Commit) -> Decision {
 }
 
 /// Everything for ever.
-const KEEP: Retention = Retention { batches: None, decisions: None, notifications: None, audit: None };
+const KEEP: Retention =
+    Retention { batches: None, histograms: None, decisions: None, notifications: None, audit: None };
 
 /// One turn of the retention, as it is at that time; how many rows went.
 async fn forget(db: &Db, keep: Retention, at: Timestamp) -> u64 {
@@ -437,6 +438,39 @@ async fn what_is_past_its_retention_goes_in_one_turn() {
         assert_eq!(left().await, (1, 1, 0), "with what was heard and refused beside them");
         let newest = store.batches(&Filter::default(), None, 100).await.unwrap();
         assert_eq!(newest[0].batch.window, window(3));
+    })
+    .await;
+}
+
+/// A batch comes back as it was, byte for byte, until the policy lets its histograms go; the rest of it stays.
+#[tokio::test]
+async fn histograms_go_before_their_batches_only_where_the_policy_says_so() {
+    on_each_engine(|db| async move {
+        let store = Store::new(db.clone());
+        let mut sent = Vec::new();
+        for n in 0..4 {
+            let counts = Counts { window: window(n), ..Counts::default() };
+            sent.push(counts.batch());
+            commit(&store, commit_of(&autosave(), &counts)).await;
+        }
+        let body = "SELECT COUNT(*) FROM batches WHERE histograms IS NOT NULL";
+        let with = async || sqlx::query_as::<_, (i64,)>(body).fetch_one(db.pool()).await.unwrap().0;
+        let batches = async || {
+            let found = store.batches(&Filter::default(), None, 100).await.unwrap();
+            found.into_iter().rev().map(|it| it.batch).collect::<Vec<_>>()
+        };
+        assert_eq!((with().await, batches().await), (4, sent.clone()));
+        let (hour, now) = (Some(Duration::from_secs(3600)), window(3).start.plus(Duration::from_secs(3600)));
+        assert_eq!(forget(&db, KEEP, now).await, 0);
+        let keep = Retention { histograms: hour, ..KEEP };
+        assert_eq!((forget(&db, keep, now).await, with().await), (3, 1));
+        assert_eq!(forget(&db, keep, now).await, 0, "they are not found again");
+        let (left, newest) = (batches().await, sent.pop());
+        assert_eq!(left.last(), newest.as_ref());
+        for (left, sent) in std::iter::zip(&left, &sent) {
+            assert_eq!(left.let_go(), Some("autosave.save.completed"));
+            assert_eq!((&left.counters, left.window), (&sent.counters, sent.window));
+        }
     })
     .await;
 }

@@ -45,11 +45,11 @@ impl RecordedKey {
     }
 }
 
-const RECORDED: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, NULL AS body FROM decisions AS d \
+const RECORDED: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, NULL AS body, NULL AS histograms FROM decisions AS d \
      LEFT JOIN batches AS b ON b.target = d.target AND b.window_start_ms = d.window_start_ms \
      WHERE d.target = $1 AND (d.sequence, d.window_start_ms, d.decision_id) > ($2, $3, $4) AND d.sequence <= $5 \
      ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $6";
-const RECORDED_WHOLE: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, b.body FROM decisions AS d \
+const RECORDED_WHOLE: &str = "SELECT d.decision_id, d.body AS decision, b.received_at_ms, b.counters, b.body, b.histograms FROM decisions AS d \
      LEFT JOIN batches AS b ON b.target = d.target AND b.window_start_ms = d.window_start_ms \
      WHERE d.target = $1 AND (d.sequence, d.window_start_ms, d.decision_id) > ($2, $3, $4) AND d.sequence <= $5 \
      ORDER BY d.sequence, d.window_start_ms, d.decision_id LIMIT $6";
@@ -67,7 +67,7 @@ impl Store {
     /// The batch that a decision judged.
     pub async fn batch_of(&self, decision: Uuid) -> Result<Option<StoredBatch>, DbError> {
         let row = sqlx::query(
-            "SELECT body, batch_hash, received_at_ms, decision_id, verdict FROM batches WHERE decision_id = $1",
+            "SELECT body, histograms, batch_hash, received_at_ms, decision_id, verdict FROM batches WHERE decision_id = $1",
         )
         .bind(decision.to_string())
         .fetch_optional(self.db.pool())
@@ -197,6 +197,6 @@ fn recorded_row(forms: &Forms, row: &AnyRow) -> Result<Recorded, DbError> {
         decision: forms.read_wire(&id, &rows::text(row, "decision")?)?,
         arrived: arrived.map(Timestamp::from_millis),
         counters: parsed,
-        batch: optional("body")?.map(|text| forms.read_wire(&id, &text)).transpose()?,
+        batch: optional("body")?.map(|body| rows::batch(forms, row, &id, &body)).transpose()?,
     })
 }

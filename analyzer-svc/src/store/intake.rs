@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use uuid::Uuid;
 
 use super::targets::write_target;
-use super::{Commit, Committed, Refused, Store, signed};
+use super::{Commit, Committed, Refused, Store, histograms, signed};
 
 /// Enough to see how batches of one window differ.
 const REFUSED_OF_A_KEY: i64 = 3;
@@ -150,7 +150,14 @@ fn insert_batch(tx: &mut Tx<'_>, batch: &Batch, hash: &str, decision: &Decision,
         "received_at_ms",
         "counters",
         "body",
+        "histograms",
     ];
+    // A body without them is for those who look beside it.
+    let apart = if tx.forms().parts_histograms() { histograms::apart(batch) } else { None };
+    let (body, histograms) = match &apart {
+        Some((rest, histograms)) => (rest, Some(histograms.clone())),
+        None => (batch, None),
+    };
     let row = vec![
         batch.target.as_str().into(),
         batch.window.start.as_millis().into(),
@@ -162,7 +169,8 @@ fn insert_batch(tx: &mut Tx<'_>, batch: &Batch, hash: &str, decision: &Decision,
         hash.into(),
         now.as_millis().into(),
         plain_text(&batch.counters).into(),
-        tx.forms().wire_text(batch).into(),
+        tx.forms().wire_text(body).into(),
+        histograms.into(),
     ];
     tx.insert("batches", columns, row);
 }

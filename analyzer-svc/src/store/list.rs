@@ -34,7 +34,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<StoredBatch>, DbError> {
         let after = after.map(|BatchKey(start, target)| (*start, target.to_string()));
-        let select = "SELECT body, batch_hash, received_at_ms, decision_id, verdict FROM batches";
+        let select = "SELECT body, histograms, batch_hash, received_at_ms, decision_id, verdict FROM batches";
         let rows = ListQuery::new(select, filter).page("target", after, limit).rows(self.db.pool()).await?;
         rows.iter().map(|row| rows::stored_batch(self.db.forms(), row)).collect()
     }

@@ -5,6 +5,7 @@
 //! carries it to the reporter are one transaction.
 
 mod batch;
+mod histograms;
 mod history;
 mod intake;
 mod known;
@@ -47,6 +48,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(230, "refused batches bounded", "analyzer/0230_refused_batches_bounded.sql"),
     migration!(240, "events by age", "analyzer/0240_events_by_age.sql"),
     migration!(292, "fewer indexes", "analyzer/0292_fewer_indexes.sql"),
+    migration!(320, "histograms apart", each "analyzer/0320_histograms.sql"),
 ];
 
 /// What the analyzer keeps as JSON, beside the payloads of its effects. Batches and decisions carry their schema; a batch's counters stand beside it as they are

@@ -103,7 +103,8 @@ async fn what_a_decision_was_made_from_is_found_by_indexes() {
 async fn what_is_past_its_time_is_found_by_an_index() {
     let (mut plans, _) = plans().await;
     let year = Some(Duration::from_secs(365 * 24 * 3600));
-    let keep = Retention { batches: year, decisions: year, notifications: year, audit: None };
+    let keep =
+        Retention { batches: year, histograms: year, decisions: year, notifications: year, audit: None };
     let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
     retention::turn(&plans.db(), &past, &CancellationToken::new()).await;
     plans.assert_by_index(&[]).await;

@@ -13,6 +13,8 @@ const REFUSED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 const WITHOUT_A_BATCH: &str =
     "NOT EXISTS (SELECT 1 FROM batches WHERE batches.decision_id = decisions.decision_id)";
 
+const WITH_HISTOGRAMS: &str = "histograms IS NOT NULL";
+
 /// Decisions are explained by the text that they name.
 pub const HISTORY: History =
     History { past, older: "SELECT 1 FROM decisions WHERE window_start_ms < $1 LIMIT 1" };
@@ -28,12 +30,15 @@ pub fn past(keep: Retention, now: Timestamp) -> Vec<Past> {
         now.minus(refused),
     );
     let mut past = vec![refused];
+    let batches = |before| Past::of("batches", "target, window_start_ms", "window_start_ms", before);
     if let Some(kept) = keep.batches {
         let before = now.minus(kept);
-        past.push(Past::of("batches", "target, window_start_ms", "window_start_ms", before));
+        past.push(batches(before));
         // What was heard beside them.
         past.push(Past::of("collector_events", "event_id", "received_at_ms", before));
     }
+    // After those that go whole, which need not be written once more.
+    past.extend(keep.histograms.map(|kept| batches(now.minus(kept)).column("histograms", WITH_HISTOGRAMS)));
     // After the batches, so that they go in the same turn.
     past.extend(keep.decisions.map(|kept| {
         Past::of("decisions", "decision_id", "window_start_ms", now.minus(kept)).only(WITHOUT_A_BATCH)

@@ -3,12 +3,12 @@
 use serde::de::DeserializeOwned;
 use service_kit::db::DbError;
 use service_kit::forms::Forms;
-use shared_types::{Decision, TargetName, Timestamp, Window};
+use shared_types::{Batch, Decision, TargetName, Timestamp, Window};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::{Receipt, StoredBatch};
+use super::{Receipt, StoredBatch, histograms};
 use domain::gate::GateState;
 use domain::gate::{EarlierBatch, Run};
 
@@ -81,9 +81,17 @@ pub(super) fn earlier(row: &AnyRow) -> Result<EarlierBatch, DbError> {
     })
 }
 
+/// With its histograms, where they are still kept.
+pub(super) fn batch(forms: &Forms, row: &AnyRow, id: &str, body: &str) -> Result<Batch, DbError> {
+    let mut batch: Batch = forms.read_wire(id, body)?;
+    let kept: Option<Vec<u8>> = row.try_get("histograms")?;
+    histograms::put_back(&mut batch, kept.as_deref())?;
+    Ok(batch)
+}
+
 pub(super) fn stored_batch(forms: &Forms, row: &AnyRow) -> Result<StoredBatch, DbError> {
     Ok(StoredBatch {
-        batch: forms.read_wire(&text(row, "decision_id")?, &text(row, "body")?)?,
+        batch: batch(forms, row, &text(row, "decision_id")?, &text(row, "body")?)?,
         batch_hash: text(row, "batch_hash")?,
         received_at: time(row, "received_at_ms")?,
         decision_id: id(row, "decision_id")?,

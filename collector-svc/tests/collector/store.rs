@@ -171,6 +171,7 @@ async fn conformance(db: Db) {
     closing(&store, &db, &policy, &state).await;
     let keep = Retention {
         batches: Some(Duration::from_secs(1)),
+        histograms: None,
         decisions: None,
         notifications: None,
         audit: None,

@@ -49,6 +49,10 @@ pub enum RecomputeError {
     NoEvidence,
     #[error("the batch it judged is not there")]
     NoBatch,
+    #[error(
+        "the histogram of `{0}` is no longer kept (retention.histograms); without it nothing is made again"
+    )]
+    LetGo(String),
     #[error("its policy cannot be read: {0}")]
     WrongPolicy(String),
     #[error("its policy has no target `{0}`")]
@@ -65,7 +69,7 @@ impl RecomputeError {
     pub fn field(&self) -> &'static str {
         match self {
             Self::NoEvidence => "evidence",
-            Self::NoBatch | Self::Batch(_) => "evidence.batch_hash",
+            Self::NoBatch | Self::LetGo(_) | Self::Batch(_) => "evidence.batch_hash",
             Self::WrongPolicy(_) | Self::NoTarget(_) | Self::NoPhase(_) => "policy_version",
         }
     }
@@ -131,6 +135,9 @@ pub fn decide_again(
     let (subject, observed, hash, elapsed) = match decision.cause {
         Cause::Slo => {
             let batch = batch.ok_or(RecomputeError::NoBatch)?;
+            if let Some(event) = batch.let_go() {
+                return Err(RecomputeError::LetGo(event.to_owned()));
+            }
             let phase = phase_of(target, &batch.phase)?;
             let hash = batch_hash(batch);
             // Around a change of the policy it may have been counted by another version.

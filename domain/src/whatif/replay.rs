@@ -153,6 +153,11 @@ impl Replay {
         let decision = &recorded.decision;
         let (observed, hash, batch) = match (&recorded.batch, &recorded.counters) {
             (Some(batch), _) => {
+                if let Some(event) = batch.let_go() {
+                    return Err(format!(
+                        "the histogram of `{event}` is no longer kept (retention.histograms)"
+                    ));
+                }
                 // Around a change of the policy its own decision took what another version had counted.
                 let own = decision.policy_version == rules.version;
                 let check = if own { CheckedBatch::check_whoever_counted } else { CheckedBatch::check };

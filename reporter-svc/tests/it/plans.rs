@@ -202,7 +202,13 @@ async fn the_outbox_is_read_by_indexes() {
 async fn what_is_past_its_time_is_found_by_an_index() {
     let (mut plans, _) = plans().await;
     let year = Some(Duration::from_secs(365 * 24 * 3600));
-    let keep = domain::policy::Retention { batches: year, decisions: year, notifications: year, audit: None };
+    let keep = domain::policy::Retention {
+        batches: year,
+        histograms: None,
+        decisions: year,
+        notifications: year,
+        audit: None,
+    };
     let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
     service_kit::retention::turn(&plans.db(), &past, &tokio_util::sync::CancellationToken::new()).await;
     plans.assert_by_index(&[]).await;

@@ -47,7 +47,7 @@ use uuid::Uuid;
 
 /// Everything for ever.
 pub(crate) const KEEP: Retention =
-    Retention { batches: None, decisions: None, notifications: None, audit: None };
+    Retention { batches: None, histograms: None, decisions: None, notifications: None, audit: None };
 
 /// What the rig's PagerDuty signs with.
 pub(crate) const WEBHOOK_SECRET: &str = "a secret of PagerDuty's";

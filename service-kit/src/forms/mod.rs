@@ -84,8 +84,16 @@ impl Forms {
     #[must_use]
     pub fn wire_text<W: Wire + Serialize>(&self, document: &W) -> String {
         let text = stored::plain_text(document);
-        let read_by_all = self.allowed_of(packed::FORM.kind).is_none_or(|form| form >= packed::FORM.newest());
-        if read_by_all { packed::pack(text) } else { text }
+        match self.allowed_of(packed::FORM.kind).unwrap_or(packed::FORM.newest()) {
+            ..packed::PACKED => text,
+            form => packed::pack(text, form),
+        }
+    }
+
+    /// Whether all who live look for a batch's histograms beside its body.
+    #[must_use]
+    pub fn parts_histograms(&self) -> bool {
+        self.allowed_of(packed::FORM.kind).is_none_or(|form| form >= packed::APART)
     }
 
     /// Reads what [`Self::wire_text`] made, or a release that compressed nothing.

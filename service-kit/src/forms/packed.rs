@@ -1,9 +1,8 @@
 //! Batches and decisions are kept by the million, much alike and seldom read: they are compressed against a text that is like them all.
 //!
-//! `z1:<bytes>:<base64>`, where the 1 names that text: another one would be a 2. What is not compressed begins with a `{`.
+//! `z1:<bytes>:<base64>`, where the 1 names that text. What is not compressed begins with a `{`.
 
 use std::borrow::Cow;
-use std::io;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -15,42 +14,65 @@ use zstd::dict::{DecoderDictionary, EncoderDictionary};
 /// Who reads this reads what is compressed: it is written once every replica that lives does (OP-6).
 pub(super) const FORM: Form = Form {
     kind: "history",
-    steps: &[Step { name: "batches and decisions are compressed", up: unchanged, down: unchanged }],
+    steps: &[
+        Step { name: "batches and decisions are compressed", up: unchanged, down: unchanged },
+        Step {
+            name: "histograms stand beside their batch, and decisions are compressed against one with its run",
+            up: unchanged,
+            down: unchanged,
+        },
+    ],
 };
+/// The forms since which it is so.
+pub(super) const PACKED: u32 = 2;
+pub(super) const APART: u32 = 3;
 
-/// Never changed: all that is kept stands on it.
-const LIKE_THEM: &[u8] = include_bytes!("like.txt");
-const MARK: &str = "z1:";
+/// A text that documents are like. Never changed: all that is kept stands on it.
+struct Like {
+    mark: &'static str,
+    into: EncoderDictionary<'static>,
+    out_of: DecoderDictionary<'static>,
+}
+
+impl Like {
+    fn of(mark: &'static str, text: &'static [u8]) -> Self {
+        let (into, out_of) = (EncoderDictionary::copy(text, LEVEL), DecoderDictionary::copy(text));
+        Self { mark, into, out_of }
+    }
+}
+
+static FIRST: LazyLock<Like> = LazyLock::new(|| Like::of("z1:", include_bytes!("like.txt")));
+static WITH_RUN: LazyLock<Like> = LazyLock::new(|| Like::of("z2:", include_bytes!("like_2.txt")));
+
 const LEVEL: i32 = 9;
 /// No document is longer; what says so is damaged.
 const LONGEST: usize = 64 << 20;
 
-static INTO: LazyLock<EncoderDictionary<'static>> =
-    LazyLock::new(|| EncoderDictionary::copy(LIKE_THEM, LEVEL));
-static OUT_OF: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(LIKE_THEM));
-
-/// As it is to be kept; as it is, should that fail.
-pub(super) fn pack(text: String) -> String {
-    let packed = Compressor::with_prepared_dictionary(&INTO).and_then(|mut it| it.compress(text.as_bytes()));
+/// As it is to be kept in a form; as it is, should that fail.
+pub(super) fn pack(text: String, form: u32) -> String {
+    let like = if form < APART { &FIRST } else { &WITH_RUN };
+    let packed =
+        Compressor::with_prepared_dictionary(&like.into).and_then(|mut it| it.compress(text.as_bytes()));
     match packed {
-        Ok(packed) => format!("{MARK}{}:{}", text.len(), STANDARD_NO_PAD.encode(packed)),
+        Ok(packed) => format!("{}{}:{}", like.mark, text.len(), STANDARD_NO_PAD.encode(packed)),
         Err(_) => text,
     }
 }
 
 /// As it was.
 pub(super) fn unpack(text: &str) -> Result<Cow<'_, str>, String> {
-    let Some(packed) = text.strip_prefix(MARK) else { return Ok(Cow::Borrowed(text)) };
+    let packed_like = |like: &'static Like| text.strip_prefix(like.mark).map(|packed| (like, packed));
+    let Some((like, packed)) = packed_like(&WITH_RUN).or_else(|| packed_like(&FIRST)) else {
+        return Ok(Cow::Borrowed(text));
+    };
     let (bytes, packed) = packed.split_once(':').ok_or("it does not say how long it is")?;
     let bytes =
         bytes.parse().ok().filter(|bytes| *bytes <= LONGEST).ok_or("it does not say how long it is")?;
     let packed = STANDARD_NO_PAD.decode(packed).map_err(|error| error.to_string())?;
-    let text = unpacked(&packed, bytes).map_err(|error| error.to_string())?;
+    let text = Decompressor::with_prepared_dictionary(&like.out_of)
+        .and_then(|mut it| it.decompress(&packed, bytes))
+        .map_err(|error| error.to_string())?;
     String::from_utf8(text).map(Cow::Owned).map_err(|error| error.to_string())
-}
-
-fn unpacked(packed: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
-    Decompressor::with_prepared_dictionary(&OUT_OF)?.decompress(packed, bytes)
 }
 
 #[cfg(test)]
@@ -61,15 +83,17 @@ mod tests {
 
     #[test]
     fn a_decision_takes_less_than_half_and_comes_back_byte_for_byte() {
-        let packed = pack(OTHER.to_owned());
-        assert!(packed.len() * 2 < OTHER.len(), "{} of {}", packed.len(), OTHER.len());
-        assert_eq!(unpack(&packed).unwrap(), OTHER);
+        for (form, mark) in [(PACKED, "z1:"), (APART, "z2:")] {
+            let packed = pack(OTHER.to_owned(), form);
+            assert!(packed.starts_with(mark) && packed.len() * 2 < OTHER.len(), "{packed}");
+            assert_eq!(unpack(&packed).unwrap(), OTHER);
+        }
     }
 
     #[test]
     fn any_text_comes_back_and_what_was_never_packed_is_as_it_is() {
         for text in ["", "{}", "{\"a\":\"≤ 'quoted' 🚨\"}", &"x".repeat(1 << 20)] {
-            assert_eq!(unpack(&pack(text.to_owned())).unwrap(), text);
+            assert_eq!(unpack(&pack(text.to_owned(), APART)).unwrap(), text);
         }
         assert_eq!(unpack("{\"v\":1}").unwrap(), "{\"v\":1}");
     }
@@ -83,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_is_refused() {
-        let packed = pack(OTHER.to_owned());
+        let packed = pack(OTHER.to_owned(), PACKED);
         let cut = &packed[..packed.len() - 8];
         for text in [cut, "z1:", "z1:9", "z1:x:AAAA", "z1:99999999999999:AAAA", "z1:4:AAAA", "z1:4:%%"] {
             unpack(text).expect_err(text);

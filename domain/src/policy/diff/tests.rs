@@ -112,6 +112,13 @@ fn every_change_is_one_line_that_says_what_it_does() {
     );
     check("audit: forever", "audit: 400d", "retention", "audit forever → 400d", Looser);
     check(
+        "batches: 400d",
+        "batches: 400d, histograms: 30d",
+        "retention",
+        "histograms as batches → 30d",
+        Other,
+    );
+    check(
         "at: \"09:00\"",
         "at: \"10:00\"",
         "autosave",

@@ -18,6 +18,9 @@ use crate::story::figures::format_duration;
 pub(crate) struct RawRetention {
     /// Batches.
     pub(in crate::policy) batches: At<Kept>,
+    /// The histograms of batches, where they go before the rest of a batch; without it, with it. What is judged by durations can then
+    /// not be judged anew.
+    histograms: Option<At<Kept>>,
     /// Decisions.
     pub(in crate::policy) decisions: At<Kept>,
     /// Notifications.
@@ -27,13 +30,15 @@ pub(crate) struct RawRetention {
 }
 
 pub(crate) const EXAMPLE: &str =
-    "retention: { batches: 400d, decisions: 400d, notifications: 90d, audit: forever }
+    "retention: { batches: 400d, histograms: 90d, decisions: 400d, notifications: 90d, audit: forever }
 ";
 
 /// How long history is kept; `None` = forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     pub batches: Option<Duration>,
+    /// Of batches; `None` = as long as those.
+    pub histograms: Option<Duration>,
     pub decisions: Option<Duration>,
     pub notifications: Option<Duration>,
     pub audit: Option<Duration>,
@@ -52,13 +57,21 @@ pub(crate) fn check(raw: &RawRetention, path: &Path, wrong: &mut WrongPlaces) ->
     };
     let (batches, decisions) = (kept(&raw.batches, "batches"), kept(&raw.decisions, "decisions"));
     let (notifications, audit) = (kept(&raw.notifications, "notifications"), kept(&raw.audit, "audit"));
-    Some(Retention { batches: batches?, decisions: decisions?, notifications: notifications?, audit: audit? })
+    let histograms = raw.histograms.as_ref().map_or(Some(None), |raw| kept(raw, "histograms"));
+    Some(Retention {
+        batches: batches?,
+        histograms: histograms?,
+        decisions: decisions?,
+        notifications: notifications?,
+        audit: audit?,
+    })
 }
 
 pub(crate) fn diff(place: &str, old: Retention, new: Retention, list: &mut Changes) {
-    let Retention { batches, decisions, notifications, audit } = new;
+    let Retention { batches, histograms, decisions, notifications, audit } = new;
     let rows = [
         ("batches", old.batches, batches, Effect::Other),
+        ("histograms", old.histograms, histograms, Effect::Other),
         ("decisions", old.decisions, decisions, Effect::Other),
         ("notifications", old.notifications, notifications, Effect::Other),
         ("audit", old.audit, audit, Effect::Looser),
@@ -69,6 +82,10 @@ pub(crate) fn diff(place: &str, old: Retention, new: Retention, list: &mut Chang
         }
         let shorter = new.is_some_and(|new| old.is_none_or(|old| new < old));
         let effect = if shorter { if_shorter } else { Effect::Other };
+        let kept = |time| match (name, time) {
+            ("histograms", None) => "as batches".to_owned(),
+            (_, time) => kept(time),
+        };
         list.add(place, format!("{name} {} → {}", kept(old), kept(new)), effect);
     }
 }

@@ -35,7 +35,7 @@ fn the_shipped_policy_is_read_whole() {
     );
     assert_eq!(&*policy.text, SHIPPED);
     assert_eq!(policy.retention.batches, Some(Duration::from_hours(24 * 400)));
-    assert_eq!(policy.retention.audit, None);
+    assert_eq!((policy.retention.audit, policy.retention.histograms), (None, None));
     let target = autosave();
     assert_eq!(target.collection.window, Duration::from_mins(15));
     assert_eq!(target.collection.retry, [30, 60, 120, 240].map(Duration::from_secs));
