@@ -1,8 +1,9 @@
-//! (b) NDJSON bodies of 1,000 events pushed over HTTP, every 202 committed to SQLite, beside the same handler
-//! that only parses and answers.
+//! (b) NDJSON bodies pushed over HTTP, every 202 committed to SQLite or PostgreSQL, beside the same handler that only parses and
+//! answers.
 
 use domain::telemetry::event_specs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
+use clap::Args;
 use collector_svc::api::BODY_LIMIT;
 use collector_svc::generate::Generator;
 use collector_svc::sources::Push;
@@ -28,79 +30,109 @@ use service_kit::http::{Body, HttpOptions, Json, Readiness, ServiceParts, serve}
 use service_kit::{CommonConfig, ServiceName};
 use shared_types::Timestamp;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::collector::autosave;
+use crate::latency::Store;
 use crate::measure::{Measured, child, heading, line};
 
-const EVENTS_PER_BODY: u64 = 1000;
 const START: &str = "2026-11-22T10:00:00Z";
 
-/// Which server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    WithoutStore,
-    Collector,
+/// How much.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Amount {
+    #[arg(long, default_value_t = 2000)]
+    pub(crate) bodies: usize,
+    /// Events of each body.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) events: u64,
+    /// Enough that a group commit is shared; with few, each waits for the disk.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) connections: usize,
 }
 
 /// The table.
-pub(crate) fn bench(bodies: usize, connections: usize, runs: usize) -> anyhow::Result<()> {
-    println!(
-        "{bodies} bodies of {EVENTS_PER_BODY} events, {connections} connections, client on the same cores"
-    );
+pub(crate) fn bench(stores: &[Store], amount: Amount, runs: usize) -> anyhow::Result<()> {
+    let Amount { bodies, events, connections } = amount;
+    println!("{bodies} bodies of {events} event(s), {connections} connections, client on the same cores");
     heading(&["ratio"]);
     let measured = |what: &str| {
-        let (bodies, connections) = (bodies.to_string(), connections.to_string());
-        let arguments = [what, "--bodies", &bodies, "--connections", &connections];
-        child(&arguments.map(str::to_owned), runs)
+        let (bodies, events, connections) = (bodies.to_string(), events.to_string(), connections.to_string());
+        let amount = ["--bodies", &bodies, "--events", &events, "--connections", &connections];
+        let arguments: Vec<String> = [what].iter().chain(&amount).map(ToString::to_string).collect();
+        child(&arguments, runs)
     };
-    let (bare, collector) = (measured("push-bare")?, measured("push")?);
+    let bare = measured("push-bare")?;
     line("the handler without a store", &bare, &[&bare]);
-    line("collector, every 202 committed to SQLite", &collector, &[&bare]);
+    for store in stores {
+        let (what, name) = match store {
+            Store::Sqlite => ("push-sqlite", "SQLite"),
+            Store::Postgres => ("push-postgres", "PostgreSQL"),
+        };
+        line(&format!("collector, every 202 committed to {name}"), &measured(what)?, &[&bare]);
+    }
     Ok(())
 }
 
-/// Starts the server, sends the bodies, and stops it again.
-pub(crate) fn measure(bodies: usize, connections: usize, kind: Kind) -> anyhow::Result<Measured> {
-    service_kit::client::install_crypto();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let bodies = generate(bodies)?;
-    runtime.block_on(async {
-        let directory = tempfile::tempdir()?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let stop = CancellationToken::new();
-        let server = match kind {
-            Kind::Collector => {
-                let config = Config::new(common(directory.path(), address)?);
-                tokio::spawn(run(config, listener, stop.clone()))
-            }
-            Kind::WithoutStore => tokio::spawn(without_store(listener, stop.clone())?),
+/// The same layers, the same parse, an answer: nothing is counted or kept.
+pub(crate) fn bare(amount: Amount) -> anyhow::Result<Measured> {
+    let serve = |listener, stop: CancellationToken| Ok(tokio::spawn(without_store(listener, stop)?));
+    runtime()?.block_on(against(amount, serve))
+}
+
+/// The collector, on a store of its own.
+pub(crate) fn collector(amount: Amount, store: Store) -> anyhow::Result<Measured> {
+    store.with(&runtime()?, async |directory, database| {
+        let serve = |listener: TcpListener, stop| {
+            let config = Config::new(common(directory, database, listener.local_addr()?)?);
+            Ok(tokio::spawn(run(config, listener, stop)))
         };
-        wait_for(address).await?;
-        let handle = tokio::runtime::Handle::current();
-        let sending = tokio::task::spawn_blocking(move || {
-            Measured::of(|| handle.block_on(send(address, bodies, connections)))
-        });
-        let measured = sending.await??;
-        stop.cancel();
-        server.await??;
-        Ok(measured)
+        against(amount, serve).await
     })
 }
 
-fn generate(bodies: usize) -> anyhow::Result<Arc<Vec<axum::body::Bytes>>> {
+fn runtime() -> anyhow::Result<Runtime> {
+    service_kit::client::install_crypto();
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+type Server = tokio::task::JoinHandle<anyhow::Result<()>>;
+
+/// Starts a server, sends it the bodies, and stops it again.
+async fn against(
+    amount: Amount,
+    serve: impl FnOnce(TcpListener, CancellationToken) -> anyhow::Result<Server>,
+) -> anyhow::Result<Measured> {
+    let bodies = generate(amount)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let (address, stop) = (listener.local_addr()?, CancellationToken::new());
+    let server = serve(listener, stop.clone())?;
+    wait_for(address).await?;
+    let handle = tokio::runtime::Handle::current();
+    let sending =
+        tokio::task::spawn_blocking(move || Measured::of(|| handle.block_on(send(address, bodies, amount))));
+    let measured = sending.await??;
+    stop.cancel();
+    server.await??;
+    Ok(measured)
+}
+
+fn generate(Amount { bodies, events, .. }: Amount) -> anyhow::Result<Arc<Vec<axum::body::Bytes>>> {
     let start = Timestamp::parse(START)?;
     let body = |seed: usize| {
-        let mut generator = Generator::new(EVENTS_PER_BODY, seed as u64, "autosave", start);
+        let mut generator = Generator::new(events, seed as u64, "autosave", start);
         generator.span = Duration::from_secs(600);
+        if events == 1 {
+            // A body of nothing else is refused.
+            (generator.malformed_ratio, generator.unknown_ratio) = (0.0, 0.0);
+        }
         let mut text = Vec::new();
         generator.write(&mut text).map(|_| axum::body::Bytes::from(text))
     };
     Ok(Arc::new((0..bodies).map(body).collect::<Result<_, _>>()?))
 }
 
-/// The same layers, the same parse, an answer: nothing is counted or kept.
 fn without_store(
     listener: TcpListener,
     stop: CancellationToken,
@@ -125,8 +157,8 @@ async fn parse_only(State(specs): State<Arc<EventSpecs>>, Body(body): Body) -> (
     (StatusCode::ACCEPTED, Json(Push { accepted, ..Push::default() }))
 }
 
-fn common(directory: &std::path::Path, address: SocketAddr) -> anyhow::Result<CommonConfig> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml");
+fn common(directory: &Path, database: Option<&str>, address: SocketAddr) -> anyhow::Result<CommonConfig> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml");
     let mut policy = Policy::load(&path)?;
     policy.targets.values_mut().for_each(|target| target.collection.source = Chosen(Arc::new(Http)));
     let url = service_kit::config::http_url(&format!("http://{address}")).map_err(anyhow::Error::msg)?;
@@ -134,7 +166,7 @@ fn common(directory: &std::path::Path, address: SocketAddr) -> anyhow::Result<Co
     let clock = ManualClock::at(Timestamp::parse(START)?.plus(Duration::from_secs(601)));
     Ok(CommonConfig {
         service: ServiceName::Collector,
-        database_url: None,
+        database_url: database.map(Into::into),
         database_schema: SchemaName::default(),
         database_connections: None,
         database_wait: Duration::ZERO,
@@ -167,7 +199,7 @@ async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
 async fn send(
     address: SocketAddr,
     bodies: Arc<Vec<axum::body::Bytes>>,
-    connections: usize,
+    Amount { events, connections, .. }: Amount,
 ) -> anyhow::Result<u64> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let next = Arc::new(AtomicUsize::new(0));
@@ -188,5 +220,5 @@ async fn send(
     for sender in senders {
         sender.await??;
     }
-    Ok(bodies.len() as u64 * EVENTS_PER_BODY)
+    Ok(bodies.len() as u64 * events)
 }

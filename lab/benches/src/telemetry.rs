@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::latency::Store;
 use crate::{bare, collector, measure, push};
 
 #[derive(Parser)]
@@ -35,13 +36,12 @@ enum Bench {
         #[arg(long, default_value_t = 3)]
         runs: usize,
     },
-    /// NDJSON bodies of 1,000 events over HTTP, beside the same handler without a store.
+    /// NDJSON bodies over HTTP, beside the same handler without a store.
     Push {
-        #[arg(long, default_value_t = 2000)]
-        bodies: usize,
-        /// Enough that a group commit is shared; with few, each waits for the disk.
-        #[arg(long, default_value_t = 64)]
-        connections: usize,
+        #[arg(long, value_delimiter = ',', value_enum, default_values = ["sqlite", "postgres"])]
+        stores: Vec<Store>,
+        #[command(flatten)]
+        amount: push::Amount,
         /// The better of so many runs counts.
         #[arg(long, default_value_t = 3)]
         runs: usize,
@@ -54,10 +54,8 @@ enum Bench {
         file: Vec<PathBuf>,
         #[arg(long, default_value_t = 1)]
         threads: usize,
-        #[arg(long, default_value_t = 0)]
-        bodies: usize,
-        #[arg(long, default_value_t = 0)]
-        connections: usize,
+        #[command(flatten)]
+        amount: push::Amount,
     },
 }
 
@@ -70,15 +68,16 @@ pub fn run() -> anyhow::Result<()> {
         Bench::Collector { events, files, threads, seed, runs } => {
             collector::bench(&collector::Amount { events, files, threads, seed, runs })
         }
-        Bench::Push { bodies, connections, runs } => push::bench(bodies, connections, runs),
-        Bench::Measure { what, file: files, threads, bodies, connections } => {
+        Bench::Push { stores, amount, runs } => push::bench(&stores, amount, runs),
+        Bench::Measure { what, file: files, threads, amount } => {
             let done = match what.as_str() {
                 "lines" => measure::threads(threads, || bare::lines(&files, threads)),
                 "flat" => measure::threads(threads, || bare::flat(&files, threads)),
                 "parse" => measure::threads(threads, || bare::parse(&files, threads)),
                 "collector" => measure::threads(threads, || collector::measure(&files, threads)),
-                "push-bare" => push::measure(bodies, connections, push::Kind::WithoutStore),
-                "push" => push::measure(bodies, connections, push::Kind::Collector),
+                "push-bare" => push::bare(amount),
+                "push-sqlite" => push::collector(amount, Store::Sqlite),
+                "push-postgres" => push::collector(amount, Store::Postgres),
                 other => anyhow::bail!("`{other}` is not measured here"),
             }?;
             done.print()
