@@ -154,3 +154,25 @@ impl Forms {
         *self.0.allowed.write().unwrap_or_else(PoisonError::into_inner) = allowed;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use domain::gate::fixture::Counts;
+
+    use super::{Forms, KIT, packed};
+
+    /// OP-6: what a batch is kept as goes by what all who live read.
+    #[test]
+    fn history_is_compressed_and_taken_apart_once_all_read_that() {
+        let forms = Forms::default();
+        forms.know(KIT.to_vec());
+        for (form, begins, apart) in [(1, "{", false), (2, "z1:", false), (3, "z2:", true)] {
+            forms.allow(BTreeMap::from([(packed::FORM.kind.to_owned(), form)]));
+            let (batch, text) = (Counts::default().batch(), forms.wire_text(&Counts::default().batch()));
+            assert!(text.starts_with(begins) && forms.parts_histograms() == apart, "{form}: {text}");
+            assert_eq!(forms.read_wire::<shared_types::Batch>("it", &text).unwrap(), batch);
+        }
+    }
+}
