@@ -13,9 +13,11 @@ use shared_types::dashboard::Dashboard;
 use shared_types::{Batch, PhaseId, Timestamp};
 
 use crate::latency::Store;
+use crate::latency::commands::Start;
 use crate::latency::incident::batch;
 use crate::latency::marks::Marks;
-use crate::latency::stack::{Stack, Start};
+use crate::latency::stack::Stack;
+use crate::latency::wanted::Wanted;
 use crate::measure::{bounded, processor_seconds};
 use crate::storm::start_all;
 
@@ -48,8 +50,8 @@ pub(crate) fn bench(stores: &[Store], sizes: &[usize], growth_most: Option<f64>)
 
 /// Returns the CPU time of a target in milliseconds, of the second window: in the first one it is asked what is collected.
 async fn one(directory: &Path, database: Option<&str>, size: usize) -> anyhow::Result<f64> {
-    let stack = Stack::start(directory, database, size, Arc::new(Marks::default())).await?;
-    stack.commands.start_by(Start::Noted);
+    let stack = Stack::start(directory, database, Wanted::targets(size)?, Arc::new(Marks::default())).await?;
+    stack.first.commands.start_by(Start::Noted);
     start_all(&stack).await?;
     window(&stack, 0).await?;
     tokio::time::sleep(QUIET).await;
@@ -63,13 +65,15 @@ async fn one(directory: &Path, database: Option<&str>, size: usize) -> anyhow::R
 }
 
 /// Seconds until all batches of a window were judged, and until the reporter knows all decisions.
-async fn window(stack: &Stack, number: usize) -> anyhow::Result<(f64, f64)> {
+pub(crate) async fn window(stack: &Stack, number: usize) -> anyhow::Result<(f64, f64)> {
     let phase = PhaseId::parse("A")?;
     let of = |target| batch(stack, target, (&phase, 1), number, FAST_MS);
     let batches: Vec<Batch> = stack.targets.iter().map(of).collect::<Result<_, _>>()?;
     let end = batches.first().context("no target")?.window.end;
     let begun = Instant::now();
-    let sent = batches.iter().map(|batch| stack.analyzer.deliver_together("/v1/batches", batch));
+    // Each replica gets its share.
+    let sent = batches.iter().zip(stack.replicas().cycle());
+    let sent = sent.map(|(batch, to)| to.analyzer.deliver_together("/v1/batches", batch));
     for outcome in join_all(sent).await {
         anyhow::ensure!(matches!(outcome, Outcome::Done(_)), "a batch: {outcome:?}");
     }
@@ -80,7 +84,7 @@ async fn window(stack: &Stack, number: usize) -> anyhow::Result<(f64, f64)> {
 
 async fn until_known(stack: &Stack, end: Timestamp) -> anyhow::Result<()> {
     loop {
-        let all: Dashboard = stack.reporter.get_json("/v1/dashboard").await?;
+        let all: Dashboard = stack.first.reporter.get_json("/v1/dashboard").await?;
         if all.targets.iter().all(|it| it.window.is_some_and(|window| window.end >= end)) {
             return Ok(());
         }

@@ -1,8 +1,8 @@
-//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle`: what the analyzer and the reporter do.
+//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle|replicas`: what the analyzer and the reporter do.
 
 use clap::{Parser, Subcommand};
 
-use crate::{cycle, latency, storm};
+use crate::{cycle, latency, replicas, storm};
 
 #[derive(Parser)]
 struct Arguments {
@@ -35,7 +35,7 @@ enum Bench {
         targets: Vec<usize>,
         /// Whether commands are real processes.
         #[arg(long, value_enum, default_value = "spawned")]
-        command: latency::stack::Start,
+        command: latency::commands::Start,
         /// Ends with 1 where a rollback of the largest storm costs more than so many of the smallest.
         #[arg(long)]
         growth_most: Option<f64>,
@@ -48,6 +48,23 @@ enum Bench {
         #[arg(long, value_delimiter = ',', default_values_t = [100, 1000])]
         targets: Vec<usize>,
         /// Ends with 1 where a target of the largest cycle costs more than so many of the smallest.
+        #[arg(long)]
+        growth_most: Option<f64>,
+    },
+    /// A window, and a storm, with so many replicas of analyzer and reporter on one PostgreSQL: that each command begins once,
+    /// whoever begins it, and what replicas cost each other. All are in this process and share its cores, so more of them are
+    /// no faster here; batches go to them in turn.
+    Replicas {
+        /// Replicas of each run, the fewest first.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4])]
+        replicas: Vec<usize>,
+        /// Targets of each run.
+        #[arg(long, default_value_t = 500)]
+        targets: usize,
+        /// Whether commands are real processes.
+        #[arg(long, value_enum, default_value = "noted")]
+        command: latency::commands::Start,
+        /// Ends with 1 where a target costs more processor time, the server's with it, than so many of the first run.
         #[arg(long)]
         growth_most: Option<f64>,
     },
@@ -64,6 +81,9 @@ pub fn run() -> anyhow::Result<()> {
         }
         Bench::Storm { stores, targets, command, growth_most } => {
             storm::bench(&stores, &targets, command, growth_most)
+        }
+        Bench::Replicas { replicas, targets, command, growth_most } => {
+            replicas::bench(&replicas, targets, command, growth_most)
         }
         Bench::Cycle { stores, targets, growth_most } => cycle::bench(&stores, &targets, growth_most),
     }

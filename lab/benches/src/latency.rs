@@ -5,11 +5,13 @@
 //! rollback runs, and all of it is settled before the next. Beside it, in the same run, the least that could
 //! be called durable: a commit, an HTTP call, a commit in the callee.
 
+pub(crate) mod commands;
 mod floor;
 pub(crate) mod incident;
 pub(crate) mod marks;
 mod sample;
 pub(crate) mod stack;
+pub(crate) mod wanted;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +23,11 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use commands::Start;
 use marks::{HOPS, Marks};
 use sample::Sample;
-use stack::{Stack, Start};
+use stack::Stack;
+use wanted::Wanted;
 
 /// Where the services keep their state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,7 +97,8 @@ async fn one_store(
     println!("{:<52} {:>6} {:>9} {:>9} {:>9} {:>9}", "milliseconds", "n", "p50", "p99", "max", "p50 ratio");
     let floor = floor::measure(directory, database, amount.incidents).await.context("the floor")?;
     floor.line("commit, HTTP call, commit (the floor)", &floor);
-    let stack = Stack::start(directory, database, amount.targets, Arc::clone(marks)).await?;
+    let stack =
+        Stack::start(directory, database, Wanted::targets(amount.targets)?, Arc::clone(marks)).await?;
     let (mut whole, mut spawned) = (Sample::default(), Sample::default());
     let mut hops: Vec<Sample> = HOPS.iter().map(|_| Sample::default()).collect();
     for number in 0..amount.incidents {

@@ -10,5 +10,6 @@ pub mod guard;
 mod latency;
 mod measure;
 mod push;
+mod replicas;
 mod storm;
 pub mod telemetry;

@@ -1,11 +1,16 @@
 //! One measurement: time, processor time, peak memory, and how it gets from a child process to the table.
 
+mod process;
+
 use std::io::Write as _;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+
+use process::OWN;
+pub(crate) use process::Server;
 
 /// What a child measured.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -80,13 +85,9 @@ pub(crate) fn line(name: &str, measured: &Measured, beside: &[&Measured]) {
     println!();
 }
 
-/// User and system time of this process (`/proc/self/stat`, in ticks of 10 ms).
+/// User and system time of this process.
 pub(crate) fn processor_seconds() -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit(')').next().context("/proc/self/stat")?;
-    let ticks: f64 =
-        after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-    Ok(ticks / 100.0)
+    Ok(process::seconds(&process::stat("self")?, OWN))
 }
 
 fn peak_mib() -> anyhow::Result<f64> {

@@ -9,8 +9,10 @@ use shared_types::batch::{Distribution, Intake, SCHEMA};
 use shared_types::rollout::{Rollout, RolloutState};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, TargetName, Window};
 
+use super::commands::Start;
 use super::marks::Marked;
-use super::stack::{Stack, Start, WINDOW};
+use super::stack::Stack;
+use super::wanted::WINDOW;
 
 const COMPLETED: &str = "autosave.save.completed";
 const SAVES: u64 = 1000;
@@ -24,15 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Starts the rollout, sends the batch, waits for the command, and for the end of all of it.
 pub(crate) async fn run(stack: &Stack, number: usize, start: Start) -> anyhow::Result<Marked> {
     let target = stack.targets.get(number % stack.targets.len()).context("no target")?;
-    stack.commands.start_by(start);
+    stack.first.commands.start_by(start);
     let path = format!("/v1/rollouts/{target}/start");
-    stack.reporter.post_json::<_, Value>(&path, &json!({ "by": "bench" })).await.context("start")?;
+    stack.first.reporter.post_json::<_, Value>(&path, &json!({ "by": "bench" })).await.context("start")?;
     let rollout = until(stack, target, |it| it.state == RolloutState::Running).await?;
     let batch = violating(stack, target, (&rollout.phase, rollout.epoch), number)?;
     tokio::time::sleep(QUIET).await;
     stack.marks.begin();
-    let sent = stack.analyzer.post_json::<_, Value>("/v1/batches", &batch);
-    let (answer, started) = tokio::join!(sent, tokio::time::timeout(PATIENCE, stack.commands.started()));
+    let sent = stack.first.analyzer.post_json::<_, Value>("/v1/batches", &batch);
+    let (answer, started) =
+        tokio::join!(sent, tokio::time::timeout(PATIENCE, stack.first.commands.started()));
     answer.context("the batch")?;
     started.context("the command was not started")?;
     until(stack, target, |it| it.state == RolloutState::Off).await?;
@@ -50,7 +53,7 @@ async fn until(
     let path = format!("/v1/rollouts/{target}");
     let looking = async {
         loop {
-            let rollout: Rollout = stack.reporter.get_json(&path).await?;
+            let rollout: Rollout = stack.first.reporter.get_json(&path).await?;
             if wanted(&rollout) {
                 return anyhow::Ok(rollout);
             }
