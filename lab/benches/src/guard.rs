@@ -1,8 +1,8 @@
-//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle|replicas`: what the analyzer and the reporter do.
+//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle|replicas|soak`: what the analyzer and the reporter do.
 
 use clap::{Parser, Subcommand};
 
-use crate::{cycle, latency, replicas, storm};
+use crate::{cycle, latency, replicas, soak, storm};
 
 #[derive(Parser)]
 struct Arguments {
@@ -68,6 +68,26 @@ enum Bench {
         #[arg(long)]
         growth_most: Option<f64>,
     },
+    /// Hours in small: each target is sent a window a second, each 15 minutes after the one before; now and then one violates, is
+    /// rolled back, closed and started again. Streams of the page are held and opened anew, the policy changes each minute,
+    /// what is old is deleted. Told each half minute and at the end: memory, descriptors, processor time, the database.
+    /// In a release build it takes a few hundredths of a core, so it may run beside other work; its processor times are then those of
+    /// a busy machine.
+    Soak {
+        #[arg(long, value_enum, default_value = "sqlite")]
+        store: latency::Store,
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+        #[arg(long, default_value_t = 20)]
+        targets: usize,
+        /// Windows of a target between two of its violations.
+        #[arg(long, default_value_t = 200)]
+        incident_every: usize,
+        /// Ends with 1 where memory, descriptors, or the processor time of a window came to more than so many times what they were:
+        /// the last quarter's mean over the second one's.
+        #[arg(long)]
+        growth_most: Option<f64>,
+    },
 }
 
 /// Measures what the arguments say.
@@ -84,6 +104,9 @@ pub fn run() -> anyhow::Result<()> {
         }
         Bench::Replicas { replicas, targets, command, growth_most } => {
             replicas::bench(&replicas, targets, command, growth_most)
+        }
+        Bench::Soak { store, minutes, targets, incident_every, growth_most } => {
+            soak::bench(store, soak::Amount { minutes, targets, incident_every }, growth_most)
         }
         Bench::Cycle { stores, targets, growth_most } => cycle::bench(&stores, &targets, growth_most),
     }

@@ -11,5 +11,7 @@ mod latency;
 mod measure;
 mod push;
 mod replicas;
+mod soak;
 mod storm;
+mod tables;
 pub mod telemetry;

@@ -91,10 +91,25 @@ pub(crate) fn processor_seconds() -> anyhow::Result<f64> {
 }
 
 fn peak_mib() -> anyhow::Result<f64> {
+    memory_mib("VmHWM:")
+}
+
+/// What of this process is in memory now.
+pub(crate) fn resident_mib() -> anyhow::Result<f64> {
+    memory_mib("VmRSS:")
+}
+
+/// A line of `/proc/self/status`.
+fn memory_mib(name: &'static str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("VmHWM")?;
-    let kib: f64 = line.split_whitespace().nth(1).context("VmHWM")?.parse()?;
+    let line = status.lines().find(|line| line.starts_with(name)).context(name)?;
+    let kib: f64 = line.split_whitespace().nth(1).context(name)?.parse()?;
     Ok(kib / 1024.0)
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn descriptors() -> anyhow::Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }
 
 /// Prints a growth; an error where it is more than it may be.
