@@ -1,8 +1,8 @@
-//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle|replicas|soak`: what the analyzer and the reporter do.
+//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle|replicas|soak|history`: what the analyzer and the reporter do.
 
 use clap::{Parser, Subcommand};
 
-use crate::{cycle, latency, replicas, soak, storm};
+use crate::{cycle, history, latency, replicas, soak, storm};
 
 #[derive(Parser)]
 struct Arguments {
@@ -88,6 +88,21 @@ enum Bench {
         #[arg(long)]
         growth_most: Option<f64>,
     },
+    /// What history costs: the bytes that a batch leaves in the tables of the three services, with their indexes, and how long a
+    /// year of one target takes to be read over HTTP, beside the bare statements for the same rows.
+    History {
+        #[arg(long, value_delimiter = ',', value_enum, default_values = ["sqlite", "postgres"])]
+        stores: Vec<latency::Store>,
+        /// Batches through collector, analyzer and reporter, of about 1,000 events each.
+        #[arg(long, default_value_t = 2000)]
+        batches: usize,
+        /// Windows of the target that is read; a year has 35,040.
+        #[arg(long, default_value_t = 35_040)]
+        windows: usize,
+        /// Ends with 1 where a batch leaves more bytes than this in all tables together.
+        #[arg(long)]
+        bytes_most: Option<f64>,
+    },
 }
 
 /// Measures what the arguments say.
@@ -107,6 +122,9 @@ pub fn run() -> anyhow::Result<()> {
         }
         Bench::Soak { store, minutes, targets, incident_every, growth_most } => {
             soak::bench(store, soak::Amount { minutes, targets, incident_every }, growth_most)
+        }
+        Bench::History { stores, batches, windows, bytes_most } => {
+            history::bench(&stores, history::Amount { batches, windows }, bytes_most)
         }
         Bench::Cycle { stores, targets, growth_most } => cycle::bench(&stores, &targets, growth_most),
     }

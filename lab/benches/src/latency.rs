@@ -9,7 +9,7 @@ pub(crate) mod commands;
 mod floor;
 pub(crate) mod incident;
 pub(crate) mod marks;
-mod sample;
+pub(crate) mod sample;
 pub(crate) mod stack;
 pub(crate) mod wanted;
 

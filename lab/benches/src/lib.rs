@@ -7,6 +7,7 @@ mod bare;
 mod collector;
 mod cycle;
 pub mod guard;
+mod history;
 mod latency;
 mod measure;
 mod push;

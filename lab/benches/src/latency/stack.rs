@@ -1,4 +1,4 @@
-//! Analyzer and reporter as they run in production, with a collector that takes directives and no more.
+//! Analyzer and reporter as they run in production, with a collector that takes directives and no more, or the product's.
 //!
 //! All of it is in this process, replicas too: each has a database pool, workers and a listener of its own, and they meet in the
 //! database alone.
@@ -29,6 +29,7 @@ use super::wanted::{WINDOW, Wanted};
 
 /// Everything that runs.
 pub(crate) struct Stack {
+    pub(crate) collector: Neighbour,
     /// The only one, where nobody asked for more.
     pub(crate) first: Replica,
     pub(crate) others: Vec<Replica>,
@@ -83,10 +84,23 @@ impl Stack {
         for _ in 1..wanted.replicas {
             others.push(replica(&common, &marks, &stop, &mut services).await?);
         }
-        services.push(tokio::spawn(directives(listener, stop.clone())));
+        services.push(if wanted.collector {
+            let of_collector = CommonConfig {
+                analyzer_url: url(&first.analyzer.base())?,
+                reporter_url: url(&first.reporter.base())?,
+                ..common
+            };
+            tokio::spawn(collector_svc::run(collector_svc::Config::new(of_collector), listener, stop.clone()))
+        } else {
+            tokio::spawn(directives(listener, stop.clone()))
+        });
+        let collector = neighbour(&collector_at)?;
+        if wanted.collector {
+            collector.check_health().await?;
+        }
         let first_window = wanted.clock.now().minus(Duration::from_secs(25 * 24 * 3600)).align_up(WINDOW);
         let targets = policy.targets.keys().cloned().collect();
-        Ok(Self { first, others, marks, targets, first_window, stop, services })
+        Ok(Self { collector, first, others, marks, targets, first_window, stop, services })
     }
 
     /// All of them.

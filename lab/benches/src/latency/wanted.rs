@@ -1,4 +1,4 @@
-//! What a stack is to be: its policy, its replicas and its clock.
+//! What a stack is to be: its policy, its replicas, its clock, and whether the collector is the product's.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(crate) struct Wanted {
     pub(crate) policy: Policy,
     /// Of the analyzer and of the reporter each, on one database.
     pub(crate) replicas: usize,
+    /// The product's collector, in place of one that takes directives and no more.
+    pub(crate) collector: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -29,7 +31,7 @@ impl Wanted {
     pub(crate) fn targets(count: usize) -> anyhow::Result<Self> {
         let policy_path = Path::new(SHIPPED).join("examples/policies/source-document.yaml");
         let policy = policy(&policy_path, count)?;
-        Ok(Self { policy_path, policy, replicas: 1, clock: Arc::new(SystemClock) })
+        Ok(Self { policy_path, policy, replicas: 1, collector: false, clock: Arc::new(SystemClock) })
     }
 }
 
