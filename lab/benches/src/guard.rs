@@ -1,8 +1,10 @@
-//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle|replicas|soak|history`: what the analyzer and the reporter do.
+//! `cargo run --release -p phasegate-bench --bin guard-bench -- latency|storm|cycle|replicas|soak|history|idle`: what the analyzer and the reporter do.
+
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::{cycle, history, latency, replicas, soak, storm};
+use crate::{cycle, history, idle, latency, replicas, soak, storm};
 
 #[derive(Parser)]
 struct Arguments {
@@ -103,6 +105,23 @@ enum Bench {
         #[arg(long)]
         bytes_most: Option<f64>,
     },
+    /// What targets cost that nothing comes for: processor time and memory of each, over a stack of one target. A store that was just
+    /// made has no history to forget, and no window is missed.
+    Idle {
+        #[arg(long, value_delimiter = ',', value_enum, default_values = ["sqlite"])]
+        stores: Vec<latency::Store>,
+        #[arg(long, default_value_t = 1000)]
+        targets: usize,
+        /// How long is measured, after the starts have settled.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Without the collector: analyzer and reporter alone.
+        #[arg(long)]
+        without_collector: bool,
+        /// Ends with 1 where a target takes more memory than this.
+        #[arg(long)]
+        kib_most: Option<f64>,
+    },
 }
 
 /// Measures what the arguments say.
@@ -125,6 +144,11 @@ pub fn run() -> anyhow::Result<()> {
         }
         Bench::History { stores, batches, windows, bytes_most } => {
             history::bench(&stores, history::Amount { batches, windows }, bytes_most)
+        }
+        Bench::Idle { stores, targets, seconds, without_collector, kib_most } => {
+            let measured = Duration::from_secs(seconds);
+            let amount = idle::Amount { targets, measured, collector: !without_collector };
+            idle::bench(&stores, amount, kib_most)
         }
         Bench::Cycle { stores, targets, growth_most } => cycle::bench(&stores, &targets, growth_most),
     }

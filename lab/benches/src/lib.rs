@@ -8,6 +8,7 @@ mod collector;
 mod cycle;
 pub mod guard;
 mod history;
+mod idle;
 mod latency;
 mod measure;
 mod push;
