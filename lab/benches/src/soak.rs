@@ -3,8 +3,9 @@
 //!
 //! Each target is sent a window a second, each 15 minutes after the one before it, so that an hour is a month of windows; now and
 //! then one violates, is rolled back, has its cause confirmed, and starts again. Streams of the page are held, and opened
-//! anew; the policy changes each minute. What is kept is short, so that what comes is soon as much as what goes, and all but what
-//! is kept for ever (the audit log, versions of the policy) should stand still.
+//! anew; the policy changes each minute. What is kept is short, so that what comes is soon as much as what goes. What is kept for
+//! longer than a run (finished effects for a week, versions of the policy, the audit log) goes on growing in the database; nothing
+//! else should, and the process should not at all.
 
 mod rules;
 mod samples;
