@@ -35,6 +35,19 @@ pub fn numbers(rows: u32) -> String {
     format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})")
 }
 
+/// An outbox in which much is done and little is left, and most lanes are empty.
+#[must_use]
+pub fn busy_outbox() -> [String; 2] {
+    let rows = "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, state, due_at, next_at, claims, \
+             enqueued_at, finished_at) \
+         SELECT CAST(n AS TEXT), CAST(n AS TEXT), 'poll/' || (n % 2000), 'k', 's' || n, '{}', '{}', \
+             CASE WHEN n % 500 = 1 THEN 'ready' WHEN n % 5000 = 2 THEN 'dead' ELSE 'done' END, n, n, 1, n, \
+             CASE WHEN n % 500 = 1 THEN NULL ELSE n END FROM n";
+    let lanes = "INSERT INTO outbox_lanes (lane, receiver, next_at) \
+         SELECT 'poll/' || n, 'poll', CASE WHEN n % 500 = 1 AND n < 2000 THEN n END FROM n";
+    [format!("{} {rows}", numbers(20_000)), format!("{} {lanes}", numbers(20_000))]
+}
+
 impl Plans {
     /// Tables with the rows that `fill` brings, which planners know of.
     ///
@@ -133,17 +146,43 @@ impl Plans {
     }
 
     async fn plan_of_sqlite(&self, sql: &str) -> Vec<String> {
-        let sql = sql.replace(" FOR UPDATE SKIP LOCKED", "").replace(" FOR UPDATE", "");
-        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+        let plan = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", without_locks(sql))));
         let plan = plan.fetch_all(self.sqlite.pool()).await;
         plan.unwrap_or_else(|error| panic!("{error}: {sql}")).iter().map(|step| step.get("detail")).collect()
     }
 
-    /// `SCAN decisions`, or by its alias, but `v`, the values that are asked for; in the order of an index it is read from one end, as
+    /// `SCAN decisions`, or by its alias, but `v`, the values that are asked for, and `r`, what a recursion has found; in the order of an index it is read from one end, as
     /// far as is asked for.
     fn reads_all(&self, step: &str) -> bool {
         let Some(what) = step.strip_prefix("SCAN ") else { return false };
         let name = what.split(' ').next().unwrap_or_default();
-        (self.tables.contains(name) || name.len() == 1 && name != "v") && !what.contains("USING")
+        (self.tables.contains(name) || name.len() == 1 && !["v", "r"].contains(&name))
+            && !what.contains("USING")
+    }
+}
+
+/// SQLite has no locks of rows: one writes at a time.
+fn without_locks(sql: &str) -> String {
+    let mut parts = sql.split(" FOR UPDATE");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let part = match part.strip_prefix(" OF ") {
+            Some(alias) => alias.trim_start_matches(|it: char| it.is_ascii_alphanumeric() || it == '_'),
+            None => part,
+        };
+        text.push_str(part.strip_prefix(" SKIP LOCKED").unwrap_or(part));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_locks_rows_is_left_out_for_sqlite() {
+        let locking = "DELETE FROM a WHERE b IN (SELECT c FROM a FOR UPDATE SKIP LOCKED) RETURNING b FOR UPDATE OF t SKIP LOCKED";
+        assert_eq!(without_locks(locking), "DELETE FROM a WHERE b IN (SELECT c FROM a) RETURNING b");
+        assert_eq!(without_locks("SELECT a FROM b FOR UPDATE"), "SELECT a FROM b");
     }
 }

@@ -21,12 +21,12 @@ use domain::gate::fixture::{
 use domain::gate::watch::Watch;
 use domain::gate::{Basis, Subject, batch_hash};
 
-fn name(text: &str) -> TargetName {
+pub(super) fn name(text: &str) -> TargetName {
     TargetName::parse(text).unwrap()
 }
 
 /// A batch and its decision, as the analyzer would make them.
-fn commit_of(target: &TargetName, counts: &Counts) -> Commit {
+pub(super) fn commit_of(target: &TargetName, counts: &Counts) -> Commit {
     let policy = policy();
     let mut batch = counts.batch();
     batch.target = target.clone();
@@ -50,7 +50,7 @@ fn commit_of(target: &TargetName, counts: &Counts) -> Commit {
     }
 }
 
-fn delay_of(target: &TargetName, n: u32) -> Commit {
+pub(super) fn delay_of(target: &TargetName, n: u32) -> Commit {
     let policy = policy();
     let judgement =
         judge_missing(Cause::CollectionDelayed, Duration::from_secs(300), &policy, &policy.phases[0]);

@@ -1,11 +1,12 @@
 //! The store's queries go by indexes, on both engines, however long the history is.
 
-use domain::gate::fixture::autosave;
+use domain::gate::fixture::{Counts, autosave};
 use domain::policy::Retention;
-use phasegate_tests::plans::{Plans, numbers};
+use phasegate_tests::plans::{Plans, busy_outbox, numbers};
 use service_kit::retention;
 use tokio_util::sync::CancellationToken;
 
+use super::conformance::{commit_of, delay_of, name};
 use super::*;
 
 /// A history of 500 targets.
@@ -41,6 +42,7 @@ async fn plans() -> (Plans, Store) {
             numbers(5_000)
         ),
     ];
+    let fill = [&fill[..], &busy_outbox()].concat();
     let plans = Plans::over("analyzer", MIGRATIONS, &fill).await;
     let store = Store::new(plans.db());
     (plans, store)
@@ -81,6 +83,31 @@ async fn what_a_batch_is_judged_by_is_found_by_indexes() {
     let many = (1..=8).map(|n| store.known(wanted(TargetName::parse(&format!("t{n}")).unwrap())));
     futures_util::future::join_all(many).await;
     store.overdue(from, 50).await.ok();
+    plans.assert_by_index(&[]).await;
+}
+
+/// Alone, and where several targets are judged at one time.
+#[tokio::test]
+async fn a_commit_finds_what_it_changes_by_indexes() {
+    let (mut plans, store) = plans().await;
+    let commits: Vec<_> =
+        (1..=8).map(|n| commit_of(&name(&format!("new-{n}")), &Counts::default())).collect();
+    let committed = futures_util::future::join_all(commits.iter().map(|it| store.commit(it))).await;
+    assert!(committed.iter().all(|it| matches!(it, Ok(Committed::Done))), "{committed:?}");
+    // Known, so that nothing of it is done in company, nor alone.
+    assert_eq!(store.commit(&commits[0]).await.unwrap(), Committed::Outdated);
+    let mut again = commits[0].clone();
+    again.state.version = 1;
+    assert_eq!(store.commit(&again).await.unwrap(), Committed::Outdated);
+    let (batch, hash) = commits[0].batch.clone().unwrap();
+    store.refuse(&batch, "another", again.now).await.unwrap();
+    store.note_event(&delay_of(&autosave(), 1).event.unwrap(), Uuid::nil(), again.now).await.unwrap();
+    assert!(
+        store.receipt(&batch.target, batch.window.start).await.unwrap().is_some_and(|it| it.hash == hash)
+    );
+    store.targets(&commits.iter().map(|it| it.state.target.clone()).collect::<Vec<_>>()).await.unwrap();
+    store.known_to(&commits[0].decision, Timestamp::from_millis(0)).await.unwrap();
+    store.previous(&commits[0].decision).await.unwrap();
     plans.assert_by_index(&[]).await;
 }
 

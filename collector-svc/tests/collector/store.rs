@@ -68,7 +68,7 @@ async fn positions_of_the_release_before_are_read_and_written() {
     .await;
 }
 
-fn commit(generation: i64, state: &TargetState) -> Commit {
+pub(crate) fn commit(generation: i64, state: &TargetState) -> Commit {
     Commit {
         target: autosave(),
         generation,
@@ -90,7 +90,7 @@ fn change(start: Timestamp, saves: u64, new_ids: &[u64]) -> WindowChange {
     WindowChange { start, totals, new_ids: new_ids.to_vec() }
 }
 
-fn position(offset: u64) -> Place {
+pub(crate) fn position(offset: u64) -> Place {
     let position = Position {
         file_id: "1:2".into(),
         cursor: FileCursor {
@@ -107,7 +107,7 @@ fn position(offset: u64) -> Place {
     position.into_place().unwrap()
 }
 
-fn closed(policy: &TargetPolicy, start: &str, end: &str, sent: bool) -> ClosedWindow {
+pub(crate) fn closed(policy: &TargetPolicy, start: &str, end: &str, sent: bool) -> ClosedWindow {
     let specs = event_specs(&policy.metrics).unwrap();
     let head = BatchHead {
         target: autosave(),

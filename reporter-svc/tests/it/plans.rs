@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use phasegate_tests::plans::{Plans, numbers};
+use domain::effects::lower::Plan;
+use domain::rollout::{Aggregate, Step};
+use futures_util::future::join_all;
+use phasegate_tests::plans::{Plans, busy_outbox, numbers};
 use reporter_svc::store::*;
 use service_kit::outbox::ListFilter;
 use shared_types::incident::IncidentState;
@@ -11,7 +14,7 @@ use uuid::Uuid;
 
 use crate::rig::autosave;
 
-/// A history of 500 targets, as wide as real rows are.
+/// A history of many targets, as wide as real rows are.
 fn history() -> Vec<String> {
     let (wide, hash) = ("x".repeat(600), "0".repeat(64));
     let known = [
@@ -26,7 +29,7 @@ fn history() -> Vec<String> {
         format!(
             "{} INSERT INTO targets (target, version, phase, epoch, state, due_at, updated_at) \
              SELECT 't' || n, 1, 'A', 1, '{wide}', n, n FROM n",
-            numbers(500)
+            numbers(5_000)
         ),
         format!(
             "{} INSERT INTO incidents (id, target, state, opened_at, due_at, body) \
@@ -64,6 +67,7 @@ fn history() -> Vec<String> {
         ),
     ];
     history.extend(known);
+    history.extend(busy_outbox());
     history
 }
 
@@ -173,6 +177,8 @@ async fn incidents_and_what_was_told_are_listed_by_indexes() {
     store.notifications(&filter, None, 50).await.ok();
     store.incident(&incident()).await.ok();
     store.unfinished_incident(&autosave()).await.unwrap();
+    store.storm_of(&incident()).await.unwrap();
+    store.page_is_shared(&incident()).await.unwrap();
     store.timeline(&incident()).await.unwrap();
     store.target(&autosave()).await.unwrap();
     store.targets(Some("t7"), 5).await.ok();
@@ -182,12 +188,7 @@ async fn incidents_and_what_was_told_are_listed_by_indexes() {
 /// What an operator looks at, and what is looked for twice a second.
 #[tokio::test]
 async fn the_outbox_is_read_by_indexes() {
-    let finished = "INSERT INTO outbox (id, dedup_key, lane, kind, subject, payload, retry, state, due_at, next_at, claims, \
-             enqueued_at, finished_at) \
-         SELECT CAST(n AS TEXT), CAST(n AS TEXT), 'slack/' || (n % 100), 'k', 's', '{}', '{}', \
-             CASE WHEN n % 500 = 1 THEN 'ready' WHEN n % 5000 = 2 THEN 'dead' ELSE 'done' END, n, n, 1, n, \
-             CASE WHEN n % 500 = 1 THEN NULL ELSE n END FROM n";
-    let mut plans = Plans::over("reporter", MIGRATIONS, &[format!("{} {finished}", numbers(20_000))]).await;
+    let mut plans = Plans::over("reporter", MIGRATIONS, &busy_outbox()).await;
     let store = Store::new(plans.db());
     store.outbox_stats(Timestamp::from_millis(5)).await.unwrap();
     store.losses(20).await.ok();
@@ -211,5 +212,42 @@ async fn what_is_past_its_time_is_found_by_an_index() {
     };
     let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
     service_kit::retention::turn(&plans.db(), &past, &tokio_util::sync::CancellationToken::new()).await;
+    plans.assert_by_index(&[]).await;
+}
+
+/// Alone and in company: what a change goes by is looked up by its keys, of one target as of many.
+#[tokio::test]
+async fn what_a_change_goes_by_is_found_by_indexes() {
+    let (mut plans, store) = plans().await;
+    let names: Vec<_> = (0..8).map(|n| TargetName::parse(&format!("new-{n}")).unwrap()).collect();
+    let now = Timestamp::from_millis(9_000);
+    store.ensure_targets(&names, now).await.unwrap();
+    let plan = |before: &Aggregate, _: &Given| {
+        let (step, answer) = (Step::from(before), serde_json::json!("done"));
+        Ok(Plan { step, answer, messages: vec![], notifications: vec![], cancels: vec![], audit: vec![] })
+    };
+    let incident = incident();
+    for (round, incident) in [None, Some(&incident)].into_iter().enumerate() {
+        let acts: Vec<_> = (0..names.len())
+            .map(|n| Act::new(format!("{round}/{n}"), "new", "freeze", serde_json::Value::Null))
+            .collect();
+        let change = |n: usize| {
+            store.change(Change {
+                target: &names[n],
+                incident,
+                of_transition: true,
+                decision: None,
+                act: Some(&acts[n]),
+                settle: None,
+                retry: None,
+                lost: None,
+                window: Duration::from_secs(900),
+                now,
+                plan: &plan,
+            })
+        };
+        join_all((0..names.len()).map(change)).await;
+        change(0).await.ok();
+    }
     plans.assert_by_index(&[]).await;
 }

@@ -23,9 +23,10 @@ pub async fn forget_empty_lanes(db: &Db, now: Timestamp, stop: &CancellationToke
         "SELECT MAX(lane), COUNT(CASE WHEN {EMPTY} THEN 1 END) FROM (SELECT * FROM outbox_lanes \
          WHERE lane > $1 ORDER BY lane LIMIT $2) AS piece"
     );
-    // What somebody is just putting something into is passed over. Looked at once more under its lock.
+    // What somebody is just putting something into is passed over. Looked at once more under its lock; by the piece's bounds, so that no
+    // piece reads all lanes.
     let delete = format!(
-        "DELETE FROM outbox_lanes WHERE {EMPTY} AND lane IN (SELECT lane FROM outbox_lanes \
+        "DELETE FROM outbox_lanes WHERE lane > $1 AND lane <= $2 AND {EMPTY} AND lane IN (SELECT lane FROM outbox_lanes \
          WHERE lane > $1 AND lane <= $2 AND {EMPTY} ORDER BY lane{})",
         db.skip_locked()
     );

@@ -8,6 +8,7 @@ mod enqueueing;
 mod harness;
 mod outage;
 mod people;
+mod plans;
 mod schedules;
 mod traces;
 mod workers;
