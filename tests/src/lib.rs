@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod binaries;
 pub mod cli;
+pub mod counted;
 pub mod feeder;
 pub mod history;
 pub mod otlp;

@@ -35,6 +35,7 @@ pub use retention::{HISTORY, past};
 pub const MIGRATIONS: &[Migration] = &[
     migration!(100, "collector", each "collector/0100_collector.sql"),
     migration!(101, "source_cursors", "collector/0101_source_cursors.sql"),
+    migration!(310, "room for updates", each "collector/0310_room_for_updates.sql"),
 ];
 
 /// What the collector keeps as JSON, beside the payloads of its effects. Batches carry their schema; first answers to pushes are kept as they were said.

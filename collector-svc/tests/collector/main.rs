@@ -16,4 +16,5 @@ mod replicas;
 mod rig;
 mod schema;
 mod store;
+mod updates;
 mod windows;

@@ -67,6 +67,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!(292, "days", "reporter/0292_days.sql"),
     migration!(293, "fewer indexes", "reporter/0293_fewer_indexes.sql"),
     migration!(300, "targets changed", "reporter/0300_targets_changed.sql"),
+    migration!(310, "room for updates", each "reporter/0310_room_for_updates.sql"),
 ];
 
 /// What the reporter keeps as JSON, beside the payloads of its effects. Decisions carry their schema; audit rows are chained

@@ -28,3 +28,4 @@ mod slack;
 mod store;
 mod storm;
 mod texts;
+mod updates;
