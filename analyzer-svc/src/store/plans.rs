@@ -2,6 +2,7 @@
 
 use domain::gate::fixture::{Counts, autosave};
 use domain::policy::Retention;
+use phasegate_tests::counted;
 use phasegate_tests::plans::{Plans, busy_outbox, numbers};
 use service_kit::retention;
 use tokio_util::sync::CancellationToken;
@@ -135,4 +136,18 @@ async fn what_is_past_its_time_is_found_by_an_index() {
     let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
     retention::turn(&plans.db(), &past, &CancellationToken::new()).await;
     plans.assert_by_index(&[]).await;
+}
+
+/// Planned for the values at hand PostgreSQL takes it that every decision has a batch, and would read all batches for each piece.
+#[tokio::test]
+async fn whether_a_decision_has_a_batch_is_looked_up_one_by_one() {
+    let (plans, _) = plans().await;
+    let db = plans.db();
+    sqlx::query("SET plan_cache_mode = force_custom_plan").execute(db.pool()).await.unwrap();
+    let year = Some(Duration::from_secs(365 * 24 * 3600));
+    let keep = Retention { batches: None, decisions: year, notifications: None, audit: None };
+    let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
+    retention::turn(&db, &past, &CancellationToken::new()).await;
+    let looked = counted::lookups(&db, "batches_decision_id_key").await;
+    assert!(looked >= 20_000, "{looked}");
 }

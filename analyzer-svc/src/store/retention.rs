@@ -9,9 +9,10 @@ use shared_types::Timestamp;
 /// Refused batches are there to be looked at, for this long or as long as batches, whichever is shorter.
 const REFUSED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A decision stays at least as long as its batch.
+/// A decision stays at least as long as its batch. It is looked for row by row: with OFFSET PostgreSQL does not make a join of it, for
+/// which it would read all batches, again for each piece.
 const WITHOUT_A_BATCH: &str =
-    "NOT EXISTS (SELECT 1 FROM batches WHERE batches.decision_id = decisions.decision_id)";
+    "NOT EXISTS (SELECT 1 FROM batches WHERE batches.decision_id = decisions.decision_id LIMIT 1 OFFSET 0)";
 
 const WITH_HISTOGRAMS: &str = "histograms IS NOT NULL";
 
