@@ -145,7 +145,8 @@ async fn whether_a_decision_has_a_batch_is_looked_up_one_by_one() {
     let db = plans.db();
     sqlx::query("SET plan_cache_mode = force_custom_plan").execute(db.pool()).await.unwrap();
     let year = Some(Duration::from_secs(365 * 24 * 3600));
-    let keep = Retention { batches: None, decisions: year, notifications: None, audit: None };
+    let keep =
+        Retention { batches: None, histograms: None, decisions: year, notifications: None, audit: None };
     let past = past(keep, Timestamp::parse("2027-11-22T10:00:00Z").unwrap());
     retention::turn(&db, &past, &CancellationToken::new()).await;
     let looked = counted::lookups(&db, "batches_decision_id_key").await;
