@@ -154,10 +154,7 @@ fn insert_batch(tx: &mut Tx<'_>, batch: &Batch, hash: &str, decision: &Decision,
     ];
     // A body without them is for those who look beside it.
     let apart = if tx.forms().parts_histograms() { histograms::apart(batch) } else { None };
-    let (body, histograms) = match &apart {
-        Some((rest, histograms)) => (rest, Some(histograms.clone())),
-        None => (batch, None),
-    };
+    let (rest, histograms) = apart.unzip();
     let row = vec![
         batch.target.as_str().into(),
         batch.window.start.as_millis().into(),
@@ -169,7 +166,7 @@ fn insert_batch(tx: &mut Tx<'_>, batch: &Batch, hash: &str, decision: &Decision,
         hash.into(),
         now.as_millis().into(),
         plain_text(&batch.counters).into(),
-        tx.forms().wire_text(body).into(),
+        tx.forms().wire_text(rest.as_ref().unwrap_or(batch)).into(),
         histograms.into(),
     ];
     tx.insert("batches", columns, row);

@@ -82,7 +82,8 @@ pub(crate) async fn window(stack: &Stack, number: usize) -> anyhow::Result<(f64,
     Ok((judged, begun.elapsed().as_secs_f64()))
 }
 
-async fn until_known(stack: &Stack, end: Timestamp) -> anyhow::Result<()> {
+/// Until the reporter knows a decision of every target on a window that ends then, or a later one.
+pub(crate) async fn until_known(stack: &Stack, end: Timestamp) -> anyhow::Result<()> {
     loop {
         let all: Dashboard = stack.first.reporter.get_json("/v1/dashboard").await?;
         if all.targets.iter().all(|it| it.window.is_some_and(|window| window.end >= end)) {

@@ -84,7 +84,7 @@ impl Forms {
     #[must_use]
     pub fn wire_text<W: Wire + Serialize>(&self, document: &W) -> String {
         let text = stored::plain_text(document);
-        match self.allowed_of(packed::FORM.kind).unwrap_or(packed::FORM.newest()) {
+        match self.history() {
             ..packed::PACKED => text,
             form => packed::pack(text, form),
         }
@@ -93,7 +93,11 @@ impl Forms {
     /// Whether all who live look for a batch's histograms beside its body.
     #[must_use]
     pub fn parts_histograms(&self) -> bool {
-        self.allowed_of(packed::FORM.kind).is_none_or(|form| form >= packed::APART)
+        self.history() >= packed::APART
+    }
+
+    fn history(&self) -> u32 {
+        self.allowed_of(packed::FORM.kind).unwrap_or(packed::FORM.newest())
     }
 
     /// Reads what [`Self::wire_text`] made, or a release that compressed nothing.

@@ -12,10 +12,10 @@ use collector_svc::generate::Generator;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use service_kit::clock::Clock;
 use service_kit::forms::{Forms, HEARTBEAT, OLD_RELEASES_LIVE};
-use shared_types::dashboard::Dashboard;
-use shared_types::{Batch, Page, Timestamp};
+use shared_types::{Batch, Page};
 
 use super::clock::Behind;
+use crate::cycle::until_known;
 use crate::latency::marks::Marks;
 use crate::latency::stack::Stack;
 use crate::latency::wanted::{WINDOW, Wanted};
@@ -35,7 +35,6 @@ const BEFORE: usize = 3;
 const SENDERS: usize = 8;
 /// Behind a window's end: the grace of the shipped policy, and a second.
 const CLOSED_AFTER: Duration = Duration::from_secs(31);
-const LOOK: Duration = Duration::from_millis(100);
 /// Lets what a round has caused be done before the clock is put on.
 const QUIET: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -163,14 +162,4 @@ async fn round(stack: &Stack, clock: &Behind, number: usize) -> anyhow::Result<(
 
 fn seed(number: usize, which: usize) -> u64 {
     (number * TARGETS + which) as u64
-}
-
-async fn until_known(stack: &Stack, end: Timestamp) -> anyhow::Result<()> {
-    loop {
-        let all: Dashboard = stack.first.reporter.get_json("/v1/dashboard").await?;
-        if all.targets.iter().all(|it| it.window.is_some_and(|window| window.end >= end)) {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK).await;
-    }
 }
