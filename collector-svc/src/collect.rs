@@ -125,7 +125,7 @@ pub fn collect_once(request: &OneShot, now: Timestamp) -> Result<Batch, CollectE
 /// # Errors
 /// The source cannot be read.
 pub fn collect_windows(request: &OneShot, now: Timestamp) -> Result<Collected, CollectError> {
-    let specs = Arc::new(event_specs(&request.policy.metrics)?);
+    let specs = Arc::new(event_specs(&request.policy)?);
     let range = range_of(request, now);
     let paths = match &request.source {
         OneShotSource::Files(patterns) => Some(files(patterns)?),

@@ -39,7 +39,9 @@ pub struct Counts {
     pub late: u64,
     pub unknown: u64,
     pub malformed: u64,
-    /// The first of them.
+    /// Lines that the map ignores (TE-7).
+    pub ignored: u64,
+    /// The first of them that were malformed.
     pub kept: Vec<MalformedLine>,
     /// Of what could not be counted.
     pub examples: Vec<Example>,
@@ -49,8 +51,8 @@ impl Counts {
     /// Whether no event is counted.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        let Self { accepted, duplicates, late, unknown, malformed, .. } = self;
-        [accepted, duplicates, late, unknown, malformed].iter().all(|it| **it == 0)
+        let Self { accepted, duplicates, late, unknown, malformed, ignored, .. } = self;
+        [accepted, duplicates, late, unknown, malformed, ignored].iter().all(|it| **it == 0)
     }
 
     /// Adds the numbers of what was counted besides.
@@ -60,6 +62,7 @@ impl Counts {
         self.late += more.late;
         self.unknown += more.unknown;
         self.malformed += more.malformed;
+        self.ignored += more.ignored;
     }
 }
 
@@ -201,7 +204,8 @@ impl Intake {
     /// Counts the records' malformed lines on the batch that is open now, and tells examples there. Their first line is
     /// number `lines_before + 1` of where they come from.
     pub fn malformed(&mut self, records: &Records, lines_before: u64, now: Timestamp, counts: &mut Counts) {
-        if records.examples.is_empty() && records.malformed == 0 && counts.examples.is_empty() {
+        let nothing = records.examples.is_empty() && records.malformed == 0 && records.ignored == 0;
+        if nothing && counts.examples.is_empty() {
             return;
         }
         let intake = &mut self.delta_at(now).intake;
@@ -213,6 +217,7 @@ impl Intake {
         }
         add_uncounted(intake, records, lines_before);
         counts.malformed += records.malformed;
+        counts.ignored += records.ignored;
         counts.kept.extend(records.kept.iter().cloned());
         counts.kept.sort_by_key(|kept| kept.line);
         counts.kept.truncate(MALFORMED_KEPT);
@@ -407,7 +412,11 @@ impl OpenWindow {
         }
         if spec.error {
             let errors = &mut delta.errors[name];
-            *(if record.retryable { &mut errors.retryable } else { &mut errors.not_retryable }) += 1;
+            match record.retryable {
+                Some(true) => errors.retryable += 1,
+                Some(false) => errors.not_retryable += 1,
+                None => {}
+            }
             add_label(&mut errors.by_code, records.codes.get(record.code), 1);
         }
         true
@@ -507,7 +516,8 @@ impl Delta {
                     .map(|(v, n)| (v.to_owned(), n))
                     .collect();
                 let fields = [("retryable".to_owned(), by_retryable), ("code".to_owned(), errors.by_code)];
-                totals.breakdowns.insert(spec.name.clone(), fields.into());
+                let said = fields.into_iter().filter(|(_, values)| !values.is_empty());
+                totals.breakdowns.insert(spec.name.clone(), said.collect());
             }
         }
         totals

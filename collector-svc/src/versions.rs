@@ -36,7 +36,7 @@ impl Version {
     #[must_use]
     pub fn of(target: &TargetName, rules: &Rules) -> Option<Self> {
         let policy = rules.policy.targets.get(target)?.clone();
-        let specs = event_specs(&policy.metrics).ok()?;
+        let specs = event_specs(&policy).ok()?;
         Some(Self { id: rules.policy.version.clone(), policy, specs })
     }
 }

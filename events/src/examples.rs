@@ -67,7 +67,7 @@ pub(super) fn keep_malformed(examples: &mut Vec<Example>, reason: &Reason, line:
     let field = reason.field().map(str::to_owned);
     let value = field.as_ref().and_then(|field| {
         let line: Value = serde_json::from_slice(bytes).ok()?;
-        line.get(field).cloned()
+        at_path(&line, field).cloned()
     });
     let (found, text) = match (&value, &field) {
         (Some(value), _) => (Some(type_of(value).to_owned()), scalar(value)),
@@ -79,6 +79,12 @@ pub(super) fn keep_malformed(examples: &mut Vec<Example>, reason: &Reason, line:
     };
     let text = text.map(|text| masked(&text)).filter(|text| !text.is_empty());
     examples.push(Example { kind, what, line, field, found, text, meant: None });
+}
+
+/// What stands at a path, whose keys may hold dots themselves.
+fn at_path<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+    let below = |(dot, _)| at_path(object.get(&path[..dot])?, &path[dot + 1..]);
+    object.get(path).or_else(|| path.match_indices('.').find_map(below))
 }
 
 fn type_of(value: &Value) -> &'static str {

@@ -19,20 +19,24 @@ pub(super) enum Value<'a> {
 
 /// A field that anything here asks for, by its place among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Field(usize);
+pub(super) struct Field {
+    at: u8,
+    /// Here a number is a text as it is written.
+    written: bool,
+}
 
 impl Field {
-    pub(super) const TS: Self = Self(0);
-    pub(super) const NAME: Self = Self(1);
-    pub(super) const EVENT_ID: Self = Self(2);
-    pub(super) const CODE: Self = Self(3);
-    pub(super) const RETRYABLE: Self = Self(4);
-    pub(super) const VARIANT: Self = Self(5);
-    /// Here a number is a text as it is written.
-    pub(super) const SESSION: Self = Self(6);
+    pub(super) const TS: Self = Self { at: 0, written: false };
+    pub(super) const NAME: Self = Self { at: 1, written: false };
+    pub(super) const EVENT_ID: Self = Self { at: 2, written: false };
+    pub(super) const CODE: Self = Self { at: 3, written: false };
+    pub(super) const RETRYABLE: Self = Self { at: 4, written: false };
+    pub(super) const VARIANT: Self = Self { at: 5, written: false };
+    pub(super) const SESSION: Self = Self::mapped(6);
     /// Of the durations, by index in [`EventSpecs::duration_fields`], the first.
     const DURATION: usize = 7;
-    const ALL: usize = Self::DURATION + DURATION_FIELDS_MAX;
+    /// How many there can be; a map's paths too.
+    pub(super) const ALL: usize = Self::DURATION + DURATION_FIELDS_MAX;
 
     /// `None` for a field that nobody asks for.
     #[inline]
@@ -51,13 +55,25 @@ impl Field {
 
     #[inline]
     pub(super) fn duration(at: usize) -> Self {
-        Self(Self::DURATION + at)
+        Self { written: false, ..Self::mapped(Self::DURATION + at) }
+    }
+
+    /// Of a map's paths, by index.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "there are not so many")]
+    pub(super) const fn mapped(at: usize) -> Self {
+        Self { at: at as u8, written: true }
+    }
+
+    #[inline]
+    pub(super) fn is_written(self) -> bool {
+        self.written
     }
 
     /// One of its own.
     #[inline]
     pub(super) fn bit(self) -> u32 {
-        1 << self.0
+        1 << self.at
     }
 }
 
@@ -68,13 +84,18 @@ pub(super) struct Fields<'a>([Value<'a>; Field::ALL]);
 impl<'a> Fields<'a> {
     #[inline]
     pub(super) fn put(&mut self, field: Field, value: Value<'a>) {
-        if let Some(slot) = self.0.get_mut(field.0) {
+        if let Some(slot) = self.0.get_mut(usize::from(field.at)) {
             *slot = value;
         }
     }
 
     #[inline]
+    pub(super) fn get(&self, field: Field) -> &Value<'a> {
+        self.0.get(usize::from(field.at)).unwrap_or(&Value::Absent)
+    }
+
+    #[inline]
     pub(super) fn take(&mut self, field: Field) -> Value<'a> {
-        self.0.get_mut(field.0).map(std::mem::take).unwrap_or_default()
+        self.0.get_mut(usize::from(field.at)).map(std::mem::take).unwrap_or_default()
     }
 }

@@ -9,6 +9,7 @@ mod codes;
 pub mod examples;
 mod fields;
 pub mod frequent;
+pub mod map;
 mod reason;
 pub mod records;
 mod scan;
@@ -21,6 +22,7 @@ mod time;
 use std::borrow::Cow;
 
 use fields::{Field, Fields, Value};
+use map::Map;
 use shape::Shape;
 
 pub use reason::Reason;
@@ -49,35 +51,45 @@ pub struct Event<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ErrorDetail<'a> {
     pub code: Cow<'a, str>,
-    pub retryable: bool,
+    /// `None`: a mapped line does not say.
+    pub retryable: Option<bool>,
 }
 
-/// Reads one line, without its line break.
+/// Reads one line, without its line break and without what a container's runtime has written around it. `None`: the map ignores it.
 ///
 /// # Errors
 /// Why it is not an event.
-pub fn parse<'a>(line: &'a [u8], specs: &EventSpecs) -> Result<Event<'a>, Reason> {
+pub fn parse<'a>(line: &'a [u8], specs: &EventSpecs) -> Result<Option<Event<'a>>, Reason> {
     let text = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
-    read(text, specs, |fields| scan::read(text, specs, fields, |_, _| {}))
+    read(text, None, specs, |fields| scan::read_any(text, specs, fields, |_, _| {}))
 }
 
-/// Reads one of many lines, most of which look alike.
+/// Reads one of many lines, most of which look alike, from which `wrapper_ts` was taken off before.
 #[inline]
-fn parse_alike<'a>(text: &'a str, specs: &EventSpecs, shape: &mut Shape) -> Result<Event<'a>, Reason> {
-    read(text, specs, |fields| shape.read(text, specs, fields))
+fn parse_alike<'a>(
+    text: &'a str,
+    wrapper_ts: Option<&str>,
+    specs: &EventSpecs,
+    shape: &mut Shape,
+) -> Result<Option<Event<'a>>, Reason> {
+    read(text, wrapper_ts, specs, |fields| shape.read(text, specs, fields))
 }
 
 #[inline]
 fn read<'a>(
     text: &'a str,
+    wrapper_ts: Option<&str>,
     specs: &EventSpecs,
     fast: impl FnOnce(&mut Fields<'a>) -> Option<()>,
-) -> Result<Event<'a>, Reason> {
+) -> Result<Option<Event<'a>>, Reason> {
     let mut fields = Fields::default();
     if !strings::is_plain(text) || fast(&mut fields).is_none() {
         fields = strict::fields(text, specs)?;
     }
-    interpret(&mut fields, specs)
+    match specs.map() {
+        Some(map) => map.interpret(&fields, wrapper_ts, specs),
+        None => interpret(&mut fields, specs).map(Some),
+    }
 }
 
 #[inline]
@@ -117,7 +129,7 @@ fn interpret<'a>(fields: &mut Fields<'a>, specs: &EventSpecs) -> Result<Event<'a
             Value::Absent => return Err(Reason::missing("retryable")),
             _ => return Err(Reason::wrong_type("retryable", "true or false")),
         };
-        event.error = Some(ErrorDetail { code, retryable });
+        event.error = Some(ErrorDetail { code, retryable: Some(retryable) });
     }
     Ok(event)
 }
@@ -162,13 +174,13 @@ mod tests {
     /// What the fast reader reads, if it does.
     pub(super) fn scanned(line: &str) -> Option<Fields<'_>> {
         let mut fields = Fields::default();
-        let read = strings::is_plain(line).then(|| scan::read(line, &specs(), &mut fields, |_, _| {}))?;
+        let read = strings::is_plain(line).then(|| scan::read_any(line, &specs(), &mut fields, |_, _| {}))?;
         read.map(|()| fields)
     }
 
     fn check(line: &str, expected: Result<(i64, Option<usize>, f64), &str>) {
         let specs = specs();
-        let got = parse(line.as_bytes(), &specs);
+        let got = parse(line.as_bytes(), &specs).map(|event| event.expect("no map ignores it"));
         match (got, expected) {
             (Ok(event), Ok(expected)) => assert_eq!((event.ts_ms, event.name, event.duration_ms), expected),
             (Err(reason), Err(expected)) => {
@@ -196,8 +208,8 @@ mod tests {
             Ok((1_795_341_600_000, None, 0.0)),
         );
         let line = br#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.save.error","code":"E_LOCK","retryable":true,"event_id":"7"}"#;
-        let event = parse(line, &specs()).unwrap();
-        assert_eq!(event.error, Some(ErrorDetail { code: "E_LOCK".into(), retryable: true }));
+        let event = parse(line, &specs()).unwrap().unwrap();
+        assert_eq!(event.error, Some(ErrorDetail { code: "E_LOCK".into(), retryable: Some(true) }));
         assert_eq!(event.event_id.as_deref(), Some("7"));
     }
 
@@ -210,7 +222,7 @@ mod tests {
             let line =
                 format!(r#"{{"ts":"2026-11-22T10:00:00Z","name":"autosave.{name}","duration_ms":5,{rest}}}"#);
             for line in [line.clone(), line.replace("\"ts\"", "\"\\u0074s\"")] {
-                let event = parse(line.as_bytes(), &specs).unwrap();
+                let event = parse(line.as_bytes(), &specs).unwrap().unwrap();
                 assert_eq!((event.name, event.session.as_deref()), (index, session), "{line}");
             }
         };
@@ -227,7 +239,7 @@ mod tests {
     #[test]
     fn an_empty_event_id_is_none() {
         let line = br#"{"ts":"2026-11-22T10:00:00Z","name":"autosave.history.drift","event_id":""}"#;
-        assert_eq!(parse(line, &specs()).unwrap().event_id, None);
+        assert_eq!(parse(line, &specs()).unwrap().unwrap().event_id, None);
     }
 
     /// TE-2: each kind of line that is not an event has its reason.
@@ -316,7 +328,7 @@ mod tests {
             let mut shape = Shape::default();
             let alike = at.get(&lines).replacen("null", &value, 1);
             for line in lines.iter().chain([&alike]) {
-                prop_assert_eq!(parse_alike(line, &specs, &mut shape), parse(line.as_bytes(), &specs), "{}", line);
+                prop_assert_eq!(parse_alike(line, None, &specs, &mut shape), parse(line.as_bytes(), &specs), "{}", line);
             }
         }
 

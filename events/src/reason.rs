@@ -1,5 +1,7 @@
 //! Why a line is not an event.
 
+use crate::map::TimeFormat;
+
 /// Counted as `malformed`, and shown with its line for the first 20 of a source (TE-2).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -17,6 +19,12 @@ pub enum Reason {
     Twice { field: String },
     #[error("`ts` is not an RFC 3339 time from 1970 on")]
     BadTime,
+    #[error("`{field}` is not a time in the format {format}, from 1970 on")]
+    BadTimeAt { field: String, format: TimeFormat },
+    #[error("not a line as {by} wraps it")]
+    NotWrapped { by: &'static str },
+    #[error("a piece of a line that was cut up: container runtimes do that to lines longer than 16 KiB")]
+    CutUp,
     #[error("`ts` lies more than one window in the future")]
     Future,
     #[error("`{field}` is negative")]
@@ -50,9 +58,10 @@ impl Reason {
             | Self::WrongType { field, .. }
             | Self::Twice { field }
             | Self::NegativeDuration { field }
-            | Self::DurationTooLong { field } => Some(field),
+            | Self::DurationTooLong { field }
+            | Self::BadTimeAt { field, .. } => Some(field),
             Self::BadTime | Self::Future => Some("ts"),
-            Self::TooLong | Self::NotUtf8 | Self::NotJson(_) => None,
+            Self::TooLong | Self::NotUtf8 | Self::NotJson(_) | Self::NotWrapped { .. } | Self::CutUp => None,
         }
     }
 }

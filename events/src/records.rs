@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use crate::codes::{Codes, OTHER_CODE};
 use crate::examples::{self, OF_EACH};
+use crate::map::Map;
 use crate::shape::Shape;
 use crate::{EventSpecs, Reason};
 
@@ -42,7 +43,8 @@ pub struct Record {
     /// Index into the specs, or [`Record::UNKNOWN`].
     pub name: u16,
     pub has_id: bool,
-    pub retryable: bool,
+    /// Of an error that says it.
+    pub retryable: Option<bool>,
 }
 
 impl Record {
@@ -73,6 +75,8 @@ pub struct Records {
     pub examples: Vec<Example>,
     /// All malformed lines.
     pub malformed: u64,
+    /// Lines that the map ignores (TE-7).
+    pub ignored: u64,
     /// The first [`MALFORMED_KEPT`] of them.
     pub kept: Vec<MalformedLine>,
     /// Lines gone through, blank ones included.
@@ -180,27 +184,48 @@ impl Records {
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        self.push_parsed(line, crate::parse(line, specs));
+        match (specs.map(), std::str::from_utf8(line)) {
+            (Some(map), Ok(text)) => self.push_mapped(text, map, specs, &mut Shape::default()),
+            _ => self.push_parsed(line, crate::parse(line, specs)),
+        }
+    }
+
+    /// Reads one line of a foreign log.
+    fn push_mapped(&mut self, line: &str, map: &Map, specs: &EventSpecs, shape: &mut Shape) {
+        match map.unwrap(line) {
+            Ok(Some(inside)) => {
+                let parsed = crate::parse_alike(&inside.line, inside.ts, specs, shape);
+                self.push_parsed(inside.line.as_bytes(), parsed);
+            }
+            Ok(None) => self.ignored += 1,
+            Err(reason) => self.malformed_at(self.lines, &reason, line.as_bytes()),
+        }
     }
 
     #[inline]
     fn push_text(&mut self, line: &str, specs: &EventSpecs, shape: &mut Shape) {
-        let begins_as_an_event =
-            line.starts_with('{') && line.len() <= LINE_LENGTH_MAX && !line.ends_with('\r');
-        if !begins_as_an_event {
-            return self.push_line(line.as_bytes(), specs);
+        let is_usual = |start: bool| start && line.len() <= LINE_LENGTH_MAX && !line.ends_with('\r');
+        match specs.map() {
+            None if is_usual(line.starts_with('{')) => {
+                self.lines += 1;
+                self.push_parsed(line.as_bytes(), crate::parse_alike(line, None, specs, shape));
+            }
+            Some(map) if is_usual(line.starts_with(|c: char| c == '{' || c.is_ascii_digit())) => {
+                self.lines += 1;
+                self.push_mapped(line, map, specs, shape);
+            }
+            _ => self.push_line(line.as_bytes(), specs),
         }
-        self.lines += 1;
-        self.push_parsed(line.as_bytes(), crate::parse_alike(line, specs, shape));
     }
 
     #[inline]
-    fn push_parsed(&mut self, line: &[u8], parsed: Result<crate::Event<'_>, Reason>) {
+    fn push_parsed(&mut self, line: &[u8], parsed: Result<Option<crate::Event<'_>>, Reason>) {
         match parsed {
-            Ok(event) => {
+            Ok(Some(event)) => {
                 let record = self.record(&event);
                 self.events.push(record);
             }
+            Ok(None) => self.ignored += 1,
             Err(reason) => self.malformed_at(self.lines, &reason, line),
         }
     }
@@ -221,8 +246,8 @@ impl Records {
         let name = event.name.and_then(|name| u16::try_from(name).ok()).unwrap_or(Record::UNKNOWN);
         let (code, retryable) = match (&event.error, &event.unknown) {
             (Some(error), _) => (self.codes.number(&error.code), error.retryable),
-            (None, Some(name)) => (self.unknown(name), false),
-            (None, None) => (Codes::OTHER, false),
+            (None, Some(name)) => (self.unknown(name), None),
+            (None, None) => (Codes::OTHER, None),
         };
         Record {
             ts_ms: event.ts_ms,

@@ -8,12 +8,27 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::fields::{Field, Fields, Value};
-use super::{EventSpecs, strings};
+use super::{EventSpecs, Map, strings};
+
+/// Fills in the fields of a plain text, by the map if there is one; `None` when the strict reader has to look. Each scalar is
+/// told, where it stands and which field it is of.
+#[inline]
+pub(super) fn read_any<'a>(
+    text: &'a str,
+    specs: &EventSpecs,
+    fields: &mut Fields<'a>,
+    tell: impl FnMut(Range<usize>, Option<Field>),
+) -> Option<()> {
+    match specs.map() {
+        Some(map) => read_mapped(text, map, fields, tell),
+        None => read(text, specs, fields, tell),
+    }
+}
 
 /// Fills in the fields of a plain text; `None` when the strict reader has to look. Each value is told, where it stands and which
 /// field it is of.
 #[inline]
-pub(super) fn read<'a>(
+fn read<'a>(
     text: &'a str,
     specs: &EventSpecs,
     fields: &mut Fields<'a>,
@@ -56,6 +71,116 @@ pub(super) fn read<'a>(
     scanner.is_at_end().then_some(())
 }
 
+/// Deeper than that a line is the other reader's.
+const DEPTH_MAX: usize = 16;
+
+/// As [`read`], of what a map asks for: values in objects and arrays too. Each scalar is told.
+fn read_mapped<'a>(
+    text: &'a str,
+    map: &Map,
+    fields: &mut Fields<'a>,
+    tell: impl FnMut(Range<usize>, Option<Field>),
+) -> Option<()> {
+    *fields = Fields::default();
+    let mut nested =
+        Nested { scanner: Scanner::of(text), map, fields, seen: 0, path: String::new(), depth: 0, tell };
+    nested.scanner.skip_space();
+    nested.object(true)?;
+    nested.scanner.skip_space();
+    nested.scanner.is_at_end().then_some(())
+}
+
+struct Nested<'s, 'a, T> {
+    scanner: Scanner<'a>,
+    map: &'s Map,
+    fields: &'s mut Fields<'a>,
+    seen: u32,
+    /// Of what is being read.
+    path: String,
+    depth: usize,
+    tell: T,
+}
+
+impl<T: FnMut(Range<usize>, Option<Field>)> Nested<'_, '_, T> {
+    /// `wanted`: something in it may be asked for.
+    fn object(&mut self, wanted: bool) -> Option<()> {
+        self.scanner.expect(b'{')?;
+        self.scanner.skip_space();
+        if self.scanner.peek() == Some(b'}') {
+            self.scanner.at += 1;
+            return Some(());
+        }
+        loop {
+            let key = self.scanner.string()?;
+            self.scanner.skip_space();
+            self.scanner.expect(b':')?;
+            self.scanner.skip_space();
+            let above = self.path.len();
+            if wanted {
+                if above > 0 {
+                    self.path.push('.');
+                }
+                self.path.push_str(key);
+            }
+            self.value(wanted)?;
+            self.path.truncate(above);
+            self.scanner.skip_space();
+            match self.scanner.next()? {
+                b',' => self.scanner.skip_space(),
+                b'}' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    fn array(&mut self) -> Option<()> {
+        self.scanner.expect(b'[')?;
+        self.scanner.skip_space();
+        if self.scanner.peek() == Some(b']') {
+            self.scanner.at += 1;
+            return Some(());
+        }
+        loop {
+            self.value(false)?;
+            self.scanner.skip_space();
+            match self.scanner.next()? {
+                b',' => self.scanner.skip_space(),
+                b']' => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    fn value(&mut self, wanted: bool) -> Option<()> {
+        let field = if wanted { self.map.field(&self.path) } else { None };
+        let opening = self.scanner.peek()?;
+        if matches!(opening, b'{' | b'[') {
+            self.depth += 1;
+            if field.is_some() || self.depth > DEPTH_MAX {
+                return None;
+            }
+            if opening == b'{' {
+                self.object(wanted && self.map.leads_on(&self.path))
+            } else {
+                self.array()
+            }?;
+            self.depth -= 1;
+            return Some(());
+        }
+        let start = self.scanner.at;
+        let value = self.scanner.value()?;
+        (self.tell)(start..self.scanner.at, field);
+        if let Some(field) = field {
+            if self.seen & field.bit() != 0 {
+                return None;
+            }
+            self.seen |= field.bit();
+            self.fields.put(field, value.of(field)?);
+        }
+        Some(())
+    }
+}
+
 /// Goes through a plain text ([`strings::is_plain`]).
 pub(super) struct Scanner<'a> {
     text: &'a str,
@@ -74,7 +199,7 @@ impl<'a> Token<'a> {
     /// As what it counts in a field.
     #[inline]
     pub(super) fn of(self, field: Field) -> Option<Value<'a>> {
-        if field == Field::SESSION { Some(self.written()) } else { self.read() }
+        if field.is_written() { Some(self.written()) } else { self.read() }
     }
 
     /// A number as its digits.

@@ -22,7 +22,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// As [`scan::read`].
+    /// As [`scan::read_any`].
     #[inline]
     pub(super) fn read<'a>(
         &mut self,
@@ -66,10 +66,10 @@ impl Shape {
         }
         self.pause = self.pause.saturating_sub(1);
         if self.pause > 0 || !self.parts.is_empty() {
-            return scan::read(text, specs, fields, |_, _| {});
+            return scan::read_any(text, specs, fields, |_, _| {});
         }
         let (mut parts, mut end) = (Vec::new(), 0);
-        scan::read(text, specs, fields, |value, field| {
+        scan::read_any(text, specs, fields, |value, field| {
             parts.push((text[end..value.start].to_owned(), field));
             end = value.end;
         })?;

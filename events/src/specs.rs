@@ -1,5 +1,9 @@
 //! Which events a target has, and what each must carry: as the policy's metrics ask for it (TE-1).
 
+use std::sync::Arc;
+
+use crate::map::Map;
+
 /// How many different duration fields the events of one target may have.
 pub const DURATION_FIELDS_MAX: usize = 8;
 
@@ -83,6 +87,8 @@ pub struct EventSpecs {
     duration_fields: Vec<String>,
     /// By index of an event: the errors that have it in their whole.
     attempts: Vec<Vec<usize>>,
+    /// How foreign lines are read (TE-7).
+    map: Option<Arc<Map>>,
 }
 
 /// The policy asks for more than a collector keeps apart.
@@ -116,7 +122,8 @@ impl EventSpecs {
             return Err(TooManyFields);
         }
         let plain = specs.len();
-        let specs = Self { specs, plain, variants: Vec::new(), duration_fields, attempts: Vec::new() };
+        let specs =
+            Self { specs, plain, variants: Vec::new(), duration_fields, attempts: Vec::new(), map: None };
         specs.with_variants(Vec::<String>::new())
     }
 
@@ -147,13 +154,24 @@ impl EventSpecs {
     }
 
     /// What either asks for: while two versions of a policy are in force for windows that are open side by side, all is
-    /// counted that one of them wants.
+    /// counted that one of them wants; lines are read by the map of `other`, the later.
     ///
     /// # Errors
     /// [`TooManyFields`].
     pub fn union(&self, other: &Self) -> Result<Self, TooManyFields> {
-        let plain = Self::new(self.plain().iter().chain(other.plain()).cloned())?;
+        let plain = Self::new(self.plain().iter().chain(other.plain()).cloned())?.with_map(other.map.clone());
         plain.with_variants(self.variants.iter().chain(&other.variants).cloned())
+    }
+
+    /// The same, read of foreign lines.
+    #[must_use]
+    pub fn with_map(self, map: Option<Arc<Map>>) -> Self {
+        Self { map, ..self }
+    }
+
+    #[inline]
+    pub(super) fn map(&self) -> Option<&Map> {
+        self.map.as_deref()
     }
 
     /// The first event whose duration stands in another field than `other` says: the two cannot be counted together.

@@ -8,14 +8,21 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::fields::{Field, Fields, Value};
-use super::{EventSpecs, Reason};
+use super::{EventSpecs, Map, Reason};
 
-/// The fields of the object that `text` is.
+/// The fields of the object that `text` is, by the map if there is one.
 pub(super) fn fields<'a>(text: &'a str, specs: &EventSpecs) -> Result<Fields<'a>, Reason> {
     let mut json = serde_json::Deserializer::from_str(text);
     let mut twice = None;
-    let seed = ObjectSeed { specs, twice: &mut twice };
-    let read = seed.deserialize(&mut json).and_then(|fields| json.end().map(|()| fields));
+    let read = match specs.map() {
+        Some(map) => {
+            let mut fields = Fields::default();
+            let seed = MappedSeed { map, above: "", fields: &mut fields, seen: &mut 0, twice: &mut twice };
+            seed.deserialize(&mut json).map(|()| fields)
+        }
+        None => ObjectSeed { specs, twice: &mut twice }.deserialize(&mut json),
+    };
+    let read = read.and_then(|fields| json.end().map(|()| fields));
     match (read, twice) {
         (_, Some(field)) => Err(Reason::Twice { field }),
         (Ok(fields), None) => Ok(fields),
@@ -66,6 +73,65 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
             seen.push(key);
         }
         Ok(fields)
+    }
+}
+
+/// An object, in which a map asks for what stands at its paths.
+struct MappedSeed<'s, 'de> {
+    map: &'s Map,
+    /// The path of the object itself.
+    above: &'s str,
+    fields: &'s mut Fields<'de>,
+    seen: &'s mut u32,
+    /// The first path whose value stood there twice.
+    twice: &'s mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for MappedSeed<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MappedSeed<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let Self { map, above, fields, seen, twice } = self;
+        while let Some(Key(key)) = entries.next_key()? {
+            let path = if above.is_empty() { key } else { Cow::Owned(format!("{above}.{key}")) };
+            let (field, leads_on) = (map.field(&path), map.leads_on(&path));
+            if field.is_none() && !leads_on {
+                entries.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value: &RawValue = entries.next_value()?;
+            if let Some(field) = field {
+                if *seen & field.bit() != 0 {
+                    twice.get_or_insert_with(|| path.to_string());
+                }
+                *seen |= field.bit();
+                fields.put(field, written(value));
+            }
+            if leads_on && value.get().starts_with('{') {
+                let below = MappedSeed {
+                    map,
+                    above: &path,
+                    fields: &mut *fields,
+                    seen: &mut *seen,
+                    twice: &mut *twice,
+                };
+                let mut json = serde_json::Deserializer::from_str(value.get());
+                below.deserialize(&mut json).map_err(serde::de::Error::custom)?;
+            }
+        }
+        Ok(())
     }
 }
 

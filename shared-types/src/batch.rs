@@ -82,6 +82,9 @@ pub struct Intake {
     pub duplicates: u64,
     /// Events of names the policy does not use.
     pub unknown: u64,
+    /// Lines that the source's map ignores (TE-7): they are no events of the policy.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ignored: u64,
     /// Malformed lines by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub malformed_reasons: BTreeMap<String, u64>,
@@ -112,7 +115,7 @@ pub struct LostFile {
 /// For serialisation: what there was before it could be counted.
 #[must_use]
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-pub(crate) fn is_zero(count: &u64) -> bool {
+pub fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 

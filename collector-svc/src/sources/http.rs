@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use service_kit::http::BodyShare;
-use shared_types::batch::Example;
+use shared_types::batch::{Example, is_zero};
 use tokio::sync::{Notify, oneshot};
 use utoipa::ToSchema;
 
@@ -39,6 +39,9 @@ pub struct Push {
     /// Events of names that the policy does not use.
     #[serde(default)]
     pub unknown: u64,
+    /// Lines that the source's map ignores (TE-7).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ignored: u64,
     /// The first 20 malformed lines.
     pub errors: Vec<MalformedLine>,
     /// Those names, the 16 most frequent of this body; the rest under `other`.

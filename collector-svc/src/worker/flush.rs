@@ -119,6 +119,7 @@ impl Worker {
                     late: counts.late,
                     malformed: counts.malformed,
                     unknown: counts.unknown,
+                    ignored: counts.ignored,
                     errors: counts.kept,
                     unknown_names: unknown_names(&part.records),
                     examples: counts.examples,

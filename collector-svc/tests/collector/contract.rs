@@ -104,7 +104,7 @@ impl Trial for Metered {
 }
 
 fn specs() -> Arc<EventSpecs> {
-    Arc::new(event_specs(&policy().metrics).unwrap())
+    Arc::new(event_specs(&policy()).unwrap())
 }
 
 fn trials() -> BTreeMap<&'static str, Box<dyn Trial>> {

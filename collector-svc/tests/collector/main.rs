@@ -7,6 +7,7 @@ mod contract;
 mod failures;
 mod files;
 mod http;
+mod mapped;
 mod one_shot;
 mod own_source;
 mod plans;

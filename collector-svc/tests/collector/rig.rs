@@ -1,6 +1,8 @@
 //! One target's worker, its store, its effects, and a clock that stands still.
 
 use domain::telemetry::event_specs;
+use events::EventSpecs;
+use events::map::Map;
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -107,23 +109,34 @@ impl Rig {
         fs::create_dir(directory.path().join("telemetry")).unwrap();
         let source: Chosen<dyn SourceSettings> =
             if files { Chosen(Arc::new(Jsonl { paths: vec![pattern] })) } else { Chosen(Arc::new(Http)) };
-        Self::with(db, directory, source, &SHIPPED).await
+        Self::with(db, directory, source, None, &SHIPPED).await
+    }
+
+    /// As [`Self::new`], of lines that a map reads.
+    pub(crate) async fn mapped(rules: events::map::Rules) -> Self {
+        let db = Db::connect("sqlite::memory:", "collector", MIGRATIONS).await.unwrap();
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        fs::create_dir(directory.path().join("telemetry")).unwrap();
+        let pattern = directory.path().join("telemetry/*.jsonl").display().to_string();
+        let map = Arc::new(Map::new(rules).unwrap());
+        Self::with(db, directory, Chosen(Arc::new(Jsonl { paths: vec![pattern] })), Some(map), &SHIPPED).await
     }
 
     /// Reads a source by a reader that is not among those of the product; SQLite in memory.
     pub(crate) async fn pulling(source: Chosen<dyn SourceSettings>, readers: &[Reader]) -> Self {
         let db = Db::connect("sqlite::memory:", "collector", MIGRATIONS).await.unwrap();
-        Self::with(db, Arc::new(tempfile::tempdir().unwrap()), source, readers).await
+        Self::with(db, Arc::new(tempfile::tempdir().unwrap()), source, None, readers).await
     }
 
     async fn with(
         db: Db,
         directory: Arc<tempfile::TempDir>,
         source: Chosen<dyn SourceSettings>,
+        map: Option<Arc<Map>>,
         readers: &[Reader],
     ) -> Self {
         let mut policy = policy();
-        policy.collection.source = source;
+        (policy.collection.source, policy.collection.map) = (source, map);
         let readers: Arc<[Reader]> = readers.into();
         let policy = Arc::new(policy);
         let faults = Arc::new(Faults::default());
@@ -164,7 +177,7 @@ impl Rig {
     }
 
     pub(crate) fn push(&self, text: &str, key: Option<&str>) -> oneshot::Receiver<PushReply> {
-        push(&self.queue, text, key)
+        push_read_with(&self.queue, event_specs(&self.policy).unwrap(), text, key)
     }
 
     /// Turns until there is nothing more to do at once.
@@ -223,7 +236,15 @@ pub(crate) fn saves(batch: &Batch) -> u64 {
 }
 
 pub(crate) fn push(queue: &PushQueue, text: &str, key: Option<&str>) -> oneshot::Receiver<PushReply> {
-    let specs = event_specs(&policy().metrics).unwrap();
+    push_read_with(queue, event_specs(&policy()).unwrap(), text, key)
+}
+
+fn push_read_with(
+    queue: &PushQueue,
+    specs: EventSpecs,
+    text: &str,
+    key: Option<&str>,
+) -> oneshot::Receiver<PushReply> {
     let key = key.map(|key| (key.to_owned(), format!("{:x}", text.len())));
     let specs = Arc::new(specs);
     queue.push(Records::of_lines(text.as_bytes(), &specs), specs, key, BodyShare::default())

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema as _;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::schema_part;
 use super::section::control;
 use super::section::file::RawPolicy;
+use super::section::map::RawMap;
+use super::section::source;
 use crate::executors::ExecutorKind;
 use crate::gate::metric::MetricKind;
 use crate::kinds::Kinds;
@@ -42,7 +45,11 @@ pub fn schema_json_of(kinds: &Kinds) -> String {
     let sources = kinds
         .sources()
         .iter()
-        .map(|kind| by_key(kind.key, &(kind.schema)(&mut generator).to_value()))
+        .map(|kind| {
+            let mut source = by_key(kind.key, &(kind.schema)(&mut generator).to_value());
+            source["properties"][source::MAP] = RawMap::json_schema(&mut generator).to_value();
+            source
+        })
         .collect();
     let flag =
         |kind: &Arc<dyn ExecutorKind>| Some(by_key(kind.name(), &kind.schema(&mut generator)?.to_value()));

@@ -47,7 +47,7 @@ pub fn count(
     phase: &PhaseId,
     policy: &TargetPolicy,
 ) -> Result<Counted, CountError> {
-    let specs = event_specs(&policy.metrics)?;
+    let specs = event_specs(&policy)?;
     let records = Records::of_body(lines, &specs).map_err(|error| CountError::Array(error.to_string()))?;
     let length = policy.collection.window;
     let starts = || records.events.iter().map(|record| start_of(record, length));
@@ -116,9 +116,11 @@ fn count_windows(records: &Records, specs: &EventSpecs, length: Duration) -> BTr
             }
             let fields = totals.breakdowns.entry(spec.name.clone()).or_default();
             let code = records.codes.get(record.code);
-            let retryable = if record.retryable { "true" } else { "false" };
-            for (field, value) in [("retryable", retryable), ("code", code)] {
-                add_label(fields.entry(field.to_owned()).or_default(), value, 1);
+            let retryable = record.retryable.map(|it| if it { "true" } else { "false" });
+            for (field, value) in [("retryable", retryable), ("code", Some(code))] {
+                if let Some(value) = value {
+                    add_label(fields.entry(field.to_owned()).or_default(), value, 1);
+                }
             }
         }
     }

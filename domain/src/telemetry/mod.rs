@@ -11,15 +11,16 @@ use std::collections::BTreeSet;
 
 use events::{EventSpecs, TooManyFields};
 
-use crate::policy::MetricPolicy;
+use crate::policy::{MetricPolicy, TargetPolicy};
 
-/// The events that a policy's metrics ask for.
+/// The events that a policy's metrics ask for, read as its source says.
 ///
 /// # Errors
 /// [`TooManyFields`].
-pub fn event_specs(metrics: &[MetricPolicy]) -> Result<EventSpecs, TooManyFields> {
+pub fn event_specs(policy: &TargetPolicy) -> Result<EventSpecs, TooManyFields> {
+    let TargetPolicy { metrics, collection, .. } = policy;
     let wanted = metrics.iter().flat_map(MetricPolicy::needs);
-    EventSpecs::new(wanted)?.with_variants(variants(metrics))
+    Ok(EventSpecs::new(wanted)?.with_variants(variants(metrics))?.with_map(collection.map.clone()))
 }
 
 /// The variants whose events are counted apart (JU-9), each once.

@@ -218,6 +218,7 @@ pub fn add_intake(ours: &mut Intake, more: &Intake) {
     ours.late += more.late;
     ours.duplicates += more.duplicates;
     ours.unknown += more.unknown;
+    ours.ignored += more.ignored;
     more.malformed_reasons.iter().for_each(|(reason, n)| add_label(&mut ours.malformed_reasons, reason, *n));
     more.unknown_names.iter().for_each(|(name, n)| add_label(&mut ours.unknown_names, name, *n));
     more.examples.iter().cloned().for_each(|example| examples::keep(&mut ours.examples, example));
@@ -233,6 +234,7 @@ pub fn add_uncounted(ours: &mut Intake, records: &Records, lines_before: u64) {
         ours,
         &Intake {
             malformed: records.malformed,
+            ignored: records.ignored,
             malformed_reasons: records.reasons.clone(),
             examples: records.examples.iter().map(further).collect(),
             ..Intake::default()

@@ -137,7 +137,7 @@ fn without_store(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
-    let specs = Arc::new(event_specs(&autosave()?.1.metrics)?);
+    let specs = Arc::new(event_specs(&autosave()?.1)?);
     let parts = ServiceParts {
         service: ServiceName::Collector,
         router: Router::new().route("/v1/targets/autosave/events", post(parse_only)).with_state(specs),

@@ -1,14 +1,18 @@
 //! `collection`: where events come from and how they are cut into batches.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use events::map::Map;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::source::{self, RawSource};
 use crate::kinds::{Chosen, Kinds};
+use crate::policy::MetricPolicy;
 use crate::policy::at::At;
-use crate::policy::check::{Checked, Path, WrongPlaces};
+use crate::policy::check::{Checked, Path, WrongPlaces, one_of};
 use crate::policy::diff::changes::{Changes, times};
 use crate::policy::forms::{Dur, duration, positive, retry, window};
 use crate::sources::SourceSettings;
@@ -44,6 +48,8 @@ pub(crate) const EXAMPLE: &str = r#"collection:
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collection {
     pub source: Chosen<dyn SourceSettings>,
+    /// How lines are read that are not of the product's own shape, pushed ones too (TE-7).
+    pub map: Option<Arc<Map>>,
     pub window: Duration,
     pub grace: Duration,
     pub delayed_after: Duration,
@@ -58,6 +64,7 @@ pub(crate) fn check(
     wrong: &mut WrongPlaces,
 ) -> Option<Collection> {
     let source = wrong.note(source::check(&raw.source, kinds, &path.key("source")));
+    let map = wrong.note(source::check_map(&raw.source, &path.key("source")));
     let window = wrong.note(window(&raw.window, &path.key("window")));
     let grace = wrong.note(grace(&raw.grace, window, &path.key("grace")));
     let delayed_after = wrong.note(delayed_after(&raw.delayed_after, grace, &path.key("delayed_after")));
@@ -65,12 +72,36 @@ pub(crate) fn check(
     let source_timeout = wrong.note(positive(&raw.source_timeout, &path.key("source_timeout")));
     Some(Collection {
         source: source?,
+        map: map?,
         window: window?,
         grace: grace?,
         delayed_after: delayed_after?,
         retry: retry?,
         source_timeout: source_timeout?,
     })
+}
+
+/// PO-1: an event that the map names has to be of a metric, else its lines count for nothing.
+pub(crate) fn check_events(
+    raw: &RawCollection,
+    map: &Map,
+    metrics: &[MetricPolicy],
+    path: &Path,
+    wrong: &mut WrongPlaces,
+) {
+    let known: BTreeSet<String> =
+        metrics.iter().flat_map(MetricPolicy::needs).map(|event| event.name).collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let section = source::map_section(&raw.source, &path.key("source"));
+    for (value, event) in &map.rules().events {
+        if let Some(section) = &section
+            && !known.contains(&event.as_str())
+        {
+            let place = section.at("events").at(&value.to_string()).clone();
+            let message = format!("expected an event of a metric ({}), found `{event}`", one_of(&known));
+            wrong.note::<()>(Err(place.wrong(message)));
+        }
+    }
 }
 
 fn grace(raw: &At<Dur>, window: Option<Duration>, path: &Path) -> Checked<Duration> {
@@ -94,8 +125,10 @@ fn delayed_after(raw: &At<Dur>, grace: Option<Duration>, path: &Path) -> Checked
 }
 
 pub(crate) fn diff(place: &str, old: &Collection, new: &Collection, list: &mut Changes) {
-    let Collection { source, window, grace, delayed_after, retry, source_timeout } = new;
+    let Collection { source, map, window, grace, delayed_after, retry, source_timeout } = new;
     list.text(place, "source", &old.source.words(), &source.words());
+    let read = |map: &Option<Arc<Map>>| map.as_ref().map_or("none".to_owned(), |it| it.rules().to_string());
+    list.text(place, "map", &read(&old.map), &read(map));
     list.time(place, "window", old.window, *window);
     list.time(place, "grace", old.grace, *grace);
     list.more_is_looser(place, "delayed_after", old.delayed_after, *delayed_after, format_duration);

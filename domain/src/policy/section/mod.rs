@@ -21,6 +21,7 @@ pub(super) mod daily_report;
 pub(super) mod evidence;
 pub(super) mod file;
 pub(super) mod gate;
+pub(super) mod map;
 pub(super) mod metric_kind;
 pub(super) mod metrics;
 pub(super) mod notifications;

@@ -1,18 +1,21 @@
 //! `collection.source`: the place that events are read from, by the key that names its kind.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use events::map::Map;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::map;
 use crate::kinds::{Chosen, Kinds};
 use crate::policy::at::At;
 use crate::policy::check::{Checked, Path, one_of};
 use crate::policy::kind_section::Section;
-use crate::policy::tree::{Node, Tree};
+use crate::policy::tree::{Node, Plain, Tree};
 use crate::sources::SourceSettings;
 
-/// Exactly one kind of source, with its settings.
+/// Exactly one kind of source with its settings, and beside it perhaps how its lines are read.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RawSource(Tree);
@@ -29,14 +32,29 @@ impl JsonSchema for RawSource {
 
 const ONE_SOURCE: &str = "expected one source with its settings, such as { http: {} }";
 
+/// The key beside the kind that says how its lines are read.
+pub(crate) const MAP: &str = "map";
+
+/// What says how lines are read, where they are not the product's own.
+pub(crate) fn map_section(raw: &At<RawSource>, path: &Path) -> Option<Section> {
+    let Node::Map(entries) = &raw.value.0.0 else { return None };
+    let (_, settings) = entries.iter().find(|(name, _)| name.value == MAP)?;
+    let is_there = !matches!(settings.value.0, Node::Plain(Plain::Null, _));
+    is_there.then(|| Section::new(settings, &path.key(MAP).text()))
+}
+
+/// How lines are read, where they are not the product's own.
+pub(crate) fn check_map(raw: &At<RawSource>, path: &Path) -> Checked<Option<Arc<Map>>> {
+    map_section(raw, path).map(|section| map::read(&section)).transpose()
+}
+
 pub(crate) fn check(raw: &At<RawSource>, kinds: &Kinds, path: &Path) -> Checked<Chosen<dyn SourceSettings>> {
-    let (name, settings) = match &raw.value.0.0 {
-        Node::Map(entries) => match entries.as_slice() {
-            [(name, settings)] => (name, settings),
-            [(name, _), (other, _), ..] => return Err(other.wrong(&path.key(&name.value), ONE_SOURCE)),
-            [] => return Err(raw.wrong(path, ONE_SOURCE)),
-        },
-        _ => return Err(raw.wrong(path, ONE_SOURCE)),
+    let Node::Map(entries) = &raw.value.0.0 else { return Err(raw.wrong(path, ONE_SOURCE)) };
+    let mut sources = entries.iter().filter(|(name, _)| name.value != MAP);
+    let (name, settings) = match (sources.next(), sources.next()) {
+        (Some((name, settings)), None) => (name, settings),
+        (Some((name, _)), Some((other, _))) => return Err(other.wrong(&path.key(&name.value), ONE_SOURCE)),
+        (None, _) => return Err(raw.wrong(path, ONE_SOURCE)),
     };
     let Some(kind) = kinds.sources().iter().find(|kind| kind.key == name.value) else {
         let supported = one_of(&kinds.sources().iter().map(|kind| kind.key).collect::<Vec<_>>());

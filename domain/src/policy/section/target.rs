@@ -101,6 +101,11 @@ pub(crate) fn check<'a, 'k>(
         Some(metrics::check(&raw.metrics, actions, kinds, window, path, wrong).into())
     });
     let metrics = metrics.unwrap_or_default();
+    if let Some(map) = collection.as_ref().and_then(|it| it.map.as_ref())
+        && metrics.len() == raw.metrics.value.0.len()
+    {
+        collection::check_events(&raw.collection, map, &metrics, &path.key("collection"), wrong);
+    }
     let phases = common.phases.or_check(judged, wrong, |wrong| {
         let known = Metrics { named: &raw.metrics.value, in_order: &metrics };
         Some(phases::check(&raw.phases, known, &path.key("phases"), wrong).into())

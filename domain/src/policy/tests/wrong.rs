@@ -566,3 +566,40 @@ fn event_names_with_a_variant_are_refused() {
         refused(from, &to, &expected);
     }
 }
+
+/// TE-7: a map that cannot be read as it is meant says where and what was expected.
+#[test]
+fn a_wrong_map_says_where() {
+    for (map, expected) in [
+        (
+            "{ http: {}, map: { name: msg } }",
+            "10:32: targets.autosave.collection.source.map: the key `ts` is missing",
+        ),
+        (
+            "{ http: {}, map: { preset: winston } }",
+            "10:42: targets.autosave.collection.source.map.preset: expected `pino`, `bunyan`, `zap`, `logrus`, `slog`, `structlog`, `log4j2`, `serilog` or `ecs`, found `winston`",
+        ),
+        (
+            "{ http: {}, map: { preset: pino, ts: { path: t, format: unix } } }",
+            "10:71: targets.autosave.collection.source.map.ts.format: expected `rfc3339`, `epoch_s`, `epoch_ms`, `epoch_us` or `epoch_ns`, found `unix`",
+        ),
+        (
+            "{ http: {}, map: { preset: pino, if: { level: [9..1] } } }",
+            "10:61: targets.autosave.collection.source.map.if.level: a range must begin below its end: 9..1",
+        ),
+        (
+            "{ http: {}, map: { preset: pino, events: { ok: autosave.save.complete } } }",
+            "10:62: targets.autosave.collection.source.map.events.ok: expected an event of a metric (`autosave.history.drift`, `autosave.save.completed` or `autosave.save.error`), found `autosave.save.complete`",
+        ),
+        (
+            "{ map: { preset: pino } }",
+            "10:15: targets.autosave.collection.source: expected one source with its settings, such as { http: {} }",
+        ),
+        (
+            "{ http: {}, map: { preset: pino, duration: { unit: ms } } }",
+            "10:58: targets.autosave.collection.source.map.duration: the key `path` is missing",
+        ),
+    ] {
+        refused(r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#, map, expected);
+    }
+}
