@@ -109,7 +109,9 @@ pub fn example() -> String {
 
 fn add_keys(root: &Value, node: &Value, path: &str, table: &mut Table) {
     let node = resolved(root, node);
-    for (key, property) in node["properties"].as_object().into_iter().flatten() {
+    // One that stands beside each of several kinds is described with what they share.
+    let described = |(_, property): &(&String, &Value)| property.is_object();
+    for (key, property) in node["properties"].as_object().into_iter().flatten().filter(described) {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         let required = node["required"].as_array().is_some_and(|names| names.iter().any(|name| name == key));
         let description =

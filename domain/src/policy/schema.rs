@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema as _;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
@@ -47,14 +46,17 @@ pub fn schema_json_of(kinds: &Kinds) -> String {
         .iter()
         .map(|kind| {
             let mut source = by_key(kind.key, &(kind.schema)(&mut generator).to_value());
-            source["properties"][source::MAP] = RawMap::json_schema(&mut generator).to_value();
+            // What it is says the node above.
+            source["properties"][source::MAP] = json!(true);
             source
         })
         .collect();
     let flag =
         |kind: &Arc<dyn ExecutorKind>| Some(by_key(kind.name(), &kind.schema(&mut generator)?.to_value()));
     let flags = kinds.executors().iter().filter_map(flag).collect();
+    let map = generator.subschema_for::<RawMap>().to_value();
     let mut schema = generator.into_root_schema_for::<RawPolicy>().to_value();
+    schema["$defs"]["RawSource"]["properties"] = json!({ source::MAP: map });
     let places = [("/$defs/RawMetric", metrics), ("/$defs/RawSource", sources), ("/$defs/RawFlag", flags)];
     for (place, kinds) in places {
         if let Some(place) = schema.pointer_mut(place) {

@@ -37,7 +37,23 @@ pub(crate) struct RawCollection {
 }
 
 pub(crate) const EXAMPLE: &str = r#"collection:
-  source: { jsonl: { paths: ["telemetry/checkout/*.jsonl"] } }   # or { http: {} }: events are only pushed
+  source:
+    jsonl: { paths: ["telemetry/checkout/*.jsonl"] }   # or http: {}: events are only pushed
+    map:                             # where lines are not of Phasegate's own shape
+      preset: pino                   # a logger's usual places; what follows goes before it
+      wrapper: docker
+      ts: { path: time, format: epoch_ms }
+      name: msg
+      events: { "payment ok": checkout.pay.completed, "payment failed*": checkout.pay.error }
+      others: ignored
+      duration: { path: res.took, unit: ms }
+      code: err.code
+      retryable: err.retryable
+      event_id: req.id
+      session: user.id
+      variant: experiment
+      if: { level: "30..", logger: [payments, "cards*"] }
+      text_lines: ignored
   window: 15m
   grace: 30s
   delayed_after: 5m

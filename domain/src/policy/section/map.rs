@@ -54,6 +54,7 @@ pub(crate) struct RawMap {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawTime {
+    /// Its path.
     path: Text,
     /// `rfc3339` (shipped), `epoch_s`, `epoch_ms`, `epoch_us` or `epoch_ns`; a number may be written as a text.
     format: Option<Text>,
@@ -63,6 +64,7 @@ struct RawTime {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawSpan {
+    /// Its path.
     path: Text,
     /// `ns`, `us`, `ms` (shipped) or `s`; a text such as `1.5s` says its own.
     unit: Option<Text>,

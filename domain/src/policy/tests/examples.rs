@@ -52,7 +52,8 @@ fn add_missing(root: &Value, node: &Value, found: &[&Value], path: &str, missing
     let chosen =
         choices.iter().any(|keys| keys.iter().filter_map(Value::as_str).all(|key| has(&key.to_owned())));
     let other_choice = |key: &String| chosen && choices.iter().any(|keys| keys.iter().any(|it| it == key));
-    for (key, property) in node["properties"].as_object().into_iter().flatten() {
+    let described = |(_, property): &(&String, &Value)| property.is_object();
+    for (key, property) in node["properties"].as_object().into_iter().flatten().filter(described) {
         let path = format!("{path}.{key}");
         if has(key) {
             let inside: Vec<&Value> = found.iter().filter_map(|it| it.get(key)).collect();
@@ -63,7 +64,10 @@ fn add_missing(root: &Value, node: &Value, found: &[&Value], path: &str, missing
     }
     // Of the kinds that a value may be the example shows one; the others have their own keys.
     for kind in node["oneOf"].as_array().into_iter().flatten() {
-        if kind["properties"].as_object().is_some_and(|keys| keys.keys().any(has)) {
+        if kind["properties"]
+            .as_object()
+            .is_some_and(|keys| keys.iter().filter(described).any(|(key, _)| has(key)))
+        {
             add_missing(root, kind, found, path, missing);
         }
     }
