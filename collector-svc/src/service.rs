@@ -80,7 +80,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     mark.go_on(common.clock.now()).await?;
     let store = Store::new(db.clone());
     for (name, target) in &common.policy.targets {
-        event_specs(&target).with_context(|| format!("target {name}"))?;
+        event_specs(target).with_context(|| format!("target {name}"))?;
     }
     let files = common.policy_file();
     let versions = PolicyVersions::open(&db, &files, &common.policy, common.clock.as_ref()).await?;

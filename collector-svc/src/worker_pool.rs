@@ -138,7 +138,7 @@ impl WorkerPool {
 impl PolicySubscriber for WorkerPool {
     async fn objection(&self, next: &Rules) -> Result<Option<String>, DbError> {
         for (name, target) in &next.policy.targets {
-            let specs = match event_specs(&target) {
+            let specs = match event_specs(target) {
                 Ok(specs) => specs,
                 Err(error) => return Ok(Some(format!("targets.{name}.metrics: {error}"))),
             };

@@ -114,7 +114,7 @@ fn batch(policy: &Policy, saves: u64, save_ms: f64) -> Batch {
         paused: Duration::ZERO,
         policy_version: None,
     };
-    totals.into_batch(head, &event_specs(&target(policy)).unwrap())
+    totals.into_batch(head, &event_specs(target(policy)).unwrap())
 }
 
 fn observed(policy: &Policy, saves: u64, save_ms: f64) -> Observed {

@@ -108,7 +108,7 @@ pub(crate) fn position(offset: u64) -> Place {
 }
 
 pub(crate) fn closed(policy: &TargetPolicy, start: &str, end: &str, sent: bool) -> ClosedWindow {
-    let specs = event_specs(&policy).unwrap();
+    let specs = event_specs(policy).unwrap();
     let head = BatchHead {
         target: autosave(),
         phase: PhaseId::parse("A").unwrap(),

@@ -47,7 +47,7 @@ pub fn count(
     phase: &PhaseId,
     policy: &TargetPolicy,
 ) -> Result<Counted, CountError> {
-    let specs = event_specs(&policy)?;
+    let specs = event_specs(policy)?;
     let records = Records::of_body(lines, &specs).map_err(|error| CountError::Array(error.to_string()))?;
     let length = policy.collection.window;
     let starts = || records.events.iter().map(|record| start_of(record, length));

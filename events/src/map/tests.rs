@@ -175,7 +175,8 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 fn object(entries: Vec<(&'static str, String)>) -> String {
-    let entries: Vec<String> = entries.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
+    let entries: Vec<String> =
+        entries.into_iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
     format!("{{{}}}", entries.join(", "))
 }
 

@@ -53,7 +53,7 @@ fn shipped() -> &'static TargetPolicy {
 
 fn specs() -> &'static EventSpecs {
     static SPECS: OnceLock<EventSpecs> = OnceLock::new();
-    SPECS.get_or_init(|| event_specs(&shipped()).expect("its events"))
+    SPECS.get_or_init(|| event_specs(shipped()).expect("its events"))
 }
 
 /// Lines of telemetry: every line is an event, malformed or blank; what is counted is a number (TE-1, TE-2).
@@ -196,7 +196,7 @@ pub fn policy(bytes: &[u8]) {
             assert!(!policy.targets.is_empty());
             for target in policy.targets.values() {
                 assert!(!target.phases.is_empty());
-                event_specs(&target).expect("what the collector needs of a policy is checked in it");
+                event_specs(target).expect("what the collector needs of a policy is checked in it");
             }
         }
     }
