@@ -41,7 +41,7 @@ pub struct Counts {
     pub malformed: u64,
     /// Lines that the map ignores (TE-7).
     pub ignored: u64,
-    /// The first of them that were malformed.
+    /// The first malformed lines.
     pub kept: Vec<MalformedLine>,
     /// Of what could not be counted.
     pub examples: Vec<Example>,
@@ -51,8 +51,8 @@ impl Counts {
     /// Whether no event is counted.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        let Self { accepted, duplicates, late, unknown, malformed, ignored, .. } = self;
-        [accepted, duplicates, late, unknown, malformed, ignored].iter().all(|it| **it == 0)
+        let Self { accepted, duplicates, late, unknown, malformed, .. } = self;
+        [accepted, duplicates, late, unknown, malformed].iter().all(|it| **it == 0)
     }
 
     /// Adds the numbers of what was counted besides.

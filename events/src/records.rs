@@ -96,7 +96,7 @@ impl Records {
             let end = memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at);
             match text.get(from..end) {
                 Some(line) => records.push_text(line, specs, &mut shape),
-                None => records.push_line(&bytes[from..end], specs),
+                None => records.push_bytes(&bytes[from..end], specs, &mut shape),
             }
             from = end + 1;
         }
@@ -114,7 +114,7 @@ impl Records {
         }
         let mut records = Self::default();
         let mut json = serde_json::Deserializer::from_slice(line_itself(bytes));
-        json.deserialize_seq(Elements { records: &mut records, specs })?;
+        json.deserialize_seq(Elements { records: &mut records, specs, shape: Shape::default() })?;
         json.end()?;
         Ok(records)
     }
@@ -175,6 +175,12 @@ impl Records {
     /// Reads one line; a blank one only counts as a line.
     #[inline]
     pub fn push_line(&mut self, line: &[u8], specs: &EventSpecs) {
+        self.push_bytes(line, specs, &mut Shape::default());
+    }
+
+    /// As [`Self::push_line`]; `shape` is that of the mapped lines before.
+    #[inline]
+    fn push_bytes(&mut self, line: &[u8], specs: &EventSpecs, shape: &mut Shape) {
         self.lines += 1;
         let line = line_itself(line);
         if line.len() > LINE_LENGTH_MAX {
@@ -185,7 +191,7 @@ impl Records {
             return;
         }
         match (specs.map(), std::str::from_utf8(line)) {
-            (Some(map), Ok(text)) => self.push_mapped(text, map, specs, &mut Shape::default()),
+            (Some(map), Ok(text)) => self.push_mapped(text, map, specs, shape),
             _ => self.push_parsed(line, crate::parse(line, specs)),
         }
     }
@@ -204,17 +210,17 @@ impl Records {
 
     #[inline]
     fn push_text(&mut self, line: &str, specs: &EventSpecs, shape: &mut Shape) {
-        let is_usual = |start: bool| start && line.len() <= LINE_LENGTH_MAX && !line.ends_with('\r');
-        match specs.map() {
-            None if is_usual(line.starts_with('{')) => {
-                self.lines += 1;
-                self.push_parsed(line.as_bytes(), crate::parse_alike(line, None, specs, shape));
-            }
-            Some(map) if is_usual(line.starts_with(|c: char| c == '{' || c.is_ascii_digit())) => {
-                self.lines += 1;
-                self.push_mapped(line, map, specs, shape);
-            }
-            _ => self.push_line(line.as_bytes(), specs),
+        let map = specs.map();
+        // A runtime that wraps lines without braces begins them with a time.
+        let begins =
+            line.starts_with('{') || (map.is_some() && line.starts_with(|c: char| c.is_ascii_digit()));
+        if !begins || line.len() > LINE_LENGTH_MAX || line.ends_with('\r') {
+            return self.push_bytes(line.as_bytes(), specs, shape);
+        }
+        self.lines += 1;
+        match map {
+            Some(map) => self.push_mapped(line, map, specs, shape),
+            None => self.push_parsed(line.as_bytes(), crate::parse_alike(line, None, specs, shape)),
         }
     }
 
@@ -301,6 +307,8 @@ pub fn line_itself(line: &[u8]) -> &[u8] {
 struct Elements<'a> {
     records: &'a mut Records,
     specs: &'a EventSpecs,
+    /// Of mapped ones.
+    shape: Shape,
 }
 
 impl<'de> Visitor<'de> for Elements<'_> {
@@ -310,9 +318,9 @@ impl<'de> Visitor<'de> for Elements<'_> {
         f.write_str("an array")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
         while let Some(element) = elements.next_element::<&'de RawValue>()? {
-            self.records.push_line(element.get().as_bytes(), self.specs);
+            self.records.push_bytes(element.get().as_bytes(), self.specs, &mut self.shape);
         }
         Ok(())
     }

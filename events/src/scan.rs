@@ -38,37 +38,34 @@ fn read<'a>(
     *fields = Fields::default();
     let mut seen = 0_u32;
     scanner.skip_space();
-    scanner.expect(b'{')?;
-    scanner.skip_space();
-    if scanner.peek() == Some(b'}') {
-        scanner.at += 1;
-    } else {
-        loop {
-            let key = scanner.string()?;
-            scanner.skip_space();
-            scanner.expect(b':')?;
-            scanner.skip_space();
-            let start = scanner.at;
-            let value = scanner.value()?;
-            let field = Field::of(key, specs);
-            tell(start..scanner.at, field);
-            if let Some(field) = field {
-                if seen & field.bit() != 0 {
-                    return None;
-                }
-                seen |= field.bit();
-                fields.put(field, value.of(field)?);
-            }
-            scanner.skip_space();
-            match scanner.next()? {
-                b',' => scanner.skip_space(),
-                b'}' => break,
-                _ => return None,
-            }
-        }
-    }
+    scanner.each(b'{', b'}', |scanner| {
+        let key = scanner.key()?;
+        let start = scanner.at;
+        let value = scanner.value()?;
+        let field = Field::of(key, specs);
+        tell(start..scanner.at, field);
+        put_once(fields, &mut seen, field, value)
+    })?;
     scanner.skip_space();
     scanner.is_at_end().then_some(())
+}
+
+/// Fills in the field that a value is of; none may be there twice.
+#[inline]
+fn put_once<'a>(
+    fields: &mut Fields<'a>,
+    seen: &mut u32,
+    field: Option<Field>,
+    value: Token<'a>,
+) -> Option<()> {
+    if let Some(field) = field {
+        if *seen & field.bit() != 0 {
+            return None;
+        }
+        *seen |= field.bit();
+        fields.put(field, value.of(field)?);
+    }
+    Some(())
 }
 
 /// Deeper than that a line is the other reader's.
@@ -81,17 +78,16 @@ fn read_mapped<'a>(
     fields: &mut Fields<'a>,
     tell: impl FnMut(Range<usize>, Option<Field>),
 ) -> Option<()> {
+    let mut scanner = Scanner::of(text);
     *fields = Fields::default();
-    let mut nested =
-        Nested { scanner: Scanner::of(text), map, fields, seen: 0, path: String::new(), depth: 0, tell };
-    nested.scanner.skip_space();
-    nested.object(true)?;
-    nested.scanner.skip_space();
-    nested.scanner.is_at_end().then_some(())
+    let mut nested = Nested { map, fields, seen: 0, path: String::new(), depth: 0, tell };
+    scanner.skip_space();
+    nested.object(&mut scanner, true)?;
+    scanner.skip_space();
+    scanner.is_at_end().then_some(())
 }
 
 struct Nested<'s, 'a, T> {
-    scanner: Scanner<'a>,
     map: &'s Map,
     fields: &'s mut Fields<'a>,
     seen: u32,
@@ -101,20 +97,11 @@ struct Nested<'s, 'a, T> {
     tell: T,
 }
 
-impl<T: FnMut(Range<usize>, Option<Field>)> Nested<'_, '_, T> {
+impl<'a, T: FnMut(Range<usize>, Option<Field>)> Nested<'_, 'a, T> {
     /// `wanted`: something in it may be asked for.
-    fn object(&mut self, wanted: bool) -> Option<()> {
-        self.scanner.expect(b'{')?;
-        self.scanner.skip_space();
-        if self.scanner.peek() == Some(b'}') {
-            self.scanner.at += 1;
-            return Some(());
-        }
-        loop {
-            let key = self.scanner.string()?;
-            self.scanner.skip_space();
-            self.scanner.expect(b':')?;
-            self.scanner.skip_space();
+    fn object(&mut self, scanner: &mut Scanner<'a>, wanted: bool) -> Option<()> {
+        scanner.each(b'{', b'}', |scanner| {
+            let key = scanner.key()?;
             let above = self.path.len();
             if wanted {
                 if above > 0 {
@@ -122,62 +109,32 @@ impl<T: FnMut(Range<usize>, Option<Field>)> Nested<'_, '_, T> {
                 }
                 self.path.push_str(key);
             }
-            self.value(wanted)?;
+            self.value(scanner, wanted)?;
             self.path.truncate(above);
-            self.scanner.skip_space();
-            match self.scanner.next()? {
-                b',' => self.scanner.skip_space(),
-                b'}' => return Some(()),
-                _ => return None,
-            }
-        }
+            Some(())
+        })
     }
 
-    fn array(&mut self) -> Option<()> {
-        self.scanner.expect(b'[')?;
-        self.scanner.skip_space();
-        if self.scanner.peek() == Some(b']') {
-            self.scanner.at += 1;
-            return Some(());
-        }
-        loop {
-            self.value(false)?;
-            self.scanner.skip_space();
-            match self.scanner.next()? {
-                b',' => self.scanner.skip_space(),
-                b']' => return Some(()),
-                _ => return None,
-            }
-        }
-    }
-
-    fn value(&mut self, wanted: bool) -> Option<()> {
+    fn value(&mut self, scanner: &mut Scanner<'a>, wanted: bool) -> Option<()> {
         let field = if wanted { self.map.field(&self.path) } else { None };
-        let opening = self.scanner.peek()?;
+        let opening = scanner.peek()?;
         if matches!(opening, b'{' | b'[') {
             self.depth += 1;
             if field.is_some() || self.depth > DEPTH_MAX {
                 return None;
             }
             if opening == b'{' {
-                self.object(wanted && self.map.leads_on(&self.path))
+                self.object(scanner, wanted && self.map.leads_on(&self.path))
             } else {
-                self.array()
+                scanner.each(b'[', b']', |scanner| self.value(scanner, false))
             }?;
             self.depth -= 1;
             return Some(());
         }
-        let start = self.scanner.at;
-        let value = self.scanner.value()?;
-        (self.tell)(start..self.scanner.at, field);
-        if let Some(field) = field {
-            if self.seen & field.bit() != 0 {
-                return None;
-            }
-            self.seen |= field.bit();
-            self.fields.put(field, value.of(field)?);
-        }
-        Some(())
+        let start = scanner.at;
+        let value = scanner.value()?;
+        (self.tell)(start..scanner.at, field);
+        put_once(self.fields, &mut self.seen, field, value)
     }
 }
 
@@ -257,6 +214,36 @@ impl<'a> Scanner<'a> {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
+    }
+
+    /// What stands between two brackets with commas in between, one after the other.
+    #[inline]
+    fn each(&mut self, open: u8, close: u8, mut one: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.expect(open)?;
+        self.skip_space();
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            one(self)?;
+            self.skip_space();
+            match self.next()? {
+                b',' => self.skip_space(),
+                end if end == close => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A key and what stands before its value.
+    #[inline]
+    fn key(&mut self) -> Option<&'a str> {
+        let key = self.string()?;
+        self.skip_space();
+        self.expect(b':')?;
+        self.skip_space();
+        Some(key)
     }
 
     #[inline]

@@ -104,22 +104,15 @@ impl Rig {
     }
 
     pub(crate) async fn on(db: Db, files: bool) -> Self {
-        let directory = Arc::new(tempfile::tempdir().unwrap());
-        let pattern = directory.path().join("telemetry/*.jsonl").display().to_string();
-        fs::create_dir(directory.path().join("telemetry")).unwrap();
-        let source: Chosen<dyn SourceSettings> =
-            if files { Chosen(Arc::new(Jsonl { paths: vec![pattern] })) } else { Chosen(Arc::new(Http)) };
-        Self::with(db, directory, source, None, &SHIPPED).await
+        let (directory, written) = telemetry();
+        Self::with(db, directory, if files { written } else { Chosen(Arc::new(Http)) }, None, &SHIPPED).await
     }
 
     /// As [`Self::new`], of lines that a map reads.
     pub(crate) async fn mapped(rules: events::map::Rules) -> Self {
         let db = Db::connect("sqlite::memory:", "collector", MIGRATIONS).await.unwrap();
-        let directory = Arc::new(tempfile::tempdir().unwrap());
-        fs::create_dir(directory.path().join("telemetry")).unwrap();
-        let pattern = directory.path().join("telemetry/*.jsonl").display().to_string();
-        let map = Arc::new(Map::new(rules).unwrap());
-        Self::with(db, directory, Chosen(Arc::new(Jsonl { paths: vec![pattern] })), Some(map), &SHIPPED).await
+        let (directory, written) = telemetry();
+        Self::with(db, directory, written, Some(Arc::new(Map::new(rules).unwrap())), &SHIPPED).await
     }
 
     /// Reads a source by a reader that is not among those of the product; SQLite in memory.
@@ -229,6 +222,14 @@ impl Rig {
             assert_eq!(page.items, [], "{state}");
         }
     }
+}
+
+/// A directory, and the files in it as a source.
+fn telemetry() -> (Arc<tempfile::TempDir>, Chosen<dyn SourceSettings>) {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    fs::create_dir(directory.path().join("telemetry")).unwrap();
+    let pattern = directory.path().join("telemetry/*.jsonl").display().to_string();
+    (directory, Chosen(Arc::new(Jsonl { paths: vec![pattern] })))
 }
 
 pub(crate) fn saves(batch: &Batch) -> u64 {

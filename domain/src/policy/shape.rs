@@ -10,7 +10,7 @@ use serde::de::{
 };
 
 use super::at::{At, PLACED};
-use super::check::one_of;
+use super::check::{Wrong, one_of};
 use super::forms::{AS_TEXT, ONLY_TEXT};
 use super::kind_section::Section;
 use super::tree::{Node, Plain};
@@ -31,6 +31,10 @@ impl Section {
     }
 
     /// What stands there as a text, however it is written.
+    pub(super) fn as_text(&self) -> Result<&str, Wrong> {
+        self.scalar().map_err(|error| self.wrong(error.message))
+    }
+
     fn scalar(&self) -> Result<&str, ShapeError> {
         match &self.value {
             Node::Plain(Plain::Null, _) => Err(ShapeError::custom("expected a value, found none")),

@@ -204,7 +204,7 @@ impl Map {
             session: None,
         };
         let Some((index, spec)) = index.and_then(|index| Some((index, specs.get(index)?))) else {
-            event.unknown = Some(name);
+            event.unknown = Some(Cow::Owned(name.into_owned()));
             return Ok(Some(event));
         };
         if spec.error || !specs.errors_of_attempt(index).is_empty() {
@@ -230,10 +230,10 @@ impl Map {
     }
 
     /// The name of the event that a line tells, or of an unknown one.
-    fn event<'a>(&self, fields: &Fields<'a>, specs: &EventSpecs) -> Option<Cow<'a, str>> {
+    fn event<'m>(&'m self, fields: &'m Fields<'_>, specs: &EventSpecs) -> Option<Cow<'m, str>> {
         let value = written(fields.get(self.name)).unwrap_or(Cow::Borrowed(""));
         if let Some((_, event)) = self.rules.events.iter().find(|(pattern, _)| pattern.fits(&value)) {
-            return Some(Cow::Owned(event.clone()));
+            return Some(Cow::Borrowed(event));
         }
         (specs.find_event(&value, None).is_some() || self.rules.others_are_unknown).then_some(value)
     }

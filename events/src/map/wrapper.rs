@@ -42,11 +42,11 @@ impl Wrapper {
             Self::Docker => {
                 let outer: Docker<'_> =
                     serde_json::from_str(line).map_err(|_| Reason::NotWrapped { by: "docker" })?;
-                let inner = match &outer.log {
-                    Cow::Borrowed(text) => text.strip_suffix('\n').map(Cow::Borrowed),
-                    Cow::Owned(text) => text.strip_suffix('\n').map(|text| Cow::Owned(text.to_owned())),
-                };
-                Ok(Unwrapped { line: inner.ok_or(Reason::CutUp)?, ts: outer.time })
+                let mut line = outer.log;
+                let end = line.strip_suffix('\n').ok_or(Reason::CutUp)?.len();
+                // A line break can't stand there unless it is escaped, so the text is an own one.
+                line.to_mut().truncate(end);
+                Ok(Unwrapped { line, ts: outer.time })
             }
             Self::Cri => {
                 let mut parts = line.splitn(4, ' ');

@@ -108,14 +108,12 @@ pub(crate) fn check_events(
     let known: BTreeSet<String> =
         metrics.iter().flat_map(MetricPolicy::needs).map(|event| event.name).collect();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let section = source::map_section(&raw.source, &path.key("source"));
+    let Some(section) = source::map_section(&raw.source, &path.key("source")) else { return };
     for (value, event) in &map.rules().events {
-        if let Some(section) = &section
-            && !known.contains(&event.as_str())
-        {
-            let place = section.at("events").at(&value.to_string()).clone();
+        if !known.contains(&event.as_str()) {
+            let place = section.at("events").at(&value.to_string());
             let message = format!("expected an event of a metric ({}), found `{event}`", one_of(&known));
-            wrong.note::<()>(Err(place.wrong(message)));
+            wrong.add(place.wrong(message));
         }
     }
 }

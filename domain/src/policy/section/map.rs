@@ -1,13 +1,13 @@
 //! `collection.source.map`: how an app's own log lines are read as events (TE-7).
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::slice;
 use std::sync::Arc;
 
 use events::map::{Map, PRESETS, Pattern, Preset, Rules, TimeFormat, Unit, Wrapper};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::policy::Wrong;
 use crate::policy::check::one_of;
@@ -70,9 +70,9 @@ struct RawSpan {
     unit: Option<Text>,
 }
 
-/// One pattern or several.
-#[derive(Debug)]
-struct RawPatterns(Vec<String>);
+/// One pattern or several; they are read from the section.
+#[derive(Debug, Deserialize)]
+struct RawPatterns(IgnoredAny);
 
 impl JsonSchema for RawPatterns {
     fn inline_schema() -> bool {
@@ -84,38 +84,6 @@ impl JsonSchema for RawPatterns {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let one = ["string", "number", "boolean"];
         json_schema!({ "anyOf": [{ "type": one }, { "type": "array", "items": { "type": one } }] })
-    }
-}
-
-impl<'de> Deserialize<'de> for RawPatterns {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Some;
-        impl<'de> Visitor<'de> for Some {
-            type Value = RawPatterns;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a pattern or a list of patterns")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<RawPatterns, E> {
-                Ok(RawPatterns(vec![text.to_owned()]))
-            }
-            fn visit_bool<E>(self, word: bool) -> Result<RawPatterns, E> {
-                Ok(RawPatterns(vec![word.to_string()]))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<RawPatterns, E> {
-                Ok(RawPatterns(vec![number.to_string()]))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<RawPatterns, E> {
-                Ok(RawPatterns(vec![number.to_string()]))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawPatterns, A::Error> {
-                let mut all = Vec::new();
-                while let Option::Some(RawPatterns(mut one)) = items.next_element()? {
-                    all.append(&mut one);
-                }
-                Ok(RawPatterns(all))
-            }
-        }
-        deserializer.deserialize_any(Some)
     }
 }
 
@@ -164,17 +132,22 @@ pub(crate) fn read(section: &Section) -> Result<Arc<Map>, Wrong> {
         rules.events.push((pattern(place.at(value), value)?, place.text(value, event)?));
     }
     rules.events.sort_by_key(|(pattern, _)| pattern.rank());
-    let place = section.at("if");
-    for (path, RawPatterns(patterns)) in &raw.only {
-        let patterns = patterns.iter().map(|it| pattern(place.at(path), it)).collect::<Result<_, _>>()?;
+    for path in raw.only.keys() {
+        let place = section.at("if").at(path);
+        let patterns = match place.items() {
+            [] => slice::from_ref(place),
+            items => items,
+        };
+        let patterns = patterns.iter().map(|it| pattern(place, it.as_text()?)).collect::<Result<_, _>>()?;
         rules.only.push((path.clone(), patterns));
     }
-    let ignored = [("ignored", true), ("malformed", false), ("unknown", false)];
     if let Some(said) = &raw.text_lines {
-        rules.ignores_text = word(section.at("text_lines"), &said.0, &ignored[..2])?;
+        let words = [("ignored", true), ("malformed", false)];
+        rules.ignores_text = word(section.at("text_lines"), &said.0, &words)?;
     }
     if let Some(said) = &raw.others {
-        rules.others_are_unknown = !word(section.at("others"), &said.0, &[ignored[0], ignored[2]])?;
+        let words = [("ignored", false), ("unknown", true)];
+        rules.others_are_unknown = word(section.at("others"), &said.0, &words)?;
     }
     Map::new(rules).map(Arc::new).map_err(|error| section.wrong(error.to_string()))
 }

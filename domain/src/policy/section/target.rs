@@ -104,7 +104,10 @@ pub(crate) fn check<'a, 'k>(
     if let Some(map) = collection.as_ref().and_then(|it| it.map.as_ref())
         && metrics.len() == raw.metrics.value.0.len()
     {
-        collection::check_events(&raw.collection, map, &metrics, &path.key("collection"), wrong);
+        common.mapped.or_check(key([raw.collection.part(), raw.metrics.part()]), wrong, |wrong| {
+            collection::check_events(&raw.collection, map, &metrics, &path.key("collection"), wrong);
+            Some(())
+        });
     }
     let phases = common.phases.or_check(judged, wrong, |wrong| {
         let known = Metrics { named: &raw.metrics.value, in_order: &metrics };

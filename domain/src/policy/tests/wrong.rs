@@ -592,6 +592,10 @@ fn a_wrong_map_says_where() {
             "10:62: targets.autosave.collection.source.map.events.ok: expected an event of a metric (`autosave.history.drift`, `autosave.save.completed` or `autosave.save.error`), found `autosave.save.complete`",
         ),
         (
+            "{ http: {}, map: { preset: pino, if: { level: [] } } }",
+            "10:61: targets.autosave.collection.source.map.if.level: expected a single value",
+        ),
+        (
             "{ map: { preset: pino } }",
             "10:15: targets.autosave.collection.source: expected one source with its settings, such as { http: {} }",
         ),
