@@ -254,12 +254,12 @@ impl Counted {
                 return Ok(());
             }
             // At the end a line without its break is a line too: nobody will finish it.
-            let whole =
-                if ended { buffer.len() } else { memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1) };
+            let lines_end = memchr::memrchr(b'\n', &buffer).map_or(0, |at| at + 1);
+            let whole = if ended { buffer.len() } else { specs.settled(&buffer[..lines_end]) };
             let records = Records::of_lines(&buffer[..whole], specs);
-            buffer.drain(..whole);
             // What is too long already need not be kept until its end comes.
-            buffer.truncate(LINE_LENGTH_MAX + 1);
+            buffer.truncate(lines_end.max(whole) + LINE_LENGTH_MAX + 1);
+            buffer.drain(..whole);
             let lines_before = lines;
             lines += records.lines;
             self.add(records, name, lines_before, keep, now);

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use crate::codes::{Codes, OTHER_CODE};
 use crate::examples::{self, OF_EACH};
-use crate::map::Map;
+use crate::map::{Begun, Map, Pieces};
 use crate::shape::Shape;
 use crate::{EventSpecs, Reason};
 
@@ -83,23 +83,32 @@ pub struct Records {
     pub lines: u64,
 }
 
+/// What is remembered from line to line.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// Of the lines before.
+    shape: Shape,
+    pieces: Pieces,
+}
+
 impl Records {
     /// Reads whole lines: every line ends with `\n`, except that the last may lack it.
     #[must_use]
     pub fn of_lines(bytes: &[u8], specs: &EventSpecs) -> Self {
         let mut records = Self { events: Vec::with_capacity(bytes.len() / 128), ..Self::default() };
-        let mut shape = Shape::default();
+        let mut before = Before::default();
         // Looked at as a whole it is UTF-8 sooner than line by line.
         let text = std::str::from_utf8(bytes).unwrap_or_default();
         let mut from = 0;
         while from < bytes.len() {
             let end = memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at);
             match text.get(from..end) {
-                Some(line) => records.push_text(line, specs, &mut shape),
-                None => records.push_bytes(&bytes[from..end], specs, &mut shape),
+                Some(line) => records.push_text(line, specs, &mut before),
+                None => records.push_line(&bytes[from..end], specs, &mut before),
             }
             from = end + 1;
         }
+        records.end(before);
         records
     }
 
@@ -114,15 +123,17 @@ impl Records {
         }
         let mut records = Self::default();
         let mut json = serde_json::Deserializer::from_slice(line_itself(bytes));
-        json.deserialize_seq(Elements { records: &mut records, specs, shape: Shape::default() })?;
+        let mut before = Before::default();
+        json.deserialize_seq(Elements { records: &mut records, specs, before: &mut before })?;
         json.end()?;
+        records.end(before);
         Ok(records)
     }
 
     /// Reads whole lines on `threads` threads, in slices that follow each other; one slice's first line is its line 1.
     #[must_use]
     pub fn of_slices(threads: usize, bytes: &[u8], specs: &EventSpecs) -> Vec<Self> {
-        let slices = slices_of_lines(bytes, SLICE);
+        let slices = slices_of_lines(bytes, SLICE, specs);
         let next = AtomicUsize::new(0);
         let work = || {
             let mut done = Vec::new();
@@ -172,15 +183,9 @@ impl Records {
         self
     }
 
-    /// Reads one line; a blank one only counts as a line.
+    /// Reads one line; a blank one only counts as a line. [`Self::end`] tells what `before` still holds.
     #[inline]
-    pub fn push_line(&mut self, line: &[u8], specs: &EventSpecs) {
-        self.push_bytes(line, specs, &mut Shape::default());
-    }
-
-    /// As [`Self::push_line`]; `shape` is that of the mapped lines before.
-    #[inline]
-    fn push_bytes(&mut self, line: &[u8], specs: &EventSpecs, shape: &mut Shape) {
+    pub fn push_line(&mut self, line: &[u8], specs: &EventSpecs, before: &mut Before) {
         self.lines += 1;
         let line = line_itself(line);
         if line.len() > LINE_LENGTH_MAX {
@@ -191,36 +196,58 @@ impl Records {
             return;
         }
         match (specs.map(), std::str::from_utf8(line)) {
-            (Some(map), Ok(text)) => self.push_mapped(text, map, specs, shape),
+            (Some(map), Ok(text)) => self.push_mapped(text, map, specs, before),
             _ => self.push_parsed(line, crate::parse(line, specs)),
         }
     }
 
+    /// Counts the lines that go on and have no end as malformed.
+    pub fn end(&mut self, before: Before) {
+        for Begun { line, .. } in before.pieces.unfinished() {
+            self.malformed_at(self.lines, &Reason::CutUp, line.as_bytes());
+        }
+    }
+
     /// Reads one line of a foreign log.
-    fn push_mapped(&mut self, line: &str, map: &Map, specs: &EventSpecs, shape: &mut Shape) {
-        match map.unwrap(line) {
-            Ok(Some(inside)) => {
-                let parsed = crate::parse_alike(&inside.line, inside.ts, specs, shape);
-                self.push_parsed(inside.line.as_bytes(), parsed);
-            }
-            Ok(None) => self.ignored += 1,
-            Err(reason) => self.malformed_at(self.lines, &reason, line.as_bytes()),
+    fn push_mapped(&mut self, line: &str, map: &Map, specs: &EventSpecs, before: &mut Before) {
+        let inside = match map.unwrap(line) {
+            Ok(inside) => inside,
+            Err(reason) => return self.malformed_at(self.lines, &reason, line.as_bytes()),
+        };
+        if before.pieces.is_whole(&inside) {
+            self.push_inner(&inside.line, inside.ts, map, specs, &mut before.shape);
+        } else if let Some(Begun { line, ts }) = before.pieces.join(&inside) {
+            self.push_inner(&line, ts.as_deref(), map, specs, &mut before.shape);
+        }
+    }
+
+    /// Reads what was inside of a wrapper.
+    #[inline]
+    fn push_inner(&mut self, line: &str, ts: Option<&str>, map: &Map, specs: &EventSpecs, shape: &mut Shape) {
+        if line.len() > LINE_LENGTH_MAX {
+            self.malformed_at(self.lines, &Reason::TooLong, line.as_bytes());
+        } else if map.ignores_text(line) {
+            self.ignored += 1;
+        } else {
+            self.push_parsed(line.as_bytes(), crate::parse_alike(line, ts, specs, shape));
         }
     }
 
     #[inline]
-    fn push_text(&mut self, line: &str, specs: &EventSpecs, shape: &mut Shape) {
+    fn push_text(&mut self, line: &str, specs: &EventSpecs, before: &mut Before) {
         let map = specs.map();
         // A runtime that wraps lines without braces begins them with a time.
         let begins =
             line.starts_with('{') || (map.is_some() && line.starts_with(|c: char| c.is_ascii_digit()));
         if !begins || line.len() > LINE_LENGTH_MAX || line.ends_with('\r') {
-            return self.push_bytes(line.as_bytes(), specs, shape);
+            return self.push_line(line.as_bytes(), specs, before);
         }
         self.lines += 1;
         match map {
-            Some(map) => self.push_mapped(line, map, specs, shape),
-            None => self.push_parsed(line.as_bytes(), crate::parse_alike(line, None, specs, shape)),
+            Some(map) => self.push_mapped(line, map, specs, before),
+            None => {
+                self.push_parsed(line.as_bytes(), crate::parse_alike(line, None, specs, &mut before.shape));
+            }
         }
     }
 
@@ -307,8 +334,7 @@ pub fn line_itself(line: &[u8]) -> &[u8] {
 struct Elements<'a> {
     records: &'a mut Records,
     specs: &'a EventSpecs,
-    /// Of mapped ones.
-    shape: Shape,
+    before: &'a mut Before,
 }
 
 impl<'de> Visitor<'de> for Elements<'_> {
@@ -318,21 +344,23 @@ impl<'de> Visitor<'de> for Elements<'_> {
         f.write_str("an array")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         while let Some(element) = elements.next_element::<&'de RawValue>()? {
-            self.records.push_bytes(element.get().as_bytes(), self.specs, &mut self.shape);
+            self.records.push_line(element.get().as_bytes(), self.specs, self.before);
         }
         Ok(())
     }
 }
 
-/// Cuts after the first line end at or beyond each multiple of `length`.
-fn slices_of_lines(bytes: &[u8], length: usize) -> Vec<&[u8]> {
+/// Cuts after the first line end at or beyond each multiple of `length`, before a line that goes on behind it.
+fn slices_of_lines<'a>(bytes: &'a [u8], length: usize, specs: &EventSpecs) -> Vec<&'a [u8]> {
     let mut slices = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
-        let end = rest.get(length..).and_then(|tail| memchr::memchr(b'\n', tail));
-        let (slice, after) = rest.split_at(end.map_or(rest.len(), |at| length + at + 1));
+        let next = |from: usize| memchr::memchr(b'\n', rest.get(from..)?).map(|at| from + at + 1);
+        let mut ends = std::iter::successors(next(length), |end| next(end + length));
+        let end = ends.find_map(|end| Some(specs.settled(&rest[..end])).filter(|end| *end > 0));
+        let (slice, after) = rest.split_at(end.unwrap_or(rest.len()));
         slices.push(slice);
         rest = after;
     }

@@ -169,9 +169,18 @@ impl EventSpecs {
         Self { map, ..self }
     }
 
+    /// How foreign lines are read (TE-7).
     #[inline]
-    pub(super) fn map(&self) -> Option<&Map> {
+    #[must_use]
+    pub fn map(&self) -> Option<&Map> {
         self.map.as_deref()
+    }
+
+    /// How many of these bytes, which are whole lines, can be read without what follows them: not the beginning of a line that a
+    /// container's runtime has cut up.
+    #[must_use]
+    pub fn settled(&self, lines: &[u8]) -> usize {
+        self.map().map_or(lines.len(), |map| map.settled(lines))
     }
 
     /// The first event whose duration stands in another field than `other` says: the two cannot be counted together.
@@ -263,8 +272,10 @@ impl EventSpecs {
         self.duration_fields.get(at).cloned().unwrap_or_default()
     }
 
+    /// All of no variant, by index.
     #[inline]
-    fn plain(&self) -> &[EventSpec] {
+    #[must_use]
+    pub fn plain(&self) -> &[EventSpec] {
         &self.specs[..self.plain]
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod exit;
 pub(crate) mod explained;
 mod github;
 pub(crate) mod incident_view;
+pub(crate) mod mapping;
 pub(crate) mod output;
 mod product;
 pub(crate) mod services;

@@ -91,15 +91,20 @@ pub(super) fn take_lines(
             }
         }
     }
-    let whole = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
+    let lines_end = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
+    let mut unfinished = &rest[lines_end..];
+    let is_too_long = unfinished.len() > LINE_LENGTH_MAX;
+    let whole = if is_too_long { lines_end } else { specs.settled(&rest[..lines_end]) };
     let mut pieces = Vec::new();
     for records in Records::of_slices(threads, &rest[..whole], specs) {
         let lines_before = position.line;
         position.line += records.lines;
         pieces.push((lines_before, records));
     }
-    let mut unfinished = &rest[whole..];
     position.offset += whole as u64;
+    if whole < lines_end {
+        return pieces; // the end of a line that was cut up is still to come
+    }
     // A hole before a line is no part of it (TE-8). One with nothing behind it may still be written into.
     let hole = unfinished.iter().take_while(|byte| **byte == 0).count();
     if hole < unfinished.len() || hole > LINE_LENGTH_MAX {

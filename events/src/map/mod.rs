@@ -6,6 +6,7 @@
 
 mod moment;
 mod pattern;
+mod pieces;
 mod preset;
 mod span;
 mod wrapper;
@@ -15,10 +16,10 @@ use std::fmt;
 
 pub use moment::TimeFormat;
 pub use pattern::{Pattern, PatternError};
+pub(crate) use pieces::{Begun, Pieces};
 pub use preset::{PRESETS, Preset};
 pub use span::Unit;
-pub(crate) use wrapper::Unwrapped;
-pub use wrapper::Wrapper;
+pub use wrapper::{Stream, Unwrapped, Wrapper};
 
 use crate::fields::{Field, Fields, Value};
 use crate::{ErrorDetail, Event, EventSpecs, Reason};
@@ -155,14 +156,23 @@ impl Map {
         self.paths.iter().any(below)
     }
 
-    /// What is inside of the wrapper. `None`: the line is ignored.
-    pub(crate) fn unwrap<'a>(&self, line: &'a str) -> Result<Option<Unwrapped<'a>>, Reason> {
-        let inside = match self.rules.wrapper {
+    /// What is inside of the wrapper.
+    pub(crate) fn unwrap<'a>(&self, line: &'a str) -> Result<Unwrapped<'a>, Reason> {
+        Ok(match self.rules.wrapper {
             Some(wrapper) => wrapper.unwrap(line)?,
-            None => Unwrapped { line: Cow::Borrowed(line), ts: None },
-        };
-        let is_text = !inside.line.trim_start().starts_with('{');
-        Ok((!is_text || !self.rules.ignores_text).then_some(inside))
+            None => Unwrapped { line: Cow::Borrowed(line), ts: None, stream: Stream::Stdout, goes_on: false },
+        })
+    }
+
+    /// Whether the map ignores a line for being no object.
+    pub(crate) fn ignores_text(&self, line: &str) -> bool {
+        self.rules.ignores_text && !line.trim_start().starts_with('{')
+    }
+
+    /// How many of these bytes, which are whole lines, can be read without what follows them.
+    #[must_use]
+    pub fn settled(&self, lines: &[u8]) -> usize {
+        self.rules.wrapper.map_or(lines.len(), |wrapper| pieces::settled(wrapper, lines))
     }
 
     /// The event of a line with these fields. `None`: the map ignores it.

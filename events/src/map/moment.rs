@@ -23,7 +23,8 @@ impl TimeFormat {
     ];
 
     /// In milliseconds since 1970, what is finer cut off; `None` if it is no such time between 1970 and 9999.
-    pub(crate) fn parse_ms(self, text: &str) -> Option<i64> {
+    #[must_use]
+    pub fn parse_ms(self, text: &str) -> Option<i64> {
         let digits_below_ms = match self {
             Self::Rfc3339 => return crate::time::parse_ms(text),
             Self::EpochS => -3,

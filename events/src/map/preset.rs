@@ -1,7 +1,7 @@
 //! How common loggers write their lines. Each is where the logger puts things when nobody has told it otherwise; what an
 //! application adds by itself (durations, codes, ids) has no place that a logger could know.
 
-use super::{Rules, TimeFormat, Unit};
+use super::{Pattern, Rules, TimeFormat, Unit};
 
 /// A logger's usual shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +14,12 @@ pub struct Preset {
     name: &'static str,
     duration: Option<(&'static str, Unit)>,
     code: Option<&'static str>,
+    /// What else its lines hold, by which they are told from those of others that put time and text at the same places.
+    marks: &'static [(&'static str, &'static [&'static str])],
 }
 
 /// The loggers, in the order of the documentation.
-pub const PRESETS: [Preset; 9] = [
+pub const PRESETS: [Preset; 11] = [
     Preset {
         key: "pino",
         of: "pino and pino-http (JavaScript)",
@@ -25,6 +27,7 @@ pub const PRESETS: [Preset; 9] = [
         name: "msg",
         duration: Some(("responseTime", Unit::Milliseconds)),
         code: Some("err.type"),
+        marks: &[("level", &["10..60"]), ("v", &["!*"])],
     },
     Preset {
         key: "bunyan",
@@ -33,6 +36,7 @@ pub const PRESETS: [Preset; 9] = [
         name: "msg",
         duration: None,
         code: Some("err.name"),
+        marks: &[("level", &["10..60"]), ("v", &["0"])],
     },
     Preset {
         key: "zap",
@@ -41,6 +45,7 @@ pub const PRESETS: [Preset; 9] = [
         name: "msg",
         duration: Some(("duration", Unit::Seconds)),
         code: Some("error"),
+        marks: &[("level", &["debug", "info", "warn", "error", "dpanic", "panic", "fatal"])],
     },
     Preset {
         key: "logrus",
@@ -49,6 +54,7 @@ pub const PRESETS: [Preset; 9] = [
         name: "msg",
         duration: Some(("duration", Unit::Nanoseconds)),
         code: Some("error"),
+        marks: &[("level", &["trace", "debug", "info", "warning", "error", "panic", "fatal"])],
     },
     Preset {
         key: "slog",
@@ -57,6 +63,7 @@ pub const PRESETS: [Preset; 9] = [
         name: "msg",
         duration: Some(("duration", Unit::Nanoseconds)),
         code: Some("err"),
+        marks: &[("level", &["DEBUG*", "INFO*", "WARN*", "ERROR*"])],
     },
     Preset {
         key: "structlog",
@@ -65,6 +72,7 @@ pub const PRESETS: [Preset; 9] = [
         name: "event",
         duration: None,
         code: None,
+        marks: &[("level", &["*"])],
     },
     Preset {
         key: "log4j2",
@@ -73,6 +81,7 @@ pub const PRESETS: [Preset; 9] = [
         name: "message",
         duration: None,
         code: Some("thrown.name"),
+        marks: &[("loggerName", &["*"])],
     },
     Preset {
         key: "serilog",
@@ -81,6 +90,25 @@ pub const PRESETS: [Preset; 9] = [
         name: "@mt",
         duration: Some(("Elapsed", Unit::Milliseconds)),
         code: None,
+        marks: &[("@m", &["!*"])],
+    },
+    Preset {
+        key: "winston",
+        of: "winston, json and timestamp formats (JavaScript)",
+        ts: ("timestamp", TimeFormat::Rfc3339),
+        name: "message",
+        duration: Some(("durationMs", Unit::Milliseconds)),
+        code: None,
+        marks: &[("level", &["*"])],
+    },
+    Preset {
+        key: "tracing",
+        of: "tracing-subscriber, JSON format (Rust)",
+        ts: ("timestamp", TimeFormat::Rfc3339),
+        name: "fields.message",
+        duration: None,
+        code: Some("fields.error"),
+        marks: &[("target", &["*"])],
     },
     Preset {
         key: "ecs",
@@ -89,6 +117,7 @@ pub const PRESETS: [Preset; 9] = [
         name: "message",
         duration: Some(("event.duration", Unit::Nanoseconds)),
         code: Some("error.type"),
+        marks: &[("ecs.version", &["*"])],
     },
 ];
 
@@ -97,6 +126,22 @@ impl Preset {
     #[must_use]
     pub fn find(key: &str) -> Option<&'static Self> {
         PRESETS.iter().find(|preset| preset.key == key)
+    }
+
+    /// How many in a hundred of its marks a line has, whose values `value` gives as they are written. 0 of one that has no time
+    /// or no text where this logger puts them.
+    #[must_use]
+    pub fn likeness(&self, value: impl Fn(&str) -> Option<String>) -> u32 {
+        let has_time = value(self.ts.0).is_some_and(|text| self.ts.1.parse_ms(&text).is_some());
+        if !has_time || value(self.name).is_none() {
+            return 0;
+        }
+        let fits = |patterns: &[&str], found: Option<&str>| {
+            let patterns = patterns.iter().filter_map(|pattern| pattern.parse::<Pattern>().ok());
+            patterns.into_iter().any(|pattern| pattern.fits_what_may_be_absent(found))
+        };
+        let had = self.marks.iter().filter(|(path, patterns)| fits(patterns, value(path).as_deref())).count();
+        u32::try_from(1 + 99 * had / self.marks.len()).unwrap_or(1)
     }
 
     /// As rules, which name no event yet.

@@ -21,7 +21,8 @@ impl Unit {
     ];
 
     /// In milliseconds; `None` if it is no duration.
-    pub(crate) fn parse_ms(self, text: &str) -> Option<f64> {
+    #[must_use]
+    pub fn parse_ms(self, text: &str) -> Option<f64> {
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Some(self.in_ms(number)),
             _ => with_units(text),

@@ -120,22 +120,93 @@ fn wrapped_lines_are_unwrapped() {
     let inner = r#"{"level":30,"msg":"payment ok","res":{"took":"1.5s"}}"#;
     let bare = |wrapper| Rules { wrapper: Some(wrapper), ts: None, ..rules() };
     let docker = serde_json::json!({"log": format!("{inner}\n"), "stream": "stdout", "time": "2026-11-22T10:00:00.25Z"});
-    let piece =
-        serde_json::json!({"log": &inner[..20], "stream": "stdout", "time": "2026-11-22T10:00:00.25Z"});
-    let read = records(bare(Wrapper::Docker), &[&docker.to_string(), &piece.to_string(), inner]);
-    assert_eq!((read.events.len(), read.malformed), (1, 2));
+    let read = records(bare(Wrapper::Docker), &[&docker.to_string(), inner]);
+    assert_eq!((read.events.len(), read.malformed), (1, 1));
     assert_eq!((read.events[0].ts_ms, read.events[0].duration_ms), (TS_MS, 1500.0));
-    assert!(
-        read.kept[0].reason.contains("cut up") && read.kept[1].reason.contains("docker"),
-        "{:?}",
-        read.kept
-    );
-    let cri = |tag: &str, inner: &str| format!("2026-11-22T10:00:00.25Z stdout {tag} {inner}");
-    let lines = [cri("F", inner), cri("P", &inner[..20]), inner.to_owned(), cri("F", "Listening")];
+    assert!(read.kept[0].reason.contains("docker"), "{:?}", read.kept);
+    let lines = [cri("F", inner), inner.to_owned(), cri("F", "Listening")];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let read = records(Rules { ignores_text: true, ..bare(Wrapper::Cri) }, &lines);
-    assert_eq!((read.events.len(), read.malformed, read.ignored), (1, 2, 1));
+    assert_eq!((read.events.len(), read.malformed, read.ignored), (1, 1, 1));
     assert_eq!((read.events[0].ts_ms, read.events[0].line), (TS_MS, 1));
+}
+
+fn cri(tag: &str, inner: &str) -> String {
+    format!("2026-11-22T10:00:00.25Z stdout {tag} {inner}")
+}
+
+/// A line of about so many bytes.
+fn long(length: usize) -> String {
+    let stack = "at pay é ".repeat(length / 10);
+    format!(r#"{{"level":30,"time":{TS_MS},"msg":"payment ok","stack":"{stack}","res":{{"took":1}}}}"#)
+}
+
+/// As Kubernetes' runtimes cut it up, in pieces of 16 KiB.
+fn cut_up(line: &str, stream: &str) -> String {
+    let mut wrapped = String::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(16 * 1024));
+        let tag = if after.is_empty() { "F" } else { "P" };
+        wrapped.push_str(&format!("2026-11-22T10:00:00.25Z {stream} {tag} {piece}\n"));
+        rest = after;
+    }
+    wrapped
+}
+
+/// TE-7: lines that a runtime has cut up are put together, each stream's apart, up to the length that a line may have; one
+/// without its end is malformed.
+#[test]
+fn lines_that_were_cut_up_are_put_together() {
+    let rules = Rules { wrapper: Some(Wrapper::Cri), ..rules() };
+    let (one, other) = (cut_up(&long(60_000), "stdout"), cut_up(&long(40_000), "stderr"));
+    let mixed: Vec<&str> = one
+        .lines()
+        .zip(other.lines().chain(["2026-11-22T10:00:00.25Z stderr F {}"]))
+        .flat_map(|(a, b)| [a, b])
+        .collect();
+    let read = records(rules.clone(), &mixed);
+    assert_eq!((read.events.len(), read.malformed, read.ignored), (2, 0, 1), "{:?}", read.kept);
+    let too_long = cut_up(&long(200_000), "stdout");
+    let begun = cri("P", "{");
+    let lines: Vec<&str> = too_long.lines().chain([&begun[..]]).collect();
+    let read = records(rules, &lines);
+    let reasons: Vec<&str> = read.kept.iter().map(|it| it.reason.as_str()).collect();
+    assert_eq!((read.events.len(), reasons.len()), (0, 2), "{reasons:?}");
+    assert!(reasons[0].contains("64 KiB") && reasons[1].contains("cut up"), "{reasons:?}");
+}
+
+/// TE-7: as `json-file` cuts it up.
+#[test]
+fn lines_that_docker_cut_up_are_put_together() {
+    let rules = Rules { wrapper: Some(Wrapper::Docker), ..rules() };
+    let line = long(40_000) + "\n";
+    let pieces = line.as_bytes().chunks(16 * 1024).map(String::from_utf8_lossy);
+    let wrapped = pieces.map(|log| serde_json::json!({ "log": log, "stream": "stdout" }).to_string());
+    let wrapped: Vec<String> = wrapped.collect();
+    let wrapped: Vec<&str> = wrapped.iter().map(String::as_str).collect();
+    let read = records(rules, &wrapped);
+    assert_eq!((read.events.len(), read.malformed, wrapped.len()), (1, 0, 3), "{:?}", read.kept);
+}
+
+/// TE-7: no cut between slices goes through a line.
+#[test]
+fn slices_keep_lines_whole() {
+    let rules = Rules { wrapper: Some(Wrapper::Cri), ..rules() };
+    let lines: String = (0..200).map(|at| cut_up(&long(7_000 + 300 * at % 50_000), "stdout")).collect();
+    let slices = Records::of_slices(2, lines.as_bytes(), &specs(rules));
+    let sum = |of: fn(&Records) -> u64| slices.iter().map(of).sum::<u64>();
+    assert!(slices.len() > 5, "{}", slices.len());
+    assert_eq!((sum(|it| it.events.len() as u64), sum(|it| it.malformed)), (200, 0));
+}
+
+/// TE-7, TE-8: marks, line breaks of two bytes and empty ids are as in lines of our own.
+#[test]
+fn marks_line_breaks_and_empty_ids_are_as_elsewhere() {
+    let line = format!(r#"{{"level":30,"time":{TS_MS},"msg":"payment ok","res":{{"took":1}},"id":""}}"#);
+    let read = records(rules(), &[&format!("\u{feff}{line}\r"), &format!("{line}\r"), "\r"]);
+    assert_eq!((read.events.len(), read.malformed, read.ignored), (2, 0, 0));
+    assert!(read.events.iter().all(|event| !event.has_id));
 }
 
 #[test]

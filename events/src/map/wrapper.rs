@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memmem;
 use serde::Deserialize;
 
 use crate::Reason;
@@ -16,51 +17,86 @@ pub enum Wrapper {
     Cri,
 }
 
-/// A program's line.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Unwrapped<'a> {
-    pub(crate) line: Cow<'a, str>,
+/// Where a program writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A program's line, or a piece of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwrapped<'a> {
+    pub line: Cow<'a, str>,
     /// When the runtime has taken it.
-    pub(crate) ts: Option<&'a str>,
+    pub ts: Option<&'a str>,
+    pub stream: Stream,
+    /// Whether the line goes on in the next piece of its stream.
+    pub goes_on: bool,
 }
 
 #[derive(Deserialize)]
 struct Docker<'a> {
     #[serde(borrow)]
     log: Cow<'a, str>,
+    stream: Stream,
     time: Option<&'a str>,
 }
+
+/// Bytes of a line that Docker writes at once (`defaultBufSize` of its log copier).
+const DOCKER_PIECE: usize = 16 * 1024;
 
 impl Wrapper {
     /// All, each with its name in the policy.
     pub const ALL: [(&'static str, Self); 2] = [("docker", Self::Docker), ("cri", Self::Cri)];
 
     /// # Errors
-    /// It is not wrapped like that, or is only a piece of a line: both runtimes cut lines up that are longer than 16 KiB.
-    pub(crate) fn unwrap(self, line: &str) -> Result<Unwrapped<'_>, Reason> {
+    /// It is not wrapped like that.
+    pub fn unwrap(self, line: &str) -> Result<Unwrapped<'_>, Reason> {
         match self {
             Self::Docker => {
-                let outer: Docker<'_> =
+                let Docker { mut log, stream, time: ts } =
                     serde_json::from_str(line).map_err(|_| Reason::NotWrapped { by: "docker" })?;
-                let mut line = outer.log;
-                let end = line.strip_suffix('\n').ok_or(Reason::CutUp)?.len();
+                let end = log.strip_suffix('\n').map(str::len);
                 // A line break can't stand there unless it is escaped, so the text is an own one.
-                line.to_mut().truncate(end);
-                Ok(Unwrapped { line, ts: outer.time })
+                end.inspect(|end| log.to_mut().truncate(*end));
+                // The last line of a program may lack its break; a piece is as long as what is written at once.
+                let goes_on = end.is_none() && log.len() >= DOCKER_PIECE;
+                Ok(Unwrapped { line: log, ts, stream, goes_on })
             }
             Self::Cri => {
                 let mut parts = line.splitn(4, ' ');
                 let (ts, stream, tag) = (parts.next(), parts.next(), parts.next());
-                let is_cri = matches!(stream, Some("stdout" | "stderr"));
-                match (ts, tag, parts.next()) {
-                    (Some(ts), Some("F"), Some(inner)) if is_cri => {
-                        Ok(Unwrapped { line: Cow::Borrowed(inner), ts: Some(ts) })
+                let stream = match stream {
+                    Some("stdout") => Stream::Stdout,
+                    Some("stderr") => Stream::Stderr,
+                    _ => return Err(Reason::NotWrapped { by: "cri" }),
+                };
+                match (tag, parts.next()) {
+                    (Some(tag @ ("F" | "P")), Some(inner)) => {
+                        let goes_on = tag == "P";
+                        Ok(Unwrapped { line: Cow::Borrowed(inner), ts, stream, goes_on })
                     }
-                    (Some(_), Some("P"), _) if is_cri => Err(Reason::CutUp),
                     _ => Err(Reason::NotWrapped { by: "cri" }),
                 }
             }
         }
+    }
+
+    /// The stream of a line, and whether it goes on: all that is known without reading what is inside. `None`: not wrapped
+    /// like that.
+    pub(super) fn ending(self, line: &[u8]) -> Option<(Stream, bool)> {
+        // As Docker writes the end of nearly all lines.
+        const WHOLE: [(&[u8], Stream); 2] =
+            [(br#"\n","stream":"stdout""#, Stream::Stdout), (br#"\n","stream":"stderr""#, Stream::Stderr)];
+        let known = WHOLE.iter().find(|(end, _)| self == Self::Docker && memmem::find(line, end).is_some());
+        let read = || {
+            let line = std::str::from_utf8(crate::records::line_itself(line)).ok()?;
+            let unwrapped = self.unwrap(line).ok()?;
+            Some((unwrapped.stream, unwrapped.goes_on))
+        };
+        known.map(|(_, stream)| (*stream, false)).or_else(read)
     }
 }
 

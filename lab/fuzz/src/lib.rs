@@ -14,7 +14,7 @@ use domain::placeholder::Values;
 use domain::policy::{Policy, TargetPolicy};
 use domain::template::{Template, TemplateKind};
 use events::EventSpecs;
-use events::records::{LINE_LENGTH_MAX, MALFORMED_KEPT, Records};
+use events::records::{Before, LINE_LENGTH_MAX, MALFORMED_KEPT, Records};
 use reporter_svc::notifiers::slack::inbound::{Forged, pressed};
 use reporter_svc::notifiers::slack::{SlackInbound, SlackUsers};
 use reporter_svc::pagers::pagerduty::webhook;
@@ -61,10 +61,11 @@ pub fn telemetry(bytes: &[u8]) {
     let records = Records::of_lines(bytes, specs());
     hold(&records);
     assert!(records.lines <= bytes.len() as u64);
-    let mut singly = Records::default();
+    let (mut singly, mut before) = (Records::default(), Before::default());
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        singly.push_line(line.strip_suffix(b"\n").unwrap_or(line), specs());
+        singly.push_line(line.strip_suffix(b"\n").unwrap_or(line), specs(), &mut before);
     }
+    singly.end(before);
     assert_eq!(singly, records, "whatever the line before looked like, it is the same telemetry");
     let slices = Records::of_slices(2, bytes, specs());
     slices.iter().for_each(hold);

@@ -20,6 +20,7 @@ mod generate;
 mod healthcheck;
 mod incident;
 mod incidents;
+mod map;
 mod pause;
 mod policy;
 mod promote;
@@ -99,6 +100,7 @@ enum Command {
     Review(review::Args),
     Evidence(evidence::Args),
     Collect(collect::Args),
+    Map(map::Args),
     Analyze(analyze::Args),
     Explain(explain::Args),
     Backtest(backtest::Args),
@@ -160,6 +162,7 @@ impl Cli {
             Command::Review(args) => args.run(),
             Command::Evidence(args) => args.run(),
             Command::Collect(args) => args.run(product.kinds()),
+            Command::Map(args) => args.run(product.kinds()),
             Command::Analyze(args) => args.run(product.kinds()),
             Command::Explain(args) => args.run(),
             Command::Backtest(args) => args.run(product.kinds()),
