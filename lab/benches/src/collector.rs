@@ -16,12 +16,14 @@ use collector_svc::worker::{Worker, WorkerParts};
 use domain::kinds::Chosen;
 use domain::policy::{Policy, TargetPolicy};
 use domain::sources::jsonl::Jsonl;
+use events::map::Map;
 use service_kit::clock::ManualClock;
 use service_kit::db::Db;
 use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::{TargetName, Timestamp};
 use tokio::sync::Notify;
 
+use crate::logged;
 use crate::measure::{child, heading, line};
 
 const START: &str = "2026-11-22T00:00:00Z";
@@ -51,24 +53,29 @@ fn one_table(events: u64, files: usize, amount: &Amount) -> anyhow::Result<()> {
     let written =
         Generator::new(events, amount.seed, "autosave", Timestamp::parse(START)?).write(&mut dealt)?;
     let size = written.bytes as f64 / 1e9;
+    let logs = logged::write(&dealt.paths)?;
     println!("\n{events} events over 24 h in {files} file(s), {size:.2} GB, seed {}", amount.seed);
     heading(&["of flat", "of serde"]);
     for threads in &amount.threads {
-        let run = |what: &str| {
+        let run_on = |what: &str, files: &[PathBuf]| {
             let mut arguments = vec![what.to_owned(), "--threads".to_owned(), threads.to_string()];
-            for path in &dealt.paths {
+            for path in files {
                 arguments.extend(["--file".to_owned(), path.display().to_string()]);
             }
             child(&arguments, amount.runs)
         };
+        let run = |what: &str| run_on(what, &dealt.paths);
         let (split, flat, parse, collector) = (run("lines")?, run("flat")?, run("parse")?, run("collector")?);
-        let counted = [&split, &flat, &parse, &collector].map(|it| it.events);
-        anyhow::ensure!(counted == [events; 4], "not all was counted: {counted:?}");
+        let mapped = run_on("collector-mapped", &logs)?;
+        let counted = [&split, &flat, &parse, &collector, &mapped].map(|it| it.events);
+        anyhow::ensure!(counted == [events; 5], "not all was counted: {counted:?}");
         let print = |what: &str, it| line(&format!("{what}, {threads} core(s)"), it, &[&flat, &parse]);
         print("line split", &split);
         print("flat scan by hand + ids a window", &flat);
         print("typed serde_json parse + ids a window", &parse);
         print("collector into SQLite", &collector);
+        print("the same as an app's own log, by a map", &mapped);
+        println!("mapped of unmapped: {:.2}", mapped.per_second() / collector.per_second());
     }
     Ok(())
 }
@@ -104,18 +111,19 @@ impl Write for Dealt {
 }
 
 /// Reads all files, closes all their windows, and says how many lines were counted.
-pub(crate) fn measure(files: &[PathBuf], threads: usize) -> anyhow::Result<u64> {
+pub(crate) fn measure(files: &[PathBuf], map: Option<Arc<Map>>, threads: usize) -> anyhow::Result<u64> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(collect(files, threads))
+    runtime.block_on(collect(files, map, threads))
 }
 
-async fn collect(files: &[PathBuf], threads: usize) -> anyhow::Result<u64> {
+async fn collect(files: &[PathBuf], map: Option<Arc<Map>>, threads: usize) -> anyhow::Result<u64> {
     let directory = tempfile::tempdir()?;
     let db = Db::connect(&Db::embedded_url(directory.path(), "collector"), "collector", MIGRATIONS).await?;
     let store = Store::new(db.clone());
     let (target, mut policy) = autosave()?;
     policy.collection.source =
         Chosen(Arc::new(Jsonl { paths: files.iter().map(|file| file.display().to_string()).collect() }));
+    policy.collection.map = map;
     let mut whole = whole_policy()?;
     whole.targets.insert(target.clone(), policy.clone());
     let versions = PolicyVersions::fixed(Rules::without_texts(Arc::new(whole)));

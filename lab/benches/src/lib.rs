@@ -10,6 +10,7 @@ pub mod guard;
 mod history;
 mod idle;
 mod latency;
+mod logged;
 mod measure;
 mod push;
 mod replicas;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::latency::Store;
-use crate::{bare, collector, measure, push};
+use crate::{bare, collector, logged, measure, push};
 
 #[derive(Parser)]
 struct Arguments {
@@ -74,7 +74,10 @@ pub fn run() -> anyhow::Result<()> {
                 "lines" => measure::threads(threads, || bare::lines(&files, threads)),
                 "flat" => measure::threads(threads, || bare::flat(&files, threads)),
                 "parse" => measure::threads(threads, || bare::parse(&files, threads)),
-                "collector" => measure::threads(threads, || collector::measure(&files, threads)),
+                "collector" => measure::threads(threads, || collector::measure(&files, None, threads)),
+                "collector-mapped" => {
+                    measure::threads(threads, || collector::measure(&files, Some(logged::map()?), threads))
+                }
                 "push-bare" => push::bare(amount),
                 "push-sqlite" => push::collector(amount, Store::Sqlite),
                 "push-postgres" => push::collector(amount, Store::Postgres),
