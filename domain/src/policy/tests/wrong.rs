@@ -576,8 +576,8 @@ fn a_wrong_map_says_where() {
             "10:32: targets.autosave.collection.source.map: the key `ts` is missing",
         ),
         (
-            "{ http: {}, map: { preset: winston } }",
-            "10:42: targets.autosave.collection.source.map.preset: expected `pino`, `bunyan`, `zap`, `logrus`, `slog`, `structlog`, `log4j2`, `serilog` or `ecs`, found `winston`",
+            "{ http: {}, map: { preset: morgan } }",
+            "10:42: targets.autosave.collection.source.map.preset: expected `pino`, `bunyan`, `zap`, `logrus`, `slog`, `structlog`, `log4j2`, `serilog`, `winston`, `tracing` or `ecs`, found `morgan`",
         ),
         (
             "{ http: {}, map: { preset: pino, ts: { path: t, format: unix } } }",
