@@ -22,7 +22,7 @@ const LOST_KEPT: usize = 50;
 const LOST_TOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// Windows that a source is asked for at once.
-const WINDOWS_ASKED: usize = 32;
+const WINDOWS_ASKED: usize = 700;
 
 /// One target's state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,21 +103,23 @@ pub struct Outage {
 }
 
 impl TargetState {
-    /// The windows that are not closed and have begun, oldest first; a bounded number of the newest.
+    /// The windows of exposed phases that are not closed and have begun, oldest first; a bounded number of the newest.
     #[must_use]
     pub fn windows_begun(&self, now: Timestamp) -> Vec<Window> {
         let mut begun = VecDeque::new();
         let back = self.schedule.at(now).window.length() * u32::try_from(WINDOWS_ASKED).unwrap_or(1);
         let mut next = self.closed_until.max(now.minus(back));
         loop {
-            let window = self.schedule.at(next).window;
+            let Planned { window, phase, .. } = self.schedule.at(next);
             if window.start > now || window.length().is_zero() {
                 return begun.into();
             }
             if begun.len() == WINDOWS_ASKED {
                 begun.pop_front();
             }
-            begun.push_back(window);
+            if phase.is_gated() {
+                begun.push_back(window);
+            }
             next = window.end;
         }
     }

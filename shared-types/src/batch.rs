@@ -21,7 +21,7 @@ pub struct Batch {
     pub phase: PhaseId,
     pub epoch: Epoch,
     pub window: Window,
-    /// Events of the window by event name; every name the policy asks for is there, with 0 if none came. Events of a variant
+    /// Events of the window by event name; every name the policy asks for is there, with 0 if none came; but for those that are `missing`. Events of a variant
     /// that the policy names are counted apart, under `<event>@<variant>`, here and below.
     pub counters: BTreeMap<String, u64>,
     /// By event name, for events that carry a duration and occurred at least once.
@@ -100,6 +100,9 @@ pub struct Intake {
     /// The first 16 of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_files: Vec<LostFile>,
+    /// Events whose number the source could not tell, each with why. They are in no counter.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, String>,
 }
 
 /// Telemetry that was written and never read (CO-9).

@@ -7,6 +7,7 @@ mod follow;
 pub mod http;
 pub mod jsonl;
 mod places;
+pub mod prometheus;
 mod source;
 
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ pub use source::{
 };
 
 /// What reads each kind of the product.
-pub const SHIPPED: [Reader; 2] = [jsonl::READER, http::READER];
+pub const SHIPPED: [Reader; 3] = [jsonl::READER, http::READER, prometheus::READER];
 
 /// The source that the policy names, where it is one that is read. One that cannot be opened is one that cannot be read:
 /// an outage, told like any other (CO-5).

@@ -46,8 +46,8 @@ pub struct Asked {
     /// How far this kind of source was read, with everything handed over so far counted in.
     pub cursor: Arc<Cursor>,
     pub now: Timestamp,
-    /// The windows that are not closed and have begun, oldest first, a bounded number of the newest: for a source that
-    /// counts by itself and is asked for a window's totals.
+    /// The windows of exposed phases that are not closed and have begun, oldest first, a bounded number of the newest: for a
+    /// source that counts by itself and is asked for a window's totals.
     pub windows: Vec<Window>,
 }
 

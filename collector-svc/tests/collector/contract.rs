@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use collector_svc::sources::{
     Asked, Contribution, Cursor, Input, Opening, Origin, Part, PushQueue, PushSource, SHIPPED, Source, open,
@@ -16,10 +17,11 @@ use domain::sources::jsonl::Jsonl;
 use events::EventSpecs;
 use events::records::Records;
 use service_kit::http::BodyShare;
-use shared_types::Timestamp;
+use shared_types::{Timestamp, Window};
 use tokio::sync::Notify;
 
 use crate::own_source::{Meter, READER as METER};
+use crate::prometheus::Server;
 use crate::rig::{at, policy, saved};
 
 /// A place that a source reads, with somebody who writes there.
@@ -28,6 +30,10 @@ trait Trial {
     fn write(&mut self, saves: u64);
     /// A source that knows nothing but its settings.
     fn opened(&self) -> Box<dyn Source>;
+    /// The windows that are open.
+    fn windows(&self) -> Vec<Window> {
+        vec![Window { start: at("10:00:00"), end: at("10:15:00") }]
+    }
     /// Whether an uncommitted read is asked for again by its cursor, and not handed back by `take_back`.
     fn reads_again(&self) -> bool {
         true
@@ -103,6 +109,47 @@ impl Trial for Metered {
     }
 }
 
+/// Each write is a minute's, and so a window's.
+struct Scraped {
+    server: Server,
+    saves: u32,
+    minutes: u8,
+}
+
+impl Scraped {
+    fn new() -> Self {
+        let scraped = Self { server: Server::start(), saves: 0, minutes: 0 };
+        scraped.scrape("09:59:30");
+        scraped
+    }
+
+    fn scrape(&self, time: &str) {
+        let labels = serde_json::json!({ "instance": "a" });
+        self.server.sample("saves_total{result=\"ok\"}", &labels, time, f64::from(self.saves));
+        self.server.sample("up{job=\"editor\"}", &labels, time, 1.0);
+    }
+}
+
+impl Trial for Scraped {
+    fn write(&mut self, saves: u64) {
+        self.saves += u32::try_from(saves).unwrap();
+        self.scrape(&format!("10:{:02}:30", self.minutes));
+        self.minutes += 1;
+    }
+
+    fn opened(&self) -> Box<dyn Source> {
+        let mut policy = policy();
+        policy.collection.source = Chosen(Arc::new(self.server.settings()));
+        let specs = specs();
+        open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap()
+    }
+
+    fn windows(&self) -> Vec<Window> {
+        let minute = |minutes: u64| at("10:00:00").plus(Duration::from_secs(60 * minutes));
+        (0..u64::from(self.minutes)).map(|at| Window { start: minute(at), end: minute(at + 1) }).collect()
+    }
+}
+
 fn specs() -> Arc<EventSpecs> {
     Arc::new(event_specs(&policy()).unwrap())
 }
@@ -114,6 +161,7 @@ fn trials() -> BTreeMap<&'static str, Box<dyn Trial>> {
     BTreeMap::from([
         ("jsonl", Box::new(files) as Box<dyn Trial>),
         ("http", Box::new(pushed)),
+        ("prometheus", Box::new(Scraped::new())),
         (METER.key, Box::new(metered)),
     ])
 }
@@ -129,10 +177,8 @@ impl Reading {
         Self { source: trial.opened(), cursor: Arc::default() }
     }
 
-    async fn read(&mut self) -> Input {
-        let now = at("10:16:00");
-        let window = shared_types::Window { start: at("10:00:00"), end: at("10:15:00") };
-        let asked = Asked { cursor: Arc::clone(&self.cursor), now, windows: vec![window] };
+    async fn read(&mut self, trial: &dyn Trial) -> Input {
+        let asked = Asked { cursor: Arc::clone(&self.cursor), now: at("10:16:00"), windows: trial.windows() };
         self.source.read(&asked).await.unwrap()
     }
 
@@ -142,10 +188,10 @@ impl Reading {
     }
 
     /// Saves of all pieces up to the end, each committed.
-    async fn read_all(&mut self) -> u64 {
+    async fn read_all(&mut self, trial: &dyn Trial) -> u64 {
         let mut saves = 0;
         for _ in 0..1000 {
-            let input = self.read().await;
+            let input = self.read(trial).await;
             self.commit(&input);
             saves += counted(&input);
             if input.caught_up {
@@ -187,14 +233,14 @@ async fn a_cursor_gives_each_record_once() {
     for (key, mut trial) in trials() {
         let mut reading = Reading::of(&*trial);
         assert_eq!(reading.source.kind(), key);
-        assert_eq!(reading.read_all().await, 0, "{key}");
+        assert_eq!(reading.read_all(&*trial).await, 0, "{key}");
         for saves in [3, 1, 0, 40] {
             trial.write(saves);
-            assert_eq!(reading.read_all().await, saves, "{key}");
-            assert_eq!(reading.read_all().await, 0, "{key}");
+            assert_eq!(reading.read_all(&*trial).await, saves, "{key}");
+            assert_eq!(reading.read_all(&*trial).await, 0, "{key}");
             // A restart: only what was committed is known.
             reading.source = trial.opened();
-            assert_eq!(reading.read_all().await, 0, "{key}");
+            assert_eq!(reading.read_all(&*trial).await, 0, "{key}");
         }
     }
 }
@@ -205,17 +251,17 @@ async fn a_crash_between_read_and_commit_reads_again() {
     for (key, mut trial) in trials() {
         let mut reading = Reading::of(&*trial);
         trial.write(5);
-        let lost = reading.read().await;
+        let lost = reading.read(&*trial).await;
         assert_eq!(counted(&lost), 5, "{key}");
         if trial.reads_again() {
-            let again = reading.read().await;
+            let again = reading.read(&*trial).await;
             assert_eq!((counted(&again), &again.moved), (5, &lost.moved), "{key}");
             reading.source = trial.opened();
         } else {
             reading.source.take_back(pushed_parts(lost));
         }
-        assert_eq!(reading.read_all().await, 5, "{key}");
-        assert_eq!(reading.read_all().await, 0, "{key}");
+        assert_eq!(reading.read_all(&*trial).await, 5, "{key}");
+        assert_eq!(reading.read_all(&*trial).await, 0, "{key}");
     }
 }
 
@@ -230,7 +276,7 @@ async fn pieces_are_bounded_and_caught_up_is_true() {
             written += 30_000;
         }
         loop {
-            let input = reading.read().await;
+            let input = reading.read(&*trial).await;
             reading.commit(&input);
             read += counted(&input);
             pieces += 1;

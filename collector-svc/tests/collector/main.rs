@@ -12,6 +12,7 @@ mod one_shot;
 mod own_source;
 mod plans;
 mod policy;
+mod prometheus;
 mod pushes;
 mod replicas;
 mod rig;

@@ -116,7 +116,7 @@ pub(crate) struct Common<'k> {
     pub(super) collections: Known<Option<Shared<Collection>>>,
     pub(super) metrics: Known<Option<Shared<Vec<MetricPolicy>>>>,
     /// Whether the events of the map are those of the metrics.
-    pub(super) mapped: Known<Option<()>>,
+    pub(super) named: Known<Option<()>>,
     pub(super) gates: Known<Option<Shared<GatePolicy>>>,
     pub(super) phases: Known<Option<Shared<Vec<PhasePolicy>>>>,
     pub(super) executors: Known<Option<Arc<ChosenExecutor<'k>>>>,
@@ -139,7 +139,7 @@ impl<'k> Common<'k> {
             raw: Sections::default(),
             collections: Known::default(),
             metrics: Known::default(),
-            mapped: Known::default(),
+            named: Known::default(),
             gates: Known::default(),
             phases: Known::default(),
             executors: Known::default(),

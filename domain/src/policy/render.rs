@@ -117,7 +117,9 @@ fn add_keys(root: &Value, node: &Value, path: &str, table: &mut Table) {
         let description =
             property["description"].as_str().or_else(|| resolved(root, property)["description"].as_str());
         let optional = if required { "" } else { " *(optional)*" };
-        table.row([format!("`{path}`"), format!("{}{optional}", description.unwrap_or_default())]);
+        // A row is one line.
+        let description: Vec<&str> = description.unwrap_or_default().lines().collect();
+        table.row([format!("`{path}`"), format!("{}{optional}", description.join(" "))]);
         add_below(root, property, &path, table);
     }
     for choice in node["oneOf"].as_array().into_iter().flatten() {

@@ -1,6 +1,7 @@
 //! A kind of source: what it reads of the policy.
 
 use std::any::Any;
+use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 
@@ -35,6 +36,16 @@ pub trait SourceSettings: Settings {
     /// them by itself.
     fn files(&self) -> Option<&[String]> {
         None
+    }
+
+    /// How long after a window's end what belongs to it may still come; `grace` must not be shorter.
+    fn settle(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// The events that it counts by itself, by the names under its `counters`.
+    fn counted(&self) -> Vec<&str> {
+        Vec::new()
     }
 }
 

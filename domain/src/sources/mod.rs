@@ -4,8 +4,9 @@
 pub mod http;
 pub mod jsonl;
 mod kind;
+pub mod prometheus;
 
 pub use kind::{SourceKind, SourceSettings};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [SourceKind; 2] = [jsonl::KIND, http::KIND];
+pub const SHIPPED: [SourceKind; 3] = [jsonl::KIND, http::KIND, prometheus::KIND];

@@ -120,7 +120,7 @@ impl Totals {
         self
     }
 
-    /// The batch (CO-2); every name of the policy is there, with 0 if none came. What was counted besides, for another
+    /// The batch (CO-2); every name of the policy is there, with 0 if none came, unless nobody knows how many did. What was counted besides, for another
     /// version of the policy, is unknown to this one.
     #[must_use]
     pub fn into_batch(mut self, head: BatchHead, specs: &EventSpecs) -> Batch {
@@ -129,6 +129,8 @@ impl Totals {
         for spec in specs.all() {
             counters.entry(spec.name.clone()).or_default();
         }
+        // A part of them would look like the whole.
+        counters.retain(|name, _| !self.intake.missing.contains_key(name));
         let mut breakdowns = self.breakdowns;
         breakdowns
             .values_mut()
@@ -223,6 +225,7 @@ pub fn add_intake(ours: &mut Intake, more: &Intake) {
     more.unknown_names.iter().for_each(|(name, n)| add_label(&mut ours.unknown_names, name, *n));
     more.examples.iter().cloned().for_each(|example| examples::keep(&mut ours.examples, example));
     ours.lost += more.lost;
+    ours.missing.extend(more.missing.iter().map(|(event, why)| (event.clone(), why.clone())));
     let room = LOST_NAMED.saturating_sub(ours.lost_files.len());
     ours.lost_files.extend(more.lost_files.iter().take(room).cloned());
 }

@@ -54,12 +54,24 @@ pub fn base_url(setting: &'static str, text: &str) -> Result<Url, VendorSettings
 /// # Errors
 /// There is no answer.
 pub async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer, Outcome> {
+    exchange_up_to(BODY_LIMIT, request, now).await
+}
+
+/// As [`exchange`], of a vendor whose answers are longer; what is beyond `limit` bytes is not read.
+///
+/// # Errors
+/// There is no answer.
+pub async fn exchange_up_to(
+    limit: usize,
+    request: RequestBuilder,
+    now: Timestamp,
+) -> Result<Answer, Outcome> {
     let mut response = request.send().await.map_err(without_answer)?;
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let retry_after = retry_after(&headers, now);
     let mut body = Vec::new();
-    while body.len() < BODY_LIMIT {
+    while body.len() < limit {
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
@@ -68,7 +80,7 @@ pub async fn exchange(request: RequestBuilder, now: Timestamp) -> Result<Answer,
             Err(error) => return Err(without_answer(error)),
         }
     }
-    body.truncate(BODY_LIMIT);
+    body.truncate(limit);
     Ok(Answer { status, retry_after, headers, body })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use events::EventSpec;
 use events::map::Map;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use crate::policy::at::At;
 use crate::policy::check::{Checked, Path, WrongPlaces, one_of};
 use crate::policy::diff::changes::{Changes, times};
 use crate::policy::forms::{Dur, duration, positive, retry, window};
+use crate::policy::kind_section::Section;
 use crate::sources::SourceSettings;
 use crate::story::figures::format_duration;
 
@@ -83,6 +85,9 @@ pub(crate) fn check(
     let map = wrong.note(source::check_map(&raw.source, &path.key("source")));
     let window = wrong.note(window(&raw.window, &path.key("window")));
     let grace = wrong.note(grace(&raw.grace, window, &path.key("grace")));
+    if let (Some(source), Some(grace)) = (&source, grace) {
+        wrong.note(settled(raw, source, grace, &path.key("source")));
+    }
     let delayed_after = wrong.note(delayed_after(&raw.delayed_after, grace, &path.key("delayed_after")));
     let retry = wrong.note(retry(&raw.retry, &path.key("retry")));
     let source_timeout = wrong.note(positive(&raw.source_timeout, &path.key("source_timeout")));
@@ -97,24 +102,61 @@ pub(crate) fn check(
     })
 }
 
-/// PO-1: an event that the map names has to be of a metric, else its lines count for nothing.
+/// PO-1: an event that the map or the source names has to be of a metric, else it counts for nothing.
 pub(crate) fn check_events(
     raw: &RawCollection,
-    map: &Map,
+    collection: &Collection,
     metrics: &[MetricPolicy],
     path: &Path,
     wrong: &mut WrongPlaces,
 ) {
-    let known: BTreeSet<String> =
-        metrics.iter().flat_map(MetricPolicy::needs).map(|event| event.name).collect();
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let Some(section) = source::map_section(&raw.source, &path.key("source")) else { return };
-    for (value, event) in &map.rules().events {
-        if !known.contains(&event.as_str()) {
-            let place = section.at("events").at(&value.to_string());
+    let path = path.key("source");
+    let needed: Vec<EventSpec> = metrics.iter().flat_map(MetricPolicy::needs).collect();
+    let known: BTreeSet<&str> = needed.iter().map(|event| event.name.as_str()).collect();
+    let known: Vec<&str> = known.into_iter().collect();
+    let check = |place: &Section, event: &str, wrong: &mut WrongPlaces| {
+        if !known.contains(&event) {
             let message = format!("expected an event of a metric ({}), found `{event}`", one_of(&known));
             wrong.add(place.wrong(message));
         }
+    };
+    if let (Some(map), Some(section)) = (&collection.map, source::map_section(&raw.source, &path)) {
+        for (value, event) in &map.rules().events {
+            check(section.at("events").at(&value.to_string()), event, wrong);
+        }
+    }
+    if let Some(section) = source::settings(&raw.source, collection.source.kind(), &path) {
+        for event in collection.source.counted() {
+            let place = section.at("counters").at(event);
+            check(place, event, wrong);
+            if needed.iter().any(|it| it.name == event && it.duration_field.is_some()) {
+                wrong.add(
+                    place.wrong(
+                        "a metric asks for the durations of this event, which a counter does not have",
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// What comes later than a window is closed would never be in it.
+fn settled(
+    raw: &RawCollection,
+    source: &Chosen<dyn SourceSettings>,
+    grace: Duration,
+    path: &Path,
+) -> Checked<()> {
+    let settle = source.settle();
+    if settle <= grace {
+        return Ok(());
+    }
+    let found = format_duration(settle);
+    match source::settings(&raw.source, source.kind(), path) {
+        Some(section) => Err(section
+            .at("settle")
+            .wrong(format!("expected at most `grace`, {}, found {found}", format_duration(grace)))),
+        None => Ok(()),
     }
 }
 

@@ -35,12 +35,16 @@ const ONE_SOURCE: &str = "expected one source with its settings, such as { http:
 /// The key beside the kind that says how its lines are read.
 pub(crate) const MAP: &str = "map";
 
+/// The settings of a kind.
+pub(crate) fn settings(raw: &At<RawSource>, kind: &str, path: &Path) -> Option<Section> {
+    let Node::Map(entries) = &raw.value.0.0 else { return None };
+    let (_, settings) = entries.iter().find(|(name, _)| name.value == kind)?;
+    Some(Section::new(settings, &path.key(kind).text()))
+}
+
 /// What says how lines are read, where they are not the product's own.
 pub(crate) fn map_section(raw: &At<RawSource>, path: &Path) -> Option<Section> {
-    let Node::Map(entries) = &raw.value.0.0 else { return None };
-    let (_, settings) = entries.iter().find(|(name, _)| name.value == MAP)?;
-    let is_there = !matches!(settings.value.0, Node::Plain(Plain::Null, _));
-    is_there.then(|| Section::new(settings, &path.key(MAP).text()))
+    settings(raw, MAP, path).filter(|section| !matches!(section.value, Node::Plain(Plain::Null, _)))
 }
 
 /// How lines are read, where they are not the product's own.

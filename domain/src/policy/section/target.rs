@@ -101,11 +101,11 @@ pub(crate) fn check<'a, 'k>(
         Some(metrics::check(&raw.metrics, actions, kinds, window, path, wrong).into())
     });
     let metrics = metrics.unwrap_or_default();
-    if let Some(map) = collection.as_ref().and_then(|it| it.map.as_ref())
+    if let Some(collection) = &collection
         && metrics.len() == raw.metrics.value.0.len()
     {
-        common.mapped.or_check(key([raw.collection.part(), raw.metrics.part()]), wrong, |wrong| {
-            collection::check_events(&raw.collection, map, &metrics, &path.key("collection"), wrong);
+        common.named.or_check(key([raw.collection.part(), raw.metrics.part()]), wrong, |wrong| {
+            collection::check_events(&raw.collection, collection, &metrics, &path.key("collection"), wrong);
             Some(())
         });
     }

@@ -378,8 +378,8 @@ fn names_that_refer_to_something_must_find_it() {
     for (from, to, expected) in [
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,
-            r#"{ prometheus: { url: "http://x" } }"#,
-            "10:17: targets.autosave.collection.source: source `prometheus` is not supported in this version; supported: `jsonl` or `http`",
+            r#"{ carrier_pigeon: { loft: "x" } }"#,
+            "10:17: targets.autosave.collection.source: source `carrier_pigeon` is not supported in this version; supported: `jsonl`, `http` or `prometheus`",
         ),
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,

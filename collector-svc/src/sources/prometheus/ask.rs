@@ -1,0 +1,124 @@
+//! One instant query for raw samples (<https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries>).
+
+use std::time::Duration;
+
+use domain::sources::prometheus::{Auth, Prometheus, SecretFrom};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use service_kit::vendors::http::{self, Client, Url, excerpt};
+use service_kit::vendors::secrets::Secrets;
+use shared_types::Timestamp;
+
+use super::super::SourceError;
+use super::count::Series;
+use super::seconds;
+
+/// How much of an answer is read: a million samples and more.
+const ANSWER_MAX: usize = 64 << 20;
+
+/// Where queries go.
+#[derive(Debug)]
+pub(super) struct Server {
+    client: Client,
+    url: Url,
+    headers: Vec<(String, String)>,
+    auth: Option<Auth>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: String,
+    data: Option<Data>,
+    error: Option<String>,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    result: Vec<Series>,
+}
+
+impl Server {
+    pub(super) fn new(settings: &Prometheus, timeout: Duration) -> Result<Self, SourceError> {
+        let Prometheus { url, headers, auth, .. } = settings;
+        let failed = |reason: String| SourceError::Io { what: url.clone(), reason };
+        let base = http::base_url("url", url).map_err(|error| failed(error.to_string()))?;
+        Ok(Self {
+            client: http::client(timeout).map_err(|error| failed(error.to_string()))?,
+            url: base.join("api/v1/query").map_err(|error| failed(error.to_string()))?,
+            headers: headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            auth: auth.clone(),
+        })
+    }
+
+    /// The error that something is wrong with what it has.
+    pub(super) fn says(&self, reason: String) -> SourceError {
+        let what = self.url.as_str().trim_end_matches("/api/v1/query").to_owned();
+        SourceError::Io { what, reason }
+    }
+
+    /// The samples of all series of a selector, in the time before `end`.
+    pub(super) async fn samples(
+        &self,
+        selector: &str,
+        span: Duration,
+        end: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Series>, SourceError> {
+        let query = format!("{selector}[{}]", seconds(span));
+        let ms = end.as_millis();
+        let time = format!("{}.{:03}", ms / 1000, ms % 1000);
+        let mut request = self.client.post(self.url.clone()).form(&[("query", &query), ("time", &time)]);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let mut secrets = Vec::new();
+        match &self.auth {
+            Some(Auth::Bearer(token)) => {
+                let token = self.secret(token)?;
+                request = request.bearer_auth(token.expose_secret());
+                secrets.push(token);
+            }
+            Some(Auth::Basic(user, password)) => {
+                let password = self.secret(password)?;
+                request = request.basic_auth(user, Some(password.expose_secret()));
+                secrets.push(password);
+            }
+            None => {}
+        }
+        let secrets = Secrets::new(secrets);
+        let failed = |reason: String| self.says(format!("`{query}`: {}", secrets.scrub(&reason)));
+        let answer = http::exchange_up_to(ANSWER_MAX, request, now).await;
+        let answer = answer.map_err(|outcome| failed(outcome.reason().unwrap_or_default().to_owned()))?;
+        if answer.body.len() >= ANSWER_MAX {
+            return Err(failed(format!("the answer is longer than {} MiB: select less", ANSWER_MAX >> 20)));
+        }
+        let parsed: Option<Answer> = serde_json::from_slice(&answer.body).ok();
+        match (answer.status, parsed) {
+            (200, Some(Answer { status, data: Some(data), warnings, .. })) if status == "success" => {
+                // What is partial says so here (Thanos, Mimir, and a limit that was hit).
+                match warnings.first() {
+                    Some(warning) => Err(failed(format!("the answer is not whole: {warning}"))),
+                    None => Ok(data.result),
+                }
+            }
+            (status, Some(Answer { error: Some(error), .. })) => {
+                Err(failed(format!("HTTP {status}: {error}")))
+            }
+            (status, _) => Err(failed(format!("HTTP {status}: {}", excerpt(&answer.body)))),
+        }
+    }
+
+    fn secret(&self, from: &SecretFrom) -> Result<SecretString, SourceError> {
+        let found = match from {
+            SecretFrom::Variable(name) => {
+                std::env::var(name).map_err(|_| self.says(format!("the variable {name} is not set")))
+            }
+            SecretFrom::File(path) => {
+                std::fs::read_to_string(path).map_err(|error| self.says(format!("{path}: {error}")))
+            }
+        };
+        Ok(found?.trim().to_owned().into())
+    }
+}

@@ -1,0 +1,170 @@
+//! How much counters have grown within a window, from their raw samples. Pure.
+//!
+//! A query function that estimates growth loses what a series that is born within the window begins with, and a part of what
+//! is around a restart. The samples themselves lose nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use shared_types::{Timestamp, Window};
+
+/// A series of an answer: its labels, and its samples by time.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Series {
+    pub(super) metric: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) values: Vec<Sample>,
+    /// Samples of a native histogram, which is no counter.
+    #[serde(default)]
+    pub(super) histograms: Vec<IgnoredAny>,
+}
+
+/// Seconds since 1970, and the value as a text.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Sample(pub(super) f64, pub(super) String);
+
+impl Sample {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a time in milliseconds is far below what a float keeps exactly"
+    )]
+    fn at(&self) -> Timestamp {
+        Timestamp::from_millis((self.0 * 1000.0).round() as i64)
+    }
+
+    fn value(&self) -> Option<f64> {
+        self.1.parse().ok().filter(|value: &f64| value.is_finite())
+    }
+
+    /// Of `up`, which is 1 or 0.
+    fn is_up(&self) -> bool {
+        self.value().is_some_and(|value| value > 0.5)
+    }
+}
+
+/// What scrapes come from.
+pub(super) type Instance = (Option<String>, Option<String>);
+
+impl Series {
+    pub(super) fn instance(&self) -> Instance {
+        (self.metric.get("job").cloned(), self.metric.get("instance").cloned())
+    }
+
+    /// Whether it has a sample within the window.
+    pub(super) fn is_in(&self, window: Window) -> bool {
+        self.values.iter().any(|sample| sample.at() > window.start && sample.at() <= window.end)
+    }
+
+    /// Its last sample at or before a moment.
+    fn before(&self, moment: Timestamp) -> Option<&Sample> {
+        self.values.iter().take_while(|sample| sample.at() <= moment).last()
+    }
+}
+
+/// Instances that were there when the window began: by these series any value tells it, by `up` only a 1.
+pub(super) fn known_at(start: Timestamp, series: &[Series], up: &[Series]) -> BTreeSet<Instance> {
+    let of_any = series.iter().filter(|it| it.before(start).is_some());
+    let of_up = up.iter().filter(|it| it.before(start).is_some_and(Sample::is_up));
+    of_any.chain(of_up).map(Series::instance).collect()
+}
+
+/// Whether anything was up within the window.
+pub(super) fn was_up(window: Window, up: &[Series]) -> bool {
+    up.iter().any(|series| {
+        let mut within = series.values.iter().filter(|it| it.at() > window.start && it.at() <= window.end);
+        within.any(Sample::is_up)
+    })
+}
+
+/// How much a counter has grown within the window. `None`: one of its samples is no number that can be counted with.
+pub(super) fn growth(series: &Series, window: Window, known: &BTreeSet<Instance>) -> Option<f64> {
+    if !series.histograms.is_empty() {
+        return None;
+    }
+    let mut last = match series.before(window.start) {
+        Some(sample) => Some(sample.value()?),
+        // Born within the window, at an instance that was there before: it began with nothing.
+        None => known.contains(&series.instance()).then_some(0.0),
+    };
+    let mut sum = 0.0;
+    for sample in series.values.iter().filter(|it| it.at() > window.start && it.at() <= window.end) {
+        let value = sample.value().filter(|value| *value >= 0.0)?;
+        // After a fall it has begun anew.
+        sum += match last {
+            Some(last) if value >= last => value - last,
+            Some(_) => value,
+            None => 0.0,
+        };
+        last = Some(value);
+    }
+    Some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const START_S: f64 = 1_795_341_600.0;
+
+    fn window() -> Window {
+        let start = Timestamp::from_millis(1_795_341_600_000);
+        Window { start, end: start.plus(Duration::from_secs(60)) }
+    }
+
+    fn series(samples: &[(i32, &str)]) -> Series {
+        let labels = [("job", "checkout"), ("instance", "a:80")];
+        let sample =
+            |(second, value): &(i32, &str)| Sample(START_S + f64::from(*second), (*value).to_owned());
+        Series {
+            metric: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            values: samples.iter().map(sample).collect(),
+            histograms: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn grows(samples: &[(i32, &str)], known: bool, expected: Option<f64>) {
+        let series = series(samples);
+        let known = if known { BTreeSet::from([series.instance()]) } else { BTreeSet::new() };
+        assert_eq!(growth(&series, window(), &known), expected);
+    }
+
+    /// TE-5, SLO-2: rises between the window's bounds, restarts, and series that are born in it.
+    #[test]
+    fn each_rise_within_the_window_counts() {
+        grows(&[(-10, "100"), (5, "110"), (20, "130"), (60, "142"), (70, "150")], true, Some(42.0));
+        grows(&[(0, "100"), (30, "130"), (45, "4"), (60, "10")], true, Some(40.0));
+        grows(&[(20, "2"), (40, "9")], true, Some(9.0));
+        grows(&[(20, "2"), (40, "9")], false, Some(7.0));
+        grows(&[(-20, "5"), (-5, "7")], true, Some(0.0));
+        grows(&[(61, "7")], true, Some(0.0));
+        grows(&[], true, Some(0.0));
+        grows(&[(-10, "1.5"), (10, "2.75")], true, Some(1.25));
+    }
+
+    /// What is no count is none.
+    #[test]
+    fn a_sample_that_is_no_count_is_refused() {
+        grows(&[(-10, "NaN"), (10, "2")], true, None);
+        grows(&[(-10, "1"), (10, "+Inf")], true, None);
+        grows(&[(-10, "1"), (10, "-2")], true, None);
+        grows(&[(-10, "1"), (10, "x")], true, None);
+    }
+
+    /// An instance was there if it was scraped, or if another series of it had a sample.
+    #[test]
+    fn an_instance_is_known_by_up_and_by_its_other_series() {
+        let start = window().start;
+        let (before, after) = ([series(&[(-5, "3")])], [series(&[(5, "3")])]);
+        let known = |series: &[Series], up: &[Series]| known_at(start, series, up).len();
+        assert_eq!([known(&before, &[]), known(&after, &[])], [1, 0]);
+        assert_eq!(known(&after, &[series(&[(-20, "1")])]), 1);
+        assert_eq!(known(&after, &[series(&[(-20, "1"), (-5, "0")])]), 0);
+        assert!(was_up(window(), &[series(&[(5, "0"), (10, "1")])]));
+        assert!(!was_up(window(), &[series(&[(-5, "1"), (5, "0"), (70, "1")])]));
+        assert_eq!([before[0].is_in(window()), after[0].is_in(window())], [false, true]);
+    }
+}

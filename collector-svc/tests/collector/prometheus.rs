@@ -1,0 +1,342 @@
+//! Counters of a server that speaks Prometheus' HTTP API. What real servers answer is tried in `lab/sources`; here it answers
+//! badly too, when it is told to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use axum::{Json, Router};
+use collector_svc::sources::prometheus::READER;
+use domain::kinds::{Chosen, Kinds};
+use domain::policy::{Policy, TargetPolicy};
+use domain::sources::prometheus::{Auth, Counter, Prometheus, SecretFrom};
+use serde_json::{Value, json};
+use shared_types::collector_event::CollectorEventKind;
+use shared_types::{Batch, Timestamp};
+
+use crate::rig::{Fault, Rig, at, directive};
+
+const SAVES: &str = "saves_total{result=\"ok\"}";
+const ERRORS: &str = "save_errors_total";
+const UP: &str = "up{job=\"editor\"}";
+
+/// What it has: by selector, series of labels and samples.
+type Stored = BTreeMap<String, Vec<(Value, Vec<(Timestamp, f64)>)>>;
+
+/// A server whose answers are the samples that it was given.
+#[derive(Clone, Default)]
+pub(crate) struct Server {
+    stored: Arc<Mutex<Stored>>,
+    /// Said instead, once.
+    instead: Arc<Mutex<Option<(u16, Value)>>>,
+    asked: Arc<Mutex<Vec<HeaderMap>>>,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// In a thread of its own: some who ask have no runtime yet.
+    pub(crate) fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/prom", listener.local_addr().unwrap());
+        let server = Self { url, ..Self::default() };
+        let router = Router::new().route("/prom/api/v1/query", post(query)).with_state(server.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, router).await
+            })
+        });
+        server
+    }
+
+    /// A sample of the series of a selector that has these labels.
+    pub(crate) fn sample(&self, selector: &str, labels: &Value, time: &str, value: f64) {
+        let mut stored = self.stored.lock().unwrap();
+        let series = stored.entry(selector.to_owned()).or_default();
+        match series.iter_mut().find(|(known, _)| known == labels) {
+            Some((_, samples)) => samples.push((at(time), value)),
+            None => series.push((labels.clone(), vec![(at(time), value)])),
+        }
+    }
+
+    fn says_once(&self, status: u16, body: Value) {
+        *self.instead.lock().unwrap() = Some((status, body));
+    }
+
+    pub(crate) fn settings(&self) -> Prometheus {
+        let counter = |series: &str| Counter {
+            series: series.to_owned(),
+            breakdown: BTreeMap::new(),
+            absent_is_zero: false,
+        };
+        let errors = Counter {
+            breakdown: BTreeMap::from([("code".to_owned(), "reason".to_owned())]),
+            absent_is_zero: true,
+            ..counter(ERRORS)
+        };
+        Prometheus {
+            url: self.url.clone(),
+            headers: BTreeMap::from([("X-Scope-OrgID".to_owned(), "editor".to_owned())]),
+            auth: None,
+            settle: Duration::from_secs(20),
+            lookback: Duration::from_secs(300),
+            up: Some(UP.to_owned()),
+            counters: BTreeMap::from([
+                ("autosave.save.completed".to_owned(), counter(SAVES)),
+                ("autosave.save.error".to_owned(), errors),
+            ]),
+        }
+    }
+}
+
+async fn query(State(server): State<Server>, headers: HeaderMap, body: String) -> (StatusCode, Json<Value>) {
+    let form = reqwest::Url::parse(&format!("http://form/?{body}")).unwrap();
+    let form: BTreeMap<_, _> = form.query_pairs().into_owned().collect();
+    server.asked.lock().unwrap().push(headers);
+    if let Some((status, body)) = server.instead.lock().unwrap().take() {
+        return (StatusCode::from_u16(status).unwrap(), Json(body));
+    }
+    let (selector, span) = form["query"].rsplit_once('[').unwrap();
+    let span: u64 = span.trim_end_matches("s]").parse().unwrap();
+    let end: f64 = form["time"].parse().unwrap();
+    let end = at("00:00:00").plus(Duration::from_secs_f64(end - seconds(at("00:00:00"))));
+    let begin = end.minus(Duration::from_secs(span));
+    let stored = server.stored.lock().unwrap();
+    let series = stored.get(selector).into_iter().flatten().filter_map(|(labels, samples)| {
+        let within = samples.iter().filter(|(at, _)| *at > begin && *at <= end);
+        let values: Vec<Value> = within.map(|(at, value)| json!([seconds(*at), value.to_string()])).collect();
+        (!values.is_empty()).then(|| json!({ "metric": labels, "values": values }))
+    });
+    let result: Vec<Value> = series.collect();
+    (
+        StatusCode::OK,
+        Json(json!({ "status": "success", "data": { "resultType": "matrix", "result": result } })),
+    )
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    Duration::from_millis(at.as_millis().unsigned_abs()).as_secs_f64()
+}
+
+fn instance(name: &str) -> Value {
+    json!({ "job": "editor", "instance": name })
+}
+
+fn error_of(name: &str, reason: &str) -> Value {
+    json!({ "job": "editor", "instance": name, "reason": reason })
+}
+
+/// An instance that is up, and has counted some saves before the first window.
+fn server() -> Server {
+    let server = Server::start();
+    for time in ["09:59:50", "10:05:00", "10:14:50", "10:20:00", "10:29:50"] {
+        server.sample(UP, &instance("a"), time, 1.0);
+    }
+    server.sample(SAVES, &instance("a"), "09:59:50", 1000.0);
+    server.sample(SAVES, &instance("a"), "10:14:50", 1070.0);
+    server
+}
+
+async fn rig(server: &Server) -> Rig {
+    let mut rig = Rig::pulling(Chosen(Arc::new(server.settings())), &[READER]).await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig
+}
+
+fn counts(batch: &Batch) -> (u64, u64) {
+    let count = |name: &str| batch.counters.get(name).copied().unwrap_or(0);
+    (count("autosave.save.completed"), count("autosave.save.error"))
+}
+
+/// TE-5, CO-1: each window is counted once, whatever is killed or refused when: rises, restarts, and an error whose series is
+/// born with it.
+#[tokio::test]
+async fn windows_are_counted_once_through_kills() {
+    for fault in [Fault::None, Fault::Refused, Fault::AnswerLost] {
+        let server = server();
+        server.sample(ERRORS, &error_of("a", "E_LOCK"), "10:10:00", 2.0);
+        server.sample(ERRORS, &error_of("a", "E_LOCK"), "10:14:50", 3.0);
+        server.sample(SAVES, &instance("a"), "10:20:00", 4.0); // it has restarted
+        server.sample(SAVES, &instance("a"), "10:29:50", 9.0);
+        server.sample(ERRORS, &error_of("a", "E_LOCK"), "10:20:00", 1.0);
+        let mut rig = rig(&server).await;
+        rig.turn_at("10:15:19").await;
+        assert!(server.asked.lock().unwrap().is_empty(), "its last samples may still come");
+        rig.clock.set(at("10:15:20"));
+        rig.faults.fail_next_commit(fault);
+        let _ = rig.worker.turn().await;
+        rig.kill();
+        rig.turn_at("10:15:30").await;
+        rig.kill();
+        rig.turn_at("10:30:30").await;
+        let batches = rig.analyzer.batches();
+        assert_eq!(batches.iter().map(counts).collect::<Vec<_>>(), [(70, 3), (9, 1)], "{fault:?}");
+        assert_eq!(batches[0].source, "prometheus");
+        assert_eq!(batches[0].breakdowns["autosave.save.error"]["code"]["E_LOCK"], 3);
+        assert_eq!(server.asked.lock().unwrap()[0]["X-Scope-OrgID"], "editor");
+        rig.assert_outbox_empty().await;
+    }
+}
+
+/// CO-5: what is not whole, not there or not up is an outage and no count; the window waits, and is counted when the
+/// server answers again.
+#[tokio::test]
+async fn what_is_not_whole_is_an_outage() {
+    let whole = json!({ "status": "success", "data": { "resultType": "matrix", "result": [] } });
+    let mut partial = whole.clone();
+    partial["warnings"] = json!(["results truncated due to limit"]);
+    let refused = json!({ "status": "error", "errorType": "bad_data", "error": "parse error: hunter2" });
+    for (status, body, expected) in [
+        (200, whole, "nothing of `up{job=\"editor\"}` was up"),
+        (200, partial, "not whole: results truncated"),
+        (400, refused, "HTTP 400: parse error: ***"),
+        (503, json!("overloaded"), "HTTP 503"),
+    ] {
+        let server = server();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "hunter2\n").unwrap();
+        let token = SecretFrom::File(file.path().display().to_string());
+        let settings = Prometheus { auth: Some(Auth::Bearer(token)), ..server.settings() };
+        let mut rig = Rig::pulling(Chosen(Arc::new(settings)), &[READER]).await;
+        rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+        server.says_once(status, body);
+        rig.turn_at("10:15:30").await;
+        let error = rig.worker.source_error().unwrap().to_owned();
+        assert!(error.contains(expected) && error.starts_with(&server.url), "{error}");
+        assert!(rig.analyzer.batches().is_empty());
+        assert_eq!(server.asked.lock().unwrap()[0]["Authorization"], "Bearer hunter2");
+        rig.turn_at("10:16:30").await;
+        assert_eq!(rig.analyzer.batches().iter().map(counts).collect::<Vec<_>>(), [(70, 0)]);
+    }
+}
+
+/// CO-5: a counter that should be there and is not is an outage; a sample that is no count too.
+#[tokio::test]
+async fn a_counter_that_is_absent_is_not_zero() {
+    let server = Server::start();
+    server.sample(UP, &instance("a"), "10:05:00", 1.0);
+    let mut rig = rig(&server).await;
+    rig.turn_at("10:15:30").await;
+    let error = rig.worker.source_error().unwrap().to_owned();
+    assert!(
+        error.contains("no sample of `saves_total{result=\"ok\"}`") && error.contains("absent: zero"),
+        "{error}"
+    );
+    server.sample(SAVES, &instance("a"), "10:05:00", f64::NAN);
+    rig.turn_at("10:16:30").await;
+    let error = rig.worker.source_error().unwrap().to_owned();
+    assert!(error.contains("is no count"), "{error}");
+    assert!(rig.analyzer.batches().is_empty());
+}
+
+/// CO-5, SLO-8: what is still not there when the last retry has failed is told, and then missing in the batch: no zero.
+#[tokio::test]
+async fn what_never_comes_is_missing_and_no_zero() {
+    let server = Server::start();
+    let mut rig = rig(&server).await;
+    for time in ["10:15:30", "10:16:00", "10:17:00", "10:19:00", "10:23:00"] {
+        rig.turn_at(time).await;
+    }
+    assert!(rig.analyzer.batches().is_empty());
+    assert_eq!(
+        rig.analyzer.events().iter().filter(|it| it.kind == CollectorEventKind::RetryExhausted).count(),
+        1
+    );
+    for time in ["10:16:00", "10:29:50"] {
+        server.sample(UP, &instance("a"), time, 1.0);
+        server.sample(SAVES, &instance("a"), time, 7.0);
+    }
+    rig.turn_at("10:30:30").await;
+    while rig.analyzer.batches().len() < 2 {
+        rig.turn().await;
+    }
+    let batches = rig.analyzer.batches();
+    assert!(
+        batches[0].intake.missing["autosave.save.completed"].contains("was up"),
+        "{:?}",
+        batches[0].intake
+    );
+    let names = |batch: &Batch| batch.counters.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&batches[0]), ["autosave.history.drift"]);
+    assert_eq!((names(&batches[1]).len(), batches[1].intake.missing.len()), (3, 0));
+}
+
+/// CO-1: after an hour away each window is read by itself, and has its own counts.
+#[tokio::test]
+async fn windows_that_were_missed_are_read_one_by_one() {
+    let server = server();
+    for (time, value) in
+        [("10:29:50", 1075.0), ("10:44:00", 1080.0), ("10:59:00", 1090.0), ("11:10:00", 1100.0)]
+    {
+        server.sample(SAVES, &instance("a"), time, value);
+        server.sample(UP, &instance("a"), time, 1.0);
+    }
+    let mut rig = rig(&server).await;
+    rig.turn_at("11:15:30").await;
+    while rig.analyzer.batches().len() < 5 {
+        rig.turn().await;
+    }
+    let saves: Vec<u64> = rig.analyzer.batches().iter().map(|batch| counts(batch).0).collect();
+    assert_eq!(saves, [70, 5, 5, 10, 10]);
+}
+
+fn parsed(source: &str) -> Result<TargetPolicy, String> {
+    let shipped =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../governance/policy.yaml")).unwrap();
+    let before = r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#;
+    let policy = Policy::parse_with(&shipped.replacen(before, source, 1), "p", &Kinds::shipped());
+    policy.map(|policy| policy.targets.into_values().next().unwrap()).map_err(|error| error.to_string())
+}
+
+/// PO-1: its section is read, and what is wrong in it says where.
+#[test]
+fn the_section_is_checked() {
+    let with = |rest: &str, counters: &str| {
+        format!("{{ prometheus: {{ url: \"http://p:9090/x/\", {rest} counters: {{ {counters} }} }} }}")
+    };
+    let saves = "autosave.history.drift: { series: drift_total }";
+    let read = parsed(&with("settle: 20s, auth: { basic: { user: u, password_env: PW } },", saves)).unwrap();
+    let settings = read.collection.source.of_kind::<Prometheus>().unwrap();
+    assert_eq!((settings.url.as_str(), settings.lookback), ("http://p:9090/x", Duration::from_secs(300)));
+    assert_eq!(
+        read.collection.source.words(),
+        "prometheus http://p:9090/x, user u of variable PW, settle 20s, lookback 5m, autosave.history.drift of drift_total"
+    );
+    let refused = |source: String, place: &str, expected: &str| {
+        let error = parsed(&source).unwrap_err();
+        assert!(
+            error.contains(&format!("source.prometheus{place}: ")) && error.contains(expected),
+            "{error}"
+        );
+    };
+    refused(with("settle: 2m,", saves), ".settle", "at most `grace`");
+    refused(with("lookback: 0s,", saves), ".lookback", "more than 0");
+    refused(with("auth: {},", saves), ".auth", "one of them");
+    refused(with("auth: { bearer_env: A, bearer_file: b },", saves), ".auth", "found both");
+    refused(with("auth: { basic: { user: u } },", saves), ".auth.basic", "`password_env` is missing");
+    refused(with("", ""), ".counters", "at least one event");
+    refused(with("", "checkout.paid: { series: x }"), ".counters.checkout.paid", "an event of a metric");
+    refused(
+        with("", "autosave.save.completed: { series: x }"),
+        ".counters.autosave.save.completed",
+        "the durations of this event",
+    );
+    let counter = |rest: &str| with("", &format!("autosave.save.error: {{ {rest} }}"));
+    let place = ".counters.autosave.save.error";
+    refused(counter("series: 'sum(x)'"), &format!("{place}.series"), "hide restarts");
+    refused(counter("series: 'rate(x{a=\"b\"}[5m])'"), &format!("{place}.series"), "hide restarts");
+    refused(counter("series: x, absent: nothing"), &format!("{place}.absent"), "`outage` or `zero`");
+    refused(
+        counter("series: x, breakdown: { region: r }"),
+        &format!("{place}.breakdown.region"),
+        "`retryable`",
+    );
+    let elsewhere = |url: &str| format!("{{ prometheus: {{ url: \"{url}\", counters: {{ {saves} }} }} }}");
+    refused(elsewhere("p:9090"), ".url", "http or https");
+    refused(elsewhere("https://u:pw@p"), ".url", "no secret");
+}

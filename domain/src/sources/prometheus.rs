@@ -1,0 +1,294 @@
+//! Counters of a server that speaks Prometheus' HTTP API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{SourceKind, SourceSettings};
+use crate::kinds::Chosen;
+use crate::policy::Wrong;
+use crate::policy::check::one_of;
+use crate::policy::kind_section::{Dur, Section, Text, schema_of};
+use crate::story::figures::format_duration;
+
+/// The kind.
+pub const KIND: SourceKind =
+    SourceKind { key: "prometheus", schema: schema_of::<RawPrometheus>, read, example: EXAMPLE, docs: DOCS };
+
+const EXAMPLE: &str = "{ url: \"http://prometheus:9090\", headers: { X-Scope-OrgID: shop }, auth: { bearer_env: PROM_TOKEN }, \
+    settle: 30s, lookback: 5m, up: 'up{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
+    'payments_total{result=\"ok\"}' }, checkout.pay.error: { series: 'payment_errors_total', breakdown: { code: reason }, \
+    absent: zero } } }";
+
+const DOCS: &str = "\
+counts from the raw samples of counters, over the HTTP API of Prometheus and of what speaks it (VictoriaMetrics,
+Thanos, Mimir), so that restarts and series that are born within a window are counted to the event where `increase()` extrapolates.
+A window is read once, `settle` after its end, which `grace` must not be shorter than. Each series counts from its last sample at or before the window's
+begin, which is looked for `lookback` far; a fall is a restart, and what stands there after it is new. A series that is born within the window counts from zero if
+its instance was known before (by `up`, or by another series of it), else from its first sample. With `up`, a window in which nothing was up is an outage
+(CO-5) and not zero; so is a counter without any series, unless `absent: zero` says that it is born with its first event. When the last retry has failed
+such a window gets its batch all the same: without that counter, with the reason under `intake.missing`, and no metric that needs it has a value.
+A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.
+`{ code: reason }` breaks an error down by the values of the label `reason`. Secrets come from the environment or a file (`bearer_env`, `bearer_file`, or
+`basic` with `user` and `password_env` or `password_file`). Durations can't come from counters: an event whose metric asks for them can't be among `counters`, and is pushed beside.";
+
+/// Counters of a server that speaks Prometheus' HTTP API.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawPrometheus {
+    /// The server, with the path before `/api/v1` if there is one.
+    url: Text,
+    /// Sent with each request, such as the tenant of Mimir.
+    #[serde(default)]
+    headers: BTreeMap<String, Text>,
+    /// How it is asked for: `bearer_env` or `bearer_file`, or `basic`; none shipped.
+    auth: Option<RawAuth>,
+    /// How long after a window's end its last samples can be asked for: two scrape intervals, and 60 s behind remote write. At
+    /// most `grace`. 30 s shipped.
+    settle: Option<Dur>,
+    /// How far before a window the sample is looked for that its series count from: several scrape intervals. 5 m shipped.
+    lookback: Option<Dur>,
+    /// Selector of series that are 1 while an instance is scraped.
+    up: Option<Text>,
+    /// What events are counted from, by their name.
+    counters: BTreeMap<String, RawCounter>,
+}
+
+/// Who asks.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawAuth {
+    /// Variable of the environment that holds a token.
+    bearer_env: Option<Text>,
+    /// File that holds a token; read anew each time.
+    bearer_file: Option<Text>,
+    /// A user with a password.
+    basic: Option<RawBasic>,
+}
+
+/// A user with a password.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawBasic {
+    /// The user's name.
+    user: Text,
+    /// Variable of the environment that holds the password.
+    password_env: Option<Text>,
+    /// File that holds the password; read anew each time.
+    password_file: Option<Text>,
+}
+
+/// A counter.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawCounter {
+    /// Selector of its series: a name, or one with labels in braces.
+    series: Text,
+    /// Labels whose values are told apart, by what they are: `code` or `retryable`.
+    #[serde(default)]
+    breakdown: BTreeMap<String, Text>,
+    /// What no series at all means: an `outage` (shipped), or `zero`.
+    absent: Option<Text>,
+}
+
+/// Its settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prometheus {
+    /// Without what follows the path's last slash.
+    pub url: String,
+    pub headers: BTreeMap<String, String>,
+    pub auth: Option<Auth>,
+    pub settle: Duration,
+    pub lookback: Duration,
+    pub up: Option<String>,
+    pub counters: BTreeMap<String, Counter>,
+}
+
+/// What events are counted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    pub series: String,
+    /// From a field of the event to a label.
+    pub breakdown: BTreeMap<String, String>,
+    /// Whether no series means that nothing happened.
+    pub absent_is_zero: bool,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    Bearer(SecretFrom),
+    Basic(String, SecretFrom),
+}
+
+/// Where a secret is found. Never the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretFrom {
+    Variable(String),
+    File(String),
+}
+
+const SETTLE: Duration = Duration::from_secs(30);
+const LOOKBACK: Duration = Duration::from_secs(300);
+/// What an event can be broken down by.
+const FIELDS: [&str; 2] = ["code", "retryable"];
+
+fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
+    let raw: RawPrometheus = section.read()?;
+    let url = section.text("url", &raw.url)?;
+    let bare = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    match bare.map(|rest| rest.split('/').next().unwrap_or_default()) {
+        None | Some("") => return Err(section.at("url").wrong("expected an http or https URL")),
+        Some(host) if host.contains('@') => {
+            return Err(section
+                .at("url")
+                .wrong("expected no secret in the URL: `auth` says where it is found"));
+        }
+        Some(_) => {}
+    }
+    let mut headers = BTreeMap::new();
+    for (name, value) in &raw.headers {
+        headers.insert(name.clone(), section.at("headers").text(name, value)?);
+    }
+    let optional = |key: &str, raw: &Option<Dur>, shipped: Duration| {
+        raw.as_ref().map_or(Ok(shipped), |raw| section.duration(key, raw))
+    };
+    let (settle, lookback) =
+        (optional("settle", &raw.settle, SETTLE)?, optional("lookback", &raw.lookback, LOOKBACK)?);
+    if lookback.is_zero() {
+        return Err(section
+            .at("lookback")
+            .wrong("expected more than 0: a window counts from the sample before it"));
+    }
+    if raw.counters.is_empty() {
+        return Err(section
+            .at("counters")
+            .wrong("expected at least one event and the series that it is counted from"));
+    }
+    let mut counters = BTreeMap::new();
+    for (event, raw) in &raw.counters {
+        counters.insert(event.clone(), counter(section.at("counters").at(event), raw)?);
+    }
+    let up = raw.up.as_ref().map(|up| selector(section, "up", up)).transpose()?;
+    let auth = raw.auth.as_ref().map(|raw| auth(section.at("auth"), raw)).transpose()?;
+    let url = url.trim_end_matches('/').to_owned();
+    Ok(Chosen(Arc::new(Prometheus { url, headers, auth, settle, lookback, up, counters })))
+}
+
+fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
+    let series = selector(place, "series", &raw.series)?;
+    let mut breakdown = BTreeMap::new();
+    for (field, label) in &raw.breakdown {
+        if !FIELDS.contains(&field.as_str()) {
+            let message = format!("expected {}, found `{field}`", one_of(&FIELDS));
+            return Err(place.at("breakdown").at(field).wrong(message));
+        }
+        breakdown.insert(field.clone(), place.at("breakdown").text(field, label)?);
+    }
+    let absent_is_zero = match raw.absent.as_ref().map(|it| it.0.as_str()) {
+        None | Some("outage") => false,
+        Some("zero") => true,
+        Some(other) => {
+            return Err(place.at("absent").wrong(format!("expected `outage` or `zero`, found `{other}`")));
+        }
+    };
+    Ok(Counter { series, breakdown, absent_is_zero })
+}
+
+/// A name, labels, or both. Anything that computes would hide restarts.
+fn selector(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
+    let text = place.text(key, text)?;
+    let (name, labels) = text.split_at(text.find('{').unwrap_or(text.len()));
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+    if is_name && (labels.is_empty() || labels.ends_with('}')) {
+        return Ok(text);
+    }
+    let message = "expected a selector of raw series, such as `payments_total{result=\"ok\"}`: sums and rates hide restarts";
+    Err(place.at(key).wrong(message))
+}
+
+fn auth(place: &Section, raw: &RawAuth) -> Result<Auth, Wrong> {
+    let bearer = secret(place, "bearer", raw.bearer_env.as_ref(), raw.bearer_file.as_ref())?;
+    match (bearer, &raw.basic) {
+        (Some(token), None) => Ok(Auth::Bearer(token)),
+        (None, Some(basic)) => {
+            let place = place.at("basic");
+            let password =
+                secret(place, "password", basic.password_env.as_ref(), basic.password_file.as_ref())?;
+            let password = password.ok_or_else(|| place.missing("password_env"))?;
+            Ok(Auth::Basic(place.text("user", &basic.user)?, password))
+        }
+        _ => Err(place.wrong("expected `bearer_env`, `bearer_file` or `basic`, one of them")),
+    }
+}
+
+fn secret(
+    place: &Section,
+    key: &str,
+    variable: Option<&Text>,
+    file: Option<&Text>,
+) -> Result<Option<SecretFrom>, Wrong> {
+    let (of_variable, of_file) = (format!("{key}_env"), format!("{key}_file"));
+    Ok(match (variable, file) {
+        (Some(variable), None) => Some(SecretFrom::Variable(place.text(&of_variable, variable)?)),
+        (None, Some(file)) => Some(SecretFrom::File(place.text(&of_file, file)?)),
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            return Err(place.wrong(format!("expected `{of_variable}` or `{of_file}`, found both")));
+        }
+    })
+}
+
+impl SourceSettings for Prometheus {
+    fn kind(&self) -> &'static str {
+        KIND.key
+    }
+
+    fn words(&self) -> String {
+        let Self { url, headers, auth, settle, lookback, up, counters } = self;
+        let mut words = format!("{} {url}", KIND.key);
+        for (name, value) in headers {
+            words.push_str(&format!(", header {name}: {value}"));
+        }
+        let from = |secret: &SecretFrom| match secret {
+            SecretFrom::Variable(name) => format!("variable {name}"),
+            SecretFrom::File(path) => format!("file {path}"),
+        };
+        match auth {
+            Some(Auth::Bearer(token)) => words.push_str(&format!(", bearer of {}", from(token))),
+            Some(Auth::Basic(user, password)) => {
+                words.push_str(&format!(", user {user} of {}", from(password)));
+            }
+            None => {}
+        }
+        words.push_str(&format!(
+            ", settle {}, lookback {}",
+            format_duration(*settle),
+            format_duration(*lookback)
+        ));
+        if let Some(up) = up {
+            words.push_str(&format!(", up {up}"));
+        }
+        for (event, Counter { series, breakdown, absent_is_zero }) in counters {
+            words.push_str(&format!(", {event} of {series}"));
+            for (field, label) in breakdown {
+                words.push_str(&format!(" with {field} of {label}"));
+            }
+            if *absent_is_zero {
+                words.push_str(" or zero");
+            }
+        }
+        words
+    }
+
+    fn settle(&self) -> Duration {
+        self.settle
+    }
+
+    fn counted(&self) -> Vec<&str> {
+        self.counters.keys().map(String::as_str).collect()
+    }
+}

@@ -1,0 +1,17 @@
+//! Servers of others, started for a test and ended with it. `.ci/foreign` fetches them.
+
+pub mod prometheus;
+
+use std::path::PathBuf;
+
+/// A program of a foreign server: on the path, or where `.ci/foreign` puts it.
+///
+/// # Errors
+/// It is nowhere; says what to do.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let fetched = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/foreign/usr/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain([PathBuf::from(fetched)]);
+    let found = places.map(|place| place.join(name)).find(|program| program.is_file());
+    found.ok_or_else(|| anyhow::anyhow!("`{name}` is missing: .ci/foreign fetches it, or install it"))
+}

@@ -1,0 +1,111 @@
+//! A Prometheus that holds the samples it was given.
+
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::Value;
+use service_kit::vendors::http;
+
+use crate::program;
+
+/// How long it may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ended when it is dropped.
+#[derive(Debug)]
+pub struct Prometheus {
+    child: Child,
+    _directory: tempfile::TempDir,
+    pub url: String,
+}
+
+/// Samples as OpenMetrics writes them.
+#[derive(Debug, Default)]
+pub struct Samples(String);
+
+impl Samples {
+    /// Of a series of a family of its own, each with its second since 1970. `kind`: `counter` or `gauge`.
+    pub fn add(&mut self, kind: &str, series: &str, samples: impl IntoIterator<Item = (i64, f64)>) {
+        let name = series.split('{').next().unwrap_or(series);
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        let _ = writeln!(self.0, "# TYPE {family} {kind}");
+        for (second, value) in samples {
+            let _ = writeln!(self.0, "{series} {value} {second}");
+        }
+    }
+}
+
+impl Prometheus {
+    /// Fills blocks with the samples and starts a server on them, at a port of its own.
+    ///
+    /// # Errors
+    /// It is not installed, or does not become ready.
+    pub async fn with(samples: Samples) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let (file, data, config) = (
+            directory.path().join("samples"),
+            directory.path().join("data"),
+            directory.path().join("c.yaml"),
+        );
+        std::fs::write(&file, samples.0 + "# EOF\n")?;
+        std::fs::write(&config, "global: {}\n")?;
+        filled(&file, &data)?;
+        // Free a moment ago; nobody else takes ports here.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let child = Command::new(program("prometheus")?)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", data.display()))
+            .arg("--storage.tsdb.retention.time=100y")
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let server = Self { child, _directory: directory, url: format!("http://{address}") };
+        server.ready().await?;
+        Ok(server)
+    }
+
+    async fn ready(&self) -> anyhow::Result<()> {
+        let (begun, client) = (Instant::now(), http::client(PATIENCE)?);
+        while begun.elapsed() < PATIENCE {
+            let answer = client.get(format!("{}/-/ready", self.url)).send().await;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("Prometheus is not ready after {PATIENCE:?}")
+    }
+
+    /// What an expression comes to at a second.
+    ///
+    /// # Errors
+    /// It comes to no single number.
+    pub async fn value(&self, expression: &str, second: i64) -> anyhow::Result<f64> {
+        let form = [("query", expression.to_owned()), ("time", second.to_string())];
+        let answer = http::client(PATIENCE)?.post(format!("{}/api/v1/query", self.url)).form(&form);
+        let answer: Value = answer.send().await?.json().await?;
+        let value = answer["data"]["result"][0]["value"][1].as_str();
+        Ok(value.with_context(|| format!("{expression}: {answer}"))?.parse()?)
+    }
+}
+
+fn filled(samples: &Path, data: &Path) -> anyhow::Result<()> {
+    let made = Command::new(program("promtool")?)
+        .args(["tsdb", "create-blocks-from", "openmetrics"])
+        .args([samples, data])
+        .output()?;
+    anyhow::ensure!(made.status.success(), "promtool: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
