@@ -319,6 +319,8 @@ fn the_section_is_checked() {
     refused(with("auth: {},", saves), ".auth", "one of them");
     refused(with("auth: { bearer_env: A, bearer_file: b },", saves), ".auth", "found both");
     refused(with("auth: { basic: { user: u } },", saves), ".auth.basic", "`password_env` is missing");
+    refused(with("headers: { Authorization: x },", saves), ".headers.Authorization", "no secret");
+    refused(with("headers: { \"a b\": x },", saves), ".headers.a b", "printable ASCII");
     refused(with("", ""), ".counters", "at least one event");
     refused(with("", "checkout.paid: { series: x }"), ".counters.checkout.paid", "an event of a metric");
     refused(

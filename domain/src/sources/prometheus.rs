@@ -151,7 +151,8 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     }
     let mut headers = BTreeMap::new();
     for (name, value) in &raw.headers {
-        headers.insert(name.clone(), section.at("headers").text(name, value)?);
+        let place = section.at("headers");
+        headers.insert(name.clone(), header(place, name, place.text(name, value)?)?);
     }
     let optional = |key: &str, raw: &Option<Dur>, shipped: Duration| {
         raw.as_ref().map_or(Ok(shipped), |raw| section.duration(key, raw))
@@ -196,6 +197,21 @@ fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
         }
     };
     Ok(Counter { series, breakdown, absent_is_zero })
+}
+
+/// The value of a header, which stands in the policy for everybody to read.
+fn header(place: &Section, name: &str, value: String) -> Result<String, Wrong> {
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if !is_name || value.chars().any(|c| c.is_control() || !c.is_ascii()) {
+        return Err(place.at(name).wrong("expected a header's name and a value of printable ASCII"));
+    }
+    if ["authorization", "cookie", "proxy-authorization"]
+        .iter()
+        .any(|secret| name.eq_ignore_ascii_case(secret))
+    {
+        return Err(place.at(name).wrong("expected no secret here: `auth` says where it is found"));
+    }
+    Ok(value)
 }
 
 /// A name, labels, or both. Anything that computes would hide restarts.

@@ -5,7 +5,7 @@
 mod ask;
 mod count;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use shared_types::{Timestamp, Window};
 
 use super::{Asked, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError, WindowTotals};
 use ask::Server;
-use count::{Series, growth, known_at, was_up};
+use count::{Instance, Series, growth, known_at, was_up};
 
 /// What reads the kind.
 pub const READER: Reader = Reader { key: KIND.key, open };
@@ -71,67 +71,87 @@ impl Source for PrometheusSource {
 }
 
 impl PrometheusSource {
+    /// What a window holds. As long as something may still come that is not there, its absence is an error.
     async fn count(&self, window: Window, now: Timestamp) -> Result<Totals, SourceError> {
         let Prometheus { up, counters, lookback, .. } = &self.settings;
         let span = window.length() + *lookback;
         let ask = async |selector: &str| self.server.samples(selector, span, window.end, now).await;
-        let mut totals = Totals::default();
-        let missing = &mut totals.intake.missing;
         let up_series = match up {
             Some(up) => ask(up).await?,
             None => Vec::new(),
         };
+        let mut totals = Totals::default();
         if let Some(up) = up.as_ref().filter(|_| !was_up(window, &up_series)) {
             let why = format!("nothing of `{up}` was up in the window {window}");
-            missing.extend(counters.keys().map(|event| (event.clone(), why.clone())));
-            return self.waited(window, now, why, totals);
-        }
-        let mut read: Vec<(&String, &Counter, Vec<Series>)> = Vec::new();
-        for (event, counter) in counters {
-            let series = ask(&counter.series).await?;
-            if counter.absent_is_zero || series.iter().any(|it| it.is_in(window)) {
-                read.push((event, counter, series));
-                continue;
+            totals.intake.missing = counters.keys().map(|event| (event.clone(), why.clone())).collect();
+        } else {
+            let mut read: Vec<(&String, &Counter, Vec<Series>)> = Vec::new();
+            for (event, counter) in counters {
+                read.push((event, counter, ask(&counter.series).await?));
             }
-            let why = format!("no sample of `{}` in the window {window}", counter.series);
-            missing.insert(event.clone(), why);
-        }
-        if let Some(why) = missing.values().next().cloned() {
-            let hint = "`absent: zero` says of a counter that it is born with its first event";
-            self.waited(window, now, format!("{why}; {hint}"), ())?;
-        }
-        let known = read.iter().flat_map(|(.., series)| known_at(window.start, series, &up_series)).collect();
-        for (event, counter, series) in read {
-            let mut sum = 0.0;
-            let mut broken_down: BTreeMap<&String, BTreeMap<String, f64>> = BTreeMap::new();
-            for series in &series {
-                let growth = growth(series, window, &known).ok_or_else(|| {
-                    self.server
-                        .says(format!("a sample of `{}` is no count: {:?}", counter.series, series.metric))
-                })?;
-                sum += growth;
-                for (field, label) in counter.breakdown.iter().filter(|_| growth > 0.0) {
-                    let value = series.metric.get(label).map_or(NO_CODE, String::as_str);
-                    *broken_down.entry(field).or_default().entry(value.to_owned()).or_default() += growth;
+            let known =
+                read.iter().flat_map(|(.., series)| known_at(window.start, series, &up_series)).collect();
+            for (event, counter, series) in read {
+                match grown(counter, &series, window, &known) {
+                    Ok(grown) => grown.add(event, &mut totals),
+                    Err(why) => _ = totals.intake.missing.insert(event.clone(), why),
                 }
             }
-            totals.counters.insert(event.clone(), whole(sum));
-            for (field, values) in broken_down {
-                let values = values.into_iter().map(|(value, sum)| (value, whole(sum))).collect();
-                totals.breakdowns.entry(event.clone()).or_default().insert(field.clone(), values);
+        }
+        match totals.intake.missing.values().next() {
+            Some(why) if now.since(window.end) < self.patience => Err(self.server.says(why.clone())),
+            Some(why) => {
+                tracing::warn!(why, "what the source does not have is not waited for any longer");
+                Ok(totals)
             }
+            None => Ok(totals),
         }
-        Ok(totals)
     }
+}
 
-    /// What is known of a window where something is not there: nothing, as long as it is waited for.
-    fn waited<T>(&self, window: Window, now: Timestamp, why: String, known: T) -> Result<T, SourceError> {
-        if now.since(window.end) < self.patience {
-            return Err(self.server.says(why));
+/// How much the series of a counter have grown together.
+#[derive(Default)]
+struct Grown {
+    all: f64,
+    /// By field and value.
+    by: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+impl Grown {
+    fn add(self, event: &str, totals: &mut Totals) {
+        totals.counters.insert(event.to_owned(), whole(self.all));
+        for (field, values) in self.by {
+            let values = values.into_iter().map(|(value, sum)| (value, whole(sum))).collect();
+            totals.breakdowns.entry(event.to_owned()).or_default().insert(field, values);
         }
-        tracing::warn!(why, "what the source does not have is not waited for any longer");
-        Ok(known)
     }
+}
+
+/// Or why nobody knows.
+fn grown(
+    counter: &Counter,
+    series: &[Series],
+    window: Window,
+    known: &BTreeSet<Instance>,
+) -> Result<Grown, String> {
+    let Counter { series: selector, breakdown, absent_is_zero } = counter;
+    if !absent_is_zero && !series.iter().any(|it| it.is_in(window)) {
+        return Err(format!(
+            "no sample of `{selector}` in the window {window}; \
+             `absent: zero` says of a counter that it is born with its first event"
+        ));
+    }
+    let mut grown = Grown::default();
+    for series in series {
+        let growth = growth(series, window, known)
+            .ok_or_else(|| format!("a sample of `{selector}` is no count: {:?}", series.metric))?;
+        grown.all += growth;
+        for (field, label) in breakdown.iter().filter(|_| growth > 0.0) {
+            let value = series.metric.get(label).map_or(NO_CODE, String::as_str);
+            *grown.by.entry(field.clone()).or_default().entry(value.to_owned()).or_default() += growth;
+        }
+    }
+    Ok(grown)
 }
 
 /// Of a sum of rises of counters, which count whole things.
