@@ -86,6 +86,7 @@ impl Server {
             settle: Duration::from_secs(20),
             lookback: Duration::from_secs(300),
             up: Some(UP.to_owned()),
+            started: None,
             counters: BTreeMap::from([
                 ("autosave.save.completed".to_owned(), counter(SAVES)),
                 ("autosave.save.error".to_owned(), errors),

@@ -19,7 +19,7 @@ pub const KIND: SourceKind =
     SourceKind { key: "prometheus", schema: schema_of::<RawPrometheus>, read, example: EXAMPLE, docs: DOCS };
 
 const EXAMPLE: &str = "{ url: \"http://prometheus:9090\", headers: { X-Scope-OrgID: shop }, auth: { bearer_env: PROM_TOKEN }, \
-    settle: 30s, lookback: 5m, up: 'up{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
+    settle: 30s, lookback: 5m, up: 'up{job=\"checkout\"}', started: 'process_start_time_seconds{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
     'payments_total{result=\"ok\"}' }, checkout.pay.error: { series: 'payment_errors_total', breakdown: { code: reason }, \
     absent: zero } } }";
 
@@ -28,7 +28,8 @@ counts from the raw samples of counters, over the HTTP API of Prometheus and of 
 Thanos, Mimir), so that restarts and series that are born within a window are counted to the event where `increase()` extrapolates.
 A window is read once, `settle` after its end, which `grace` must not be shorter than. Each series counts from its last sample at or before the window's
 begin, which is looked for `lookback` far; a fall is a restart, and what stands there after it is new. A series that is born within the window counts from zero if
-its instance was known before (by `up`, or by another series of it), else from its first sample. With `up`, a window in which nothing was up is an outage
+its instance was known before (by `up`, or by another series of it) or was started within the window (`started`: name it where instances come and go, as pods do), else from its
+first sample. With `up`, a window in which nothing was up is an outage
 (CO-5) and not zero; so is a counter without any series, unless `absent: zero` says that it is born with its first event. When the last retry has failed
 such a window gets its batch all the same: without that counter, with the reason under `intake.missing`, and no metric that needs it has a value.
 A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.
@@ -53,6 +54,8 @@ struct RawPrometheus {
     lookback: Option<Dur>,
     /// Selector of series that are 1 while an instance is scraped.
     up: Option<Text>,
+    /// Selector of the second since 1970 at which each instance was started, such as `process_start_time_seconds`.
+    started: Option<Text>,
     /// What events are counted from, by their name.
     counters: BTreeMap<String, RawCounter>,
 }
@@ -104,6 +107,7 @@ pub struct Prometheus {
     pub settle: Duration,
     pub lookback: Duration,
     pub up: Option<String>,
+    pub started: Option<String>,
     pub counters: BTreeMap<String, Counter>,
 }
 
@@ -174,9 +178,10 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
         counters.insert(event.clone(), counter(section.at("counters").at(event), raw)?);
     }
     let up = raw.up.as_ref().map(|up| selector(section, "up", up)).transpose()?;
+    let started = raw.started.as_ref().map(|started| selector(section, "started", started)).transpose()?;
     let auth = raw.auth.as_ref().map(|raw| auth(section.at("auth"), raw)).transpose()?;
     let url = url.trim_end_matches('/').to_owned();
-    Ok(Chosen(Arc::new(Prometheus { url, headers, auth, settle, lookback, up, counters })))
+    Ok(Chosen(Arc::new(Prometheus { url, headers, auth, settle, lookback, up, started, counters })))
 }
 
 fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
@@ -264,7 +269,7 @@ impl SourceSettings for Prometheus {
     }
 
     fn words(&self) -> String {
-        let Self { url, headers, auth, settle, lookback, up, counters } = self;
+        let Self { url, headers, auth, settle, lookback, up, started, counters } = self;
         let mut words = format!("{} {url}", KIND.key);
         for (name, value) in headers {
             words.push_str(&format!(", header {name}: {value}"));
@@ -287,6 +292,9 @@ impl SourceSettings for Prometheus {
         ));
         if let Some(up) = up {
             words.push_str(&format!(", up {up}"));
+        }
+        if let Some(started) = started {
+            words.push_str(&format!(", started {started}"));
         }
         for (event, Counter { series, breakdown, absent_is_zero }) in counters {
             words.push_str(&format!(", {event} of {series}"));

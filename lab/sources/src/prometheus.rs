@@ -33,6 +33,11 @@ impl Samples {
         let name = series.split('{').next().unwrap_or(series);
         let family = name.strip_suffix("_total").unwrap_or(name);
         let _ = writeln!(self.0, "# TYPE {family} {kind}");
+        self.more(series, samples);
+    }
+
+    /// Of another series of the same family.
+    pub fn more(&mut self, series: &str, samples: impl IntoIterator<Item = (i64, f64)>) {
         for (second, value) in samples {
             let _ = writeln!(self.0, "{series} {value} {second}");
         }

@@ -47,6 +47,7 @@ async fn totals(server: &Prometheus, minutes: i64) -> Result<Vec<Totals>, Source
         settle: Duration::from_secs(30),
         lookback: Duration::from_secs(300),
         up: Some("up{job=\"shop\"}".to_owned()),
+        started: Some("process_start_time_seconds".to_owned()),
         counters: BTreeMap::from([
             ("autosave.save.completed".to_owned(), count_of("saves_total", false)),
             ("autosave.save.error".to_owned(), count_of("errors_total{job=\"shop\"}", true)),
@@ -107,6 +108,33 @@ async fn counts_are_exact_where_increase_is_not() {
         "first minute: saves 55 counted, {saves:.2} by increase(); errors 9 counted, {errors:.2} by increase()"
     );
     assert!(errors < 8.0, "{errors}");
+}
+
+/// TE-5: of an instance that comes within the window all is counted from its start, of one that only was not seen before nothing
+/// that was before.
+#[tokio::test]
+async fn an_instance_that_comes_counts_from_its_start() {
+    let mut samples = Samples::default();
+    let until = TEN + 120;
+    samples.add("gauge", "up{job=\"shop\",instance=\"a\"}", scrapes(TEN - 300, until, |_| 1.0));
+    samples.more("up{job=\"shop\",instance=\"b\"}", scrapes(TEN + 15, until, |_| 1.0));
+    samples.more("up{job=\"shop\",instance=\"old\"}", scrapes(TEN + 15, until, |_| 1.0));
+    samples.add("counter", "saves_total{job=\"shop\",instance=\"a\"}", scrapes(TEN - 300, until, |_| 5.0));
+    samples.more(
+        "saves_total{job=\"shop\",instance=\"b\"}",
+        scrapes(TEN + 15, until, |second| (second - TEN - 10) as f64),
+    );
+    samples.more(
+        "saves_total{job=\"shop\",instance=\"old\"}",
+        scrapes(TEN + 15, until, |second| (second - TEN + 9000) as f64),
+    );
+    let began = |second: i64| move |_| second as f64;
+    let started = "process_start_time_seconds{job=\"shop\",instance=";
+    samples.add("gauge", &format!("{started}\"b\"}}"), scrapes(TEN + 15, until, began(TEN + 10)));
+    samples.more(&format!("{started}\"old\"}}"), scrapes(TEN + 15, until, began(TEN - 9000)));
+    let server = Prometheus::with(samples).await.unwrap();
+    let read = totals(&server, 1).await.unwrap();
+    assert_eq!(read[0].counters["autosave.save.completed"], 50 + 45);
 }
 
 /// CO-5: nothing up is an outage.

@@ -4,6 +4,7 @@
 //! is around a restart. The samples themselves lose nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -69,6 +70,16 @@ pub(super) fn known_at(start: Timestamp, series: &[Series], up: &[Series]) -> BT
     of_any.chain(of_up).map(Series::instance).collect()
 }
 
+/// Instances that were started within the window, by series of the second of their start: their counters began with nothing.
+pub(super) fn started_in(window: Window, started: &[Series]) -> BTreeSet<Instance> {
+    let begin = Duration::from_millis(window.start.as_millis().unsigned_abs()).as_secs_f64();
+    let in_it = |series: &&Series| {
+        series.is_in(window)
+            && series.values.iter().any(|it| it.value().is_some_and(|second| second >= begin))
+    };
+    started.iter().filter(in_it).map(Series::instance).collect()
+}
+
 /// Whether anything was up within the window.
 pub(super) fn was_up(window: Window, up: &[Series]) -> bool {
     up.iter().any(|series| {
@@ -103,8 +114,6 @@ pub(super) fn growth(series: &Series, window: Window, known: &BTreeSet<Instance>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const START_S: f64 = 1_795_341_600.0;
@@ -152,6 +161,14 @@ mod tests {
         grows(&[(-10, "1"), (10, "+Inf")], true, None);
         grows(&[(-10, "1"), (10, "-2")], true, None);
         grows(&[(-10, "1"), (10, "x")], true, None);
+    }
+
+    /// An instance that was started before the window began may have counted before it.
+    #[test]
+    fn what_was_started_in_the_window_began_with_nothing() {
+        let started = |second: &'static str| started_in(window(), &[series(&[(5, second)])]).len();
+        assert_eq!([started("1795341590.5"), started("1795341600"), started("1795341604.2")], [0, 1, 1]);
+        assert_eq!(started_in(window(), &[series(&[(70, "1795341604")])]).len(), 0);
     }
 
     /// An instance was there if it was scraped, or if another series of it had a sample.

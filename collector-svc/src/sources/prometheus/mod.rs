@@ -17,7 +17,7 @@ use shared_types::{Timestamp, Window};
 
 use super::{Asked, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError, WindowTotals};
 use ask::Server;
-use count::{Instance, Series, growth, known_at, was_up};
+use count::{Instance, Series, growth, known_at, started_in, was_up};
 
 /// What reads the kind.
 pub const READER: Reader = Reader { key: KIND.key, open };
@@ -73,7 +73,7 @@ impl Source for PrometheusSource {
 impl PrometheusSource {
     /// What a window holds. As long as something may still come that is not there, its absence is an error.
     async fn count(&self, window: Window, now: Timestamp) -> Result<Totals, SourceError> {
-        let Prometheus { up, counters, lookback, .. } = &self.settings;
+        let Prometheus { up, started, counters, lookback, .. } = &self.settings;
         let span = window.length() + *lookback;
         let ask = async |selector: &str| self.server.samples(selector, span, window.end, now).await;
         let up_series = match up {
@@ -89,8 +89,11 @@ impl PrometheusSource {
             for (event, counter) in counters {
                 read.push((event, counter, ask(&counter.series).await?));
             }
-            let known =
-                read.iter().flat_map(|(.., series)| known_at(window.start, series, &up_series)).collect();
+            let known = read.iter().flat_map(|(.., series)| known_at(window.start, series, &up_series));
+            let mut known: BTreeSet<Instance> = known.collect();
+            if let Some(started) = started {
+                known.extend(started_in(window, &ask(started).await?));
+            }
             for (event, counter, series) in read {
                 match grown(counter, &series, window, &known) {
                     Ok(grown) => grown.add(event, &mut totals),
