@@ -1,7 +1,7 @@
 //! A Prometheus that holds the samples it was given.
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::Value;
 use service_kit::vendors::http;
+use tempfile::TempDir;
 
 use crate::program;
 
+/// Where it keeps its blocks.
+const DATA: &str = "data";
 /// How long it may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -19,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Prometheus {
     child: Child,
-    _directory: tempfile::TempDir,
+    _directory: TempDir,
     pub url: String,
 }
 
@@ -51,19 +54,30 @@ impl Prometheus {
     /// It is not installed, or does not become ready.
     pub async fn with(samples: Samples) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
-        let (file, data, config) = (
-            directory.path().join("samples"),
-            directory.path().join("data"),
-            directory.path().join("c.yaml"),
-        );
+        let file = directory.path().join("samples");
         std::fs::write(&file, samples.0 + "# EOF\n")?;
-        std::fs::write(&config, "global: {}\n")?;
-        filled(&file, &data)?;
+        filled(&file, &directory.path().join(DATA))?;
+        Self::started(directory, "global: {}\n").await
+    }
+
+    /// Starts a server that scrapes the job `shop` at an address, each 200 ms.
+    ///
+    /// # Errors
+    /// It is not installed, or does not become ready.
+    pub async fn scraping(address: SocketAddr) -> anyhow::Result<Self> {
+        let targets = format!("static_configs: [{{ targets: ['{address}'] }}]");
+        let job = format!("{{ job_name: shop, scrape_interval: 200ms, scrape_timeout: 200ms, {targets} }}");
+        Self::started(tempfile::tempdir()?, &format!("scrape_configs: [{job}]\n")).await
+    }
+
+    async fn started(directory: TempDir, configuration: &str) -> anyhow::Result<Self> {
+        let config = directory.path().join("prometheus.yaml");
+        std::fs::write(&config, configuration)?;
         // Free a moment ago; nobody else takes ports here.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let child = Command::new(program("prometheus")?)
             .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", data.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.path().join(DATA).display()))
             .arg("--storage.tsdb.retention.time=100y")
             .arg(format!("--web.listen-address={address}"))
             .stdout(Stdio::null())

@@ -1,0 +1,115 @@
+//! A rollout whose telemetry a real Prometheus scrapes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use phasegate_sources::prometheus::Prometheus;
+use phasegate_tests::stack::{Layout, Stack};
+use phasegate_tests::vendors::Vendors;
+use serde_json::json;
+
+/// An app that saves, and fails at it when it is told to.
+#[derive(Default)]
+struct App {
+    saves: AtomicU64,
+    errors: AtomicU64,
+    violates: AtomicBool,
+}
+
+impl App {
+    async fn start() -> (Arc<Self>, SocketAddr) {
+        let app = Arc::new(Self::default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(&app));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let working = Arc::clone(&app);
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                tick.tick().await;
+                let violates = working.violates.load(Ordering::Relaxed);
+                let counter = if violates { &working.errors } else { &working.saves };
+                counter.fetch_add(3, Ordering::Relaxed);
+            }
+        });
+        (app, address)
+    }
+
+    fn violate(&self, on: bool) {
+        self.violates.store(on, Ordering::Relaxed);
+    }
+}
+
+/// The error's series is not there before the first error.
+async fn metrics(State(app): State<Arc<App>>) -> String {
+    let (saves, errors) = (app.saves.load(Ordering::Relaxed), app.errors.load(Ordering::Relaxed));
+    let mut text = format!(
+        "# TYPE saves_total counter\nsaves_total {saves}\n# TYPE drift_total counter\ndrift_total 0\n"
+    );
+    if errors > 0 {
+        text.push_str(&format!("# TYPE errors_total counter\nerrors_total{{reason=\"E_LOCK\"}} {errors}\n"));
+    }
+    text
+}
+
+/// The policy of the other stories, whose events a server has counted. No counter has durations.
+fn policy(server: &str) -> String {
+    let source = format!(
+        "prometheus: {{ url: \"{server}\", settle: 800ms, lookback: 10s, up: 'up{{job=\"shop\"}}', counters: {{ \
+         autosave.save.completed: {{ series: saves_total }}, autosave.history.drift: {{ series: drift_total }}, \
+         autosave.save.error: {{ series: errors_total, breakdown: {{ code: reason }}, absent: zero }} }} }}"
+    );
+    let fast = include_str!("../../../tests/fixtures/policy.fast.yaml");
+    let mut policy = String::new();
+    for line in fast.lines().filter(|line| !line.contains("quantile: 0.95")) {
+        policy.push_str(line);
+        policy.push('\n');
+    }
+    for (from, to) in [
+        ("{ jsonl: { paths: [\"@TELEMETRY@/*.jsonl\"] } }", format!("{{ {source} }}").as_str()),
+        ("grace: 200ms", "grace: 800ms"),
+        ("save_latency_p95: rollback, ", ""),
+        ("save_latency_p95: 2.5s, ", ""),
+        ("save_latency_p95: 2.0s, ", ""),
+        ("save_latency_p95: 1.8s, ", ""),
+        ("p95: save_latency_p95", "p95: error_rate"),
+        ("gaps: { tolerated: 0, blind: rollback }", "gaps: { tolerated: 3, blind: page }"),
+    ] {
+        assert!(policy.contains(from), "{from}");
+        policy = policy.replace(from, to);
+    }
+    policy
+}
+
+/// DE-3, RB-1, RB-6: A → B, a violation in B that only Prometheus knows of, one rollback, recovery.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_violation_that_prometheus_saw_rolls_back_once_and_recovers() {
+    let (app, address) = App::start().await;
+    let server = Prometheus::scraping(address).await.unwrap();
+    let vendors = Vendors::start().await;
+    let stack = Stack::start(Layout::OneOnSqlite, &policy(&server.url), &vendors.environment()).await;
+
+    stack.act("/v1/rollouts/autosave/start", &json!({"by": "release engineer"})).await;
+    stack.until_phase("A", "running").await;
+    stack.promote_when_ripe().await;
+    stack.until_phase("B", "running").await;
+
+    app.violate(true);
+    stack.until_phase("A", "incident").await;
+    app.violate(false);
+    stack.until_phase("A", "running").await;
+
+    assert_eq!(stack.phase_changes(), ["off A", "A B", "B A"], "{}", stack.logs());
+    let incidents = stack.get("reporter", "/v1/incidents").await.unwrap();
+    let items = incidents["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["metric"]), (1, &json!("error_rate")), "{incidents}");
+    assert_eq!(items[0]["rollback"]["state"], "succeeded");
+    assert_eq!(vendors.messages_with("🚨 AutoSave B violation").len(), 1);
+}
