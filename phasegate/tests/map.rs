@@ -144,6 +144,25 @@ fn a_log_of_another_shape_is_mapped_by_its_values() {
     assert!(out.contains("`searchFailed`") || out.contains("name them as the metrics"), "{out}");
 }
 
+/// TE-7: a value that would be read as a pattern for others is proposed for nothing, and an id that comes again now and then is
+/// one all the same.
+#[test]
+fn values_that_look_like_patterns_are_left_out() {
+    let line = |at: u32, value: &str, id: u32| {
+        format!(
+            "{{\"ts\":\"2026-11-22T10:00:{at:02}Z\",\"event\":\"{value}\",\"ms\":5,\"uuid\":{id},\"req\":{}}}\n",
+            id / 2
+        )
+    };
+    let log: String = (0..40)
+        .map(|at| line(at, "ok", at.max(1)))
+        .chain([line(50, "!ok", 50), line(51, "x*", 51)])
+        .collect();
+    let (status, out, err) = run_with_input(&["map", "-"], &log);
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("40  ok, 40 with an id") && out.contains("2  left out: !ok 1, x* 1"), "{out}");
+}
+
 /// What cannot be mapped says why, and has its exit status.
 #[test]
 fn what_cannot_be_mapped_says_why() {

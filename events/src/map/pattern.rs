@@ -29,6 +29,19 @@ pub enum PatternError {
 }
 
 impl Pattern {
+    /// That of this value alone. `None`: written down it would be read as another.
+    #[must_use]
+    pub fn exactly(value: &str) -> Option<Self> {
+        value.parse().ok().filter(|it: &Self| !it.not && it.form == Form::Exactly(value.to_owned()))
+    }
+
+    /// That of all that begins so. `None` as [`Self::exactly`].
+    #[must_use]
+    pub fn beginning(start: &str) -> Option<Self> {
+        let pattern = format!("{start}*").parse().ok();
+        pattern.filter(|it: &Self| !it.not && it.form == Form::Begins(start.to_owned()))
+    }
+
     /// Which pattern is asked first: a whole value before a beginning, a longer beginning before a shorter, the opposite of
     /// something last.
     #[must_use]
@@ -115,6 +128,18 @@ mod tests {
         check("!500..599", &["200", "x"], &["503"]);
         check("!health*", &["pay"], &["healthz"]);
         check("a..b", &["a..b"], &["a"]);
+    }
+
+    /// TE-7: a value that would be read as another pattern has none.
+    #[test]
+    fn a_value_is_written_as_what_it_is_or_not_at_all() {
+        let exactly = |value: &str| Pattern::exactly(value).is_some();
+        assert_eq!(
+            ["ok", "a..b", "x*", "!ok", "1..5", ""].map(exactly),
+            [true, true, false, false, false, false]
+        );
+        let begins = |start: &str| Pattern::beginning(start).is_some();
+        assert_eq!(["pay", "1..", "!pay", ""].map(begins), [true, true, false, true]);
     }
 
     /// TE-7: what is not there fits only what must not be there.
