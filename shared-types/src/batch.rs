@@ -105,6 +105,15 @@ pub struct Intake {
     pub missing: BTreeMap<String, String>,
 }
 
+impl Intake {
+    /// Whether nobody knows what a counter would have counted, a variant's with its event's.
+    #[must_use]
+    pub fn is_missing(&self, counter: &str) -> bool {
+        let of_event = || counter.rsplit_once('@').is_some_and(|(event, _)| self.missing.contains_key(event));
+        self.missing.contains_key(counter) || of_event()
+    }
+}
+
 /// Telemetry that was written and never read (CO-9).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LostFile {

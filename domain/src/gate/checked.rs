@@ -25,7 +25,9 @@ pub enum BatchError {
     Epoch(u64),
     #[error("phase: the policy has no gated phase `{0}`")]
     Phase(PhaseId),
-    #[error("counters.{0}: missing, and the policy's gate needs it")]
+    #[error(
+        "counters.{0}: missing, and the policy's gate needs it; a source that has none says so in `intake.missing`"
+    )]
     MissingCounter(String),
     #[error("distributions.{name}.{field}: {found} is not a finite number of 0 or more")]
     NotANumber { name: String, field: &'static str, found: f64 },
@@ -58,7 +60,8 @@ impl CheckedBatch {
     pub fn check(batch: Batch, policy: &TargetPolicy) -> Result<Self, BatchError> {
         let checked = Self::check_whoever_counted(batch, policy)?;
         let mut needed = policy.metrics.iter().flat_map(MetricPolicy::needs);
-        match needed.find(|event| !checked.batch.counters.contains_key(&event.name)) {
+        let Batch { counters, intake, .. } = &checked.batch;
+        match needed.find(|event| !counters.contains_key(&event.name) && !intake.is_missing(&event.name)) {
             Some(event) => Err(BatchError::MissingCounter(event.name)),
             None => Ok(checked),
         }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::super::fixture::{
-    COMPLETED, Counts, DRIFT, ERROR, earlier, judge_batch, judge_missing, policy, window,
+    COMPLETED, Counts, DRIFT, ERROR, earlier, judge_batch, judge_missing, policy, shipped, window,
 };
 use super::*;
-use crate::gate::EarlierBatch;
 use crate::gate::metric::builtin::CollectorLatency;
 use crate::gate::metric::quantile::Quantile;
 use crate::gate::metric::ratio::Ratio;
+use crate::gate::{CheckedBatch, EarlierBatch};
 use crate::kinds::Chosen;
 use std::sync::Arc;
 
@@ -179,6 +179,29 @@ fn few_samples_are_insufficient() {
     assert_eq!(at(49, 1), (Violation, Violation));
     assert_eq!(at(0, 0), (Insufficient, Insufficient));
     assert_eq!(at(0, 50), (Insufficient, Violation), "no completed save has no latency");
+}
+
+/// CO-5: of what the source did not have nothing is known, and nothing is compliant; the rest is judged.
+#[test]
+fn what_the_source_did_not_have_has_no_value() {
+    for policy in [policy(), shipped()] {
+        for (event, unknown) in [(DRIFT, &["history_drift"][..]), (ERROR, &["error_rate"])] {
+            let mut batch = Counts::default().batch();
+            batch.counters.remove(event);
+            batch.intake.missing.insert(event.to_owned(), "no sample".to_owned());
+            let batch = CheckedBatch::check(batch, &policy).unwrap();
+            let judgement = judge_batch(&batch, &[], &policy, &policy.phases[0]);
+            let without: Vec<&str> = judgement
+                .metrics
+                .iter()
+                .filter(|metric| metric.observed.is_none())
+                .map(|metric| metric.metric.as_str())
+                .collect();
+            assert_eq!(without, unknown, "{judgement:?}");
+            assert_eq!(metric(&judgement, unknown[0]).verdict, Verdict::Insufficient);
+            assert_eq!(judgement.verdict, Verdict::Insufficient);
+        }
+    }
 }
 
 /// SLO-6: too few saves hide no drift and no late collector.

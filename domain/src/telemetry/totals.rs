@@ -130,7 +130,11 @@ impl Totals {
             counters.entry(spec.name.clone()).or_default();
         }
         // A part of them would look like the whole.
-        counters.retain(|name, _| !self.intake.missing.contains_key(name));
+        let is_known = |name: &String| !self.intake.is_missing(name);
+        counters.retain(|name, _| is_known(name));
+        self.distributions.retain(|name, _| is_known(name));
+        self.breakdowns.retain(|name, _| is_known(name));
+        self.sessions.retain(|name, _| is_known(name));
         let mut breakdowns = self.breakdowns;
         breakdowns
             .values_mut()

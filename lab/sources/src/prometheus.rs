@@ -100,12 +100,13 @@ impl Prometheus {
         anyhow::bail!("Prometheus is not ready after {PATIENCE:?}")
     }
 
-    /// What an expression comes to at a second.
+    /// What an expression comes to at a second, or now.
     ///
     /// # Errors
     /// It comes to no single number.
-    pub async fn value(&self, expression: &str, second: i64) -> anyhow::Result<f64> {
-        let form = [("query", expression.to_owned()), ("time", second.to_string())];
+    pub async fn value(&self, expression: &str, second: Option<i64>) -> anyhow::Result<f64> {
+        let time = second.map(|second| ("time", second.to_string()));
+        let form: Vec<_> = [("query", expression.to_owned())].into_iter().chain(time).collect();
         let answer = http::client(PATIENCE)?.post(format!("{}/api/v1/query", self.url)).form(&form);
         let answer: Value = answer.send().await?.json().await?;
         let value = answer["data"]["result"][0]["value"][1].as_str();

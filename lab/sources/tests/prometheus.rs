@@ -102,7 +102,7 @@ async fn counts_are_exact_where_increase_is_not() {
     assert_eq!(read[0].breakdowns["autosave.save.error"]["code"]["E_LOCK"], 9);
     assert!(!read[1].breakdowns.contains_key("autosave.save.error"));
     let increase =
-        async |series: &str| server.value(&format!("increase({series}[1m])"), TEN + 60).await.unwrap();
+        async |series: &str| server.value(&format!("increase({series}[1m])"), Some(TEN + 60)).await.unwrap();
     let (saves, errors) = (increase("saves_total").await, increase("errors_total").await);
     println!(
         "first minute: saves 55 counted, {saves:.2} by increase(); errors 9 counted, {errors:.2} by increase()"
