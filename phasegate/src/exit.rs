@@ -72,6 +72,15 @@ pub(crate) fn error(exit: Exit, message: impl Into<String>) -> anyhow::Error {
     ExitError { exit, message: message.into() }.into()
 }
 
+/// What ends with a file that cannot be read.
+pub(crate) fn of_file(cause: &std::io::Error) -> Exit {
+    match cause.kind() {
+        std::io::ErrorKind::NotFound => Exit::NotFound,
+        std::io::ErrorKind::IsADirectory => Exit::Usage,
+        _ => Exit::Failed,
+    }
+}
+
 /// The exit status that an error asks for; [`Exit::Failed`] if it says nothing.
 pub(crate) fn exit_of(error: &anyhow::Error) -> Exit {
     error.downcast_ref::<ExitError>().map_or(Exit::Failed, |error| error.exit)

@@ -120,8 +120,8 @@ impl Totals {
         self
     }
 
-    /// The batch (CO-2); every name of the policy is there, with 0 if none came, unless nobody knows how many did. What was counted besides, for another
-    /// version of the policy, is unknown to this one.
+    /// The batch (CO-2); every name of the policy is there, with 0 if none came, unless nobody knows how many did. What was
+    /// counted besides, for another version of the policy, is unknown to this one.
     #[must_use]
     pub fn into_batch(mut self, head: BatchHead, specs: &EventSpecs) -> Batch {
         self.keep_only(specs);

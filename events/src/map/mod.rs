@@ -52,6 +52,20 @@ pub struct Rules {
     pub ignores_text: bool,
 }
 
+impl Rules {
+    /// The event that a value of the name means by an entry of its own.
+    fn meaning(&self, value: &str) -> Option<&str> {
+        let entry = self.events.iter().find(|(pattern, _)| pattern.fits(value));
+        entry.map(|(_, event)| event.as_str())
+    }
+
+    /// Whether a line with that value of the name is an event, be it an unknown one; any other is ignored.
+    #[must_use]
+    pub fn is_event(&self, value: &str, specs: &EventSpecs) -> bool {
+        self.meaning(value).is_some() || specs.find_event(value, None).is_some() || self.others_are_unknown
+    }
+}
+
 impl fmt::Display for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { wrapper, ts, name, events, others_are_unknown, duration, only, ignores_text, .. } = self;
@@ -170,8 +184,7 @@ impl Map {
     }
 
     /// How many of these bytes, which are whole lines, can be read without what follows them.
-    #[must_use]
-    pub fn settled(&self, lines: &[u8]) -> usize {
+    pub(crate) fn settled(&self, lines: &[u8]) -> usize {
         self.rules.wrapper.map_or(lines.len(), |wrapper| pieces::settled(wrapper, lines))
     }
 
@@ -242,10 +255,10 @@ impl Map {
     /// The name of the event that a line tells, or of an unknown one.
     fn event<'m>(&'m self, fields: &'m Fields<'_>, specs: &EventSpecs) -> Option<Cow<'m, str>> {
         let value = written(fields.get(self.name)).unwrap_or(Cow::Borrowed(""));
-        if let Some((_, event)) = self.rules.events.iter().find(|(pattern, _)| pattern.fits(&value)) {
-            return Some(Cow::Borrowed(event));
+        match self.rules.meaning(&value) {
+            Some(event) => Some(Cow::Borrowed(event)),
+            None => self.rules.is_event(&value, specs).then_some(value),
         }
-        (specs.find_event(&value, None).is_some() || self.rules.others_are_unknown).then_some(value)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lines that a container's runtime has cut up, put together again. Each stream's pieces follow each other; those of the other
 //! stream may stand between them.
 
-use super::wrapper::{Stream, Unwrapped, Wrapper};
+use super::wrapper::{Unwrapped, Wrapper};
 use crate::records::LINE_LENGTH_MAX;
 
 /// How far before an end the last line of a stream is looked for, in bytes.
@@ -10,12 +10,9 @@ const NEAR: usize = 64 * 1024;
 /// and escaped.
 const FAR: usize = 4 * LINE_LENGTH_MAX;
 
-/// What has come so far of lines that go on, one for each stream.
+/// What has come so far of lines that go on, by stream.
 #[derive(Debug, Default)]
-pub(crate) struct Pieces {
-    stdout: Option<Begun>,
-    stderr: Option<Begun>,
-}
+pub(crate) struct Pieces([Option<Begun>; 2]);
 
 /// The beginning of a line.
 #[derive(Debug, Default)]
@@ -26,22 +23,15 @@ pub(crate) struct Begun {
 }
 
 impl Pieces {
-    fn of(&mut self, stream: Stream) -> &mut Option<Begun> {
-        match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        }
-    }
-
     /// Whether it is a line by itself.
     #[inline]
-    pub(crate) fn is_whole(&mut self, piece: &Unwrapped<'_>) -> bool {
-        !piece.goes_on && self.of(piece.stream).is_none()
+    pub(crate) fn is_whole(&self, piece: &Unwrapped<'_>) -> bool {
+        !piece.goes_on && self.0[piece.stream as usize].is_none()
     }
 
     /// The line that ends with this piece. What is beyond the longest line is not kept, but for a byte that shows it.
     pub(crate) fn join(&mut self, piece: &Unwrapped<'_>) -> Option<Begun> {
-        let begun = self.of(piece.stream);
+        let begun = &mut self.0[piece.stream as usize];
         let Begun { line, .. } =
             begun.get_or_insert_with(|| Begun { ts: piece.ts.map(str::to_owned), ..Begun::default() });
         if line.len() <= LINE_LENGTH_MAX {
@@ -52,7 +42,7 @@ impl Pieces {
 
     /// Lines whose end did not come.
     pub(crate) fn unfinished(self) -> impl Iterator<Item = Begun> {
-        [self.stdout, self.stderr].into_iter().flatten()
+        self.0.into_iter().flatten()
     }
 }
 

@@ -131,16 +131,16 @@ impl Preset {
     /// How many in a hundred of its marks a line has, whose values `value` gives as they are written. 0 of one that has no time
     /// or no text where this logger puts them.
     #[must_use]
-    pub fn likeness(&self, value: impl Fn(&str) -> Option<String>) -> u32 {
-        let has_time = value(self.ts.0).is_some_and(|text| self.ts.1.parse_ms(&text).is_some());
+    pub fn likeness<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> u32 {
+        let has_time = value(self.ts.0).is_some_and(|text| self.ts.1.parse_ms(text).is_some());
         if !has_time || value(self.name).is_none() {
             return 0;
         }
         let fits = |patterns: &[&str], found: Option<&str>| {
-            let patterns = patterns.iter().filter_map(|pattern| pattern.parse::<Pattern>().ok());
-            patterns.into_iter().any(|pattern| pattern.fits_what_may_be_absent(found))
+            let mut patterns = patterns.iter().filter_map(|pattern| pattern.parse::<Pattern>().ok());
+            patterns.any(|pattern| pattern.fits_what_may_be_absent(found))
         };
-        let had = self.marks.iter().filter(|(path, patterns)| fits(patterns, value(path).as_deref())).count();
+        let had = self.marks.iter().filter(|(path, patterns)| fits(patterns, value(path))).count();
         u32::try_from(1 + 99 * had / self.marks.len()).unwrap_or(1)
     }
 

@@ -1,12 +1,13 @@
 //! A Prometheus that holds the samples it was given.
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use phasegate_tests::{ports, wait};
 use serde_json::Value;
 use service_kit::vendors::http;
 use tempfile::TempDir;
@@ -15,7 +16,7 @@ use crate::program;
 
 /// Where it keeps its blocks.
 const DATA: &str = "data";
-/// How long it may take to be ready.
+/// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ended when it is dropped.
@@ -51,7 +52,10 @@ impl Prometheus {
     /// Fills blocks with the samples and starts a server on them, at a port of its own.
     ///
     /// # Errors
-    /// It is not installed, or does not become ready.
+    /// It is not installed.
+    ///
+    /// # Panics
+    /// It does not become ready.
     pub async fn with(samples: Samples) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("samples");
@@ -63,7 +67,10 @@ impl Prometheus {
     /// Starts a server that scrapes the job `shop` at an address, each 200 ms.
     ///
     /// # Errors
-    /// It is not installed, or does not become ready.
+    /// It is not installed.
+    ///
+    /// # Panics
+    /// It does not become ready.
     pub async fn scraping(address: SocketAddr) -> anyhow::Result<Self> {
         let targets = format!("static_configs: [{{ targets: ['{address}'] }}]");
         let job = format!("{{ job_name: shop, scrape_interval: 200ms, scrape_timeout: 200ms, {targets} }}");
@@ -73,8 +80,7 @@ impl Prometheus {
     async fn started(directory: TempDir, configuration: &str) -> anyhow::Result<Self> {
         let config = directory.path().join("prometheus.yaml");
         std::fs::write(&config, configuration)?;
-        // Free a moment ago; nobody else takes ports here.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = format!("127.0.0.1:{}", ports::own());
         let child = Command::new(program("prometheus")?)
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join(DATA).display()))
@@ -84,20 +90,12 @@ impl Prometheus {
             .stderr(Stdio::null())
             .spawn()?;
         let server = Self { child, _directory: directory, url: format!("http://{address}") };
-        server.ready().await?;
+        let (client, ready) = (http::client(PATIENCE)?, format!("{}/-/ready", server.url));
+        wait::until("Prometheus to be ready", || async {
+            client.get(&ready).send().await.and_then(reqwest::Response::error_for_status)
+        })
+        .await;
         Ok(server)
-    }
-
-    async fn ready(&self) -> anyhow::Result<()> {
-        let (begun, client) = (Instant::now(), http::client(PATIENCE)?);
-        while begun.elapsed() < PATIENCE {
-            let answer = client.get(format!("{}/-/ready", self.url)).send().await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        anyhow::bail!("Prometheus is not ready after {PATIENCE:?}")
     }
 
     /// What an expression comes to at a second, or now.

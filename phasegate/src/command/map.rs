@@ -3,15 +3,13 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use domain::kinds::Kinds;
 use domain::telemetry::event_specs;
-use events::map::Map;
 use events::records::is_array;
 use shared_types::TargetName;
 
-use crate::exit::{Exit, error};
+use crate::exit::{Exit, error, of_file};
 use crate::mapping::{Look, Mapped, Proposal, propose, section, text, tried};
 use crate::output::OutputArgs;
 
@@ -73,25 +71,15 @@ impl Args {
         };
         let look = Look::at(&lines);
         let own = wanted.as_ref().filter(|_| !self.propose).and_then(|specs| Some((specs, specs.map()?)));
-        let mapped = if let Some((specs, map)) = own {
-            let (rules, trial) = (map.rules(), tried(&lines, &look, map.rules(), specs));
-            Mapped {
-                lines: count as u64,
-                more,
-                map: section(rules, None),
-                proposed: false,
-                asked: Vec::new(),
-                trial,
-            }
-        } else {
-            let unusable =
-                |reason: String| error(Exit::Refused, format!("{}: {reason}", self.file.display()));
-            let Proposal { preset, rules, specs, asked } =
-                propose(&look, wanted.as_ref()).map_err(unusable)?;
-            let map = Map::new(rules.clone()).map_err(|error| unusable(error.to_string()))?;
-            let trial = tried(&lines, &look, &rules, &specs.with_map(Some(Arc::new(map))));
-            Mapped { lines: count as u64, more, map: section(&rules, preset), proposed: true, asked, trial }
+        let unusable = |reason: String| error(Exit::Refused, format!("{}: {reason}", self.file.display()));
+        let proposed = own.is_none();
+        let Proposal { preset, rules, specs, asked } = match own {
+            Some((specs, map)) => Proposal::settled(map.rules(), specs),
+            None => propose(&look, wanted.as_ref()).map_err(unusable)?,
         };
+        let trial = tried(&lines, &look, &rules, &specs);
+        let mapped =
+            Mapped { lines: count as u64, more, map: section(&rules, preset), proposed, asked, trial };
         self.output.print(&mapped, text)?;
         Ok(if mapped.trial.accepted() > 0 { Exit::Ok } else { Exit::Refused })
     }
@@ -99,14 +87,7 @@ impl Args {
 
 /// The first lines, and whether there are more.
 fn read(file: &Path, most: u64) -> anyhow::Result<(Vec<Vec<u8>>, bool)> {
-    let failed = |cause: std::io::Error| {
-        let exit = match cause.kind() {
-            std::io::ErrorKind::NotFound => Exit::NotFound,
-            std::io::ErrorKind::IsADirectory => Exit::Usage,
-            _ => Exit::Failed,
-        };
-        error(exit, format!("{}: {cause}", file.display()))
-    };
+    let failed = |cause: std::io::Error| error(of_file(&cause), format!("{}: {cause}", file.display()));
     let input: Box<dyn Read> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin().lock())
     } else {

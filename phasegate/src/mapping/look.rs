@@ -1,6 +1,6 @@
 //! The lines of a log, each taken apart into what stands at its paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::map::{PRESETS, Preset, Wrapper};
 use events::records::line_itself;
@@ -40,6 +40,8 @@ pub(crate) struct Look {
     /// The logger whose lines these look like.
     pub(super) preset: Option<&'static Preset>,
     pub(super) objects: Vec<Object>,
+    /// Of all objects.
+    paths: BTreeSet<String>,
     /// Lines that do not begin as an object, once what is around them was taken off.
     pub(super) texts: u64,
 }
@@ -49,7 +51,7 @@ impl Look {
         let lines = lines.iter().filter_map(|line| std::str::from_utf8(line_itself(line)).ok());
         let lines: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
         let wrapper = Wrapper::ALL.iter().map(|(_, it)| *it).find(|it| wraps(*it, &lines));
-        let mut look = Self { wrapper, preset: None, objects: Vec::new(), texts: 0 };
+        let mut look = Self { wrapper, preset: None, objects: Vec::new(), paths: BTreeSet::new(), texts: 0 };
         for line in lines {
             match wrapper.map(|it| it.unwrap(line)) {
                 Some(Ok(inside)) if inside.goes_on => {}
@@ -59,6 +61,11 @@ impl Look {
             }
         }
         look.preset = look.logger();
+        for path in look.objects.iter().flat_map(BTreeMap::keys) {
+            if !look.paths.contains(path) {
+                look.paths.insert(path.clone());
+            }
+        }
         look
     }
 
@@ -78,8 +85,7 @@ impl Look {
     fn logger(&self) -> Option<&'static Preset> {
         let told_by = &self.objects[..self.objects.len().min(TOLD_BY)];
         let likeness = |preset: &Preset| -> u32 {
-            let of =
-                |object: &Object| preset.likeness(|path| object.get(path).map(|it| it.written().to_owned()));
+            let of = |object: &Object| preset.likeness(|path| object.get(path).map(Scalar::written));
             told_by.iter().map(of).sum()
         };
         // What is only like in time and text may be anybody's.
@@ -88,12 +94,9 @@ impl Look {
         (likeness(best) >= enough.max(1)).then_some(best)
     }
 
-    /// All paths.
-    pub(super) fn paths(&self) -> Vec<&str> {
-        let mut paths: Vec<&str> = self.objects.iter().flat_map(|it| it.keys().map(String::as_str)).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        paths
+    /// All paths, in order.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(String::as_str)
     }
 
     /// What stands at a path, where it stands.

@@ -1,8 +1,9 @@
 //! A map for a log that was looked at. What it can't know it leaves out, and asks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use events::map::{Pattern, Preset, Rules, TimeFormat, Unit};
+use events::map::{Map, Pattern, Preset, Rules, TimeFormat, Unit};
 use events::{EventSpec, EventSpecs};
 
 use super::look::{Look, Object, Scalar};
@@ -47,9 +48,16 @@ const BAD_LEVELS: &[&str] =
 pub(crate) struct Proposal {
     pub(crate) preset: Option<&'static Preset>,
     pub(crate) rules: Rules,
-    /// What the trial counts: the policy's events, or those that are proposed.
+    /// The policy's events, or those that are proposed, read by the map.
     pub(crate) specs: EventSpecs,
     pub(crate) asked: Vec<String>,
+}
+
+impl Proposal {
+    /// What the policy says already, with nothing left to be said.
+    pub(crate) fn settled(rules: &Rules, specs: &EventSpecs) -> Self {
+        Self { preset: None, rules: rules.clone(), specs: specs.clone(), asked: Vec::new() }
+    }
 }
 
 /// Values of the name that are alike.
@@ -130,6 +138,8 @@ pub(crate) fn propose(look: &Look, wanted: Option<&EventSpecs>) -> Result<Propos
         }
     };
     rules.events.sort_by_key(|(pattern, _)| pattern.rank());
+    let map = Map::new(rules.clone()).map_err(|error| error.to_string())?;
+    let specs = specs.with_map(Some(Arc::new(map)));
     Ok(Proposal { preset: look.preset, rules, specs, asked })
 }
 
@@ -143,7 +153,7 @@ fn time(look: &Look) -> Option<(String, TimeFormat)> {
         })?;
         Some((rank(TIMES, path), path.len(), path.to_owned(), format))
     };
-    look.paths().into_iter().filter_map(fits).min().map(|(.., path, format)| (path, format))
+    look.paths().filter_map(fits).min().map(|(.., path, format)| (path, format))
 }
 
 fn name(look: &Look, wanted: Option<&EventSpecs>) -> Option<String> {
@@ -154,7 +164,7 @@ fn name(look: &Look, wanted: Option<&EventSpecs>) -> Option<String> {
         })
     };
     let usual = look.preset.map(|preset| preset.rules().name);
-    let candidates = look.paths().into_iter().filter_map(|path| {
+    let candidates = look.paths().filter_map(|path| {
         let texts = || look.at_path(path).filter(|it| matches!(it, Scalar::Text(_)));
         let values: BTreeSet<String> = texts().map(|it| stem(it.written())).collect();
         let listed = usual.as_deref() == Some(path) || rank(NAMES, path) < NAMES.len();
@@ -174,7 +184,7 @@ fn duration(look: &Look, rules: &Rules, asked: &mut Vec<String>) -> Option<(Stri
         return usual;
     }
     let is_duration = |it: &Scalar| Unit::Milliseconds.parse_ms(it.written()).is_some_and(|ms| ms >= 0.0);
-    let candidates = look.paths().into_iter().filter_map(|path| {
+    let candidates = look.paths().filter_map(|path| {
         let (called, unit) = without_unit(last(path));
         let rank = DURATIONS.iter().position(|name| squeezed(&called).ends_with(name)).or_else(|| {
             unit.map(|_| DURATIONS.len()) // `save_ms`
@@ -223,11 +233,7 @@ fn without_unit(key: &str) -> (String, Option<Unit>) {
 /// The path that is called likeliest like that, of those that `fit`.
 fn best(look: &Look, names: &[&str], fits: impl Fn(&str) -> bool) -> Option<String> {
     let listed = |path: &&str| rank(names, path) < names.len() && fits(path);
-    look.paths()
-        .into_iter()
-        .filter(listed)
-        .min_by_key(|path| (rank(names, path), path.len()))
-        .map(str::to_owned)
+    look.paths().filter(listed).min_by_key(|path| (rank(names, path), path.len())).map(str::to_owned)
 }
 
 /// Where a path's last key, or its last two, stand among the names; their number if nowhere.
@@ -283,8 +289,7 @@ fn groups(look: &Look, rules: &Rules) -> Vec<Group> {
         values.insert(value);
         lines.push(object);
     }
-    let levels: Vec<&str> =
-        look.paths().into_iter().filter(|path| rank(LEVELS, path) < LEVELS.len()).collect();
+    let levels: Vec<&str> = look.paths().filter(|path| rank(LEVELS, path) < LEVELS.len()).collect();
     let is_bad = |object: &&&Object| {
         levels.iter().filter_map(|path| object.get(*path)).any(|level| match level {
             Scalar::Number(number) => number.parse::<f64>().is_ok_and(|number| number >= 50.0),

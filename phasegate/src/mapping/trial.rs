@@ -110,9 +110,7 @@ pub(crate) fn tried(lines: &[&[u8]], look: &Look, rules: &Rules, specs: &EventSp
     let mut left_out: BTreeMap<String, u64> = BTreeMap::new();
     for object in &look.objects {
         let value = object.get(&rules.name).map_or("", |value| value.written());
-        let is_event =
-            rules.events.iter().any(|(pattern, _)| pattern.fits(value)) || specs.find(value).is_some();
-        if !is_event {
+        if !rules.is_event(value, specs) {
             *left_out.entry(value.to_owned()).or_default() += 1;
         }
     }

@@ -6,7 +6,7 @@ use domain::kinds::Kinds;
 use domain::policy::{Policy, PolicyError};
 use shared_types::TargetName;
 
-use crate::exit::{Exit, error};
+use crate::exit::{Exit, error, of_file};
 
 /// Loads a policy; a wrong one is a refusal, a missing one is not found.
 pub(in crate::command) fn load(file: &Path, kinds: &Kinds) -> anyhow::Result<Policy> {
@@ -24,11 +24,7 @@ pub(super) fn unusable(file: &Path, cause: PolicyError) -> anyhow::Error {
             let lines: Vec<String> = places.iter().map(ToString::to_string).collect();
             return wrong(file, &lines);
         }
-        PolicyError::Read { ref source, .. } => match source.kind() {
-            std::io::ErrorKind::NotFound => Exit::NotFound,
-            std::io::ErrorKind::IsADirectory => Exit::Usage,
-            _ => Exit::Failed,
-        },
+        PolicyError::Read { ref source, .. } => of_file(source),
     };
     let hint = if exit == Exit::NotFound { "; --policy or PHASEGATE_POLICY names another file" } else { "" };
     error(exit, format!("{:#}{hint}", anyhow::Error::from(cause)))
