@@ -76,6 +76,12 @@ impl Schedule {
         }
     }
 
+    /// Whether a window that begins then is the first of its stay.
+    #[must_use]
+    pub fn begins_stay(&self, start: Timestamp) -> bool {
+        self.at(start).epoch != self.at(start.minus(Duration::from_millis(1))).epoch
+    }
+
     /// Puts a change into force at the first boundary of its cadence that is not before `not_before` and
     /// does not make the window that begins at `closed_until` longer than it was announced.
     pub fn change(&mut self, change: &Change, not_before: Timestamp, closed_until: Timestamp) {
@@ -108,9 +114,9 @@ impl Schedule {
         }
     }
 
-    /// Drops what only closed windows needed.
+    /// Drops what only closed windows needed. What ended just there tells that a stay begins.
     pub fn forget_before(&mut self, closed_until: Timestamp) {
-        let in_force = self.0.partition_point(|segment| segment.from <= closed_until).max(1) - 1;
+        let in_force = self.0.partition_point(|segment| segment.from < closed_until).max(1) - 1;
         self.0.drain(..in_force);
         if let Some(first) = self.0.first_mut() {
             first.from = Timestamp::from_millis(0);
@@ -194,6 +200,21 @@ mod tests {
         assert_eq!(schedule.at(at(7)), Planned { window: window(0, 15), phase: PhaseId::off(), epoch: 0 });
         assert_eq!(schedule.at(at(15)).epoch, 1);
         assert_eq!(schedule.at(at(44)).window, window(30, 45));
+    }
+
+    /// PH-8: a source that counts by itself is told which window is a stay's first, also once all before it is closed.
+    #[test]
+    fn a_stay_begins_with_its_first_window() {
+        let mut schedule = Schedule::initial(minutes(15));
+        schedule.change(&change("A", 1, 15, None), at(7), at(0));
+        schedule.change(&change("A", 1, 5, None), at(31), at(30));
+        schedule.forget_before(at(15));
+        assert_eq!(
+            [0, 15, 30, 35].map(|minute| schedule.begins_stay(at(minute))),
+            [false, true, false, false]
+        );
+        schedule.forget_before(at(30));
+        assert!(!schedule.begins_stay(at(30)));
     }
 
     /// CO-6: 5 min for 30 min after a rollback, then the policy's window again.

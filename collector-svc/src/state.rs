@@ -10,6 +10,7 @@ use shared_types::batch::LostFile;
 use shared_types::{Directive, PhaseId, TargetName, Timestamp, Window};
 
 use crate::schedule::{Change, Planned, Schedule};
+use crate::sources::AskedWindow;
 
 /// A pause is lifted after this by itself (CO-7).
 pub const PAUSE_MAX: Duration = Duration::from_secs(300);
@@ -105,7 +106,7 @@ pub struct Outage {
 impl TargetState {
     /// The windows of exposed phases that are not closed and have begun, oldest first; a bounded number of the newest.
     #[must_use]
-    pub fn windows_begun(&self, now: Timestamp) -> Vec<Window> {
+    pub fn windows_begun(&self, now: Timestamp) -> Vec<AskedWindow> {
         let mut begun = VecDeque::new();
         let back = self.schedule.at(now).window.length() * u32::try_from(WINDOWS_ASKED).unwrap_or(1);
         let mut next = self.closed_until.max(now.minus(back));
@@ -114,11 +115,11 @@ impl TargetState {
             if window.start > now || window.length().is_zero() {
                 return begun.into();
             }
-            if begun.len() == WINDOWS_ASKED {
-                begun.pop_front();
-            }
             if phase.is_gated() {
-                begun.push_back(window);
+                if begun.len() == WINDOWS_ASKED {
+                    begun.pop_front();
+                }
+                begun.push_back(AskedWindow { window, begins_stay: self.schedule.begins_stay(window.start) });
             }
             next = window.end;
         }

@@ -17,8 +17,8 @@ pub use http::{Push, PushQueue, PushReply, PushSource, Receipt};
 pub use jsonl::JsonlSource;
 pub(crate) use places::Places;
 pub use source::{
-    Asked, Contribution, Cursor, Input, LeftOut, Moved, Opened, Opening, Origin, Part, Reader, Source,
-    SourceError, WindowTotals,
+    Asked, AskedWindow, Contribution, Cursor, Input, LeftOut, Moved, Opened, Opening, Origin, Part, Reader,
+    Source, SourceError, WindowTotals,
 };
 
 /// What reads each kind of the product.

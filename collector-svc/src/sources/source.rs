@@ -48,7 +48,15 @@ pub struct Asked {
     pub now: Timestamp,
     /// The windows of exposed phases that are not closed and have begun, oldest first, a bounded number of the newest: for a
     /// source that counts by itself and is asked for a window's totals.
-    pub windows: Vec<Window>,
+    pub windows: Vec<AskedWindow>,
+}
+
+/// A window whose totals are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AskedWindow {
+    pub window: Window,
+    /// The first of its stay: what grows over its begin may be of the stay before.
+    pub begins_stay: bool,
 }
 
 /// Something to be counted.

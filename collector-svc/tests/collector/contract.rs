@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector_svc::sources::{
-    Asked, Contribution, Cursor, Input, Opening, Origin, Part, PushQueue, PushSource, SHIPPED, Source, open,
+    Asked, AskedWindow, Contribution, Cursor, Input, Opening, Origin, Part, PushQueue, PushSource, SHIPPED,
+    Source, open,
 };
 use domain::kinds::Chosen;
 use domain::policy::TargetPolicy;
@@ -150,6 +151,10 @@ impl Trial for Scraped {
     }
 }
 
+fn asked_for(windows: Vec<Window>) -> Vec<AskedWindow> {
+    windows.into_iter().map(|window| AskedWindow { window, begins_stay: false }).collect()
+}
+
 fn specs() -> Arc<EventSpecs> {
     Arc::new(event_specs(&policy()).unwrap())
 }
@@ -178,7 +183,11 @@ impl Reading {
     }
 
     async fn read(&mut self, trial: &dyn Trial) -> Input {
-        let asked = Asked { cursor: Arc::clone(&self.cursor), now: at("10:16:00"), windows: trial.windows() };
+        let asked = Asked {
+            cursor: Arc::clone(&self.cursor),
+            now: at("10:16:00"),
+            windows: asked_for(trial.windows()),
+        };
         self.source.read(&asked).await.unwrap()
     }
 

@@ -106,7 +106,7 @@ impl Source for MeterSource {
         }
         let mut input = Input { caught_up: true, ..Input::default() };
         let counted = self.0.counted.lock().unwrap();
-        for window in asked.windows.iter().filter(|window| window.end <= asked.now) {
+        for window in asked.windows.iter().map(|it| it.window).filter(|window| window.end <= asked.now) {
             let place = window.start.to_string();
             let readings = counted.get(&window.start).map_or(&[][..], Vec::as_slice);
             let known = asked.cursor.get(&place).and_then(|it| it["readings"].as_u64()).unwrap_or(0);
@@ -118,7 +118,7 @@ impl Source for MeterSource {
             let durations = totals.distributions.entry("autosave.save.completed".into()).or_default();
             (0..new.iter().sum::<u64>()).for_each(|_| durations.0.record(640.0));
             totals.counters.insert("autosave.save.completed".into(), new.iter().sum());
-            input.contributions.push(Contribution::Totals(WindowTotals { window: *window, totals }));
+            input.contributions.push(Contribution::Totals(WindowTotals { window, totals }));
             let cursor = json!({ "readings": readings.len(), "etag": [1, "a"] });
             input.moved.push(Moved { place, cursor, anew: false });
         }

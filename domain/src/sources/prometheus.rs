@@ -29,7 +29,7 @@ Thanos, Mimir), so that restarts and series that are born within a window are co
 A window is read once, `settle` after its end, which `grace` must not be shorter than. Each series counts from its last sample at or before the window's
 begin, which is looked for `lookback` far; a fall is a restart, and what stands there after it is new. A series that is born within the window counts from zero if
 its instance was known before (by `up`, or by another series of it) or was started within the window (`started`: name it where instances come and go, as pods do), else from its
-first sample. With `up`, a window in which nothing was up is an outage
+first sample. The first window of a stay counts from its first scrape: what that one shows may be of the phase before. With `up`, a window in which nothing was up is an outage
 (CO-5) and not zero; so is a counter without any series, unless `absent: zero` says that it is born with its first event. When the last retry has failed
 such a window gets its batch all the same: without that counter, with the reason under `intake.missing`, and no metric that needs it has a value.
 A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.

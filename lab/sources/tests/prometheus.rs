@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use collector_svc::sources::{Asked, Contribution, Cursor, Opening, SHIPPED, SourceError, open};
+use collector_svc::sources::{Asked, AskedWindow, Contribution, Cursor, Opening, SHIPPED, SourceError, open};
 use domain::kinds::Chosen;
 use domain::policy::Policy;
 use domain::sources::prometheus::{Counter, Prometheus as Settings};
@@ -35,8 +35,12 @@ fn count_of(series: &str, absent_is_zero: bool) -> Counter {
     }
 }
 
-/// The totals of windows of a minute from ten on, as the source reads them.
-async fn totals(server: &Prometheus, minutes: i64) -> Result<Vec<Totals>, SourceError> {
+/// The totals of windows of a minute from ten on, as the source reads them; a stay may begin with one of them.
+async fn totals(
+    server: &Prometheus,
+    minutes: i64,
+    stay_begins: Option<i64>,
+) -> Result<Vec<Totals>, SourceError> {
     let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../governance/policy.yaml");
     let policy = Policy::load(std::path::Path::new(policy)).unwrap();
     let mut policy = policy.targets.into_values().next().unwrap();
@@ -56,7 +60,11 @@ async fn totals(server: &Prometheus, minutes: i64) -> Result<Vec<Totals>, Source
     let specs = Arc::new(event_specs(&policy).unwrap());
     let mut source = open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap();
     let minute = |at: i64| Timestamp::from_millis((TEN + 60 * at) * 1000);
-    let windows = (0..minutes).map(|at| Window { start: minute(at), end: minute(at + 1) }).collect();
+    let windows = (0..minutes).map(|at| AskedWindow {
+        window: Window { start: minute(at), end: minute(at + 1) },
+        begins_stay: stay_begins == Some(at),
+    });
+    let windows = windows.collect();
     let mut asked = Asked { cursor: Arc::default(), now: minute(minutes + 1), windows };
     let mut read = Vec::new();
     loop {
@@ -92,7 +100,7 @@ async fn counts_are_exact_where_increase_is_not() {
     let born = scrapes(TEN + 30, TEN + 360, |second| if second < TEN + 45 { 4.0 } else { 9.0 });
     samples.add("counter", "errors_total{job=\"shop\",instance=\"a\",reason=\"E_LOCK\"}", born);
     let server = Prometheus::with(samples).await.unwrap();
-    let read = totals(&server, 3).await.unwrap();
+    let read = totals(&server, 3, None).await.unwrap();
     let counts: Vec<(u64, u64)> = read
         .iter()
         .map(|it| (it.counters["autosave.save.completed"], it.counters["autosave.save.error"]))
@@ -133,8 +141,38 @@ async fn an_instance_that_comes_counts_from_its_start() {
     samples.add("gauge", &format!("{started}\"b\"}}"), scrapes(TEN + 15, until, began(TEN + 10)));
     samples.more(&format!("{started}\"old\"}}"), scrapes(TEN + 15, until, began(TEN - 9000)));
     let server = Prometheus::with(samples).await.unwrap();
-    let read = totals(&server, 1).await.unwrap();
+    let read = totals(&server, 1, None).await.unwrap();
     assert_eq!(read[0].counters["autosave.save.completed"], 50 + 45);
+}
+
+/// PH-8: errors of the seconds before a rollback that the first scrape after it shows are not the new stay's.
+#[tokio::test]
+async fn a_stay_is_not_charged_with_the_errors_of_the_one_before() {
+    let mut samples = Samples::default();
+    let until = TEN + 120;
+    samples.add("gauge", "up{job=\"shop\",instance=\"a\"}", scrapes(TEN - 295, until, |_| 1.0));
+    samples.add(
+        "counter",
+        "saves_total{job=\"shop\",instance=\"a\"}",
+        scrapes(TEN - 295, until, |s| (s - TEN + 295) as f64),
+    );
+    // One a second until ten, when the phase before ends.
+    let errors = |second: i64| (second.min(TEN) - TEN + 295) as f64;
+    samples.add(
+        "counter",
+        "errors_total{job=\"shop\",instance=\"a\",reason=\"E\"}",
+        scrapes(TEN - 295, until, errors),
+    );
+    let server = Prometheus::with(samples).await.unwrap();
+    let counts = async |stay_begins| {
+        let read = totals(&server, 2, stay_begins).await.unwrap();
+        let of = |totals: &Totals| {
+            ["autosave.save.completed", "autosave.save.error"].map(|it| totals.counters[it])
+        };
+        [of(&read[0]), of(&read[1])]
+    };
+    assert_eq!(counts(None).await, [[60, 10], [60, 0]]);
+    assert_eq!(counts(Some(0)).await, [[45, 0], [60, 0]]);
 }
 
 /// CO-5: nothing up is an outage.
@@ -144,7 +182,7 @@ async fn nothing_up_is_an_outage() {
     samples.add("gauge", "up{job=\"shop\",instance=\"a\"}", scrapes(TEN - 300, TEN + 60, |_| 1.0));
     samples.add("counter", "saves_total{job=\"shop\",instance=\"a\"}", scrapes(TEN - 300, TEN + 60, |_| 1.0));
     let server = Prometheus::with(samples).await.unwrap();
-    assert_eq!(totals(&server, 1).await.unwrap().len(), 1);
-    let error = totals(&server, 2).await.unwrap_err().to_string();
+    assert_eq!(totals(&server, 1, None).await.unwrap().len(), 1);
+    let error = totals(&server, 2, None).await.unwrap_err().to_string();
     assert!(error.contains("nothing of `up{job=\"shop\"}` was up"), "{error}");
 }

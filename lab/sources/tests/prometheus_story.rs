@@ -1,9 +1,11 @@
 //! A rollout whose telemetry a real Prometheus scrapes.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::fs;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,12 +17,13 @@ use phasegate_tests::vendors::Vendors;
 use phasegate_tests::wait;
 use serde_json::json;
 
-/// An app that saves, and fails at it when it is told to.
+/// An app that saves, and fails at it while the flag serves B and it is told to.
 #[derive(Default)]
 struct App {
     saves: AtomicU64,
     errors: AtomicU64,
     violates: AtomicBool,
+    flag: OnceLock<PathBuf>,
 }
 
 impl App {
@@ -35,16 +38,17 @@ impl App {
             let mut tick = tokio::time::interval(Duration::from_millis(20));
             loop {
                 tick.tick().await;
-                let violates = working.violates.load(Ordering::Relaxed);
-                let counter = if violates { &working.errors } else { &working.saves };
+                let counter = if working.violates() { &working.errors } else { &working.saves };
                 counter.fetch_add(3, Ordering::Relaxed);
             }
         });
         (app, address)
     }
 
-    fn violate(&self, on: bool) {
-        self.violates.store(on, Ordering::Relaxed);
+    fn violates(&self) -> bool {
+        let serves_b =
+            || self.flag.get().is_some_and(|file| fs::read_to_string(file).is_ok_and(|it| it.trim() == "B"));
+        self.violates.load(Ordering::Relaxed) && serves_b()
     }
 }
 
@@ -102,14 +106,14 @@ async fn a_violation_that_prometheus_saw_rolls_back_once_and_recovers() {
     let vendors = Vendors::start().await;
     let stack = Stack::start(Layout::OneOnSqlite, &policy(&server.url), &vendors.environment()).await;
 
+    app.flag.set(stack.flag_file()).unwrap();
     stack.act("/v1/rollouts/autosave/start", &json!({"by": "release engineer"})).await;
     stack.until_phase("A", "running").await;
     stack.promote_when_ripe().await;
     stack.until_phase("B", "running").await;
 
-    app.violate(true);
+    app.violates.store(true, Ordering::Relaxed);
     stack.until_phase("A", "incident").await;
-    app.violate(false);
     stack.until_phase("A", "running").await;
 
     assert_eq!(stack.phase_changes(), ["off A", "A B", "B A"], "{}", stack.logs());

@@ -145,14 +145,14 @@ impl Source for MeterSource {
 
     async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError> {
         let mut input = Input { caught_up: true, ..Input::default() };
-        for window in asked.windows.iter().filter(|window| window.end <= asked.now) {
+        for window in asked.windows.iter().map(|it| it.window).filter(|window| window.end <= asked.now) {
             let place = window.start.to_string();
             if asked.cursor.contains_key(&place) {
                 continue;
             }
             let mut totals = Totals::default();
             totals.counters.insert("autosave.save.completed".into(), SAVES.load(Ordering::SeqCst));
-            input.contributions.push(Contribution::Totals(WindowTotals { window: *window, totals }));
+            input.contributions.push(Contribution::Totals(WindowTotals { window, totals }));
             input.moved.push(Moved { place, cursor: json!({ "read": true }), anew: false });
         }
         Ok(input)

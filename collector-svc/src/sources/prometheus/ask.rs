@@ -1,5 +1,6 @@
 //! One instant query for raw samples (<https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries>).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::sources::prometheus::{Auth, Prometheus, SecretFrom};
@@ -9,9 +10,8 @@ use service_kit::vendors::http::{self, Client, Url, excerpt};
 use service_kit::vendors::secrets::Secrets;
 use shared_types::Timestamp;
 
-use super::super::SourceError;
 use super::count::Series;
-use super::seconds;
+use crate::sources::SourceError;
 
 /// How much of an answer is read: a million samples and more.
 const ANSWER_MAX: usize = 64 << 20;
@@ -21,7 +21,7 @@ const ANSWER_MAX: usize = 64 << 20;
 pub(super) struct Server {
     client: Client,
     url: Url,
-    headers: Vec<(String, String)>,
+    headers: BTreeMap<String, String>,
     auth: Option<Auth>,
 }
 
@@ -47,7 +47,7 @@ impl Server {
         Ok(Self {
             client: http::client(timeout).map_err(|error| failed(error.to_string()))?,
             url: base.join("api/v1/query").map_err(|error| failed(error.to_string()))?,
-            headers: headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            headers: headers.clone(),
             auth: auth.clone(),
         })
     }
@@ -121,4 +121,9 @@ impl Server {
         };
         Ok(found?.trim().to_owned().into())
     }
+}
+
+/// As a query writes a duration.
+fn seconds(span: Duration) -> String {
+    format!("{}s", span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }

@@ -52,9 +52,14 @@ impl Series {
         (self.metric.get("job").cloned(), self.metric.get("instance").cloned())
     }
 
+    /// Its samples of the window: what stands at its begin belongs to the one before.
+    fn within(&self, window: Window) -> impl Iterator<Item = &Sample> {
+        self.values.iter().filter(move |sample| sample.at() > window.start && sample.at() <= window.end)
+    }
+
     /// Whether it has a sample within the window.
     pub(super) fn is_in(&self, window: Window) -> bool {
-        self.values.iter().any(|sample| sample.at() > window.start && sample.at() <= window.end)
+        self.within(window).next().is_some()
     }
 
     /// Its last sample at or before a moment.
@@ -70,6 +75,22 @@ pub(super) fn known_at(start: Timestamp, series: &[Series], up: &[Series]) -> BT
     of_any.chain(of_up).map(Series::instance).collect()
 }
 
+/// When instances that were there before the window were first seen in it.
+pub(super) fn first_seen<'s>(
+    window: Window,
+    known: &BTreeSet<Instance>,
+    series: impl Iterator<Item = &'s Series>,
+) -> BTreeMap<Instance, Timestamp> {
+    let mut first: BTreeMap<Instance, Timestamp> = BTreeMap::new();
+    for series in series.filter(|it| known.contains(&it.instance())) {
+        if let Some(at) = series.within(window).next().map(Sample::at) {
+            let first = first.entry(series.instance()).or_insert(at);
+            *first = at.min(*first);
+        }
+    }
+    first
+}
+
 /// Instances that were started within the window, by series of the second of their start: their counters began with nothing.
 pub(super) fn started_in(window: Window, started: &[Series]) -> BTreeSet<Instance> {
     let begin = Duration::from_millis(window.start.as_millis().unsigned_abs()).as_secs_f64();
@@ -82,10 +103,7 @@ pub(super) fn started_in(window: Window, started: &[Series]) -> BTreeSet<Instanc
 
 /// Whether anything was up within the window.
 pub(super) fn was_up(window: Window, up: &[Series]) -> bool {
-    up.iter().any(|series| {
-        let mut within = series.values.iter().filter(|it| it.at() > window.start && it.at() <= window.end);
-        within.any(Sample::is_up)
-    })
+    up.iter().any(|series| series.within(window).any(Sample::is_up))
 }
 
 /// How much a counter has grown within the window. `None`: one of its samples is no number that can be counted with.
@@ -99,7 +117,7 @@ pub(super) fn growth(series: &Series, window: Window, known: &BTreeSet<Instance>
         None => known.contains(&series.instance()).then_some(0.0),
     };
     let mut sum = 0.0;
-    for sample in series.values.iter().filter(|it| it.at() > window.start && it.at() <= window.end) {
+    for sample in series.within(window) {
         let value = sample.value().filter(|value| *value >= 0.0)?;
         // After a fall it has begun anew.
         sum += match last {
@@ -169,6 +187,22 @@ mod tests {
         let started = |second: &'static str| started_in(window(), &[series(&[(5, second)])]).len();
         assert_eq!([started("1795341590.5"), started("1795341600"), started("1795341604.2")], [0, 1, 1]);
         assert_eq!(started_in(window(), &[series(&[(70, "1795341604")])]).len(), 0);
+    }
+
+    /// PH-8: what grew between the last scrape of a stay and the first of the next is of nobody knows which; what is born after
+    /// that scrape is of the stay.
+    #[test]
+    fn a_stay_counts_from_its_first_scrape() {
+        let (saves, errors) = ([(-10, "100"), (5, "160"), (20, "170"), (60, "190")], [(20, "2"), (40, "9")]);
+        let (saves, errors) = (series(&saves), series(&errors));
+        let known = known_at(window().start, std::slice::from_ref(&saves), &[]);
+        let from = first_seen(window(), &known, [&errors, &saves].into_iter());
+        let start = from[&saves.instance()];
+        assert_eq!(start, window().start.plus(Duration::from_secs(5)));
+        let stay = Window { start, ..window() };
+        let counts = [&saves, &errors].map(|it| (growth(it, window(), &known), growth(it, stay, &known)));
+        assert_eq!(counts, [(Some(90.0), Some(30.0)), (Some(9.0), Some(9.0))]);
+        assert!(first_seen(window(), &BTreeSet::new(), [&saves].into_iter()).is_empty());
     }
 
     /// An instance was there if it was scraped, or if another series of it had a sample.

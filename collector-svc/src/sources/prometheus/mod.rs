@@ -15,9 +15,12 @@ use events::map::NO_CODE;
 use serde_json::json;
 use shared_types::{Timestamp, Window};
 
-use super::{Asked, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError, WindowTotals};
+use super::{
+    Asked, AskedWindow, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError,
+    WindowTotals,
+};
 use ask::Server;
-use count::{Instance, Series, growth, known_at, started_in, was_up};
+use count::{Instance, Series, first_seen, growth, known_at, started_in, was_up};
 
 /// What reads the kind.
 pub const READER: Reader = Reader { key: KIND.key, open };
@@ -53,16 +56,17 @@ impl Source for PrometheusSource {
     async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError> {
         let read_until = asked.cursor.get(PLACE).and_then(|it| it[READ_UNTIL].as_str());
         let read_until = read_until.and_then(|text| Timestamp::parse(text).ok());
-        let is_due = |window: &&Window| {
-            read_until.is_none_or(|until| window.end > until)
-                && window.end.plus(self.settings.settle) <= asked.now
+        let is_due = |asked_for: &&AskedWindow| {
+            read_until.is_none_or(|until| asked_for.window.end > until)
+                && asked_for.window.end.plus(self.settings.settle) <= asked.now
         };
         let mut due = asked.windows.iter().filter(is_due);
-        let Some(window) = due.next() else { return Ok(Input { caught_up: true, ..Input::default() }) };
-        let totals = self.count(*window, asked.now).await?;
+        let Some(asked_for) = due.next() else { return Ok(Input { caught_up: true, ..Input::default() }) };
+        let window = asked_for.window;
+        let totals = self.count(*asked_for, asked.now).await?;
         let cursor = json!({ READ_UNTIL: window.end.to_string() });
         Ok(Input {
-            contributions: vec![Contribution::Totals(WindowTotals { window: *window, totals })],
+            contributions: vec![Contribution::Totals(WindowTotals { window, totals })],
             moved: vec![Moved { place: PLACE.to_owned(), cursor, anew: false }],
             caught_up: due.next().is_none(),
             ..Input::default()
@@ -72,7 +76,8 @@ impl Source for PrometheusSource {
 
 impl PrometheusSource {
     /// What a window holds. As long as something may still come that is not there, its absence is an error.
-    async fn count(&self, window: Window, now: Timestamp) -> Result<Totals, SourceError> {
+    async fn count(&self, asked_for: AskedWindow, now: Timestamp) -> Result<Totals, SourceError> {
+        let AskedWindow { window, begins_stay } = asked_for;
         let Prometheus { up, started, counters, lookback, .. } = &self.settings;
         let span = window.length() + *lookback;
         let ask = async |selector: &str| self.server.samples(selector, span, window.end, now).await;
@@ -91,11 +96,14 @@ impl PrometheusSource {
             }
             let known = read.iter().flat_map(|(.., series)| known_at(window.start, series, &up_series));
             let mut known: BTreeSet<Instance> = known.collect();
+            // What a stay's first sample shows may have happened in the stay before: it counts for neither.
+            let all = || read.iter().flat_map(|(.., series)| series).chain(&up_series);
+            let from = if begins_stay { first_seen(window, &known, all()) } else { BTreeMap::new() };
             if let Some(started) = started {
                 known.extend(started_in(window, &ask(started).await?));
             }
             for (event, counter, series) in read {
-                match grown(counter, &series, window, &known) {
+                match grown(counter, &series, window, &known, &from) {
                     Ok(grown) => grown.add(event, &mut totals),
                     Err(why) => _ = totals.intake.missing.insert(event.clone(), why),
                 }
@@ -136,6 +144,7 @@ fn grown(
     series: &[Series],
     window: Window,
     known: &BTreeSet<Instance>,
+    from: &BTreeMap<Instance, Timestamp>,
 ) -> Result<Grown, String> {
     let Counter { series: selector, breakdown, absent_is_zero } = counter;
     if !absent_is_zero && !series.iter().any(|it| it.is_in(window)) {
@@ -146,7 +155,8 @@ fn grown(
     }
     let mut grown = Grown::default();
     for series in series {
-        let growth = growth(series, window, known)
+        let start = from.get(&series.instance()).copied().unwrap_or(window.start);
+        let growth = growth(series, Window { start, ..window }, known)
             .ok_or_else(|| format!("a sample of `{selector}` is no count: {:?}", series.metric))?;
         grown.all += growth;
         for (field, label) in breakdown.iter().filter(|_| growth > 0.0) {
@@ -165,9 +175,4 @@ fn grown(
 )]
 fn whole(sum: f64) -> u64 {
     sum.round() as u64
-}
-
-/// As a query writes a duration.
-fn seconds(span: Duration) -> String {
-    format!("{}s", span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }
