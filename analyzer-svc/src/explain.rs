@@ -3,6 +3,8 @@
 //! Reads what the decision names (its batch, the batches before it, its policy's text) and lets `recompute`
 //! decide. What is told of thresholds points at the line of the policy that was in force then.
 
+use std::collections::BTreeMap;
+
 use domain::kinds::Kinds;
 use domain::policy::place::Places;
 use domain::policy::{Policy, TargetPolicy};
@@ -70,7 +72,10 @@ pub struct JudgedBatch {
     pub received_at: Timestamp,
     pub source: String,
     pub attempts: u32,
-    pub counters: std::collections::BTreeMap<String, u64>,
+    pub counters: BTreeMap<String, u64>,
+    /// Numbers of the source, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
     pub intake: Intake,
 }
 
@@ -84,6 +89,7 @@ impl JudgedBatch {
             source: batch.source.clone(),
             attempts: batch.attempts,
             counters: batch.counters.clone(),
+            values: batch.values.clone(),
             intake: batch.intake.clone(),
         }
     }

@@ -136,6 +136,7 @@ fn batch(now: Timestamp, back: u32, save_ms: f64) -> Batch {
         ]),
         distributions: BTreeMap::from([("autosave.save.completed".into(), saves)]),
         breakdowns: BTreeMap::new(),
+        values: BTreeMap::new(),
         intake: Intake::default(),
         collector_latency_ms: 31_000,
         attempts: 1,

@@ -114,6 +114,7 @@ struct Delta {
     counters: Vec<u64>,
     durations: Vec<Histogram>,
     errors: Vec<Errors>,
+    values: BTreeMap<String, f64>,
     intake: IntakeCounts,
 }
 
@@ -435,6 +436,7 @@ impl Delta {
             counters: vec![0; names],
             durations: vec![Histogram::default(); names],
             errors: vec![Errors::default(); names],
+            values: BTreeMap::new(),
             intake: IntakeCounts::default(),
         })
     }
@@ -489,11 +491,12 @@ impl Delta {
             let Some((at, _)) = of(event).filter(|(_, spec)| spec.error) else { continue };
             self.errors[at].sessions.get_or_insert_default().merge(sessions);
         }
+        self.values.extend(totals.values.iter().map(|(name, value)| (name.clone(), *value)));
         add_intake(&mut self.intake, &totals.intake);
     }
 
     fn into_totals(self, specs: &EventSpecs) -> Totals {
-        let mut totals = Totals { intake: self.intake, ..Totals::default() };
+        let mut totals = Totals { intake: self.intake, values: self.values, ..Totals::default() };
         for (((spec, count), durations), errors) in
             specs.all().iter().zip(self.counters).zip(self.durations).zip(self.errors)
         {

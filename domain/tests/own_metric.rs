@@ -142,7 +142,7 @@ fn a_policy_with_a_kind_of_ones_own_is_read() {
     let error = refused(&text, &Kinds::shipped());
     assert_eq!(
         error,
-        "p:22:14: targets.autosave.metrics.saves: expected exactly one of `quantile`, `ratio`, `count`, `mean` and `builtin`"
+        "p:22:14: targets.autosave.metrics.saves: expected exactly one of `quantile`, `ratio`, `count`, `mean`, `value` and `builtin`"
     );
     let error = refused(&text.replacen("{ floor: autosave.save.completed }", "{ floor: \"\" }", 1), &kinds());
     assert_eq!(error, "p:22:23: targets.autosave.metrics.saves.floor: expected a text that is not empty");

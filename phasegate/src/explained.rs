@@ -56,9 +56,12 @@ fn cause(explanation: &Explanation) -> String {
         (Cause::CollectionDelayed, _) => format!("its batch was missing{elapsed}; {noticed}"),
         (Cause::RetryExhausted, _) => format!("the collector had used up its retries{elapsed}; {noticed}"),
         (Cause::Slo, Some(batch)) => {
-            let counted: Vec<String> =
-                batch.counters.iter().map(|(name, count)| format!("{name} {count}")).collect();
-            format!("batch from {}, received at {}: {}", batch.source, batch.received_at, counted.join(", "))
+            let counted = batch.counters.iter().map(|(name, count)| format!("{name} {count}"));
+            let given =
+                batch.values.iter().map(|(name, value)| format!("{name} {}", format_number(Some(*value))));
+            let missing = batch.intake.missing.iter().map(|(name, why)| format!("{name} missing ({why})"));
+            let all: Vec<String> = counted.chain(given).chain(missing).collect();
+            format!("batch from {}, received at {}: {}", batch.source, batch.received_at, all.join(", "))
         }
         (Cause::Slo, None) => "its batch is no longer kept".to_owned(),
     }

@@ -31,6 +31,9 @@ pub struct Batch {
     /// `distinct` sessions with an error; errors (`top`) and attempts (`top_attempts`) of the one with most errors; `squares`,
     /// the sum over sessions of errors².
     pub breakdowns: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
+    /// Numbers that the source gives of the window, by the names that the policy gives them; each in the unit of its metric.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
     pub intake: Intake,
     /// The time the batch was complete − window end, without that of a pause, in milliseconds.
     pub collector_latency_ms: u64,

@@ -22,6 +22,7 @@ fn batch(start: &str, saves: u64) -> Batch {
         counters: BTreeMap::from([("autosave.save.completed".to_owned(), saves)]),
         distributions: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
+        values: BTreeMap::new(),
         intake: shared_types::batch::Intake::default(),
         collector_latency_ms: 1,
         attempts: 1,

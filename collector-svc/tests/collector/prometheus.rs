@@ -32,6 +32,8 @@ pub(crate) struct Server {
     stored: Arc<Mutex<Stored>>,
     /// Said instead, once.
     instead: Arc<Mutex<Option<(u16, Value)>>>,
+    /// What queries of no raw samples give.
+    numbers: Arc<Mutex<BTreeMap<String, Value>>>,
     asked: Arc<Mutex<Vec<HeaderMap>>>,
     pub(crate) url: String,
 }
@@ -91,6 +93,7 @@ impl Server {
                 ("autosave.save.completed".to_owned(), counter(SAVES)),
                 ("autosave.save.error".to_owned(), errors),
             ]),
+            values: BTreeMap::new(),
         }
     }
 }
@@ -101,6 +104,9 @@ async fn query(State(server): State<Server>, headers: HeaderMap, body: String) -
     server.asked.lock().unwrap().push(headers);
     if let Some((status, body)) = server.instead.lock().unwrap().take() {
         return (StatusCode::from_u16(status).unwrap(), Json(body));
+    }
+    if let Some(data) = server.numbers.lock().unwrap().get(&form["query"]) {
+        return (StatusCode::OK, Json(json!({ "status": "success", "data": data })));
     }
     let (selector, span) = form["query"].rsplit_once('[').unwrap();
     let span: u64 = span.trim_end_matches("s]").parse().unwrap();
@@ -267,6 +273,44 @@ async fn what_never_comes_is_missing_and_no_zero() {
     assert_eq!((names(&batches[1]).len(), batches[1].intake.missing.len()), (3, 0));
 }
 
+/// JU-16: a query's number is in the batch; what is no number, or more than one, is missing and says why.
+#[tokio::test]
+async fn a_query_gives_one_number_or_none() {
+    let server = server();
+    let mut settings = server.settings();
+    let of = |value: &str, label: &str| json!({ "metric": { "pod": label }, "value": [0, value] });
+    let vector = |series: Vec<Value>| json!({ "resultType": "vector", "result": series });
+    let answers = [
+        ("cpu", "max(cpu[{window}])", "max(cpu[900s])", vector(vec![of("0.75", "a")])),
+        ("scalar", "scalar(x)", "scalar(x)", json!({ "resultType": "scalar", "result": [0, "12"] })),
+        ("none", "nothing", "nothing", vector(vec![])),
+        ("nan", "0 / 0", "0 / 0", vector(vec![of("NaN", "a")])),
+        ("two", "cpu", "cpu", vector(vec![of("1", "a"), of("2", "b")])),
+    ];
+    for (name, query, asked, data) in answers {
+        settings.values.insert(name.to_owned(), query.to_owned());
+        server.numbers.lock().unwrap().insert(asked.to_owned(), data);
+    }
+    let mut rig = Rig::pulling(Chosen(Arc::new(settings)), &[READER]).await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    for time in ["10:15:30", "10:16:00", "10:17:00", "10:19:00", "10:23:00"] {
+        rig.turn_at(time).await;
+    }
+    assert!(rig.worker.source_error().unwrap().contains("`0 / 0`"), "{:?}", rig.worker.source_error());
+    rig.turn_at("10:27:10").await;
+    rig.turn().await;
+    let batch = rig.analyzer.batches().remove(0);
+    assert_eq!(batch.values, BTreeMap::from([("cpu".to_owned(), 0.75), ("scalar".to_owned(), 12.0)]));
+    assert_eq!(counts(&batch).0, 70);
+    let missing = |name: &str| batch.intake.missing[name].as_str();
+    assert!(missing("none").starts_with("`nothing` gives nothing for the window"), "{}", missing("none"));
+    assert!(missing("nan").starts_with("`0 / 0` gives no finite number"), "{}", missing("nan"));
+    assert_eq!(
+        missing("two"),
+        "`cpu` gives 2 series where one is expected: {\"pod\": \"a\"}, {\"pod\": \"b\"}"
+    );
+}
+
 /// CO-1: after an hour away each window is read by itself, and has its own counts.
 #[tokio::test]
 async fn windows_that_were_missed_are_read_one_by_one() {
@@ -328,6 +372,13 @@ fn the_section_is_checked() {
         with("", "autosave.save.completed: { series: x }"),
         ".counters.autosave.save.completed",
         "the durations of this event",
+    );
+    let values = |values: &str| format!("{{ prometheus: {{ url: \"http://p\", values: {{ {values} }} }} }}");
+    refused(values("cpu: 'max(cpu)'"), ".values.cpu", "no metric has `value: cpu`");
+    refused(
+        with("values: { autosave.history.drift: x },", saves),
+        ".values.autosave.history.drift",
+        "none of `counters`",
     );
     let counter = |rest: &str| with("", &format!("autosave.save.error: {{ {rest} }}"));
     let place = ".counters.autosave.save.error";

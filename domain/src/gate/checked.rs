@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::policy::{MetricPolicy, PhasePolicy, TargetPolicy};
+use events::EventSpec;
 use shared_types::batch::{Distribution, SCHEMA};
 use shared_types::{Batch, Epoch, Histogram, PhaseId, Window};
 
@@ -29,6 +30,12 @@ pub enum BatchError {
         "counters.{0}: missing, and the policy's gate needs it; a source that has none says so in `intake.missing`"
     )]
     MissingCounter(String),
+    #[error(
+        "values.{0}: missing, and the policy's gate needs it; a source that has none says so in `intake.missing`"
+    )]
+    MissingValue(String),
+    #[error("values.{name}: {found} is not a finite number")]
+    Value { name: String, found: f64 },
     #[error("distributions.{name}.{field}: {found} is not a finite number of 0 or more")]
     NotANumber { name: String, field: &'static str, found: f64 },
     #[error("distributions.{name}.unit: expected `ms`, found `{found}`")]
@@ -60,9 +67,15 @@ impl CheckedBatch {
     pub fn check(batch: Batch, policy: &TargetPolicy) -> Result<Self, BatchError> {
         let checked = Self::check_whoever_counted(batch, policy)?;
         let mut needed = policy.metrics.iter().flat_map(MetricPolicy::needs);
-        let Batch { counters, intake, .. } = &checked.batch;
-        match needed.find(|event| !counters.contains_key(&event.name) && !intake.is_missing(&event.name)) {
-            Some(event) => Err(BatchError::MissingCounter(event.name)),
+        let Batch { counters, values, intake, .. } = &checked.batch;
+        let is_unknown =
+            |event: &EventSpec| !counters.contains_key(&event.name) && !intake.is_missing(&event.name);
+        if let Some(event) = needed.find(is_unknown) {
+            return Err(BatchError::MissingCounter(event.name));
+        }
+        let mut numbers = policy.metrics.iter().filter_map(|metric| metric.kind.number());
+        match numbers.find(|number| !values.contains_key(*number) && !intake.is_missing(number)) {
+            Some(number) => Err(BatchError::MissingValue(number.to_owned())),
             None => Ok(checked),
         }
     }
@@ -80,6 +93,9 @@ impl CheckedBatch {
         Self::check_epoch(batch.epoch)?;
         if policy.phase(&batch.phase).is_none() {
             return Err(BatchError::Phase(batch.phase));
+        }
+        if let Some((name, found)) = batch.values.iter().find(|(_, value)| !value.is_finite()) {
+            return Err(BatchError::Value { name: name.clone(), found: *found });
         }
         let mut histograms = BTreeMap::new();
         for (name, distribution) in &batch.distributions {
@@ -206,6 +222,7 @@ mod tests {
         check(|batch| batch.next_window = Some(window(0)), "next_window:");
         check(|batch| batch.next_window = Some(window(10_000)), "next_window:");
         check(|batch| _ = batch.counters.remove("autosave.save.error"), "counters.autosave.save.error:");
+        check(|batch| _ = batch.values.insert("cpu".into(), f64::INFINITY), "values.cpu:");
         check(|batch| saves(batch).unit = "s".into(), "distributions.autosave.save.completed.unit:");
         check(|batch| saves(batch).p95 = f64::NAN, "distributions.autosave.save.completed.p95:");
         check(|batch| saves(batch).max = f64::INFINITY, "distributions.autosave.save.completed.max:");

@@ -47,6 +47,14 @@ pub fn shipped_policy() -> Policy {
     SHIPPED.clone()
 }
 
+/// A policy's text, with a source that gives a number of that name.
+pub fn with_source_of(text: &str, number: &str) -> String {
+    let shipped = r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#;
+    let giving = format!("{{ prometheus: {{ url: \"http://p\", values: {{ {number}: x }} }} }}");
+    assert!(text.contains(shipped), "{text}");
+    text.replacen(shipped, &giving, 1)
+}
+
 /// The shipped policy with a control group: events of the variant `control`.
 pub fn policy_with_control() -> Policy {
     load("examples/policies/control-group.yaml")
@@ -172,6 +180,7 @@ impl Counts {
             counters,
             distributions: distributions.into_iter().collect(),
             breakdowns: sessions.into_iter().collect(),
+            values: BTreeMap::new(),
             intake: Intake::default(),
             collector_latency_ms: self.latency_ms,
             attempts: 1,

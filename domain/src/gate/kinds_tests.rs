@@ -8,7 +8,7 @@ use shared_types::batch::Batch;
 use shared_types::decision::{InsufficientReason, MetricVerdict, ViolationAction};
 use shared_types::{Decision, Verdict, Window};
 
-use super::fixture::{Counts, autosave, shipped_policy, ten_o_clock};
+use super::fixture::{Counts, autosave, shipped_policy, ten_o_clock, with_source_of};
 use super::ledger::{Judged, Rules, decide};
 use super::recompute::decide_again;
 use super::{Attempts, CheckedBatch, GateState, Group, Subject, batch_hash, observe_batch};
@@ -30,7 +30,34 @@ fn read(metric: &str, threshold: &str, action: &str) -> Result<Policy, String> {
         .replacen(drift, &format!("{drift}\n      m: {metric}"), 1)
         .replacen("history_drift: rollback,", &format!("history_drift: rollback, m: {action},"), 1)
         .replace("history_drift: 0,", &format!("history_drift: 0, m: {threshold},"));
+    let number = metric.strip_prefix("{ value: ").and_then(|rest| rest.split([',', ' ']).next());
+    let text = number.map_or(text.clone(), |number| with_source_of(&text, number));
     Policy::parse_with(&text, "p", &Kinds::shipped()).map_err(|error| error.to_string())
+}
+
+/// JU-16: a number that the source gives has no attempts: beyond its limit once is a doubt, three windows in a row with a number
+/// a violation. A window without one says nothing, and breaks no row.
+#[test]
+fn a_number_of_the_source_is_believed_when_it_stays() {
+    let number = |stay: &mut Stay, value: Option<f64>| {
+        let decision =
+            stay.with_values(value.map(|value| ("success".to_owned(), value)).into_iter().collect());
+        (m(&decision).verdict, m(&decision).observed, decision.rollback_required)
+    };
+    let mut stay = Stay::with("{ value: success, at_least: true, display: \"%\" }", "99%", "rollback");
+    assert_eq!(number(&mut stay, Some(99.0)), (Warn, Some(99.0), false));
+    assert_eq!(number(&mut stay, Some(98.9)), (Unsure, Some(98.9), false));
+    assert_eq!(number(&mut stay, Some(99.5)), (Ok, Some(99.5), false));
+    assert_eq!(number(&mut stay, Some(90.0)).0, Unsure);
+    assert_eq!(number(&mut stay, None), (Insufficient, None, false));
+    assert_eq!(number(&mut stay, Some(90.0)).0, Unsure);
+    assert_eq!(number(&mut stay, Some(90.0)), (Violation, Some(90.0), true));
+    let mut stay = Stay::with("{ value: saturation }", "0.8", "hold");
+    let at = |stay: &mut Stay, value: f64| {
+        m(&stay.with_values(BTreeMap::from([("saturation".to_owned(), value)]))).verdict
+    };
+    assert_eq!([0.5, 0.7, 0.9].map(|value| at(&mut stay, value)), [Ok, Warn, Unsure]);
+    assert_eq!(at(&mut stay, -3.0), Ok);
 }
 
 /// A window: its events besides 1,000 good saves, its minutes.
@@ -45,6 +72,21 @@ impl Stay {
     }
 
     fn next(&mut self, minutes: u64, saves: u64, events: &[(&str, u64)]) -> (Decision, Batch) {
+        self.after(minutes, saves, events, BTreeMap::new())
+    }
+
+    fn with_values(&mut self, values: BTreeMap<String, f64>) -> Decision {
+        self.after(15, 1000, &[], values).0
+    }
+
+    /// What the source does not give it says is missing.
+    fn after(
+        &mut self,
+        minutes: u64,
+        saves: u64,
+        events: &[(&str, u64)],
+        values: BTreeMap<String, f64>,
+    ) -> (Decision, Batch) {
         let end = self.at.plus(Duration::from_secs(60 * minutes));
         let window = Window { start: self.at, end };
         self.at = end;
@@ -54,6 +96,12 @@ impl Stay {
             batch.counters.entry(needed.name).or_insert(0);
         }
         batch.counters.extend(counted(events));
+        batch.values = values;
+        for number in target.metrics.iter().filter_map(|metric| metric.kind.number()) {
+            if !batch.values.contains_key(number) {
+                batch.intake.missing.insert(number.to_owned(), "nothing".to_owned());
+            }
+        }
         let phase = &target.phases[0];
         let checked = CheckedBatch::check(batch.clone(), target).unwrap();
         let observed = observe_batch(&checked, &[], target, phase);

@@ -189,6 +189,7 @@ fn observe(
         counters,
         histograms: batch.map(CheckedBatch::histograms),
         breakdowns: batch.map(|batch| &batch.batch().breakdowns),
+        values: batch.map(|batch| &batch.batch().values),
         collector_latency_ms: batch.map(|batch| batch.batch().collector_latency_ms),
         earlier,
         siblings,

@@ -43,6 +43,11 @@ pub trait SourceSettings: Settings {
         Duration::ZERO
     }
 
+    /// The numbers that it gives of a window, by the names under its `values`.
+    fn values(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// The events that it counts by itself, by the names under its `counters`.
     fn counted(&self) -> Vec<&str> {
         Vec::new()

@@ -21,7 +21,7 @@ pub const KIND: SourceKind =
 const EXAMPLE: &str = "{ url: \"http://prometheus:9090\", headers: { X-Scope-OrgID: shop }, auth: { bearer_env: PROM_TOKEN }, \
     settle: 30s, lookback: 5m, up: 'up{job=\"checkout\"}', started: 'process_start_time_seconds{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
     'payments_total{result=\"ok\"}' }, checkout.pay.error: { series: 'payment_errors_total', breakdown: { code: reason }, \
-    absent: zero } } }";
+    absent: zero } }, values: { cpu: 'max(rate(process_cpu_seconds_total[{window}]))' } }";
 
 const DOCS: &str = "\
 counts from the raw samples of counters, over the HTTP API of Prometheus and of what speaks it (VictoriaMetrics,
@@ -34,7 +34,8 @@ first sample. The first window of a stay counts from its first scrape: what that
 such a window gets its batch all the same: without that counter, with the reason under `intake.missing`, and no metric that needs it has a value.
 A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.
 `{ code: reason }` breaks an error down by the values of the label `reason`. Secrets come from the environment or a file (`bearer_env`, `bearer_file`, or
-`basic` with `user` and `password_env` or `password_file`). Durations can't come from counters: an event whose metric asks for them can't be among `counters`, and is pushed beside.";
+`basic` with `user` and `password_env` or `password_file`). `values` are for what is no count: any query that gives one number at the window's end, in which `{window}` is the window's length; no series, more than one, NaN and infinity
+are no number and treated as a counter that is not there. Durations can't come from counters: an event whose metric asks for them can't be among `counters`, and is pushed beside.";
 
 /// Counters of a server that speaks Prometheus' HTTP API.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -57,7 +58,11 @@ struct RawPrometheus {
     /// Selector of the second since 1970 at which each instance was started, such as `process_start_time_seconds`.
     started: Option<Text>,
     /// What events are counted from, by their name.
+    #[serde(default)]
     counters: BTreeMap<String, RawCounter>,
+    /// Queries that give one number of a window, by the names that metrics (`value`) call them. `{window}` is its length.
+    #[serde(default)]
+    values: BTreeMap<String, Text>,
 }
 
 /// Who asks.
@@ -109,6 +114,8 @@ pub struct Prometheus {
     pub up: Option<String>,
     pub started: Option<String>,
     pub counters: BTreeMap<String, Counter>,
+    /// Queries that give one number, by its name.
+    pub values: BTreeMap<String, String>,
 }
 
 /// What events are counted from.
@@ -168,20 +175,27 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
             .at("lookback")
             .wrong("expected more than 0: a window counts from the sample before it"));
     }
-    if raw.counters.is_empty() {
-        return Err(section
-            .at("counters")
-            .wrong("expected at least one event and the series that it is counted from"));
+    if raw.counters.is_empty() && raw.values.is_empty() {
+        return Err(section.at("counters").wrong(
+            "expected at least one event and the series that it is counted from, or one of `values`",
+        ));
     }
     let mut counters = BTreeMap::new();
     for (event, raw) in &raw.counters {
         counters.insert(event.clone(), counter(section.at("counters").at(event), raw)?);
     }
+    let mut values = BTreeMap::new();
+    for (name, query) in &raw.values {
+        if raw.counters.contains_key(name) {
+            return Err(section.at("values").at(name).wrong("expected a name that none of `counters` has"));
+        }
+        values.insert(name.clone(), section.at("values").text(name, query)?);
+    }
     let up = raw.up.as_ref().map(|up| selector(section, "up", up)).transpose()?;
     let started = raw.started.as_ref().map(|started| selector(section, "started", started)).transpose()?;
     let auth = raw.auth.as_ref().map(|raw| auth(section.at("auth"), raw)).transpose()?;
     let url = url.trim_end_matches('/').to_owned();
-    Ok(Chosen(Arc::new(Prometheus { url, headers, auth, settle, lookback, up, started, counters })))
+    Ok(Chosen(Arc::new(Prometheus { url, headers, auth, settle, lookback, up, started, counters, values })))
 }
 
 fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
@@ -269,7 +283,7 @@ impl SourceSettings for Prometheus {
     }
 
     fn words(&self) -> String {
-        let Self { url, headers, auth, settle, lookback, up, started, counters } = self;
+        let Self { url, headers, auth, settle, lookback, up, started, counters, values } = self;
         let mut words = format!("{} {url}", KIND.key);
         for (name, value) in headers {
             words.push_str(&format!(", header {name}: {value}"));
@@ -305,11 +319,18 @@ impl SourceSettings for Prometheus {
                 words.push_str(" or zero");
             }
         }
+        for (name, query) in values {
+            words.push_str(&format!(", {name} of {query}"));
+        }
         words
     }
 
     fn settle(&self) -> Duration {
         self.settle
+    }
+
+    fn values(&self) -> Vec<&str> {
+        self.values.keys().map(String::as_str).collect()
     }
 
     fn counted(&self) -> Vec<&str> {

@@ -39,6 +39,9 @@ pub struct Totals {
     pub breakdowns: BTreeMap<String, BTreeMap<String, Breakdown>>,
     /// By name of an error whose events name sessions.
     pub sessions: BTreeMap<String, Sessions>,
+    /// Numbers that a source gives.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
     pub intake: Intake,
 }
 
@@ -89,7 +92,7 @@ fn sessionless(mut counts: Value) -> Result<Value, String> {
 }
 
 impl Totals {
-    /// Adds what was counted besides. Rare values of a breakdown that has very many go under `other`.
+    /// Adds what was counted besides; of a number the later one stands. Rare values of a breakdown that has very many go under `other`.
     pub fn merge(&mut self, more: &Self) {
         for (name, count) in &more.counters {
             *self.counters.entry(name.clone()).or_default() += count;
@@ -107,6 +110,7 @@ impl Totals {
         for (name, sessions) in &more.sessions {
             self.sessions.entry(name.clone()).or_default().merge(sessions);
         }
+        self.values.extend(more.values.iter().map(|(name, value)| (name.clone(), *value)));
         add_intake(&mut self.intake, &more.intake);
     }
 
@@ -135,6 +139,7 @@ impl Totals {
         self.distributions.retain(|name, _| is_known(name));
         self.breakdowns.retain(|name, _| is_known(name));
         self.sessions.retain(|name, _| is_known(name));
+        self.values.retain(|name, _| is_known(name));
         let mut breakdowns = self.breakdowns;
         breakdowns
             .values_mut()
@@ -166,6 +171,7 @@ impl Totals {
             counters,
             distributions,
             breakdowns,
+            values: self.values,
             intake: self.intake,
             collector_latency_ms: latency,
             attempts: head.attempts,
@@ -208,7 +214,7 @@ impl Totals {
             distributions: taken(&mut self.distributions, from, to),
             breakdowns: taken(&mut self.breakdowns, from, to),
             sessions: taken(&mut self.sessions, from, to),
-            intake: Intake::default(),
+            ..Self::default()
         };
         self.merge(&moved);
     }

@@ -64,6 +64,7 @@ pub fn batch(
         counters,
         distributions,
         breakdowns,
+        values: BTreeMap::new(),
         intake: Intake::default(),
         collector_latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
         attempts: 1,

@@ -56,6 +56,10 @@ async fn totals(
             ("autosave.save.completed".to_owned(), count_of("saves_total", false)),
             ("autosave.save.error".to_owned(), count_of("errors_total{job=\"shop\"}", true)),
         ]),
+        values: BTreeMap::from([(
+            "saved".to_owned(),
+            "sum(max_over_time(saves_total[{window}]))".to_owned(),
+        )]),
     }));
     let specs = Arc::new(event_specs(&policy).unwrap());
     let mut source = open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap();
@@ -107,6 +111,7 @@ async fn counts_are_exact_where_increase_is_not() {
         .collect();
     // Between the scrapes at 15 s and 30 s the 5 before the restart were never seen by anybody.
     assert_eq!(counts, [(15 + 40, 9), (60, 0), (60, 0)]);
+    assert_eq!(read[0].values, BTreeMap::from([("saved".to_owned(), 315.0)]));
     assert_eq!(read[0].breakdowns["autosave.save.error"]["code"]["E_LOCK"], 9);
     assert!(!read[1].breakdowns.contains_key("autosave.save.error"));
     let increase =

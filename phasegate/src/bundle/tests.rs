@@ -63,6 +63,7 @@ fn batch(number: u32, drift: u64) -> Batch {
         ]),
         distributions: BTreeMap::from([(name("save.completed"), distribution)]),
         breakdowns: BTreeMap::new(),
+        values: BTreeMap::new(),
         intake: Intake::default(),
         collector_latency_ms: 31_250,
         attempts: 1,

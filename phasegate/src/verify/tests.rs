@@ -49,6 +49,7 @@ fn batch(n: u64) -> Batch {
         counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
         distributions: BTreeMap::from([("autosave.save.completed".to_owned(), saves)]),
         breakdowns: BTreeMap::new(),
+        values: BTreeMap::new(),
         intake: Intake::default(),
         collector_latency_ms: 31_000,
         attempts: 1,

@@ -6,11 +6,12 @@ use std::time::Duration;
 use domain::sources::prometheus::{Auth, Prometheus, SecretFrom};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use service_kit::vendors::http::{self, Client, Url, excerpt};
 use service_kit::vendors::secrets::Secrets;
-use shared_types::Timestamp;
+use shared_types::{Timestamp, Window};
 
-use super::count::Series;
+use super::count::{Sample, Series};
 use crate::sources::SourceError;
 
 /// How much of an answer is read: a million samples and more.
@@ -26,17 +27,32 @@ pub(super) struct Server {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct Answer<T> {
     status: String,
-    data: Option<Data>,
+    data: Option<Data<T>>,
     error: Option<String>,
     #[serde(default)]
     warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct Data {
-    result: Vec<Series>,
+struct Data<T> {
+    result: T,
+}
+
+/// What a query gives that is not of raw samples.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Numbers {
+    OfSeries(Vec<Number>),
+    Scalar(Sample),
+}
+
+/// The value of a series; none of one that has a histogram, or several samples.
+#[derive(Deserialize)]
+struct Number {
+    metric: BTreeMap<String, String>,
+    value: Option<Sample>,
 }
 
 impl Server {
@@ -66,10 +82,43 @@ impl Server {
         end: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Series>, SourceError> {
-        let query = format!("{selector}[{}]", seconds(span));
+        self.answer(&format!("{selector}[{}]", seconds(span)), end, now).await
+    }
+
+    /// The one number that a query gives at the end of a window, or why it gives none.
+    pub(super) async fn number(
+        &self,
+        query: &str,
+        window: Window,
+        now: Timestamp,
+    ) -> Result<Result<f64, String>, SourceError> {
+        let query = query.replace("{window}", &seconds(window.length()));
+        let value = match self.answer(&query, window.end, now).await? {
+            Numbers::Scalar(sample) => sample.value(),
+            Numbers::OfSeries(series) => match series.as_slice() {
+                [] => return Ok(Err(format!("`{query}` gives nothing for the window {window}"))),
+                [one] => one.value.as_ref().and_then(Sample::value),
+                [one, other, ..] => {
+                    let (one, other) = (&one.metric, &other.metric);
+                    return Ok(Err(format!(
+                        "`{query}` gives {} series where one is expected: {one:?}, {other:?}",
+                        series.len()
+                    )));
+                }
+            },
+        };
+        Ok(value.ok_or_else(|| format!("`{query}` gives no finite number for the window {window}")))
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        end: Timestamp,
+        now: Timestamp,
+    ) -> Result<T, SourceError> {
         let ms = end.as_millis();
         let time = format!("{}.{:03}", ms / 1000, ms % 1000);
-        let mut request = self.client.post(self.url.clone()).form(&[("query", &query), ("time", &time)]);
+        let mut request = self.client.post(self.url.clone()).form(&[("query", query), ("time", &time)]);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -94,7 +143,7 @@ impl Server {
         if answer.body.len() >= ANSWER_MAX {
             return Err(failed(format!("the answer is longer than {} MiB: select less", ANSWER_MAX >> 20)));
         }
-        let parsed: Option<Answer> = serde_json::from_slice(&answer.body).ok();
+        let parsed: Option<Answer<T>> = serde_json::from_slice(&answer.body).ok();
         match (answer.status, parsed) {
             (200, Some(Answer { status, data: Some(data), warnings, .. })) if status == "success" => {
                 // What is partial says so here (Thanos, Mimir, and a limit that was hit).

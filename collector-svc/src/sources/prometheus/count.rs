@@ -34,7 +34,7 @@ impl Sample {
         Timestamp::from_millis((self.0 * 1000.0).round() as i64)
     }
 
-    fn value(&self) -> Option<f64> {
+    pub(super) fn value(&self) -> Option<f64> {
         self.1.parse().ok().filter(|value: &f64| value.is_finite())
     }
 

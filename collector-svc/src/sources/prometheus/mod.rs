@@ -1,4 +1,4 @@
-//! Counters over Prometheus' HTTP API, read once a window, when its last samples are there.
+//! Counters and numbers over Prometheus' HTTP API, read once a window, when its last samples are there.
 //!
 //! What is read is raw samples (`count`): an answer that may lack some is an outage and no count.
 
@@ -78,7 +78,7 @@ impl PrometheusSource {
     /// What a window holds. As long as something may still come that is not there, its absence is an error.
     async fn count(&self, asked_for: AskedWindow, now: Timestamp) -> Result<Totals, SourceError> {
         let AskedWindow { window, begins_stay } = asked_for;
-        let Prometheus { up, started, counters, lookback, .. } = &self.settings;
+        let Prometheus { up, started, counters, values, lookback, .. } = &self.settings;
         let span = window.length() + *lookback;
         let ask = async |selector: &str| self.server.samples(selector, span, window.end, now).await;
         let up_series = match up {
@@ -88,7 +88,8 @@ impl PrometheusSource {
         let mut totals = Totals::default();
         if let Some(up) = up.as_ref().filter(|_| !was_up(window, &up_series)) {
             let why = format!("nothing of `{up}` was up in the window {window}");
-            totals.intake.missing = counters.keys().map(|event| (event.clone(), why.clone())).collect();
+            totals.intake.missing =
+                counters.keys().chain(values.keys()).map(|name| (name.clone(), why.clone())).collect();
         } else {
             let mut read: Vec<(&String, &Counter, Vec<Series>)> = Vec::new();
             for (event, counter) in counters {
@@ -106,6 +107,12 @@ impl PrometheusSource {
                 match grown(counter, &series, window, &known, &from) {
                     Ok(grown) => grown.add(event, &mut totals),
                     Err(why) => _ = totals.intake.missing.insert(event.clone(), why),
+                }
+            }
+            for (name, query) in values {
+                match self.server.number(query, window, now).await? {
+                    Ok(value) => _ = totals.values.insert(name.clone(), value),
+                    Err(why) => _ = totals.intake.missing.insert(name.clone(), why),
                 }
             }
         }

@@ -42,6 +42,8 @@ pub struct Facts<'a> {
     pub histograms: Option<&'a BTreeMap<String, Histogram>>,
     /// By event, field and value; `None` where only counters are kept.
     pub breakdowns: Option<&'a Breakdowns>,
+    /// Numbers of the source by name; `None` where only counters are kept.
+    pub values: Option<&'a BTreeMap<String, f64>>,
     /// `None` where only counters are kept.
     pub collector_latency_ms: Option<u64>,
     /// Of any epoch and time, in no order.

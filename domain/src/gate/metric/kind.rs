@@ -64,6 +64,11 @@ pub trait Metric: Settings {
         true
     }
 
+    /// The number of the source that it is, by its name there; `None` for what is made from events.
+    fn number(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether counters alone make its value, so that it can be made again where distributions are no longer kept.
     fn is_counted(&self) -> bool {
         self.needs().iter().all(|event| event.duration_field.is_none())

@@ -14,10 +14,12 @@ pub mod quantile;
 pub mod ratio;
 #[cfg(test)]
 mod tests;
+pub mod value;
 
 pub use display::Display;
 pub use facts::{EarlierBatch, Facts};
 pub use kind::{Metric, MetricKind, Observation, Shown};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [MetricKind; 5] = [quantile::KIND, ratio::KIND, count::KIND, mean::KIND, builtin::KIND];
+pub const SHIPPED: [MetricKind; 6] =
+    [quantile::KIND, ratio::KIND, count::KIND, mean::KIND, value::KIND, builtin::KIND];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::SchemaGenerator;
 
 use super::*;
-use crate::gate::fixture::{policy, whole_policy, window};
+use crate::gate::fixture::{policy, whole_policy, window, with_source_of};
 use crate::kinds::Kinds;
 use crate::policy::{MetricPolicy, Policy};
 
@@ -14,6 +14,9 @@ const SHIPPED_LINE: &str = "history_drift:     { mean: autosave.history.drift, o
 /// The shipped policy with a metric written as `section` says, in the place of the drift.
 fn read(section: &str) -> Result<MetricPolicy, String> {
     let text = whole_policy().text.replacen(SHIPPED_LINE, &format!("history_drift: {section}"), 1);
+    // Only a source that gives it can have a metric of a number.
+    let text =
+        if section.contains("value: success_rate") { with_source_of(&text, "success_rate") } else { text };
     let policy = Policy::parse_with(&text, "p", &Kinds::shipped()).map_err(|error| error.to_string())?;
     let mut target = policy.targets.into_values().next().unwrap();
     Ok(target.metrics.swap_remove(2))
@@ -69,6 +72,7 @@ fn without_what_it_is_made_from_no_kind_has_a_value_that_is_none() {
             counters: &counters,
             breakdowns: None,
             histograms: None,
+            values: None,
             collector_latency_ms: None,
             earlier: &earlier,
             siblings: &[],

@@ -126,6 +126,7 @@ pub(crate) fn check_events(
         }
     }
     if let Some(section) = source::settings(&raw.source, collection.source.kind(), &path) {
+        check_values(&section, collection, metrics, wrong);
         for event in collection.source.counted() {
             let place = section.at("counters").at(event);
             check(place, event, wrong);
@@ -136,6 +137,30 @@ pub(crate) fn check_events(
                     ),
                 );
             }
+        }
+    }
+}
+
+/// JU-16: a number is of a metric, and a metric's number is of the source.
+fn check_values(
+    section: &Section,
+    collection: &Collection,
+    metrics: &[MetricPolicy],
+    wrong: &mut WrongPlaces,
+) {
+    let given = collection.source.values();
+    for metric in metrics {
+        if let Some(number) = metric.kind.number().filter(|number| !given.contains(number)) {
+            let message = format!(
+                "expected the value `{number}` of the metric `{}`, which this source does not give",
+                metric.name
+            );
+            wrong.add(section.at("values").wrong(message));
+        }
+    }
+    for number in given {
+        if !metrics.iter().any(|metric| metric.kind.number() == Some(number)) {
+            wrong.add(section.at("values").at(number).wrong(format!("no metric has `value: {number}`")));
         }
     }
 }

@@ -64,10 +64,11 @@ fn add_missing(root: &Value, node: &Value, found: &[&Value], path: &str, missing
     }
     // Of the kinds that a value may be the example shows one; the others have their own keys.
     for kind in node["oneOf"].as_array().into_iter().flatten() {
-        if kind["properties"]
+        let shown = kind["properties"]
             .as_object()
-            .is_some_and(|keys| keys.iter().filter(described).any(|(key, _)| has(key)))
-        {
+            .is_some_and(|keys| keys.iter().filter(described).any(|(key, _)| has(key)));
+        let mut told_by = kind["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if shown && told_by.all(|key| has(&key.to_owned())) {
             add_missing(root, kind, found, path, missing);
         }
     }

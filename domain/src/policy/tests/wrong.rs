@@ -77,7 +77,7 @@ fn unknown_missing_and_repeated_keys_are_refused() {
         (
             "builtin: collector_latency",
             "0x10: collector_latency",
-            "21:26: targets.autosave.metrics.collector_latency: expected exactly one of `quantile`, `ratio`, `count`, `mean` and `builtin`",
+            "21:26: targets.autosave.metrics.collector_latency: expected exactly one of `quantile`, `ratio`, `count`, `mean`, `value` and `builtin`",
         ),
         (
             "builtin: collector_latency",
@@ -290,7 +290,7 @@ fn metrics_have_one_kind_a_threshold_and_an_answer_to_a_violation() {
         (
             "{ mean: autosave.history.drift, over: 1h }",
             "{ mean: autosave.history.drift, ratio: x, over: 1h }",
-            "20:26: targets.autosave.metrics.history_drift: expected exactly one of `quantile`, `ratio`, `count`, `mean` and `builtin`",
+            "20:26: targets.autosave.metrics.history_drift: expected exactly one of `quantile`, `ratio`, `count`, `mean`, `value` and `builtin`",
         ),
         (
             "{ mean: autosave.history.drift, over: 1h }",

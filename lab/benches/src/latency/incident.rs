@@ -105,6 +105,7 @@ pub(crate) fn batch(
         counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
         distributions: BTreeMap::from([(COMPLETED.to_owned(), distribution)]),
         breakdowns: BTreeMap::new(),
+        values: BTreeMap::new(),
         intake: Intake::default(),
         collector_latency_ms: 31_000,
         attempts: 1,
