@@ -35,31 +35,6 @@ fn read(metric: &str, threshold: &str, action: &str) -> Result<Policy, String> {
     Policy::parse_with(&text, "p", &Kinds::shipped()).map_err(|error| error.to_string())
 }
 
-/// JU-16: a number that the source gives has no attempts: beyond its limit once is a doubt, three windows in a row with a number
-/// a violation. A window without one says nothing, and breaks no row.
-#[test]
-fn a_number_of_the_source_is_believed_when_it_stays() {
-    let number = |stay: &mut Stay, value: Option<f64>| {
-        let decision =
-            stay.with_values(value.map(|value| ("success".to_owned(), value)).into_iter().collect());
-        (m(&decision).verdict, m(&decision).observed, decision.rollback_required)
-    };
-    let mut stay = Stay::with("{ value: success, at_least: true, display: \"%\" }", "99%", "rollback");
-    assert_eq!(number(&mut stay, Some(99.0)), (Warn, Some(99.0), false));
-    assert_eq!(number(&mut stay, Some(98.9)), (Unsure, Some(98.9), false));
-    assert_eq!(number(&mut stay, Some(99.5)), (Ok, Some(99.5), false));
-    assert_eq!(number(&mut stay, Some(90.0)).0, Unsure);
-    assert_eq!(number(&mut stay, None), (Insufficient, None, false));
-    assert_eq!(number(&mut stay, Some(90.0)).0, Unsure);
-    assert_eq!(number(&mut stay, Some(90.0)), (Violation, Some(90.0), true));
-    let mut stay = Stay::with("{ value: saturation }", "0.8", "hold");
-    let at = |stay: &mut Stay, value: f64| {
-        m(&stay.with_values(BTreeMap::from([("saturation".to_owned(), value)]))).verdict
-    };
-    assert_eq!([0.5, 0.7, 0.9].map(|value| at(&mut stay, value)), [Ok, Warn, Unsure]);
-    assert_eq!(at(&mut stay, -3.0), Ok);
-}
-
 /// A window: its events besides 1,000 good saves, its minutes.
 fn counted(events: &[(&str, u64)]) -> BTreeMap<String, u64> {
     events.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
@@ -318,4 +293,29 @@ fn more_bad_ones_than_attempts_are_no_share() {
     assert_eq!((weighed.evidence, answer.remembered), (None, None));
     assert_eq!(serde_json::to_value(&weighed).unwrap()["reason"], "not_a_share");
     assert_eq!(of(Limit::Rate(share)).verdict, Violation);
+}
+
+/// JU-16: a number that the source gives has no attempts: beyond its limit once is a doubt, three windows in a row with a number
+/// a violation. A window without one says nothing, and breaks no row.
+#[test]
+fn a_number_of_the_source_is_believed_when_it_stays() {
+    let number = |stay: &mut Stay, value: Option<f64>| {
+        let decision =
+            stay.with_values(value.map(|value| ("success".to_owned(), value)).into_iter().collect());
+        (m(&decision).verdict, m(&decision).observed, decision.rollback_required)
+    };
+    let mut stay = Stay::with("{ value: success, at_least: true, display: \"%\" }", "99%", "rollback");
+    assert_eq!(number(&mut stay, Some(99.0)), (Warn, Some(99.0), false));
+    assert_eq!(number(&mut stay, Some(98.9)), (Unsure, Some(98.9), false));
+    assert_eq!(number(&mut stay, Some(99.5)), (Ok, Some(99.5), false));
+    assert_eq!(number(&mut stay, Some(90.0)).0, Unsure);
+    assert_eq!(number(&mut stay, None), (Insufficient, None, false));
+    assert_eq!(number(&mut stay, Some(90.0)).0, Unsure);
+    assert_eq!(number(&mut stay, Some(90.0)), (Violation, Some(90.0), true));
+    let mut stay = Stay::with("{ value: saturation }", "0.8", "hold");
+    let at = |stay: &mut Stay, value: f64| {
+        m(&stay.with_values(BTreeMap::from([("saturation".to_owned(), value)]))).verdict
+    };
+    assert_eq!([0.5, 0.7, 0.9].map(|value| at(&mut stay, value)), [Ok, Warn, Unsure]);
+    assert_eq!(at(&mut stay, -3.0), Ok);
 }

@@ -9,6 +9,7 @@ use shared_types::Window;
 use shared_types::decision::Direction;
 
 use super::facts::as_number;
+use super::kind::good_side;
 use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::gate::evidence::{Counts, Limit, Share};
 use crate::kinds::Chosen;
@@ -54,7 +55,7 @@ pub struct Count {
 fn read(section: &Section, window: Duration) -> Result<Shown, Wrong> {
     let raw: RawCount = section.read()?;
     let of = section.text("count", &raw.count)?;
-    let direction = if raw.at_least == Some(true) { Direction::AtLeast } else { Direction::AtMost };
+    let direction = good_side(raw.at_least);
     let allowed = [DisplayUnit::Number];
     let display = Display::check(section, raw.display.as_ref(), &allowed, "none: a count is a plain number")?;
     Ok((Chosen(Arc::new(Count { of, direction, window })), display))

@@ -33,6 +33,11 @@ pub struct MetricKind {
 /// A metric, and the unit its values are shown in.
 pub type Shown = (Chosen<dyn Metric>, DisplayUnit);
 
+/// The side that a key `at_least` says is the good one.
+pub(super) fn good_side(at_least: Option<bool>) -> Direction {
+    if at_least == Some(true) { Direction::AtLeast } else { Direction::AtMost }
+}
+
 /// A metric with its settings.
 pub trait Metric: Settings {
     /// The events it is made from, and what each must carry.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shared_types::decision::Direction;
 
+use super::kind::good_side;
 use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::kinds::Chosen;
 use crate::policy::DisplayUnit;
@@ -48,7 +49,7 @@ pub struct Value {
 fn read(section: &Section, _window: Duration) -> Result<Shown, Wrong> {
     let raw: RawValue = section.read()?;
     let of = section.text("value", &raw.value)?;
-    let direction = if raw.at_least == Some(true) { Direction::AtLeast } else { Direction::AtMost };
+    let direction = good_side(raw.at_least);
     let allowed =
         [DisplayUnit::Number, DisplayUnit::Seconds, DisplayUnit::Milliseconds, DisplayUnit::Percent];
     let display = Display::check(section, raw.display.as_ref(), &allowed, "`s`, `ms`, `%` or none")?;
