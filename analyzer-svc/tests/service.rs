@@ -135,6 +135,7 @@ fn batch(now: Timestamp, back: u32, save_ms: f64) -> Batch {
             ("autosave.history.drift".into(), 0),
         ]),
         distributions: BTreeMap::from([("autosave.save.completed".into(), saves)]),
+        buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
         intake: Intake::default(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use shared_types::batch::{Example, Intake as IntakeCounts, LostFile};
 use shared_types::decision::UncountedReason;
-use shared_types::{Histogram, Timestamp, Window};
+use shared_types::{Buckets, Histogram, Timestamp, Window};
 
 use crate::schedule::Schedule;
 use domain::telemetry::totals::{
@@ -113,6 +113,7 @@ struct OpenWindow {
 struct Delta {
     counters: Vec<u64>,
     durations: Vec<Histogram>,
+    buckets: Vec<Buckets>,
     errors: Vec<Errors>,
     values: BTreeMap<String, f64>,
     intake: IntakeCounts,
@@ -435,6 +436,7 @@ impl Delta {
         Box::new(Self {
             counters: vec![0; names],
             durations: vec![Histogram::default(); names],
+            buckets: vec![Buckets::default(); names],
             errors: vec![Errors::default(); names],
             values: BTreeMap::new(),
             intake: IntakeCounts::default(),
@@ -465,16 +467,23 @@ impl Delta {
                 }
             }
         }
-        for (event, durations) in &totals.distributions {
-            if let Some((at, spec)) = of(event)
-                && spec.duration_field.is_some()
-            {
-                self.durations[at].merge(&durations.0);
-                if !totals.counters.contains_key(event) {
-                    self.counters[at] += durations.0.count();
-                    counts.accepted += durations.0.count();
-                }
+        let timed =
+            |event: &str| of(event).filter(|(_, spec)| spec.duration_field.is_some()).map(|(at, _)| at);
+        let mut uncounted = |event: &str, at: usize, count: u64| {
+            if !totals.counters.contains_key(event) {
+                self.counters[at] += count;
+                counts.accepted += count;
             }
+        };
+        for (event, durations) in &totals.distributions {
+            let Some(at) = timed(event) else { continue };
+            self.durations[at].merge(&durations.0);
+            uncounted(event, at, durations.0.count());
+        }
+        for (event, buckets) in &totals.buckets {
+            let Some(at) = timed(event) else { continue };
+            self.buckets[at].merge(buckets);
+            uncounted(event, at, buckets.count());
         }
         for (event, fields) in &totals.breakdowns {
             let Some((at, _)) = of(event).filter(|(_, spec)| spec.error) else { continue };
@@ -497,8 +506,9 @@ impl Delta {
 
     fn into_totals(self, specs: &EventSpecs) -> Totals {
         let mut totals = Totals { intake: self.intake, values: self.values, ..Totals::default() };
-        for (((spec, count), durations), errors) in
-            specs.all().iter().zip(self.counters).zip(self.durations).zip(self.errors)
+        let durations = self.durations.into_iter().zip(self.buckets);
+        for (((spec, count), (durations, buckets)), errors) in
+            specs.all().iter().zip(self.counters).zip(durations).zip(self.errors)
         {
             // Attempts of an error's sessions come with other events than the error itself.
             if let Some(sessions) = errors.sessions {
@@ -510,6 +520,9 @@ impl Delta {
             totals.counters.insert(spec.name.clone(), count);
             if spec.duration_field.is_some() {
                 totals.distributions.insert(spec.name.clone(), Durations(durations));
+            }
+            if !buckets.is_empty() {
+                totals.buckets.insert(spec.name.clone(), buckets);
             }
             if spec.error {
                 let by_retryable = [("true", errors.retryable), ("false", errors.not_retryable)];

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::decision::UncountedReason;
-use crate::{Epoch, PhaseId, TargetName, Timestamp, Window};
+use crate::{Buckets, Epoch, PhaseId, TargetName, Timestamp, Window};
 
 /// The value of [`Batch::schema`] written by this version.
 pub const SCHEMA: &str = "phasegate.batch/1";
@@ -26,6 +26,11 @@ pub struct Batch {
     pub counters: BTreeMap<String, u64>,
     /// By event name, for events that carry a duration and occurred at least once.
     pub distributions: BTreeMap<String, Distribution>,
+    /// By event name, for events whose durations the source knows only by bounds; none of them is among `distributions`. In
+    /// milliseconds: `[lower, upper, count]` are `count` durations above `lower` (or of 0, if that is the bound) and at most
+    /// `upper`, which is null where there is none; ascending, 512 at most. Intervals may overlap.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, Buckets>,
     /// By event name, then by field, then by value: errors by `retryable` and by `code` (the 64 most frequent, the rest under
     /// `other`). Where errors name sessions, `session` holds no counts by value but four figures that are never added up:
     /// `distinct` sessions with an error; errors (`top`) and attempts (`top_attempts`) of the one with most errors; `squares`,

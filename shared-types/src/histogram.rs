@@ -100,6 +100,11 @@ impl Histogram {
             .fold(0, u64::saturating_add)
     }
 
+    /// Each value, by the lower bound of its bucket, with its count; in no order.
+    pub fn values(&self) -> impl Iterator<Item = (f64, u64)> {
+        self.slots.iter().filter(|slot| slot.count > 0).map(|slot| (lower_bound(slot.bucket), slot.count))
+    }
+
     /// Base64 of a versioned binary form: version, maximum (f64, little endian), then for each bucket in
     /// ascending order the distance from the one before and its count, as LEB128 varints.
     #[must_use]

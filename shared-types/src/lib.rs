@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod batch;
+pub mod buckets;
 pub mod bulk;
 pub mod collector_event;
 pub mod daily;
@@ -25,6 +26,7 @@ pub mod time;
 
 pub use audit::{Actor, AuditEntry, Via};
 pub use batch::Batch;
+pub use buckets::Buckets;
 pub use collector_event::CollectorEvent;
 pub use decision::{Decision, Verdict};
 pub use directive::{Directed, Directive};

@@ -21,6 +21,7 @@ fn batch(start: &str, saves: u64) -> Batch {
         window: Window { start, end: start.plus(std::time::Duration::from_secs(900)) },
         counters: BTreeMap::from([("autosave.save.completed".to_owned(), saves)]),
         distributions: BTreeMap::new(),
+        buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
         intake: shared_types::batch::Intake::default(),

@@ -44,6 +44,10 @@ pub enum BatchError {
     Count { name: String, count: u64, other: &'static str, found: u64 },
     #[error("distributions.{name}.{field}: {stated}, but its histogram says {computed}")]
     Quantile { name: String, field: &'static str, stated: f64, computed: f64 },
+    #[error("buckets.{0}: its durations are among `distributions` too")]
+    Twice(String),
+    #[error("buckets.{name}: {count} durations, but the counter is {counter}")]
+    Buckets { name: String, count: u64, counter: u64 },
     #[error("distributions.{name}.histogram")]
     Histogram {
         name: String,
@@ -97,9 +101,19 @@ impl CheckedBatch {
         if let Some((name, found)) = batch.values.iter().find(|(_, value)| !value.is_finite()) {
             return Err(BatchError::Value { name: name.clone(), found: *found });
         }
+        let counter = |name: &str| batch.counters.get(name).copied().unwrap_or(0);
+        for (name, buckets) in &batch.buckets {
+            if batch.distributions.contains_key(name) {
+                return Err(BatchError::Twice(name.clone()));
+            }
+            let (count, counter) = (buckets.count(), counter(name));
+            if counter < count {
+                return Err(BatchError::Buckets { name: name.clone(), count, counter });
+            }
+        }
         let mut histograms = BTreeMap::new();
         for (name, distribution) in &batch.distributions {
-            let counter = batch.counters.get(name).copied().unwrap_or(0);
+            let counter = counter(name);
             histograms.insert(name.clone(), check_distribution(name, distribution, counter)?);
         }
         Ok(Self { batch, histograms })
@@ -198,6 +212,13 @@ fn check_distribution(name: &str, stated: &Distribution, counter: u64) -> Result
 mod tests {
     use super::super::fixture::{COMPLETED, Counts, policy, window};
     use super::*;
+    use shared_types::Buckets;
+
+    fn few() -> Buckets {
+        let mut few = Buckets::default();
+        few.add(0.0, 5.0, 1000);
+        few
+    }
 
     fn check(change: impl FnOnce(&mut Batch), expected: &str) {
         let mut batch = Counts::default().batch();
@@ -223,6 +244,14 @@ mod tests {
         check(|batch| batch.next_window = Some(window(10_000)), "next_window:");
         check(|batch| _ = batch.counters.remove("autosave.save.error"), "counters.autosave.save.error:");
         check(|batch| _ = batch.values.insert("cpu".into(), f64::INFINITY), "values.cpu:");
+        check(
+            |batch| _ = batch.buckets.insert(COMPLETED.into(), Buckets::default()),
+            "buckets.autosave.save.completed:",
+        );
+        check(
+            |batch| _ = batch.buckets.insert("autosave.save.error".into(), few()),
+            "buckets.autosave.save.error:",
+        );
         check(|batch| saves(batch).unit = "s".into(), "distributions.autosave.save.completed.unit:");
         check(|batch| saves(batch).p95 = f64::NAN, "distributions.autosave.save.completed.p95:");
         check(|batch| saves(batch).max = f64::INFINITY, "distributions.autosave.save.completed.max:");

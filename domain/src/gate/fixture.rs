@@ -179,6 +179,7 @@ impl Counts {
             window: self.window,
             counters,
             distributions: distributions.into_iter().collect(),
+            buckets: BTreeMap::new(),
             breakdowns: sessions.into_iter().collect(),
             values: BTreeMap::new(),
             intake: Intake::default(),

@@ -7,7 +7,7 @@ use crate::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use shared_types::batch::{Distribution, Example, Intake};
 use shared_types::decision::UncountedReason;
-use shared_types::{Batch, Epoch, Histogram, PhaseId, TargetName, Timestamp, Window, batch};
+use shared_types::{Batch, Buckets, Epoch, Histogram, PhaseId, TargetName, Timestamp, Window, batch};
 
 use events::frequent::excess;
 use events::records::{OTHER_CODE, Records};
@@ -35,6 +35,9 @@ pub const SESSION_FIELD: &str = "session";
 pub struct Totals {
     pub counters: BTreeMap<String, u64>,
     pub distributions: BTreeMap<String, Durations>,
+    /// Durations that a source knows only by bounds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, Buckets>,
     /// By event name, then field, then value.
     pub breakdowns: BTreeMap<String, BTreeMap<String, Breakdown>>,
     /// By name of an error whose events name sessions.
@@ -100,6 +103,9 @@ impl Totals {
         for (name, durations) in &more.distributions {
             self.distributions.entry(name.clone()).or_default().0.merge(&durations.0);
         }
+        for (name, buckets) in &more.buckets {
+            self.buckets.entry(name.clone()).or_default().merge(buckets);
+        }
         for (name, fields) in &more.breakdowns {
             let ours = self.breakdowns.entry(name.clone()).or_default();
             for (field, values) in fields {
@@ -137,6 +143,7 @@ impl Totals {
         let is_known = |name: &String| !self.intake.is_missing(name);
         counters.retain(|name, _| is_known(name));
         self.distributions.retain(|name, _| is_known(name));
+        self.buckets.retain(|name, buckets| is_known(name) && !buckets.is_empty());
         self.breakdowns.retain(|name, _| is_known(name));
         self.sessions.retain(|name, _| is_known(name));
         self.values.retain(|name, _| is_known(name));
@@ -150,6 +157,11 @@ impl Totals {
             if let Some(figures) = sessions.figures(errors) {
                 breakdowns.entry(name).or_default().insert(SESSION_FIELD.to_owned(), figures);
             }
+        }
+        // One event's durations are judged in one piece.
+        for (name, buckets) in &mut self.buckets {
+            let exact = self.distributions.remove(name).unwrap_or_default();
+            exact.0.values().for_each(|(ms, count)| buckets.add(ms, ms, count));
         }
         let distributions = self
             .distributions
@@ -170,6 +182,7 @@ impl Totals {
             window: head.window,
             counters,
             distributions,
+            buckets: self.buckets,
             breakdowns,
             values: self.values,
             intake: self.intake,
@@ -202,7 +215,9 @@ impl Totals {
             }
             known
         });
-        self.distributions.retain(|name, _| of(name).is_some_and(|spec| spec.duration_field.is_some()));
+        let is_timed = |name: &String| of(name).is_some_and(|spec| spec.duration_field.is_some());
+        self.distributions.retain(|name, _| is_timed(name));
+        self.buckets.retain(|name, _| is_timed(name));
         self.breakdowns.retain(|name, _| of(name).is_some_and(|spec| spec.error));
         self.sessions.retain(|name, _| of(name).is_some_and(|spec| spec.error));
     }
@@ -212,6 +227,7 @@ impl Totals {
         let moved = Self {
             counters: taken(&mut self.counters, from, to),
             distributions: taken(&mut self.distributions, from, to),
+            buckets: taken(&mut self.buckets, from, to),
             breakdowns: taken(&mut self.breakdowns, from, to),
             sessions: taken(&mut self.sessions, from, to),
             ..Self::default()
@@ -402,7 +418,12 @@ mod tests {
         totals.sessions.entry("fail@control".into()).or_default().error(7);
         for (name, ms) in [("save", 1.0), ("save@control", 2.0)] {
             totals.distributions.entry(name.into()).or_default().0.record(ms);
+            totals.buckets.entry(name.into()).or_default().add(ms, 5.0, 1);
         }
+        let known_exactly = Totals { buckets: BTreeMap::new(), ..totals.clone() };
+        let batch = totals.into_batch(head(), &EventSpecs::new(plain()).unwrap());
+        assert_eq!((batch.buckets["save"].count(), batch.distributions.len()), (4, 0));
+        let totals = known_exactly;
         let batch = totals.clone().into_batch(head(), &EventSpecs::new(plain()).unwrap());
         let counters =
             |names: &[(&str, u64)]| names.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
@@ -433,9 +454,29 @@ mod tests {
         }
     }
 
+    /// CO-2: durations that are partly known by bounds only are told by bounds in one piece, those of an event that is missing
+    /// not at all.
+    #[test]
+    fn durations_by_bounds_take_the_exact_ones_in() {
+        let mut totals = Totals::default();
+        totals.counters.insert("save".into(), 5);
+        totals.distributions.entry("save".into()).or_default().0.record(640.0);
+        totals.buckets.entry("save".into()).or_default().add(500.0, 1000.0, 4);
+        let specs = EventSpecs::new([events::EventSpec::timed("save", "ms")]).unwrap();
+        let batch = totals.clone().into_batch(head(), &specs);
+        assert!(batch.distributions.is_empty());
+        assert_eq!(
+            serde_json::to_string(&batch.buckets["save"]).unwrap(),
+            "[[500.0,1000.0,4],[639.375,640.0,1]]"
+        );
+        totals.intake.missing.insert("save".into(), "no answer".into());
+        assert!(totals.into_batch(head(), &specs).buckets.is_empty());
+    }
+
     #[test]
     fn totals_survive_being_stored() {
         let mut totals = Totals::default();
+        totals.buckets.entry("save".into()).or_default().add(500.0, f64::INFINITY, 1);
         totals.counters.insert("save".into(), 2);
         totals.distributions.entry("save".into()).or_default().0.record(640.2);
         let stored = serde_json::to_string(&totals).unwrap();

@@ -63,6 +63,7 @@ pub fn batch(
         window,
         counters,
         distributions,
+        buckets: BTreeMap::new(),
         breakdowns,
         values: BTreeMap::new(),
         intake: Intake::default(),

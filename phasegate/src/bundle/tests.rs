@@ -62,6 +62,7 @@ fn batch(number: u32, drift: u64) -> Batch {
             (name("history.drift"), drift),
         ]),
         distributions: BTreeMap::from([(name("save.completed"), distribution)]),
+        buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
         intake: Intake::default(),

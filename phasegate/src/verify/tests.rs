@@ -48,6 +48,7 @@ fn batch(n: u64) -> Batch {
         window,
         counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
         distributions: BTreeMap::from([("autosave.save.completed".to_owned(), saves)]),
+        buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
         intake: Intake::default(),

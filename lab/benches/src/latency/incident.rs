@@ -104,6 +104,7 @@ pub(crate) fn batch(
         window,
         counters: counters.map(|(name, count)| (name.to_owned(), count)).into(),
         distributions: BTreeMap::from([(COMPLETED.to_owned(), distribution)]),
+        buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
         intake: Intake::default(),
