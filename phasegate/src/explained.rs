@@ -6,7 +6,7 @@ use std::time::Duration;
 use analyzer_svc::explain::{Explanation, MetricExplanation};
 use domain::gate::recompute::Recomputed;
 use domain::story::certainty;
-use domain::story::figures::{format_duration, format_number, format_ratio, format_value};
+use domain::story::figures::{format_duration, format_number, format_ratio, format_value, observed};
 use shared_types::decision::{Cause, GateProgress};
 
 /// The whole of it: what was decided, by what, and whether it comes out the same.
@@ -69,21 +69,18 @@ fn cause(explanation: &Explanation) -> String {
 
 fn metric_text(text: &mut String, metric: &MetricExplanation) {
     let verdict = &metric.verdict;
-    let with_unit = |value: Option<f64>| match value {
-        None => "-".to_owned(),
-        value => format_value(value, &verdict.unit),
-    };
+    let with_unit = |value: f64| format_value(Some(value), &verdict.unit);
     let advisory = if verdict.on_violation.is_advisory() { ", advisory" } else { "" };
     let _ = writeln!(text, "\n{}: {}{advisory}", verdict.metric, verdict.verdict.as_str());
     let ratio = verdict.ratio.map_or_else(String::new, |ratio| format!(", {} of it", format_ratio(ratio)));
-    let warn = metric.warn_above.map_or_else(String::new, |it| {
-        format!(", warn {} {}", verdict.direction.beyond(), with_unit(Some(it)))
-    });
+    let warn = metric
+        .warn_above
+        .map_or_else(String::new, |it| format!(", warn {} {}", verdict.direction.beyond(), with_unit(it)));
     let _ = writeln!(
         text,
         "  observed {}, threshold {}{ratio}{warn}",
-        with_unit(verdict.observed),
-        with_unit(Some(verdict.threshold))
+        observed(verdict, with_unit).unwrap_or_else(|| "-".to_owned()),
+        with_unit(verdict.threshold)
     );
     if verdict.weighed.is_some() {
         let _ = writeln!(text, "  counted  {}", metric.certainty);

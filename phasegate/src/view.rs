@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use domain::story::certainty;
-use domain::story::figures::{format_duration, format_number};
+use domain::story::figures::{format_duration, format_number, observed};
 use shared_types::dashboard::DashboardTarget;
 use shared_types::decision::{GateProgress, MetricVerdict};
 use shared_types::incident::Incident;
@@ -145,11 +145,11 @@ pub(crate) fn gate(progress: &GateProgress) -> String {
 /// `0.74 s of at most 0.3 s: violation`
 pub(crate) fn measured(card: &MetricVerdict) -> String {
     let unit = if card.unit.is_empty() { String::new() } else { format!(" {}", card.unit) };
-    let observed =
-        card.observed.map_or("nothing".to_owned(), |value| format!("{}{unit}", format_number(Some(value))));
-    let (side, limit) = (card.direction.words(), format_number(Some(card.threshold)));
+    let with_unit = |value: f64| format!("{}{unit}", format_number(Some(value)));
+    let observed = observed(card, with_unit).unwrap_or_else(|| "nothing".to_owned());
+    let (side, limit) = (card.direction.words(), with_unit(card.threshold));
     let advisory = if card.on_violation.is_advisory() { ", advisory" } else { "" };
-    format!("{observed} of {side} {limit}{unit}: {}{advisory}", card.verdict.as_str())
+    format!("{observed} of {side} {limit}: {}{advisory}", card.verdict.as_str())
 }
 
 #[cfg(test)]

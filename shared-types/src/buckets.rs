@@ -46,7 +46,7 @@ impl Buckets {
         if count == 0 || !is_interval(lower, upper) {
             return;
         }
-        if lower == upper {
+        if lower >= upper {
             lower *= 1.0 - EXACT;
         }
         self.insert(Interval { lower, upper, count });
@@ -83,7 +83,7 @@ impl Buckets {
     pub fn surely_above(&self, limit: f64) -> u64 {
         let limit = rounded(limit);
         // The one bound that may be the duration itself is 0.
-        self.counted(|it| it.lower > limit || it.lower == limit && limit > 0.0)
+        self.counted(|it| if limit > 0.0 { it.lower >= limit } else { it.lower > limit })
     }
 
     /// Durations that may be above a limit in milliseconds.

@@ -282,8 +282,11 @@ impl Direction {
 pub struct MetricVerdict {
     /// The policy's name for it, e.g. `save_latency_p95`.
     pub metric: String,
-    /// In `unit`; null when there was nothing to compute it from.
+    /// In `unit`; null when there was nothing to compute it from, or only bounds of it are known.
     pub observed: Option<f64>,
+    /// In `unit`: the bounds, where the source knows durations by bounds only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<Between>,
     /// In `unit`.
     pub threshold: f64,
     /// `s`, `ms`, `%` or empty for a plain number.
@@ -296,9 +299,20 @@ pub struct MetricVerdict {
     /// The side of the threshold that is compliant; absent: at most.
     #[serde(default, skip_serializing_if = "Direction::is_at_most")]
     pub direction: Direction,
+    /// Why it is `insufficient`, where nothing can be said of what was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<InsufficientReason>,
     /// How sure it is; absent where the metric has no attempts, or the policy judges single windows.
     #[serde(flatten)]
     pub weighed: Option<Weighed>,
+}
+
+/// What a value surely lies between, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Between {
+    pub lower: f64,
+    /// Null where nothing bounds it.
+    pub upper: Option<f64>,
 }
 
 /// What a window adds to the evidence that a metric breaks its limit (JU-1, JU-2, JU-14).
@@ -310,6 +324,9 @@ pub struct Weighed {
     pub bad: u64,
     #[schema(required = false)]
     pub attempts: u64,
+    /// So many more may be bad: their bounds lie on both sides of the limit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unresolved: u64,
     /// The share that may be bad; of a rate, how many for each attempt.
     #[schema(required = false)]
     pub allowed: f64,
@@ -334,9 +351,6 @@ pub struct Weighed {
     /// What is counted has no attempts: they are the window's milliseconds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub of_time: bool,
-    /// Why nothing can be said of what was counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<InsufficientReason>,
     /// Whose the bad attempts are; absent where events carry no session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<Sessions>,
@@ -406,6 +420,8 @@ pub enum ControlFinding {
 pub enum InsufficientReason {
     /// More were bad than were attempted (JU-1).
     NotAShare,
+    /// Durations are known by bounds only, and the limit lies between the bounds.
+    Resolution,
 }
 
 /// A verdict of a newer release is one that this one cannot be sure of.
@@ -422,8 +438,10 @@ impl MetricVerdict {
     #[must_use]
     pub fn used(&self) -> Option<f64> {
         let missing = |percent: f64| 100.0 - percent;
+        // Of what is known by bounds only, at least so much.
+        let by_bounds = || self.between.map(|it| it.lower / self.threshold).filter(|used| used.is_finite());
         match self.direction {
-            Direction::AtMost => self.ratio,
+            Direction::AtMost => self.ratio.or_else(by_bounds),
             Direction::AtLeast if self.unit == "%" => {
                 let used = missing(self.observed?) / missing(self.threshold);
                 used.is_finite().then_some(used)
@@ -612,6 +630,9 @@ pub struct MetricBefore {
     pub levels: Vec<Option<f64>>,
     /// Bad attempts and all attempts of the newest windows with attempts, at most 15, the newest last.
     pub recent: Vec<(u64, u64)>,
+    /// Of the same windows, the attempts that may be bad besides; absent, where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unresolved: Vec<u64>,
     /// Bad attempts and all attempts of the whole stay.
     pub stay: (u64, u64),
     pub bunches: BunchSums,

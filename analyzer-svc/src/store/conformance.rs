@@ -146,8 +146,9 @@ async fn decision_commits_with_all_that_belongs_to_it_or_not_at_all() {
         assert_eq!((receipt.hash, receipt.received_at), (first.batch.clone().unwrap().1, first.now));
         assert_eq!((messages(&db).await, store.target(&autosave()).await.unwrap().version), (1, 1));
 
-        let outdated = commit_of(&autosave(), &Counts { window: window(1), ..Counts::default() });
-        assert_eq!(store.commit(&outdated).await.unwrap(), Committed::Outdated);
+        let outdated = Counts { window: window(1), ..Counts::default() };
+        let refused = store.commit(&commit_of(&autosave(), &outdated)).await.unwrap();
+        assert_eq!(refused, Committed::Outdated);
         let mut repeated = first;
         repeated.state.version = 1;
         assert_eq!(store.commit(&repeated).await.unwrap(), Committed::Outdated);

@@ -18,6 +18,8 @@ pub struct Attempts {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Group {
     pub counts: Counts,
+    /// So many more may be bad.
+    pub unresolved: u64,
     /// Whose the bad ones are, where events say it.
     pub sessions: Option<Sessions>,
 }
@@ -26,15 +28,15 @@ impl Group {
     /// As a decision has it of those who have the feature.
     #[must_use]
     pub fn of(weighed: &Weighed) -> Self {
-        let Weighed { bad, attempts, sessions, .. } = *weighed;
-        Self { counts: Counts { bad, attempts }, sessions }
+        let Weighed { bad, attempts, unresolved, sessions, .. } = *weighed;
+        Self { counts: Counts { bad, attempts }, unresolved, sessions }
     }
 
     /// As a decision has it of the control group.
     #[must_use]
     pub fn of_control(weighed: &ControlWeighed) -> Self {
         let ControlWeighed { bad, attempts, sessions, .. } = *weighed;
-        Self { counts: Counts { bad, attempts }, sessions }
+        Self { counts: Counts { bad, attempts }, unresolved: 0, sessions }
     }
 
     /// The session that makes half of what is bad, fails more often than all do, and is no more than half of the attempts: one
@@ -73,7 +75,7 @@ mod tests {
 
     fn group(bad: u64, attempts: u64, top: u64, top_attempts: u64) -> Group {
         let sessions = Sessions { distinct: 2, top, top_attempts, squares: top * top + (bad - top) };
-        Group { counts: Counts { bad, attempts }, sessions: Some(sessions) }
+        Group { counts: Counts { bad, attempts }, unresolved: 0, sessions: Some(sessions) }
     }
 
     /// JU-10: one broken client is judged out, and nothing that only looks like one.

@@ -12,7 +12,7 @@ use shared_types::{Verdict, Window};
 use super::evidence::Settings;
 use super::memory::{Remembered, What};
 use super::observe::{Observed, ObservedMetric};
-use super::threshold::{Threshold, hold_against, ratio, worst_first};
+use super::threshold::{Threshold, hold_observation, ratio, worst_first};
 use super::vanished;
 use super::weigh::{Answer, Question, Weights, by_attempts, by_value};
 
@@ -126,6 +126,7 @@ impl Stay<'_> {
             answers.iter().filter(|(metric, _)| decides(metric)).all(|(_, answer)| !answer.waits);
         let metrics = answers.into_iter().map(|(mut metric, answer)| {
             metric.weighed = answer.weighed;
+            metric.reason = answer.reason;
             remembered.extend(answer.remembered);
             let hidden = over && answer.verdict.is_compliant();
             metric.verdict = if hidden { Verdict::Insufficient } else { answer.verdict };
@@ -176,6 +177,7 @@ impl Stay<'_> {
             basis: basis(metric, threshold.limit, gate),
             before: known.iter().find(|it| it.metric == metric.name),
             value: seen.observation.value,
+            at_most: seen.observation.at_most(),
             threshold,
             late: newer.is_some_and(|newer| newer.start > self.window.start),
             advisory: metric.on_violation.is_advisory(),
@@ -191,7 +193,8 @@ impl Stay<'_> {
             }
             // It has attempts, and this window's are not known.
             (Some(_), None) => {
-                Answer { verdict: Verdict::Insufficient, weighed: None, remembered: None, waits: false }
+                let verdict = Verdict::Insufficient;
+                Answer { verdict, reason: None, weighed: None, remembered: None, waits: false }
             }
             (None, _) => by_value(&question, enough(seen, gate), metric.kind.windows_to_violate()),
         }
@@ -204,9 +207,10 @@ impl Stay<'_> {
 
     fn by_window(self, observed: &Observed) -> Vec<MetricVerdict> {
         let verdicts = self.each(observed, |_, seen, threshold| {
-            hold_against(seen.observation.value, &threshold, enough(seen, &self.policy.gate))
+            hold_observation(&seen.observation, &threshold, enough(seen, &self.policy.gate))
         });
-        verdicts.into_iter().map(|(metric, verdict)| MetricVerdict { verdict, ..metric }).collect()
+        let with = |(metric, (verdict, reason))| MetricVerdict { verdict, reason, ..metric };
+        verdicts.into_iter().map(with).collect()
     }
 
     /// SLO-7: `collector_latency` is the time elapsed, all else is unknown. It is never `ok`.
@@ -261,12 +265,14 @@ impl Stay<'_> {
             let verdict = MetricVerdict {
                 metric: metric.name.clone(),
                 observed: seen.observation.value,
+                between: seen.observation.between,
                 threshold: limit,
                 unit: unit.to_owned(),
                 ratio: ratio(seen.observation.value, limit),
                 verdict: Verdict::Insufficient,
                 on_violation: metric.on_violation,
                 direction,
+                reason: None,
                 weighed: None,
             };
             Some((verdict, answer))

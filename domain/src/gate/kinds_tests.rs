@@ -269,6 +269,7 @@ fn more_bad_ones_than_attempts_are_no_share() {
         basis: String::new(),
         before: None,
         value: Some(200.0),
+        at_most: Some(200.0),
         threshold,
         late: false,
         advisory: false,
@@ -283,15 +284,15 @@ fn more_bad_ones_than_attempts_are_no_share() {
             needed_if_changed: 6.9,
         };
         let counts = Counts { bad: 200, attempts: 100 };
-        let exposed = Group { counts, sessions: None };
+        let exposed = Group { counts, unresolved: 0, sessions: None };
         by_attempts(&question, &Attempts { exposed, control: None }, weights)
     };
     let share = Share::of(1.0, 2).unwrap();
     let answer = of(Limit::Share(share));
     let weighed = answer.weighed.unwrap();
-    assert_eq!((answer.verdict, weighed.reason), (Insufficient, Some(InsufficientReason::NotAShare)));
+    assert_eq!((answer.verdict, answer.reason), (Insufficient, Some(InsufficientReason::NotAShare)));
     assert_eq!((weighed.evidence, answer.remembered), (None, None));
-    assert_eq!(serde_json::to_value(&weighed).unwrap()["reason"], "not_a_share");
+    assert_eq!(serde_json::to_value(answer.reason).unwrap(), "not_a_share");
     assert_eq!(of(Limit::Rate(share)).verdict, Violation);
 }
 

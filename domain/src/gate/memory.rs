@@ -48,6 +48,8 @@ pub enum What {
 pub struct WeighedAttempts {
     /// As judged: without a session that is left out.
     pub counts: Counts,
+    /// So many more may be bad.
+    pub unresolved: u64,
     pub detector: Detector,
     /// As [`MetricBefore`] keeps them; none where errors carry none.
     pub sessions: Option<Vec<(u64, u64)>>,
@@ -66,6 +68,9 @@ struct MetricMemory {
     basis: String,
     detector: Detector,
     recent: VecDeque<(u64, u64)>,
+    /// Of the same windows; empty where all are 0.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    unresolved: VecDeque<u64>,
     stay: (u64, u64),
     neighbours: Neighbours,
     group: (u64, u64),
@@ -82,6 +87,7 @@ impl MetricMemory {
             basis: basis.to_owned(),
             detector: Detector::default(),
             recent: VecDeque::new(),
+            unresolved: VecDeque::new(),
             stay: (0, 0),
             neighbours: Neighbours::default(),
             group: (0, 0),
@@ -101,13 +107,13 @@ impl MetricMemory {
     }
 
     fn take(&mut self, what: &What) {
-        let (counts, control) = match what {
+        let (counts, unresolved, control) = match what {
             What::Value { over } => {
                 self.over = if *over { self.over.saturating_add(1) } else { 0 };
                 return;
             }
             What::Attempts(weighed) => {
-                let WeighedAttempts { counts, detector, sessions, control, changed } = &**weighed;
+                let WeighedAttempts { counts, unresolved, detector, sessions, control, changed } = &**weighed;
                 self.detector = *detector;
                 if changed.is_some() {
                     self.changed.clone_from(changed);
@@ -115,7 +121,7 @@ impl MetricMemory {
                 if let Some(sessions) = sessions {
                     self.sessions = sessions[sessions.len().saturating_sub(SESSION_WINDOWS - 1)..].to_vec();
                 }
-                (*counts, control)
+                (*counts, *unresolved, control)
             }
         };
         // A step that something outside made says nothing of how errors come.
@@ -130,9 +136,15 @@ impl MetricMemory {
         if control.is_some() {
             self.control.clone_from(control);
         }
+        self.unresolved.resize(self.recent.len(), 0);
         self.recent.push_back(counts.into());
+        self.unresolved.push_back(unresolved);
         if self.recent.len() > RECENT {
             self.recent.pop_front();
+            self.unresolved.pop_front();
+        }
+        if self.unresolved.iter().all(|it| *it == 0) {
+            self.unresolved.clear();
         }
         // Nor is it held against the whole stay: else nothing would move up for days after an outage of others (JU-6).
         if !held(control) {
@@ -151,6 +163,7 @@ impl Memory {
             basis: it.basis.clone(),
             detector: Detector::resume(&it.levels),
             recent: it.recent.iter().copied().collect(),
+            unresolved: it.unresolved.iter().copied().collect(),
             stay: it.stay,
             neighbours: Neighbours::resume(it.bunches),
             group: it.group,
@@ -183,6 +196,7 @@ impl Memory {
             basis: it.basis.clone(),
             levels: it.detector.levels(),
             recent: it.recent.iter().copied().collect(),
+            unresolved: it.unresolved.iter().copied().collect(),
             stay: it.stay,
             bunches: it.neighbours.sums(),
             group: it.group,

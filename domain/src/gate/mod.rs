@@ -26,6 +26,8 @@ pub mod watch;
 mod weigh;
 
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
 mod edge_tests;
 #[cfg(any(test, feature = "testing"))]
 pub mod fixture;

@@ -188,6 +188,7 @@ fn observe(
         window,
         counters,
         histograms: batch.map(CheckedBatch::histograms),
+        buckets: batch.map(|batch| &batch.batch().buckets),
         breakdowns: batch.map(|batch| &batch.batch().breakdowns),
         values: batch.map(|batch| &batch.batch().values),
         collector_latency_ms: batch.map(|batch| batch.batch().collector_latency_ms),
@@ -206,8 +207,9 @@ fn observe(
             return recorded.filter(|_| was_counted(kind));
         }
         let counts = kind.counts(threshold?, &facts).filter(|_| was_counted(kind))?;
+        let unresolved = kind.unresolved(threshold?, &facts);
         let sessions = kind.sessions(&facts).or(recorded.and_then(|it| it.sessions));
-        Some(Group { counts, sessions })
+        Some(Group { counts, unresolved, sessions })
     };
     let exposed = group(&*metric.kind, weighed.map(Group::of));
     let beside = weighed.and_then(|it| it.control.as_ref()).map(Group::of_control);
@@ -215,7 +217,9 @@ fn observe(
     let mut observation = metric.kind.observe(&facts);
     if matches!(measured, Measured::Decision(_)) && !metric.kind.is_counted() {
         observation.value = stated.and_then(|it| it.observed);
+        observation.between = stated.and_then(|it| it.between);
     }
     observation.value = observation.value.filter(|value| value.is_finite() && was_counted(&*metric.kind));
+    observation.between = observation.between.filter(|_| was_counted(&*metric.kind));
     ObservedMetric { observation, attempts: exposed.map(|exposed| Attempts { exposed, control }) }
 }

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 
 use shared_types::Verdict;
-use shared_types::decision::{Direction, MetricVerdict};
+use shared_types::decision::{Between, Direction, InsufficientReason, MetricVerdict};
+
+use super::metric::Observation;
 
 /// A binary fraction cannot hold 80 % of 1.8 exactly; this much relative to the warn limit is rounding.
 const ROUNDING: f64 = 1e-12;
@@ -27,6 +29,25 @@ pub(super) fn hold_against(
         Direction::AtLeast => warn * (1.0 - ROUNDING),
     });
     if warn.is_some_and(|warn| direction.is_beyond(observed, warn)) { Verdict::Warn } else { Verdict::Ok }
+}
+
+/// An observation, of which perhaps only bounds are known: a verdict where every value between them has it, but for the warn band,
+/// which what may lie in it lies in.
+pub(super) fn hold_observation(
+    observation: &Observation,
+    threshold: &Threshold<'_>,
+    enough_samples: bool,
+) -> (Verdict, Option<InsufficientReason>) {
+    let Some(Between { lower, .. }) = observation.between else {
+        return (hold_against(observation.value, threshold, enough_samples), None);
+    };
+    // Every value is above the lower bound, but for 0.
+    let limit = threshold.limit;
+    let surely_beyond = if limit > 0.0 { lower >= limit } else { lower > limit };
+    match hold_against(observation.at_most(), threshold, enough_samples) {
+        Verdict::Violation if !surely_beyond => (Verdict::Insufficient, Some(InsufficientReason::Resolution)),
+        verdict => (verdict, None),
+    }
 }
 
 /// What a value is held against.
@@ -103,6 +124,27 @@ mod tests {
         floor(98.999, 99.0, "%", Verdict::Violation);
         floor(99.2, 99.0, "%", Verdict::Ok);
         floor(99.199, 99.0, "%", Verdict::Warn);
+    }
+
+    /// SLO-2, of what is known by bounds only: a verdict where it is certain, `insufficient` for the resolution where not.
+    #[test]
+    fn bounds_give_a_verdict_only_where_it_is_certain() {
+        let resolution = (Verdict::Insufficient, Some(InsufficientReason::Resolution));
+        for (lower, upper, expected) in [
+            (1.0, Some(2.0), (Verdict::Ok, None)),
+            (1.0, Some(2.5), (Verdict::Warn, None)),
+            (2.5, Some(5.0), (Verdict::Violation, None)),
+            (5.0, None, (Verdict::Violation, None)),
+            (1.0, Some(5.0), resolution),
+            (1.0, None, resolution),
+        ] {
+            let observation =
+                Observation { between: Some(Between { lower, upper }), ..Observation::default() };
+            let threshold =
+                Threshold { direction: Direction::AtMost, limit: 2.5, unit: "s", warn_ratio: 0.8 };
+            assert_eq!(hold_observation(&observation, &threshold, true), expected, "{lower} {upper:?}");
+            assert_eq!(hold_observation(&observation, &threshold, false), (Verdict::Insufficient, None));
+        }
     }
 
     /// SLO-6: nothing observed, or too little, is never `ok`, and never a violation.

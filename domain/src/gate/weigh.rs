@@ -26,6 +26,8 @@ pub(super) struct Question<'a> {
     /// What the epoch's windows before it have shown, if there were any.
     pub(super) before: Option<&'a MetricBefore>,
     pub(super) value: Option<f64>,
+    /// The value, or as much as it may be where only bounds of it are known.
+    pub(super) at_most: Option<f64>,
     pub(super) threshold: Threshold<'a>,
     /// Judged after a later window of its epoch.
     pub(super) late: bool,
@@ -48,6 +50,7 @@ pub(super) struct Weights {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) verdict: Verdict,
+    pub(super) reason: Option<InsufficientReason>,
     pub(super) weighed: Option<Weighed>,
     pub(super) remembered: Option<Remembered>,
     /// Its windows do not hold enough attempts yet (JU-5).
@@ -79,7 +82,8 @@ pub(super) fn by_value(question: &Question<'_>, enough_samples: bool, windows: u
     let over = verdict == Verdict::Violation;
     let verdict = if over && before.saturating_add(1) < needed { Verdict::Unsure } else { verdict };
     let remembered = (verdict != Verdict::Insufficient).then(|| question.remember(What::Value { over }));
-    Answer { verdict: question.capped(verdict), weighed: None, remembered, waits: false }
+    let verdict = question.capped(verdict);
+    Answer { verdict, reason: None, weighed: None, remembered, waits: false }
 }
 
 /// A metric with attempts.
@@ -109,6 +113,7 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     let mut weighed = Weighed {
         bad: seen.exposed.counts.bad,
         attempts: seen.exposed.counts.attempts,
+        unresolved: seen.exposed.unresolved,
         allowed: limit.p0().value(),
         evidence: grown.evidence(),
         needed: settings.needed(),
@@ -117,7 +122,6 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
         anew: question.before.is_some() && past.is_none(),
         changed: changed.as_ref().and_then(|(_, evidence)| *evidence),
         of_time: matches!(limit, Limit::OverTime(_)),
-        reason: contradicted.then_some(InsufficientReason::NotAShare),
         sessions: seen.exposed.sessions,
         left_out: seen.exposed.left_out(),
         control: None,
@@ -127,11 +131,15 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
     if contradicted || counts.attempts == 0 {
         let is_violated = none_allowed && !contradicted;
         let verdict = if is_violated { question.capped(Verdict::Violation) } else { Verdict::Insufficient };
+        let reason = contradicted.then_some(InsufficientReason::NotAShare);
         let (weighed, waits) = (Some(weighed), group_windows > 0);
-        return Answer { verdict, weighed, remembered: None, waits };
+        return Answer { verdict, reason, weighed, remembered: None, waits };
     }
     let windows = Windows::of(past, counts);
     let looked_at = windows.newest_with(min_samples);
+    // What is not surely bad is not thereby good.
+    let possible = Windows::possible(past, counts, seen.exposed.unresolved);
+    let at_worst = possible.newest_with(min_samples);
     let over = limit.is_exceeded_by(looked_at);
     let enough = |evidence: Option<f64>| evidence.is_some_and(|it| it >= settings.needed());
     let worse = enough(beside.as_ref().and_then(Beside::relative));
@@ -154,7 +162,7 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
         worse,
         fell: beside.as_ref().is_some_and(Beside::fell),
         on_regression: weights.on_regression,
-        level: level(question, &weighed, looked_at, weights),
+        level: level(question, &weighed, at_worst, weights),
     };
     if over && weighable && !outside && !standing.proven {
         weighed.more_windows = more_windows(after, counts, &weighed, weights);
@@ -166,14 +174,18 @@ pub(super) fn by_attempts(question: &Question<'_>, seen: &Attempts, weights: Wei
         (group_windows + 1, group_attempts.saturating_add(counts.attempts))
     };
     let waits = group_attempts < min_samples && group_windows < GROUP;
+    let at_worst = if over { possible.together() } else { at_worst };
+    let unresolved = verdict.is_compliant() && limit.is_exceeded_by(at_worst);
     let hidden = waits && verdict < Verdict::Violation;
-    let verdict = if hidden { Verdict::Insufficient } else { question.capped(verdict) };
+    let verdict = if hidden || unresolved { Verdict::Insufficient } else { question.capped(verdict) };
+    let reason = (unresolved && !hidden).then_some(InsufficientReason::Resolution);
     weighed.control = beside.as_ref().map(|it| it.weighed(finding));
     let control = beside.map(|it| it.remembered(outside));
     let changed = changed.map(|(after, _)| after);
-    let left = WeighedAttempts { counts, detector: after, sessions, control, changed };
+    let unresolved = seen.exposed.unresolved;
+    let left = WeighedAttempts { counts, unresolved, detector: after, sessions, control, changed };
     let what = What::Attempts(Box::new(left));
-    Answer { verdict, weighed: Some(weighed), remembered: Some(question.remember(what)), waits }
+    Answer { verdict, reason, weighed: Some(weighed), remembered: Some(question.remember(what)), waits }
 }
 
 /// What the value says by itself, of one that is not over.
@@ -181,7 +193,7 @@ fn level(question: &Question<'_>, weighed: &Weighed, looked_at: Counts, weights:
     let Weights { limit, min_samples, .. } = weights;
     if weighed.attempts >= min_samples && weighed.left_out.is_none() {
         // Not over by exact arithmetic, so a value a hair beyond the threshold is rounding.
-        return hold_against(question.value, &question.threshold, true).min(Verdict::Warn);
+        return hold_against(question.at_most, &question.threshold, true).min(Verdict::Warn);
     }
     // The window alone holds too little for the figure that the metric is shown by, or is judged without a part of it.
     if limit.is_near(looked_at, question.threshold.warn_ratio) { Verdict::Warn } else { Verdict::Ok }
@@ -219,6 +231,17 @@ impl Windows {
         let recent = past.map(|past| past.recent.as_slice()).unwrap_or_default();
         let recent = recent.iter().copied().map(Counts::from);
         Self(recent.chain(std::iter::once(now)).collect())
+    }
+
+    /// As [`Self::of`], with all that may be bad.
+    fn possible(past: Option<&MetricBefore>, now: Counts, unresolved: u64) -> Self {
+        let mut windows = Self::of(past, now);
+        let of_past = past.map(|past| past.unresolved.as_slice()).unwrap_or_default();
+        let unresolved = std::iter::once(unresolved).chain(of_past.iter().rev().copied());
+        for (window, unresolved) in windows.0.iter_mut().rev().zip(unresolved) {
+            window.bad = window.bad.saturating_add(unresolved);
+        }
+        windows
     }
 
     fn len(&self) -> u64 {

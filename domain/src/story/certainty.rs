@@ -8,7 +8,7 @@ use shared_types::decision::{
 };
 use shared_types::{Decision, Verdict};
 
-use super::figures::{format_share, format_value};
+use super::figures::{format_share, format_value, observed};
 use crate::gate::Group;
 use crate::gate::evidence::{Counts, at_least};
 use crate::template::values::worst_metric;
@@ -127,10 +127,18 @@ pub fn luck(weighed: &Weighed) -> Option<f64> {
 }
 
 fn of_weighed(weighed: &Weighed, metric: &MetricVerdict) -> String {
-    let Weighed { allowed, evidence, needed, more_windows, of_time, reason, .. } = *weighed;
+    let Weighed { allowed, evidence, needed, more_windows, of_time, unresolved, .. } = *weighed;
     let Counts { bad, attempts } = Group::of(weighed).judged();
-    if reason == Some(InsufficientReason::NotAShare) {
-        return format!("{bad} bad of {attempts} attempts are no share");
+    match metric.reason {
+        Some(InsufficientReason::NotAShare) => {
+            return format!("{bad} bad of {attempts} attempts are no share");
+        }
+        Some(InsufficientReason::Resolution) => {
+            let most = bad.saturating_add(unresolved);
+            let allowed = format_share(allowed);
+            return format!("{} ({bad} to {most} of {attempts} against {allowed})", of_value(metric));
+        }
+        None => {}
     }
     let mut text = match of_time {
         true => of_value(metric),
@@ -186,15 +194,20 @@ fn one_in(luck: f64) -> String {
 fn of_value(metric: &MetricVerdict) -> String {
     let threshold =
         format!("{} {}", metric.direction.words(), format_value(Some(metric.threshold), &metric.unit));
-    match metric.observed {
-        None => format!("nothing was observed; {threshold}"),
-        observed => format!("{}, {threshold}", format_value(observed, &metric.unit)),
+    let Some(told) = observed(metric, |value| format_value(Some(value), &metric.unit)) else {
+        return format!("nothing was observed; {threshold}");
+    };
+    match metric.reason {
+        Some(InsufficientReason::Resolution) => {
+            format!("{told}, {threshold}: the buckets of the source do not tell")
+        }
+        _ => format!("{told}, {threshold}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use shared_types::decision::{Direction, Sessions, ViolationAction};
+    use shared_types::decision::{Between, Direction, Sessions, ViolationAction};
 
     use super::*;
 
@@ -202,12 +215,14 @@ mod tests {
         MetricVerdict {
             metric: "error_rate".to_owned(),
             observed: Some(3.0),
+            between: None,
             threshold: 1.0,
             unit: "%".to_owned(),
             ratio: Some(3.0),
             verdict: Verdict::Unsure,
             on_violation: ViolationAction::Rollback,
             direction: Direction::AtMost,
+            reason: None,
             weighed: Some(Weighed {
                 bad,
                 attempts,
@@ -222,7 +237,7 @@ mod tests {
                 left_out: None,
                 control: None,
                 of_time: false,
-                reason: None,
+                unresolved: 0,
             }),
         }
     }
@@ -268,14 +283,27 @@ mod tests {
         (weighed.of_time, weighed.allowed) = (true, 10.0 / 900_000.0);
         assert_eq!(of_metric(&count), "12, at most 10: 1 in 3 by luck; evidence 2.4 of 6.9");
         let weighed = count.weighed.as_mut().unwrap();
-        (weighed.attempts, weighed.reason) = (10, Some(InsufficientReason::NotAShare));
+        weighed.attempts = 10;
+        count.reason = Some(InsufficientReason::NotAShare);
         assert_eq!(of_metric(&count), "12 bad of 10 attempts are no share");
         let plain = MetricVerdict { weighed: None, ..metric(0, 0, 0.0, None) };
         assert_eq!(of_metric(&plain), "3 %, at most 1 %");
         assert_eq!(
-            of_metric(&MetricVerdict { observed: None, ..plain }),
+            of_metric(&MetricVerdict { observed: None, ..plain.clone() }),
             "nothing was observed; at most 1 %"
         );
+        // JU-1: what is known by bounds only.
+        let between = |lower, upper| Some(Between { lower, upper });
+        let open = MetricVerdict { observed: None, between: between(5.0, None), ..plain };
+        assert_eq!(of_metric(&open), "above 5 %, at most 1 %");
+        let mut unresolved = metric(2, 300, -0.9, None);
+        (unresolved.observed, unresolved.between) = (None, between(0.5, Some(2.5)));
+        unresolved.reason = Some(InsufficientReason::Resolution);
+        unresolved.weighed.as_mut().unwrap().unresolved = 7;
+        let told = "between 0.5 % and 2.5 %, at most 1 %: the buckets of the source do not tell";
+        assert_eq!(of_metric(&unresolved), format!("{told} (2 to 9 of 300 against 1 %)"));
+        unresolved.weighed = None;
+        assert_eq!(of_metric(&unresolved), told);
     }
 
     fn example(kind: UncountedReason, what: &str) -> Example {

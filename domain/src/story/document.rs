@@ -10,7 +10,7 @@ use shared_types::{AuditEntry, Decision, Timestamp};
 use super::markdown::{block, code};
 use crate::effects::notification::NotificationView;
 use crate::rollout::Transition;
-use crate::story::figures::format_number;
+use crate::story::figures::{format_number, observed};
 
 /// What GitHub takes as a comment, in characters.
 pub const LONGEST: usize = 65_536;
@@ -168,11 +168,12 @@ fn decision(it: &Decision) -> String {
     );
     for metric in &it.metrics {
         let unit = |value: Option<f64>| format!("{}{}", format_number(value), metric.unit);
+        let observed = observed(metric, |value| unit(Some(value))).unwrap_or_else(|| unit(None));
         let _ = writeln!(
             text,
             "  - {}: observed {}, threshold {}, {}",
             code(&metric.metric, WORD),
-            code(&unit(metric.observed), WORD),
+            code(&observed, WORD),
             code(&unit(Some(metric.threshold)), WORD),
             metric.verdict.as_str(),
         );

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use shared_types::decision::{Between, MetricVerdict};
+
 const SECOND: u128 = 1000;
 const MINUTE: u128 = 60 * SECOND;
 const HOUR: u128 = 60 * MINUTE;
@@ -33,6 +35,19 @@ pub fn format_value(value: Option<f64>, unit: &str) -> String {
     match format_number(value) {
         number if unit.is_empty() || number == NOT_KNOWN => number,
         number => format!("{number} {unit}"),
+    }
+}
+
+/// What was observed of a metric, each number as it is `written`: `2.81 s`, or `between 2.5 s and 5 s` where only bounds are known.
+#[must_use]
+pub fn observed(metric: &MetricVerdict, written: impl Fn(f64) -> String) -> Option<String> {
+    match (metric.observed, metric.between) {
+        (Some(value), _) => Some(written(value)),
+        (None, Some(Between { lower, upper: Some(upper) })) => {
+            Some(format!("between {} and {}", written(lower), written(upper)))
+        }
+        (None, Some(Between { lower, upper: None })) => Some(format!("above {}", written(lower))),
+        (None, None) => None,
     }
 }
 

@@ -41,7 +41,8 @@ prop_compose! {
     ) -> MetricVerdict {
         let (metric, unit) = (name.to_owned(), "s".to_owned());
         let (on_violation, direction) = (ViolationAction::Rollback, Direction::AtMost);
-        MetricVerdict { metric, observed, threshold, unit, ratio, verdict, on_violation, direction, weighed: None }
+        let (between, reason, weighed) = (None, None, None);
+        MetricVerdict { metric, observed, between, threshold, unit, ratio, verdict, on_violation, direction, reason, weighed }
     }
 }
 

@@ -42,12 +42,14 @@ fn decision(in_phase: &str, verdict: Verdict, observed: [(Option<f64>, Verdict);
         MetricVerdict {
             metric,
             observed,
+            between: None,
             threshold,
             unit,
             ratio,
             verdict,
             on_violation,
             direction,
+            reason: None,
             weighed: None,
         }
     });

@@ -8,7 +8,7 @@ use shared_types::{IncidentId, PhaseId, TargetName, Timestamp, Window};
 use crate::placeholder::Values;
 use crate::policy::{Notifications, TargetPolicy};
 use crate::story::certainty;
-use crate::story::figures::{NOT_KNOWN, format_duration, format_number};
+use crate::story::figures::{NOT_KNOWN, format_duration, format_number, observed};
 
 /// The values of an `ok` or `warn` text.
 #[must_use]
@@ -108,12 +108,11 @@ pub fn rollback_values(target: &TargetPolicy, facts: &RollbackFacts<'_>) -> Valu
 /// The policy's `values`, e.g. `p95`: the observed value of the metric each names, in its own unit.
 #[must_use]
 pub fn metric_values(notifications: &Notifications, metrics: &[MetricVerdict]) -> Values {
-    let observed = |name: &str| metrics.iter().find(|metric| metric.metric == name)?.observed;
-    notifications
-        .values
-        .iter()
-        .map(|(placeholder, metric)| (placeholder.clone(), format_number(observed(metric))))
-        .collect()
+    let seen = |name: &str| {
+        observed(metrics.iter().find(|metric| metric.metric == name)?, |value| format_number(Some(value)))
+    };
+    let seen = |name: &str| seen(name).unwrap_or_else(|| NOT_KNOWN.to_owned());
+    notifications.values.iter().map(|(placeholder, metric)| (placeholder.clone(), seen(metric))).collect()
 }
 
 /// The metric a decision is about: the worst violated one, else the one nearest its threshold, else the cause.
@@ -141,7 +140,9 @@ pub(super) fn observed_and_threshold(metric: Option<&MetricVerdict>) -> (String,
         text => format!("{text}{unit}"),
     };
     metric.map_or_else(Default::default, |metric| {
-        (with_unit(metric.observed, &metric.unit), with_unit(Some(metric.threshold), &metric.unit))
+        let written = |value| with_unit(Some(value), &metric.unit);
+        let observed = observed(metric, written).unwrap_or_else(|| NOT_KNOWN.to_owned());
+        (observed, written(metric.threshold))
     })
 }
 

@@ -461,12 +461,14 @@ impl Rig {
         let metric = |metric: &str, observed: f64, threshold: f64, unit: &str, verdict| MetricVerdict {
             metric: metric.to_owned(),
             observed: Some(observed),
+            between: None,
             threshold,
             unit: unit.to_owned(),
             ratio: Some(observed / threshold),
             verdict,
             on_violation: ViolationAction::Rollback,
             direction: Direction::AtMost,
+            reason: None,
             weighed: None,
         };
         Decision {

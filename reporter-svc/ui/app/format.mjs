@@ -33,6 +33,13 @@ export function figure(value, unit) {
   return unit === "" ? text : unit === "%" ? `${text} %` : `${text} ${unit}`;
 }
 
+/** What was observed, or the bounds of it. @param {import("./api.mjs").Schemas["MetricVerdict"]} it */
+export function seen({ observed, between, unit }) {
+  if (!between) return figure(observed, unit);
+  const { lower, upper } = between;
+  return upper == null ? `> ${figure(lower, unit)}` : `${figure(lower, "")}–${figure(upper, unit)}`;
+}
+
 /** @param {number | null | undefined} ratio */
 export function percent(ratio) {
   if (ratio === null || ratio === undefined) return "–";

@@ -71,6 +71,15 @@ impl DisplayUnit {
         }
     }
 
+    /// A value in this unit as a duration.
+    #[must_use]
+    pub fn to_millis(self, value: f64) -> f64 {
+        match self {
+            Self::Seconds => value * 1000.0,
+            Self::Milliseconds | Self::Percent | Self::Number => value,
+        }
+    }
+
     /// A ratio in this unit; none of nothing. The part is scaled before it is divided: 3 of 1000 is then exactly the 0.3
     /// that the policy says.
     #[must_use]

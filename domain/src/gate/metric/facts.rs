@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared_types::decision::{HistoryValue, Sessions};
-use shared_types::{Batch, Epoch, Histogram, Window};
+use shared_types::{Batch, Buckets, Epoch, Histogram, Window};
 
 use super::Metric;
 use crate::policy::DisplayUnit;
@@ -40,6 +40,8 @@ pub struct Facts<'a> {
     pub counters: &'a BTreeMap<String, u64>,
     /// By event; `None` where only counters are kept.
     pub histograms: Option<&'a BTreeMap<String, Histogram>>,
+    /// By event, of those whose durations are known by bounds only; `None` where only counters are kept.
+    pub buckets: Option<&'a BTreeMap<String, Buckets>>,
     /// By event, field and value; `None` where only counters are kept.
     pub breakdowns: Option<&'a Breakdowns>,
     /// Numbers of the source by name; `None` where only counters are kept.
@@ -78,6 +80,12 @@ impl Facts<'_> {
     #[must_use]
     pub fn histogram(&self, event: &str) -> Option<&Histogram> {
         self.histograms?.get(event)
+    }
+
+    /// The bounds of an event's durations, if no more is known of them.
+    #[must_use]
+    pub fn buckets(&self, event: &str) -> Option<&Buckets> {
+        self.buckets?.get(event)
     }
 
     /// An event's occurrences by session, if any carried one and they are kept (JU-10).

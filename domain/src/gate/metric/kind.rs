@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 use shared_types::Window;
-use shared_types::decision::{Direction, HistoryValue, Sessions};
+use shared_types::decision::{Between, Direction, HistoryValue, Sessions};
 
 use super::facts::Facts;
 use crate::chosen::{Chosen, Settings};
@@ -89,6 +89,11 @@ pub trait Metric: Settings {
         None
     }
 
+    /// Attempts of the window besides those that are bad which may be bad too: known by bounds on both sides of the threshold.
+    fn unresolved(&self, _threshold: f64, _facts: &Facts<'_>) -> u64 {
+        0
+    }
+
     /// The same of the events of one `variant`, which are [counted apart](in_variant); `None` for a metric that cannot be told
     /// apart by them.
     fn of_variant(&self, _variant: &str) -> Option<Chosen<dyn Metric>> {
@@ -130,8 +135,18 @@ impl dyn Metric {
 pub struct Observation {
     /// In the unit it is shown in.
     pub value: Option<f64>,
+    /// In the same unit: its bounds, where no more of it is known.
+    pub between: Option<Between>,
     /// Events it stands on, for the metrics that need a minimum (SLO-6).
     pub samples: Option<u64>,
     /// The earlier values it stands on, oldest first.
     pub history: Vec<HistoryValue>,
+}
+
+impl Observation {
+    /// The value, or as much as it may be.
+    #[must_use]
+    pub fn at_most(&self) -> Option<f64> {
+        self.value.or_else(|| self.between.map(|it| it.upper.unwrap_or(f64::INFINITY)))
+    }
 }

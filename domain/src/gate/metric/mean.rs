@@ -66,7 +66,7 @@ impl Metric for Mean {
         let history = facts.earlier_counts(&self.of, self.over);
         let sum: f64 = history.iter().map(|value| value.value).sum();
         let value = (sum + as_number(facts.count(&self.of))) / (history.len() as f64 + 1.0);
-        Observation { value: Some(value), samples: None, history }
+        Observation { value: Some(value), history, ..Observation::default() }
     }
 
     fn words(&self) -> String {

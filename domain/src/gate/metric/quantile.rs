@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use shared_types::decision::Between;
 
 use super::{Display, Facts, Metric, MetricKind, Observation, Shown};
 use crate::gate::evidence::{Counts, Limit, Share};
@@ -71,12 +72,15 @@ impl Metric for Quantile {
     }
 
     fn observe(&self, facts: &Facts<'_>) -> Observation {
+        let shown = |millis| facts.display.of_millis(millis);
         let millis = facts.histogram(&self.of).and_then(|histogram| histogram.quantile(self.q));
-        Observation {
-            value: millis.map(|millis| facts.display.of_millis(millis)),
-            samples: Some(facts.attempts(&self.of)),
-            history: Vec::new(),
-        }
+        let between = facts.buckets(&self.of).and_then(|buckets| buckets.between(self.q));
+        let between = between.map(|(lower, upper)| Between {
+            lower: shown(lower),
+            upper: upper.is_finite().then(|| shown(upper)),
+        });
+        let samples = Some(facts.attempts(&self.of));
+        Observation { value: millis.map(shown), between, samples, ..Observation::default() }
     }
 
     fn limit(&self, _threshold: f64, _display: DisplayUnit) -> Option<Limit> {
@@ -84,14 +88,23 @@ impl Metric for Quantile {
     }
 
     /// Bad are the values above the threshold, by the lower bound of their bucket as the quantile is: then "more are bad than
-    /// may be" says the same as "the quantile is above the threshold".
+    /// may be" says the same as "the quantile is above the threshold". Of what is known by bounds only, those that surely are.
     fn counts(&self, threshold: f64, facts: &Facts<'_>) -> Option<Counts> {
+        if let Some(buckets) = facts.buckets(&self.of) {
+            let bad = buckets.surely_above(facts.display.to_millis(threshold));
+            return Some(Counts { bad, attempts: buckets.count() });
+        }
         let Some(histogram) = facts.histogram(&self.of) else {
             // Where distributions are kept and there is none, the event did not occur.
             return facts.histograms.map(|_| Counts::default());
         };
         let bad = histogram.count_where(|millis| facts.display.of_millis(millis) > threshold);
         Some(Counts { bad, attempts: histogram.count() })
+    }
+
+    fn unresolved(&self, threshold: f64, facts: &Facts<'_>) -> u64 {
+        let limit = facts.display.to_millis(threshold);
+        facts.buckets(&self.of).map_or(0, |it| it.possibly_above(limit) - it.surely_above(limit))
     }
 
     fn of_variant(&self, variant: &str) -> Option<Chosen<dyn Metric>> {

@@ -95,7 +95,7 @@ impl Metric for Ratio {
     fn observe(&self, facts: &Facts<'_>) -> Observation {
         let whole = facts.total(&self.to);
         let value = facts.display.of_ratio(facts.count(&self.of), whole);
-        Observation { value, samples: Some(whole), history: Vec::new() }
+        Observation { value, samples: Some(whole), ..Observation::default() }
     }
 
     fn limit(&self, threshold: f64, display: DisplayUnit) -> Option<Limit> {

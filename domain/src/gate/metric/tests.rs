@@ -72,6 +72,7 @@ fn without_what_it_is_made_from_no_kind_has_a_value_that_is_none() {
             counters: &counters,
             breakdowns: None,
             histograms: None,
+            buckets: None,
             values: None,
             collector_latency_ms: None,
             earlier: &earlier,

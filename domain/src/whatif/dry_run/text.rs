@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::reaction::{Reaction, dated};
 use crate::story::certainty;
-use crate::story::figures::{format_duration, format_ratio, format_value};
+use crate::story::figures::{format_duration, format_ratio, format_value, observed};
 
 const HEADINGS: [&str; 6] = ["metric", "observed", "threshold", "of it", "verdict", "if violated"];
 
@@ -56,14 +56,11 @@ fn decision_text(text: &mut String, decision: &Decision) {
 }
 
 fn cells(metric: &MetricVerdict) -> [String; 6] {
-    let with_unit = |value: Option<f64>| match value {
-        None => "-".to_owned(),
-        value => format_value(value, &metric.unit),
-    };
+    let with_unit = |value: f64| format_value(Some(value), &metric.unit);
     [
         metric.metric.clone(),
-        with_unit(metric.observed),
-        with_unit(Some(metric.threshold)),
+        observed(metric, with_unit).unwrap_or_else(|| "-".to_owned()),
+        with_unit(metric.threshold),
         metric.ratio.map_or_else(|| "-".to_owned(), format_ratio),
         metric.verdict.as_str().to_owned(),
         if_violated(metric),

@@ -1,6 +1,6 @@
 // Why a window got its verdict: its figures, the limits with the place they come from, and whether it comes out the
 // same when it is decided again.
-import { figure, percent, windowText } from "../format.mjs";
+import { figure, percent, seen, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { known, named, t } from "../i18n.mjs";
 import { useResource } from "../live.mjs";
@@ -23,7 +23,7 @@ export function Explanation({ id, close }) {
     <div class="scroll"><table>
       <thead><tr><th>${t("col.metric")}</th><th>${t("col.observed")}</th><th>${t("col.threshold")}</th><th>${t("col.ratio")}</th><th>${t("col.verdict")}</th><th>${t("why.source")}</th></tr></thead>
       <tbody>${it.metrics.map((metric) => html`<tr key=${metric.metric}>
-        <td>${named("metric", metric.metric)}</td><td>${figure(metric.observed, metric.unit)}</td><td>${metric.direction === "at_least" ? "≥ " : ""}${figure(metric.threshold, metric.unit)}</td>
+        <td>${named("metric", metric.metric)}</td><td>${seen(metric)}</td><td>${metric.direction === "at_least" ? "≥ " : ""}${figure(metric.threshold, metric.unit)}</td>
         <td>${percent(metric.ratio)}</td><td><${Verdict} verdict=${metric.verdict} /></td><td><code>${source(again.data, metric.metric)}</code></td>
       </tr>`)}</tbody>
     </table></div>

@@ -1,7 +1,7 @@
 // All rollouts, the most urgent first: healthy or not, what comes next, what is asked of whom.
 import { useEffect, useState } from "preact/hooks";
 import { withQuery } from "../api.mjs";
-import { figure, percent, windowText } from "../format.mjs";
+import { figure, percent, seen, windowText } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { painted, useNow, useResource } from "../live.mjs";
@@ -89,7 +89,7 @@ function Slos({ slos }) {
   if (slos.length === 0) return null;
   return html`<ul class="slos">${slos.map((slo) => html`<li key=${slo.metric} class=${slo.verdict}>
     <span class="quiet">${named("metric", slo.metric)}</span>
-    <${Glyph} verdict=${slo.verdict} /> <b>${figure(slo.observed, slo.unit)}</b> <span class="quiet">${slo.direction === "at_least" ? "≥" : "≤"} ${figure(slo.threshold, slo.unit)}${slo.ratio == null ? "" : ` · ${percent(slo.ratio)}`}</span>
+    <${Glyph} verdict=${slo.verdict} /> <b>${seen(slo)}</b> <span class="quiet">${slo.direction === "at_least" ? "≥" : "≤"} ${figure(slo.threshold, slo.unit)}${slo.ratio == null ? "" : ` · ${percent(slo.ratio)}`}</span>
     <span class="sr">${named("verdict", slo.verdict)}</span>
   </li>`)}</ul>`;
 }

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { withQuery } from "../api.mjs";
 import { Chart } from "../chart.mjs";
-import { figure, percent } from "../format.mjs";
+import { figure, percent, seen } from "../format.mjs";
 import { html } from "../html.mjs";
 import { named, t } from "../i18n.mjs";
 import { useNow, useResource } from "../live.mjs";
@@ -99,10 +99,10 @@ const ofDays = (days, name) =>
 /** @param {{slo: Schemas["MetricVerdict"], points: Point[], marks: Mark[], warnRatio: number, scheme: string, span: {ms: number}, byDay: boolean}} props */
 function SloCard({ slo, points, marks, warnRatio, scheme, span, byDay }) {
   const atLeast = slo.direction === "at_least";
-  const used = slo.ratio != null ? t(atLeast ? "card.of.floor" : "card.of", { percent: percent(slo.ratio) }) : atLeast ? "" : t("card.zero");
+  const used = slo.ratio != null ? t(atLeast ? "card.of.floor" : "card.of", { percent: percent(slo.ratio) }) : atLeast || slo.between ? "" : t("card.zero");
   return html`<section class=${`card slo ${slo.verdict}`} aria-label=${named("metric", slo.metric)}>
     <div class="row"><h3>${named("metric", slo.metric)}</h3><${Verdict} verdict=${slo.verdict} /></div>
-    <p class="figures"><b>${figure(slo.observed, slo.unit)}</b> ${t("card.observed")} · <b>${figure(slo.threshold, slo.unit)}</b> ${t(atLeast ? "card.floor" : "card.threshold")} · ${used}
+    <p class="figures"><b>${seen(slo)}</b> ${t("card.observed")} · <b>${figure(slo.threshold, slo.unit)}</b> ${t(atLeast ? "card.floor" : "card.threshold")} · ${used}
       <span class="quiet"> · ${t(`card.on.${slo.on_violation}`)}</span></p>
     <${Chart} metric=${slo.metric} unit=${slo.unit} points=${points} warnRatio=${warnRatio} atLeast=${atLeast} marks=${marks} scheme=${scheme} span=${span} byDay=${byDay} />
   </section>`;
