@@ -12,7 +12,8 @@ use axum::{Json, Router};
 use collector_svc::sources::prometheus::READER;
 use domain::kinds::{Chosen, Kinds};
 use domain::policy::{Policy, TargetPolicy};
-use domain::sources::prometheus::{Auth, Counter, Prometheus, SecretFrom};
+use domain::sources::prometheus::{Auth, Counter, Durations, Prometheus, SecretFrom};
+use events::map::Unit;
 use serde_json::{Value, json};
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::{Batch, Timestamp};
@@ -93,6 +94,7 @@ impl Server {
                 ("autosave.save.completed".to_owned(), counter(SAVES)),
                 ("autosave.save.error".to_owned(), errors),
             ]),
+            distributions: BTreeMap::new(),
             values: BTreeMap::new(),
         }
     }
@@ -330,6 +332,34 @@ async fn windows_that_were_missed_are_read_one_by_one() {
     assert_eq!(saves, [70, 5, 5, 10, 10]);
 }
 
+/// TE-5, CO-2: durations by bounds come into the batch as they were counted, also over a kill.
+#[tokio::test]
+async fn a_histogram_becomes_buckets_of_the_batch() {
+    let server = server();
+    let mut settings = server.settings();
+    let saves = "autosave.save.completed".to_owned();
+    settings.counters.remove(&saves);
+    let histogram = "save_seconds{job=\"editor\"}".to_owned();
+    let durations = Durations { histogram, unit: Unit::Seconds, absent_is_zero: false };
+    settings.distributions.insert(saves.clone(), durations);
+    for (le, before, after) in [("0.5", 10.0, 50.0), ("2.5", 20.0, 85.0), ("+Inf", 20.0, 90.0)] {
+        let labels = json!({ "job": "editor", "instance": "a", "le": le });
+        server.sample("save_seconds_bucket{job=\"editor\"}", &labels, "09:59:50", before);
+        server.sample("save_seconds_bucket{job=\"editor\"}", &labels, "10:14:50", after);
+    }
+    let mut rig = Rig::pulling(Chosen(Arc::new(settings)), &[READER]).await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.faults.fail_next_commit(Fault::AnswerLost);
+    rig.clock.set(at("10:15:30"));
+    let _ = rig.worker.turn().await;
+    rig.kill();
+    rig.turn_at("10:15:40").await;
+    let batch = rig.analyzer.batches().remove(0);
+    assert_eq!((counts(&batch), batch.distributions.len()), ((70, 0), 0));
+    let buckets = serde_json::to_string(&batch.buckets[&saves]).unwrap();
+    assert_eq!(buckets, "[[0.0,500.0,40],[500.0,2500.0,25],[2500.0,null,5]]");
+}
+
 fn parsed(source: &str) -> Result<TargetPolicy, String> {
     let shipped =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../governance/policy.yaml")).unwrap();
@@ -373,6 +403,23 @@ fn the_section_is_checked() {
         ".counters.autosave.save.completed",
         "the durations of this event",
     );
+    let timed = |rest: &str| {
+        let timed = format!("distributions: {{ autosave.save.completed: {{ histogram: {rest} }} }},");
+        with(&timed, saves)
+    };
+    let read = parsed(&timed("'h_seconds{a=\"b\"}', unit: us, absent: zero")).unwrap();
+    let words = "autosave.save.completed of the histogram h_seconds{a=\"b\"} in us or zero";
+    assert!(read.collection.source.words().ends_with(words), "{}", read.collection.source.words());
+    let place = ".distributions.autosave.save.completed";
+    refused(timed("h_bucket, unit: s"), &format!("{place}.histogram"), "the histogram's own name");
+    refused(timed("'{a=\"b\"}', unit: s"), &format!("{place}.histogram"), "the histogram's own name");
+    refused(timed("'sum(h)', unit: s"), &format!("{place}.histogram"), "hide restarts");
+    refused(timed("h, unit: min"), &format!("{place}.unit"), "`ns`");
+    refused(timed("h, unit: s, absent: x"), &format!("{place}.absent"), "`outage` or `zero`");
+    let twice = "distributions: { autosave.history.drift: { histogram: h, unit: s } },";
+    refused(with(twice, saves), ".distributions.autosave.history.drift", "not among `counters` too");
+    let unknown = "distributions: { checkout.paid: { histogram: h, unit: s } },";
+    refused(with(unknown, saves), ".distributions.checkout.paid", "an event of a metric");
     let values = |values: &str| format!("{{ prometheus: {{ url: \"http://p\", values: {{ {values} }} }} }}");
     refused(values("cpu: 'max(cpu)'"), ".values.cpu", "no metric has `value: cpu`");
     refused(

@@ -52,6 +52,11 @@ pub trait SourceSettings: Settings {
     fn counted(&self) -> Vec<&str> {
         Vec::new()
     }
+
+    /// The events that it counts with their durations, by the names under its `distributions`.
+    fn timed(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 impl PartialEq for dyn SourceSettings {

@@ -1,4 +1,4 @@
-//! Counters of a server that speaks Prometheus' HTTP API.
+//! Counters and histograms of a server that speaks Prometheus' HTTP API.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crate::policy::Wrong;
 use crate::policy::check::one_of;
 use crate::policy::kind_section::{Dur, Section, Text, schema_of};
 use crate::story::figures::format_duration;
+use events::map::Unit;
 
 /// The kind.
 pub const KIND: SourceKind =
@@ -21,7 +22,7 @@ pub const KIND: SourceKind =
 const EXAMPLE: &str = "{ url: \"http://prometheus:9090\", headers: { X-Scope-OrgID: shop }, auth: { bearer_env: PROM_TOKEN }, \
     settle: 30s, lookback: 5m, up: 'up{job=\"checkout\"}', started: 'process_start_time_seconds{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
     'payments_total{result=\"ok\"}' }, checkout.pay.error: { series: 'payment_errors_total', breakdown: { code: reason }, \
-    absent: zero } }, values: { cpu: 'max(rate(process_cpu_seconds_total[{window}]))' } }";
+    absent: zero } }, distributions: { checkout.pay.timed: { histogram: 'pay_duration_seconds{job=\"checkout\"}', unit: s, absent: zero } }, values: { cpu: 'max(rate(process_cpu_seconds_total[{window}]))' } }";
 
 const DOCS: &str = "\
 counts from the raw samples of counters, over the HTTP API of Prometheus and of what speaks it (VictoriaMetrics,
@@ -35,9 +36,10 @@ such a window gets its batch all the same: without that counter, with the reason
 A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.
 `{ code: reason }` breaks an error down by the values of the label `reason`. Secrets come from the environment or a file (`bearer_env`, `bearer_file`, or
 `basic` with `user` and `password_env` or `password_file`). `values` are for what is no count: any query that gives one number at the window's end, in which `{window}` is the window's length; no series, more than one, NaN and infinity
-are no number and treated as a counter that is not there. Durations can't come from counters: an event whose metric asks for them can't be among `counters`, and is pushed beside.";
+are no number and treated as a counter that is not there. An event whose metric asks for durations is not among `counters` but among `distributions`: a histogram, classic or native, is counted like a counter, bucket by bucket,
+and its count is the event's. Of a duration only the bounds of its bucket are known then: a quantile has a verdict where that is certain, as it always is with a threshold that is a bound, and is `insufficient` with the reason `resolution` where the bounds lie on both sides of it.";
 
-/// Counters of a server that speaks Prometheus' HTTP API.
+/// Counters and histograms of a server that speaks Prometheus' HTTP API.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawPrometheus {
@@ -60,6 +62,9 @@ struct RawPrometheus {
     /// What events are counted from, by their name.
     #[serde(default)]
     counters: BTreeMap<String, RawCounter>,
+    /// What events and their durations are counted from, by their name.
+    #[serde(default)]
+    distributions: BTreeMap<String, RawDurations>,
     /// Queries that give one number of a window, by the names that metrics (`value`) call them. `{window}` is its length.
     #[serde(default)]
     values: BTreeMap<String, Text>,
@@ -102,6 +107,18 @@ struct RawCounter {
     absent: Option<Text>,
 }
 
+/// A histogram of durations.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawDurations {
+    /// Selector of a histogram, classic or native: its name, without `_bucket`, perhaps with labels in braces.
+    histogram: Text,
+    /// Of its bounds: `s`, `ms`, `us` or `ns`.
+    unit: Text,
+    /// What no series at all means: an `outage` (shipped), or `zero`.
+    absent: Option<Text>,
+}
+
 /// Its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prometheus {
@@ -114,6 +131,7 @@ pub struct Prometheus {
     pub up: Option<String>,
     pub started: Option<String>,
     pub counters: BTreeMap<String, Counter>,
+    pub distributions: BTreeMap<String, Durations>,
     /// Queries that give one number, by its name.
     pub values: BTreeMap<String, String>,
 }
@@ -126,6 +144,25 @@ pub struct Counter {
     pub breakdown: BTreeMap<String, String>,
     /// Whether no series means that nothing happened.
     pub absent_is_zero: bool,
+}
+
+/// What events and their durations are counted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Durations {
+    /// With a name.
+    pub histogram: String,
+    pub unit: Unit,
+    /// Whether no series means that nothing happened.
+    pub absent_is_zero: bool,
+}
+
+impl Durations {
+    /// Selector of the series by `le` of a classic histogram.
+    #[must_use]
+    pub fn classic(&self) -> String {
+        let (name, labels) = parted(&self.histogram);
+        format!("{name}_bucket{labels}")
+    }
 }
 
 /// Who asks.
@@ -175,19 +212,28 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
             .at("lookback")
             .wrong("expected more than 0: a window counts from the sample before it"));
     }
-    if raw.counters.is_empty() && raw.values.is_empty() {
+    if raw.counters.is_empty() && raw.distributions.is_empty() && raw.values.is_empty() {
         return Err(section.at("counters").wrong(
-            "expected at least one event and the series that it is counted from, or one of `values`",
+            "expected at least one event and the series that it is counted from, or one of `distributions` or `values`",
         ));
     }
     let mut counters = BTreeMap::new();
     for (event, raw) in &raw.counters {
         counters.insert(event.clone(), counter(section.at("counters").at(event), raw)?);
     }
+    let mut distributions = BTreeMap::new();
+    for (event, raw) in &raw.distributions {
+        let place = section.at("distributions").at(event);
+        if counters.contains_key(event) {
+            return Err(place.wrong("expected an event that is not among `counters` too"));
+        }
+        distributions.insert(event.clone(), durations(place, raw)?);
+    }
     let mut values = BTreeMap::new();
     for (name, query) in &raw.values {
-        if raw.counters.contains_key(name) {
-            return Err(section.at("values").at(name).wrong("expected a name that none of `counters` has"));
+        if counters.contains_key(name) || distributions.contains_key(name) {
+            let message = "expected a name that none of `counters` and `distributions` has";
+            return Err(section.at("values").at(name).wrong(message));
         }
         values.insert(name.clone(), section.at("values").text(name, query)?);
     }
@@ -195,7 +241,18 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     let started = raw.started.as_ref().map(|started| selector(section, "started", started)).transpose()?;
     let auth = raw.auth.as_ref().map(|raw| auth(section.at("auth"), raw)).transpose()?;
     let url = url.trim_end_matches('/').to_owned();
-    Ok(Chosen(Arc::new(Prometheus { url, headers, auth, settle, lookback, up, started, counters, values })))
+    Ok(Chosen(Arc::new(Prometheus {
+        url,
+        headers,
+        auth,
+        settle,
+        lookback,
+        up,
+        started,
+        counters,
+        distributions,
+        values,
+    })))
 }
 
 fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
@@ -208,14 +265,37 @@ fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
         }
         breakdown.insert(field.clone(), place.at("breakdown").text(field, label)?);
     }
-    let absent_is_zero = match raw.absent.as_ref().map(|it| it.0.as_str()) {
-        None | Some("outage") => false,
-        Some("zero") => true,
-        Some(other) => {
-            return Err(place.at("absent").wrong(format!("expected `outage` or `zero`, found `{other}`")));
-        }
-    };
-    Ok(Counter { series, breakdown, absent_is_zero })
+    Ok(Counter { series, breakdown, absent_is_zero: absent_is_zero(place, raw.absent.as_ref())? })
+}
+
+fn durations(place: &Section, raw: &RawDurations) -> Result<Durations, Wrong> {
+    let histogram = selector(place, "histogram", &raw.histogram)?;
+    let (name, _) = parted(&histogram);
+    if name.is_empty() || ["_bucket", "_count", "_sum"].iter().any(|part| name.ends_with(part)) {
+        let message =
+            format!("expected the histogram's own name, such as `pay_duration_seconds`, found `{histogram}`");
+        return Err(place.at("histogram").wrong(message));
+    }
+    let unit = place.text("unit", &raw.unit)?;
+    let known = Unit::ALL.iter().find(|(name, _)| *name == unit);
+    let (_, unit) = known.ok_or_else(|| {
+        let names = Unit::ALL.map(|(name, _)| name);
+        place.at("unit").wrong(format!("expected {}, found `{unit}`", one_of(&names)))
+    })?;
+    Ok(Durations { histogram, unit: *unit, absent_is_zero: absent_is_zero(place, raw.absent.as_ref())? })
+}
+
+fn absent_is_zero(place: &Section, absent: Option<&Text>) -> Result<bool, Wrong> {
+    match absent.map(|it| it.0.as_str()) {
+        None | Some("outage") => Ok(false),
+        Some("zero") => Ok(true),
+        Some(other) => Err(place.at("absent").wrong(format!("expected `outage` or `zero`, found `{other}`"))),
+    }
+}
+
+/// A selector's name, and its labels with their braces.
+fn parted(selector: &str) -> (&str, &str) {
+    selector.split_at(selector.find('{').unwrap_or(selector.len()))
 }
 
 /// The value of a header, which stands in the policy for everybody to read.
@@ -236,7 +316,7 @@ fn header(place: &Section, name: &str, value: String) -> Result<String, Wrong> {
 /// A name, labels, or both. Anything that computes would hide restarts.
 fn selector(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
     let text = place.text(key, text)?;
-    let (name, labels) = text.split_at(text.find('{').unwrap_or(text.len()));
+    let (name, labels) = parted(&text);
     let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
     if is_name && (labels.is_empty() || labels.ends_with('}')) {
         return Ok(text);
@@ -283,7 +363,8 @@ impl SourceSettings for Prometheus {
     }
 
     fn words(&self) -> String {
-        let Self { url, headers, auth, settle, lookback, up, started, counters, values } = self;
+        let Self { url, headers, auth, settle, lookback, up, started, counters, distributions, values } =
+            self;
         let mut words = format!("{} {url}", KIND.key);
         for (name, value) in headers {
             words.push_str(&format!(", header {name}: {value}"));
@@ -319,6 +400,10 @@ impl SourceSettings for Prometheus {
                 words.push_str(" or zero");
             }
         }
+        for (event, Durations { histogram, unit, absent_is_zero }) in distributions {
+            let or_zero = if *absent_is_zero { " or zero" } else { "" };
+            words.push_str(&format!(", {event} of the histogram {histogram} in {unit}{or_zero}"));
+        }
         for (name, query) in values {
             words.push_str(&format!(", {name} of {query}"));
         }
@@ -335,5 +420,9 @@ impl SourceSettings for Prometheus {
 
     fn counted(&self) -> Vec<&str> {
         self.counters.keys().map(String::as_str).collect()
+    }
+
+    fn timed(&self) -> Vec<&str> {
+        self.distributions.keys().map(String::as_str).collect()
     }
 }

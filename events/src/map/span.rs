@@ -29,7 +29,9 @@ impl Unit {
         }
     }
 
-    fn in_ms(self, number: f64) -> f64 {
+    /// In milliseconds.
+    #[must_use]
+    pub fn in_ms(self, number: f64) -> f64 {
         match self {
             Self::Nanoseconds => number / 1e6,
             Self::Microseconds => number / 1e3,

@@ -1,6 +1,7 @@
 //! Servers of others, started for a test and ended with it. `.ci/foreign` fetches them.
 
 pub mod prometheus;
+pub mod remote_write;
 
 use std::path::PathBuf;
 

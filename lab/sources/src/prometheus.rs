@@ -13,6 +13,7 @@ use service_kit::vendors::http;
 use tempfile::TempDir;
 
 use crate::program;
+use crate::remote_write::{self, Native};
 
 /// Where it keeps its blocks.
 const DATA: &str = "data";
@@ -61,7 +62,7 @@ impl Prometheus {
         let file = directory.path().join("samples");
         std::fs::write(&file, samples.0 + "# EOF\n")?;
         filled(&file, &directory.path().join(DATA))?;
-        Self::started(directory, "global: {}\n").await
+        Self::started(directory, "global: {}\n", &[]).await
     }
 
     /// Starts a server that scrapes the job `shop` at an address, each 200 ms.
@@ -74,10 +75,39 @@ impl Prometheus {
     pub async fn scraping(address: SocketAddr) -> anyhow::Result<Self> {
         let targets = format!("static_configs: [{{ targets: ['{address}'] }}]");
         let job = format!("{{ job_name: shop, scrape_interval: 200ms, scrape_timeout: 200ms, {targets} }}");
-        Self::started(tempfile::tempdir()?, &format!("scrape_configs: [{job}]\n")).await
+        Self::started(tempfile::tempdir()?, &format!("scrape_configs: [{job}]\n"), &[]).await
     }
 
-    async fn started(directory: TempDir, configuration: &str) -> anyhow::Result<Self> {
+    /// Starts a server that takes native histograms by remote write.
+    ///
+    /// # Errors
+    /// It is not installed.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn receiving() -> anyhow::Result<Self> {
+        let flags = ["--web.enable-remote-write-receiver", "--enable-feature=native-histograms"];
+        Self::started(tempfile::tempdir()?, "global: {}\n", &flags).await
+    }
+
+    /// Gives it samples of one series; labels in order.
+    ///
+    /// # Errors
+    /// It does not take them.
+    pub async fn write(&self, labels: &[(&str, &str)], samples: &[Native]) -> anyhow::Result<()> {
+        let request = http::client(PATIENCE)?
+            .post(format!("{}/api/v1/write", self.url))
+            .header("Content-Type", "application/x-protobuf")
+            .header("Content-Encoding", "snappy")
+            .header("X-Prometheus-Remote-Write-Version", "0.1.0")
+            .body(remote_write::body(labels, samples));
+        let answer = request.send().await?;
+        let status = answer.status();
+        anyhow::ensure!(status.is_success(), "{status}: {}", answer.text().await?);
+        Ok(())
+    }
+
+    async fn started(directory: TempDir, configuration: &str, flags: &[&str]) -> anyhow::Result<Self> {
         let config = directory.path().join("prometheus.yaml");
         std::fs::write(&config, configuration)?;
         let address = format!("127.0.0.1:{}", ports::own());
@@ -86,6 +116,7 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", directory.path().join(DATA).display()))
             .arg("--storage.tsdb.retention.time=100y")
             .arg(format!("--web.listen-address={address}"))
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;

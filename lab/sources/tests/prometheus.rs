@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector_svc::sources::{Asked, AskedWindow, Contribution, Cursor, Opening, SHIPPED, SourceError, open};
+use domain::gate::{CheckedBatch, judge, observe_batch};
 use domain::kinds::Chosen;
-use domain::policy::Policy;
-use domain::sources::prometheus::{Counter, Prometheus as Settings};
+use domain::policy::{Policy, TargetPolicy};
+use domain::sources::prometheus::{Counter, Durations, Prometheus as Settings};
 use domain::telemetry::event_specs;
-use domain::telemetry::totals::Totals;
+use domain::telemetry::totals::{BatchHead, Totals};
+use events::map::Unit;
 use phasegate_sources::prometheus::{Prometheus, Samples};
-use shared_types::{Timestamp, Window};
+use phasegate_sources::remote_write::Native;
+use shared_types::decision::{Between, InsufficientReason, MetricVerdict};
+use shared_types::{PhaseId, TargetName, Timestamp, Verdict, Window};
 
 /// 2026-11-22T10:00:00Z.
 const TEN: i64 = 1_795_341_600;
@@ -35,16 +39,14 @@ fn count_of(series: &str, absent_is_zero: bool) -> Counter {
     }
 }
 
-/// The totals of windows of a minute from ten on, as the source reads them; a stay may begin with one of them.
-async fn totals(
-    server: &Prometheus,
-    minutes: i64,
-    stay_begins: Option<i64>,
-) -> Result<Vec<Totals>, SourceError> {
+fn shipped() -> TargetPolicy {
     let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../governance/policy.yaml");
     let policy = Policy::load(std::path::Path::new(policy)).unwrap();
-    let mut policy = policy.targets.into_values().next().unwrap();
-    policy.collection.source = Chosen(Arc::new(Settings {
+    policy.targets.into_values().next().unwrap()
+}
+
+fn settings(server: &Prometheus) -> Settings {
+    Settings {
         url: server.url.clone(),
         headers: BTreeMap::new(),
         auth: None,
@@ -56,11 +58,30 @@ async fn totals(
             ("autosave.save.completed".to_owned(), count_of("saves_total", false)),
             ("autosave.save.error".to_owned(), count_of("errors_total{job=\"shop\"}", true)),
         ]),
+        distributions: BTreeMap::new(),
         values: BTreeMap::from([(
             "saved".to_owned(),
             "sum(max_over_time(saves_total[{window}]))".to_owned(),
         )]),
-    }));
+    }
+}
+
+/// The totals of windows of a minute from ten on, as the source reads them; a stay may begin with one of them.
+async fn totals(
+    server: &Prometheus,
+    minutes: i64,
+    stay_begins: Option<i64>,
+) -> Result<Vec<Totals>, SourceError> {
+    read(settings(server), minutes, stay_begins).await
+}
+
+async fn read(
+    settings: Settings,
+    minutes: i64,
+    stay_begins: Option<i64>,
+) -> Result<Vec<Totals>, SourceError> {
+    let mut policy = shipped();
+    policy.collection.source = Chosen(Arc::new(settings));
     let specs = Arc::new(event_specs(&policy).unwrap());
     let mut source = open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap();
     let minute = |at: i64| Timestamp::from_millis((TEN + 60 * at) * 1000);
@@ -190,4 +211,108 @@ async fn nothing_up_is_an_outage() {
     assert_eq!(totals(&server, 1, None).await.unwrap().len(), 1);
     let error = totals(&server, 2, None).await.unwrap_err().to_string();
     assert!(error.contains("nothing of `up{job=\"shop\"}` was up"), "{error}");
+}
+
+const SAVED: &str = "autosave.save.completed";
+
+/// Only saves, by a histogram.
+fn timed(server: &Prometheus, histogram: &str) -> Settings {
+    let (histogram, unit) = (histogram.to_owned(), Unit::Seconds);
+    let durations = Durations { histogram, unit, absent_is_zero: false };
+    let distributions = BTreeMap::from([(SAVED.to_owned(), durations)]);
+    let (up, started) = (None, None);
+    let (counters, values) = (BTreeMap::new(), BTreeMap::new());
+    Settings { up, started, counters, distributions, values, ..settings(server) }
+}
+
+/// What is said of the latency of the first minute in a phase.
+fn judged(totals: &Totals, phase: &str) -> MetricVerdict {
+    let policy = shipped();
+    let start = Timestamp::from_millis(TEN * 1000);
+    let head = BatchHead {
+        target: TargetName::parse("autosave").unwrap(),
+        phase: PhaseId::parse(phase).unwrap(),
+        epoch: 1,
+        window: Window { start, end: start.plus(Duration::from_secs(60)) },
+        next_window: None,
+        attempts: 1,
+        source: "prometheus",
+        collected_at: start.plus(Duration::from_secs(90)),
+        paused: Duration::ZERO,
+        policy_version: None,
+    };
+    let batch = totals.clone().into_batch(head, &event_specs(&policy).unwrap());
+    let window = batch.window;
+    let checked = CheckedBatch::check(batch, &policy).unwrap();
+    let phase = checked.phase_policy(&policy).unwrap();
+    let observed = observe_batch(&checked, &[], &policy, phase);
+    judge(&observed, window, None, &policy, phase).metrics.remove(0)
+}
+
+fn buckets(totals: &Totals) -> String {
+    serde_json::to_string(&totals.buckets[SAVED]).unwrap()
+}
+
+const RESOLUTION: Option<InsufficientReason> = Some(InsufficientReason::Resolution);
+
+/// TE-5, JU-1: a classic histogram is counted to the event, bucket by bucket, over a restart; its verdict is certain where the
+/// limit is a bound, and none where it lies between bounds.
+#[tokio::test]
+async fn a_classic_histogram_is_judged_where_its_bounds_make_it_certain() {
+    let mut samples = Samples::default();
+    // So many a second; begins anew 20 s after ten.
+    let restarted = |rate: i64| {
+        move |second: i64| {
+            (rate * if second < TEN + 20 { second - TEN + 300 } else { second - TEN - 20 }) as f64
+        }
+    };
+    for (name, bounds) in [
+        ("fine_seconds", [("1.0", 45), ("2.5", 49), ("+Inf", 50)]),
+        ("coarse_seconds", [("1", 45), ("5", 49), ("+Inf", 50)]),
+    ] {
+        for (le, rate) in bounds {
+            let series = format!("{name}_bucket{{job=\"shop\",instance=\"a\",le=\"{le}\"}}");
+            let scraped = scrapes(TEN - 300, TEN + 120, restarted(rate));
+            if rate == 45 {
+                samples.add("histogram", &series, scraped);
+            } else {
+                samples.more(&series, scraped);
+            }
+        }
+    }
+    let server = Prometheus::with(samples).await.unwrap();
+    let fine = read(timed(&server, "fine_seconds"), 1, None).await.unwrap().remove(0);
+    // Between the scrapes at 15 s and 30 s the 5 s before the restart were never seen by anybody.
+    assert_eq!(fine.counters[SAVED], 50 * 55);
+    assert_eq!(buckets(&fine), "[[0.0,1000.0,2475],[1000.0,2500.0,220],[2500.0,null,55]]");
+    let certain = judged(&fine, "A");
+    assert_eq!((certain.threshold, certain.verdict, certain.reason), (2.5, Verdict::Warn, None));
+    let coarse = read(timed(&server, "coarse_seconds{job=\"shop\"}"), 1, None).await.unwrap().remove(0);
+    assert_eq!(buckets(&coarse), "[[0.0,1000.0,2475],[1000.0,5000.0,220],[5000.0,null,55]]");
+    let unsure = judged(&coarse, "A");
+    assert_eq!((unsure.verdict, unsure.reason), (Verdict::Insufficient, RESOLUTION));
+    assert_eq!(unsure.between, Some(Between { lower: 1.0, upper: Some(5.0) }));
+    let error = read(timed(&server, "none_seconds"), 1, None).await.unwrap_err().to_string();
+    assert!(error.contains("no sample of `none_seconds`"), "{error}");
+}
+
+/// TE-5, JU-1: a native histogram likewise.
+#[tokio::test]
+async fn a_native_histogram_is_judged_where_its_bounds_make_it_certain() {
+    let server = Prometheus::receiving().await.unwrap();
+    // Of each scrape's 200, a fifth took 2 to 4 s; begins anew between 30 s and 45 s after ten.
+    let sample = |(scrape, times): (i64, i64)| {
+        let counts = vec![160 * times, 40 * times];
+        Native { second: TEN + SCRAPE * scrape, first: 1, counts }
+    };
+    let samples = [(-1, 1), (0, 2), (1, 3), (2, 4), (3, 1), (4, 2)].map(sample);
+    let labels = [("__name__", "save_seconds"), ("instance", "a"), ("job", "shop")];
+    server.write(&labels, &samples).await.unwrap();
+    let read = read(timed(&server, "save_seconds{job=\"shop\"}"), 1, None).await.unwrap().remove(0);
+    assert_eq!(read.counters[SAVED], 800);
+    assert_eq!(buckets(&read), "[[1000.0,2000.0,640],[2000.0,4000.0,160]]");
+    let unsure = judged(&read, "A");
+    assert_eq!((unsure.threshold, unsure.verdict, unsure.reason), (2.5, Verdict::Insufficient, RESOLUTION));
+    let certain = judged(&read, "B");
+    assert_eq!((certain.threshold, certain.verdict, certain.reason), (2.0, Verdict::Violation, None));
 }

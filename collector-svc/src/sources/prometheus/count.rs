@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use shared_types::{Timestamp, Window};
 
 /// A series of an answer: its labels, and its samples by time.
@@ -18,20 +17,36 @@ pub(super) struct Series {
     pub(super) values: Vec<Sample>,
     /// Samples of a native histogram, which is no counter.
     #[serde(default)]
-    pub(super) histograms: Vec<IgnoredAny>,
+    pub(super) histograms: Vec<HistogramSample>,
 }
 
 /// Seconds since 1970, and the value as a text.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Sample(pub(super) f64, pub(super) String);
 
+/// Seconds since 1970, and a native histogram.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct HistogramSample(pub(super) f64, pub(super) Native);
+
+/// A native histogram: its count, and of each bucket the rule which bounds belong to it, both bounds and its count.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Native {
+    pub(super) count: String,
+    #[serde(default)]
+    pub(super) buckets: Vec<(u8, String, String, String)>,
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a time in milliseconds is far below what a float keeps exactly"
+)]
+pub(super) fn at(second: f64) -> Timestamp {
+    Timestamp::from_millis((second * 1000.0).round() as i64)
+}
+
 impl Sample {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a time in milliseconds is far below what a float keeps exactly"
-    )]
-    fn at(&self) -> Timestamp {
-        Timestamp::from_millis((self.0 * 1000.0).round() as i64)
+    pub(super) fn at(&self) -> Timestamp {
+        at(self.0)
     }
 
     pub(super) fn value(&self) -> Option<f64> {
@@ -47,9 +62,13 @@ impl Sample {
 /// What scrapes come from.
 pub(super) type Instance = (Option<String>, Option<String>);
 
+pub(super) fn instance(labels: &BTreeMap<String, String>) -> Instance {
+    (labels.get("job").cloned(), labels.get("instance").cloned())
+}
+
 impl Series {
     pub(super) fn instance(&self) -> Instance {
-        (self.metric.get("job").cloned(), self.metric.get("instance").cloned())
+        instance(&self.metric)
     }
 
     /// Its samples of the window: what stands at its begin belongs to the one before.
@@ -57,9 +76,19 @@ impl Series {
         self.values.iter().filter(move |sample| sample.at() > window.start && sample.at() <= window.end)
     }
 
+    /// When it has samples, of either kind.
+    fn times(&self) -> impl Iterator<Item = Timestamp> {
+        self.values.iter().map(Sample::at).chain(self.histograms.iter().map(|it| at(it.0)))
+    }
+
+    /// When it has its first sample within the window.
+    fn first_in(&self, window: Window) -> Option<Timestamp> {
+        self.times().filter(|at| *at > window.start && *at <= window.end).min()
+    }
+
     /// Whether it has a sample within the window.
     pub(super) fn is_in(&self, window: Window) -> bool {
-        self.within(window).next().is_some()
+        self.first_in(window).is_some()
     }
 
     /// Its last sample at or before a moment.
@@ -70,7 +99,7 @@ impl Series {
 
 /// Instances that were there when the window began: by these series any value tells it, by `up` only a 1.
 pub(super) fn known_at(start: Timestamp, series: &[Series], up: &[Series]) -> BTreeSet<Instance> {
-    let of_any = series.iter().filter(|it| it.before(start).is_some());
+    let of_any = series.iter().filter(|it| it.times().any(|at| at <= start));
     let of_up = up.iter().filter(|it| it.before(start).is_some_and(Sample::is_up));
     of_any.chain(of_up).map(Series::instance).collect()
 }
@@ -83,7 +112,7 @@ pub(super) fn first_seen<'s>(
 ) -> BTreeMap<Instance, Timestamp> {
     let mut first: BTreeMap<Instance, Timestamp> = BTreeMap::new();
     for series in series.filter(|it| known.contains(&it.instance())) {
-        if let Some(at) = series.within(window).next().map(Sample::at) {
+        if let Some(at) = series.first_in(window) {
             let first = first.entry(series.instance()).or_insert(at);
             *first = at.min(*first);
         }

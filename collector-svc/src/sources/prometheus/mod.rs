@@ -1,19 +1,20 @@
-//! Counters and numbers over Prometheus' HTTP API, read once a window, when its last samples are there.
+//! Counters, histograms and numbers over Prometheus' HTTP API, read once a window, when its last samples are there.
 //!
 //! What is read is raw samples (`count`): an answer that may lack some is an outage and no count.
 
 mod ask;
 mod count;
+mod histogram;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::sources::prometheus::{Counter, KIND, Prometheus};
+use domain::sources::prometheus::{Counter, Durations, KIND, Prometheus};
 use domain::telemetry::totals::Totals;
 use events::map::NO_CODE;
 use serde_json::json;
-use shared_types::{Timestamp, Window};
+use shared_types::{Buckets, Timestamp, Window};
 
 use super::{
     Asked, AskedWindow, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError,
@@ -21,6 +22,7 @@ use super::{
 };
 use ask::Server;
 use count::{Instance, Series, first_seen, growth, known_at, started_in, was_up};
+use histogram::{Bucket, histograms};
 
 /// What reads the kind.
 pub const READER: Reader = Reader { key: KIND.key, open };
@@ -78,7 +80,7 @@ impl PrometheusSource {
     /// What a window holds. As long as something may still come that is not there, its absence is an error.
     async fn count(&self, asked_for: AskedWindow, now: Timestamp) -> Result<Totals, SourceError> {
         let AskedWindow { window, begins_stay } = asked_for;
-        let Prometheus { up, started, counters, values, lookback, .. } = &self.settings;
+        let Prometheus { up, started, counters, distributions, values, lookback, .. } = &self.settings;
         let span = window.length() + *lookback;
         let ask = async |selector: &str| self.server.samples(selector, span, window.end, now).await;
         let up_series = match up {
@@ -88,24 +90,39 @@ impl PrometheusSource {
         let mut totals = Totals::default();
         if let Some(up) = up.as_ref().filter(|_| !was_up(window, &up_series)) {
             let why = format!("nothing of `{up}` was up in the window {window}");
-            totals.intake.missing =
-                counters.keys().chain(values.keys()).map(|name| (name.clone(), why.clone())).collect();
+            let names = counters.keys().chain(distributions.keys()).chain(values.keys());
+            totals.intake.missing = names.map(|name| (name.clone(), why.clone())).collect();
         } else {
             let mut read: Vec<(&String, &Counter, Vec<Series>)> = Vec::new();
             for (event, counter) in counters {
                 read.push((event, counter, ask(&counter.series).await?));
             }
-            let known = read.iter().flat_map(|(.., series)| known_at(window.start, series, &up_series));
+            let mut timed: Vec<(&String, &Durations, Vec<Series>, Vec<Series>)> = Vec::new();
+            for (event, of) in distributions {
+                timed.push((event, of, ask(&of.classic()).await?, ask(&of.histogram).await?));
+            }
+            let of_timed = || timed.iter().flat_map(|(.., classic, native)| [classic, native]);
+            let all = || read.iter().map(|(.., series)| series).chain(of_timed());
+            let known = all().flat_map(|series| known_at(window.start, series, &up_series));
             let mut known: BTreeSet<Instance> = known.collect();
             // What a stay's first sample shows may have happened in the stay before: it counts for neither.
-            let all = || read.iter().flat_map(|(.., series)| series).chain(&up_series);
-            let from = if begins_stay { first_seen(window, &known, all()) } else { BTreeMap::new() };
+            let seen = || all().flatten().chain(&up_series);
+            let from = if begins_stay { first_seen(window, &known, seen()) } else { BTreeMap::new() };
             if let Some(started) = started {
                 known.extend(started_in(window, &ask(started).await?));
             }
             for (event, counter, series) in read {
                 match grown(counter, &series, window, &known, &from) {
                     Ok(grown) => grown.add(event, &mut totals),
+                    Err(why) => _ = totals.intake.missing.insert(event.clone(), why),
+                }
+            }
+            for (event, of, classic, native) in timed {
+                match grown_durations(of, &classic, &native, window, &known, &from) {
+                    Ok((count, buckets)) => {
+                        totals.counters.insert(event.clone(), count);
+                        totals.buckets.insert(event.clone(), buckets);
+                    }
                     Err(why) => _ = totals.intake.missing.insert(event.clone(), why),
                 }
             }
@@ -155,10 +172,7 @@ fn grown(
 ) -> Result<Grown, String> {
     let Counter { series: selector, breakdown, absent_is_zero } = counter;
     if !absent_is_zero && !series.iter().any(|it| it.is_in(window)) {
-        return Err(format!(
-            "no sample of `{selector}` in the window {window}; \
-             `absent: zero` says of a counter that it is born with its first event"
-        ));
+        return Err(nothing_of(selector, window));
     }
     let mut grown = Grown::default();
     for series in series {
@@ -172,6 +186,40 @@ fn grown(
         }
     }
     Ok(grown)
+}
+
+/// How much the histograms of an event have grown together, and its durations. Or why nobody knows.
+fn grown_durations(
+    of: &Durations,
+    classic: &[Series],
+    native: &[Series],
+    window: Window,
+    known: &BTreeSet<Instance>,
+    from: &BTreeMap<Instance, Timestamp>,
+) -> Result<(u64, Buckets), String> {
+    let Durations { histogram: selector, unit, absent_is_zero } = of;
+    if !absent_is_zero && !classic.iter().chain(native).any(|it| it.is_in(window)) {
+        return Err(nothing_of(selector, window));
+    }
+    let (mut count, mut buckets) = (0, Buckets::default());
+    for histogram in histograms(classic, native).map_err(|why| format!("{why}: `{selector}`"))? {
+        let start = from.get(&histogram.instance()).copied().unwrap_or(window.start);
+        let grown = histogram.growth(Window { start, ..window }, known);
+        let grown = grown.map_err(|why| format!("{why}: `{selector}`, {:?}", histogram.labels))?;
+        count += whole(grown.count);
+        for Bucket { lower, upper, count } in grown.buckets {
+            buckets.add(unit.in_ms(lower), unit.in_ms(upper), whole(count));
+        }
+    }
+    // Of counts that are not whole, each is rounded by itself.
+    Ok((count.max(buckets.count()), buckets))
+}
+
+fn nothing_of(selector: &str, window: Window) -> String {
+    format!(
+        "no sample of `{selector}` in the window {window}; \
+         `absent: zero` says of a counter that it is born with its first event"
+    )
 }
 
 /// Of a sum of rises of counters, which count whole things.

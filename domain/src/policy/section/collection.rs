@@ -133,10 +133,13 @@ pub(crate) fn check_events(
             if needed.iter().any(|it| it.name == event && it.duration_field.is_some()) {
                 wrong.add(
                     place.wrong(
-                        "a metric asks for the durations of this event, which a counter does not have",
+                        "a metric asks for the durations of this event, which a counter does not have: name its histogram under `distributions`",
                     ),
                 );
             }
+        }
+        for event in collection.source.timed() {
+            check(section.at("distributions").at(event), event, wrong);
         }
     }
 }
