@@ -12,16 +12,13 @@ use shared_types::TargetName;
 use shared_types::problem::ProblemCode;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::Api;
+use super::{Api, COMMIT_PATIENCE};
 use crate::sources::{Push, PushReply};
 use events::EventSpecs;
 use events::records::Records;
 
 /// Bodies beyond this are parsed off the threads that serve requests.
 const PARSE_INLINE_MAX: usize = 128 * 1024;
-/// How long a push waits for its commit.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
-
 /// Takes events in: one JSON object a line, or a JSON array of objects. The answer comes when they are stored.
 ///
 /// A body of which no line is an event of a name that the policy uses is 422 (`no_event_accepted`) with the first reasons; its

@@ -3,8 +3,11 @@
 mod app;
 mod directory;
 mod events;
+mod otlp;
 mod policies;
 mod targets;
+
+use std::time::Duration;
 
 use axum::Router;
 use service_kit::ServiceName;
@@ -20,7 +23,13 @@ pub use targets::{LastBatch, OpenWindowView, PauseRequest, Paused, SourceView, T
 /// Largest body of a push, decompressed.
 pub const BODY_LIMIT: usize = 8 << 20;
 /// Pushes have bounds of their own: those that wait for their commit never keep a directive or a pause from coming in.
-pub const PUSHES: Bulk = Bulk { calls: &["/events"], in_flight: 512, body_budget: 64 << 20 };
+pub const PUSHES: Bulk = Bulk {
+    calls: &["/events", "/v1/metrics", "/v1/logs", "/v1/traces"],
+    in_flight: 512,
+    body_budget: 64 << 20,
+};
+/// How long what is pushed waits for its commit.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The routes.
 pub fn router(api: Api) -> Router {
@@ -36,6 +45,9 @@ pub fn openapi() -> OpenApi {
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(events::push_events))
+        .routes(routes!(otlp::push_metrics))
+        .routes(routes!(otlp::push_logs))
+        .routes(routes!(otlp::push_traces))
         .routes(routes!(targets::get_target))
         .routes(routes!(targets::put_directive))
         .routes(routes!(targets::pause))

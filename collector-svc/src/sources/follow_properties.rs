@@ -139,7 +139,7 @@ impl World {
                     }
                 }
                 Contribution::Lost(lost) => _ = self.lost.insert(PathBuf::from(lost.file)),
-                Contribution::Totals(_) => {}
+                Contribution::Totals(_) | Contribution::Delivery(_) => {}
             }
         }
         self.met.extend(&self.matched);

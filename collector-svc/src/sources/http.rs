@@ -1,5 +1,5 @@
-//! Events pushed over HTTP: parsed by the request handlers, queued with their share of the byte budget, and answered
-//! by the flush that commits them.
+//! What is pushed over HTTP: parsed by the request handlers, queued with its share of the byte budget, and answered by the
+//! flush that commits it.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,7 @@ use shared_types::batch::{Example, is_zero};
 use tokio::sync::{Notify, oneshot};
 use utoipa::ToSchema;
 
+use super::otlp::{Delivery, Reading, Refused};
 use super::{Asked, Contribution, Input, Opened, Opening, Origin, Part, Reader, Source, SourceError};
 use events::EventSpecs;
 use events::records::{MalformedLine, Records};
@@ -108,7 +109,7 @@ pub struct Receipt {
 /// The handlers' end of the queue.
 #[derive(Debug, Clone)]
 pub struct PushQueue {
-    waiting: Arc<Mutex<VecDeque<Part>>>,
+    waiting: Arc<Mutex<VecDeque<Contribution>>>,
     wake: Arc<Notify>,
 }
 
@@ -129,9 +130,25 @@ impl PushQueue {
     ) -> oneshot::Receiver<PushReply> {
         let (reply, answer) = oneshot::channel();
         let part = Part { records, specs, origin: Origin::Push(Receipt { key, reply, share }) };
-        self.lock().push_back(part);
-        self.wake.notify_one();
+        self.add(Contribution::Records(part));
         answer
+    }
+
+    /// Puts data points, chosen by `chosen_by`, into the queue; the reply comes when they are committed.
+    pub fn deliver(
+        &self,
+        readings: Vec<Reading>,
+        chosen_by: String,
+        share: BodyShare,
+    ) -> oneshot::Receiver<Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.add(Contribution::Delivery(Delivery { readings, chosen_by, reply, share }));
+        answer
+    }
+
+    fn add(&self, contribution: Contribution) {
+        self.lock().push_back(contribution);
+        self.wake.notify_one();
     }
 
     /// Whether somebody waits for an answer.
@@ -139,7 +156,7 @@ impl PushQueue {
         !self.lock().is_empty()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Part>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Contribution>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -158,28 +175,34 @@ impl Source for PushSource {
         let mut waiting = self.0.lock();
         let mut input = Input { caught_up: true, ..Input::default() };
         let (mut records, mut keys) = (0, HashSet::new());
-        while let Some(part) = waiting.pop_front() {
-            let key = match &part.origin {
-                Origin::Push(Receipt { key: Some((key, _)), .. }) => Some(key.clone()),
-                _ => None,
+        while let Some(next) = waiting.pop_front() {
+            let (count, key) = match &next {
+                Contribution::Records(Part { records, origin, .. }) => match origin {
+                    Origin::Push(Receipt { key: Some((key, _)), .. }) => {
+                        (records.events.len(), Some(key.clone()))
+                    }
+                    _ => (records.events.len(), None),
+                },
+                Contribution::Delivery(delivery) => (delivery.readings.len(), None),
+                Contribution::Totals(_) | Contribution::Lost(_) => (0, None),
             };
             // A second push under a key waits until the first one's answer is stored.
-            let full = records > 0 && records + part.records.events.len() > RECORDS_PER_FLUSH;
+            let full = records > 0 && records + count > RECORDS_PER_FLUSH;
             if full || key.is_some_and(|key| !keys.insert(key)) {
-                waiting.push_front(part);
+                waiting.push_front(next);
                 input.caught_up = false;
                 break;
             }
-            records += part.records.events.len();
-            input.contributions.push(Contribution::Records(part));
+            records += count;
+            input.contributions.push(next);
         }
         Ok(input)
     }
 
-    fn take_back(&mut self, parts: Vec<Part>) {
+    fn take_back(&mut self, found: Vec<Contribution>) {
         let mut waiting = self.0.lock();
-        for part in parts.into_iter().rev() {
-            waiting.push_front(part);
+        for contribution in found.into_iter().rev() {
+            waiting.push_front(contribution);
         }
     }
 }

@@ -58,7 +58,7 @@ impl Rig {
         Arc::make_mut(&mut self.cursor).extend(moved);
         let lost = input.contributions.iter().filter_map(|it| match it {
             Contribution::Lost(file) => Some(file.clone()),
-            Contribution::Records(_) | Contribution::Totals(_) => None,
+            Contribution::Records(_) | Contribution::Totals(_) | Contribution::Delivery(_) => None,
         });
         self.lost.extend(lost);
         self.left_out = input.left_out.iter().map(|it| format!("{}: {}", it.path, it.reason)).collect();
@@ -104,7 +104,7 @@ fn parts(input: &Input) -> Vec<&Part> {
         .iter()
         .filter_map(|it| match it {
             Contribution::Records(part) => Some(part),
-            Contribution::Totals(_) | Contribution::Lost(_) => None,
+            Contribution::Totals(_) | Contribution::Delivery(_) | Contribution::Lost(_) => None,
         })
         .collect()
 }

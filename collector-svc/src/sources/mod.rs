@@ -6,6 +6,7 @@ mod files;
 mod follow;
 pub mod http;
 pub mod jsonl;
+pub mod otlp;
 mod places;
 pub mod prometheus;
 mod source;
@@ -22,7 +23,7 @@ pub use source::{
 };
 
 /// What reads each kind of the product.
-pub const SHIPPED: [Reader; 3] = [jsonl::READER, http::READER, prometheus::READER];
+pub const SHIPPED: [Reader; 4] = [jsonl::READER, http::READER, prometheus::READER, otlp::READER];
 
 /// The source that the policy names, where it is one that is read. One that cannot be opened is one that cannot be read:
 /// an outage, told like any other (CO-5).
@@ -52,4 +53,14 @@ impl Source for Unreadable {
     async fn read(&mut self, _asked: &Asked) -> Result<Input, SourceError> {
         Err(self.error.clone())
     }
+}
+
+/// Of a sum of rises of counters, which count whole things.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rises are not negative; a counter beyond 2^53 does not count singly any more"
+)]
+pub(crate) fn whole(sum: f64) -> u64 {
+    sum.round() as u64
 }

@@ -45,6 +45,14 @@ impl Places {
         Arc::make_mut(cursors).insert(place, cursor);
     }
 
+    /// Forgets a place: nothing will come of it.
+    pub(crate) fn forget(&mut self, source: &str, place: &str) {
+        if let Some(cursors) = self.cursors.get_mut(source) {
+            Arc::make_mut(cursors).remove(place);
+        }
+        self.malformed.remove(&(source.to_owned(), place.to_owned()));
+    }
+
     /// Keeps the first malformed lines of a place, by their number there.
     pub(crate) fn tell(&mut self, source: &str, place: &str, counts: &Counts, lines_before: u64) {
         let (malformed, errors) = self.malformed.entry((source.to_owned(), place.to_owned())).or_default();
@@ -54,6 +62,11 @@ impl Places {
         errors.extend(
             told.map(|kept| MalformedLine { line: kept.line + lines_before, reason: kept.reason.clone() }),
         );
+    }
+
+    /// Whether anything is known of a place.
+    pub(crate) fn has(&self, source: &str, name: &str) -> bool {
+        self.cursors.get(source).is_some_and(|cursors| cursors.contains_key(name))
     }
 
     /// A place, to be stored.

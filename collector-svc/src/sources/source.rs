@@ -11,6 +11,7 @@ use shared_types::batch::LostFile;
 use shared_types::{Timestamp, Window};
 
 use super::http::Receipt;
+use super::otlp::Delivery;
 use domain::telemetry::totals::Totals;
 use events::EventSpecs;
 use events::records::Records;
@@ -66,9 +67,23 @@ pub enum Contribution {
     Records(Part),
     /// What was counted elsewhere.
     Totals(WindowTotals),
+    /// Data points, to be counted by what their streams have counted before.
+    Delivery(Delivery),
     /// What cannot be counted any more: it went away, or was written anew, before it was read to its end (CO-9). The place
     /// that `moved` says of it is not told again.
     Lost(LostFile),
+}
+
+impl Contribution {
+    /// Whether somebody waits for its answer, and nobody has it else.
+    #[must_use]
+    pub fn is_pushed(&self) -> bool {
+        match self {
+            Self::Records(part) => matches!(part.origin, Origin::Push(_)),
+            Self::Delivery(_) => true,
+            Self::Totals(_) | Self::Lost(_) => false,
+        }
+    }
 }
 
 /// Records from one place.
@@ -157,6 +172,6 @@ pub trait Source: Send + Sync {
     /// Reads what is new after the cursor, a bounded amount. The same cursor gives the same again.
     async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError>;
 
-    /// Takes back what could not be committed and cannot be read again.
-    fn take_back(&mut self, _parts: Vec<Part>) {}
+    /// Takes back what could not be committed and cannot be read again, in its order.
+    fn take_back(&mut self, _found: Vec<Contribution>) {}
 }

@@ -115,6 +115,8 @@ pub struct Commit {
     /// Added to the stored counts; of a window that is closed here, the batch has them.
     pub windows: Vec<WindowChange>,
     pub places: Vec<Place>,
+    /// Sources with places that nothing will come of any more.
+    pub forgotten: Vec<(String, String)>,
     pub answers: Vec<PushAnswer>,
     /// Their counts and ids are deleted.
     pub closed: Vec<ClosedWindow>,

@@ -151,7 +151,7 @@ impl PlaceRow {
             return Ok(Self { file_id, byte_offset, position: text, cursor: None });
         }
         let Place { source, name, cursor, malformed, errors } = place.clone();
-        let file_id = format!("{source}/{name}");
+        let file_id = row_of(&source, &name);
         let nowhere = Position { file_id: file_id.clone(), ..Position::default() };
         let stored = StoredCursor { source, place: name, cursor, malformed, errors };
         Ok(Self {
@@ -214,6 +214,18 @@ pub(super) fn put_place(
     tx.upsert("source_positions", columns, row, MOVED);
     Ok(())
 }
+
+/// The key of a place that is no file.
+fn row_of(source: &str, name: &str) -> String {
+    format!("{source}/{name}")
+}
+
+pub(super) fn forget_place(tx: &mut Tx<'_>, target: &TargetName, source: &str, name: &str) {
+    let file_id = if source == FILES { name.to_owned() } else { row_of(source, name) };
+    tx.update_if_there(FORGET, vec![target.as_str().into(), file_id.into()]);
+}
+
+const FORGET: &str = "DELETE FROM source_positions WHERE (target, file_id) IN (VALUES {rows})";
 
 const MOVED: &str = "ON CONFLICT (target, file_id) DO UPDATE SET byte_offset = excluded.byte_offset, \
      position = excluded.position, cursor = excluded.cursor, seen_at_ms = excluded.seen_at_ms";

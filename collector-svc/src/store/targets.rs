@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 
 use super::answers::put_answer;
 use super::batches::put_batch;
-use super::places::put_place;
+use super::places::{forget_place, put_place};
 use super::windows::{add_to_window, delete_window};
 use super::{Commit, Committed, Loaded, Store};
 use crate::state::TargetState;
@@ -122,6 +122,9 @@ impl Store {
             }
             for place in &commit.places {
                 put_place(&mut tx, &commit.target, place, commit.now)?;
+            }
+            for (source, name) in &commit.forgotten {
+                forget_place(&mut tx, &commit.target, source, name);
             }
             for answer in &commit.answers {
                 put_answer(&mut tx, &commit.target, answer, commit.now);

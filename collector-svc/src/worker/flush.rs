@@ -16,6 +16,7 @@ use super::ahead::Ahead;
 use super::undelivered::Undelivered;
 use crate::counters;
 use crate::intake::{Applied, Counts, IdSet, WindowChange};
+use crate::sources::otlp::{Delivery, Refused};
 use crate::sources::{Contribution, Origin, Part, Places, Push, PushReply, Source as _};
 use crate::state::TargetState;
 use crate::store::{Commit, Committed, PushAnswer};
@@ -30,6 +31,9 @@ pub(super) struct InFlight {
     id: String,
     pub(super) changes: Vec<WindowChange>,
     pushes: Vec<(Part, Push)>,
+    pub(super) deliveries: Vec<(Delivery, Refused)>,
+    /// Places that moved on, or were forgotten, with what was pushed.
+    pub(super) moved: BTreeSet<String>,
 }
 
 /// What a commit carries besides the worker's own state.
@@ -57,17 +61,17 @@ impl Worker {
                     self.intake.add(totals.window, &totals.totals, now, &mut all);
                     Ok(())
                 }
+                Contribution::Delivery(delivery) => {
+                    self.count_delivery(delivery, now, &mut all);
+                    Ok(())
+                }
                 Contribution::Lost(file) => {
                     self.count_lost(file, now);
                     Ok(())
                 }
             };
             if let Err(error) = counted {
-                let pushed = found.filter_map(|it| match it {
-                    Contribution::Records(part) => Some(part),
-                    Contribution::Totals(_) | Contribution::Lost(_) => None,
-                });
-                self.push.take_back(pushed.filter(|part| matches!(part.origin, Origin::Push(_))).collect());
+                self.push.take_back(found.filter(Contribution::is_pushed).collect());
                 return Err(error);
             }
         }
@@ -95,9 +99,8 @@ impl Worker {
         }
         let mut counts = Counts::default();
         if let Err(error) = self.apply(&part.records, now, &mut counts).await {
-            if matches!(part.origin, Origin::Push(_)) {
-                self.push.take_back(vec![part]);
-            }
+            let part = Contribution::Records(part);
+            self.push.take_back(Some(part).into_iter().filter(Contribution::is_pushed).collect());
             return Err(error);
         }
         let lines_before = match part.origin {
@@ -153,7 +156,7 @@ impl Worker {
         let found = match self.store.answer(&self.target, key).await {
             Ok(found) => found,
             Err(error) => {
-                self.push.take_back(vec![part]);
+                self.push.take_back(vec![Contribution::Records(part)]);
                 return Err(error);
             }
         };
@@ -188,6 +191,8 @@ impl Worker {
         in_flight.id = uuid::Uuid::now_v7().simple().to_string();
         in_flight.changes.extend(self.intake.take_changes());
         self.state.newest_event = self.intake.newest_event();
+        let moved: BTreeSet<&String> = extra.moved.iter().chain(&in_flight.moved).collect();
+        let forgotten = |name: &&String| (self.source.to_owned(), (*name).clone());
         let earlier = self.commit_ids.split_whitespace().take(COMMIT_IDS_KEPT - 1);
         let ids: Vec<&str> = std::iter::once(in_flight.id.as_str()).chain(earlier).collect();
         let commit = Commit {
@@ -196,7 +201,12 @@ impl Worker {
             ids: ids.join(" "),
             state: self.state.clone(),
             windows: std::mem::take(&mut in_flight.changes),
-            places: extra.moved.iter().filter_map(|name| self.places.place(self.source, name)).collect(),
+            places: moved.iter().filter_map(|name| self.places.place(self.source, name)).collect(),
+            forgotten: moved
+                .iter()
+                .filter(|name| !self.places.has(self.source, name))
+                .map(forgotten)
+                .collect(),
             answers: in_flight.pushes.iter().filter_map(answer_of).collect(),
             closed: extra.closed,
             messages: extra.messages,
@@ -226,14 +236,14 @@ impl Worker {
         let initial = TargetState::initial(self.versions.newest().policy.collection.window);
         let loaded = self.store.load(&self.target, &initial).await?;
         let foreign = self.store.ids_since(&self.target, self.generation).await?;
-        if let Some(in_flight) = self.in_flight.take() {
+        if let Some(mut in_flight) = self.in_flight.take() {
             let landed = loaded.commit_ids.split_whitespace().any(|id| id == in_flight.id);
             let mut lost = self.intake.take_changes();
             if landed {
                 in_flight.answer();
             } else {
-                lost.extend(in_flight.changes);
-                self.push.take_back(in_flight.pushes.into_iter().map(|(part, _)| part).collect());
+                lost.append(&mut in_flight.changes);
+                self.push.take_back(in_flight.pushed());
             }
             self.intake.take_back(&lost);
         }
@@ -256,7 +266,16 @@ impl Worker {
 }
 
 impl InFlight {
+    /// What has no answer yet.
+    fn pushed(self) -> Vec<Contribution> {
+        let parts = self.pushes.into_iter().map(|(part, _)| Contribution::Records(part));
+        parts.chain(self.deliveries.into_iter().map(|(it, _)| Contribution::Delivery(it))).collect()
+    }
+
     fn answer(self) {
+        for (delivery, refused) in self.deliveries {
+            delivery.reply.send(refused).ok();
+        }
         for (part, report) in self.pushes {
             if let Origin::Push(receipt) = part.origin {
                 receipt.reply.send(PushReply::Committed(report)).ok();

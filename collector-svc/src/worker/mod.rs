@@ -6,6 +6,7 @@
 
 mod ahead;
 mod close;
+mod deliver;
 mod flush;
 mod gather;
 mod late;

@@ -28,7 +28,7 @@ impl Worker {
         if other_specs || !same_source {
             let opening = Opening { policy: &version.policy, specs, threads: self.parse_threads };
             self.pull = sources::open(&self.sources, &opening);
-            self.source = self.pull.as_ref().map_or(sources::http::READER.key, |pull| pull.kind());
+            self.source = version.policy.collection.source.kind();
             self.pull_of = Some(Arc::clone(version));
             self.ahead = Ahead::default();
         }

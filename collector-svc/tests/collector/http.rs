@@ -259,7 +259,7 @@ async fn lost_and_unreadable_files_are_named() {
     service.stop().await;
 }
 
-async fn until(condition: impl AsyncFn() -> bool) {
+pub(crate) async fn until(condition: impl AsyncFn() -> bool) {
     for _ in 0..1000 {
         if condition().await {
             return;

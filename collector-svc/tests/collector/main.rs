@@ -9,6 +9,7 @@ mod files;
 mod http;
 mod mapped;
 mod one_shot;
+mod otlp;
 mod own_source;
 mod plans;
 mod policy;

@@ -76,6 +76,7 @@ pub(crate) fn commit(generation: i64, state: &TargetState) -> Commit {
         state: state.clone(),
         windows: vec![],
         places: vec![],
+        forgotten: vec![],
         answers: vec![],
         closed: vec![],
         messages: vec![],

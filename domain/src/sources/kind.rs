@@ -57,6 +57,11 @@ pub trait SourceSettings: Settings {
     fn timed(&self) -> Vec<&str> {
         Vec::new()
     }
+
+    /// The events that it makes of something else, each with the keys below the kind's that lead to its name.
+    fn named(&self) -> Vec<([&str; 3], &str)> {
+        Vec::new()
+    }
 }
 
 impl PartialEq for dyn SourceSettings {

@@ -4,9 +4,10 @@
 pub mod http;
 pub mod jsonl;
 mod kind;
+pub mod otlp;
 pub mod prometheus;
 
 pub use kind::{SourceKind, SourceSettings};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [SourceKind; 3] = [jsonl::KIND, http::KIND, prometheus::KIND];
+pub const SHIPPED: [SourceKind; 4] = [jsonl::KIND, http::KIND, prometheus::KIND, otlp::KIND];

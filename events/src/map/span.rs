@@ -29,6 +29,12 @@ impl Unit {
         }
     }
 
+    /// By its name, which is also its symbol in UCUM (<https://ucum.org/ucum>).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, unit)| *unit)
+    }
+
     /// In milliseconds.
     #[must_use]
     pub fn in_ms(self, number: f64) -> f64 {

@@ -18,7 +18,7 @@ use shared_types::{Buckets, Timestamp, Window};
 
 use super::{
     Asked, AskedWindow, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError,
-    WindowTotals,
+    WindowTotals, whole,
 };
 use ask::Server;
 use count::{Instance, Series, first_seen, growth, known_at, started_in, was_up};
@@ -220,14 +220,4 @@ fn nothing_of(selector: &str, window: Window) -> String {
         "no sample of `{selector}` in the window {window}; \
          `absent: zero` says of a counter that it is born with its first event"
     )
-}
-
-/// Of a sum of rises of counters, which count whole things.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rises are not negative; a counter beyond 2^53 does not count singly any more"
-)]
-fn whole(sum: f64) -> u64 {
-    sum.round() as u64
 }

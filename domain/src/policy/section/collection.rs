@@ -127,6 +127,9 @@ pub(crate) fn check_events(
     }
     if let Some(section) = source::settings(&raw.source, collection.source.kind(), &path) {
         check_values(&section, collection, metrics, wrong);
+        for (keys, event) in collection.source.named() {
+            check(keys.iter().fold(&section, |place, key| place.at(key)), event, wrong);
+        }
         for event in collection.source.counted() {
             let place = section.at("counters").at(event);
             check(place, event, wrong);

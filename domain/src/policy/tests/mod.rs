@@ -13,6 +13,7 @@ use crate::sources::jsonl::Jsonl;
 
 mod examples;
 mod generated;
+mod sources;
 mod templates;
 mod wrong;
 

@@ -1,0 +1,279 @@
+//! `POST /v1/metrics`, `/v1/logs` and `/v1/traces`: telemetry of the `OpenTelemetry` SDKs and collectors.
+//!
+//! Senders drop what is answered 400, 413 or 500 and repeat what is answered 503: own trouble is always 503, and what cannot be
+//! counted is named in the partial success of a 200 (<https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use domain::sources::SourceSettings as _;
+use domain::sources::otlp::Otlp;
+use domain::stored::plain;
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use service_kit::http::{ApiError, Body, BodyShare, Json};
+use shared_types::problem::ProblemCode;
+use tokio::sync::oneshot;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::app::TargetEntry;
+use super::{Api, COMMIT_PATIENCE};
+use crate::sources::otlp::{Refused, of_logs, of_spans, readings, span_specs};
+use crate::sources::{Push, PushReply};
+use events::EventSpecs;
+use events::records::Records;
+
+/// How a request is written, and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Protobuf,
+    Json,
+}
+
+/// Takes data points of metrics. The answer comes when they are stored; what cannot be counted is named in it.
+#[utoipa::path(
+    post, path = "/v1/metrics", tag = "telemetry", operation_id = "push_metrics",
+    security(("bearer" = ["service:telemetry"])),
+    request_body(description = "`ExportMetricsServiceRequest` of OTLP; gzip and zstd are understood",
+        content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
+    responses((status = 200, description = "`ExportMetricsServiceResponse`, written as the request is",
+        content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json")))),
+)]
+pub(super) async fn push_metrics(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    share: BodyShare,
+    Body(body): Body,
+) -> Result<Response, ApiError> {
+    let form = form(&headers)?;
+    let request: ExportMetricsServiceRequest = decoded(form, &body)?;
+    let mut refused = Refused::default();
+    let (mut is_for_nobody, mut answers) = (true, Vec::new());
+    for (settings, entry) in receivers(&api) {
+        let Some(readings) = readings(&request, &settings, &mut refused) else { continue };
+        is_for_nobody = false;
+        if !readings.is_empty() {
+            let chosen_by = format!("{:032x}", xxh3_128(settings.words().as_bytes()));
+            answers.push(entry.queue.deliver(readings, chosen_by, share.clone()));
+        }
+    }
+    if is_for_nobody {
+        let metrics =
+            request.resource_metrics.iter().flat_map(|it| &it.scope_metrics).map(|it| it.metrics.len());
+        refused.add(metrics.sum(), nobody(&api));
+    }
+    for answer in answers {
+        refused.merge(committed(answer).await?);
+    }
+    let partial_success = told(&refused).map(|(rejected_data_points, error_message)| {
+        ExportMetricsPartialSuccess { rejected_data_points, error_message }
+    });
+    Ok(answer(form, &ExportMetricsServiceResponse { partial_success }))
+}
+
+/// Takes log records, each of which is an event by its event name or its text. The answer comes when they are stored.
+#[utoipa::path(
+    post, path = "/v1/logs", tag = "telemetry", operation_id = "push_logs",
+    security(("bearer" = ["service:telemetry"])),
+    request_body(description = "`ExportLogsServiceRequest` of OTLP; gzip and zstd are understood",
+        content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
+    responses((status = 200, description = "`ExportLogsServiceResponse`, written as the request is",
+        content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json")))),
+)]
+pub(super) async fn push_logs(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    share: BodyShare,
+    Body(body): Body,
+) -> Result<Response, ApiError> {
+    let form = form(&headers)?;
+    let request: ExportLogsServiceRequest = decoded(form, &body)?;
+    // A record has no id: the same request again is known by its bytes.
+    let key = format!("otlp/logs/{:032x}", xxh3_128(&body));
+    let mut sent = Sent::default();
+    for (settings, entry) in receivers(&api) {
+        let specs = entry.worker.specs();
+        let Some(lines) = of_logs(&request, &settings, &specs) else { continue };
+        sent.push(&entry, &lines, specs, Some(&key), &share);
+    }
+    if sent.is_for_nobody() {
+        let records =
+            request.resource_logs.iter().flat_map(|it| &it.scope_logs).map(|it| it.log_records.len());
+        sent.refused.add(records.sum(), nobody(&api));
+    }
+    let refused = sent.committed().await?;
+    let partial_success = told(&refused).map(|(rejected_log_records, error_message)| {
+        ExportLogsPartialSuccess { rejected_log_records, error_message }
+    });
+    Ok(answer(form, &ExportLogsServiceResponse { partial_success }))
+}
+
+/// Takes spans, those of a name that the policy has being events. The answer comes when they are stored.
+#[utoipa::path(
+    post, path = "/v1/traces", tag = "telemetry", operation_id = "push_traces",
+    security(("bearer" = ["service:telemetry"])),
+    request_body(description = "`ExportTraceServiceRequest` of OTLP; gzip and zstd are understood",
+        content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json"))),
+    responses((status = 200, description = "`ExportTraceServiceResponse`, written as the request is",
+        content((Vec<u8> = "application/x-protobuf"), (serde_json::Value = "application/json")))),
+)]
+pub(super) async fn push_traces(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    share: BodyShare,
+    Body(body): Body,
+) -> Result<Response, ApiError> {
+    let form = form(&headers)?;
+    let request: ExportTraceServiceRequest = decoded(form, &body)?;
+    let mut sent = Sent::default();
+    for (settings, entry) in receivers(&api) {
+        let Some(lines) = of_spans(&request, &settings, &mut sent.refused) else { continue };
+        let specs = Arc::new(span_specs(&entry.worker.specs()));
+        sent.push(&entry, &lines, specs, None, &share);
+    }
+    if sent.is_for_nobody() {
+        let spans = request.resource_spans.iter().flat_map(|it| &it.scope_spans).map(|it| it.spans.len());
+        sent.refused.add(spans.sum(), nobody(&api));
+    }
+    let refused = sent.committed().await?;
+    let partial_success = told(&refused)
+        .map(|(rejected_spans, error_message)| ExportTracePartialSuccess { rejected_spans, error_message });
+    Ok(answer(form, &ExportTraceServiceResponse { partial_success }))
+}
+
+/// Lines of events that were put into the queues of their targets.
+#[derive(Default)]
+struct Sent {
+    refused: Refused,
+    /// Targets that a resource of the request fits.
+    targets: usize,
+    answers: Vec<oneshot::Receiver<PushReply>>,
+}
+
+impl Sent {
+    fn push(
+        &mut self,
+        entry: &TargetEntry,
+        lines: &[u8],
+        specs: Arc<EventSpecs>,
+        key: Option<&String>,
+        share: &BodyShare,
+    ) {
+        self.targets += 1;
+        if lines.is_empty() {
+            return;
+        }
+        let records = Records::of_lines(lines, &specs);
+        let key = key.map(|key| (key.clone(), key.clone()));
+        self.answers.push(entry.queue.push(records, specs, key, share.clone()));
+    }
+
+    fn is_for_nobody(&self) -> bool {
+        self.targets == 0
+    }
+
+    /// What was refused, when the rest is stored.
+    async fn committed(mut self) -> Result<Refused, ApiError> {
+        for answer in self.answers {
+            let push: Option<Push> = match committed(answer).await? {
+                PushReply::Committed(push) => Some(push),
+                PushReply::Repeated(answer) => serde_json::from_str(&answer).ok(),
+                // The key is of the very bytes.
+                PushReply::KeyReused => None,
+            };
+            for error in push.iter().flat_map(|it| &it.errors) {
+                self.refused.add(0, error.reason.clone());
+            }
+            let names = push.iter().flat_map(|it| it.unknown_names.keys());
+            for name in names {
+                self.refused.add(0, format!("`{name}` is no event of the policy"));
+            }
+            self.refused.items += push.map_or(0, |it| it.malformed + it.unknown);
+        }
+        Ok(self.refused)
+    }
+}
+
+/// The targets that take OTLP, as the policy has them now.
+fn receivers(api: &Api) -> impl Iterator<Item = (Otlp, TargetEntry)> {
+    let policy = Arc::clone(&api.versions.current().policy);
+    api.targets.all().into_iter().filter_map(move |(name, entry)| {
+        let target = policy.targets.get(&name)?;
+        Some((target.collection.source.of_kind::<Otlp>()?.clone(), entry))
+    })
+}
+
+/// What to say of a request that no target takes.
+fn nobody(api: &Api) -> String {
+    let mut wanted = receivers(api).map(|(settings, _)| settings.whose()).peekable();
+    if wanted.peek().is_none() {
+        return "no target of the policy takes OTLP: `source: { otlp: … }`".to_owned();
+    }
+    format!("no target's `match` fits the resource; there are {}", wanted.collect::<Vec<_>>().join("; "))
+}
+
+async fn committed<T>(answer: oneshot::Receiver<T>) -> Result<T, ApiError> {
+    match tokio::time::timeout(COMMIT_PATIENCE, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(ApiError::unavailable("the collector is stopping", Duration::from_secs(1))),
+        Err(_) => Err(ApiError::unavailable("not stored in time", Duration::from_secs(5))),
+    }
+}
+
+fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
+    let said = headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    match said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/x-protobuf" => Ok(Form::Protobuf),
+        "application/json" => Ok(Form::Json),
+        _ => Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ProblemCode::UnsupportedMediaType,
+            "expected `Content-Type: application/x-protobuf` or `application/json`",
+        )),
+    }
+}
+
+fn decoded<T: Message + Default + DeserializeOwned>(form: Form, body: &[u8]) -> Result<T, ApiError> {
+    let read = match form {
+        Form::Protobuf => T::decode(body).map_err(|error| error.to_string()),
+        Form::Json => serde_json::from_slice(body).map_err(|error| error.to_string()),
+    };
+    read.map_err(|error| {
+        ApiError::bad_request(ProblemCode::UnreadableBody, format!("no OTLP request: {error}"))
+    })
+}
+
+fn answer<T: Message + Serialize>(form: Form, answer: &T) -> Response {
+    match form {
+        Form::Protobuf => {
+            ([(CONTENT_TYPE, "application/x-protobuf")], answer.encode_to_vec()).into_response()
+        }
+        Form::Json => {
+            let mut answer = plain(answer);
+            // What is not set is not there.
+            answer.as_object_mut().into_iter().for_each(|it| it.retain(|_, value| !value.is_null()));
+            Json(answer).into_response()
+        }
+    }
+}
+
+/// What the partial success says, if anything was refused.
+fn told(refused: &Refused) -> Option<(i64, String)> {
+    let words = refused.words();
+    let items = i64::try_from(refused.items).unwrap_or(i64::MAX);
+    (refused.items > 0 || !words.is_empty()).then_some((items, words))
+}

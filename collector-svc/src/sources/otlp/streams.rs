@@ -1,0 +1,276 @@
+//! How much what a data point counts has grown, exactly once, by its stream and its times. Pure.
+//!
+//! OTLP names no request: one whose answer was lost comes again. So of each stream (a resource, a scope, a metric and
+//! attributes) it is stored how far it was counted, and by that a point is new, known, or of somebody else.
+//! Shapes: <https://opentelemetry.io/docs/specs/otel/metrics/data-model/#sums>.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use shared_types::Timestamp;
+
+use super::spread::Spread;
+
+/// Nanoseconds since 1970.
+pub(crate) type Nanos = u64;
+
+/// Streams that are kept of one resource.
+const STREAMS_MAX: usize = 2_000;
+/// Points of one export are as far apart at most.
+const EXPORT: Nanos = 500_000_000;
+
+/// What a stream counts, so far or since the point before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Amount {
+    pub(crate) count: f64,
+    /// Of a histogram whose durations are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) spread: Option<Spread>,
+}
+
+impl Amount {
+    /// What came since `before`; `None` if this does not go on from there.
+    fn since(&self, before: &Self) -> Option<Self> {
+        let spread = match (&self.spread, &before.spread) {
+            (Some(now), Some(before)) => Some(now.since(before)?),
+            (now, _) => now.clone(),
+        };
+        let count = self.count - before.count;
+        (count >= 0.0).then_some(Self { count, spread })
+    }
+}
+
+/// The times and the amount of a data point.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Point {
+    /// Whether it says what came since the point before; else what came since its start.
+    pub(crate) is_delta: bool,
+    /// 0: unknown.
+    pub(crate) start: Nanos,
+    pub(crate) time: Nanos,
+    pub(crate) amount: Amount,
+}
+
+/// What is known of the process that sends.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Instance {
+    /// What its points are chosen by.
+    chosen_by: String,
+    /// The first point that was chosen by that.
+    known_from: Nanos,
+    /// The newest point.
+    seen: Nanos,
+    streams: BTreeMap<String, Stream>,
+}
+
+/// How far a stream was counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Stream {
+    start: Nanos,
+    time: Nanos,
+    amount: Amount,
+}
+
+/// What a point adds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Growth {
+    /// So much, after `from` and until the point's time.
+    Grown { from: Nanos, amount: Amount },
+    /// How much of it was counted by others, or before anybody looked, is not known: it is what later ones count from.
+    Baseline,
+    /// It was counted before.
+    Known,
+    /// It cannot be what it says: two processes write one stream.
+    Torn,
+    /// There are too many streams.
+    TooMany,
+}
+
+impl Instance {
+    /// The newest point of it.
+    pub(crate) fn seen(&self) -> Timestamp {
+        millis(self.seen)
+    }
+
+    /// Counts a point of a stream. `chosen_by` says what points are chosen by, `window` when that of the point begins, and `seen`
+    /// the newest point of the exports before.
+    pub(crate) fn count(
+        &mut self,
+        stream: &str,
+        point: &Point,
+        chosen_by: &str,
+        window: Timestamp,
+        seen: Timestamp,
+    ) -> Growth {
+        if self.chosen_by != chosen_by {
+            (self.chosen_by, self.known_from) = (chosen_by.to_owned(), point.time);
+        }
+        let growth = match self.streams.get(stream) {
+            Some(known) => known.growth(point),
+            None if self.streams.len() >= STREAMS_MAX => return Growth::TooMany,
+            None if point.is_delta || point.start > 0 && millis(point.start) >= window => {
+                Growth::Grown { from: point.start, amount: point.amount.clone() }
+            }
+            // It was in none of the exports before.
+            None if self.known_from + EXPORT < point.time => {
+                Growth::Grown { from: point.start.max(nanos(seen)), amount: point.amount.clone() }
+            }
+            None => Growth::Baseline,
+        };
+        let older = self.streams.get(stream).is_some_and(|known| point.start < known.start);
+        if growth != Growth::Known && !older {
+            let Point { start, time, amount, .. } = point.clone();
+            self.streams.insert(stream.to_owned(), Stream { start, time, amount });
+        }
+        self.seen = self.seen.max(point.time);
+        growth
+    }
+}
+
+impl Stream {
+    fn growth(&self, point: &Point) -> Growth {
+        let grown = |from: Nanos| Growth::Grown { from, amount: point.amount.clone() };
+        if point.is_delta {
+            return match point.start {
+                _ if point.time <= self.time => Growth::Known,
+                0 => grown(self.time),
+                start if start < self.time => Growth::Torn,
+                start => grown(start),
+            };
+        }
+        if point.start < self.start {
+            // A late repeat of the process before is one too.
+            return if point.time <= self.start { Growth::Known } else { Growth::Torn };
+        }
+        if point.start > self.start {
+            // The next process begins when this one has ended.
+            return if point.start >= self.time { grown(point.start) } else { Growth::Torn };
+        }
+        match point.amount.since(&self.amount) {
+            _ if point.time <= self.time => Growth::Known,
+            Some(amount) => Growth::Grown { from: self.time, amount },
+            // A process that does not say when it was started has been started anew.
+            None if point.start == 0 => grown(self.time),
+            None => Growth::Torn,
+        }
+    }
+}
+
+/// The millisecond in which a nanosecond lies.
+pub(crate) fn millis(at: Nanos) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(at / 1_000_000).unwrap_or(i64::MAX))
+}
+
+fn nanos(at: Timestamp) -> Nanos {
+    u64::try_from(at.as_millis()).unwrap_or(0).saturating_mul(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Nanos = 1_000_000_000;
+    /// When the window begins, in seconds.
+    const WINDOW: Nanos = 1_795_341_600;
+
+    /// Seconds of the window.
+    fn at(second: i64) -> Nanos {
+        (WINDOW * SECOND).checked_add_signed(second * 1_000_000_000).unwrap()
+    }
+
+    fn amount(count: f64) -> Amount {
+        Amount { count, spread: None }
+    }
+
+    fn cumulative(start: i64, time: i64, count: f64) -> Point {
+        let amount = amount(count);
+        Point { is_delta: false, start: at(start), time: at(time), amount }
+    }
+
+    fn delta(start: i64, time: i64, count: f64) -> Point {
+        Point { is_delta: true, ..cumulative(start, time, count) }
+    }
+
+    #[derive(Default)]
+    struct Counted(Instance);
+
+    impl Counted {
+        /// Of one export.
+        fn point(&mut self, stream: &str, point: Point) -> Growth {
+            let seen = self.0.seen();
+            self.0.count(stream, &point, "settings", millis(at(0)), seen)
+        }
+
+        fn amount(&mut self, stream: &str, point: Point) -> Option<f64> {
+            match self.point(stream, point) {
+                Growth::Grown { amount, .. } => Some(amount.count),
+                _ => None,
+            }
+        }
+    }
+
+    /// TE-5: what came since the point before, once, however often it is sent.
+    #[test]
+    fn a_delta_counts_once() {
+        let mut counted = Counted::default();
+        let first = delta(-30, 30, 7.0);
+        assert_eq!(counted.point("a", first.clone()), Growth::Grown { from: at(-30), amount: amount(7.0) });
+        assert_eq!(counted.point("a", first), Growth::Known);
+        assert_eq!(counted.amount("a", delta(30, 60, 2.0)), Some(2.0));
+        assert_eq!(counted.amount("a", delta(70, 80, 1.0)), Some(1.0));
+        assert_eq!(counted.point("a", delta(30, 60, 2.0)), Growth::Known);
+        assert_eq!(counted.point("a", delta(75, 135, 9.0)), Growth::Torn);
+    }
+
+    /// TE-5: what a process counts since its start is counted by its differences; the next process begins with nothing.
+    #[test]
+    fn a_cumulative_stream_counts_its_differences_over_restarts() {
+        let mut counted = Counted::default();
+        assert_eq!(counted.amount("a", cumulative(5, 10, 4.0)), Some(4.0));
+        assert_eq!(counted.amount("a", cumulative(5, 20, 10.0)), Some(6.0));
+        assert_eq!(counted.point("a", cumulative(5, 20, 10.0)), Growth::Known);
+        assert_eq!(counted.point("a", cumulative(5, 15, 8.0)), Growth::Known);
+        assert_eq!(
+            counted.point("a", cumulative(25, 30, 3.0)),
+            Growth::Grown { from: at(25), amount: amount(3.0) }
+        );
+        assert_eq!(counted.point("a", cumulative(5, 20, 10.0)), Growth::Known);
+        assert_eq!(counted.amount("a", cumulative(25, 40, 4.0)), Some(1.0));
+    }
+
+    /// What was counted before anybody looked is of another time; what is born in a process that was there before is not.
+    #[test]
+    fn a_stream_that_is_new_counts_if_its_process_is_known() {
+        let mut counted = Counted::default();
+        assert_eq!(counted.point("saves", cumulative(-900, 10, 500.0)), Growth::Baseline);
+        assert_eq!(counted.point("more", cumulative(-900, 10, 30.0)), Growth::Baseline);
+        assert_eq!(
+            counted.point("errors", cumulative(-900, 20, 9.0)),
+            Growth::Grown { from: at(10), amount: amount(9.0) }
+        );
+        assert_eq!(counted.amount("saves", cumulative(-900, 20, 542.0)), Some(42.0));
+        let seen = counted.0.seen();
+        let other = counted.0.count("b", &cumulative(-900, 30, 100.0), "other settings", millis(at(0)), seen);
+        assert_eq!(other, Growth::Baseline);
+    }
+
+    /// Two processes that write one stream are found by their starts, and counted from anew.
+    #[test]
+    fn two_processes_with_one_stream_are_found() {
+        let mut counted = Counted::default();
+        counted.point("a", cumulative(1, 10, 5.0));
+        assert_eq!(counted.point("a", cumulative(3, 12, 50.0)), Growth::Torn);
+        assert_eq!(counted.point("a", cumulative(1, 20, 9.0)), Growth::Torn);
+        assert_eq!(counted.amount("a", cumulative(3, 22, 60.0)), Some(10.0));
+    }
+
+    #[test]
+    fn streams_of_one_process_are_bounded() {
+        let mut counted = Counted::default();
+        for n in 0..STREAMS_MAX {
+            assert_eq!(counted.amount(&n.to_string(), delta(0, 10, 1.0)), Some(1.0));
+        }
+        assert_eq!(counted.point("more", delta(0, 10, 1.0)), Growth::TooMany);
+        assert_eq!(counted.amount("0", delta(10, 20, 1.0)), Some(1.0));
+    }
+}
