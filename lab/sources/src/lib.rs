@@ -1,18 +1,24 @@
-//! Servers of others, started for a test and ended with it. `.ci/foreign` fetches them.
+//! Servers and clients of others, started for a test and ended with it. `.ci/foreign` fetches them.
 
+pub mod app;
 pub mod prometheus;
 pub mod remote_write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A program of a foreign server: on the path, or where `.ci/foreign` puts it.
 ///
 /// # Errors
 /// It is nowhere; says what to do.
 pub fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let fetched = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/foreign/usr/bin");
+    let fetched = foreign().join("usr/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain([PathBuf::from(fetched)]);
+    let places = std::env::split_paths(&path).chain([fetched]);
     let found = places.map(|place| place.join(name)).find(|program| program.is_file());
     found.ok_or_else(|| anyhow::anyhow!("`{name}` is missing: .ci/foreign fetches it, or install it"))
+}
+
+/// Where `.ci/foreign` puts what it fetches.
+fn foreign() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/foreign"))
 }
