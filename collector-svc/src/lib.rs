@@ -11,6 +11,7 @@ pub mod counters;
 pub mod effects;
 pub mod generate;
 pub mod intake;
+pub mod look;
 pub mod schedule;
 pub mod schema;
 pub mod service;

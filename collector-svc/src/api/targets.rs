@@ -1,5 +1,6 @@
 //! A target as the collector sees it, and what the reporter tells about it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -74,6 +75,9 @@ pub struct LastBatch {
     /// Deliveries attempted.
     pub attempts: u32,
     pub last_error: Option<String>,
+    /// Events by name.
+    #[serde(default)]
+    pub counters: BTreeMap<String, u64>,
     /// What could not be counted, with examples (TE-6).
     pub intake: Intake,
 }
@@ -299,6 +303,7 @@ fn last_batch(row: BatchRow) -> LastBatch {
         delivered_at: row.delivered_at,
         attempts: row.attempts,
         last_error: row.last_error,
+        counters: row.batch.counters,
         intake: row.batch.intake,
     }
 }

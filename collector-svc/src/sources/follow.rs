@@ -21,7 +21,8 @@ use shared_types::batch::LostFile;
 
 use super::files::{self, Found, Matches, OpenFile};
 use super::jsonl::take_lines;
-use super::{Contribution, Cursor, Input, LeftOut, Moved, Origin, Part, SourceError};
+use super::newest::newest;
+use super::{Contribution, Cursor, Input, LeftOut, Moved, Newest, Origin, Part, SourceError};
 use crate::store::FileCursor;
 use events::EventSpecs;
 
@@ -154,6 +155,14 @@ impl Follower {
             }
             _ => Ok(look.input),
         }
+    }
+
+    /// Where the newest bytes begin.
+    ///
+    /// # Errors
+    /// A pattern is none, or a file cannot be read.
+    pub(super) fn newest(&self, bytes: u64) -> Result<Newest, SourceError> {
+        newest(&self.patterns, bytes)
     }
 
     /// A directory that was read from before and is gone now is an outage; one that never was there is only

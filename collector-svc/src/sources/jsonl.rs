@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use domain::sources::jsonl::{Jsonl, KIND};
 
 use super::follow::Follower;
-use super::{Asked, Input, Opened, Opening, Reader, Source, SourceError};
+use super::{Asked, Input, Newest, Opened, Opening, Reader, Source, SourceError};
 use crate::store::FileCursor;
 use events::records::{LINE_LENGTH_MAX, Records};
 use events::{EventSpecs, Reason};
@@ -50,10 +50,25 @@ impl Source for JsonlSource {
     }
 
     async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError> {
-        let (follower, cursor, now) = (Arc::clone(&self.follower), Arc::clone(&asked.cursor), asked.now);
+        let (cursor, now) = (Arc::clone(&asked.cursor), asked.now);
+        self.in_time(move |follower| follower.look(&cursor, now)).await
+    }
+
+    async fn newest(&mut self, bytes: u64) -> Result<Newest, SourceError> {
+        self.in_time(move |follower| follower.newest(bytes)).await
+    }
+}
+
+impl JsonlSource {
+    /// What the file system may be long at.
+    async fn in_time<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Follower) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let follower = Arc::clone(&self.follower);
         let timed_out = SourceError::Timeout(self.timeout.as_secs());
         let reading = tokio::task::spawn_blocking(move || match follower.try_lock() {
-            Ok(mut follower) => follower.look(&cursor, now),
+            Ok(mut follower) => read(&mut follower),
             // The read before still hangs in the file system.
             Err(_) => Err(SourceError::Io {
                 what: "the read before".to_owned(),

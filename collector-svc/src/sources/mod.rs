@@ -6,6 +6,7 @@ mod files;
 mod follow;
 pub mod http;
 pub mod jsonl;
+mod newest;
 pub mod otlp;
 mod places;
 pub mod prometheus;
@@ -18,8 +19,8 @@ pub use http::{Push, PushQueue, PushReply, PushSource, Receipt};
 pub use jsonl::JsonlSource;
 pub(crate) use places::Places;
 pub use source::{
-    Asked, AskedWindow, Contribution, Cursor, Input, LeftOut, Moved, Opened, Opening, Origin, Part, Reader,
-    Source, SourceError, WindowTotals,
+    Asked, AskedWindow, Contribution, Cursor, Input, LeftOut, Moved, Newest, Opened, Opening, Origin, Part,
+    PassedOver, Reader, Source, SourceError, WindowTotals,
 };
 
 /// What reads each kind of the product.

@@ -136,6 +136,24 @@ pub struct Input {
     pub left_out: Vec<LeftOut>,
 }
 
+/// Where a look begins that goes through the newest telemetry alone; by itself the beginning of all.
+#[derive(Debug, Default)]
+pub struct Newest {
+    pub cursor: Cursor,
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// What stands in a place before that and is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    #[serde(skip)]
+    pub place: String,
+    pub path: String,
+    pub bytes: u64,
+    /// When something was written into it last.
+    pub written: Timestamp,
+}
+
 /// A place of a source that cannot be read (CO-9). The texts are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LeftOut {
@@ -171,6 +189,11 @@ pub trait Source: Send + Sync {
 
     /// Reads what is new after the cursor, a bounded amount. The same cursor gives the same again.
     async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError>;
+
+    /// Where the newest telemetry begins, so many bytes of it: for a look that must not take as long as all of it.
+    async fn newest(&mut self, _bytes: u64) -> Result<Newest, SourceError> {
+        Ok(Newest::default())
+    }
 
     /// Takes back what could not be committed and cannot be read again, in its order.
     fn take_back(&mut self, _found: Vec<Contribution>) {}

@@ -62,6 +62,11 @@ pub trait SourceSettings: Settings {
     fn named(&self) -> Vec<([&str; 3], &str)> {
         Vec::new()
     }
+
+    /// What one of those is made of: its selector or its query, as the policy has it.
+    fn made_of(&self, _name: &str) -> Option<&str> {
+        None
+    }
 }
 
 impl PartialEq for dyn SourceSettings {

@@ -425,4 +425,10 @@ impl SourceSettings for Prometheus {
     fn timed(&self) -> Vec<&str> {
         self.distributions.keys().map(String::as_str).collect()
     }
+
+    fn made_of(&self, name: &str) -> Option<&str> {
+        let counter = self.counters.get(name).map(|counter| &counter.series);
+        let timed = || self.distributions.get(name).map(|it| &it.histogram);
+        counter.or_else(timed).or_else(|| self.values.get(name)).map(String::as_str)
+    }
 }
