@@ -19,6 +19,7 @@ pub(crate) mod mapping;
 pub(crate) mod output;
 mod product;
 pub(crate) mod services;
+pub(crate) mod sources;
 pub(crate) mod usage;
 pub(crate) mod verify;
 pub(crate) mod view;

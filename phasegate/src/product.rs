@@ -69,6 +69,12 @@ impl Product {
         &self.kinds
     }
 
+    /// What reads the sources of a policy.
+    #[must_use]
+    pub fn sources(&self) -> &[Reader] {
+        &self.sources
+    }
+
     /// The executors as they would be here.
     ///
     /// # Errors

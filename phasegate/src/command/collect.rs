@@ -161,6 +161,6 @@ fn window(text: &str) -> Result<Duration, String> {
     if allowed.contains(&parsed) { Ok(parsed) } else { Err("expected a window of 1s to 24h".to_owned()) }
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }

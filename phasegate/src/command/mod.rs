@@ -29,6 +29,7 @@ mod restore;
 mod review;
 mod rollback;
 mod runtime;
+mod sources;
 mod start;
 mod status;
 mod token;
@@ -101,6 +102,7 @@ enum Command {
     Evidence(evidence::Args),
     Collect(collect::Args),
     Map(map::Args),
+    Sources(sources::Args),
     Analyze(analyze::Args),
     Explain(explain::Args),
     Backtest(backtest::Args),
@@ -163,6 +165,7 @@ impl Cli {
             Command::Evidence(args) => args.run(),
             Command::Collect(args) => args.run(product.kinds()),
             Command::Map(args) => args.run(product.kinds()),
+            Command::Sources(args) => args.run(product),
             Command::Analyze(args) => args.run(product.kinds()),
             Command::Explain(args) => args.run(),
             Command::Backtest(args) => args.run(product.kinds()),
