@@ -15,6 +15,7 @@ mod own_source;
 mod plans;
 mod policy;
 mod prometheus;
+mod prometheus_tokens;
 mod pushes;
 mod replicas;
 mod rig;

@@ -20,7 +20,7 @@ use shared_types::{Batch, Timestamp};
 
 use crate::rig::{Fault, Rig, at, directive};
 
-const SAVES: &str = "saves_total{result=\"ok\"}";
+pub(crate) const SAVES: &str = "saves_total{result=\"ok\"}";
 const ERRORS: &str = "save_errors_total";
 const UP: &str = "up{job=\"editor\"}";
 
@@ -36,25 +36,16 @@ pub(crate) struct Server {
     /// What queries of no raw samples give.
     numbers: Arc<Mutex<BTreeMap<String, Value>>>,
     asked: Arc<Mutex<Vec<HeaderMap>>>,
+    /// The one token that it takes, if it asks for one.
+    pub(crate) takes: Arc<Mutex<Option<String>>>,
     pub(crate) url: String,
 }
 
 impl Server {
-    /// In a thread of its own: some who ask have no runtime yet.
     pub(crate) fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let url = format!("http://{}/prom", listener.local_addr().unwrap());
-        let server = Self { url, ..Self::default() };
+        let server = Self::default();
         let router = Router::new().route("/prom/api/v1/query", post(query)).with_state(server.clone());
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                axum::serve(listener, router).await
-            })
-        });
-        server
+        Self { url: format!("{}/prom", serve(router)), ..server }
     }
 
     /// A sample of the series of a selector that has these labels.
@@ -100,10 +91,31 @@ impl Server {
     }
 }
 
+/// Where it is served. In a thread of its own: some who ask have no runtime yet.
+pub(crate) fn serve(router: Router) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, router).await
+        })
+    });
+    url
+}
+
 async fn query(State(server): State<Server>, headers: HeaderMap, body: String) -> (StatusCode, Json<Value>) {
     let form = reqwest::Url::parse(&format!("http://form/?{body}")).unwrap();
     let form: BTreeMap<_, _> = form.query_pairs().into_owned().collect();
+    let taken = server.takes.lock().unwrap().as_ref().map(|token| format!("Bearer {token}"));
+    let shown = headers.get("Authorization").and_then(|it| it.to_str().ok()).map(str::to_owned);
     server.asked.lock().unwrap().push(headers);
+    if taken.is_some() && taken != shown {
+        let said = format!("{} is not taken", shown.unwrap_or_default());
+        return (StatusCode::UNAUTHORIZED, Json(json!({ "status": "error", "error": said })));
+    }
     if let Some((status, body)) = server.instead.lock().unwrap().take() {
         return (StatusCode::from_u16(status).unwrap(), Json(body));
     }
@@ -132,7 +144,7 @@ fn seconds(at: Timestamp) -> f64 {
     Duration::from_millis(at.as_millis().unsigned_abs()).as_secs_f64()
 }
 
-fn instance(name: &str) -> Value {
+pub(crate) fn instance(name: &str) -> Value {
     json!({ "job": "editor", "instance": name })
 }
 
@@ -141,7 +153,7 @@ fn error_of(name: &str, reason: &str) -> Value {
 }
 
 /// An instance that is up, and has counted some saves before the first window.
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     let server = Server::start();
     for time in ["09:59:50", "10:05:00", "10:14:50", "10:20:00", "10:29:50"] {
         server.sample(UP, &instance("a"), time, 1.0);
@@ -394,6 +406,22 @@ fn the_section_is_checked() {
     refused(with("auth: {},", saves), ".auth", "one of them");
     refused(with("auth: { bearer_env: A, bearer_file: b },", saves), ".auth", "found both");
     refused(with("auth: { basic: { user: u } },", saves), ".auth.basic", "`password_env` is missing");
+    let client = |rest: &str| with(&format!("auth: {{ oauth2: {{ client_id: c, {rest} }} }},"), saves);
+    let read = parsed(&client("token_url: \"https://l/t\", client_secret_file: f, scopes: [a, b]")).unwrap();
+    let words = read.collection.source.words();
+    assert!(words.contains(", client c of file f at https://l/t for a b, settle"), "{words}");
+    refused(client("token_url: \"https://l/t\""), ".auth.oauth2", "`client_secret_env` is missing");
+    refused(client("token_url: l, client_secret_env: S"), ".auth.oauth2.token_url", "http or https");
+    refused(
+        client("token_url: \"https://c:s@l\", client_secret_env: S"),
+        ".auth.oauth2.token_url",
+        "no secret",
+    );
+    refused(
+        client("token_url: \"https://l\", client_secret_env: S, scopes: [\"a b\"]"),
+        ".auth.oauth2.scopes",
+        "one scope an entry",
+    );
     refused(with("headers: { Authorization: x },", saves), ".headers.Authorization", "no secret");
     refused(with("headers: { \"a b\": x },", saves), ".headers.a b", "printable ASCII");
     refused(with("", ""), ".counters", "at least one event");

@@ -1,5 +1,7 @@
 //! Counters and histograms of a server that speaks Prometheus' HTTP API.
 
+mod auth;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +15,17 @@ use crate::policy::Wrong;
 use crate::policy::check::one_of;
 use crate::policy::kind_section::{Dur, Section, Text, schema_of};
 use crate::story::figures::format_duration;
+use auth::{RawAuth, address};
 use events::map::Unit;
+
+pub use auth::{Auth, OAuth2, SecretFrom};
 
 /// The kind.
 pub const KIND: SourceKind =
     SourceKind { key: "prometheus", schema: schema_of::<RawPrometheus>, read, example: EXAMPLE, docs: DOCS };
 
-const EXAMPLE: &str = "{ url: \"http://prometheus:9090\", headers: { X-Scope-OrgID: shop }, auth: { bearer_env: PROM_TOKEN }, \
+const EXAMPLE: &str = "{ url: \"http://prometheus:9090\", headers: { X-Scope-OrgID: shop }, auth: { oauth2: { token_url: \"https://login/oauth2/token\", client_id: phasegate, \
+    client_secret_env: PROM_SECRET, scopes: [metrics.read] } }, \
     settle: 30s, lookback: 5m, up: 'up{job=\"checkout\"}', started: 'process_start_time_seconds{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
     'payments_total{result=\"ok\"}' }, checkout.pay.error: { series: 'payment_errors_total', breakdown: { code: reason }, \
     absent: zero } }, distributions: { checkout.pay.timed: { histogram: 'pay_duration_seconds{job=\"checkout\"}', unit: s, absent: zero } }, values: { cpu: 'max(rate(process_cpu_seconds_total[{window}]))' } }";
@@ -34,8 +40,9 @@ first sample. The first window of a stay counts from its first scrape: what that
 (CO-5) and not zero; so is a counter without any series, unless `absent: zero` says that it is born with its first event. When the last retry has failed
 such a window gets its batch all the same: without that counter, with the reason under `intake.missing`, and no metric that needs it has a value.
 A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.
-`{ code: reason }` breaks an error down by the values of the label `reason`. Secrets come from the environment or a file (`bearer_env`, `bearer_file`, or
-`basic` with `user` and `password_env` or `password_file`). `values` are for what is no count: any query that gives one number at the window's end, in which `{window}` is the window's length; no series, more than one, NaN and infinity
+`{ code: reason }` breaks an error down by the values of the label `reason`. Secrets come from the environment or a file (`bearer_env`, `bearer_file`;
+`basic` with `user` and `password_env` or `password_file`; `oauth2` with `token_url`, `client_id`, `client_secret_env` or `client_secret_file`, and `scopes`: client credentials,
+with HTTP Basic at the token's server. A token is kept until half a minute before its end; one that is refused is fetched anew and the query asked once more). `values` are for what is no count: any query that gives one number at the window's end, in which `{window}` is the window's length; no series, more than one, NaN and infinity
 are no number and treated as a counter that is not there. An event whose metric asks for durations is not among `counters` but among `distributions`: a histogram, classic or native, is counted like a counter, bucket by bucket,
 and its count is the event's. Of a duration only the bounds of its bucket are known then: a quantile has a verdict where that is certain, as it always is with a threshold that is a bound, and is `insufficient` with the reason `resolution` where the bounds lie on both sides of it.";
 
@@ -48,7 +55,7 @@ struct RawPrometheus {
     /// Sent with each request, such as the tenant of Mimir.
     #[serde(default)]
     headers: BTreeMap<String, Text>,
-    /// How it is asked for: `bearer_env` or `bearer_file`, or `basic`; none shipped.
+    /// How it is asked for: `bearer_env` or `bearer_file`, `basic`, or `oauth2`; none shipped.
     auth: Option<RawAuth>,
     /// How long after a window's end its last samples can be asked for: two scrape intervals, and 60 s behind remote write. At
     /// most `grace`. 30 s shipped.
@@ -68,30 +75,6 @@ struct RawPrometheus {
     /// Queries that give one number of a window, by the names that metrics (`value`) call them. `{window}` is its length.
     #[serde(default)]
     values: BTreeMap<String, Text>,
-}
-
-/// Who asks.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct RawAuth {
-    /// Variable of the environment that holds a token.
-    bearer_env: Option<Text>,
-    /// File that holds a token; read anew each time.
-    bearer_file: Option<Text>,
-    /// A user with a password.
-    basic: Option<RawBasic>,
-}
-
-/// A user with a password.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct RawBasic {
-    /// The user's name.
-    user: Text,
-    /// Variable of the environment that holds the password.
-    password_env: Option<Text>,
-    /// File that holds the password; read anew each time.
-    password_file: Option<Text>,
 }
 
 /// A counter.
@@ -165,20 +148,6 @@ impl Durations {
     }
 }
 
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    Bearer(SecretFrom),
-    Basic(String, SecretFrom),
-}
-
-/// Where a secret is found. Never the secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretFrom {
-    Variable(String),
-    File(String),
-}
-
 const SETTLE: Duration = Duration::from_secs(30);
 const LOOKBACK: Duration = Duration::from_secs(300);
 /// What an event can be broken down by.
@@ -186,17 +155,7 @@ const FIELDS: [&str; 2] = ["code", "retryable"];
 
 fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     let raw: RawPrometheus = section.read()?;
-    let url = section.text("url", &raw.url)?;
-    let bare = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    match bare.map(|rest| rest.split('/').next().unwrap_or_default()) {
-        None | Some("") => return Err(section.at("url").wrong("expected an http or https URL")),
-        Some(host) if host.contains('@') => {
-            return Err(section
-                .at("url")
-                .wrong("expected no secret in the URL: `auth` says where it is found"));
-        }
-        Some(_) => {}
-    }
+    let url = address(section, "url", &raw.url)?;
     let mut headers = BTreeMap::new();
     for (name, value) in &raw.headers {
         let place = section.at("headers");
@@ -239,7 +198,7 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     }
     let up = raw.up.as_ref().map(|up| selector(section, "up", up)).transpose()?;
     let started = raw.started.as_ref().map(|started| selector(section, "started", started)).transpose()?;
-    let auth = raw.auth.as_ref().map(|raw| auth(section.at("auth"), raw)).transpose()?;
+    let auth = raw.auth.as_ref().map(|raw| auth::auth(section.at("auth"), raw)).transpose()?;
     let url = url.trim_end_matches('/').to_owned();
     Ok(Chosen(Arc::new(Prometheus {
         url,
@@ -325,38 +284,6 @@ fn selector(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
     Err(place.at(key).wrong(message))
 }
 
-fn auth(place: &Section, raw: &RawAuth) -> Result<Auth, Wrong> {
-    let bearer = secret(place, "bearer", raw.bearer_env.as_ref(), raw.bearer_file.as_ref())?;
-    match (bearer, &raw.basic) {
-        (Some(token), None) => Ok(Auth::Bearer(token)),
-        (None, Some(basic)) => {
-            let place = place.at("basic");
-            let password =
-                secret(place, "password", basic.password_env.as_ref(), basic.password_file.as_ref())?;
-            let password = password.ok_or_else(|| place.missing("password_env"))?;
-            Ok(Auth::Basic(place.text("user", &basic.user)?, password))
-        }
-        _ => Err(place.wrong("expected `bearer_env`, `bearer_file` or `basic`, one of them")),
-    }
-}
-
-fn secret(
-    place: &Section,
-    key: &str,
-    variable: Option<&Text>,
-    file: Option<&Text>,
-) -> Result<Option<SecretFrom>, Wrong> {
-    let (of_variable, of_file) = (format!("{key}_env"), format!("{key}_file"));
-    Ok(match (variable, file) {
-        (Some(variable), None) => Some(SecretFrom::Variable(place.text(&of_variable, variable)?)),
-        (None, Some(file)) => Some(SecretFrom::File(place.text(&of_file, file)?)),
-        (None, None) => None,
-        (Some(_), Some(_)) => {
-            return Err(place.wrong(format!("expected `{of_variable}` or `{of_file}`, found both")));
-        }
-    })
-}
-
 impl SourceSettings for Prometheus {
     fn kind(&self) -> &'static str {
         KIND.key
@@ -369,16 +296,8 @@ impl SourceSettings for Prometheus {
         for (name, value) in headers {
             words.push_str(&format!(", header {name}: {value}"));
         }
-        let from = |secret: &SecretFrom| match secret {
-            SecretFrom::Variable(name) => format!("variable {name}"),
-            SecretFrom::File(path) => format!("file {path}"),
-        };
-        match auth {
-            Some(Auth::Bearer(token)) => words.push_str(&format!(", bearer of {}", from(token))),
-            Some(Auth::Basic(user, password)) => {
-                words.push_str(&format!(", user {user} of {}", from(password)));
-            }
-            None => {}
+        if let Some(auth) = auth {
+            words.push_str(&format!(", {}", auth.words()));
         }
         words.push_str(&format!(
             ", settle {}, lookback {}",

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::sources::prometheus::{Auth, Prometheus, SecretFrom};
-use secrecy::{ExposeSecret as _, SecretString};
+use domain::sources::prometheus::Prometheus;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use service_kit::vendors::answer::Answer as Answered;
 use service_kit::vendors::http::{self, Client, Url, excerpt};
 use service_kit::vendors::secrets::Secrets;
 use shared_types::{Timestamp, Window};
 
+use super::auth::Signer;
 use super::count::{Sample, Series};
 use crate::sources::SourceError;
 
@@ -23,7 +24,7 @@ pub(super) struct Server {
     client: Client,
     url: Url,
     headers: BTreeMap<String, String>,
-    auth: Option<Auth>,
+    signer: Signer,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +65,7 @@ impl Server {
             client: http::client(timeout).map_err(|error| failed(error.to_string()))?,
             url: base.join("api/v1/query").map_err(|error| failed(error.to_string()))?,
             headers: headers.clone(),
-            auth: auth.clone(),
+            signer: Signer::new(auth.clone()),
         })
     }
 
@@ -118,28 +119,12 @@ impl Server {
     ) -> Result<T, SourceError> {
         let ms = end.as_millis();
         let time = format!("{}.{:03}", ms / 1000, ms % 1000);
-        let mut request = self.client.post(self.url.clone()).form(&[("query", query), ("time", &time)]);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
+        let form = [("query", query), ("time", &time)];
+        let (mut answer, mut secrets) = self.exchange(&form, now).await?;
+        if answer.status == 401 && self.signer.forget_token().await {
+            (answer, secrets) = self.exchange(&form, now).await?;
         }
-        let mut secrets = Vec::new();
-        match &self.auth {
-            Some(Auth::Bearer(token)) => {
-                let token = self.secret(token)?;
-                request = request.bearer_auth(token.expose_secret());
-                secrets.push(token);
-            }
-            Some(Auth::Basic(user, password)) => {
-                let password = self.secret(password)?;
-                request = request.basic_auth(user, Some(password.expose_secret()));
-                secrets.push(password);
-            }
-            None => {}
-        }
-        let secrets = Secrets::new(secrets);
         let failed = |reason: String| self.says(format!("`{query}`: {}", secrets.scrub(&reason)));
-        let answer = http::exchange_up_to(ANSWER_MAX, request, now).await;
-        let answer = answer.map_err(|outcome| failed(outcome.reason().unwrap_or_default().to_owned()))?;
         if answer.body.len() >= ANSWER_MAX {
             return Err(failed(format!("the answer is longer than {} MiB: select less", ANSWER_MAX >> 20)));
         }
@@ -159,16 +144,25 @@ impl Server {
         }
     }
 
-    fn secret(&self, from: &SecretFrom) -> Result<SecretString, SourceError> {
-        let found = match from {
-            SecretFrom::Variable(name) => {
-                std::env::var(name).map_err(|_| self.says(format!("the variable {name} is not set")))
+    /// One request and its answer, with what must not be told of it.
+    async fn exchange(
+        &self,
+        form: &[(&str, &str); 2],
+        now: Timestamp,
+    ) -> Result<(Answered, Secrets), SourceError> {
+        let mut request = self.client.post(self.url.clone()).form(form);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let signed = self.signer.sign(request, &self.client, now).await;
+        let (request, secrets) = signed.map_err(|reason| self.says(reason))?;
+        match http::exchange_up_to(ANSWER_MAX, request, now).await {
+            Ok(answer) => Ok((answer, secrets)),
+            Err(outcome) => {
+                let reason = secrets.scrub(outcome.reason().unwrap_or_default());
+                Err(self.says(format!("`{}`: {reason}", form[0].1)))
             }
-            SecretFrom::File(path) => {
-                std::fs::read_to_string(path).map_err(|error| self.says(format!("{path}: {error}")))
-            }
-        };
-        Ok(found?.trim().to_owned().into())
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is read is raw samples (`count`): an answer that may lack some is an outage and no count.
 
 mod ask;
+mod auth;
 mod count;
 mod histogram;
 
