@@ -167,17 +167,18 @@ pub(super) fn unknown_names(specs: &EventSpecs, batch: &Batch, pushes: Option<&P
     told
 }
 
-/// What is wrong with all that was read.
+/// What is wrong with all that was read. `unmatched` are patterns that no file is named by.
 pub(super) fn problems(
     policy: &TargetPolicy,
     batch: &Batch,
     read: Option<&ReadThrough>,
+    unmatched: &[String],
     pushes: Option<&Pushes>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     let sum = |counters: &BTreeMap<String, u64>| counters.values().sum::<u64>();
     if let Some(read) = read {
-        problems.extend(of_reading(policy, read));
+        problems.extend(of_reading(read, unmatched));
         problems.extend(uncounted(policy, "lines", read.uncounted.malformed, read.lines));
     }
     if let Some(pushes) = pushes {
@@ -190,19 +191,17 @@ pub(super) fn problems(
     problems
 }
 
-fn of_reading(policy: &TargetPolicy, read: &ReadThrough) -> Vec<Problem> {
+fn of_reading(read: &ReadThrough, unmatched: &[String]) -> Vec<Problem> {
     let mut problems: Vec<Problem> = read
         .left_out
         .iter()
         .map(|it| Problem::warning(format!("{}: {}", it.path, it.reason), "let the collector's user read it"))
         .collect();
-    match policy.collection.source.files() {
-        Some(patterns) if read.places == 0 && read.left_out.is_empty() => problems.push(Problem::failed(
-            format!("no file matches {}", patterns.join(", ")),
-            "patterns are relative to the directory in which the collector runs: run this there, or correct `paths`",
-        )),
-        _ => {}
-    }
+    problems.extend(unmatched.iter().map(|pattern| {
+        let said = format!("no file matches {pattern}");
+        let remedy = "patterns are relative to the directory in which the collector runs: run this there, or correct `paths`";
+        if read.places == 0 { Problem::failed(said, remedy) } else { Problem::warning(said, remedy) }
+    }));
     if !read.whole {
         let passed_over: u64 = read.passed_over.iter().map(|it| it.bytes).sum();
         problems.push(Problem::failed(

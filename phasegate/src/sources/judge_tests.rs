@@ -137,7 +137,7 @@ fn unknown_names_are_told_and_too_many_of_them_are_a_failure() {
         let mut batch = batch(&policy, &[(COMPLETED, 100)], &[]);
         let unknown_names = BTreeMap::from([("autosave.save.complete".to_owned(), events)]);
         batch.intake = Intake { unknown: events, unknown_names, ..Intake::default() };
-        (super::unknown_names(&specs, &batch, None), problems(&policy, &batch, None, None))
+        (super::unknown_names(&specs, &batch, None), problems(&policy, &batch, None, &[], None))
     };
     let (names, few) = of_unknown(5);
     let meant = Some(COMPLETED.to_owned());
@@ -149,4 +149,20 @@ fn unknown_names_are_told_and_too_many_of_them_are_a_failure() {
         many[0].said.starts_with("6 of 106 events are of names that the policy does not use"),
         "{many:?}"
     );
+}
+
+/// One of several patterns that matches nothing is told; all of them are a failure, and so is a window that was not wholly read.
+#[test]
+fn what_was_not_read_is_told() {
+    let policy = policy();
+    let batch = batch(&policy, &[], &[]);
+    let levels = |places: u64, whole: bool| {
+        let read = ReadThrough { places, whole, ..ReadThrough::default() };
+        let told = problems(&policy, &batch, Some(&read), &["a/*.jsonl".to_owned()], None);
+        assert_eq!(told[0].said, "no file matches a/*.jsonl");
+        told.iter().map(|it| it.level).collect::<Vec<_>>()
+    };
+    assert_eq!(levels(1, true), [Level::Warning]);
+    assert_eq!(levels(0, true), [Level::Failed]);
+    assert_eq!(levels(1, false), [Level::Warning, Level::Failed]);
 }

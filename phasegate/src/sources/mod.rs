@@ -10,7 +10,7 @@ mod text;
 use std::collections::BTreeMap;
 
 use collector_svc::look::{Look, LookError, Looked, look};
-use collector_svc::sources::Reader;
+use collector_svc::sources::{Reader, expand_patterns};
 use domain::policy::TargetPolicy;
 use domain::telemetry::event_specs;
 use shared_types::{TargetName, Timestamp, Window};
@@ -80,7 +80,16 @@ pub(crate) async fn check(
         Err(error) => return Err(error.into()),
     };
     let unknown = unknown_names(&specs, &batch, pushes.as_ref());
-    let problems = problems(policy, &batch, read.as_ref(), pushes.as_ref());
+    let problems = problems(policy, &batch, read.as_ref(), &unmatched(policy), pushes.as_ref());
     let metrics = metrics(policy, batch)?;
     Ok(TargetReport { read, pushes, metrics, unknown, problems, ..report })
+}
+
+/// Patterns of the source that no file is named by.
+fn unmatched(policy: &TargetPolicy) -> Vec<String> {
+    let matches_nothing = |pattern: &&String| {
+        let found = expand_patterns(std::slice::from_ref(*pattern));
+        found.is_ok_and(|found| found.paths.is_empty() && found.unreadable.is_empty())
+    };
+    policy.collection.source.files().unwrap_or_default().iter().filter(matches_nothing).cloned().collect()
 }
