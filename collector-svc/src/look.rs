@@ -157,7 +157,8 @@ impl Counting {
                     Contribution::Totals(it) => {
                         self.intake.add(it.window, &it.totals, self.now, &mut Counts::default());
                     }
-                    Contribution::Lost(_) => {} // between two reads of a look: nothing of it was to be counted
+                    // Between two reads of a look: nothing of it was to be counted. And nobody sends anything to a look.
+                    Contribution::Lost(_) | Contribution::Delivery(_) => {}
                 }
             }
             // What was written meanwhile is of a later window.

@@ -41,4 +41,8 @@ impl SourceSettings for Http {
     fn words(&self) -> String {
         KIND.key.to_owned()
     }
+
+    fn is_pushed(&self) -> bool {
+        true
+    }
 }

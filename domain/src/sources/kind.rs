@@ -38,6 +38,11 @@ pub trait SourceSettings: Settings {
         None
     }
 
+    /// Whether nothing is read: all of it is sent to a running collector.
+    fn is_pushed(&self) -> bool {
+        false
+    }
+
     /// How long after a window's end what belongs to it may still come; `grace` must not be shorter.
     fn settle(&self) -> Duration {
         Duration::ZERO

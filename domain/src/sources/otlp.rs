@@ -198,15 +198,7 @@ fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
 }
 
 fn distribution(place: &Section, raw: &RawDistribution) -> Result<Counter, Wrong> {
-    let unit = match &raw.unit {
-        None => None,
-        Some(unit) => {
-            let known = Unit::named(&unit.0);
-            let wrong =
-                || place.at("unit").wrong(format!("expected `s`, `ms`, `us` or `ns`, found `{}`", unit.0));
-            Some(known.ok_or_else(wrong)?)
-        }
-    };
+    let unit = raw.unit.as_ref().map(|unit| place.word("unit", unit, &Unit::ALL)).transpose()?;
     Ok(Counter {
         metric: place.text("metric", &raw.metric)?,
         only: attributes(place.at("where"), &raw.r#where)?,
@@ -270,6 +262,14 @@ impl SourceSettings for Otlp {
             None => {}
         }
         words
+    }
+
+    fn is_pushed(&self) -> bool {
+        true
+    }
+
+    fn made_of(&self, name: &str) -> Option<&str> {
+        self.counters.get(name).map(|it| it.metric.as_str())
     }
 
     fn counted(&self) -> Vec<&str> {

@@ -41,7 +41,17 @@ pub fn format_value(value: Option<f64>, unit: &str) -> String {
 /// What was observed of a metric, each number as it is `written`: `2.81 s`, or `between 2.5 s and 5 s` where only bounds are known.
 #[must_use]
 pub fn observed(metric: &MetricVerdict, written: impl Fn(f64) -> String) -> Option<String> {
-    match (metric.observed, metric.between) {
+    value_or_bounds(metric.observed, metric.between, written)
+}
+
+/// The same of a value with its bounds.
+#[must_use]
+pub fn value_or_bounds(
+    value: Option<f64>,
+    between: Option<Between>,
+    written: impl Fn(f64) -> String,
+) -> Option<String> {
+    match (value, between) {
         (Some(value), _) => Some(written(value)),
         (None, Some(Between { lower, upper: Some(upper) })) => {
             Some(format!("between {} and {}", written(lower), written(upper)))

@@ -6,8 +6,8 @@ use collector_svc::look::ReadThrough;
 use domain::gate::metric::Observation;
 use domain::gate::{CheckedBatch, observe_batch};
 
-use domain::policy::{GatePolicy, JudgeBy, MetricPolicy, TargetPolicy};
-use domain::story::figures::format_share;
+use domain::policy::{GatePolicy, JudgeBy, MetricPolicy, PhasePolicy, TargetPolicy};
+use domain::story::figures::{format_share, format_value};
 use events::{EventSpecs, in_variant};
 use shared_types::Batch;
 
@@ -23,7 +23,27 @@ pub(super) fn metrics(policy: &TargetPolicy, batch: Batch) -> anyhow::Result<Vec
     let Some(phase) = batch.phase_policy(policy) else { return Ok(Vec::new()) };
     let observed = observe_batch(&batch, &[], policy, phase).metrics;
     let each = std::iter::zip(policy.metrics.iter(), observed);
-    Ok(each.map(|(metric, observed)| judged(policy, metric, &observed.observation, batch.batch())).collect())
+    let mut reports: Vec<MetricReport> =
+        each.map(|(metric, observed)| judged(policy, metric, &observed.observation, batch.batch())).collect();
+    for phase in &policy.phases {
+        let observed = observe_batch(&batch, &[], policy, phase).metrics;
+        for (report, observed) in reports.iter_mut().zip(observed) {
+            let open = observed.attempts.map_or(0, |it| it.exposed.unresolved);
+            if let Some(limit) = phase.thresholds.get(&report.metric).filter(|_| open > 0) {
+                report.problems.push(between_bounds(phase, *limit, report.unit, open));
+            }
+        }
+    }
+    Ok(reports)
+}
+
+/// JU-1: a limit that is no bound of the buckets.
+fn between_bounds(phase: &PhasePolicy, limit: f64, unit: &str, open: u64) -> Problem {
+    let limit = format_value(Some(limit), unit);
+    Problem::warning(
+        format!("{} may lie on either side of the limit {limit} of {}", counted(open, "duration"), phase.id),
+        "a bucket with a bound at the limit, or a limit that is a bound: no verdict is given where the figure itself lies between (`resolution`)",
+    )
 }
 
 fn judged(
@@ -41,19 +61,22 @@ fn judged(
         standing,
         // What the collector knows of itself is not known here.
         value: observed.value.filter(|_| !by_collector),
+        between: observed.between,
         unit: metric.display.symbol(),
         attempts: attempts.filter(|_| standing != Standing::Missing && standing != Standing::NotSeen),
         min_samples: attempts.map(|_| policy.gate.min_samples),
         windows_needed: attempts.and_then(|attempts| windows_needed(&policy.gate, attempts)),
-        resolution: resolution(metric),
+        resolution: resolution(metric, batch),
         made_of,
         problems,
     }
 }
 
 /// How well the durations of a metric are known; none of one that has none.
-fn resolution(metric: &MetricPolicy) -> Option<Resolution> {
-    metric.kind.needs().iter().any(|event| event.duration_field.is_some()).then_some(Resolution::Exact)
+fn resolution(metric: &MetricPolicy, batch: &Batch) -> Option<Resolution> {
+    let event = metric.kind.needs().into_iter().find(|event| event.duration_field.is_some())?;
+    let by_bounds = batch.buckets.contains_key(&event.name);
+    Some(if by_bounds { Resolution::Bounds } else { Resolution::Exact })
 }
 
 fn ingredients(policy: &TargetPolicy, metric: &MetricPolicy, batch: &Batch) -> Vec<Ingredient> {

@@ -166,3 +166,29 @@ fn what_was_not_read_is_told() {
     assert_eq!(levels(0, true), [Level::Failed]);
     assert_eq!(levels(1, false), [Level::Warning, Level::Failed]);
 }
+
+/// JU-1: of durations that are known by bounds it is said which limits cannot be told apart by them.
+#[test]
+fn a_limit_that_is_no_bound_is_told() {
+    let policy = policy();
+    let mut batch = batch(&policy, &[(COMPLETED, 100)], &[]);
+    let mut buckets = shared_types::Buckets::default();
+    buckets.add(0.0, 1_900.0, 90);
+    buckets.add(1_900.0, 2_500.0, 10);
+    batch.buckets.insert(COMPLETED.to_owned(), buckets);
+    let reports = metrics(&policy, batch).unwrap();
+    let report = of(&reports, "save_latency_p95");
+    assert_eq!(
+        (report.standing, report.resolution, report.value),
+        (Standing::Judged, Some(Resolution::Bounds), None)
+    );
+    assert_eq!(report.between.map(|it| (it.lower, it.upper)), Some((1.9, Some(2.5))));
+    let told: Vec<&str> = report.problems.iter().map(|it| it.said.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "10 durations may lie on either side of the limit 2 s of B",
+            "90 durations may lie on either side of the limit 1.8 s of C",
+        ]
+    );
+}

@@ -1,7 +1,6 @@
 //! Where each event and number of a policy comes from.
 
 use domain::policy::TargetPolicy;
-use domain::sources::http::Http;
 use serde::Serialize;
 
 /// Who says how often an event came, or what a number is.
@@ -19,11 +18,11 @@ pub(crate) enum Origin {
 /// Of an event, or a variant's, or a number. What counts by itself is asked for what it names, and the rest is pushed beside it.
 pub(super) fn origin(policy: &TargetPolicy, name: &str) -> Origin {
     let source = &policy.collection.source;
-    let (counted, values) = (source.counted(), source.values());
-    let counts_itself = !counted.is_empty() || !values.is_empty();
-    let named = |name: &str| counted.contains(&name) || values.contains(&name);
+    let known = [source.counted(), source.timed(), source.values()].concat();
+    let counts_itself = !known.is_empty();
+    let named = |name: &str| known.contains(&name);
     let of_event = name.rsplit_once('@').is_some_and(|(event, _)| named(event));
-    if source.of_kind::<Http>().is_some() || counts_itself && !named(name) && !of_event {
+    if source.is_pushed() || counts_itself && !named(name) && !of_event {
         Origin::Pushed
     } else {
         Origin::Source
@@ -37,6 +36,7 @@ pub(super) fn made_of(policy: &TargetPolicy, origin: Origin, name: &str) -> Stri
         (Origin::Source, Some(selector), _) => selector.to_owned(),
         (Origin::Source, None, Some(patterns)) => patterns.join(", "),
         (Origin::Source, None, None) => source.kind().to_owned(),
+        (Origin::Pushed, Some(metric), _) if source.is_pushed() => format!("{metric}, sent to the collector"),
         (Origin::Pushed, ..) => "pushed to the collector".to_owned(),
         (Origin::Collector, ..) => "the collector itself".to_owned(),
     }

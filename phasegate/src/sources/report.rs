@@ -2,6 +2,7 @@
 
 use collector_svc::look::ReadThrough;
 use serde::Serialize;
+use shared_types::decision::Between;
 use shared_types::{TargetName, Timestamp, Window};
 
 use super::origin::Origin;
@@ -44,6 +45,8 @@ pub(crate) struct MetricReport {
     pub(crate) standing: Standing,
     /// Of the window alone.
     pub(crate) value: Option<f64>,
+    /// Its bounds, where no more is known.
+    pub(crate) between: Option<Between>,
     pub(crate) unit: &'static str,
     /// What it stands on; null where no minimum is asked for.
     pub(crate) attempts: Option<u64>,
@@ -76,6 +79,8 @@ pub(crate) enum Standing {
 pub(crate) enum Resolution {
     /// Each by itself: any limit can be told (SLO-2).
     Exact,
+    /// By the bounds of buckets: a limit that is a bound can be told.
+    Bounds,
 }
 
 /// What a metric is made from.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use collector_svc::look::ReadThrough;
-use domain::story::figures::format_value;
+use domain::story::figures::{format_value, value_or_bounds};
 
 use super::origin::Origin;
 use super::pushes::Pushes;
@@ -108,15 +108,20 @@ fn pushed(pushes: &Pushes) -> String {
 }
 
 fn of_metric(text: &mut String, report: &MetricReport, widest: usize) {
-    let MetricReport { metric, standing, value, unit, attempts, resolution, made_of, problems, .. } = report;
+    let MetricReport {
+        metric, standing, value, between, unit, attempts, resolution, made_of, problems, ..
+    } = report;
     if made_of.iter().all(|it| it.from == Origin::Collector) {
         let _ = writeln!(text, "{}  {metric:<widest$}  of the collector itself", mark(*standing));
         return;
     }
-    let mut figures = vec![format_value(*value, unit)];
+    let written = |value| format_value(Some(value), unit);
+    let known = value_or_bounds(*value, *between, written);
+    let mut figures = vec![known.unwrap_or_else(|| format_value(None, unit))];
     figures.extend(attempts.map(|attempts| counted(attempts, "attempt")));
     figures.extend(resolution.map(|resolution| match resolution {
         Resolution::Exact => "exact durations".to_owned(),
+        Resolution::Bounds => "durations by bounds".to_owned(),
     }));
     let figures = figures.join(", ");
     let _ = writeln!(text, "{}  {metric:<widest$}  {figures}", mark(*standing));
