@@ -1,6 +1,7 @@
 //! What handlers work with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use service_kit::clock::Clock;
 use service_kit::http::ApiError;
@@ -12,6 +13,9 @@ use super::directory::Directory;
 use crate::sources::PushQueue;
 use crate::store::Store;
 use crate::worker::WorkerHandle;
+
+/// How long what is pushed waits for its commit.
+pub(super) const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What handlers work with.
 #[derive(Clone)]

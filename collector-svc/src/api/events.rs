@@ -12,7 +12,8 @@ use shared_types::TargetName;
 use shared_types::problem::ProblemCode;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Api, COMMIT_PATIENCE};
+use super::Api;
+use super::app::COMMIT_PATIENCE;
 use crate::sources::{Push, PushReply};
 use events::EventSpecs;
 use events::records::Records;

@@ -7,8 +7,6 @@ mod otlp;
 mod policies;
 mod targets;
 
-use std::time::Duration;
-
 use axum::Router;
 use service_kit::ServiceName;
 use service_kit::http::{Bulk, openapi as document};
@@ -28,9 +26,6 @@ pub const PUSHES: Bulk = Bulk {
     in_flight: 512,
     body_budget: 64 << 20,
 };
-/// How long what is pushed waits for its commit.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(20);
-
 /// The routes.
 pub fn router(api: Api) -> Router {
     routes().with_state(api).split_for_parts().0

@@ -30,8 +30,8 @@ use shared_types::problem::ProblemCode;
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::app::TargetEntry;
-use super::{Api, COMMIT_PATIENCE};
+use super::Api;
+use super::app::{COMMIT_PATIENCE, TargetEntry};
 use crate::sources::otlp::{Refused, of_logs, of_spans, readings, span_specs};
 use crate::sources::{Push, PushReply};
 use events::EventSpecs;

@@ -11,7 +11,9 @@ use shared_types::batch::{Example, is_zero};
 use tokio::sync::{Notify, oneshot};
 use utoipa::ToSchema;
 
-use super::otlp::{Delivery, Reading, Refused};
+use super::otlp::delivery::Delivery;
+use super::otlp::metrics::Reading;
+use super::otlp::refused::Refused;
 use super::{Asked, Contribution, Input, Opened, Opening, Origin, Part, Reader, Source, SourceError};
 use events::EventSpecs;
 use events::records::{MalformedLine, Records};

@@ -11,7 +11,7 @@ use shared_types::batch::LostFile;
 use shared_types::{Timestamp, Window};
 
 use super::http::Receipt;
-use super::otlp::Delivery;
+use super::otlp::delivery::Delivery;
 use domain::telemetry::totals::Totals;
 use events::EventSpecs;
 use events::records::Records;

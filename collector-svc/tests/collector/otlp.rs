@@ -370,7 +370,7 @@ fn of_editor(kind: &str, scopes: &serde_json::Value) -> serde_json::Value {
     json!({ outer: [{ "resource": resource, inner: scopes }] })
 }
 
-fn attribute(key: &str, value: serde_json::Value) -> serde_json::Value {
+fn attribute(key: &str, value: &serde_json::Value) -> serde_json::Value {
     json!({ "key": key, "value": value })
 }
 
@@ -380,9 +380,9 @@ async fn log_records_are_events() {
     let world = World::new().await;
     let service = started(&world).await;
     let completed = json!({"eventName": "autosave.save.completed", "timeUnixNano": nanos("10:00:00").to_string(),
-        "attributes": [attribute("duration_ms", json!({"doubleValue": 640.5}))]});
+        "attributes": [attribute("duration_ms", &json!({"doubleValue": 640.5}))]});
     let error = json!({"body": {"stringValue": "autosave.save.error"}, "observedTimeUnixNano": nanos("10:00:01").to_string(),
-        "attributes": [attribute("code", json!({"stringValue": "E_LOCK"})), attribute("retryable", json!({"boolValue": false}))]});
+        "attributes": [attribute("code", &json!({"stringValue": "E_LOCK"})), attribute("retryable", &json!({"boolValue": false}))]});
     let chatter =
         json!({"body": {"stringValue": "listening"}, "timeUnixNano": nanos("10:00:00").to_string()});
     let broken =
@@ -424,7 +424,7 @@ async fn spans_are_events() {
         span.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         span
     };
-    let raised = json!([{"name": "exception", "attributes": [attribute("exception.type", json!({"stringValue": "E_IO"}))]}]);
+    let raised = json!([{"name": "exception", "attributes": [attribute("exception.type", &json!({"stringValue": "E_IO"}))]}]);
     let spans = json!([
         span("00f067aa0ba902b7", json!({})),
         span("00f067aa0ba902b8", json!({"status": {"code": 2}, "events": raised})),

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 use super::at::At;
-use super::check::Wrong;
+use super::check::{Wrong, one_of};
 use super::forms;
 use super::shape::ShapeError;
 use super::tree::{Node, Tree};
@@ -130,6 +130,17 @@ impl Section {
     /// One of them is empty.
     pub fn texts(&self, key: &str, texts: &[Text]) -> Result<Vec<String>, Wrong> {
         std::iter::zip(texts, self.at(key).items()).map(|(text, place)| place.filled(text)).collect()
+    }
+
+    /// What the word under a key means, of those that are known.
+    ///
+    /// # Errors
+    /// It is none of them.
+    pub fn word<T: Copy>(&self, key: &str, said: &Text, known: &[(&'static str, T)]) -> Result<T, Wrong> {
+        let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+        let found = known.iter().find(|(word, _)| *word == said.0).map(|(_, meant)| *meant);
+        let message = || format!("expected {}, found `{}`", one_of(&words), said.0);
+        found.ok_or_else(|| self.at(key).wrong(message()))
     }
 
     /// The duration under a key; zero is one.

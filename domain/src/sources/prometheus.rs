@@ -235,13 +235,8 @@ fn durations(place: &Section, raw: &RawDurations) -> Result<Durations, Wrong> {
             format!("expected the histogram's own name, such as `pay_duration_seconds`, found `{histogram}`");
         return Err(place.at("histogram").wrong(message));
     }
-    let unit = place.text("unit", &raw.unit)?;
-    let known = Unit::ALL.iter().find(|(name, _)| *name == unit);
-    let (_, unit) = known.ok_or_else(|| {
-        let names = Unit::ALL.map(|(name, _)| name);
-        place.at("unit").wrong(format!("expected {}, found `{unit}`", one_of(&names)))
-    })?;
-    Ok(Durations { histogram, unit: *unit, absent_is_zero: absent_is_zero(place, raw.absent.as_ref())? })
+    let unit = place.word("unit", &raw.unit, &Unit::ALL)?;
+    Ok(Durations { histogram, unit, absent_is_zero: absent_is_zero(place, raw.absent.as_ref())? })
 }
 
 fn absent_is_zero(place: &Section, absent: Option<&Text>) -> Result<bool, Wrong> {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::stored::plain;
 use domain::telemetry::totals::Totals;
 use serde::Deserialize as _;
 use serde_json::Value;
 use shared_types::{Timestamp, Window};
 
-use super::metrics::Durations;
+use super::delivery::Delivery;
+use super::metrics::{Durations, Reading};
+use super::refused::Refused;
 use super::streams::{Amount, Growth, Instance, millis};
-use super::{Delivery, Reading, Refused};
 use crate::schedule::Schedule;
 use crate::sources::{Cursor, Moved, WindowTotals, whole};
 
@@ -100,8 +102,7 @@ pub(crate) fn count(delivery: &Delivery, cursor: &Cursor, schedule: &Schedule, n
 }
 
 fn moved(place: &str, instance: &Instance) -> Moved {
-    let cursor = serde_json::to_value(instance).unwrap_or_default();
-    Moved { place: place.to_owned(), cursor, anew: false }
+    Moved { place: place.to_owned(), cursor: plain(instance), anew: false }
 }
 
 fn add(totals: &mut Totals, reading: &Reading, amount: &Amount) {

@@ -16,8 +16,8 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Map as Object, Value as Json, json};
 use shared_types::Timestamp;
 
-use super::Refused;
 use super::attributes::{self, fit, object, text};
+use super::refused::Refused;
 
 /// The event that tells an error's kind.
 const EXCEPTION: &str = "exception";

@@ -10,8 +10,8 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, DataPointFlags, Metric};
 
-use super::Refused;
 use super::attributes::{self, Attributes, identity, parts};
+use super::refused::Refused;
 use super::spread::Spread;
 use super::streams::{Amount, Point};
 

@@ -196,12 +196,12 @@ mod tests {
 
     impl Counted {
         /// Of one export.
-        fn point(&mut self, stream: &str, point: Point) -> Growth {
+        fn point(&mut self, stream: &str, point: &Point) -> Growth {
             let seen = self.0.seen();
-            self.0.count(stream, &point, "settings", millis(at(0)), seen)
+            self.0.count(stream, point, "settings", millis(at(0)), seen)
         }
 
-        fn amount(&mut self, stream: &str, point: Point) -> Option<f64> {
+        fn amount(&mut self, stream: &str, point: &Point) -> Option<f64> {
             match self.point(stream, point) {
                 Growth::Grown { amount, .. } => Some(amount.count),
                 _ => None,
@@ -214,41 +214,41 @@ mod tests {
     fn a_delta_counts_once() {
         let mut counted = Counted::default();
         let first = delta(-30, 30, 7.0);
-        assert_eq!(counted.point("a", first.clone()), Growth::Grown { from: at(-30), amount: amount(7.0) });
-        assert_eq!(counted.point("a", first), Growth::Known);
-        assert_eq!(counted.amount("a", delta(30, 60, 2.0)), Some(2.0));
-        assert_eq!(counted.amount("a", delta(70, 80, 1.0)), Some(1.0));
-        assert_eq!(counted.point("a", delta(30, 60, 2.0)), Growth::Known);
-        assert_eq!(counted.point("a", delta(75, 135, 9.0)), Growth::Torn);
+        assert_eq!(counted.point("a", &first), Growth::Grown { from: at(-30), amount: amount(7.0) });
+        assert_eq!(counted.point("a", &first), Growth::Known);
+        assert_eq!(counted.amount("a", &delta(30, 60, 2.0)), Some(2.0));
+        assert_eq!(counted.amount("a", &delta(70, 80, 1.0)), Some(1.0));
+        assert_eq!(counted.point("a", &delta(30, 60, 2.0)), Growth::Known);
+        assert_eq!(counted.point("a", &delta(75, 135, 9.0)), Growth::Torn);
     }
 
     /// TE-5: what a process counts since its start is counted by its differences; the next process begins with nothing.
     #[test]
     fn a_cumulative_stream_counts_its_differences_over_restarts() {
         let mut counted = Counted::default();
-        assert_eq!(counted.amount("a", cumulative(5, 10, 4.0)), Some(4.0));
-        assert_eq!(counted.amount("a", cumulative(5, 20, 10.0)), Some(6.0));
-        assert_eq!(counted.point("a", cumulative(5, 20, 10.0)), Growth::Known);
-        assert_eq!(counted.point("a", cumulative(5, 15, 8.0)), Growth::Known);
+        assert_eq!(counted.amount("a", &cumulative(5, 10, 4.0)), Some(4.0));
+        assert_eq!(counted.amount("a", &cumulative(5, 20, 10.0)), Some(6.0));
+        assert_eq!(counted.point("a", &cumulative(5, 20, 10.0)), Growth::Known);
+        assert_eq!(counted.point("a", &cumulative(5, 15, 8.0)), Growth::Known);
         assert_eq!(
-            counted.point("a", cumulative(25, 30, 3.0)),
+            counted.point("a", &cumulative(25, 30, 3.0)),
             Growth::Grown { from: at(25), amount: amount(3.0) }
         );
-        assert_eq!(counted.point("a", cumulative(5, 20, 10.0)), Growth::Known);
-        assert_eq!(counted.amount("a", cumulative(25, 40, 4.0)), Some(1.0));
+        assert_eq!(counted.point("a", &cumulative(5, 20, 10.0)), Growth::Known);
+        assert_eq!(counted.amount("a", &cumulative(25, 40, 4.0)), Some(1.0));
     }
 
     /// What was counted before anybody looked is of another time; what is born in a process that was there before is not.
     #[test]
     fn a_stream_that_is_new_counts_if_its_process_is_known() {
         let mut counted = Counted::default();
-        assert_eq!(counted.point("saves", cumulative(-900, 10, 500.0)), Growth::Baseline);
-        assert_eq!(counted.point("more", cumulative(-900, 10, 30.0)), Growth::Baseline);
+        assert_eq!(counted.point("saves", &cumulative(-900, 10, 500.0)), Growth::Baseline);
+        assert_eq!(counted.point("more", &cumulative(-900, 10, 30.0)), Growth::Baseline);
         assert_eq!(
-            counted.point("errors", cumulative(-900, 20, 9.0)),
+            counted.point("errors", &cumulative(-900, 20, 9.0)),
             Growth::Grown { from: at(10), amount: amount(9.0) }
         );
-        assert_eq!(counted.amount("saves", cumulative(-900, 20, 542.0)), Some(42.0));
+        assert_eq!(counted.amount("saves", &cumulative(-900, 20, 542.0)), Some(42.0));
         let seen = counted.0.seen();
         let other = counted.0.count("b", &cumulative(-900, 30, 100.0), "other settings", millis(at(0)), seen);
         assert_eq!(other, Growth::Baseline);
@@ -258,19 +258,19 @@ mod tests {
     #[test]
     fn two_processes_with_one_stream_are_found() {
         let mut counted = Counted::default();
-        counted.point("a", cumulative(1, 10, 5.0));
-        assert_eq!(counted.point("a", cumulative(3, 12, 50.0)), Growth::Torn);
-        assert_eq!(counted.point("a", cumulative(1, 20, 9.0)), Growth::Torn);
-        assert_eq!(counted.amount("a", cumulative(3, 22, 60.0)), Some(10.0));
+        counted.point("a", &cumulative(1, 10, 5.0));
+        assert_eq!(counted.point("a", &cumulative(3, 12, 50.0)), Growth::Torn);
+        assert_eq!(counted.point("a", &cumulative(1, 20, 9.0)), Growth::Torn);
+        assert_eq!(counted.amount("a", &cumulative(3, 22, 60.0)), Some(10.0));
     }
 
     #[test]
     fn streams_of_one_process_are_bounded() {
         let mut counted = Counted::default();
         for n in 0..STREAMS_MAX {
-            assert_eq!(counted.amount(&n.to_string(), delta(0, 10, 1.0)), Some(1.0));
+            assert_eq!(counted.amount(&n.to_string(), &delta(0, 10, 1.0)), Some(1.0));
         }
-        assert_eq!(counted.point("more", delta(0, 10, 1.0)), Growth::TooMany);
-        assert_eq!(counted.amount("0", delta(10, 20, 1.0)), Some(1.0));
+        assert_eq!(counted.point("more", &delta(0, 10, 1.0)), Growth::TooMany);
+        assert_eq!(counted.amount("0", &delta(10, 20, 1.0)), Some(1.0));
     }
 }

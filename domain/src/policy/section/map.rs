@@ -95,19 +95,18 @@ pub(crate) fn read(section: &Section) -> Result<Arc<Map>, Wrong> {
         None => Rules::default(),
     };
     if let Some(wrapper) = &raw.wrapper {
-        rules.wrapper = Some(word(section.at("wrapper"), &wrapper.0, &Wrapper::ALL)?);
+        rules.wrapper = Some(section.word("wrapper", wrapper, &Wrapper::ALL)?);
     }
     if let Some(RawTime { path, format }) = &raw.ts {
         let place = section.at("ts");
-        let format =
-            format.as_ref().map(|it| word(place.at("format"), &it.0, &TimeFormat::ALL)).transpose()?;
+        let format = format.as_ref().map(|it| place.word("format", it, &TimeFormat::ALL)).transpose()?;
         rules.ts = Some((place.text("path", path)?, format.unwrap_or(TimeFormat::Rfc3339)));
     } else if rules.ts.is_none() && rules.wrapper.is_none() {
         return Err(section.missing("ts"));
     }
     if let Some(RawSpan { path, unit }) = &raw.duration {
         let place = section.at("duration");
-        let unit = unit.as_ref().map(|it| word(place.at("unit"), &it.0, &Unit::ALL)).transpose()?;
+        let unit = unit.as_ref().map(|it| place.word("unit", it, &Unit::ALL)).transpose()?;
         rules.duration = Some((place.text("path", path)?, unit.unwrap_or(Unit::Milliseconds)));
     }
     if let Some(path) = &raw.name {
@@ -143,11 +142,11 @@ pub(crate) fn read(section: &Section) -> Result<Arc<Map>, Wrong> {
     }
     if let Some(said) = &raw.text_lines {
         let words = [("ignored", true), ("malformed", false)];
-        rules.ignores_text = word(section.at("text_lines"), &said.0, &words)?;
+        rules.ignores_text = section.word("text_lines", said, &words)?;
     }
     if let Some(said) = &raw.others {
         let words = [("ignored", false), ("unknown", true)];
-        rules.others_are_unknown = word(section.at("others"), &said.0, &words)?;
+        rules.others_are_unknown = section.word("others", said, &words)?;
     }
     Map::new(rules).map(Arc::new).map_err(|error| section.wrong(error.to_string()))
 }
@@ -155,12 +154,6 @@ pub(crate) fn read(section: &Section) -> Result<Arc<Map>, Wrong> {
 fn preset(place: &Section, key: &str) -> Result<&'static Preset, Wrong> {
     let keys = PRESETS.map(|preset| preset.key);
     Preset::find(key).ok_or_else(|| place.wrong(format!("expected {}, found `{key}`", one_of(&keys))))
-}
-
-fn word<T: Copy>(place: &Section, said: &str, words: &[(&'static str, T)]) -> Result<T, Wrong> {
-    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let found = words.iter().find(|(word, _)| *word == said).map(|(_, meant)| *meant);
-    found.ok_or_else(|| place.wrong(format!("expected {}, found `{said}`", one_of(&known))))
 }
 
 fn pattern(place: &Section, text: &str) -> Result<Pattern, Wrong> {

@@ -18,7 +18,10 @@ fn wrong_sections_of_otlp_are_refused() {
     for (section, expected) in [
         ("{ counters: {} }", "collection.source.otlp: the key `match` is missing"),
         ("{ match: {}, logs: {} }", "otlp.match: expected an attribute of the resource and its value"),
-        ("{ match: { a: b } }", "otlp: expected at least one of `counters`, `distributions`, `spans` and `logs`"),
+        (
+            "{ match: { a: b } }",
+            "otlp: expected at least one of `counters`, `distributions`, `spans` and `logs`",
+        ),
         (
             "{ match: { a: b }, counters: { autosave.save.lost: { metric: x } } }",
             "otlp.counters.autosave.save.lost: expected an event of a metric",
@@ -33,13 +36,16 @@ fn wrong_sections_of_otlp_are_refused() {
         ),
         (
             "{ match: { a: b }, distributions: { autosave.save.completed: { metric: x, unit: h } } }",
-            "distributions.autosave.save.completed.unit: expected `s`, `ms`, `us` or `ns`, found `h`",
+            "distributions.autosave.save.completed.unit: expected `ns`, `us`, `ms` or `s`, found `h`",
         ),
         (
             "{ match: { a: b }, counters: { autosave.save.error: { metric: x } }, distributions: { autosave.save.error: { metric: x } } }",
             "expected an event that is not among `counters`: it would count twice",
         ),
-        ("{ match: { a: b }, spans: { save: {} } }", "otlp.spans.save: expected `completed`, `error` or both"),
+        (
+            "{ match: { a: b }, spans: { save: {} } }",
+            "otlp.spans.save: expected `completed`, `error` or both",
+        ),
         (
             "{ match: { a: b }, spans: { save: { error: autosave.save.lost } } }",
             "otlp.spans.save.error: expected an event of a metric",
