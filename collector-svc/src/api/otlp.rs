@@ -10,7 +10,8 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use domain::sources::SourceSettings as _;
+use domain::kinds::Chosen;
+use domain::sources::SourceSettings;
 use domain::sources::otlp::Otlp;
 use domain::stored::plain;
 use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -26,6 +27,7 @@ use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service_kit::http::{ApiError, Body, BodyShare, Json};
+use shared_types::TargetName;
 use shared_types::problem::ProblemCode;
 use tokio::sync::oneshot;
 use xxhash_rust::xxh3::xxh3_128;
@@ -63,8 +65,9 @@ pub(super) async fn push_metrics(
     let request: ExportMetricsServiceRequest = decoded(form, &body)?;
     let mut refused = Refused::default();
     let (mut is_for_nobody, mut answers) = (true, Vec::new());
-    for (settings, entry) in receivers(&api) {
-        let Some(readings) = readings(&request, &settings, &mut refused) else { continue };
+    for (source, entry) in receivers(&api) {
+        let Some(settings) = source.of_kind::<Otlp>() else { continue };
+        let Some(readings) = readings(&request, settings, &mut refused) else { continue };
         is_for_nobody = false;
         if !readings.is_empty() {
             let chosen_by = format!("{:032x}", xxh3_128(settings.words().as_bytes()));
@@ -105,9 +108,10 @@ pub(super) async fn push_logs(
     // A record has no id: the same request again is known by its bytes.
     let key = format!("otlp/logs/{:032x}", xxh3_128(&body));
     let mut sent = Sent::default();
-    for (settings, entry) in receivers(&api) {
+    for (source, entry) in receivers(&api) {
+        let Some(settings) = source.of_kind::<Otlp>() else { continue };
         let specs = entry.worker.specs();
-        let Some(lines) = of_logs(&request, &settings, &specs) else { continue };
+        let Some(lines) = of_logs(&request, settings, &specs) else { continue };
         sent.push(&entry, &lines, specs, Some(&key), &share);
     }
     if sent.is_for_nobody() {
@@ -140,8 +144,9 @@ pub(super) async fn push_traces(
     let form = form(&headers)?;
     let request: ExportTraceServiceRequest = decoded(form, &body)?;
     let mut sent = Sent::default();
-    for (settings, entry) in receivers(&api) {
-        let Some(lines) = of_spans(&request, &settings, &mut sent.refused) else { continue };
+    for (source, entry) in receivers(&api) {
+        let Some(settings) = source.of_kind::<Otlp>() else { continue };
+        let Some(lines) = of_spans(&request, settings, &mut sent.refused) else { continue };
         let specs = Arc::new(span_specs(&entry.worker.specs()));
         sent.push(&entry, &lines, specs, None, &share);
     }
@@ -208,22 +213,31 @@ impl Sent {
     }
 }
 
-/// The targets that take OTLP, as the policy has them now.
-fn receivers(api: &Api) -> impl Iterator<Item = (Otlp, TargetEntry)> {
+/// The targets that take OTLP, as the policy has them now, with their settings.
+fn receivers(api: &Api) -> Vec<(Chosen<dyn SourceSettings>, TargetEntry)> {
     let policy = Arc::clone(&api.versions.current().policy);
-    api.targets.all().into_iter().filter_map(move |(name, entry)| {
-        let target = policy.targets.get(&name)?;
-        Some((target.collection.source.of_kind::<Otlp>()?.clone(), entry))
-    })
+    let takes = |name: &TargetName| {
+        let source = &policy.targets.get(name)?.collection.source;
+        source.of_kind::<Otlp>().map(|_| source.clone())
+    };
+    api.targets.all().into_iter().filter_map(|(name, entry)| Some((takes(&name)?, entry))).collect()
 }
+
+/// Targets that such an answer names.
+const TOLD: usize = 5;
 
 /// What to say of a request that no target takes.
 fn nobody(api: &Api) -> String {
-    let mut wanted = receivers(api).map(|(settings, _)| settings.whose()).peekable();
-    if wanted.peek().is_none() {
-        return "no target of the policy takes OTLP: `source: { otlp: … }`".to_owned();
+    let wanted = receivers(api).into_iter().filter_map(|(source, _)| Some(source.of_kind::<Otlp>()?.whose()));
+    let mut wanted: Vec<String> = wanted.collect();
+    let more = wanted.len().saturating_sub(TOLD);
+    wanted.truncate(TOLD);
+    let wanted = wanted.join("; ");
+    match (wanted.is_empty(), more) {
+        (true, _) => "no target of the policy takes OTLP: `source: { otlp: … }`".to_owned(),
+        (false, 0) => format!("no target's `match` fits the resource; there are {wanted}"),
+        (false, more) => format!("no target's `match` fits the resource; there are {wanted} and {more} more"),
     }
-    format!("no target's `match` fits the resource; there are {}", wanted.collect::<Vec<_>>().join("; "))
 }
 
 async fn committed<T>(answer: oneshot::Receiver<T>) -> Result<T, ApiError> {

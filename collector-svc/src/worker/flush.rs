@@ -32,8 +32,8 @@ pub(super) struct InFlight {
     pub(super) changes: Vec<WindowChange>,
     pushes: Vec<(Part, Push)>,
     pub(super) deliveries: Vec<(Delivery, Refused)>,
-    /// Places that moved on, or were forgotten, with what was pushed.
-    pub(super) moved: BTreeSet<String>,
+    /// Kinds with places that moved on, or were forgotten, with what was pushed.
+    pub(super) moved: BTreeSet<(&'static str, String)>,
 }
 
 /// What a commit carries besides the worker's own state.
@@ -191,8 +191,10 @@ impl Worker {
         in_flight.id = uuid::Uuid::now_v7().simple().to_string();
         in_flight.changes.extend(self.intake.take_changes());
         self.state.newest_event = self.intake.newest_event();
-        let moved: BTreeSet<&String> = extra.moved.iter().chain(&in_flight.moved).collect();
-        let forgotten = |name: &&String| (self.source.to_owned(), (*name).clone());
+        let of_source = extra.moved.iter().map(|name| (self.source, name.as_str()));
+        let of_pushes = in_flight.moved.iter().map(|(source, name)| (*source, name.as_str()));
+        let moved: BTreeSet<(&str, &str)> = of_source.chain(of_pushes).collect();
+        let gone = moved.iter().filter(|(source, name)| !self.places.has(source, name));
         let earlier = self.commit_ids.split_whitespace().take(COMMIT_IDS_KEPT - 1);
         let ids: Vec<&str> = std::iter::once(in_flight.id.as_str()).chain(earlier).collect();
         let commit = Commit {
@@ -201,12 +203,8 @@ impl Worker {
             ids: ids.join(" "),
             state: self.state.clone(),
             windows: std::mem::take(&mut in_flight.changes),
-            places: moved.iter().filter_map(|name| self.places.place(self.source, name)).collect(),
-            forgotten: moved
-                .iter()
-                .filter(|name| !self.places.has(self.source, name))
-                .map(forgotten)
-                .collect(),
+            places: moved.iter().filter_map(|(source, name)| self.places.place(source, name)).collect(),
+            forgotten: gone.map(|(source, name)| ((*source).to_owned(), (*name).to_owned())).collect(),
             answers: in_flight.pushes.iter().filter_map(answer_of).collect(),
             closed: extra.closed,
             messages: extra.messages,

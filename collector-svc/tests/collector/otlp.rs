@@ -19,7 +19,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
+    AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
+    ScopeMetrics, Sum,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
@@ -29,7 +30,7 @@ use shared_types::Batch;
 use tokio::sync::oneshot;
 
 use crate::http::{Service, World, until};
-use crate::rig::{Fault, Rig, at, autosave, directive};
+use crate::rig::{Fault, Rig, at, autosave, directive, saved};
 
 const CUMULATIVE: AggregationTemporality = AggregationTemporality::Cumulative;
 pub(crate) const DELTA: AggregationTemporality = AggregationTemporality::Delta;
@@ -279,6 +280,68 @@ async fn a_process_that_was_not_heard_of_for_long_is_forgotten() {
     let answer = send(&rig, &settings(), &request("editor", "3", of("11:01:00", "11:02:00")));
     rig.turn().await;
     assert_eq!((answer.await.unwrap(), known(&rig).await), (Refused::default(), 1));
+}
+
+/// PO-2: while windows of a version before are open its own source is still read, and what is known of each stays apart.
+#[tokio::test]
+async fn what_is_sent_leaves_the_files_of_the_version_before_alone() {
+    let mut rig = Rig::new().await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.append(&saved("10:00:30", "a"));
+    rig.turn_at("10:01:00").await;
+    let metric = sum(DELTA, vec![point(OK, "10:00:10", "10:01:00", 40)]);
+    for _ in 0..2 {
+        let answer = send(&rig, &settings(), &request("editor", "1", vec![metric.clone()]));
+        rig.turn().await;
+        assert_eq!(answer.await.unwrap(), Refused::default());
+        rig.kill();
+    }
+    rig.append(&saved("10:02:00", "b"));
+    rig.turn_at("10:15:30").await;
+    assert_eq!(rig.analyzer.batches().iter().map(counts).collect::<Vec<_>>(), [(42, 0)]);
+    assert!(rig.analyzer.batches()[0].intake.lost_files.is_empty());
+}
+
+/// A histogram in seconds with the bounds that SDKs ship for milliseconds is counted, and its sender is told how to give it others;
+/// what has no unit of time, or no buckets of durations, is refused.
+#[test]
+fn buckets_that_no_limit_can_be_judged_by_are_explained() {
+    let mut settings = settings();
+    let durations = Counter {
+        durations: Some(None),
+        only: BTreeMap::new(),
+        ..settings.counters["autosave.save.completed"].clone()
+    };
+    settings.counters = BTreeMap::from([("autosave.save.completed".to_owned(), durations)]);
+    let shipped = [0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000].map(f64::from);
+    let read = |unit: &str, explicit_bounds: &[f64], bucket_counts: Vec<u64>| {
+        let point = HistogramDataPoint {
+            start_time_unix_nano: nanos("10:00:00"),
+            time_unix_nano: nanos("10:01:00"),
+            count: 1000,
+            explicit_bounds: explicit_bounds.to_vec(),
+            bucket_counts,
+            ..HistogramDataPoint::default()
+        };
+        let histogram = Histogram { data_points: vec![point], aggregation_temporality: DELTA as i32 };
+        let data = Some(Data::Histogram(histogram));
+        let metric = Metric { name: "saves".to_owned(), unit: unit.to_owned(), data, ..Metric::default() };
+        let mut refused = Refused::default();
+        let read = readings(&request("editor", "1", vec![metric]), &settings, &mut refused).unwrap();
+        (read.len(), refused.items, refused.words())
+    };
+    let in_first = || [vec![0, 1000], vec![0; 14]].concat();
+    let (read_in_seconds, refused, said) = read("s", &shipped, in_first());
+    assert!(
+        (read_in_seconds, refused) == (1, 0) && said.contains("base2_exponential_bucket_histogram"),
+        "{said}"
+    );
+    assert_eq!(read("ms", &shipped, in_first()), (1, 0, String::new()));
+    assert_eq!(read("s", &[0.5, 1.0], vec![1000, 0, 0]), (1, 0, String::new()));
+    let (_, refused, said) = read("1", &shipped, in_first());
+    assert!(refused == 1 && said.contains("is in `1`, which is no unit of time"), "{said}");
+    let (_, refused, said) = read("s", &[1.0, 0.5], vec![1000, 0, 0]);
+    assert!(refused == 1 && said.contains("has no buckets of durations"), "{said}");
 }
 
 async fn started(world: &World) -> Service {

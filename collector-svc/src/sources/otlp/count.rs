@@ -12,7 +12,7 @@ use shared_types::{Timestamp, Window};
 use super::delivery::Delivery;
 use super::metrics::{Durations, Reading};
 use super::refused::Refused;
-use super::streams::{Amount, Growth, Instance, millis};
+use super::streams::{Amount, Growth, Instance, SEEN, millis};
 use crate::schedule::Schedule;
 use crate::sources::{Cursor, Moved, WindowTotals, whole};
 
@@ -32,7 +32,8 @@ pub(crate) struct Counted {
 
 /// Whether a process was not heard of for so long that it is one that has ended.
 pub(crate) fn is_forgotten(cursor: &Value, window: Duration, now: Timestamp) -> bool {
-    let seen = Instance::deserialize(cursor).map_or(Timestamp::from_millis(0), |it| it.seen());
+    // Of each process with each delivery: not all of it is read.
+    let seen = millis(cursor[SEEN].as_u64().unwrap_or_default());
     now.since(seen) > FORGOTTEN_AFTER.max(2 * window)
 }
 

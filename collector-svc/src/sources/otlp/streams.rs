@@ -16,6 +16,8 @@ pub(crate) type Nanos = u64;
 
 /// Streams that are kept of one resource.
 const STREAMS_MAX: usize = 2_000;
+/// Gaps that are kept of one stream.
+const GAPS_MAX: usize = 8;
 /// Points of one export are as far apart at most.
 const EXPORT: Nanos = 500_000_000;
 
@@ -51,6 +53,9 @@ pub(crate) struct Point {
     pub(crate) amount: Amount,
 }
 
+/// Where [`Instance`] has its newest point.
+pub(crate) const SEEN: &str = "seen";
+
 /// What is known of the process that sends.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Instance {
@@ -68,7 +73,12 @@ pub(crate) struct Instance {
 struct Stream {
     start: Nanos,
     time: Nanos,
-    amount: Amount,
+    /// Of a process that counts since its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    amount: Option<Amount>,
+    /// Of deltas: times before `time` of which none came yet. What is sent side by side, or again, may come in any order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<(Nanos, Nanos)>,
 }
 
 /// What a point adds.
@@ -105,52 +115,83 @@ impl Instance {
         if self.chosen_by != chosen_by {
             (self.chosen_by, self.known_from) = (chosen_by.to_owned(), point.time);
         }
-        let growth = match self.streams.get(stream) {
-            Some(known) => known.growth(point),
-            None if self.streams.len() >= STREAMS_MAX => return Growth::TooMany,
-            None if point.is_delta || point.start > 0 && millis(point.start) >= window => {
-                Growth::Grown { from: point.start, amount: point.amount.clone() }
+        let is_full = self.streams.len() >= STREAMS_MAX;
+        let growth = match self.streams.get_mut(stream) {
+            Some(known) => known.take(point),
+            None if is_full => return Growth::TooMany,
+            None => {
+                self.streams.insert(stream.to_owned(), Stream::of(point));
+                let grown = |from| Growth::Grown { from, amount: point.amount.clone() };
+                if point.is_delta || point.start > 0 && millis(point.start) >= window {
+                    grown(point.start)
+                } else if self.known_from + EXPORT < point.time {
+                    // It was in none of the exports before.
+                    grown(point.start.max(nanos(seen)))
+                } else {
+                    Growth::Baseline
+                }
             }
-            // It was in none of the exports before.
-            None if self.known_from + EXPORT < point.time => {
-                Growth::Grown { from: point.start.max(nanos(seen)), amount: point.amount.clone() }
-            }
-            None => Growth::Baseline,
         };
-        let older = self.streams.get(stream).is_some_and(|known| point.start < known.start);
-        if growth != Growth::Known && !older {
-            let Point { start, time, amount, .. } = point.clone();
-            self.streams.insert(stream.to_owned(), Stream { start, time, amount });
-        }
         self.seen = self.seen.max(point.time);
         growth
     }
 }
 
 impl Stream {
-    fn growth(&self, point: &Point) -> Growth {
+    /// Counted up to a point, and from nowhere before.
+    fn of(point: &Point) -> Self {
+        let Point { is_delta, start, time, .. } = *point;
+        let amount = (!is_delta).then(|| point.amount.clone());
+        let gaps = if is_delta && start > 0 { vec![(0, start)] } else { Vec::new() };
+        Self { start, time, amount, gaps }
+    }
+
+    fn take(&mut self, point: &Point) -> Growth {
+        if point.is_delta { self.take_delta(point) } else { self.take_total(point) }
+    }
+
+    fn take_delta(&mut self, point: &Point) -> Growth {
         let grown = |from: Nanos| Growth::Grown { from, amount: point.amount.clone() };
-        if point.is_delta {
-            return match point.start {
-                _ if point.time <= self.time => Growth::Known,
-                0 => grown(self.time),
-                start if start < self.time => Growth::Torn,
-                start => grown(start),
-            };
+        let Point { start, time, .. } = *point;
+        if time <= self.time {
+            let gap = self.gaps.iter().position(|(from, to)| *from <= start && time <= *to);
+            let Some(gap) = gap.filter(|_| start < time) else { return Growth::Known };
+            let (from, to) = self.gaps.remove(gap);
+            self.gaps.extend([(from, start), (time, to)].into_iter().filter(|(from, to)| from < to));
+            return grown(start);
         }
-        if point.start < self.start {
+        if start > 0 && start < self.time {
+            *self = Self::of(point);
+            return Growth::Torn;
+        }
+        let from = if start == 0 { self.time } else { start };
+        if from > self.time {
+            self.gaps.push((self.time, from));
+            self.gaps.drain(..self.gaps.len().saturating_sub(GAPS_MAX));
+        }
+        (self.start, self.time) = (from, time);
+        grown(from)
+    }
+
+    fn take_total(&mut self, point: &Point) -> Growth {
+        let grown = |from: Nanos| Growth::Grown { from, amount: point.amount.clone() };
+        let Point { start, time, .. } = *point;
+        if start < self.start {
             // A late repeat of the process before is one too.
-            return if point.time <= self.start { Growth::Known } else { Growth::Torn };
+            return if time <= self.start { Growth::Known } else { Growth::Torn };
         }
-        if point.start > self.start {
+        if start == self.start && time <= self.time {
+            return Growth::Known;
+        }
+        let last = std::mem::replace(self, Self::of(point));
+        if start > last.start {
             // The next process begins when this one has ended.
-            return if point.start >= self.time { grown(point.start) } else { Growth::Torn };
+            return if start >= last.time { grown(start) } else { Growth::Torn };
         }
-        match point.amount.since(&self.amount) {
-            _ if point.time <= self.time => Growth::Known,
-            Some(amount) => Growth::Grown { from: self.time, amount },
+        match last.amount.and_then(|before| point.amount.since(&before)) {
+            Some(amount) => Growth::Grown { from: last.time, amount },
             // A process that does not say when it was started has been started anew.
-            None if point.start == 0 => grown(self.time),
+            None if start == 0 => grown(last.time),
             None => Growth::Torn,
         }
     }
@@ -220,6 +261,21 @@ mod tests {
         assert_eq!(counted.amount("a", &delta(70, 80, 1.0)), Some(1.0));
         assert_eq!(counted.point("a", &delta(30, 60, 2.0)), Growth::Known);
         assert_eq!(counted.point("a", &delta(75, 135, 9.0)), Growth::Torn);
+    }
+
+    /// TE-5: what was sent first may come last, once.
+    #[test]
+    fn deltas_may_come_in_any_order() {
+        let mut counted = Counted::default();
+        assert_eq!(counted.amount("a", &delta(60, 90, 3.0)), Some(3.0));
+        assert_eq!(counted.amount("a", &delta(0, 30, 1.0)), Some(1.0));
+        assert_eq!(counted.amount("a", &delta(120, 150, 5.0)), Some(5.0));
+        for (from, to, count) in [(30, 60, 2.0), (90, 120, 4.0)] {
+            assert_eq!(counted.amount("a", &delta(from, to, count)), Some(count));
+            assert_eq!(counted.point("a", &delta(from, to, count)), Growth::Known);
+        }
+        assert_eq!(counted.point("a", &delta(60, 90, 3.0)), Growth::Known);
+        assert_eq!(counted.point("a", &delta(0, 30, 1.0)), Growth::Known);
     }
 
     /// TE-5: what a process counts since its start is counted by its differences; the next process begins with nothing.
