@@ -26,6 +26,7 @@ OF_OPERATOR = {
     "ServiceMonitor": {"selector": {"matchLabels"}, "endpoints": {
         "port", "path", "interval", "honorLabels", "relabelings"}},
     "PrometheusRule": {"groups": {"name", "rules"}},
+    "PodMonitor": {"selector": {"matchLabels"}, "podMetricsEndpoints": {"port", "interval"}},
 }
 OF_RULE = {"alert", "expr", "for", "labels", "annotations"}
 OF_RELABELING = {"sourceLabels", "targetLabel"}
@@ -83,6 +84,41 @@ def at(value, path):
             return None
         value = value[key]
     return value
+
+
+# --- applications ---
+
+
+def applications(objects):
+    """What shows how an application's telemetry comes here fits the schemas, and names the collector where the chart puts it."""
+    files = sorted((ROOT / "deploy/kubernetes").glob("app-*.yaml"))
+    if len(files) < 3:
+        yield f"deploy/kubernetes: only {len(files)} applications"
+    services = {it["metadata"]["name"]: it for it in objects if it["kind"] == "Service"}
+    for file in files:
+        text = file.read_text()
+        shown = [it for it in yaml.safe_load_all(text) if it]
+        yield from (f"{file.name}: {line}" for line in kubernetes(shown))
+        secrets = {it["secretKeyRef"]["name"] for it in found(shown, "valueFrom") if "secretKeyRef" in it}
+        if SECRET_TEXT.search(text) or secrets - {"phasegate-telemetry"}:
+            yield f"{file.name}: a secret stands there, or has another name than the others' {secrets}"
+        for it in (it for it in shown if it["kind"] == "ConfigMap"):
+            for name, data in it["data"].items():
+                if not isinstance(yaml.safe_load(data), dict):
+                    yield f"{file.name}: {name} is no YAML"
+        for host, namespace, port in re.findall(r"http://(phasegate-[a-z]+)\.([a-z]+):([0-9]+)", text):
+            service = services.get(host, {"spec": {"ports": []}})
+            if namespace != NAMESPACE or int(port) not in [it["port"] for it in service["spec"]["ports"]]:
+                yield f"{file.name}: the chart has nothing at {host}.{namespace}:{port}"
+
+
+def found(value, key):
+    """Everything under a key, at any depth."""
+    if isinstance(value, dict):
+        yield from ([value[key]] if key in value else [])
+        value = list(value.values())
+    for part in value if isinstance(value, list) else []:
+        yield from found(part, key)
 
 
 # --- one set of values, rendered ---
@@ -543,6 +579,7 @@ def check(chart):
         print(f"{file.name}: {len(objects)} objects")
     wrong += [f"{file.name}: {why}" for file in refused if (why := accepted(chart, file))]
     wrong += [*not_whole(chart), *manifest(chart), *as_documented(chart), *not_alone(chart), *untried(chart, files), *untold(everything, refused)]
+    wrong += applications(everything)
     if len(files) < 5 or len(refused) < 12:
         wrong.append(f"only {len(files)} files of values and {len(refused)} wrong ones")
     wrong = wrong or list(unnoticed(chart))

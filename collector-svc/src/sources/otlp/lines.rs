@@ -155,11 +155,56 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use events::EventSpec;
+    use events::records::Records;
+    use opentelemetry_proto::tonic::common::v1::AnyValue;
+    use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
+
     use super::*;
 
     #[test]
     fn a_probability_is_found_in_the_trace_state() {
         let found = ["", "ot=th:8", "a=1,ot=rv:0123;th:c8", "ot=th:0", "other=th:8"].map(is_sampled);
         assert_eq!(found, [false, true, true, false, false]);
+    }
+
+    /// TE-7: an app's own records, sent on as they are, are read by the map.
+    #[test]
+    fn records_are_read_by_the_map() {
+        let said = |text: &str| AnyValue { value: Some(Value::StringValue(text.to_owned())) };
+        let took = AnyValue { value: Some(Value::IntValue(250)) };
+        let attribute =
+            |key: &str, value| KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() };
+        let record = |text: &str| LogRecord {
+            time_unix_nano: 1_795_341_600_000_000_000,
+            body: Some(said(text)),
+            attributes: vec![attribute("res.took", took.clone())],
+            ..LogRecord::default()
+        };
+        let log_records = vec![record("payment ok"), record("listening")];
+        let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
+        let resource = Some(Resource { attributes: vec![attribute("a", said("b"))], ..Resource::default() });
+        let request = ExportLogsServiceRequest {
+            resource_logs: vec![ResourceLogs { resource, scope_logs, ..ResourceLogs::default() }],
+        };
+        let settings = Otlp {
+            of_resource: [("a".to_owned(), "b".to_owned())].into(),
+            phase: None,
+            counters: Default::default(),
+            spans: Default::default(),
+            logs: Some(Logs { scope: None }),
+        };
+        let rules = Rules {
+            ts: Some(("ts".to_owned(), TimeFormat::Rfc3339)),
+            name: "name".to_owned(),
+            events: vec![("payment ok".parse().unwrap(), "paid".to_owned())],
+            duration: Some(("res.took".to_owned(), Unit::Milliseconds)),
+            ..Rules::default()
+        };
+        let specs = EventSpecs::new([EventSpec::timed("paid", "ms")]).unwrap();
+        let specs = specs.with_map(Some(Arc::new(Map::new(rules).unwrap())));
+        let records = Records::of_lines(&of_logs(&request, &settings, &specs).unwrap(), &specs);
+        assert_eq!((records.events.len(), records.ignored, records.malformed), (1, 1, 0));
+        assert!((records.events[0].duration_ms - 250.0).abs() < 1.0);
     }
 }
