@@ -25,7 +25,7 @@ const BASIC: &str = "Basic cGhhc2UlM0FnYXRlOnMlMkZjcmV0K2h1bnRlcjI=";
 struct Login {
     given: Arc<Mutex<Vec<String>>>,
     takes: Arc<Mutex<Option<String>>>,
-    lasts_s: u64,
+    lasts_s: Value,
     /// Whether what it gives is not taken.
     useless: bool,
     url: String,
@@ -70,7 +70,7 @@ async fn token(State(login): State<Login>, headers: HeaderMap, body: String) -> 
     if !login.useless {
         *login.takes.lock().unwrap() = Some(token.clone());
     }
-    let lasts_s = login.lasts_s;
+    let lasts_s = &login.lasts_s;
     (StatusCode::OK, Json(json!({ "access_token": token, "token_type": "bearer", "expires_in": lasts_s })))
 }
 
@@ -92,9 +92,9 @@ async fn rig(server: &Server, login: &Login, secret: &str) -> (Rig, tempfile::Na
 /// CO-5: all queries of a token's life are asked with it; half a minute before its end it is no longer sent.
 #[tokio::test]
 async fn a_token_is_kept_until_shortly_before_its_end() {
-    for (lasts_s, given) in [(945, 1), (920, 2)] {
+    for (lasts_s, given) in [(json!(945), 1), (json!(920), 2), (json!("920"), 2)] {
         let server = server();
-        let login = Login { lasts_s, ..Login::default() }.start(&server);
+        let login = Login { lasts_s: lasts_s.clone(), ..Login::default() }.start(&server);
         let (mut rig, _file) = rig(&server, &login, SECRET).await;
         rig.turn_at("10:15:30").await;
         assert_eq!((login.given(), rig.worker.source_error()), (1, None));
@@ -114,7 +114,7 @@ async fn a_token_is_kept_until_shortly_before_its_end() {
 #[tokio::test]
 async fn a_token_that_is_refused_is_fetched_anew() {
     let server = server();
-    let login = Login { lasts_s: 3600, ..Login::default() }.start(&server);
+    let login = Login { lasts_s: json!(3600), ..Login::default() }.start(&server);
     let (mut rig, _file) = rig(&server, &login, SECRET).await;
     rig.turn_at("10:15:30").await;
     *login.takes.lock().unwrap() = Some("another".to_owned());
@@ -128,7 +128,7 @@ async fn a_token_that_is_refused_is_fetched_anew() {
 #[tokio::test]
 async fn a_refusal_is_told_without_secrets() {
     let server = server();
-    let login = Login { useless: true, lasts_s: 3600, ..Login::default() }.start(&server);
+    let login = Login { useless: true, lasts_s: json!(3600), ..Login::default() }.start(&server);
     let (mut known, _file) = rig(&server, &login, SECRET).await;
     known.turn_at("10:15:30").await;
     let error = known.worker.source_error().unwrap().to_owned();

@@ -34,7 +34,24 @@ struct Token {
 struct Given {
     access_token: SecretString,
     token_type: String,
-    expires_in: Option<u64>,
+    expires_in: Option<Seconds>,
+}
+
+/// A number, as the standard has it, or its text, as some servers do.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(u64),
+    Text(String),
+}
+
+impl Seconds {
+    fn count(&self) -> Option<u64> {
+        match self {
+            Self::Number(seconds) => Some(*seconds),
+            Self::Text(text) => text.parse().ok(),
+        }
+    }
 }
 
 /// Its refusal.
@@ -125,7 +142,10 @@ async fn fetched(settings: &OAuth2, client: &Client, now: Timestamp) -> Result<T
     if !given.token_type.eq_ignore_ascii_case("bearer") {
         return Err("its tokens are of another type than `Bearer`".to_owned());
     }
-    let lasts = given.expires_in.map(|seconds| Duration::from_secs(seconds).saturating_sub(EARLY));
+    let lasts = given
+        .expires_in
+        .and_then(|it| it.count())
+        .map(|seconds| Duration::from_secs(seconds).saturating_sub(EARLY));
     Ok(Token { text: given.access_token, until: lasts.map(|lasts| now.plus(lasts)) })
 }
 
