@@ -3,10 +3,12 @@
 //! A window is counted and closed by the version that was in force when it began. While windows of two versions are
 //! open side by side, events are read with all that one of the two wants; a batch then says what its own asked for.
 
-use domain::telemetry::event_specs;
 use std::sync::Arc;
 
+use domain::kinds::Chosen;
 use domain::policy::TargetPolicy;
+use domain::sources::SourceSettings;
+use domain::telemetry::event_specs;
 use service_kit::rules::Rules;
 use shared_types::{TargetName, Timestamp};
 
@@ -88,6 +90,18 @@ impl Versions {
     #[must_use]
     pub fn specs(&self) -> &Arc<EventSpecs> {
         &self.specs
+    }
+
+    /// The sources of all of them, each once, the newest last.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Chosen<dyn SourceSettings>> {
+        let mut sources: Vec<Chosen<dyn SourceSettings>> = Vec::new();
+        for (_, version) in &self.list {
+            let source = &version.policy.collection.source;
+            sources.retain(|known| known != source);
+            sources.push(source.clone());
+        }
+        sources
     }
 
     /// Whether a version is kept that no window needs any more.

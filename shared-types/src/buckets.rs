@@ -42,8 +42,11 @@ impl Buckets {
     /// Counts durations above `lower_ms` and at most `upper_ms`, which may be infinite; where both are the same, exactly that one.
     /// Bounds are kept to 15 digits, so that 0.07 s is 70 ms. What is no interval of durations is a caller's bug and not counted.
     pub fn add(&mut self, lower_ms: f64, upper_ms: f64, count: u64) {
+        if count == 0 {
+            return;
+        }
         let (mut lower, upper) = (rounded(lower_ms), rounded(upper_ms));
-        if count == 0 || !is_interval(lower, upper) {
+        if !is_interval(lower, upper) {
             return;
         }
         if lower >= upper {

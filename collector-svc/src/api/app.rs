@@ -35,7 +35,27 @@ pub struct TargetEntry {
     pub worker: WorkerHandle,
 }
 
+/// Bodies beyond this are parsed off the threads that serve requests.
+const PARSE_INLINE_MAX: usize = 128 * 1024;
+
 impl Api {
+    /// Parses a body of so many bytes.
+    pub(super) async fn parsed<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        parse: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        if bytes <= PARSE_INLINE_MAX {
+            return Ok(parse());
+        }
+        let failed = |error: anyhow::Error| {
+            ApiError::unavailable("the body could not be parsed now", Duration::from_secs(1)).caused_by(error)
+        };
+        // Never closed.
+        let _turn = self.parsers.acquire().await.map_err(|error| failed(error.into()))?;
+        tokio::task::spawn_blocking(parse).await.map_err(|error| failed(error.into()))
+    }
+
     pub(super) fn target(&self, name: &TargetName) -> Result<TargetEntry, ApiError> {
         self.targets.get(name).ok_or_else(|| unknown(name))
     }

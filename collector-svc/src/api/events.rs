@@ -18,8 +18,6 @@ use crate::sources::{Push, PushReply};
 use events::EventSpecs;
 use events::records::Records;
 
-/// Bodies beyond this are parsed off the threads that serve requests.
-const PARSE_INLINE_MAX: usize = 128 * 1024;
 /// Takes events in: one JSON object a line, or a JSON array of objects. The answer comes when they are stored.
 ///
 /// A body of which no line is an event of a name that the policy uses is 422 (`no_event_accepted`) with the first reasons; its
@@ -49,13 +47,7 @@ pub(super) async fn push_events(
     let key = key.map(|key| (key, format!("{:032x}", xxh3_128(&body))));
     let specs = entry.worker.specs();
     let read_with = Arc::clone(&specs);
-    let records = if body.len() > PARSE_INLINE_MAX {
-        // Never closed.
-        let _turn = api.parsers.acquire().await.map_err(ApiError::internal)?;
-        tokio::task::spawn_blocking(move || parse(&body, &specs)).await.map_err(ApiError::internal)?
-    } else {
-        parse(&body, &specs)
-    }?;
+    let records = api.parsed(body.len(), move || parse(&body, &specs)).await??;
     let reply = entry.queue.push(records, read_with, key, share);
     match tokio::time::timeout(COMMIT_PATIENCE, reply).await {
         Ok(Ok(PushReply::Committed(push))) => {

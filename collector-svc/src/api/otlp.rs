@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
@@ -27,9 +28,9 @@ use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service_kit::http::{ApiError, Body, BodyShare, Json};
-use shared_types::TargetName;
 use shared_types::problem::ProblemCode;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Api;
@@ -61,8 +62,9 @@ pub(super) async fn push_metrics(
     share: BodyShare,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
+    let deadline = Instant::now() + COMMIT_PATIENCE;
     let form = form(&headers)?;
-    let request: ExportMetricsServiceRequest = decoded(form, &body)?;
+    let request: ExportMetricsServiceRequest = decoded(&api, form, &body).await?;
     let mut refused = Refused::default();
     let (mut is_for_nobody, mut answers) = (true, Vec::new());
     for (source, entry) in receivers(&api) {
@@ -70,8 +72,7 @@ pub(super) async fn push_metrics(
         let Some(readings) = readings(&request, settings, &mut refused) else { continue };
         is_for_nobody = false;
         if !readings.is_empty() {
-            let chosen_by = format!("{:032x}", xxh3_128(settings.words().as_bytes()));
-            answers.push(entry.queue.deliver(readings, chosen_by, share.clone()));
+            answers.push(entry.queue.deliver(readings, source.clone(), share.clone()));
         }
     }
     if is_for_nobody {
@@ -80,7 +81,7 @@ pub(super) async fn push_metrics(
         refused.add(metrics.sum(), nobody(&api));
     }
     for answer in answers {
-        refused.merge(committed(answer).await?);
+        refused.merge(committed(answer, deadline).await?);
     }
     let partial_success = told(&refused).map(|(rejected_data_points, error_message)| {
         ExportMetricsPartialSuccess { rejected_data_points, error_message }
@@ -103,8 +104,9 @@ pub(super) async fn push_logs(
     share: BodyShare,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
+    let deadline = Instant::now() + COMMIT_PATIENCE;
     let form = form(&headers)?;
-    let request: ExportLogsServiceRequest = decoded(form, &body)?;
+    let request: ExportLogsServiceRequest = decoded(&api, form, &body).await?;
     // A record has no id: the same request again is known by its bytes.
     let key = format!("otlp/logs/{:032x}", xxh3_128(&body));
     let mut sent = Sent::default();
@@ -112,14 +114,14 @@ pub(super) async fn push_logs(
         let Some(settings) = source.of_kind::<Otlp>() else { continue };
         let specs = entry.worker.specs();
         let Some(lines) = of_logs(&request, settings, &specs) else { continue };
-        sent.push(&entry, &lines, specs, Some(&key), &share);
+        sent.push((&source, &entry), &lines, specs, Some(&key), &share);
     }
     if sent.is_for_nobody() {
         let records =
             request.resource_logs.iter().flat_map(|it| &it.scope_logs).map(|it| it.log_records.len());
         sent.refused.add(records.sum(), nobody(&api));
     }
-    let refused = sent.committed().await?;
+    let refused = sent.committed(deadline).await?;
     let partial_success = told(&refused).map(|(rejected_log_records, error_message)| {
         ExportLogsPartialSuccess { rejected_log_records, error_message }
     });
@@ -141,20 +143,21 @@ pub(super) async fn push_traces(
     share: BodyShare,
     Body(body): Body,
 ) -> Result<Response, ApiError> {
+    let deadline = Instant::now() + COMMIT_PATIENCE;
     let form = form(&headers)?;
-    let request: ExportTraceServiceRequest = decoded(form, &body)?;
+    let request: ExportTraceServiceRequest = decoded(&api, form, &body).await?;
     let mut sent = Sent::default();
     for (source, entry) in receivers(&api) {
         let Some(settings) = source.of_kind::<Otlp>() else { continue };
         let Some(lines) = of_spans(&request, settings, &mut sent.refused) else { continue };
         let specs = Arc::new(span_specs(&entry.worker.specs()));
-        sent.push(&entry, &lines, specs, None, &share);
+        sent.push((&source, &entry), &lines, specs, None, &share);
     }
     if sent.is_for_nobody() {
         let spans = request.resource_spans.iter().flat_map(|it| &it.scope_spans).map(|it| it.spans.len());
         sent.refused.add(spans.sum(), nobody(&api));
     }
-    let refused = sent.committed().await?;
+    let refused = sent.committed(deadline).await?;
     let partial_success = told(&refused)
         .map(|(rejected_spans, error_message)| ExportTracePartialSuccess { rejected_spans, error_message });
     Ok(answer(form, &ExportTraceServiceResponse { partial_success }))
@@ -172,7 +175,7 @@ struct Sent {
 impl Sent {
     fn push(
         &mut self,
-        entry: &TargetEntry,
+        (source, entry): (&Chosen<dyn SourceSettings>, &TargetEntry),
         lines: &[u8],
         specs: Arc<EventSpecs>,
         key: Option<&String>,
@@ -184,7 +187,7 @@ impl Sent {
         }
         let records = Records::of_lines(lines, &specs);
         let key = key.map(|key| (key.clone(), key.clone()));
-        self.answers.push(entry.queue.push(records, specs, key, share.clone()));
+        self.answers.push(entry.queue.push_of(Some(source.clone()), records, specs, key, share.clone()));
     }
 
     fn is_for_nobody(&self) -> bool {
@@ -192,9 +195,9 @@ impl Sent {
     }
 
     /// What was refused, when the rest is stored.
-    async fn committed(mut self) -> Result<Refused, ApiError> {
+    async fn committed(mut self, deadline: Instant) -> Result<Refused, ApiError> {
         for answer in self.answers {
-            let push: Option<Push> = match committed(answer).await? {
+            let push: Option<Push> = match committed(answer, deadline).await? {
                 PushReply::Committed(push) => Some(push),
                 PushReply::Repeated(answer) => serde_json::from_str(&answer).ok(),
                 // The key is of the very bytes.
@@ -213,14 +216,14 @@ impl Sent {
     }
 }
 
-/// The targets that take OTLP, as the policy has them now, with their settings.
+/// The targets that take OTLP, with their settings: one of two versions, where windows of both are open.
 fn receivers(api: &Api) -> Vec<(Chosen<dyn SourceSettings>, TargetEntry)> {
-    let policy = Arc::clone(&api.versions.current().policy);
-    let takes = |name: &TargetName| {
-        let source = &policy.targets.get(name)?.collection.source;
-        source.of_kind::<Otlp>().map(|_| source.clone())
+    let takes = |entry: &TargetEntry| {
+        let sources = entry.worker.sources().into_iter();
+        sources.filter(|it| it.of_kind::<Otlp>().is_some()).collect::<Vec<_>>()
     };
-    api.targets.all().into_iter().filter_map(|(name, entry)| Some((takes(&name)?, entry))).collect()
+    let all = api.targets.all().into_iter();
+    all.flat_map(|(_, entry)| takes(&entry).into_iter().map(move |it| (it, entry.clone()))).collect()
 }
 
 /// Targets that such an answer names.
@@ -240,8 +243,9 @@ fn nobody(api: &Api) -> String {
     }
 }
 
-async fn committed<T>(answer: oneshot::Receiver<T>) -> Result<T, ApiError> {
-    match tokio::time::timeout(COMMIT_PATIENCE, answer).await {
+/// All answers of a request have one deadline: whoever waits longer is told a 408, which senders do not repeat.
+async fn committed<T>(answer: oneshot::Receiver<T>, deadline: Instant) -> Result<T, ApiError> {
+    match tokio::time::timeout_at(deadline, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(ApiError::unavailable("the collector is stopping", Duration::from_secs(1))),
         Err(_) => Err(ApiError::unavailable("not stored in time", Duration::from_secs(5))),
@@ -261,11 +265,16 @@ fn form(headers: &HeaderMap) -> Result<Form, ApiError> {
     }
 }
 
-fn decoded<T: Message + Default + DeserializeOwned>(form: Form, body: &[u8]) -> Result<T, ApiError> {
-    let read = match form {
+async fn decoded<T>(api: &Api, form: Form, body: &Bytes) -> Result<T, ApiError>
+where
+    T: Message + Default + DeserializeOwned + 'static,
+{
+    let (body, length) = (body.clone(), body.len());
+    let read = move || match form {
         Form::Protobuf => T::decode(body).map_err(|error| error.to_string()),
-        Form::Json => serde_json::from_slice(body).map_err(|error| error.to_string()),
+        Form::Json => serde_json::from_slice(&body).map_err(|error| error.to_string()),
     };
+    let read = api.parsed(length, read).await?;
     read.map_err(|error| {
         ApiError::bad_request(ProblemCode::UnreadableBody, format!("no OTLP request: {error}"))
     })

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use domain::kinds::Chosen;
+use domain::sources::SourceSettings;
 use serde::{Deserialize, Serialize};
 use service_kit::http::BodyShare;
 use shared_types::batch::{Example, is_zero};
@@ -106,6 +108,8 @@ pub struct Receipt {
     pub reply: oneshot::Sender<PushReply>,
     /// Its body's share of the byte budget, given back with the answer.
     pub share: BodyShare,
+    /// The source whose windows alone it counts in; none: in all.
+    pub of: Option<Chosen<dyn SourceSettings>>,
 }
 
 /// The handlers' end of the queue.
@@ -130,21 +134,33 @@ impl PushQueue {
         key: Option<(String, String)>,
         share: BodyShare,
     ) -> oneshot::Receiver<PushReply> {
+        self.push_of(None, records, specs, key, share)
+    }
+
+    /// As [`Self::push`], of events that count in the windows of a source alone.
+    pub fn push_of(
+        &self,
+        of: Option<Chosen<dyn SourceSettings>>,
+        records: Records,
+        specs: Arc<EventSpecs>,
+        key: Option<(String, String)>,
+        share: BodyShare,
+    ) -> oneshot::Receiver<PushReply> {
         let (reply, answer) = oneshot::channel();
-        let part = Part { records, specs, origin: Origin::Push(Receipt { key, reply, share }) };
+        let part = Part { records, specs, origin: Origin::Push(Receipt { key, reply, share, of }) };
         self.add(Contribution::Records(part));
         answer
     }
 
-    /// Puts data points, chosen by `chosen_by`, into the queue; the reply comes when they are committed.
+    /// Puts data points, which were read by the settings of `of`, into the queue; the reply comes when they are committed.
     pub fn deliver(
         &self,
         readings: Vec<Reading>,
-        chosen_by: String,
+        of: Chosen<dyn SourceSettings>,
         share: BodyShare,
     ) -> oneshot::Receiver<Refused> {
         let (reply, answer) = oneshot::channel();
-        self.add(Contribution::Delivery(Delivery { readings, chosen_by, reply, share }));
+        self.add(Contribution::Delivery(Delivery { readings, of, reply, share }));
         answer
     }
 

@@ -97,6 +97,7 @@ impl Worker {
             part.records = std::mem::take(&mut part.records).translated(&part.specs, specs);
             part.specs = Arc::clone(specs);
         }
+        self.leave_out_other_windows(&mut part);
         let mut counts = Counts::default();
         if let Err(error) = self.apply(&part.records, now, &mut counts).await {
             let part = Contribution::Records(part);

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::effects::NewMessage;
+use domain::kinds::Chosen;
+use domain::sources::SourceSettings;
 use service_kit::clock::Clock as _;
 use service_kit::db::DbError;
 use service_kit::rules::{PolicyVersions, Rules};
@@ -55,6 +57,20 @@ pub struct WorkerParts {
     pub sources: Arc<[Reader]>,
 }
 
+/// What pushes are to be read with.
+#[derive(Debug, Clone)]
+struct ReadWith {
+    specs: Arc<EventSpecs>,
+    /// Of the versions that windows go by which are not closed.
+    sources: Vec<Chosen<dyn SourceSettings>>,
+}
+
+impl ReadWith {
+    fn of(versions: &Versions) -> Self {
+        Self { specs: Arc::clone(versions.specs()), sources: versions.sources() }
+    }
+}
+
 /// One target's worker.
 pub struct Worker {
     target: TargetName,
@@ -62,7 +78,7 @@ pub struct Worker {
     policies: PolicyVersions,
     changes: watch::Receiver<Arc<Rules>>,
     /// What pushes are to be read with.
-    read_with: watch::Sender<Arc<EventSpecs>>,
+    read_with: watch::Sender<ReadWith>,
     store: Store,
     clock: Arc<SharedTime>,
     parse_threads: usize,
@@ -122,12 +138,13 @@ impl Worker {
         let state = TargetState::initial(versions.newest().policy.collection.window);
         let intake =
             Intake::new(Arc::clone(&specs), state.schedule.clone(), state.closed_until, state.newest_event);
+        let read_with = watch::Sender::new(ReadWith::of(&versions));
         Self {
             target,
             versions,
             changes: policies.changes(),
             policies,
-            read_with: watch::Sender::new(specs),
+            read_with,
             store,
             clock,
             parse_threads,

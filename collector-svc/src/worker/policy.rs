@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use service_kit::db::DbError;
 
-use super::Worker;
 use super::ahead::Ahead;
+use super::{ReadWith, Worker};
 use crate::sources::{self, Opening};
 
 impl Worker {
@@ -18,8 +18,15 @@ impl Worker {
         let other_specs = !Arc::ptr_eq(specs, self.intake.specs());
         if other_specs {
             self.intake.use_specs(Arc::clone(specs));
-            self.read_with.send_replace(Arc::clone(specs));
         }
+        let read_with = ReadWith::of(&self.versions);
+        self.read_with.send_if_modified(|known| {
+            let other = !Arc::ptr_eq(&known.specs, &read_with.specs) || known.sources != read_with.sources;
+            if other {
+                *known = read_with;
+            }
+            other
+        });
         let version = self.versions.of(self.state.closed_until);
         let same_source = self.pull_of.as_ref().is_some_and(|known| {
             let (known, wanted) = (&known.policy.collection, &version.policy.collection);

@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::kinds::Chosen;
+use domain::sources::SourceSettings;
 use service_kit::db::DbError;
 use service_kit::seldom;
 use shared_types::{Actor, Directive, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{SourceAils, Turn, Worker};
+use super::{ReadWith, SourceAils, Turn, Worker};
 use events::EventSpecs;
 
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(100);
@@ -28,7 +30,7 @@ pub enum Command {
 #[derive(Debug, Clone)]
 pub struct WorkerHandle {
     commands: mpsc::Sender<Command>,
-    read_with: watch::Receiver<Arc<EventSpecs>>,
+    read_with: watch::Receiver<ReadWith>,
     source_ails: Arc<Mutex<SourceAils>>,
 }
 
@@ -61,7 +63,13 @@ impl WorkerHandle {
     /// What events that are pushed now are to be read with.
     #[must_use]
     pub fn specs(&self) -> Arc<EventSpecs> {
-        Arc::clone(&self.read_with.borrow())
+        Arc::clone(&self.read_with.borrow().specs)
+    }
+
+    /// The sources of the versions that windows go by which are not closed: what is sent is read by each.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Chosen<dyn SourceSettings>> {
+        self.read_with.borrow().sources.clone()
     }
 
     /// What is wrong with the source, as of the last turn.

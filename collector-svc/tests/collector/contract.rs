@@ -107,7 +107,7 @@ impl Trial for Delivered {
         settings.counters.remove("autosave.save.error");
         let request = request("editor", "1", vec![metric]);
         let readings = readings(&request, &settings, &mut Refused::default()).unwrap();
-        drop(self.0.deliver(readings, String::new(), BodyShare::default()));
+        drop(self.0.deliver(readings, Chosen(Arc::new(settings)), BodyShare::default()));
     }
 
     fn opened(&self) -> Box<dyn Source> {

@@ -110,7 +110,7 @@ async fn rig(settings: Otlp) -> Rig {
 /// Puts a request into the target's queue.
 fn send(rig: &Rig, settings: &Otlp, request: &ExportMetricsServiceRequest) -> oneshot::Receiver<Refused> {
     let readings = readings(request, settings, &mut Refused::default()).unwrap();
-    rig.queue.deliver(readings, "settings".to_owned(), BodyShare::default())
+    rig.queue.deliver(readings, Chosen(Arc::new(settings.clone())), BodyShare::default())
 }
 
 /// Sends at a time of the day, and says what was refused.
@@ -219,8 +219,9 @@ async fn a_point_counts_where_it_ends() {
     assert!(refused.contains("ends 1440 s from now: the clocks differ"), "{refused}");
     rig.turn_at("10:30:30").await;
     let batches = rig.analyzer.batches();
-    assert_eq!(batches.iter().map(counts).collect::<Vec<_>>(), [(10, 0), (1, 0)]);
-    assert_eq!(batches[1].intake.late, 4);
+    assert_eq!((counts(&batches[0]), batches[1].intake.late), ((10, 0), 4));
+    // How much of it is of this window nobody knows.
+    assert!(batches[1].intake.missing["autosave.save.completed"].contains("the clocks differ"));
 }
 
 /// CO-5: two processes that write one stream are refused by name, and what nobody knows is missing and not counted.
@@ -230,7 +231,7 @@ async fn two_processes_with_one_stream_are_missing_and_not_counted() {
     let of = |from: &str, to: &str, count| sum(CUMULATIVE, vec![point(OK, from, to, count)]);
     assert_eq!(sent(&mut rig, "10:01:00", of("10:00:10", "10:01:00", 40)).await, "");
     let refused = sent(&mut rig, "10:01:30", of("10:00:50", "10:01:30", 9)).await;
-    assert!(refused.contains("two processes write the stream `saves` of editor 1"), "{refused}");
+    assert!(refused.contains("write the stream `saves` of editor 1"), "{refused}");
     assert!(refused.contains("service.instance.id"), "{refused}");
     rig.turn_at("10:15:30").await;
     let batch = rig.analyzer.batches().remove(0);
@@ -276,10 +277,13 @@ async fn a_process_that_was_not_heard_of_for_long_is_forgotten() {
     };
     assert_eq!(known(&rig).await, 3);
     rig.turn_at("11:01:00").await;
-    rig.clock.set(at("11:02:00"));
-    let answer = send(&rig, &settings(), &request("editor", "3", of("11:01:00", "11:02:00")));
-    rig.turn().await;
-    assert_eq!((answer.await.unwrap(), known(&rig).await), (Refused::default(), 1));
+    // While nobody was heard of, nobody has ended.
+    for (from, to, left) in [("11:01:00", "11:02:00", 3), ("11:02:00", "11:03:00", 1)] {
+        rig.clock.set(at(to));
+        let answer = send(&rig, &settings(), &request("editor", "3", of(from, to)));
+        rig.turn().await;
+        assert_eq!((answer.await.unwrap(), known(&rig).await), (Refused::default(), left));
+    }
 }
 
 /// PO-2: while windows of a version before are open its own source is still read, and what is known of each stays apart.
@@ -298,7 +302,7 @@ async fn what_is_sent_leaves_the_files_of_the_version_before_alone() {
     }
     rig.append(&saved("10:02:00", "b"));
     rig.turn_at("10:15:30").await;
-    assert_eq!(rig.analyzer.batches().iter().map(counts).collect::<Vec<_>>(), [(42, 0)]);
+    assert_eq!(rig.analyzer.batches().iter().map(counts).collect::<Vec<_>>(), [(2, 0)]);
     assert!(rig.analyzer.batches()[0].intake.lost_files.is_empty());
 }
 

@@ -38,8 +38,8 @@ counted is named in the partial success that senders log, own trouble is 503 wit
 struct RawOtlp {
     /// Attributes of a resource with the values that make its telemetry this target's; all of them.
     r#match: BTreeMap<String, Text>,
-    /// The attribute, of a point or of its resource, that names the phase of what it counts: what is of another than the running
-    /// phase is left out.
+    /// The attribute, of a point of a metric or of its resource, that names the phase of what it counts: what is of another than
+    /// the running phase is left out.
     phase: Option<Text>,
     /// What events are counted from, by their name.
     #[serde(default)]

@@ -7,6 +7,9 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use serde_json::{Map, Value as Json};
 use xxhash_rust::xxh3::xxh3_128;
 
+/// Characters of a text that are shown.
+const SHOWN: usize = 64;
+
 /// By key.
 pub(super) type Attributes = BTreeMap<String, String>;
 
@@ -45,8 +48,17 @@ pub(super) fn object(attributes: &[KeyValue]) -> Map<String, Json> {
 }
 
 /// Whether all that are wanted are there, with their values.
-pub(super) fn fit(attributes: &Attributes, wanted: &Attributes) -> bool {
-    wanted.iter().all(|(key, value)| attributes.get(key) == Some(value))
+pub(super) fn fit(attributes: &[KeyValue], wanted: &Attributes) -> bool {
+    let is_there = |key: &String, value: &String| {
+        let named = attributes.iter().filter(|it| it.key == *key);
+        named.filter_map(|it| it.value.as_ref()).any(|it| text(it).as_ref() == Some(value))
+    };
+    wanted.iter().all(|(key, value)| is_there(key, value))
+}
+
+/// So much of a text as people are shown.
+pub(super) fn cut(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 /// What tells some texts from others, whatever they contain.
@@ -59,7 +71,9 @@ pub(super) fn identity<'t>(parts: impl IntoIterator<Item = &'t str>) -> String {
     format!("{:032x}", xxh3_128(&bytes))
 }
 
-/// The texts of attributes, in order.
-pub(super) fn parts(attributes: &Attributes) -> impl Iterator<Item = &str> {
-    attributes.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()])
+/// What tells some attributes from others: a number is not its text.
+pub(super) fn identity_of(attributes: &[KeyValue]) -> String {
+    let mut all: Vec<String> = attributes.iter().map(|it| format!("{}\0{:?}", it.key, it.value)).collect();
+    all.sort_unstable();
+    identity(all.iter().map(String::as_str))
 }

@@ -1,6 +1,6 @@
 //! Data points, turned into counts of windows. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::stored::plain;
@@ -9,6 +9,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use shared_types::{Timestamp, Window};
 
+use super::attributes::identity;
 use super::delivery::Delivery;
 use super::metrics::{Durations, Reading};
 use super::refused::Refused;
@@ -18,8 +19,10 @@ use crate::sources::{Cursor, Moved, WindowTotals, whole};
 
 /// Processes that are known at once.
 const INSTANCES_MAX: usize = 2_000;
-/// A process that was not heard of for so long, and for two windows, is forgotten.
+/// A process that was not heard of for so long, and for two windows, while others were, is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
+/// What has grown in a longer time is of no window.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// What a delivery gave.
 #[derive(Debug, Default)]
@@ -30,75 +33,89 @@ pub(crate) struct Counted {
     pub(crate) refused: Refused,
 }
 
-/// Whether a process was not heard of for so long that it is one that has ended.
-pub(crate) fn is_forgotten(cursor: &Value, window: Duration, now: Timestamp) -> bool {
-    // Of each process with each delivery: not all of it is read.
-    let seen = millis(cursor[SEEN].as_u64().unwrap_or_default());
-    now.since(seen) > FORGOTTEN_AFTER.max(2 * window)
+/// Processes that were not heard of for so long that they have ended. None has while nobody was heard of.
+pub(crate) fn forgotten(cursor: &Cursor, window: Duration, now: Timestamp) -> Vec<&String> {
+    // With each delivery: not all of what is known of a process is read.
+    let seen = |it: &Value| millis(it[SEEN].as_u64().unwrap_or_default());
+    let newest = cursor.values().map(seen).max().unwrap_or(now);
+    let patience = FORGOTTEN_AFTER.max(2 * window);
+    let is_forgotten = |seen: Timestamp| newest.since(seen) > patience || now.since(seen) > LONGEST_ABSENCE;
+    cursor.iter().filter(|(_, it)| is_forgotten(seen(it))).map(|(place, _)| place).collect()
 }
 
-/// Counts what is new in a delivery, by what is known of its processes.
-pub(crate) fn count(delivery: &Delivery, cursor: &Cursor, schedule: &Schedule, now: Timestamp) -> Counted {
+/// Counts what is new in a delivery, by what is known of its processes; in windows that go by its source.
+pub(crate) fn count(
+    delivery: &Delivery,
+    cursor: &Cursor,
+    schedule: &Schedule,
+    has_source: impl Fn(Window) -> bool,
+    now: Timestamp,
+) -> Counted {
     let mut counted = Counted::default();
     let mut windows: BTreeMap<Window, Totals> = BTreeMap::new();
-    let mut instances: BTreeMap<&str, (Instance, Timestamp)> = BTreeMap::new();
-    let mut room = INSTANCES_MAX.saturating_sub(cursor.len());
-    let horizon = now.plus(schedule.at(now).window.length());
+    let mut instances: BTreeMap<String, Instance> = BTreeMap::new();
+    let present = schedule.at(now).window;
+    let (length, horizon) = (present.length(), now.plus(present.length()));
+    let forgotten: BTreeSet<&String> = forgotten(cursor, length, now).into_iter().collect();
+    let known = |place: &String| cursor.get(place).filter(|_| !forgotten.contains(place));
+    let mut room = INSTANCES_MAX.saturating_sub(cursor.len() - forgotten.len());
+    let settings = delivery.of.words();
     for reading in &delivery.readings {
         let Reading { metric, sender, point, .. } = reading;
-        if millis(point.time) > horizon {
-            let ahead = millis(point.time).since(now).as_secs();
-            counted
-                .refused
-                .add(1, format!("`{metric}` of {sender} ends {ahead} s from now: the clocks differ"));
-            continue;
-        }
-        let is_known = cursor.contains_key(&reading.instance) || instances.contains_key(&*reading.instance);
-        if !is_known && room == 0 {
-            counted
-                .refused
-                .add(1, format!("{INSTANCES_MAX} processes send already; that of {sender} is not counted"));
+        // By other settings it is counted apart: what they have not seen before does not begin with nothing.
+        let place = identity([settings.as_str(), &reading.instance]);
+        let is_known = instances.contains_key(&place) || known(&place).is_some();
+        let is_future = millis(point.time) > horizon;
+        if is_future || !is_known && room == 0 {
+            let why = if is_future {
+                let ahead = millis(point.time).since(now).as_secs();
+                format!("`{metric}` of {sender} ends {ahead} s from now: the clocks differ")
+            } else {
+                format!("{INSTANCES_MAX} processes send already; that of {sender} is not counted")
+            };
+            if has_source(present) {
+                let missing = &mut windows.entry(present).or_default().intake.missing;
+                missing.insert(reading.event.clone(), why.clone());
+            }
+            counted.refused.add(1, why);
             continue;
         }
         room -= usize::from(!is_known);
-        let (instance, seen) = instances.entry(&reading.instance).or_insert_with(|| {
-            let stored = cursor.get(&reading.instance).and_then(|it| Instance::deserialize(it).ok());
-            let instance = stored.unwrap_or_default();
-            let seen = instance.seen();
-            (instance, seen)
-        });
+        let stored = || known(&place).and_then(|it| Instance::deserialize(it).ok()).unwrap_or_default();
+        let instance = instances.entry(place.clone()).or_insert_with(stored);
         // What ends with a window is in it.
         let planned = schedule.at(millis(point.time - 1));
         let window = planned.window;
-        let growth = instance.count(&reading.stream, point, &delivery.chosen_by, window.start, *seen);
+        let growth = instance.count(&reading.stream, point, window.start);
+        if !has_source(window) {
+            continue;
+        }
         let totals = windows.entry(window).or_default();
-        match growth {
+        let missing = match growth {
             Growth::Grown { from, amount } => {
                 let is_of_stay = !schedule.begins_stay(window.start) || millis(from) >= window.start;
-                let is_of_phase = reading.phase.as_ref().is_none_or(|it| *it == planned.phase.as_str());
-                if is_of_stay && is_of_phase {
+                let is_of_phase = reading.phase.as_ref().is_none_or(|it| **it == *planned.phase.as_str());
+                if is_of_stay && is_of_phase && amount.count > 0.0 {
                     add(totals, reading, &amount);
                 }
+                continue;
             }
-            Growth::Known if point.is_delta => totals.intake.duplicates += whole(point.amount.count),
-            Growth::Known | Growth::Baseline => {}
-            Growth::Torn => {
-                let why = format!(
-                    "two processes write the stream `{metric}` of {sender}: give each a service.instance.id of its own"
-                );
-                totals.intake.missing.insert(reading.event.clone(), why.clone());
-                counted.refused.add(1, why);
+            Growth::Known if point.is_delta => {
+                totals.intake.duplicates += whole(point.amount.count);
+                continue;
             }
-            Growth::TooMany => {
-                let why = format!("`{metric}` of {sender} has too many streams: send fewer attributes");
-                totals.intake.missing.insert(reading.event.clone(), why.clone());
-                counted.refused.add(1, why);
-            }
-        }
+            Growth::Known | Growth::Baseline => continue,
+            Growth::Torn => format!(
+                "two processes, or two instruments, write the stream `{metric}` of {sender}: give each process a service.instance.id of its own"
+            ),
+            Growth::TooMany => format!("`{metric}` of {sender} has too many streams: send fewer attributes"),
+        };
+        totals.intake.missing.insert(reading.event.clone(), missing.clone());
+        counted.refused.add(1, missing);
     }
     let windows = windows.into_iter().filter(|(_, totals)| *totals != Totals::default());
     counted.windows = windows.map(|(window, totals)| WindowTotals { window, totals }).collect();
-    counted.moved = instances.into_iter().map(|(place, (instance, _))| moved(place, &instance)).collect();
+    counted.moved = instances.iter().map(|(place, instance)| moved(place, instance)).collect();
     counted
 }
 

@@ -1,5 +1,7 @@
 //! What waits in a target's queue.
 
+use domain::kinds::Chosen;
+use domain::sources::SourceSettings;
 use service_kit::http::BodyShare;
 use tokio::sync::oneshot;
 
@@ -10,8 +12,8 @@ use super::refused::Refused;
 #[derive(Debug)]
 pub struct Delivery {
     pub readings: Vec<Reading>,
-    /// What they are chosen by.
-    pub chosen_by: String,
+    /// The source by whose settings they were read, and in whose windows alone they count.
+    pub of: Chosen<dyn SourceSettings>,
     /// Told what was refused when the others are committed.
     pub reply: oneshot::Sender<Refused>,
     /// The request's share of the byte budget, given back with the answer.

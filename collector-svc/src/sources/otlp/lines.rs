@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::{Map as Object, Value as Json, json};
 use shared_types::Timestamp;
 
-use super::attributes::{self, fit, object, text};
+use super::attributes::{fit, object, text};
 use super::refused::Refused;
 
 /// The event that tells an error's kind.
@@ -137,7 +137,7 @@ fn is_sampled(trace_state: &str) -> bool {
 }
 
 fn is_of(resource: Option<&Resource>, settings: &Otlp) -> bool {
-    fit(&resource.map(|it| attributes::of(&it.attributes)).unwrap_or_default(), &settings.of_resource)
+    fit(resource.map(|it| it.attributes.as_slice()).unwrap_or_default(), &settings.of_resource)
 }
 
 fn write(lines: &mut Vec<u8>, line: &Object<String, Json>) {

@@ -1,16 +1,18 @@
 //! The data points of a request that count for a target.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::sources::otlp::{Counter, Otlp};
 use events::map::{NO_CODE, Unit};
+use events::records::OTHER_CODE;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, DataPointFlags, Metric};
 
-use super::attributes::{self, Attributes, identity, parts};
+use super::attributes::{self, cut, identity, identity_of};
 use super::refused::Refused;
 use super::spread::Spread;
 use super::streams::{Amount, Point};
@@ -21,9 +23,9 @@ pub struct Reading {
     pub(crate) event: String,
     pub(crate) metric: String,
     /// Which process it is of.
-    pub(crate) instance: String,
+    pub(crate) instance: Arc<str>,
     /// What people know that process by.
-    pub(crate) sender: String,
+    pub(crate) sender: Arc<str>,
     pub(crate) stream: String,
     pub(crate) point: Point,
     /// What its buckets are in, where durations are asked for.
@@ -31,7 +33,7 @@ pub struct Reading {
     /// From a field of the event to its value.
     pub(crate) breakdown: BTreeMap<String, String>,
     /// Which phase says it is of.
-    pub(crate) phase: Option<String>,
+    pub(crate) phase: Option<Arc<str>>,
 }
 
 /// What the durations of a point are in.
@@ -41,6 +43,11 @@ pub(crate) struct Durations {
     /// In that unit; unknown of a point that says what came since its start.
     pub(crate) longest: Option<f64>,
 }
+
+/// A longer code is none that anybody reads.
+const CODE_MAX: usize = 64;
+/// What counts more counts nothing: sums of it are exact.
+const COUNT_MAX: f64 = 1e15;
 
 /// A point, as it is sent.
 struct Sent<'a> {
@@ -62,18 +69,20 @@ pub fn readings(
 ) -> Option<Vec<Reading>> {
     let mut all = None;
     for of_resource in &request.resource_metrics {
-        let resource =
-            of_resource.resource.as_ref().map(|it| attributes::of(&it.attributes)).unwrap_or_default();
-        if !attributes::fit(&resource, &settings.of_resource) {
+        let resource = of_resource.resource.as_ref().map(|it| it.attributes.as_slice()).unwrap_or_default();
+        if !attributes::fit(resource, &settings.of_resource) {
             continue;
         }
+        let of_process = Process::of(resource, settings);
         let readings = all.get_or_insert_with(Vec::new);
         for of_scope in &of_resource.scope_metrics {
             let scope = of_scope.scope.as_ref();
-            let scope = scope.map(|it| [it.name.as_str(), it.version.as_str()]).unwrap_or_default();
+            let scope = scope.map(|it| identity([&*it.name, &*it.version, &*identity_of(&it.attributes)]));
+            let scope = scope.unwrap_or_default();
             for metric in &of_scope.metrics {
                 for (event, counter) in settings.counters.iter().filter(|(_, it)| it.metric == metric.name) {
-                    let chosen = Chosen { resource: &resource, scope, metric, event, counter, settings };
+                    let chosen =
+                        Chosen { process: &of_process, scope: &scope, metric, event, counter, settings };
                     let read = sent(metric)
                         .and_then(|(points, is_delta)| chosen.read(points, is_delta, readings, refused));
                     if let Err((points, why)) = read {
@@ -159,8 +168,8 @@ fn sent(metric: &Metric) -> Result<(Vec<Sent<'_>>, bool), (usize, String)> {
 
 /// A metric that an event is counted from.
 struct Chosen<'a> {
-    resource: &'a Attributes,
-    scope: [&'a str; 2],
+    process: &'a Process,
+    scope: &'a str,
     metric: &'a Metric,
     event: &'a str,
     counter: &'a Counter,
@@ -176,22 +185,20 @@ impl Chosen<'_> {
         readings: &mut Vec<Reading>,
         refused: &mut Refused,
     ) -> Result<(), (usize, String)> {
-        let Self { resource, scope, metric, event, counter, settings } = self;
+        let Self { process, scope, metric, event, counter, settings } = self;
         let unit = match &counter.durations {
             None => None,
             Some(unit) => Some(unit.or_else(|| Unit::named(&metric.unit)).ok_or_else(|| {
                 (points.len(), format!("is in `{}`, which is no unit of time: say its `unit`", metric.unit))
             })?),
         };
-        let instance = identity(parts(resource));
         for sent in points {
-            let of_point = attributes::of(sent.attributes);
             if sent.flags & DataPointFlags::NoRecordedValueMask as u32 != 0
-                || !attributes::fit(&of_point, &counter.only)
+                || !attributes::fit(sent.attributes, &counter.only)
             {
                 continue;
             }
-            let count = sent.count.filter(|it| it.is_finite() && *it >= 0.0);
+            let count = sent.count.filter(|it| (0.0..COUNT_MAX).contains(it));
             let (Some(count), true) = (count, sent.time > 0 && sent.start <= sent.time) else {
                 refused.add(1, format!("a point of `{}` has no time, or no count", metric.name));
                 continue;
@@ -204,17 +211,21 @@ impl Chosen<'_> {
                 refused.add(0, format!("`{}` {SECONDS}", metric.name));
             }
             let longest = sent.longest.filter(|it| is_delta && it.is_finite());
-            let own = [scope[0], scope[1], metric.name.as_str(), *event];
-            let value =
-                |attribute: &String| of_point.get(attribute).map_or(NO_CODE, String::as_str).to_owned();
-            let phase = settings.phase.as_ref();
+            let of_point = attributes::of(sent.attributes);
+            let own = [scope, metric.name.as_str(), event, &identity_of(sent.attributes)];
+            let value = |attribute: &String| match of_point.get(attribute) {
+                None => NO_CODE.to_owned(),
+                Some(value) if value.len() > CODE_MAX => OTHER_CODE.to_owned(),
+                Some(value) => value.clone(),
+            };
+            let own_phase = settings.phase.as_ref().and_then(|it| of_point.get(it));
             let amount = Amount { count, spread: sent.spread.filter(|_| unit.is_some()) };
             readings.push(Reading {
                 event: (*event).to_owned(),
                 metric: metric.name.clone(),
-                instance: instance.clone(),
-                sender: sender(resource),
-                stream: identity(own.into_iter().chain(parts(&of_point))),
+                instance: Arc::clone(&process.instance),
+                sender: Arc::clone(&process.sender),
+                stream: identity(own),
                 point: Point { is_delta, start: sent.start, time: sent.time, amount },
                 durations: unit.map(|unit| Durations { unit, longest }),
                 breakdown: counter
@@ -222,7 +233,7 @@ impl Chosen<'_> {
                     .iter()
                     .map(|(field, attribute)| (field.clone(), value(attribute)))
                     .collect(),
-                phase: phase.map(|it| of_point.get(it).or(resource.get(it)).cloned().unwrap_or_default()),
+                phase: own_phase.map(|it| cut(it).into()).or_else(|| process.phase.clone()),
             });
         }
         Ok(())
@@ -234,9 +245,25 @@ const SECONDS: &str = "is in seconds, and its buckets are the shipped ones for m
                        and no limit below can be judged. Give it bounds (a View, or the instrument's advice), or send exponential ones: \
                        OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION=base2_exponential_bucket_histogram";
 
-/// What people know a process by.
-fn sender(resource: &Attributes) -> String {
-    let known = ["service.name", "service.instance.id", "host.name"];
-    let said: Vec<&str> = known.iter().filter_map(|key| resource.get(*key).map(String::as_str)).collect();
-    said.join(" ")
+/// Who sends.
+struct Process {
+    instance: Arc<str>,
+    sender: Arc<str>,
+    /// Where the settings ask for it: what is of none is of another than the running one.
+    phase: Option<Arc<str>>,
+}
+
+impl Process {
+    fn of(resource: &[KeyValue], settings: &Otlp) -> Self {
+        let attributes = attributes::of(resource);
+        let known = ["service.name", "service.instance.id", "host.name"];
+        let said: Vec<String> =
+            known.iter().filter_map(|key| attributes.get(*key).map(|it| cut(it))).collect();
+        let phase = |key: &String| cut(attributes.get(key).map_or("", String::as_str)).into();
+        Self {
+            instance: identity_of(resource).into(),
+            sender: said.join(" ").into(),
+            phase: settings.phase.as_ref().map(phase),
+        }
+    }
 }

@@ -11,6 +11,8 @@ use shared_types::Buckets;
 /// The finest buckets that there are.
 const SCALE_MAX: i32 = 20;
 const SCALE_MIN: i32 = -10;
+/// Buckets of one histogram: SDKs have 160 at most.
+const BUCKETS_MAX: usize = 1024;
 
 /// Counts by bucket, in the unit of the metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub(crate) enum Spread {
 impl Spread {
     /// `None`: these are no buckets of durations.
     pub(crate) fn explicit(bounds: &[f64], counts: &[u64], count: u64) -> Option<Self> {
+        if counts.len() > BUCKETS_MAX {
+            return None;
+        }
         // A histogram may say nothing but how many there were.
         let counts = if counts.is_empty() && bounds.is_empty() { vec![count] } else { counts.to_vec() };
         let are_bounds =
@@ -40,6 +45,9 @@ impl Spread {
         counts: &[u64],
         count: u64,
     ) -> Option<Self> {
+        if counts.len() > BUCKETS_MAX {
+            return None;
+        }
         let (near_zero, zeros) = zero;
         let mut by_index = BTreeMap::new();
         for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {

@@ -18,6 +18,8 @@ pub(crate) type Nanos = u64;
 const STREAMS_MAX: usize = 2_000;
 /// Gaps that are kept of one stream.
 const GAPS_MAX: usize = 8;
+/// A stream without a point for so long makes room for another one.
+const STREAM_KEPT: Nanos = 3_600_000_000_000;
 /// Points of one export are as far apart at most.
 const EXPORT: Nanos = 500_000_000;
 
@@ -59,12 +61,12 @@ pub(crate) const SEEN: &str = "seen";
 /// What is known of the process that sends.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Instance {
-    /// What its points are chosen by.
-    chosen_by: String,
-    /// The first point that was chosen by that.
+    /// The first point.
     known_from: Nanos,
     /// The newest point.
     seen: Nanos,
+    /// The newest point of the exports before that one.
+    seen_before: Nanos,
     streams: BTreeMap<String, Stream>,
 }
 
@@ -73,9 +75,7 @@ pub(crate) struct Instance {
 struct Stream {
     start: Nanos,
     time: Nanos,
-    /// Of a process that counts since its start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    amount: Option<Amount>,
+    amount: Amount,
     /// Of deltas: times before `time` of which none came yet. What is sent side by side, or again, may come in any order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     gaps: Vec<(Nanos, Nanos)>,
@@ -97,43 +97,35 @@ pub(crate) enum Growth {
 }
 
 impl Instance {
-    /// The newest point of it.
-    pub(crate) fn seen(&self) -> Timestamp {
-        millis(self.seen)
-    }
-
-    /// Counts a point of a stream. `chosen_by` says what points are chosen by, `window` when that of the point begins, and `seen`
-    /// the newest point of the exports before.
-    pub(crate) fn count(
-        &mut self,
-        stream: &str,
-        point: &Point,
-        chosen_by: &str,
-        window: Timestamp,
-        seen: Timestamp,
-    ) -> Growth {
-        if self.chosen_by != chosen_by {
-            (self.chosen_by, self.known_from) = (chosen_by.to_owned(), point.time);
+    /// Counts a point of a stream; `window` says when that of the point begins.
+    pub(crate) fn count(&mut self, stream: &str, point: &Point, window: Timestamp) -> Growth {
+        if self.known_from == 0 {
+            self.known_from = point.time;
         }
-        let is_full = self.streams.len() >= STREAMS_MAX;
-        let growth = match self.streams.get_mut(stream) {
-            Some(known) => known.take(point),
-            None if is_full => return Growth::TooMany,
-            None => {
-                self.streams.insert(stream.to_owned(), Stream::of(point));
-                let grown = |from| Growth::Grown { from, amount: point.amount.clone() };
-                if point.is_delta || point.start > 0 && millis(point.start) >= window {
-                    grown(point.start)
-                } else if self.known_from + EXPORT < point.time {
-                    // It was in none of the exports before.
-                    grown(point.start.max(nanos(seen)))
-                } else {
-                    Growth::Baseline
-                }
-            }
-        };
+        if point.time > self.seen + EXPORT {
+            self.seen_before = self.seen;
+        }
         self.seen = self.seen.max(point.time);
-        growth
+        if let Some(known) = self.streams.get_mut(stream) {
+            return known.take(point);
+        }
+        if self.streams.len() >= STREAMS_MAX {
+            // What has ended makes room.
+            self.streams.retain(|_, known| known.time + STREAM_KEPT >= point.time);
+            if self.streams.len() >= STREAMS_MAX {
+                return Growth::TooMany;
+            }
+        }
+        self.streams.insert(stream.to_owned(), Stream::of(point));
+        let grown = |from| Growth::Grown { from, amount: point.amount.clone() };
+        if point.is_delta || point.start > 0 && millis(point.start) >= window {
+            grown(point.start)
+        } else if self.known_from + EXPORT < point.time {
+            // It was in none of the exports before.
+            grown(point.start.max(self.seen_before))
+        } else {
+            Growth::Baseline
+        }
     }
 }
 
@@ -141,7 +133,8 @@ impl Stream {
     /// Counted up to a point, and from nowhere before.
     fn of(point: &Point) -> Self {
         let Point { is_delta, start, time, .. } = *point;
-        let amount = (!is_delta).then(|| point.amount.clone());
+        let spread = point.amount.spread.as_ref().filter(|_| !is_delta).cloned();
+        let amount = Amount { count: point.amount.count, spread };
         let gaps = if is_delta && start > 0 { vec![(0, start)] } else { Vec::new() };
         Self { start, time, amount, gaps }
     }
@@ -153,6 +146,9 @@ impl Stream {
     fn take_delta(&mut self, point: &Point) -> Growth {
         let grown = |from: Nanos| Growth::Grown { from, amount: point.amount.clone() };
         let Point { start, time, .. } = *point;
+        if (start, time) == (self.start, self.time) {
+            return self.again(point);
+        }
         if time <= self.time {
             let gap = self.gaps.iter().position(|(from, to)| *from <= start && time <= *to);
             let Some(gap) = gap.filter(|_| start < time) else { return Growth::Known };
@@ -170,40 +166,42 @@ impl Stream {
             self.gaps.drain(..self.gaps.len().saturating_sub(GAPS_MAX));
         }
         (self.start, self.time) = (from, time);
+        self.amount.count = point.amount.count;
         grown(from)
     }
 
     fn take_total(&mut self, point: &Point) -> Growth {
-        let grown = |from: Nanos| Growth::Grown { from, amount: point.amount.clone() };
         let Point { start, time, .. } = *point;
-        if start < self.start {
-            // A late repeat of the process before is one too.
-            return if time <= self.start { Growth::Known } else { Growth::Torn };
+        if (start, time) == (self.start, self.time) {
+            return self.again(point);
         }
-        if start == self.start && time <= self.time {
+        // A late repeat of the process before is one too.
+        if time <= self.start || start == self.start && time <= self.time {
             return Growth::Known;
         }
+        if time <= self.time {
+            return Growth::Torn;
+        }
         let last = std::mem::replace(self, Self::of(point));
-        if start > last.start {
-            // The next process begins when this one has ended.
-            return if start >= last.time { grown(start) } else { Growth::Torn };
+        if start == last.start {
+            let grown = |amount| Growth::Grown { from: last.time, amount };
+            return point.amount.since(&last.amount).map_or(Growth::Torn, grown);
         }
-        match last.amount.and_then(|before| point.amount.since(&before)) {
-            Some(amount) => Growth::Grown { from: last.time, amount },
-            // A process that does not say when it was started has been started anew.
-            None if start == 0 => grown(last.time),
-            None => Growth::Torn,
-        }
+        // The next process begins when this one has ended.
+        let follows = start >= last.time;
+        if follows { Growth::Grown { from: start, amount: point.amount.clone() } } else { Growth::Torn }
+    }
+
+    /// One with the same times is the same, or of another instrument.
+    #[expect(clippy::float_cmp, reason = "the same request again has the same bits")]
+    fn again(&self, point: &Point) -> Growth {
+        if point.amount.count == self.amount.count { Growth::Known } else { Growth::Torn }
     }
 }
 
 /// The millisecond in which a nanosecond lies.
 pub(crate) fn millis(at: Nanos) -> Timestamp {
     Timestamp::from_millis(i64::try_from(at / 1_000_000).unwrap_or(i64::MAX))
-}
-
-fn nanos(at: Timestamp) -> Nanos {
-    u64::try_from(at.as_millis()).unwrap_or(0).saturating_mul(1_000_000)
 }
 
 #[cfg(test)]
@@ -238,8 +236,7 @@ mod tests {
     impl Counted {
         /// Of one export.
         fn point(&mut self, stream: &str, point: &Point) -> Growth {
-            let seen = self.0.seen();
-            self.0.count(stream, point, "settings", millis(at(0)), seen)
+            self.0.count(stream, point, millis(at(0)))
         }
 
         fn amount(&mut self, stream: &str, point: &Point) -> Option<f64> {
@@ -305,9 +302,6 @@ mod tests {
             Growth::Grown { from: at(10), amount: amount(9.0) }
         );
         assert_eq!(counted.amount("saves", &cumulative(-900, 20, 542.0)), Some(42.0));
-        let seen = counted.0.seen();
-        let other = counted.0.count("b", &cumulative(-900, 30, 100.0), "other settings", millis(at(0)), seen);
-        assert_eq!(other, Growth::Baseline);
     }
 
     /// Two processes that write one stream are found by their starts, and counted from anew.
@@ -317,7 +311,34 @@ mod tests {
         counted.point("a", &cumulative(1, 10, 5.0));
         assert_eq!(counted.point("a", &cumulative(3, 12, 50.0)), Growth::Torn);
         assert_eq!(counted.point("a", &cumulative(1, 20, 9.0)), Growth::Torn);
-        assert_eq!(counted.amount("a", &cumulative(3, 22, 60.0)), Some(10.0));
+        assert_eq!(counted.point("a", &cumulative(3, 22, 60.0)), Growth::Torn);
+        assert_eq!(counted.amount("a", &cumulative(3, 32, 70.0)), Some(10.0));
+        // Two instruments of one name, in one export.
+        for point in [cumulative, delta] {
+            let mut counted = Counted::default();
+            counted.point("a", &point(1, 10, 5.0));
+            assert_eq!(counted.point("a", &point(1, 10, 5.0)), Growth::Known);
+            assert_eq!(counted.point("a", &point(1, 10, 7.0)), Growth::Torn);
+        }
+    }
+
+    /// PH-8: an export that is sent in several requests is one: what is born with it may be as old as the one before.
+    #[test]
+    fn the_pieces_of_an_export_are_of_one_time() {
+        let mut counted = Counted::default();
+        counted.point("saves", &cumulative(-900, -10, 500.0));
+        counted.point("saves", &cumulative(-900, 5, 520.0));
+        let born = counted.point("errors", &cumulative(-900, 5, 60.0));
+        assert_eq!(born, Growth::Grown { from: at(-10), amount: amount(60.0) });
+    }
+
+    /// A clock that was put back makes the next process begin before the last one ended: told once, and counted from there.
+    #[test]
+    fn a_process_that_seems_older_is_counted_from_its_second_point() {
+        let mut counted = Counted::default();
+        counted.point("a", &cumulative(50, 60, 5.0));
+        assert_eq!(counted.point("a", &cumulative(40, 70, 2.0)), Growth::Torn);
+        assert_eq!(counted.amount("a", &cumulative(40, 80, 6.0)), Some(4.0));
     }
 
     #[test]
@@ -328,5 +349,6 @@ mod tests {
         }
         assert_eq!(counted.point("more", &delta(0, 10, 1.0)), Growth::TooMany);
         assert_eq!(counted.amount("0", &delta(10, 20, 1.0)), Some(1.0));
+        assert_eq!(counted.amount("more", &delta(3600, 3620, 1.0)), Some(1.0));
     }
 }
