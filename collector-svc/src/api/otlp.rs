@@ -28,6 +28,7 @@ use prost::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use service_kit::http::{ApiError, Body, BodyShare, Json};
+use service_kit::seldom;
 use shared_types::problem::ProblemCode;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -39,6 +40,11 @@ use crate::sources::otlp::{Refused, of_logs, of_spans, readings, span_specs};
 use crate::sources::{Push, PushReply};
 use events::EventSpecs;
 use events::records::Records;
+
+/// What of a request is not counted, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotCounted(String);
 
 /// How a request is written, and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -294,9 +300,12 @@ fn answer<T: Message + Serialize>(form: Form, answer: &T) -> Response {
     }
 }
 
-/// What the partial success says, if anything was refused.
+/// What the partial success says, if anything was refused. Not all senders show it to anybody.
 fn told(refused: &Refused) -> Option<(i64, String)> {
     let words = refused.words();
+    if !words.is_empty() {
+        seldom!(warn, "not all that is sent by OTLP counts", &NotCounted(words.clone()));
+    }
     let items = i64::try_from(refused.items).unwrap_or(i64::MAX);
     (refused.items > 0 || !words.is_empty()).then_some((items, words))
 }

@@ -10,9 +10,9 @@ use service_kit::auth::Identity;
 use service_kit::http::acts::actor;
 use service_kit::http::{ApiError, Json, Path};
 use service_kit::rules::Rules;
-use shared_types::batch::Intake;
+use shared_types::batch::{Distribution, Intake};
 use shared_types::problem::ProblemCode;
-use shared_types::{Directive, Epoch, PhaseId, TargetName, Timestamp, Via, Window};
+use shared_types::{Buckets, Directive, Epoch, PhaseId, TargetName, Timestamp, Via, Window};
 use utoipa::ToSchema;
 
 use super::app::{Api, unknown};
@@ -78,6 +78,12 @@ pub struct LastBatch {
     /// Events by name.
     #[serde(default)]
     pub counters: BTreeMap<String, u64>,
+    /// Durations by event.
+    #[serde(default)]
+    pub distributions: BTreeMap<String, Distribution>,
+    /// Durations that are known by bounds only, by event.
+    #[serde(default)]
+    pub buckets: BTreeMap<String, Buckets>,
     /// What could not be counted, with examples (TE-6).
     pub intake: Intake,
 }
@@ -304,6 +310,8 @@ fn last_batch(row: BatchRow) -> LastBatch {
         attempts: row.attempts,
         last_error: row.last_error,
         counters: row.batch.counters,
+        distributions: row.batch.distributions,
+        buckets: row.batch.buckets,
         intake: row.batch.intake,
     }
 }

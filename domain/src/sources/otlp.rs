@@ -30,7 +30,7 @@ is born in a process that was seen before too; the first point of one that was n
 (a whole export interval: keep it at a tenth of the window or less). Two processes that write one stream, because none has a `service.instance.id`, are found and refused, and the counts of that window are missing and not wrong.
 **Logs**: a record is an event, by its event name or else its text, with its attributes as the fields of TE-1, or as `map` reads them (`name` is the path of the name, `ts` of the time, `rfc3339`). **Traces**: a span of a name under `spans` is the event `completed`
 with the span's duration, or `error` where its status is an error, with `exception.type` or `error.type` as the code; its id is the event's. A span that was sampled with a probability (`ot=th:` in its trace state) is refused: it stands for more than itself. The answer comes after the commit; what can't be
-counted is named in the partial success that senders log, own trouble is 503 with `Retry-After`, which they repeat.";
+counted is named in the partial success and in the collector's log, own trouble is 503 with `Retry-After`, which they repeat.";
 
 /// Telemetry by OTLP over HTTP.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -10,6 +10,7 @@ use domain::policy::{GatePolicy, JudgeBy, MetricPolicy, PhasePolicy, TargetPolic
 use domain::story::figures::{format_share, format_value};
 use events::{EventSpecs, in_variant};
 use shared_types::Batch;
+use shared_types::decision::Between;
 
 use super::origin::{Origin, made_of, origin};
 use super::pushes::Pushes;
@@ -31,6 +32,10 @@ pub(super) fn metrics(policy: &TargetPolicy, batch: Batch) -> anyhow::Result<Vec
             let open = observed.attempts.map_or(0, |it| it.exposed.unresolved);
             if let Some(limit) = phase.thresholds.get(&report.metric).filter(|_| open > 0) {
                 report.problems.push(between_bounds(phase, *limit, report.unit, open));
+                let is_open = |it: Between| it.lower < *limit && it.upper.is_none_or(|upper| *limit < upper);
+                if report.standing == Standing::Judged && report.between.is_some_and(is_open) {
+                    report.standing = Standing::Unresolved;
+                }
             }
         }
     }
@@ -66,7 +71,7 @@ fn judged(
         attempts: attempts.filter(|_| standing != Standing::Missing && standing != Standing::NotSeen),
         min_samples: attempts.map(|_| policy.gate.min_samples),
         windows_needed: attempts.and_then(|attempts| windows_needed(&policy.gate, attempts)),
-        resolution: resolution(metric, batch),
+        resolution: resolution(metric, batch).filter(|_| standing != Standing::NotSeen),
         made_of,
         problems,
     }

@@ -180,7 +180,7 @@ fn a_limit_that_is_no_bound_is_told() {
     let report = of(&reports, "save_latency_p95");
     assert_eq!(
         (report.standing, report.resolution, report.value),
-        (Standing::Judged, Some(Resolution::Bounds), None)
+        (Standing::Unresolved, Some(Resolution::Bounds), None)
     );
     assert_eq!(report.between.map(|it| (it.lower, it.upper)), Some((1.9, Some(2.5))));
     let told: Vec<&str> = report.problems.iter().map(|it| it.said.as_str()).collect();

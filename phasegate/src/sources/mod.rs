@@ -72,13 +72,20 @@ pub(crate) async fn check(
     let request = Look { target, policy, window, bytes: BYTES, elsewhere };
     let source = policy.collection.source.words();
     let report = TargetReport::new(target.clone(), source, window);
-    let Looked { batch, read } = match look(places.readers, &request, places.now).await {
+    let Looked { mut batch, read } = match look(places.readers, &request, places.now).await {
         Ok(looked) => looked,
         Err(LookError::Source(error)) => {
             return Ok(TargetReport { unreachable: Some(error.to_string()), pushes, ..report });
         }
         Err(error) => return Err(error.into()),
     };
+    if let Some(pushes) = &pushes {
+        let is_pushed = |event: &String| pushed.contains(&event.as_str());
+        let exact = pushes.distributions.iter().filter(|(event, _)| is_pushed(event));
+        batch.distributions.extend(exact.map(|(event, it)| (event.clone(), it.clone())));
+        let by_bounds = pushes.buckets.iter().filter(|(event, _)| is_pushed(event));
+        batch.buckets.extend(by_bounds.map(|(event, it)| (event.clone(), it.clone())));
+    }
     let unknown = unknown_names(&specs, &batch, pushes.as_ref());
     let problems = problems(policy, &batch, read.as_ref(), &unmatched(policy), pushes.as_ref());
     let metrics = metrics(policy, batch)?;

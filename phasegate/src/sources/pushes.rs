@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use collector_svc::api::{LastBatch, TargetView};
+use collector_svc::api::TargetView;
 use serde::Serialize;
-use shared_types::batch::Intake;
-use shared_types::{TargetName, Timestamp, Window};
+use shared_types::batch::{Distribution, Intake};
+use shared_types::{Buckets, TargetName, Timestamp, Window};
 
 use crate::api::{Api, encoded};
 
@@ -20,6 +20,12 @@ pub(crate) struct Pushes {
     pub(crate) window: Option<Window>,
     /// Events of that batch, by name.
     pub(crate) counters: BTreeMap<String, u64>,
+    /// Durations of that batch, by event.
+    #[serde(skip)]
+    pub(crate) distributions: BTreeMap<String, Distribution>,
+    /// The same where only bounds are known.
+    #[serde(skip)]
+    pub(crate) buckets: BTreeMap<String, Buckets>,
     /// Events of the window that is open.
     pub(crate) counting: u64,
     pub(crate) newest_event: Option<Timestamp>,
@@ -43,12 +49,12 @@ impl Pushes {
         let mut intake = view.as_ref().map(|view| view.intake.clone()).unwrap_or_default();
         let batch = view.and_then(|view| view.last_batch);
         let window = batch.as_ref().map(|batch| batch.window);
-        let counters =
-            batch.map_or_else(BTreeMap::new, |LastBatch { counters, intake: of_batch, .. }| {
-                domain::telemetry::totals::add_intake(&mut intake, &of_batch);
-                counters
-            });
-        Self { collector, unseen, window, counters, counting, newest_event, intake }
+        let (mut counters, mut distributions, mut buckets) = <(_, _, _)>::default();
+        if let Some(batch) = batch {
+            domain::telemetry::totals::add_intake(&mut intake, &batch.intake);
+            (counters, distributions, buckets) = (batch.counters, batch.distributions, batch.buckets);
+        }
+        Self { collector, unseen, window, counters, distributions, buckets, counting, newest_event, intake }
     }
 
     /// How often an event came in the newest batch, or why nobody knows.

@@ -67,6 +67,8 @@ pub(crate) enum Standing {
     Judged,
     /// Not in each window by itself.
     TooFew,
+    /// Its bounds lie on both sides of a limit.
+    Unresolved,
     /// What it is made from is pushed, and no collector says how often it came.
     NotSeen,
     /// The source does not have what it is made from.

@@ -12,22 +12,24 @@ use crate::doctor::Problem;
 use crate::output::Colour;
 
 /// What lines begin with, and their colours.
-pub(crate) const MARKS: [(&str, Colour); 5] = [
+pub(crate) const MARKS: [(&str, Colour); 6] = [
     ("ok         ", Colour::Green),
     ("too few    ", Colour::Yellow),
+    ("no verdict ", Colour::Yellow),
     ("not seen   ", Colour::Yellow),
     ("MISSING    ", Colour::Red),
     ("UNREACHABLE", Colour::Red),
 ];
 
-const UNREACHABLE: usize = 4;
+const UNREACHABLE: usize = 5;
 
 fn mark(standing: Standing) -> &'static str {
     let at = match standing {
         Standing::Judged => 0,
         Standing::TooFew => 1,
-        Standing::NotSeen => 2,
-        Standing::Missing => 3,
+        Standing::Unresolved => 2,
+        Standing::NotSeen => 3,
+        Standing::Missing => 4,
     };
     MARKS[at].0
 }
@@ -95,7 +97,7 @@ fn read_through(read: &ReadThrough) -> String {
 }
 
 fn pushed(pushes: &Pushes) -> String {
-    let Pushes { collector, unseen, window, counters, counting, newest_event, intake: _ } = pushes;
+    let Pushes { collector, unseen, window, counters, counting, newest_event, .. } = pushes;
     let newest = newest_event.map_or(String::new(), |at| format!(", newest event {at}"));
     match (unseen, window) {
         (Some(_), _) => "seen by a running collector alone".to_owned(),
