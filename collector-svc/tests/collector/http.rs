@@ -164,12 +164,7 @@ async fn what_is_pushed_is_in_the_batch_once() {
     let view = service.get().await;
     assert_eq!((view.current.events, view.current.phase.as_str(), view.lag_ms), (4, "A", 0));
     world.clock.set(at("10:15:30"));
-    for _ in 0..500 {
-        if !world.analyzer.batches().is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || !world.analyzer.batches().is_empty()).await;
     let batches = world.analyzer.batches();
     // The directive of phase A came at 10:00:00, where its first window begins.
     assert_eq!((batches.len(), saves(&batches[0]), batches[0].epoch), (1, 4, 1));
@@ -210,12 +205,7 @@ async fn a_body_without_one_event_that_counts_is_refused() {
     assert_eq!(seen.malformed_reasons["`duration_ms` is missing"], 1);
     assert_eq!(accepted(service.push(saved("10:00:00", "c"), &[]).await, 202).await.duplicates, 1);
     world.clock.set(at("10:15:30"));
-    for _ in 0..500 {
-        if !world.analyzer.batches().is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(async || !world.analyzer.batches().is_empty()).await;
     let intake = world.analyzer.batches()[0].intake.clone();
     assert_eq!((intake.malformed, intake.unknown, intake.unknown_names["autosave.save.complete"]), (2, 3, 3));
     assert!(intake.examples.iter().any(|it| it.meant.as_deref() == Some("autosave.save.completed")));
