@@ -36,7 +36,7 @@ impl<T: ?Sized> Deref for Chosen<T> {
 
 impl<T: ?Sized + PartialEq> PartialEq for Chosen<T> {
     fn eq(&self, other: &Self) -> bool {
-        *self.0 == *other.0
+        Arc::ptr_eq(&self.0, &other.0) || *self.0 == *other.0
     }
 }
 

@@ -26,6 +26,7 @@ pub const PUSHES: Bulk = Bulk {
     in_flight: 512,
     body_budget: 64 << 20,
 };
+
 /// The routes.
 pub fn router(api: Api) -> Router {
     routes().with_state(api).split_for_parts().0

@@ -1,7 +1,5 @@
 //! Counting data points that were sent, with how far their streams are counted now.
 
-use std::collections::BTreeSet;
-
 use domain::kinds::Chosen;
 use domain::sources::SourceSettings;
 use shared_types::{Timestamp, Window};
@@ -31,9 +29,8 @@ impl Worker {
         let cursor = self.places.cursor(source);
         let has_source = |window: Window| self.has_source(&delivery.of, window.start);
         let counted = otlp::count(&delivery, &cursor, &self.state.schedule, has_source, now);
-        let forgotten = otlp::forgotten(&cursor, self.state.schedule.at(now).window.length(), now);
-        let mut moved: BTreeSet<String> = forgotten.into_iter().cloned().collect();
         drop(cursor);
+        let mut moved = counted.forgotten;
         for place in &moved {
             self.places.forget(source, place);
         }

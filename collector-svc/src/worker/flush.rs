@@ -101,7 +101,9 @@ impl Worker {
         let mut counts = Counts::default();
         if let Err(error) = self.apply(&part.records, now, &mut counts).await {
             let part = Contribution::Records(part);
-            self.push.take_back(Some(part).into_iter().filter(Contribution::is_pushed).collect());
+            if part.is_pushed() {
+                self.push.take_back(vec![part]);
+            }
             return Err(error);
         }
         let lines_before = match part.origin {

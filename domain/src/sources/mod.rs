@@ -1,6 +1,7 @@
 //! Where telemetry comes from, as far as the policy goes: one file a kind of source, with its shape, its check and its
 //! words. What reads is the collector's (`collector-svc/src/sources`).
 
+mod breakdown;
 pub mod http;
 pub mod jsonl;
 mod kind;

@@ -7,10 +7,10 @@ use events::map::Unit;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::breakdown::breakdown;
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
 use crate::policy::Wrong;
-use crate::policy::check::one_of;
 use crate::policy::kind_section::{Section, Text, schema_of};
 
 /// The kind.
@@ -137,9 +137,6 @@ pub struct Logs {
     pub scope: Option<String>,
 }
 
-/// What an event can be broken down by.
-const FIELDS: [&str; 2] = ["code", "retryable"];
-
 fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     let raw: RawOtlp = section.read()?;
     if raw.r#match.is_empty() {
@@ -183,16 +180,10 @@ fn attributes(place: &Section, raw: &BTreeMap<String, Text>) -> Result<BTreeMap<
 }
 
 fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
-    for field in raw.breakdown.keys() {
-        if !FIELDS.contains(&field.as_str()) {
-            let message = format!("expected {}, found `{field}`", one_of(&FIELDS));
-            return Err(place.at("breakdown").at(field).wrong(message));
-        }
-    }
     Ok(Counter {
         metric: place.text("metric", &raw.metric)?,
         only: attributes(place.at("where"), &raw.r#where)?,
-        breakdown: attributes(place.at("breakdown"), &raw.breakdown)?,
+        breakdown: breakdown(place, &raw.breakdown)?,
         durations: None,
     })
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::breakdown::breakdown;
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
 use crate::policy::Wrong;
-use crate::policy::check::one_of;
 use crate::policy::kind_section::{Dur, Section, Text, schema_of};
 use crate::story::figures::format_duration;
 use auth::{RawAuth, address};
@@ -150,8 +150,6 @@ impl Durations {
 
 const SETTLE: Duration = Duration::from_secs(30);
 const LOOKBACK: Duration = Duration::from_secs(300);
-/// What an event can be broken down by.
-const FIELDS: [&str; 2] = ["code", "retryable"];
 
 fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     let raw: RawPrometheus = section.read()?;
@@ -216,14 +214,7 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
 
 fn counter(place: &Section, raw: &RawCounter) -> Result<Counter, Wrong> {
     let series = selector(place, "series", &raw.series)?;
-    let mut breakdown = BTreeMap::new();
-    for (field, label) in &raw.breakdown {
-        if !FIELDS.contains(&field.as_str()) {
-            let message = format!("expected {}, found `{field}`", one_of(&FIELDS));
-            return Err(place.at("breakdown").at(field).wrong(message));
-        }
-        breakdown.insert(field.clone(), place.at("breakdown").text(field, label)?);
-    }
+    let breakdown = breakdown(place, &raw.breakdown)?;
     Ok(Counter { series, breakdown, absent_is_zero: absent_is_zero(place, raw.absent.as_ref())? })
 }
 

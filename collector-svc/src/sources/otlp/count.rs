@@ -9,7 +9,6 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use shared_types::{Timestamp, Window};
 
-use super::attributes::identity;
 use super::delivery::Delivery;
 use super::metrics::{Durations, Reading};
 use super::refused::Refused;
@@ -30,17 +29,19 @@ pub(crate) struct Counted {
     pub(crate) windows: Vec<WindowTotals>,
     /// What is known of its processes now.
     pub(crate) moved: Vec<Moved>,
+    /// Places of processes that have ended.
+    pub(crate) forgotten: BTreeSet<String>,
     pub(crate) refused: Refused,
 }
 
 /// Processes that were not heard of for so long that they have ended. None has while nobody was heard of.
-pub(crate) fn forgotten(cursor: &Cursor, window: Duration, now: Timestamp) -> Vec<&String> {
+fn forgotten(cursor: &Cursor, window: Duration, now: Timestamp) -> BTreeSet<String> {
     // With each delivery: not all of what is known of a process is read.
     let seen = |it: &Value| millis(it[SEEN].as_u64().unwrap_or_default());
     let newest = cursor.values().map(seen).max().unwrap_or(now);
     let patience = FORGOTTEN_AFTER.max(2 * window);
     let is_forgotten = |seen: Timestamp| newest.since(seen) > patience || now.since(seen) > LONGEST_ABSENCE;
-    cursor.iter().filter(|(_, it)| is_forgotten(seen(it))).map(|(place, _)| place).collect()
+    cursor.iter().filter(|(_, it)| is_forgotten(seen(it))).map(|(place, _)| place.clone()).collect()
 }
 
 /// Counts what is new in a delivery, by what is known of its processes; in windows that go by its source.
@@ -53,18 +54,16 @@ pub(crate) fn count(
 ) -> Counted {
     let mut counted = Counted::default();
     let mut windows: BTreeMap<Window, Totals> = BTreeMap::new();
-    let mut instances: BTreeMap<String, Instance> = BTreeMap::new();
+    let mut instances: BTreeMap<&str, Instance> = BTreeMap::new();
     let present = schedule.at(now).window;
     let (length, horizon) = (present.length(), now.plus(present.length()));
-    let forgotten: BTreeSet<&String> = forgotten(cursor, length, now).into_iter().collect();
-    let known = |place: &String| cursor.get(place).filter(|_| !forgotten.contains(place));
-    let mut room = INSTANCES_MAX.saturating_sub(cursor.len() - forgotten.len());
-    let settings = delivery.of.words();
+    counted.forgotten = forgotten(cursor, length, now);
+    let known = |place: &str| cursor.get(place).filter(|_| !counted.forgotten.contains(place));
+    let mut room = INSTANCES_MAX.saturating_sub(cursor.len() - counted.forgotten.len());
     for reading in &delivery.readings {
         let Reading { metric, sender, point, .. } = reading;
-        // By other settings it is counted apart: what they have not seen before does not begin with nothing.
-        let place = identity([settings.as_str(), &reading.instance]);
-        let is_known = instances.contains_key(&place) || known(&place).is_some();
+        let place = &*reading.instance;
+        let is_known = instances.contains_key(place) || known(place).is_some();
         let is_future = millis(point.time) > horizon;
         if is_future || !is_known && room == 0 {
             let why = if is_future {
@@ -81,8 +80,8 @@ pub(crate) fn count(
             continue;
         }
         room -= usize::from(!is_known);
-        let stored = || known(&place).and_then(|it| Instance::deserialize(it).ok()).unwrap_or_default();
-        let instance = instances.entry(place.clone()).or_insert_with(stored);
+        let stored = || known(place).and_then(|it| Instance::deserialize(it).ok()).unwrap_or_default();
+        let instance = instances.entry(place).or_insert_with(stored);
         // What ends with a window is in it.
         let planned = schedule.at(millis(point.time - 1));
         let window = planned.window;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::sources::SourceSettings as _;
 use domain::sources::otlp::{Counter, Otlp};
 use events::map::{NO_CODE, Unit};
 use events::records::OTHER_CODE;
@@ -22,7 +23,8 @@ use super::streams::{Amount, Point};
 pub struct Reading {
     pub(crate) event: String,
     pub(crate) metric: String,
-    /// Which process it is of.
+    /// Which process it is of. By other settings each is counted apart: what they have not seen before does not begin with
+    /// nothing.
     pub(crate) instance: Arc<str>,
     /// What people know that process by.
     pub(crate) sender: Arc<str>,
@@ -60,6 +62,13 @@ struct Sent<'a> {
     longest: Option<f64>,
 }
 
+impl<'a> Sent<'a> {
+    /// Without durations.
+    fn of(attributes: &'a [KeyValue], flags: u32, (start, time): (u64, u64), count: Option<f64>) -> Self {
+        Self { attributes, flags, start, time, count, spread: None, longest: None }
+    }
+}
+
 /// The readings for a target with these settings, and whether any of the request's resources is its.
 #[must_use]
 pub fn readings(
@@ -67,13 +76,13 @@ pub fn readings(
     settings: &Otlp,
     refused: &mut Refused,
 ) -> Option<Vec<Reading>> {
-    let mut all = None;
+    let (mut all, words) = (None, settings.words());
     for of_resource in &request.resource_metrics {
         let resource = of_resource.resource.as_ref().map(|it| it.attributes.as_slice()).unwrap_or_default();
         if !attributes::fit(resource, &settings.of_resource) {
             continue;
         }
-        let of_process = Process::of(resource, settings);
+        let of_process = Process::of(resource, settings, &words);
         let readings = all.get_or_insert_with(Vec::new);
         for of_scope in &of_resource.scope_metrics {
             let scope = of_scope.scope.as_ref();
@@ -81,10 +90,10 @@ pub fn readings(
             let scope = scope.unwrap_or_default();
             for metric in &of_scope.metrics {
                 for (event, counter) in settings.counters.iter().filter(|(_, it)| it.metric == metric.name) {
-                    let chosen =
-                        Chosen { process: &of_process, scope: &scope, metric, event, counter, settings };
+                    let selected =
+                        Selected { process: &of_process, scope: &scope, metric, event, counter, settings };
                     let read = sent(metric)
-                        .and_then(|(points, is_delta)| chosen.read(points, is_delta, readings, refused));
+                        .and_then(|(points, is_delta)| selected.read(points, is_delta, readings, refused));
                     if let Err((points, why)) = read {
                         refused.add(points, format!("`{}` {why}", metric.name));
                     }
@@ -105,43 +114,30 @@ fn sent(metric: &Metric) -> Result<(Vec<Sent<'_>>, bool), (usize, String)> {
     };
     let (points, temporality): (Vec<Sent<'_>>, i32) = match &metric.data {
         Some(Data::Sum(sum)) if sum.is_monotonic => {
-            let points = sum.data_points.iter().map(|it| Sent {
-                attributes: &it.attributes,
-                flags: it.flags,
-                start: it.start_time_unix_nano,
-                time: it.time_unix_nano,
-                count: number(&it.value),
-                spread: None,
-                longest: None,
+            let points = sum.data_points.iter().map(|it| {
+                let times = (it.start_time_unix_nano, it.time_unix_nano);
+                Sent::of(&it.attributes, it.flags, times, number(&it.value))
             });
             (points.collect(), sum.aggregation_temporality)
         }
         Some(Data::Histogram(histogram)) => {
-            let points = histogram.data_points.iter().map(|it| Sent {
-                attributes: &it.attributes,
-                flags: it.flags,
-                start: it.start_time_unix_nano,
-                time: it.time_unix_nano,
-                count: Some(it.count as f64),
-                spread: Spread::explicit(&it.explicit_bounds, &it.bucket_counts, it.count),
-                longest: it.max,
+            let points = histogram.data_points.iter().map(|it| {
+                let times = (it.start_time_unix_nano, it.time_unix_nano);
+                let sent = Sent::of(&it.attributes, it.flags, times, Some(it.count as f64));
+                let spread = Spread::explicit(&it.explicit_bounds, &it.bucket_counts, it.count);
+                Sent { spread, longest: it.max, ..sent }
             });
             (points.collect(), histogram.aggregation_temporality)
         }
         Some(Data::ExponentialHistogram(histogram)) => {
-            let points = histogram.data_points.iter().map(|it| Sent {
-                attributes: &it.attributes,
-                flags: it.flags,
-                start: it.start_time_unix_nano,
-                time: it.time_unix_nano,
-                count: Some(it.count as f64),
-                spread: {
-                    let (zero, positive) = ((it.zero_threshold, it.zero_count), it.positive.as_ref());
-                    let (offset, counts) =
-                        positive.map(|it| (it.offset, &*it.bucket_counts)).unwrap_or_default();
-                    Spread::exponential(it.scale, zero, offset, counts, it.count)
-                },
-                longest: it.max,
+            let points = histogram.data_points.iter().map(|it| {
+                let times = (it.start_time_unix_nano, it.time_unix_nano);
+                let sent = Sent::of(&it.attributes, it.flags, times, Some(it.count as f64));
+                let (offset, counts) =
+                    it.positive.as_ref().map(|it| (it.offset, &*it.bucket_counts)).unwrap_or_default();
+                let zero = (it.zero_threshold, it.zero_count);
+                let spread = Spread::exponential(it.scale, zero, offset, counts, it.count);
+                Sent { spread, longest: it.max, ..sent }
             });
             (points.collect(), histogram.aggregation_temporality)
         }
@@ -167,7 +163,7 @@ fn sent(metric: &Metric) -> Result<(Vec<Sent<'_>>, bool), (usize, String)> {
 }
 
 /// A metric that an event is counted from.
-struct Chosen<'a> {
+struct Selected<'a> {
     process: &'a Process,
     scope: &'a str,
     metric: &'a Metric,
@@ -176,7 +172,7 @@ struct Chosen<'a> {
     settings: &'a Otlp,
 }
 
-impl Chosen<'_> {
+impl Selected<'_> {
     /// Or how many points cannot be counted, and why.
     fn read(
         &self,
@@ -254,14 +250,14 @@ struct Process {
 }
 
 impl Process {
-    fn of(resource: &[KeyValue], settings: &Otlp) -> Self {
+    fn of(resource: &[KeyValue], settings: &Otlp, words: &str) -> Self {
         let attributes = attributes::of(resource);
         let known = ["service.name", "service.instance.id", "host.name"];
         let said: Vec<String> =
             known.iter().filter_map(|key| attributes.get(*key).map(|it| cut(it))).collect();
         let phase = |key: &String| cut(attributes.get(key).map_or("", String::as_str)).into();
         Self {
-            instance: identity_of(resource).into(),
+            instance: identity([words, &identity_of(resource)]).into(),
             sender: said.join(" ").into(),
             phase: settings.phase.as_ref().map(phase),
         }

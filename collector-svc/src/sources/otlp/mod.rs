@@ -14,7 +14,7 @@ mod streams;
 
 use super::{Opened, Opening, Reader};
 
-pub(crate) use count::{count, forgotten};
+pub(crate) use count::count;
 pub use delivery::Delivery;
 pub(crate) use lines::{of_logs, of_spans, span_specs};
 pub use metrics::{Reading, readings};
