@@ -7,7 +7,8 @@ use service_kit::clock::Clock;
 use service_kit::http::ApiError;
 use service_kit::rules::{PolicyVersions, Rules};
 use shared_types::TargetName;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
 use super::directory::Directory;
 use crate::sources::PushQueue;
@@ -33,6 +34,19 @@ pub struct Api {
 pub struct TargetEntry {
     pub queue: PushQueue,
     pub worker: WorkerHandle,
+}
+
+/// What became of something that was pushed, once it is stored. `unsure` says what holds where that takes longer.
+pub(super) async fn committed<T>(
+    answer: oneshot::Receiver<T>,
+    deadline: Instant,
+    unsure: &str,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout_at(deadline, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(ApiError::unavailable("the collector is stopping", Duration::from_secs(1))),
+        Err(_) => Err(ApiError::unavailable(unsure, Duration::from_secs(5))),
+    }
 }
 
 /// Bodies beyond this are parsed off the threads that serve requests.

@@ -1,7 +1,6 @@
 //! `POST /v1/targets/{target}/events`: telemetry pushed by an application.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,10 +9,11 @@ use axum::response::{IntoResponse as _, Response};
 use service_kit::http::{ApiError, Body, BodyShare, IdempotencyKey, Json, Path};
 use shared_types::TargetName;
 use shared_types::problem::ProblemCode;
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Api;
-use super::app::COMMIT_PATIENCE;
+use super::app::{COMMIT_PATIENCE, committed};
 use crate::sources::{Push, PushReply};
 use events::EventSpecs;
 use events::records::Records;
@@ -49,23 +49,19 @@ pub(super) async fn push_events(
     let read_with = Arc::clone(&specs);
     let records = api.parsed(body.len(), move || parse(&body, &specs)).await??;
     let reply = entry.queue.push(records, read_with, key, share);
-    match tokio::time::timeout(COMMIT_PATIENCE, reply).await {
-        Ok(Ok(PushReply::Committed(push))) => {
+    let unsure = "not stored in time; it may still be: repeat it with the same Idempotency-Key";
+    match committed(reply, Instant::now() + COMMIT_PATIENCE, unsure).await? {
+        PushReply::Committed(push) => {
             refuse(&push)?;
             Ok((StatusCode::ACCEPTED, Json(push)).into_response())
         }
-        Ok(Ok(PushReply::Repeated(answer))) => {
+        PushReply::Repeated(answer) => {
             serde_json::from_str(&answer).map_or(Ok(()), |push| refuse(&push))?;
             Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
         }
-        Ok(Ok(PushReply::KeyReused)) => Err(ApiError::unprocessable(
+        PushReply::KeyReused => Err(ApiError::unprocessable(
             ProblemCode::IdempotencyKeyReused,
             "this Idempotency-Key was used with another body",
-        )),
-        Ok(Err(_)) => Err(ApiError::unavailable("the collector is stopping", Duration::from_secs(1))),
-        Err(_) => Err(ApiError::unavailable(
-            "not stored in time; it may still be: repeat it with the same Idempotency-Key",
-            Duration::from_secs(5),
         )),
     }
 }

@@ -4,7 +4,6 @@
 //! counted is named in the partial success of a 200 (<https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -35,7 +34,7 @@ use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Api;
-use super::app::{COMMIT_PATIENCE, TargetEntry};
+use super::app::{COMMIT_PATIENCE, TargetEntry, committed};
 use crate::sources::otlp::{Refused, of_logs, of_spans, readings, span_specs};
 use crate::sources::{Push, PushReply};
 use events::EventSpecs;
@@ -86,8 +85,9 @@ pub(super) async fn push_metrics(
             request.resource_metrics.iter().flat_map(|it| &it.scope_metrics).map(|it| it.metrics.len());
         refused.add(metrics.sum(), nobody(&api));
     }
+    let waiting = Answers { api: &api, share: &share, deadline };
     for answer in answers {
-        refused.merge(committed(answer, deadline).await?);
+        refused.merge(waiting.committed(answer).await?);
     }
     let partial_success = told(&refused).map(|(rejected_data_points, error_message)| {
         ExportMetricsPartialSuccess { rejected_data_points, error_message }
@@ -113,21 +113,14 @@ pub(super) async fn push_logs(
     let deadline = Instant::now() + COMMIT_PATIENCE;
     let form = form(&headers)?;
     let request: ExportLogsServiceRequest = decoded(&api, form, &body).await?;
-    // A record has no id: the same request again is known by its bytes.
-    let key = format!("otlp/logs/{:032x}", xxh3_128(&body));
-    let mut sent = Sent::default();
-    for (source, entry) in receivers(&api) {
-        let Some(settings) = source.of_kind::<Otlp>() else { continue };
+    let records = request.resource_logs.iter().flat_map(|it| &it.scope_logs).map(|it| it.log_records.len());
+    let answers = Answers { api: &api, share: &share, deadline };
+    let refused = answers.of_lines(records.sum(), |settings, entry, _| {
         let specs = entry.worker.specs();
-        let Some(lines) = of_logs(&request, settings, &specs) else { continue };
-        sent.push((&source, &entry), &lines, specs, Some(&key), &share);
-    }
-    if sent.is_for_nobody() {
-        let records =
-            request.resource_logs.iter().flat_map(|it| &it.scope_logs).map(|it| it.log_records.len());
-        sent.refused.add(records.sum(), nobody(&api));
-    }
-    let refused = sent.committed(deadline).await?;
+        let text = of_logs(&request, settings, &specs)?;
+        Some(Lines { text, specs, key: Some(key_of(&body, settings)) })
+    });
+    let refused = refused.await?;
     let partial_success = told(&refused).map(|(rejected_log_records, error_message)| {
         ExportLogsPartialSuccess { rejected_log_records, error_message }
     });
@@ -152,73 +145,83 @@ pub(super) async fn push_traces(
     let deadline = Instant::now() + COMMIT_PATIENCE;
     let form = form(&headers)?;
     let request: ExportTraceServiceRequest = decoded(&api, form, &body).await?;
-    let mut sent = Sent::default();
-    for (source, entry) in receivers(&api) {
-        let Some(settings) = source.of_kind::<Otlp>() else { continue };
-        let Some(lines) = of_spans(&request, settings, &mut sent.refused) else { continue };
-        let specs = Arc::new(span_specs(&entry.worker.specs()));
-        sent.push((&source, &entry), &lines, specs, None, &share);
-    }
-    if sent.is_for_nobody() {
-        let spans = request.resource_spans.iter().flat_map(|it| &it.scope_spans).map(|it| it.spans.len());
-        sent.refused.add(spans.sum(), nobody(&api));
-    }
-    let refused = sent.committed(deadline).await?;
+    let spans = request.resource_spans.iter().flat_map(|it| &it.scope_spans).map(|it| it.spans.len());
+    let answers = Answers { api: &api, share: &share, deadline };
+    let refused = answers.of_lines(spans.sum(), |settings, entry, refused| {
+        let text = of_spans(&request, settings, refused)?;
+        let specs = entry.worker.specs();
+        let specs = if text.is_empty() { specs } else { Arc::new(span_specs(&specs)) };
+        Some(Lines { text, specs, key: None })
+    });
+    let refused = refused.await?;
     let partial_success = told(&refused)
         .map(|(rejected_spans, error_message)| ExportTracePartialSuccess { rejected_spans, error_message });
     Ok(answer(form, &ExportTraceServiceResponse { partial_success }))
 }
 
-/// Lines of events that were put into the queues of their targets.
-#[derive(Default)]
-struct Sent {
-    refused: Refused,
-    /// Targets that a resource of the request fits.
-    targets: usize,
-    answers: Vec<oneshot::Receiver<PushReply>>,
+/// Lines of events for a target, and what they are read with.
+struct Lines {
+    text: Vec<u8>,
+    specs: Arc<EventSpecs>,
+    /// By which the same request is known again; none where each event has its own id.
+    key: Option<String>,
 }
 
-impl Sent {
-    fn push(
-        &mut self,
-        (source, entry): (&Chosen<dyn SourceSettings>, &TargetEntry),
-        lines: &[u8],
-        specs: Arc<EventSpecs>,
-        key: Option<&String>,
-        share: &BodyShare,
-    ) {
-        self.targets += 1;
-        if lines.is_empty() {
-            return;
+/// A log record has no id: the same request again is known by its bytes, for each of the settings that read it.
+fn key_of(body: &[u8], settings: &Otlp) -> String {
+    format!("otlp/logs/{:032x}/{:032x}", xxh3_128(body), xxh3_128(settings.words().as_bytes()))
+}
+
+/// What the answers to a request are waited for with.
+struct Answers<'a> {
+    api: &'a Api,
+    share: &'a BodyShare,
+    /// One for all of them: whoever waits longer is told a 408, which senders do not repeat.
+    deadline: Instant,
+}
+
+impl Answers<'_> {
+    async fn committed<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, ApiError> {
+        committed(answer, self.deadline, "not stored in time").await
+    }
+
+    /// Has the lines that a request of so many items makes for each target stored, and says what was refused.
+    async fn of_lines(
+        &self,
+        items: usize,
+        mut lines_of: impl FnMut(&Otlp, &TargetEntry, &mut Refused) -> Option<Lines>,
+    ) -> Result<Refused, ApiError> {
+        let (mut refused, mut is_for_nobody, mut answers) = (Refused::default(), true, Vec::new());
+        for (source, entry) in receivers(self.api) {
+            let Some(settings) = source.of_kind::<Otlp>() else { continue };
+            let Some(Lines { text, specs, key }) = lines_of(settings, &entry, &mut refused) else { continue };
+            is_for_nobody = false;
+            if !text.is_empty() {
+                let (records, key) = (Records::of_lines(&text, &specs), key.map(|key| (key.clone(), key)));
+                let share = self.share.clone();
+                answers.push(entry.queue.push_of(Some(source.clone()), records, specs, key, share));
+            }
         }
-        let records = Records::of_lines(lines, &specs);
-        let key = key.map(|key| (key.clone(), key.clone()));
-        self.answers.push(entry.queue.push_of(Some(source.clone()), records, specs, key, share.clone()));
-    }
-
-    fn is_for_nobody(&self) -> bool {
-        self.targets == 0
-    }
-
-    /// What was refused, when the rest is stored.
-    async fn committed(mut self, deadline: Instant) -> Result<Refused, ApiError> {
-        for answer in self.answers {
-            let push: Option<Push> = match committed(answer, deadline).await? {
+        if is_for_nobody {
+            refused.add(items, nobody(self.api));
+        }
+        for answer in answers {
+            let push: Option<Push> = match self.committed(answer).await? {
                 PushReply::Committed(push) => Some(push),
                 PushReply::Repeated(answer) => serde_json::from_str(&answer).ok(),
                 // The key is of the very bytes.
                 PushReply::KeyReused => None,
             };
-            for error in push.iter().flat_map(|it| &it.errors) {
-                self.refused.add(0, error.reason.clone());
+            let Some(push) = push else { continue };
+            for error in &push.errors {
+                refused.add(0, error.reason.clone());
             }
-            let names = push.iter().flat_map(|it| it.unknown_names.keys());
-            for name in names {
-                self.refused.add(0, format!("`{name}` is no event of the policy"));
+            for name in push.unknown_names.keys() {
+                refused.add(0, format!("`{name}` is no event of the policy"));
             }
-            self.refused.items += push.map_or(0, |it| it.malformed + it.unknown);
+            refused.items += push.malformed + push.unknown;
         }
-        Ok(self.refused)
+        Ok(refused)
     }
 }
 
@@ -246,15 +249,6 @@ fn nobody(api: &Api) -> String {
         (true, _) => "no target of the policy takes OTLP: `source: { otlp: … }`".to_owned(),
         (false, 0) => format!("no target's `match` fits the resource; there are {wanted}"),
         (false, more) => format!("no target's `match` fits the resource; there are {wanted} and {more} more"),
-    }
-}
-
-/// All answers of a request have one deadline: whoever waits longer is told a 408, which senders do not repeat.
-async fn committed<T>(answer: oneshot::Receiver<T>, deadline: Instant) -> Result<T, ApiError> {
-    match tokio::time::timeout_at(deadline, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) => Err(ApiError::unavailable("the collector is stopping", Duration::from_secs(1))),
-        Err(_) => Err(ApiError::unavailable("not stored in time", Duration::from_secs(5))),
     }
 }
 
@@ -308,4 +302,28 @@ fn told(refused: &Refused) -> Option<(i64, String)> {
     }
     let items = i64::try_from(refused.items).unwrap_or(i64::MAX);
     (refused.items > 0 || !words.is_empty()).then_some((items, words))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// TE-5, PO-2: a request is known again, but for each version's settings by itself: in the windows of one it counts as well as
+    /// in those of the other.
+    #[test]
+    fn a_request_of_logs_is_known_again_for_each_of_the_settings() {
+        let settings = |service: &str| Otlp {
+            of_resource: BTreeMap::from([("service.name".to_owned(), service.to_owned())]),
+            phase: None,
+            counters: BTreeMap::new(),
+            spans: BTreeMap::new(),
+            logs: None,
+        };
+        let key = key_of(b"body", &settings("a"));
+        assert_eq!(key, key_of(b"body", &settings("a")));
+        assert_ne!(key, key_of(b"other", &settings("a")));
+        assert_ne!(key, key_of(b"body", &settings("b")));
+    }
 }
