@@ -3,6 +3,7 @@
 pub mod app;
 pub mod prometheus;
 pub mod remote_write;
+pub mod story;
 
 use std::path::{Path, PathBuf};
 

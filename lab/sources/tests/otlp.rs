@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use phasegate_sources::app::{App, Language, Told};
+use phasegate_sources::story::rolls_back_once_and_recovers;
 use phasegate_tests::stack::{Layout, Stack};
 use phasegate_tests::vendors::Vendors;
 use phasegate_tests::wait;
@@ -171,8 +174,8 @@ async fn a_violation_rolls_back_once_and_recovers(language: Language, temporalit
     let told = Told { language, signal: "metrics", temporality, service: "shop", interval_ms: 200 };
     let mut app = App::start(told, endpoint.trim_end_matches('/')).unwrap();
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
-    let violates = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let (flag, told_to) = (stack.flag_file(), std::sync::Arc::clone(&violates));
+    let violates = Arc::new(AtomicBool::new(false));
+    let (flag, told_to) = (stack.flag_file(), Arc::clone(&violates));
     let working = tokio::spawn(async move {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
         loop {
@@ -181,27 +184,14 @@ async fn a_violation_rolls_back_once_and_recovers(language: Language, temporalit
                 _ = stopped.changed() => return,
             }
             let serves_b = fs::read_to_string(&flag).is_ok_and(|it| it.trim() == "B");
-            let fails = serves_b && told_to.load(std::sync::atomic::Ordering::Relaxed);
+            let fails = serves_b && told_to.load(Ordering::Relaxed);
             app.tell(if fails { "fail E_LOCK 3" } else { "save 3" }).unwrap();
         }
     });
 
-    stack.act("/v1/rollouts/autosave/start", &json!({"by": "release engineer"})).await;
-    stack.until_phase("A", "running").await;
-    stack.promote_when_ripe().await;
-    stack.until_phase("B", "running").await;
-    violates.store(true, std::sync::atomic::Ordering::Relaxed);
-    stack.until_phase("A", "incident").await;
-    stack.until_phase("A", "running").await;
+    rolls_back_once_and_recovers(&stack, &vendors, || violates.store(true, Ordering::Relaxed)).await;
     stop.send(true).unwrap();
     working.await.unwrap();
-
-    assert_eq!(stack.phase_changes(), ["off A", "A B", "B A"], "{}", stack.logs());
-    let incidents = stack.get("reporter", "/v1/incidents").await.unwrap();
-    let items = incidents["items"].as_array().unwrap();
-    assert_eq!((items.len(), &items[0]["metric"]), (1, &json!("error_rate")), "{incidents}");
-    assert_eq!(items[0]["rollback"]["state"], "succeeded");
-    assert_eq!(vendors.messages_with("🚨 AutoSave B violation").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

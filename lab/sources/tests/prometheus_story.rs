@@ -12,10 +12,10 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use phasegate_sources::prometheus::Prometheus;
+use phasegate_sources::story::rolls_back_once_and_recovers;
 use phasegate_tests::stack::{Layout, Stack};
 use phasegate_tests::vendors::Vendors;
 use phasegate_tests::wait;
-use serde_json::json;
 
 /// An app that saves, and fails at it while the flag serves B and it is told to.
 #[derive(Default)]
@@ -107,19 +107,5 @@ async fn a_violation_that_prometheus_saw_rolls_back_once_and_recovers() {
     let stack = Stack::start(Layout::OneOnSqlite, &policy(&server.url), &vendors.environment()).await;
 
     app.flag.set(stack.flag_file()).unwrap();
-    stack.act("/v1/rollouts/autosave/start", &json!({"by": "release engineer"})).await;
-    stack.until_phase("A", "running").await;
-    stack.promote_when_ripe().await;
-    stack.until_phase("B", "running").await;
-
-    app.violates.store(true, Ordering::Relaxed);
-    stack.until_phase("A", "incident").await;
-    stack.until_phase("A", "running").await;
-
-    assert_eq!(stack.phase_changes(), ["off A", "A B", "B A"], "{}", stack.logs());
-    let incidents = stack.get("reporter", "/v1/incidents").await.unwrap();
-    let items = incidents["items"].as_array().unwrap();
-    assert_eq!((items.len(), &items[0]["metric"]), (1, &json!("error_rate")), "{incidents}");
-    assert_eq!(items[0]["rollback"]["state"], "succeeded");
-    assert_eq!(vendors.messages_with("🚨 AutoSave B violation").len(), 1);
+    rolls_back_once_and_recovers(&stack, &vendors, || app.violates.store(true, Ordering::Relaxed)).await;
 }

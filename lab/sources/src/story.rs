@@ -1,0 +1,27 @@
+//! A rollout from its start to a violation in B and the recovery in A, whatever tells of it.
+
+use phasegate_tests::stack::Stack;
+use phasegate_tests::vendors::Vendors;
+use serde_json::json;
+
+/// Starts the rollout, promotes it, has B violate its limit of errors, and waits until A has recovered.
+///
+/// # Panics
+/// There was another change of phase, incident or message than those of one rollback.
+pub async fn rolls_back_once_and_recovers(stack: &Stack, vendors: &Vendors, violate: impl FnOnce()) {
+    stack.act("/v1/rollouts/autosave/start", &json!({"by": "release engineer"})).await;
+    stack.until_phase("A", "running").await;
+    stack.promote_when_ripe().await;
+    stack.until_phase("B", "running").await;
+
+    violate();
+    stack.until_phase("A", "incident").await;
+    stack.until_phase("A", "running").await;
+
+    assert_eq!(stack.phase_changes(), ["off A", "A B", "B A"], "{}", stack.logs());
+    let incidents = stack.get("reporter", "/v1/incidents").await.expect("the incidents");
+    let items = incidents["items"].as_array().expect("a list");
+    assert_eq!((items.len(), &items[0]["metric"]), (1, &json!("error_rate")), "{incidents}");
+    assert_eq!(items[0]["rollback"]["state"], "succeeded");
+    assert_eq!(vendors.messages_with("🚨 AutoSave B violation").len(), 1);
+}
