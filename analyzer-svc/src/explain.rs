@@ -12,7 +12,7 @@ use domain::story::certainty;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use service_kit::db::DbError;
-use shared_types::batch::Intake;
+use shared_types::batch::{Intake, Query};
 use shared_types::decision::{HistoryValue, MetricVerdict, RunBefore};
 use shared_types::{CollectorEvent, Decision, Timestamp};
 use utoipa::ToSchema;
@@ -76,6 +76,9 @@ pub struct JudgedBatch {
     /// Numbers of the source, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, f64>,
+    /// What the source was asked for it, with the hash of each answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<Query>,
     pub intake: Intake,
 }
 
@@ -90,6 +93,7 @@ impl JudgedBatch {
             attempts: batch.attempts,
             counters: batch.counters.clone(),
             values: batch.values.clone(),
+            queries: batch.queries.clone(),
             intake: batch.intake.clone(),
         }
     }

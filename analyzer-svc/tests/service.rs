@@ -138,6 +138,7 @@ fn batch(now: Timestamp, back: u32, save_ms: f64) -> Batch {
         buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
+        queries: Vec::new(),
         intake: Intake::default(),
         collector_latency_ms: 31_000,
         attempts: 1,

@@ -10,13 +10,13 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared_types::batch::{Example, Intake as IntakeCounts, LostFile};
+use shared_types::batch::{Example, Intake as IntakeCounts, LostFile, Query};
 use shared_types::decision::UncountedReason;
 use shared_types::{Buckets, Histogram, Timestamp, Window};
 
 use crate::schedule::Schedule;
 use domain::telemetry::totals::{
-    Breakdown, Durations, Sessions, Totals, add_intake, add_label, add_uncounted,
+    Breakdown, Durations, Sessions, Totals, add_intake, add_label, add_queries, add_uncounted,
 };
 use events::frequent::AlreadyHashed;
 use events::records::{MALFORMED_KEPT, MalformedLine, Record, Records};
@@ -116,6 +116,7 @@ struct Delta {
     buckets: Vec<Buckets>,
     errors: Vec<Errors>,
     values: BTreeMap<String, f64>,
+    queries: Vec<Query>,
     intake: IntakeCounts,
 }
 
@@ -439,6 +440,7 @@ impl Delta {
             buckets: vec![Buckets::default(); names],
             errors: vec![Errors::default(); names],
             values: BTreeMap::new(),
+            queries: Vec::new(),
             intake: IntakeCounts::default(),
         })
     }
@@ -501,11 +503,13 @@ impl Delta {
             self.errors[at].sessions.get_or_insert_default().merge(sessions);
         }
         self.values.extend(totals.values.iter().map(|(name, value)| (name.clone(), *value)));
+        add_queries(&mut self.queries, &totals.queries);
         add_intake(&mut self.intake, &totals.intake);
     }
 
     fn into_totals(self, specs: &EventSpecs) -> Totals {
-        let mut totals = Totals { intake: self.intake, values: self.values, ..Totals::default() };
+        let Self { values, queries, intake, .. } = self;
+        let mut totals = Totals { values, queries, intake, ..Totals::default() };
         let durations = self.durations.into_iter().zip(self.buckets);
         for (((spec, count), (durations, buckets)), errors) in
             specs.all().iter().zip(self.counters).zip(durations).zip(self.errors)

@@ -7,6 +7,7 @@ use analyzer_svc::explain::{Explanation, MetricExplanation};
 use domain::gate::recompute::Recomputed;
 use domain::story::certainty;
 use domain::story::figures::{format_duration, format_number, format_ratio, format_value, observed};
+use shared_types::batch::Query;
 use shared_types::decision::{Cause, GateProgress};
 
 /// The whole of it: what was decided, by what, and whether it comes out the same.
@@ -22,6 +23,9 @@ pub(crate) fn text(explanation: &Explanation) -> String {
     );
     let _ = writeln!(text, "  decision {}, made at {}", decision.decision_id, decision.decided_at);
     let _ = writeln!(text, "  {}", cause(explanation));
+    for Query { name, query, time, answer } in explanation.batch.iter().flat_map(|batch| &batch.queries) {
+        let _ = writeln!(text, "  asked for {name}: {query} at {time}; the answer's hash is {answer}");
+    }
     let _ = writeln!(text, "  policy {}", decision.policy_version);
     if decision.rollback_required {
         let _ = writeln!(text, "  rollback required, by {}", decision.violated.join(", "));

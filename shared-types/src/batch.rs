@@ -39,6 +39,10 @@ pub struct Batch {
     /// Numbers that the source gives of the window, by the names that the policy gives them; each in the unit of its metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, f64>,
+    /// What the source was asked for the window, and the hash of each answer, in the order in which it was asked (SLO-10). Only
+    /// of a source that is asked by queries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<Query>,
     pub intake: Intake,
     /// The time the batch was complete − window end, without that of a pause, in milliseconds.
     pub collector_latency_ms: u64,
@@ -62,6 +66,19 @@ impl Batch {
     pub fn let_go(&self) -> Option<&str> {
         self.distributions.iter().find(|(_, it)| it.histogram.is_empty()).map(|(event, _)| event.as_str())
     }
+}
+
+/// A query as a source was asked it: whoever asks it again sees whether the data still say what was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Query {
+    /// What it was asked for: an event, a number under `values`, or what the source's settings call it (`up`, `started`).
+    pub name: String,
+    /// Whole, in the source's own language.
+    pub query: String,
+    /// The moment that it was asked of.
+    pub time: Timestamp,
+    /// `sha256:<hex>` of the answer's data as `docs/collector.md` writes them.
+    pub answer: String,
 }
 
 /// Durations of one event name. Quantiles are nearest-rank from the histogram (SLO-2).

@@ -24,6 +24,7 @@ fn batch(start: &str, saves: u64) -> Batch {
         buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
+        queries: Vec::new(),
         intake: shared_types::batch::Intake::default(),
         collector_latency_ms: 1,
         attempts: 1,

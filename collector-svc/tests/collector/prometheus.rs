@@ -325,6 +325,51 @@ async fn a_query_gives_one_number_or_none() {
     );
 }
 
+/// SLO-10: a batch holds each query, the moment that it was asked of and its answer's hash, which is the same for the same samples.
+#[tokio::test]
+async fn a_batch_holds_what_was_asked_and_what_was_answered() {
+    let read = async |server: &Server| {
+        let mut settings = server.settings();
+        settings.values.insert("cpu".to_owned(), "max(cpu[{window}])".to_owned());
+        let cpu = json!({ "resultType": "scalar", "result": [0, "12"] });
+        server.numbers.lock().unwrap().insert("max(cpu[900s])".to_owned(), cpu);
+        let mut rig = Rig::pulling(Chosen(Arc::new(settings)), &[READER]).await;
+        rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+        rig.turn_at("10:15:30").await;
+        rig.analyzer.batches().remove(0).queries
+    };
+    let error = |server: &Server, name: &str, value: f64| {
+        server.sample(ERRORS, &error_of(name, "E_LOCK"), "10:10:00", value);
+    };
+    let (one, turned, other) = (server(), server(), server());
+    for (server, errors) in [
+        (&one, [("a", 2.0), ("b", 1.0)]),
+        (&turned, [("b", 1.0), ("a", 2.0)]),
+        (&other, [("a", 3.0), ("b", 1.0)]),
+    ] {
+        errors.iter().for_each(|(name, value)| error(server, name, *value));
+    }
+    let queries = read(&one).await;
+    let asked: Vec<(&str, &str)> = queries.iter().map(|it| (it.name.as_str(), it.query.as_str())).collect();
+    assert_eq!(
+        asked,
+        [
+            ("up", "up{job=\"editor\"}[1200s]"),
+            ("autosave.save.completed", "saves_total{result=\"ok\"}[1200s]"),
+            ("autosave.save.error", "save_errors_total[1200s]"),
+            ("cpu", "max(cpu[900s])"),
+        ]
+    );
+    assert!(queries.iter().all(|it| it.time == at("10:15:00") && it.answer.len() == 71), "{queries:?}");
+    assert_eq!(read(&turned).await, queries);
+    let others = read(&other).await;
+    let differ: Vec<&str> = std::iter::zip(&queries, &others)
+        .filter(|(one, other)| one != other)
+        .map(|(one, _)| one.name.as_str())
+        .collect();
+    assert_eq!(differ, ["autosave.save.error"]);
+}
+
 /// CO-1: after an hour away each window is read by itself, and has its own counts.
 #[tokio::test]
 async fn windows_that_were_missed_are_read_one_by_one() {

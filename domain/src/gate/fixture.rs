@@ -182,6 +182,7 @@ impl Counts {
             buckets: BTreeMap::new(),
             breakdowns: sessions.into_iter().collect(),
             values: BTreeMap::new(),
+            queries: Vec::new(),
             intake: Intake::default(),
             collector_latency_ms: self.latency_ms,
             attempts: 1,

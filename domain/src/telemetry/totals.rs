@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::stored::{Document, Step, unchanged};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use shared_types::batch::{Distribution, Example, Intake};
+use shared_types::batch::{Distribution, Example, Intake, Query};
 use shared_types::decision::UncountedReason;
 use shared_types::{Batch, Buckets, Epoch, Histogram, PhaseId, TargetName, Timestamp, Window, batch};
 
@@ -45,6 +45,9 @@ pub struct Totals {
     /// Numbers that a source gives.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, f64>,
+    /// What a source was asked for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<Query>,
     pub intake: Intake,
 }
 
@@ -117,6 +120,7 @@ impl Totals {
             self.sessions.entry(name.clone()).or_default().merge(sessions);
         }
         self.values.extend(more.values.iter().map(|(name, value)| (name.clone(), *value)));
+        add_queries(&mut self.queries, &more.queries);
         add_intake(&mut self.intake, &more.intake);
     }
 
@@ -185,6 +189,7 @@ impl Totals {
             buckets: self.buckets,
             breakdowns,
             values: self.values,
+            queries: self.queries,
             intake: self.intake,
             collector_latency_ms: latency,
             attempts: head.attempts,
@@ -238,6 +243,15 @@ impl Totals {
 
 fn taken<T>(of: &mut BTreeMap<String, T>, from: &str, to: &str) -> BTreeMap<String, T> {
     of.remove(from).map(|it| (to.to_owned(), it)).into_iter().collect()
+}
+
+/// Adds those that are not there.
+pub fn add_queries(ours: &mut Vec<Query>, more: &[Query]) {
+    for query in more {
+        if !ours.contains(query) {
+            ours.push(query.clone());
+        }
+    }
 }
 
 /// Adds what else could not, or not simply, be counted.
@@ -452,6 +466,25 @@ mod tests {
             collected_at: start.plus(Duration::from_secs(930)),
             policy_version: None,
         }
+    }
+
+    /// SLO-10: what the source was asked is in the batch, once, however its parts come together.
+    #[test]
+    fn a_batch_holds_what_its_source_was_asked() {
+        let time = Timestamp::parse("2026-11-22T10:15:00Z").unwrap();
+        let query = |name: &str, answer: &str| {
+            let (name, query, answer) = (name.to_owned(), "saves_total[900s]".to_owned(), answer.to_owned());
+            Query { name, query, time, answer }
+        };
+        let of = |queries: Vec<Query>| Totals { queries, ..Totals::default() };
+        let mut totals = of(vec![query("save", "sha256:aa"), query("fail", "sha256:aa")]);
+        totals.merge(&of(vec![query("fail", "sha256:aa"), query("save", "sha256:bb")]));
+        let specs = EventSpecs::new([events::EventSpec::timed("save", "ms")]).unwrap();
+        let batch = totals.into_batch(head(), &specs);
+        let expected = [query("save", "sha256:aa"), query("fail", "sha256:aa"), query("save", "sha256:bb")];
+        assert_eq!(batch.queries, expected);
+        let silent = serde_json::to_value(Totals::default().into_batch(head(), &specs)).unwrap();
+        assert!(silent.get("queries").is_none(), "{silent}");
     }
 
     /// CO-2: durations that are partly known by bounds only are told by bounds in one piece, those of an event that is missing

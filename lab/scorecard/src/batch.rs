@@ -66,6 +66,7 @@ pub fn batch(
         buckets: BTreeMap::new(),
         breakdowns,
         values: BTreeMap::new(),
+        queries: Vec::new(),
         intake: Intake::default(),
         collector_latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
         attempts: 1,

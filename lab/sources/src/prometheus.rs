@@ -134,12 +134,20 @@ impl Prometheus {
     /// # Errors
     /// It comes to no single number.
     pub async fn value(&self, expression: &str, second: Option<i64>) -> anyhow::Result<f64> {
+        let answer = self.answer(expression, second).await?;
+        let value = answer["data"]["result"][0]["value"][1].as_str();
+        Ok(value.with_context(|| format!("{expression}: {answer}"))?.parse()?)
+    }
+
+    /// The whole answer to an expression at a second, or now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn answer(&self, expression: &str, second: Option<i64>) -> anyhow::Result<Value> {
         let time = second.map(|second| ("time", second.to_string()));
         let form: Vec<_> = [("query", expression.to_owned())].into_iter().chain(time).collect();
         let answer = http::client(PATIENCE)?.post(format!("{}/api/v1/query", self.url)).form(&form);
-        let answer: Value = answer.send().await?.json().await?;
-        let value = answer["data"]["result"][0]["value"][1].as_str();
-        Ok(value.with_context(|| format!("{expression}: {answer}"))?.parse()?)
+        Ok(answer.send().await?.json().await?)
     }
 }
 

@@ -15,6 +15,7 @@ use domain::telemetry::totals::{BatchHead, Totals};
 use events::map::Unit;
 use phasegate_sources::prometheus::{Prometheus, Samples};
 use phasegate_sources::remote_write::Native;
+use sha2::{Digest as _, Sha256};
 use shared_types::decision::{Between, InsufficientReason, MetricVerdict};
 use shared_types::{PhaseId, TargetName, Timestamp, Verdict, Window};
 
@@ -106,7 +107,17 @@ async fn read(
     }
 }
 
-/// TE-5: what the samples show is what is counted, over a restart and an error that was never there before; `increase()` of the
+/// The hash of what a server says, by the rule of the documentation.
+async fn answered(server: &Prometheus, query: &str, second: i64) -> String {
+    let mut answer = server.answer(query, Some(second)).await.unwrap();
+    let series = answer["data"]["result"].as_array_mut().unwrap();
+    series.sort_by_key(|it| it["metric"].to_string());
+    let lines: Vec<String> = series.iter().map(|it| format!("{it}\n")).collect();
+    let digest = Sha256::digest(lines.concat());
+    digest.iter().fold("sha256:".to_owned(), |hash, byte| hash + &format!("{byte:02x}"))
+}
+
+/// TE-5, SLO-10: what the samples show is what is counted, over a restart and an error that was never there before; `increase()` of the
 /// same server on the same samples loses a third of those errors.
 #[tokio::test]
 async fn counts_are_exact_where_increase_is_not() {
@@ -134,6 +145,20 @@ async fn counts_are_exact_where_increase_is_not() {
     assert_eq!(counts, [(15 + 40, 9), (60, 0), (60, 0)]);
     assert_eq!(read[0].values, BTreeMap::from([("saved".to_owned(), 315.0)]));
     assert_eq!(read[0].breakdowns["autosave.save.error"]["code"]["E_LOCK"], 9);
+    for query in &read[0].queries {
+        assert_eq!(query.answer, answered(&server, &query.query, TEN + 60).await, "{query:?}");
+    }
+    let asked: Vec<&str> = read[0].queries.iter().map(|it| it.query.as_str()).collect();
+    assert_eq!(
+        asked,
+        [
+            "up{job=\"shop\"}[360s]",
+            "saves_total[360s]",
+            "errors_total{job=\"shop\"}[360s]",
+            "process_start_time_seconds[360s]",
+            "sum(max_over_time(saves_total[60s]))",
+        ]
+    );
     assert!(!read[1].breakdowns.contains_key("autosave.save.error"));
     let increase =
         async |series: &str| server.value(&format!("increase({series}[1m])"), Some(TEN + 60)).await.unwrap();

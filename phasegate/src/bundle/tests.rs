@@ -65,6 +65,7 @@ fn batch(number: u32, drift: u64) -> Batch {
         buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
+        queries: Vec::new(),
         intake: Intake::default(),
         collector_latency_ms: 31_250,
         attempts: 1,

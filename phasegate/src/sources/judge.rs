@@ -100,7 +100,14 @@ fn ingredients(policy: &TargetPolicy, metric: &MetricPolicy, batch: &Batch) -> V
     if made.is_empty() {
         let from = Origin::Collector;
         let made_of = made_of(policy, from, &metric.name);
-        made.push(Ingredient { name: metric.name.clone(), from, made_of, events: None, missing: None });
+        made.push(Ingredient {
+            name: metric.name.clone(),
+            from,
+            made_of,
+            events: None,
+            missing: None,
+            queries: Vec::new(),
+        });
     }
     made
 }
@@ -112,7 +119,8 @@ fn ingredient(policy: &TargetPolicy, name: String, batch: &Batch) -> Ingredient 
     let of_event = name.rsplit_once('@').map_or(name.as_str(), |(event, _)| event);
     let why = [name.as_str(), of_event].iter().find_map(|name| batch.intake.missing.get(*name));
     let missing = (!known).then(|| why.map_or("the source does not say it", String::as_str).to_owned());
-    Ingredient { made_of: made_of(policy, from, &name), name, from, events, missing }
+    let queries = batch.queries.iter().filter(|it| it.name == name || it.name == of_event).cloned().collect();
+    Ingredient { made_of: made_of(policy, from, &name), name, from, events, missing, queries }
 }
 
 fn stands(policy: &TargetPolicy, made_of: &[Ingredient], attempts: Option<u64>) -> (Standing, Vec<Problem>) {

@@ -2,6 +2,7 @@
 
 use collector_svc::look::ReadThrough;
 use serde::Serialize;
+use shared_types::batch::Query;
 use shared_types::decision::Between;
 use shared_types::{TargetName, Timestamp, Window};
 
@@ -96,6 +97,8 @@ pub(crate) struct Ingredient {
     /// How often the event came in the window; of one that is pushed, in the collector's newest batch.
     pub(crate) events: Option<u64>,
     pub(crate) missing: Option<String>,
+    /// What the source was asked for it, where it is asked by queries.
+    pub(crate) queries: Vec<Query>,
 }
 
 /// An event's name that the policy does not use.

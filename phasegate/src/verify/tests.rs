@@ -51,6 +51,7 @@ fn batch(n: u64) -> Batch {
         buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
+        queries: Vec::new(),
         intake: Intake::default(),
         collector_latency_ms: 31_000,
         attempts: 1,

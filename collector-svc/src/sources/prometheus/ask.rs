@@ -1,18 +1,18 @@
-//! One instant query for raw samples (<https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries>).
+//! One instant query (<https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries>).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::sources::prometheus::Prometheus;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use service_kit::vendors::answer::Answer as Answered;
 use service_kit::vendors::http::{self, Client, Url, excerpt};
 use service_kit::vendors::secrets::Secrets;
-use shared_types::{Timestamp, Window};
+use shared_types::Timestamp;
 
 use super::auth::Signer;
-use super::count::{Sample, Series};
+use super::count::Sample;
 use crate::sources::SourceError;
 
 /// How much of an answer is read: a million samples and more.
@@ -44,16 +44,17 @@ struct Data<T> {
 /// What a query gives that is not of raw samples.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Numbers {
+pub(super) enum Numbers {
     OfSeries(Vec<Number>),
     Scalar(Sample),
 }
 
 /// The value of a series; none of one that has a histogram, or several samples.
-#[derive(Deserialize)]
-struct Number {
-    metric: BTreeMap<String, String>,
-    value: Option<Sample>,
+#[derive(Serialize, Deserialize)]
+pub(super) struct Number {
+    pub(super) metric: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) value: Option<Sample>,
 }
 
 impl Server {
@@ -75,49 +76,14 @@ impl Server {
         SourceError::Io { what, reason }
     }
 
-    /// The samples of all series of a selector, in the time before `end`.
-    pub(super) async fn samples(
-        &self,
-        selector: &str,
-        span: Duration,
-        end: Timestamp,
-        now: Timestamp,
-    ) -> Result<Vec<Series>, SourceError> {
-        self.answer(&format!("{selector}[{}]", seconds(span)), end, now).await
-    }
-
-    /// The one number that a query gives at the end of a window, or why it gives none.
-    pub(super) async fn number(
+    /// What a query gives at a moment.
+    pub(super) async fn answer<T: DeserializeOwned>(
         &self,
         query: &str,
-        window: Window,
-        now: Timestamp,
-    ) -> Result<Result<f64, String>, SourceError> {
-        let query = query.replace("{window}", &seconds(window.length()));
-        let value = match self.answer(&query, window.end, now).await? {
-            Numbers::Scalar(sample) => sample.value(),
-            Numbers::OfSeries(series) => match series.as_slice() {
-                [] => return Ok(Err(format!("`{query}` gives nothing for the window {window}"))),
-                [one] => one.value.as_ref().and_then(Sample::value),
-                [one, other, ..] => {
-                    let (one, other) = (&one.metric, &other.metric);
-                    return Ok(Err(format!(
-                        "`{query}` gives {} series where one is expected: {one:?}, {other:?}",
-                        series.len()
-                    )));
-                }
-            },
-        };
-        Ok(value.ok_or_else(|| format!("`{query}` gives no finite number for the window {window}")))
-    }
-
-    async fn answer<T: DeserializeOwned>(
-        &self,
-        query: &str,
-        end: Timestamp,
+        at: Timestamp,
         now: Timestamp,
     ) -> Result<T, SourceError> {
-        let ms = end.as_millis();
+        let ms = at.as_millis();
         let time = format!("{}.{:03}", ms / 1000, ms % 1000);
         let form = [("query", query), ("time", &time)];
         let (mut answer, mut secrets) = self.exchange(&form, now).await?;
@@ -164,9 +130,4 @@ impl Server {
             }
         }
     }
-}
-
-/// As a query writes a duration.
-fn seconds(span: Duration) -> String {
-    format!("{}s", span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }

@@ -6,34 +6,42 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use shared_types::{Timestamp, Window};
 
-/// A series of an answer: its labels, and its samples by time.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// A series of an answer: its labels, and its samples by time. The keys of all of them are in order, as `digest` writes them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Series {
-    pub(super) metric: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(super) values: Vec<Sample>,
     /// Samples of a native histogram, which is no counter.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) histograms: Vec<HistogramSample>,
+    pub(super) metric: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) values: Vec<Sample>,
 }
 
 /// Seconds since 1970, and the value as a text.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct Sample(pub(super) f64, pub(super) String);
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sample(#[serde(serialize_with = "second")] pub(super) f64, pub(super) String);
 
 /// Seconds since 1970, and a native histogram.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(super) struct HistogramSample(pub(super) f64, pub(super) Native);
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct HistogramSample(#[serde(serialize_with = "second")] pub(super) f64, pub(super) Native);
 
 /// A native histogram: its count, and of each bucket the rule which bounds belong to it, both bounds and its count.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Native {
-    pub(super) count: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) buckets: Vec<(u8, String, String, String)>,
+    pub(super) count: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sum: Option<String>,
+}
+
+/// As servers write it: a whole one without a point.
+fn second<S: Serializer>(second: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    let ms = at(*second).as_millis();
+    if ms % 1000 == 0 { serializer.serialize_i64(ms / 1000) } else { serializer.serialize_f64(*second) }
 }
 
 #[expect(

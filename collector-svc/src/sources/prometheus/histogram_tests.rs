@@ -41,7 +41,10 @@ fn native(scrapes: &[Scraped<'_>]) -> Vec<Series> {
             (*rule, text(lower), text(upper), text(count))
         };
         let buckets = buckets.iter().map(bucket).collect();
-        HistogramSample(START_S + f64::from(*second), Native { count: (all + 1).to_string(), buckets })
+        HistogramSample(
+            START_S + f64::from(*second),
+            Native { count: (all + 1).to_string(), buckets, sum: None },
+        )
     };
     vec![Series { histograms: scrapes.iter().map(sample).collect(), ..series(None) }]
 }

@@ -3,8 +3,10 @@
 //! What is read is raw samples (`count`): an answer that may lack some is an outage and no count.
 
 mod ask;
+mod asking;
 mod auth;
 mod count;
+mod digest;
 mod histogram;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +24,7 @@ use super::{
     WindowTotals, whole,
 };
 use ask::Server;
+use asking::Asking;
 use count::{Instance, Series, first_seen, growth, known_at, started_in, was_up};
 use histogram::{Bucket, histograms};
 
@@ -82,10 +85,10 @@ impl PrometheusSource {
     async fn count(&self, asked_for: AskedWindow, now: Timestamp) -> Result<Totals, SourceError> {
         let AskedWindow { window, begins_stay } = asked_for;
         let Prometheus { up, started, counters, distributions, values, lookback, .. } = &self.settings;
-        let span = window.length() + *lookback;
-        let ask = async |selector: &str| self.server.samples(selector, span, window.end, now).await;
+        let mut asking =
+            Asking { server: &self.server, window, lookback: *lookback, now, queries: Vec::new() };
         let up_series = match up {
-            Some(up) => ask(up).await?,
+            Some(up) => asking.samples("up", up).await?,
             None => Vec::new(),
         };
         let mut totals = Totals::default();
@@ -96,11 +99,12 @@ impl PrometheusSource {
         } else {
             let mut read: Vec<(&String, &Counter, Vec<Series>)> = Vec::new();
             for (event, counter) in counters {
-                read.push((event, counter, ask(&counter.series).await?));
+                read.push((event, counter, asking.samples(event, &counter.series).await?));
             }
             let mut timed: Vec<(&String, &Durations, Vec<Series>, Vec<Series>)> = Vec::new();
             for (event, of) in distributions {
-                timed.push((event, of, ask(&of.classic()).await?, ask(&of.histogram).await?));
+                let classic = asking.samples(event, &of.classic()).await?;
+                timed.push((event, of, classic, asking.samples(event, &of.histogram).await?));
             }
             let of_timed = || timed.iter().flat_map(|(.., classic, native)| [classic, native]);
             let all = || read.iter().map(|(.., series)| series).chain(of_timed());
@@ -110,7 +114,7 @@ impl PrometheusSource {
             let seen = || all().flatten().chain(&up_series);
             let from = if begins_stay { first_seen(window, &known, seen()) } else { BTreeMap::new() };
             if let Some(started) = started {
-                known.extend(started_in(window, &ask(started).await?));
+                known.extend(started_in(window, &asking.samples("started", started).await?));
             }
             for (event, counter, series) in read {
                 match grown(counter, &series, window, &known, &from) {
@@ -128,12 +132,13 @@ impl PrometheusSource {
                 }
             }
             for (name, query) in values {
-                match self.server.number(query, window, now).await? {
+                match asking.number(name, query).await? {
                     Ok(value) => _ = totals.values.insert(name.clone(), value),
                     Err(why) => _ = totals.intake.missing.insert(name.clone(), why),
                 }
             }
         }
+        totals.queries = asking.queries;
         match totals.intake.missing.values().next() {
             Some(why) if now.since(window.end) < self.patience => Err(self.server.says(why.clone())),
             Some(why) => {

@@ -107,6 +107,7 @@ pub(crate) fn batch(
         buckets: BTreeMap::new(),
         breakdowns: BTreeMap::new(),
         values: BTreeMap::new(),
+        queries: Vec::new(),
         intake: Intake::default(),
         collector_latency_ms: 31_000,
         attempts: 1,
