@@ -78,10 +78,11 @@ pub enum LookError {
 pub async fn look(readers: &[Reader], look: &Look<'_>, now: Timestamp) -> Result<Looked, LookError> {
     let Look { target, policy, window, bytes, elsewhere } = look;
     let specs = Arc::new(event_specs(policy)?);
+    let phase = policy.phases.first().map_or_else(PhaseId::off, |phase| phase.id.clone());
     let mut counting = Counting::new(Arc::clone(&specs), *window, now);
-    let source = open(readers, &Opening { policy, specs: &specs, threads: 1 });
+    let source = open(readers, &Opening { target, policy, specs: &specs, threads: 1 });
     let read = match source {
-        Some(mut source) => Some(counting.read(&mut *source, policy, *bytes).await?),
+        Some(mut source) => Some(counting.read(&mut *source, policy, &phase, *bytes).await?),
         None => None,
     };
     let mut totals = counting.totals();
@@ -93,7 +94,7 @@ pub async fn look(readers: &[Reader], look: &Look<'_>, now: Timestamp) -> Result
     }
     let head = BatchHead {
         target: (*target).clone(),
-        phase: policy.phases.first().map_or_else(PhaseId::off, |phase| phase.id.clone()),
+        phase,
         epoch: 1,
         window: *window,
         next_window: None,
@@ -134,11 +135,12 @@ impl Counting {
         &mut self,
         source: &mut dyn Source,
         policy: &TargetPolicy,
+        phase: &PhaseId,
         bytes: u64,
     ) -> Result<ReadThrough, SourceError> {
         let Newest { cursor, passed_over } = source.newest(bytes).await?;
         self.through.passed_over = passed_over;
-        let windows = vec![AskedWindow { window: self.window, begins_stay: false }];
+        let windows = vec![AskedWindow { window: self.window, phase: phase.clone(), begins_stay: false }];
         let now = past_all_patience(policy, self.now);
         let mut asked = Asked { cursor: Arc::new(cursor), now, windows };
         let (mut read_all, mut places) = (false, HashSet::new());

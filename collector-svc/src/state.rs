@@ -119,7 +119,8 @@ impl TargetState {
                 if begun.len() == WINDOWS_ASKED {
                     begun.pop_front();
                 }
-                begun.push_back(AskedWindow { window, begins_stay: self.schedule.begins_stay(window.start) });
+                let begins_stay = self.schedule.begins_stay(window.start);
+                begun.push_back(AskedWindow { window, phase, begins_stay });
             }
             next = window.end;
         }

@@ -20,7 +20,7 @@ use events::{EventSpecs, Reason};
 pub const READER: Reader = Reader { key: KIND.key, open };
 
 fn open(opening: &Opening<'_>) -> Opened {
-    let Opening { policy, specs, threads } = *opening;
+    let Opening { policy, specs, threads, .. } = *opening;
     let collection = &policy.collection;
     let Some(Jsonl { paths }) = collection.source.of_kind::<Jsonl>() else { return Ok(None) };
     let timeout = collection.source_timeout;

@@ -8,7 +8,7 @@ use domain::policy::TargetPolicy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared_types::batch::LostFile;
-use shared_types::{Timestamp, Window};
+use shared_types::{PhaseId, TargetName, Timestamp, Window};
 
 use super::http::Receipt;
 use super::otlp::delivery::Delivery;
@@ -34,6 +34,7 @@ pub type Opened = Result<Option<Box<dyn Source>>, SourceError>;
 /// What a source is opened with.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening<'a> {
+    pub target: &'a TargetName,
     pub policy: &'a TargetPolicy,
     /// What events are read with.
     pub specs: &'a Arc<EventSpecs>,
@@ -53,9 +54,11 @@ pub struct Asked {
 }
 
 /// A window whose totals are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedWindow {
     pub window: Window,
+    /// The one in force when it began.
+    pub phase: PhaseId,
     /// The first of its stay: what grows over its begin may be of the stay before.
     pub begins_stay: bool,
 }

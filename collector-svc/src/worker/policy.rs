@@ -33,7 +33,8 @@ impl Worker {
             known.source == wanted.source && known.source_timeout == wanted.source_timeout
         });
         if other_specs || !same_source {
-            let opening = Opening { policy: &version.policy, specs, threads: self.parse_threads };
+            let (target, policy) = (&self.target, &version.policy);
+            let opening = Opening { target, policy, specs, threads: self.parse_threads };
             self.pull = sources::open(&self.sources, &opening);
             self.source = version.policy.collection.source.kind();
             self.pull_of = Some(Arc::clone(version));

@@ -18,13 +18,13 @@ use domain::sources::jsonl::Jsonl;
 use events::EventSpecs;
 use events::records::Records;
 use service_kit::http::BodyShare;
-use shared_types::{Timestamp, Window};
+use shared_types::{PhaseId, Timestamp, Window};
 use tokio::sync::Notify;
 
 use crate::otlp::{DELTA, OK, point, request, settings, sum};
 use crate::own_source::{Meter, READER as METER};
 use crate::prometheus::Server;
-use crate::rig::{at, policy, saved};
+use crate::rig::{at, autosave, policy, saved};
 
 /// A place that a source reads, with somebody who writes there.
 trait Trial {
@@ -69,7 +69,7 @@ impl Trial for Files {
     fn opened(&self) -> Box<dyn Source> {
         let policy = self.policy();
         let specs = specs();
-        open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap()
+        open(&SHIPPED, &Opening { target: &autosave(), policy: &policy, specs: &specs, threads: 1 }).unwrap()
     }
 }
 
@@ -130,7 +130,7 @@ impl Trial for Metered {
         let mut policy = policy();
         policy.collection.source = Chosen(Arc::new(self.0.clone()));
         let specs = specs();
-        open(&[METER], &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap()
+        open(&[METER], &Opening { target: &autosave(), policy: &policy, specs: &specs, threads: 1 }).unwrap()
     }
 }
 
@@ -166,7 +166,7 @@ impl Trial for Scraped {
         let mut policy = policy();
         policy.collection.source = Chosen(Arc::new(self.server.settings()));
         let specs = specs();
-        open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap()
+        open(&SHIPPED, &Opening { target: &autosave(), policy: &policy, specs: &specs, threads: 1 }).unwrap()
     }
 
     fn windows(&self) -> Vec<Window> {
@@ -176,7 +176,9 @@ impl Trial for Scraped {
 }
 
 fn asked_for(windows: Vec<Window>) -> Vec<AskedWindow> {
-    windows.into_iter().map(|window| AskedWindow { window, begins_stay: false }).collect()
+    let phase = PhaseId::parse("A").unwrap();
+    let asked = |window| AskedWindow { window, phase: phase.clone(), begins_stay: false };
+    windows.into_iter().map(asked).collect()
 }
 
 fn specs() -> Arc<EventSpecs> {
@@ -327,7 +329,7 @@ async fn errors_name_what_failed_and_no_secret() {
     let (specs, mut policy) = (specs(), policy());
     let meter = Meter::named("out of order").refusing();
     policy.collection.source = Chosen(Arc::new(meter));
-    let opening = Opening { policy: &policy, specs: &specs, threads: 1 };
+    let opening = Opening { target: &autosave(), policy: &policy, specs: &specs, threads: 1 };
     let mut source = open(&[METER], &opening).unwrap();
     let error = source.read(&asked).await.unwrap_err().to_string();
     assert_eq!(error, "meter out of order: it does not answer");

@@ -370,6 +370,49 @@ async fn a_batch_holds_what_was_asked_and_what_was_answered() {
     assert_eq!(differ, ["autosave.save.error"]);
 }
 
+/// TE-5: each window is asked for with its own phase and the target's name, in selectors and queries.
+#[tokio::test]
+async fn a_window_is_asked_for_with_its_target_and_phase() {
+    let server = Server::start();
+    let up = |phase: &str| format!("up{{job=\"autosave\",phase=\"{phase}\"}}");
+    let saves = |phase: &str| format!("saves_total{{phase=\"{phase}\"}}");
+    for (phase, first, after, saved) in
+        [("A", "10:00:10", "10:14:50", 7.0), ("B", "10:15:10", "10:29:50", 9.0)]
+    {
+        server.sample(&up(phase), &instance("a"), after, 1.0);
+        server.sample(&saves(phase), &instance("a"), first, 0.0);
+        server.sample(&saves(phase), &instance("a"), after, saved);
+        let cpu = json!({ "resultType": "scalar", "result": [0, saved.to_string()] });
+        server.numbers.lock().unwrap().insert(format!("max(cpu{{phase=\"{phase}\"}}[900s])"), cpu);
+    }
+    let mut settings = server.settings();
+    settings.up = Some(up("{phase}").replace("autosave", "{target}"));
+    settings.started = Some("started{app=\"{target}\"}".to_owned());
+    settings.counters.get_mut("autosave.save.completed").unwrap().series = saves("{phase}");
+    settings.values.insert("cpu".to_owned(), "max(cpu{phase=\"{phase}\"}[{window}])".to_owned());
+    let mut rig = Rig::pulling(Chosen(Arc::new(settings)), &[READER]).await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.turn_at("10:14:00").await;
+    rig.worker.direct(&directive(2, "B", 2)).await.unwrap();
+    rig.turn_at("10:30:30").await;
+    while rig.analyzer.batches().len() < 2 {
+        rig.turn().await;
+    }
+    let batches = rig.analyzer.batches();
+    let seen: Vec<(&str, u64, f64)> =
+        batches.iter().map(|it| (it.phase.as_str(), counts(it).0, it.values["cpu"])).collect();
+    assert_eq!(seen, [("A", 7, 7.0), ("B", 9, 9.0)]);
+    let asked: Vec<&str> = batches[1].queries.iter().map(|it| it.query.as_str()).collect();
+    let expected = [
+        "up{job=\"autosave\",phase=\"B\"}[1200s]",
+        "saves_total{phase=\"B\"}[1200s]",
+        "save_errors_total[1200s]",
+        "started{app=\"autosave\"}[1200s]",
+        "max(cpu{phase=\"B\"}[900s])",
+    ];
+    assert_eq!(asked, expected);
+}
+
 /// CO-1: after an hour away each window is read by itself, and has its own counts.
 #[tokio::test]
 async fn windows_that_were_missed_are_read_one_by_one() {
@@ -511,6 +554,18 @@ fn the_section_is_checked() {
         "`retryable`",
     );
     let elsewhere = |url: &str| format!("{{ prometheus: {{ url: \"{url}\", counters: {{ {saves} }} }} }}");
+    let place = ".counters.autosave.save.error.series";
+    refused(counter("series: 'x{phase=\"{fase}\"}'"), place, "`{target}` or `{phase}`, found `{fase}`");
+    refused(counter("series: 'x{phase={phase}}'"), place, "within a string");
+    refused(counter("series: 'x{a=\"{window}\"}'"), place, "found `{window}`");
+    refused(
+        timed("'h{a=\"{b}\"}', unit: s"),
+        ".distributions.autosave.save.completed.histogram",
+        "found `{b}`",
+    );
+    refused(with("up: 'up{job=\"{job}\"}',", saves), ".up", "found `{job}`");
+    refused(with("started: 'x{job=\"{job}\"}',", saves), ".started", "found `{job}`");
+    refused(with("values: { cpu: 'max(x[{windows}])' },", saves), ".values.cpu", "`{phase}` or `{window}`");
     refused(elsewhere("p:9090"), ".url", "http or https");
     refused(elsewhere("https://u:pw@p"), ".url", "no secret");
 }

@@ -1,6 +1,7 @@
 //! Counters and histograms of a server that speaks Prometheus' HTTP API.
 
 mod auth;
+mod places;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use auth::{RawAuth, address};
 use events::map::Unit;
 
 pub use auth::{Auth, OAuth2, SecretFrom};
+pub use places::{Filling, range};
 
 /// The kind.
 pub const KIND: SourceKind =
@@ -26,7 +28,7 @@ pub const KIND: SourceKind =
 
 const EXAMPLE: &str = "{ url: \"http://prometheus:9090\", headers: { X-Scope-OrgID: shop }, auth: { oauth2: { token_url: \"https://login/oauth2/token\", client_id: phasegate, \
     client_secret_env: PROM_SECRET, scopes: [metrics.read] } }, \
-    settle: 30s, lookback: 5m, up: 'up{job=\"checkout\"}', started: 'process_start_time_seconds{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
+    settle: 30s, lookback: 5m, up: 'up{job=\"{target}\"}', started: 'process_start_time_seconds{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
     'payments_total{result=\"ok\"}' }, checkout.pay.error: { series: 'payment_errors_total', breakdown: { code: reason }, \
     absent: zero } }, distributions: { checkout.pay.timed: { histogram: 'pay_duration_seconds{job=\"checkout\"}', unit: s, absent: zero } }, values: { cpu: 'max(rate(process_cpu_seconds_total[{window}]))' } }";
 
@@ -40,6 +42,8 @@ first sample. The first window of a stay counts from its first scrape: what that
 (CO-5) and not zero; so is a counter without any series, unless `absent: zero` says that it is born with its first event. When the last retry has failed
 such a window gets its batch all the same: without that counter, with the reason under `intake.missing`, and no metric that needs it has a value.
 A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.
+`{target}` and `{phase}` within a string of a selector or a query are the target's name and the window's phase, so that one text serves many targets; a label's text that
+has braces of its own has them twice (`route=\"/orders/{{id}}\"`).
 `{ code: reason }` breaks an error down by the values of the label `reason`. Secrets come from the environment or a file (`bearer_env`, `bearer_file`;
 `basic` with `user` and `password_env` or `password_file`; `oauth2` with `token_url`, `client_id`, `client_secret_env` or `client_secret_file`, and `scopes`: client credentials,
 with HTTP Basic at the token's server. A token is kept until half a minute before its end; one that is refused is fetched anew and the query asked once more). `values` are for what is no count: any query that gives one number at the window's end, in which `{window}` is the window's length; no series, more than one, NaN and infinity
@@ -72,7 +76,8 @@ struct RawPrometheus {
     /// What events and their durations are counted from, by their name.
     #[serde(default)]
     distributions: BTreeMap<String, RawDurations>,
-    /// Queries that give one number of a window, by the names that metrics (`value`) call them. `{window}` is its length.
+    /// Queries that give one number of a window, by the names that metrics (`value`) call them. `{window}` is its length, `{target}`
+    /// and `{phase}`, within a string, are its target and phase, here and in selectors.
     #[serde(default)]
     values: BTreeMap<String, Text>,
 }
@@ -139,6 +144,20 @@ pub struct Durations {
     pub absent_is_zero: bool,
 }
 
+impl Prometheus {
+    /// The settings for one window, with all places of selectors and queries filled in.
+    #[must_use]
+    pub fn filled(&self, filling: Filling<'_>) -> Self {
+        let fill = |text: &String| places::filled(text, filling);
+        let mut filled =
+            Self { up: self.up.as_ref().map(fill), started: self.started.as_ref().map(fill), ..self.clone() };
+        filled.counters.values_mut().for_each(|it| it.series = fill(&it.series));
+        filled.distributions.values_mut().for_each(|it| it.histogram = fill(&it.histogram));
+        filled.values.values_mut().for_each(|query| *query = fill(query));
+        filled
+    }
+}
+
 impl Durations {
     /// Selector of the series by `le` of a classic histogram.
     #[must_use]
@@ -192,7 +211,9 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
             let message = "expected a name that none of `counters` and `distributions` has";
             return Err(section.at("values").at(name).wrong(message));
         }
-        values.insert(name.clone(), section.at("values").text(name, query)?);
+        let query = section.at("values").text(name, query)?;
+        places::check(&query, true).map_err(|why| section.at("values").at(name).wrong(why))?;
+        values.insert(name.clone(), query);
     }
     let up = raw.up.as_ref().map(|up| selector(section, "up", up)).transpose()?;
     let started = raw.started.as_ref().map(|started| selector(section, "started", started)).transpose()?;
@@ -264,6 +285,7 @@ fn selector(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
     let (name, labels) = parted(&text);
     let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
     if is_name && (labels.is_empty() || labels.ends_with('}')) {
+        places::check(&text, false).map_err(|why| place.at(key).wrong(why))?;
         return Ok(text);
     }
     let message = "expected a selector of raw series, such as `payments_total{result=\"ok\"}`: sums and rates hide restarts";

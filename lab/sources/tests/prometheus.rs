@@ -40,6 +40,10 @@ fn count_of(series: &str, absent_is_zero: bool) -> Counter {
     }
 }
 
+fn target() -> TargetName {
+    TargetName::parse("autosave").unwrap()
+}
+
 fn shipped() -> TargetPolicy {
     let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../governance/policy.yaml");
     let policy = Policy::load(std::path::Path::new(policy)).unwrap();
@@ -84,10 +88,11 @@ async fn read(
     let mut policy = shipped();
     policy.collection.source = Chosen(Arc::new(settings));
     let specs = Arc::new(event_specs(&policy).unwrap());
-    let mut source = open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap();
+    let mut source = open(&SHIPPED, &Opening { target: &target(), policy: &policy, specs: &specs, threads: 1 }).unwrap();
     let minute = |at: i64| Timestamp::from_millis((TEN + 60 * at) * 1000);
     let windows = (0..minutes).map(|at| AskedWindow {
         window: Window { start: minute(at), end: minute(at + 1) },
+        phase: PhaseId::parse("A").unwrap(),
         begins_stay: stay_begins == Some(at),
     });
     let windows = windows.collect();
@@ -255,7 +260,7 @@ fn judged(totals: &Totals, phase: &str) -> MetricVerdict {
     let policy = shipped();
     let start = Timestamp::from_millis(TEN * 1000);
     let head = BatchHead {
-        target: TargetName::parse("autosave").unwrap(),
+        target: target(),
         phase: PhaseId::parse(phase).unwrap(),
         epoch: 1,
         window: Window { start, end: start.plus(Duration::from_secs(60)) },

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::sources::prometheus::range;
 use shared_types::batch::Query;
 use shared_types::{Timestamp, Window};
 
@@ -25,7 +26,7 @@ pub(super) struct Asking<'a> {
 impl Asking<'_> {
     /// The raw samples of all series of a selector, of the window and the time before it.
     pub(super) async fn samples(&mut self, name: &str, selector: &str) -> Result<Vec<Series>, SourceError> {
-        let query = format!("{selector}[{}]", seconds(self.window.length() + self.lookback));
+        let query = format!("{selector}[{}]", range(self.window.length() + self.lookback));
         let series: Vec<Series> = self.server.answer(&query, self.window.end, self.now).await?;
         self.keep(name, query, digest::of_samples(&series));
         Ok(series)
@@ -37,10 +38,9 @@ impl Asking<'_> {
         name: &str,
         query: &str,
     ) -> Result<Result<f64, String>, SourceError> {
-        let query = query.replace("{window}", &seconds(self.window.length()));
-        let numbers = self.server.answer(&query, self.window.end, self.now).await?;
-        let number = one(&query, &numbers, self.window);
-        self.keep(name, query, digest::of_numbers(&numbers));
+        let numbers = self.server.answer(query, self.window.end, self.now).await?;
+        self.keep(name, query.to_owned(), digest::of_numbers(&numbers));
+        let number = one(query, &numbers, self.window);
         Ok(number)
     }
 
@@ -66,9 +66,4 @@ fn one(query: &str, numbers: &Numbers, window: Window) -> Result<f64, String> {
         },
     };
     value.ok_or_else(|| format!("`{query}` gives no finite number for the window {window}"))
-}
-
-/// As a query writes a duration.
-fn seconds(span: Duration) -> String {
-    format!("{}s", span.as_secs() + u64::from(span.subsec_nanos() > 0))
 }

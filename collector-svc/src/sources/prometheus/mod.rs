@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::sources::prometheus::{Counter, Durations, KIND, Prometheus};
+use domain::sources::prometheus::{Counter, Durations, Filling, KIND, Prometheus};
 use domain::telemetry::totals::Totals;
 use events::map::NO_CODE;
 use serde_json::json;
-use shared_types::{Buckets, Timestamp, Window};
+use shared_types::{Buckets, TargetName, Timestamp, Window};
 
 use super::{
     Asked, AskedWindow, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError,
@@ -38,16 +38,18 @@ const READ_UNTIL: &str = "read_until";
 fn open(opening: &Opening<'_>) -> Opened {
     let collection = &opening.policy.collection;
     let Some(settings) = collection.source.of_kind::<Prometheus>() else { return Ok(None) };
+    let target = opening.target.clone();
     let server = Server::new(settings, collection.source_timeout)?;
     let retry = &collection.retry;
     let patience = settings.settle + retry.iter().sum() + retry.last().copied().unwrap_or_default();
-    Ok(Some(Box::new(PrometheusSource { server, settings: settings.clone(), patience })))
+    Ok(Some(Box::new(PrometheusSource { server, settings: settings.clone(), target, patience })))
 }
 
 #[derive(Debug)]
 struct PrometheusSource {
     server: Server,
     settings: Prometheus,
+    target: TargetName,
     /// So long after a window's end what is not there is waited for: an outage, tried again along the schedule and told at its
     /// end. What came later would be of another time.
     patience: Duration,
@@ -69,7 +71,7 @@ impl Source for PrometheusSource {
         let mut due = asked.windows.iter().filter(is_due);
         let Some(asked_for) = due.next() else { return Ok(Input { caught_up: true, ..Input::default() }) };
         let window = asked_for.window;
-        let totals = self.count(*asked_for, asked.now).await?;
+        let totals = self.count(asked_for, asked.now).await?;
         let cursor = json!({ READ_UNTIL: window.end.to_string() });
         Ok(Input {
             contributions: vec![Contribution::Totals(WindowTotals { window, totals })],
@@ -82,9 +84,11 @@ impl Source for PrometheusSource {
 
 impl PrometheusSource {
     /// What a window holds. As long as something may still come that is not there, its absence is an error.
-    async fn count(&self, asked_for: AskedWindow, now: Timestamp) -> Result<Totals, SourceError> {
-        let AskedWindow { window, begins_stay } = asked_for;
-        let Prometheus { up, started, counters, distributions, values, lookback, .. } = &self.settings;
+    async fn count(&self, asked_for: &AskedWindow, now: Timestamp) -> Result<Totals, SourceError> {
+        let AskedWindow { window, phase, begins_stay } = asked_for;
+        let (window, begins_stay) = (*window, *begins_stay);
+        let settings = self.settings.filled(Filling { target: &self.target, phase, length: window.length() });
+        let Prometheus { up, started, counters, distributions, values, lookback, .. } = &settings;
         let mut asking =
             Asking { server: &self.server, window, lookback: *lookback, now, queries: Vec::new() };
         let up_series = match up {
