@@ -60,7 +60,11 @@ fn cause(explanation: &Explanation) -> String {
         (Cause::CollectionDelayed, _) => format!("its batch was missing{elapsed}; {noticed}"),
         (Cause::RetryExhausted, _) => format!("the collector had used up its retries{elapsed}; {noticed}"),
         (Cause::Slo, Some(batch)) => {
-            let counted = batch.counters.iter().map(|(name, count)| format!("{name} {count}"));
+            let estimate =
+                |name| batch.intake.extrapolated.get(name).map(|why| format!(" (extrapolated {why})"));
+            let counted = batch.counters.iter();
+            let counted =
+                counted.map(|(name, count)| format!("{name} {count}{}", estimate(name).unwrap_or_default()));
             let given =
                 batch.values.iter().map(|(name, value)| format!("{name} {}", format_number(Some(*value))));
             let missing = batch.intake.missing.iter().map(|(name, why)| format!("{name} missing ({why})"));

@@ -59,9 +59,11 @@ fn an_explanation_tells_what_was_asked() {
     let mut explanation = explanation(&json!({"same": true, "differences": []}));
     let query = json!({"name": "autosave.save.error", "query": "errors_total[1200s]", "time": "2026-11-22T10:45:00.000Z",
         "answer": "sha256:20dc"});
-    explanation.batch.as_mut().unwrap().queries = vec![serde_json::from_value(query).unwrap()];
+    let batch = explanation.batch.as_mut().unwrap();
+    batch.queries = vec![serde_json::from_value(query).unwrap()];
+    batch.intake.extrapolated.insert("autosave.save.error".to_owned(), "by increase()".to_owned());
     let text = text(&explanation);
-    let line = "autosave.save.error 12\n  asked for autosave.save.error: errors_total[1200s] at 2026-11-22T10:45:00.000Z; \
+    let line = "autosave.save.error 12 (extrapolated by increase())\n  asked for autosave.save.error: errors_total[1200s] at 2026-11-22T10:45:00.000Z; \
                 the answer's hash is sha256:20dc\n  policy sha256:5e1f\n";
     assert!(text.contains(line), "{text}");
 }

@@ -128,6 +128,9 @@ pub struct Intake {
     /// Events whose number the source could not tell, each with why. They are in no counter.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<String, String>,
+    /// Events whose number is an estimate of the source, each with why. They are in their counters all the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extrapolated: BTreeMap<String, String>,
 }
 
 impl Intake {

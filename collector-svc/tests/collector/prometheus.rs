@@ -79,6 +79,7 @@ impl Server {
             auth: None,
             settle: Duration::from_secs(20),
             lookback: Duration::from_secs(300),
+            samples_most: 200_000,
             up: Some(UP.to_owned()),
             started: None,
             counters: BTreeMap::from([
@@ -122,7 +123,8 @@ async fn query(State(server): State<Server>, headers: HeaderMap, body: String) -
     if let Some(data) = server.numbers.lock().unwrap().get(&form["query"]) {
         return (StatusCode::OK, Json(json!({ "status": "success", "data": data })));
     }
-    let (selector, span) = form["query"].rsplit_once('[').unwrap();
+    let counted = form["query"].strip_prefix("sum(count_over_time(").and_then(|it| it.strip_suffix("))"));
+    let (selector, span) = counted.unwrap_or(&form["query"]).rsplit_once('[').unwrap();
     let span: u64 = span.trim_end_matches("s]").parse().unwrap();
     let end: f64 = form["time"].parse().unwrap();
     let end = at("00:00:00").plus(Duration::from_secs_f64(end - seconds(at("00:00:00"))));
@@ -134,10 +136,13 @@ async fn query(State(server): State<Server>, headers: HeaderMap, body: String) -
         (!values.is_empty()).then(|| json!({ "metric": labels, "values": values }))
     });
     let result: Vec<Value> = series.collect();
-    (
-        StatusCode::OK,
-        Json(json!({ "status": "success", "data": { "resultType": "matrix", "result": result } })),
-    )
+    let samples: usize = result.iter().map(|it| it["values"].as_array().unwrap().len()).sum();
+    let sum = json!([{ "metric": {}, "value": [end.as_millis() / 1000, samples.to_string()] }]);
+    let data = match counted {
+        Some(_) => json!({ "resultType": "vector", "result": sum }),
+        None => json!({ "resultType": "matrix", "result": result }),
+    };
+    (StatusCode::OK, Json(json!({ "status": "success", "data": data })))
 }
 
 fn seconds(at: Timestamp) -> f64 {
@@ -413,6 +418,52 @@ async fn a_window_is_asked_for_with_its_target_and_phase() {
     assert_eq!(asked, expected);
 }
 
+/// TE-5: of more samples than the policy allows a counter is what the server extrapolates, by its labels, and a histogram is
+/// missing at once; the batch says both.
+#[tokio::test]
+async fn of_too_many_samples_a_counter_is_extrapolated_and_said_so() {
+    let server = server();
+    for second in 10..50 {
+        server.sample(ERRORS, &error_of("a", "E_LOCK"), &format!("10:10:{second}"), f64::from(second));
+        let bucket = json!({ "job": "editor", "instance": "a", "le": "+Inf" });
+        server.sample("drift_seconds_bucket", &bucket, &format!("10:10:{second}"), f64::from(second));
+    }
+    let of = |reason: &str, value: &str| json!({ "metric": { "reason": reason }, "value": [0, value] });
+    let increase = json!({ "resultType": "vector", "result": [of("E_LOCK", "41.2"), of("E_IO", "2.9")] });
+    server.numbers.lock().unwrap().insert(format!("increase({ERRORS}[900s])"), increase);
+    let histogram = "drift_seconds".to_owned();
+    let durations = Durations { histogram, unit: Unit::Seconds, absent_is_zero: false };
+    let mut settings = Prometheus { samples_most: 39, ..server.settings() };
+    settings.distributions.insert("autosave.history.drift".to_owned(), durations);
+    let mut rig = Rig::pulling(Chosen(Arc::new(settings.clone())), &[READER]).await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.turn_at("10:15:30").await;
+    let batch = rig.analyzer.batches().remove(0);
+    assert_eq!(counts(&batch), (70, 44));
+    let codes = &batch.breakdowns["autosave.save.error"]["code"];
+    assert_eq!((codes["E_LOCK"], codes["E_IO"]), (41, 3));
+    assert_eq!(
+        batch.intake.extrapolated,
+        BTreeMap::from([(
+            "autosave.save.error".to_owned(),
+            "by increase() of the server: `save_errors_total` has 40 samples in 1200s, more than `samples_most` (39)"
+                .to_owned()
+        )])
+    );
+    let missing = &batch.intake.missing["autosave.history.drift"];
+    assert!(missing.starts_with("`drift_seconds_bucket` has 40 samples"), "{missing}");
+    let asked = batch.queries.iter().find(|it| it.name == "autosave.save.error").unwrap();
+    assert_eq!(asked.query, "increase(save_errors_total[900s])");
+
+    let mut rig =
+        Rig::pulling(Chosen(Arc::new(Prometheus { samples_most: 40, ..settings })), &[READER]).await;
+    rig.worker.direct(&directive(1, "A", 1)).await.unwrap();
+    rig.turn_at("10:15:30").await;
+    let batch = rig.analyzer.batches().remove(0);
+    assert_eq!((counts(&batch), batch.intake.extrapolated.len()), ((70, 49), 0));
+    assert_eq!(batch.counters["autosave.history.drift"], 49);
+}
+
 /// CO-1: after an hour away each window is read by itself, and has its own counts.
 #[tokio::test]
 async fn windows_that_were_missed_are_read_one_by_one() {
@@ -480,7 +531,7 @@ fn the_section_is_checked() {
     assert_eq!((settings.url.as_str(), settings.lookback), ("http://p:9090/x", Duration::from_secs(300)));
     assert_eq!(
         read.collection.source.words(),
-        "prometheus http://p:9090/x, user u of variable PW, settle 20s, lookback 5m, autosave.history.drift of drift_total"
+        "prometheus http://p:9090/x, user u of variable PW, settle 20s, lookback 5m, at most 200000 samples, autosave.history.drift of drift_total"
     );
     let refused = |source: String, place: &str, expected: &str| {
         let error = parsed(&source).unwrap_err();
@@ -490,6 +541,7 @@ fn the_section_is_checked() {
         );
     };
     refused(with("settle: 2m,", saves), ".settle", "at most `grace`");
+    refused(with("samples_most: 0,", saves), ".samples_most", "a whole number from 1 on");
     refused(with("lookback: 0s,", saves), ".lookback", "more than 0");
     refused(with("auth: {},", saves), ".auth", "one of them");
     refused(with("auth: { bearer_env: A, bearer_file: b },", saves), ".auth", "found both");

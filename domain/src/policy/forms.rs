@@ -70,7 +70,7 @@ text_form! {
     { "type": "number", "minimum": 0, "description": "A decimal number." }
 }
 text_form! {
-    pub(crate) Whole,
+    pub Whole,
     { "type": "integer", "minimum": 0, "description": "A whole number." }
 }
 
@@ -137,8 +137,11 @@ pub(crate) fn name(raw: &At<String>, path: &Path) -> Checked<String> {
 
 /// A whole number of at least `least`.
 pub(crate) fn whole(raw: &At<Whole>, least: u64, path: &Path) -> Checked<u64> {
-    let text = &raw.value.0;
+    whole_of(&raw.value, least).map_err(|message| raw.wrong(path, message))
+}
+
+pub(crate) fn whole_of(Whole(text): &Whole, least: u64) -> Result<u64, String> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<u64>().ok().filter(|number| digits && *number >= least && *number < 1 << 53);
-    number.ok_or_else(|| raw.wrong(path, format!("expected a whole number from {least} on, found `{text}`")))
+    number.ok_or_else(|| format!("expected a whole number from {least} on, found `{text}`"))
 }

@@ -13,7 +13,7 @@ use super::forms;
 use super::shape::ShapeError;
 use super::tree::{Node, Tree};
 
-pub use super::forms::{Decimal, Dur, Text};
+pub use super::forms::{Decimal, Dur, Text, Whole};
 
 /// A value of the policy with its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,6 +149,14 @@ impl Section {
     /// It is none.
     pub fn duration(&self, key: &str, raw: &Dur) -> Result<Duration, Wrong> {
         forms::duration_of(raw).map_err(|message| self.at(key).wrong(message))
+    }
+
+    /// The whole number under a key, of at least `least`.
+    ///
+    /// # Errors
+    /// It is none, or less.
+    pub fn whole(&self, key: &str, raw: &Whole, least: u64) -> Result<u64, Wrong> {
+        forms::whole_of(raw, least).map_err(|message| self.at(key).wrong(message))
     }
 
     fn filled(&self, text: &Text) -> Result<String, Wrong> {

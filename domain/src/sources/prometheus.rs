@@ -14,7 +14,7 @@ use super::breakdown::breakdown;
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
 use crate::policy::Wrong;
-use crate::policy::kind_section::{Dur, Section, Text, schema_of};
+use crate::policy::kind_section::{Dur, Section, Text, Whole, schema_of};
 use crate::story::figures::format_duration;
 use auth::{RawAuth, address};
 use events::map::Unit;
@@ -28,7 +28,7 @@ pub const KIND: SourceKind =
 
 const EXAMPLE: &str = "{ url: \"http://prometheus:9090\", headers: { X-Scope-OrgID: shop }, auth: { oauth2: { token_url: \"https://login/oauth2/token\", client_id: phasegate, \
     client_secret_env: PROM_SECRET, scopes: [metrics.read] } }, \
-    settle: 30s, lookback: 5m, up: 'up{job=\"{target}\"}', started: 'process_start_time_seconds{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
+    settle: 30s, lookback: 5m, samples_most: 200000, up: 'up{job=\"{target}\"}', started: 'process_start_time_seconds{job=\"checkout\"}', counters: { checkout.pay.completed: { series: \
     'payments_total{result=\"ok\"}' }, checkout.pay.error: { series: 'payment_errors_total', breakdown: { code: reason }, \
     absent: zero } }, distributions: { checkout.pay.timed: { histogram: 'pay_duration_seconds{job=\"checkout\"}', unit: s, absent: zero } }, values: { cpu: 'max(rate(process_cpu_seconds_total[{window}]))' } }";
 
@@ -41,6 +41,8 @@ its instance was known before (by `up`, or by another series of it) or was start
 first sample. The first window of a stay counts from its first scrape: what that one shows may be of the phase before. With `up`, a window in which nothing was up is an outage
 (CO-5) and not zero; so is a counter without any series, unless `absent: zero` says that it is born with its first event. When the last retry has failed
 such a window gets its batch all the same: without that counter, with the reason under `intake.missing`, and no metric that needs it has a value.
+Of a counter with more raw samples than `samples_most` in the window and `lookback` (the server counts them first) the server's `increase()` is taken,
+and the batch says so under `intake.extrapolated`: it is judged as it is, an estimate. A histogram of so many is missing at once: extrapolated buckets would make nothing certain.
 A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.
 `{target}` and `{phase}` within a string of a selector or a query are the target's name and the window's phase, so that one text serves many targets; a label's text that
 has braces of its own has them twice (`route=\"/orders/{{id}}\"`).
@@ -66,6 +68,9 @@ struct RawPrometheus {
     settle: Option<Dur>,
     /// How far before a window the sample is looked for that its series count from: several scrape intervals. 5 m shipped.
     lookback: Option<Dur>,
+    /// Of more raw samples than that in an answer none are read: a counter is extrapolated by the server's `increase()` and the batch
+    /// says so, a histogram is missing. 200000 shipped.
+    samples_most: Option<Whole>,
     /// Selector of series that are 1 while an instance is scraped.
     up: Option<Text>,
     /// Selector of the second since 1970 at which each instance was started, such as `process_start_time_seconds`.
@@ -116,6 +121,8 @@ pub struct Prometheus {
     pub auth: Option<Auth>,
     pub settle: Duration,
     pub lookback: Duration,
+    /// How many raw samples an answer may have.
+    pub samples_most: u64,
     pub up: Option<String>,
     pub started: Option<String>,
     pub counters: BTreeMap<String, Counter>,
@@ -169,6 +176,7 @@ impl Durations {
 
 const SETTLE: Duration = Duration::from_secs(30);
 const LOOKBACK: Duration = Duration::from_secs(300);
+const SAMPLES_MOST: u64 = 200_000;
 
 fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     let raw: RawPrometheus = section.read()?;
@@ -188,6 +196,8 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
             .at("lookback")
             .wrong("expected more than 0: a window counts from the sample before it"));
     }
+    let samples_most = raw.samples_most.as_ref();
+    let samples_most = samples_most.map_or(Ok(SAMPLES_MOST), |raw| section.whole("samples_most", raw, 1))?;
     if raw.counters.is_empty() && raw.distributions.is_empty() && raw.values.is_empty() {
         return Err(section.at("counters").wrong(
             "expected at least one event and the series that it is counted from, or one of `distributions` or `values`",
@@ -225,6 +235,7 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
         auth,
         settle,
         lookback,
+        samples_most,
         up,
         started,
         counters,
@@ -298,8 +309,19 @@ impl SourceSettings for Prometheus {
     }
 
     fn words(&self) -> String {
-        let Self { url, headers, auth, settle, lookback, up, started, counters, distributions, values } =
-            self;
+        let Self {
+            url,
+            headers,
+            auth,
+            settle,
+            lookback,
+            samples_most,
+            up,
+            started,
+            counters,
+            distributions,
+            values,
+        } = self;
         let mut words = format!("{} {url}", KIND.key);
         for (name, value) in headers {
             words.push_str(&format!(", header {name}: {value}"));
@@ -308,7 +330,7 @@ impl SourceSettings for Prometheus {
             words.push_str(&format!(", {}", auth.words()));
         }
         words.push_str(&format!(
-            ", settle {}, lookback {}",
+            ", settle {}, lookback {}, at most {samples_most} samples",
             format_duration(*settle),
             format_duration(*lookback)
         ));

@@ -266,6 +266,7 @@ pub fn add_intake(ours: &mut Intake, more: &Intake) {
     more.examples.iter().cloned().for_each(|example| examples::keep(&mut ours.examples, example));
     ours.lost += more.lost;
     ours.missing.extend(more.missing.iter().map(|(event, why)| (event.clone(), why.clone())));
+    ours.extrapolated.extend(more.extrapolated.iter().map(|(event, why)| (event.clone(), why.clone())));
     let room = LOST_NAMED.saturating_sub(ours.lost_files.len());
     ours.lost_files.extend(more.lost_files.iter().take(room).cloned());
 }

@@ -105,7 +105,7 @@ async fn a_window_of_prometheus_is_told_metric_by_metric() {
             "autosave: 3 of 4 metrics can be judged",
             "MISSING      error_rate         n/a",
             "- autosave.save.error: no sample of `erors_total` in the window 2025-11-22T10:05Z/10:06Z",
-            "→ ask the source for `erors_total` by hand",
+            "→ ask the source for `erors_total[360s]` by hand",
         ],
     );
 

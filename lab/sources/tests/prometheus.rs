@@ -57,6 +57,7 @@ fn settings(server: &Prometheus) -> Settings {
         auth: None,
         settle: Duration::from_secs(30),
         lookback: Duration::from_secs(300),
+        samples_most: 200_000,
         up: Some("up{job=\"shop\"}".to_owned()),
         started: Some("process_start_time_seconds".to_owned()),
         counters: BTreeMap::from([
@@ -88,7 +89,8 @@ async fn read(
     let mut policy = shipped();
     policy.collection.source = Chosen(Arc::new(settings));
     let specs = Arc::new(event_specs(&policy).unwrap());
-    let mut source = open(&SHIPPED, &Opening { target: &target(), policy: &policy, specs: &specs, threads: 1 }).unwrap();
+    let mut source =
+        open(&SHIPPED, &Opening { target: &target(), policy: &policy, specs: &specs, threads: 1 }).unwrap();
     let minute = |at: i64| Timestamp::from_millis((TEN + 60 * at) * 1000);
     let windows = (0..minutes).map(|at| AskedWindow {
         window: Window { start: minute(at), end: minute(at + 1) },
@@ -172,6 +174,50 @@ async fn counts_are_exact_where_increase_is_not() {
         "first minute: saves 55 counted, {saves:.2} by increase(); errors 9 counted, {errors:.2} by increase()"
     );
     assert!(errors < 8.0, "{errors}");
+}
+
+/// TE-5: over the bound of samples a counter is what `increase()` of the server says, by its labels, and the batch says so; a
+/// histogram is missing, and says what to do.
+#[tokio::test]
+async fn of_too_many_samples_the_server_extrapolates() {
+    let mut samples = Samples::default();
+    let until = TEN + 60;
+    samples.add(
+        "counter",
+        "saves_total{job=\"shop\",instance=\"a\"}",
+        scrapes(TEN - 60, until, |s| (s - TEN + 60) as f64),
+    );
+    for (reason, first) in [("E_LOCK", TEN - 300), ("E_IO", TEN + 30)] {
+        let series = format!("errors_total{{job=\"shop\",instance=\"a\",reason=\"{reason}\"}}");
+        let grows = scrapes(first, until, |second| (second - first + 9) as f64);
+        if reason == "E_LOCK" { samples.add("counter", &series, grows) } else { samples.more(&series, grows) }
+    }
+    let timed = "fine_seconds_bucket{job=\"shop\",instance=\"a\",le=\"+Inf\"}";
+    samples.add("histogram", timed, scrapes(TEN - 300, until, |second| (second - TEN + 300) as f64));
+    let server = Prometheus::with(samples).await.unwrap();
+    // Of saves there are 8 samples, of errors 26.
+    let mut settings = Settings { up: None, samples_most: 25, ..settings(&server) };
+    let durations =
+        Durations { histogram: "fine_seconds".to_owned(), unit: Unit::Seconds, absent_is_zero: false };
+    settings.distributions.insert("autosave.history.drift".to_owned(), durations);
+    let exact = read(Settings { samples_most: 26, ..settings.clone() }, 1, None).await.unwrap().remove(0);
+    let estimate = read(settings, 1, None).await.unwrap().remove(0);
+    let error = "autosave.save.error";
+    assert_eq!((exact.counters[error], exact.intake.extrapolated.len()), (45 + 15 + 9, 0));
+    assert_eq!(exact.counters[SAVED], estimate.counters[SAVED]);
+    let increase = async |reason: &str| {
+        let query = format!("increase(errors_total{{reason=\"{reason}\"}}[60s])");
+        server.value(&query, Some(TEN + 60)).await.unwrap().round() as u64
+    };
+    let codes = &estimate.breakdowns[error]["code"];
+    assert_eq!((codes["E_LOCK"], codes["E_IO"]), (increase("E_LOCK").await, increase("E_IO").await));
+    println!("errors of a code that is born: 24 counted, {} extrapolated", codes["E_IO"]);
+    assert_ne!(codes["E_IO"], 24);
+    let why = &estimate.intake.extrapolated[error];
+    assert!(why.contains("has 26 samples in 360s, more than `samples_most` (25)"), "{why}");
+    let asked = estimate.queries.iter().find(|it| it.name == error).unwrap();
+    assert_eq!(asked.query, "increase(errors_total{job=\"shop\"}[60s])");
+    assert_eq!(asked.answer, answered(&server, &asked.query, TEN + 60).await);
 }
 
 /// TE-5: of an instance that comes within the window all is counted from its start, of one that only was not seen before nothing

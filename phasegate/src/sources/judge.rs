@@ -60,7 +60,8 @@ fn judged(
     let made_of = ingredients(policy, metric, batch);
     let by_collector = made_of.iter().all(|it| it.from == Origin::Collector);
     let attempts = observed.samples;
-    let (standing, problems) = stands(policy, &made_of, attempts);
+    let (standing, mut problems) = stands(policy, &made_of, attempts);
+    problems.extend(made_of.iter().filter_map(estimated));
     MetricReport {
         metric: metric.name.clone(),
         standing,
@@ -106,6 +107,7 @@ fn ingredients(policy: &TargetPolicy, metric: &MetricPolicy, batch: &Batch) -> V
             made_of,
             events: None,
             missing: None,
+            extrapolated: None,
             queries: Vec::new(),
         });
     }
@@ -120,7 +122,8 @@ fn ingredient(policy: &TargetPolicy, name: String, batch: &Batch) -> Ingredient 
     let why = [name.as_str(), of_event].iter().find_map(|name| batch.intake.missing.get(*name));
     let missing = (!known).then(|| why.map_or("the source does not say it", String::as_str).to_owned());
     let queries = batch.queries.iter().filter(|it| it.name == name || it.name == of_event).cloned().collect();
-    Ingredient { made_of: made_of(policy, from, &name), name, from, events, missing, queries }
+    let extrapolated = batch.intake.extrapolated.get(of_event).cloned();
+    Ingredient { made_of: made_of(policy, from, &name), name, from, events, missing, extrapolated, queries }
 }
 
 fn stands(policy: &TargetPolicy, made_of: &[Ingredient], attempts: Option<u64>) -> (Standing, Vec<Problem>) {
@@ -140,7 +143,8 @@ fn stands(policy: &TargetPolicy, made_of: &[Ingredient], attempts: Option<u64>) 
 }
 
 fn lacking(ingredient: &Ingredient) -> Problem {
-    let Ingredient { name, from, made_of, missing, .. } = ingredient;
+    let Ingredient { name, from, made_of, missing, queries, .. } = ingredient;
+    let by_hand = queries.last().map_or(made_of, |it| &it.query);
     let said = format!("{name}: {}", missing.as_deref().unwrap_or_default());
     if *from == Origin::Pushed {
         let remedy = "start a collector (`phasegate up`), push to it as docs/collector.md says, and look again after a window; \
@@ -150,9 +154,17 @@ fn lacking(ingredient: &Ingredient) -> Problem {
     Problem::failed(
         said,
         format!(
-            "ask the source for `{made_of}` by hand; correct it in the policy, or let the feature send it"
+            "ask the source for `{by_hand}` by hand; correct it in the policy, or let the feature send it"
         ),
     )
+}
+
+fn estimated(ingredient: &Ingredient) -> Option<Problem> {
+    let why = ingredient.extrapolated.as_ref()?;
+    Some(Problem::warning(
+        format!("{} is extrapolated {why}", ingredient.name),
+        "select less of it, or raise `samples_most`: an estimate loses what is around a restart and what a series is born with",
+    ))
 }
 
 fn too_few(gate: &GatePolicy, attempts: u64, made_of: &[Ingredient]) -> Problem {

@@ -111,6 +111,19 @@ fn what_is_missing_says_why() {
     assert_eq!(of(&reports, "history_drift").standing, Standing::Judged);
 }
 
+/// TE-5: an estimate is judged as what it is, and told.
+#[test]
+fn what_is_extrapolated_says_so() {
+    let policy = policy();
+    let mut batch = batch(&policy, &[(COMPLETED, 100)], &[]);
+    batch.intake.extrapolated.insert(ERROR.to_owned(), "by increase()".to_owned());
+    let reports = metrics(&policy, batch).unwrap();
+    let report = of(&reports, "error_rate");
+    assert_eq!((report.standing, report.attempts), (Standing::Judged, Some(100)));
+    assert_eq!(report.problems[0].level, Level::Warning);
+    assert_eq!(report.problems[0].said, "autosave.save.error is extrapolated by increase()");
+}
+
 /// What is pushed is seen by nobody but a running collector.
 #[test]
 fn what_is_pushed_is_not_missing_but_not_seen() {

@@ -97,6 +97,8 @@ pub(crate) struct Ingredient {
     /// How often the event came in the window; of one that is pushed, in the collector's newest batch.
     pub(crate) events: Option<u64>,
     pub(crate) missing: Option<String>,
+    /// Why its number is an estimate of the source.
+    pub(crate) extrapolated: Option<String>,
     /// What the source was asked for it, where it is asked by queries.
     pub(crate) queries: Vec<Query>,
 }

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::ask::Numbers;
-use super::count::Series;
+use super::ask::Number;
+use super::count::{Sample, Series};
 
 type Labels = BTreeMap<String, String>;
 
@@ -18,12 +18,14 @@ pub(super) fn of_samples(series: &[Series]) -> String {
     of_series(series, |it| &it.metric)
 }
 
-/// Of what a query computes; of a scalar, which has no labels, the pair itself.
-pub(super) fn of_numbers(numbers: &Numbers) -> String {
-    match numbers {
-        Numbers::OfSeries(series) => of_series(series, |it| &it.metric),
-        Numbers::Scalar(sample) => of_lines([sample]),
-    }
+/// Of what a query computes.
+pub(super) fn of_numbers(series: &[Number]) -> String {
+    of_series(series, |it| &it.metric)
+}
+
+/// Of a scalar, which has no labels: the pair itself.
+pub(super) fn of_scalar(pair: &Sample) -> String {
+    of_lines([pair])
 }
 
 fn of_series<T: Serialize>(series: &[T], labels: impl Fn(&T) -> &Labels) -> String {
@@ -77,13 +79,13 @@ mod tests {
     fn the_hash_is_that_of_jq_and_sha256sum() {
         let expected = "sha256:20dc5f23a1784999eee0cf269428f72de301109b31cd9e1affd43ef5bcbc5843";
         assert_eq!(hash(samples()), expected);
-        let numbers = |data: Value| of_numbers(&serde_json::from_value(data).unwrap());
+        let numbers = |data: Value| of_numbers(&serde_json::from_value::<Vec<Number>>(data).unwrap());
         assert_eq!(
             numbers(json!([{ "metric": {}, "value": [1_795_341_660, "0.75"] }])),
             "sha256:090aa914c788429dd5ddf2ed59c82906940c7c12d43e92636e53599942fe0578"
         );
         assert_eq!(
-            numbers(json!([1_795_341_660, "12"])),
+            of_scalar(&Sample(1_795_341_660.0, "12".to_owned())),
             "sha256:8b6a02872d3a5c4dd834e17f4b33fe3c1c3421e07c447ff0042bad0d98c07880"
         );
         let of_nothing = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
