@@ -11,6 +11,7 @@ pub mod otlp;
 mod places;
 pub mod prometheus;
 mod source;
+mod windows;
 
 use async_trait::async_trait;
 

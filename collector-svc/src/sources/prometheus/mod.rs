@@ -11,18 +11,14 @@ mod grown;
 mod histogram;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::sources::prometheus::{Counter, Durations, Filling, KIND, Prometheus};
 use domain::telemetry::totals::Totals;
-use serde_json::json;
 use shared_types::{TargetName, Timestamp};
 
-use super::{
-    Asked, AskedWindow, Contribution, Input, Moved, Opened, Opening, Reader, Source, SourceError,
-    WindowTotals,
-};
+use super::windows::{Held, WindowReader, by_window};
+use super::{AskedWindow, Opened, Opening, Reader, SourceError};
 use ask::Server;
 use asking::{Asking, Shown};
 use count::{Instance, Series, first_seen, known_at, started_in, was_up};
@@ -31,18 +27,13 @@ use grown::{extrapolated, grown, grown_durations};
 /// What reads the kind.
 pub const READER: Reader = Reader { key: KIND.key, open };
 
-/// The one place of the source, and how far it was read: the end of the last window.
-const PLACE: &str = "windows";
-const READ_UNTIL: &str = "read_until";
-
 fn open(opening: &Opening<'_>) -> Opened {
     let collection = &opening.policy.collection;
     let Some(settings) = collection.source.of_kind::<Prometheus>() else { return Ok(None) };
     let target = opening.target.clone();
     let server = Server::new(settings, collection.source_timeout)?;
-    let retry = &collection.retry;
-    let patience = settings.settle + retry.iter().sum() + retry.last().copied().unwrap_or_default();
-    Ok(Some(Box::new(PrometheusSource { server, settings: settings.clone(), target, patience })))
+    let source = PrometheusSource { server, settings: settings.clone(), target };
+    Ok(Some(by_window(source, collection)))
 }
 
 #[derive(Debug)]
@@ -50,79 +41,50 @@ struct PrometheusSource {
     server: Server,
     settings: Prometheus,
     target: TargetName,
-    /// So long after a window's end what is not there is waited for: an outage, tried again along the schedule and told at its
-    /// end. What came later would be of another time.
-    patience: Duration,
 }
 
 #[async_trait]
-impl Source for PrometheusSource {
+impl WindowReader for PrometheusSource {
     fn kind(&self) -> &'static str {
         KIND.key
     }
 
-    async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError> {
-        let read_until = asked.cursor.get(PLACE).and_then(|it| it[READ_UNTIL].as_str());
-        let read_until = read_until.and_then(|text| Timestamp::parse(text).ok());
-        let is_due = |asked_for: &&AskedWindow| {
-            read_until.is_none_or(|until| asked_for.window.end > until)
-                && asked_for.window.end.plus(self.settings.settle) <= asked.now
-        };
-        let mut due = asked.windows.iter().filter(is_due);
-        let Some(asked_for) = due.next() else { return Ok(Input { caught_up: true, ..Input::default() }) };
-        let window = asked_for.window;
-        let totals = self.count(asked_for, asked.now).await?;
-        let cursor = json!({ READ_UNTIL: window.end.to_string() });
-        Ok(Input {
-            contributions: vec![Contribution::Totals(WindowTotals { window, totals })],
-            moved: vec![Moved { place: PLACE.to_owned(), cursor, anew: false }],
-            caught_up: due.next().is_none(),
-            ..Input::default()
-        })
+    fn says(&self, reason: String) -> SourceError {
+        self.server.says(reason)
     }
-}
 
-impl PrometheusSource {
-    /// What a window holds. As long as something may still come that is not there, its absence is an error.
-    async fn count(&self, asked_for: &AskedWindow, now: Timestamp) -> Result<Totals, SourceError> {
+    async fn count(&self, asked_for: &AskedWindow, now: Timestamp) -> Result<Held, SourceError> {
         let AskedWindow { window, phase, begins_stay } = asked_for;
         let filling = Filling { target: &self.target, phase, length: window.length() };
         let settings = self.settings.filled(filling);
         let Prometheus { lookback, samples_most, .. } = settings;
         let (server, window, queries) = (&self.server, *window, Vec::new());
         let mut asking = Asking { server, window, lookback, samples_most, now, queries };
-        let (mut totals, too_much) = counted(&mut asking, &settings, *begins_stay).await?;
-        totals.queries = asking.queries;
-        if let Some(why) = totals.intake.missing.values().next() {
-            if now.since(window.end) < self.patience {
-                return Err(self.server.says(why.clone()));
-            }
-            tracing::warn!(why, "what the source does not have is not waited for any longer");
-        }
-        // It would be as much at any time.
-        totals.intake.missing.extend(too_much);
-        Ok(totals)
+        let mut held = counted(&mut asking, &settings, *begins_stay).await?;
+        held.totals.queries = asking.queries;
+        Ok(held)
     }
 }
 
-/// What the server says now, and which events it has too many samples of, each with why.
+/// What the server says now.
 async fn counted(
     asking: &mut Asking<'_>,
     settings: &Prometheus,
     begins_stay: bool,
-) -> Result<(Totals, BTreeMap<String, String>), SourceError> {
+) -> Result<Held, SourceError> {
     let Prometheus { up, started, counters, distributions, values, .. } = settings;
     let window = asking.window;
     let up_series = match up {
         Some(up) => asking.samples("up", up).await?,
         None => Vec::new(),
     };
-    let (mut totals, mut too_much) = (Totals::default(), BTreeMap::new());
+    // Of what there are too many samples, there would be at any time.
+    let (mut totals, mut never) = (Totals::default(), BTreeMap::new());
     if let Some(up) = up.as_ref().filter(|_| !was_up(window, &up_series)) {
         let why = format!("nothing of `{up}` was up in the window {window}");
         let names = counters.keys().chain(distributions.keys()).chain(values.keys());
         totals.intake.missing = names.map(|name| (name.clone(), why.clone())).collect();
-        return Ok((totals, too_much));
+        return Ok(Held { totals, never });
     }
     let mut read: Vec<(&String, &Counter, Shown)> = Vec::new();
     for (event, counter) in counters {
@@ -132,7 +94,7 @@ async fn counted(
     for (event, of) in distributions {
         match asking.histogram(event, of).await? {
             Ok((classic, native)) => timed.push((event, of, classic, native)),
-            Err(why) => _ = too_much.insert(event.clone(), why),
+            Err(why) => _ = never.insert(event.clone(), why),
         }
     }
     let of_timed = || timed.iter().flat_map(|(.., classic, native)| [classic, native]);
@@ -174,5 +136,5 @@ async fn counted(
             Err(why) => _ = totals.intake.missing.insert(event.clone(), why),
         }
     }
-    Ok((totals, too_much))
+    Ok(Held { totals, never })
 }
