@@ -10,7 +10,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use collector_svc::sources::prometheus::READER;
 use domain::kinds::Chosen;
-use domain::sources::prometheus::{Auth, OAuth2, Prometheus, SecretFrom};
+use domain::sources::prometheus::Prometheus;
+use domain::sources::server::{Auth, OAuth2, SecretFrom};
 use serde_json::{Value, json};
 
 use crate::prometheus::{SAVES, Server, instance, serve};

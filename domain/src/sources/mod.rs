@@ -7,6 +7,7 @@ pub mod jsonl;
 mod kind;
 pub mod otlp;
 pub mod prometheus;
+pub mod server;
 
 pub use kind::{SourceKind, SourceSettings};
 

@@ -1,6 +1,5 @@
 //! Counters and histograms of a server that speaks Prometheus' HTTP API.
 
-mod auth;
 mod places;
 
 use std::collections::BTreeMap;
@@ -11,15 +10,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::breakdown::breakdown;
+use super::server::{self, Auth, RawAuth};
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Dur, Section, Text, Whole, schema_of};
 use crate::story::figures::format_duration;
-use auth::{RawAuth, address};
 use events::map::Unit;
 
-pub use auth::{Auth, OAuth2, SecretFrom};
 pub use places::{Filling, range};
 
 /// The kind.
@@ -180,12 +178,8 @@ const SAMPLES_MOST: u64 = 200_000;
 
 fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     let raw: RawPrometheus = section.read()?;
-    let url = address(section, "url", &raw.url)?;
-    let mut headers = BTreeMap::new();
-    for (name, value) in &raw.headers {
-        let place = section.at("headers");
-        headers.insert(name.clone(), header(place, name, place.text(name, value)?)?);
-    }
+    let url = server::base(section, "url", &raw.url)?;
+    let headers = server::headers(section, &raw.headers)?;
     let optional = |key: &str, raw: &Option<Dur>, shipped: Duration| {
         raw.as_ref().map_or(Ok(shipped), |raw| section.duration(key, raw))
     };
@@ -227,8 +221,7 @@ fn read(section: &Section) -> Result<Chosen<dyn SourceSettings>, Wrong> {
     }
     let up = raw.up.as_ref().map(|up| selector(section, "up", up)).transpose()?;
     let started = raw.started.as_ref().map(|started| selector(section, "started", started)).transpose()?;
-    let auth = raw.auth.as_ref().map(|raw| auth::auth(section.at("auth"), raw)).transpose()?;
-    let url = url.trim_end_matches('/').to_owned();
+    let auth = raw.auth.as_ref().map(|raw| server::auth(section.at("auth"), raw)).transpose()?;
     Ok(Chosen(Arc::new(Prometheus {
         url,
         headers,
@@ -275,21 +268,6 @@ fn parted(selector: &str) -> (&str, &str) {
     selector.split_at(selector.find('{').unwrap_or(selector.len()))
 }
 
-/// The value of a header, which stands in the policy for everybody to read.
-fn header(place: &Section, name: &str, value: String) -> Result<String, Wrong> {
-    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    if !is_name || value.chars().any(|c| c.is_control() || !c.is_ascii()) {
-        return Err(place.at(name).wrong("expected a header's name and a value of printable ASCII"));
-    }
-    if ["authorization", "cookie", "proxy-authorization"]
-        .iter()
-        .any(|secret| name.eq_ignore_ascii_case(secret))
-    {
-        return Err(place.at(name).wrong("expected no secret here: `auth` says where it is found"));
-    }
-    Ok(value)
-}
-
 /// A name, labels, or both. Anything that computes would hide restarts.
 fn selector(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
     let text = place.text(key, text)?;
@@ -322,13 +300,7 @@ impl SourceSettings for Prometheus {
             distributions,
             values,
         } = self;
-        let mut words = format!("{} {url}", KIND.key);
-        for (name, value) in headers {
-            words.push_str(&format!(", header {name}: {value}"));
-        }
-        if let Some(auth) = auth {
-            words.push_str(&format!(", {}", auth.words()));
-        }
+        let mut words = server::words(KIND.key, url, headers, auth.as_ref());
         words.push_str(&format!(
             ", settle {}, lookback {}, at most {samples_most} samples",
             format_duration(*settle),

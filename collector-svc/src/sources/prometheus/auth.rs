@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::sources::prometheus::{Auth, OAuth2, SecretFrom};
+use domain::sources::server::{Auth, OAuth2, SecretFrom};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use service_kit::vendors::http::{self, Client, RequestBuilder, Url, excerpt, header};

@@ -1,4 +1,6 @@
-//! Who asks a server, and where the secret for it is found.
+//! A server that is asked over HTTP: where it is, what is sent along, who asks, and where the secret for that is found.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -74,7 +76,7 @@ pub enum SecretFrom {
 }
 
 /// Where a server is.
-pub(super) fn address(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
+fn address(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
     let url = place.text(key, text)?;
     let bare = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     match bare.map(|rest| rest.split('/').next().unwrap_or_default()) {
@@ -84,6 +86,37 @@ pub(super) fn address(place: &Section, key: &str, text: &Text) -> Result<String,
         }
         Some(_) => Ok(url),
     }
+}
+
+/// Where a server is, without the slash at the end: paths are joined to it.
+pub(super) fn base(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
+    Ok(address(place, key, text)?.trim_end_matches('/').to_owned())
+}
+
+/// What stands under `headers` at a place.
+pub(super) fn headers(
+    place: &Section,
+    raw: &BTreeMap<String, Text>,
+) -> Result<BTreeMap<String, String>, Wrong> {
+    let place = place.at("headers");
+    let read =
+        |(name, value): (&String, &Text)| Ok((name.clone(), header(place, name, place.text(name, value)?)?));
+    raw.iter().map(read).collect()
+}
+
+/// The value of a header, which stands in the policy for everybody to read.
+fn header(place: &Section, name: &str, value: String) -> Result<String, Wrong> {
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if !is_name || value.chars().any(|c| c.is_control() || !c.is_ascii()) {
+        return Err(place.at(name).wrong("expected a header's name and a value of printable ASCII"));
+    }
+    if ["authorization", "cookie", "proxy-authorization"]
+        .iter()
+        .any(|secret| name.eq_ignore_ascii_case(secret))
+    {
+        return Err(place.at(name).wrong("expected no secret here: `auth` says where it is found"));
+    }
+    Ok(value)
 }
 
 pub(super) fn auth(place: &Section, raw: &RawAuth) -> Result<Auth, Wrong> {
@@ -117,6 +150,23 @@ fn oauth2(place: &Section, raw: &RawOAuth2) -> Result<OAuth2, Wrong> {
     })
 }
 
+/// Who is asked, how and by whom, as a difference shows it.
+pub(super) fn words(
+    kind: &str,
+    url: &str,
+    headers: &BTreeMap<String, String>,
+    auth: Option<&Auth>,
+) -> String {
+    let mut words = format!("{kind} {url}");
+    for (name, value) in headers {
+        words.push_str(&format!(", header {name}: {value}"));
+    }
+    if let Some(auth) = auth {
+        words.push_str(&format!(", {}", auth.words()));
+    }
+    words
+}
+
 fn secret(
     place: &Section,
     key: &str,
@@ -136,7 +186,7 @@ fn secret(
 
 impl Auth {
     /// In a few words, as a difference shows it.
-    pub(super) fn words(&self) -> String {
+    fn words(&self) -> String {
         match self {
             Self::Bearer(token) => format!("bearer of {}", token.words()),
             Self::Basic(user, password) => format!("user {user} of {}", password.words()),
