@@ -6,6 +6,7 @@ mod files;
 mod follow;
 pub mod http;
 pub mod jsonl;
+pub mod loki;
 mod newest;
 pub mod otlp;
 mod places;
@@ -25,7 +26,8 @@ pub use source::{
 };
 
 /// What reads each kind of the product.
-pub const SHIPPED: [Reader; 4] = [jsonl::READER, http::READER, prometheus::READER, otlp::READER];
+pub const SHIPPED: [Reader; 5] =
+    [jsonl::READER, http::READER, prometheus::READER, otlp::READER, loki::READER];
 
 /// The source that the policy names, where it is one that is read. One that cannot be opened is one that cannot be read:
 /// an outage, told like any other (CO-5).

@@ -10,17 +10,21 @@ use std::time::Duration;
 
 use collector_svc::sources::otlp::{Refused, readings};
 use collector_svc::sources::{
-    Asked, AskedWindow, Contribution, Cursor, Input, Opening, PushQueue, PushSource, SHIPPED, Source, open,
+    Asked, AskedWindow, Contribution, Cursor, Input, Opening, PushQueue, PushSource, SHIPPED, Source,
+    WindowTotals, open,
 };
 use domain::kinds::Chosen;
 use domain::policy::TargetPolicy;
+use domain::sources::SourceSettings;
 use domain::sources::jsonl::Jsonl;
 use events::EventSpecs;
 use events::records::Records;
+use serde_json::json;
 use service_kit::http::BodyShare;
 use shared_types::{PhaseId, Timestamp, Window};
 use tokio::sync::Notify;
 
+use crate::loki::{self, Double};
 use crate::otlp::{DELTA, OK, point, request, settings, sum};
 use crate::own_source::{Meter, READER as METER};
 use crate::prometheus::Server;
@@ -163,16 +167,48 @@ impl Trial for Scraped {
     }
 
     fn opened(&self) -> Box<dyn Source> {
-        let mut policy = policy();
-        policy.collection.source = Chosen(Arc::new(self.server.settings()));
-        let specs = specs();
-        open(&SHIPPED, &Opening { target: &autosave(), policy: &policy, specs: &specs, threads: 1 }).unwrap()
+        pulling(self.server.settings())
     }
 
     fn windows(&self) -> Vec<Window> {
-        let minute = |minutes: u64| at("10:00:00").plus(Duration::from_secs(60 * minutes));
-        (0..u64::from(self.minutes)).map(|at| Window { start: minute(at), end: minute(at + 1) }).collect()
+        minutes(self.minutes)
     }
+}
+
+/// Each write is the number of a minute.
+struct Logged {
+    double: Double,
+    minutes: u8,
+}
+
+impl Trial for Logged {
+    fn write(&mut self, saves: u64) {
+        self.minutes += 1;
+        let end = self.windows().last().map(|window| window.end);
+        let answer = loki::vector(&json!([loki::number(&json!({}), &saves.to_string())])).to_string();
+        self.double.answers.lock().unwrap().insert(("q".to_owned(), end), (200, answer));
+    }
+
+    fn opened(&self) -> Box<dyn Source> {
+        pulling(self.double.settings(&[("saves", "q")]))
+    }
+
+    fn windows(&self) -> Vec<Window> {
+        minutes(self.minutes)
+    }
+}
+
+/// So many windows of a minute.
+fn minutes(count: u8) -> Vec<Window> {
+    let minute = |minutes: u64| at("10:00:00").plus(Duration::from_secs(60 * minutes));
+    (0..u64::from(count)).map(|at| Window { start: minute(at), end: minute(at + 1) }).collect()
+}
+
+fn pulling(settings: impl SourceSettings + 'static) -> Box<dyn Source> {
+    let mut policy = policy();
+    policy.collection.source = Chosen(Arc::new(settings));
+    let specs = specs();
+    open(&SHIPPED, &Opening { target: &autosave(), policy: &policy, specs: &specs, threads: 1 }).unwrap()
 }
 
 fn asked_for(windows: Vec<Window>) -> Vec<AskedWindow> {
@@ -193,6 +229,7 @@ fn trials() -> BTreeMap<&'static str, Box<dyn Trial>> {
         ("jsonl", Box::new(files) as Box<dyn Trial>),
         ("http", Box::new(pushed)),
         ("prometheus", Box::new(Scraped::new())),
+        ("loki", Box::new(Logged { double: Double::start(), minutes: 0 })),
         ("otlp", Box::new(Delivered(PushQueue::new(Arc::new(Notify::new()))))),
         (METER.key, Box::new(metered)),
     ])
@@ -241,7 +278,10 @@ impl Reading {
 fn counted(input: &Input) -> u64 {
     let count = |it: &Contribution| match it {
         Contribution::Records(part) => part.records.events.len() as u64,
-        Contribution::Totals(counted) => counted.totals.counters.values().sum(),
+        Contribution::Totals(WindowTotals { totals, .. }) => {
+            let given = totals.values.values().map(|value| value.to_string().parse::<u64>().unwrap());
+            totals.counters.values().copied().chain(given).sum()
+        }
         Contribution::Delivery(delivery) => delivery.readings.len() as u64,
         Contribution::Lost(_) => 0,
     };

@@ -7,6 +7,7 @@ mod contract;
 mod failures;
 mod files;
 mod http;
+mod loki;
 mod look;
 mod mapped;
 mod one_shot;

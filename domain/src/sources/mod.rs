@@ -5,11 +5,14 @@ mod breakdown;
 pub mod http;
 pub mod jsonl;
 mod kind;
+pub mod loki;
 pub mod otlp;
+mod places;
 pub mod prometheus;
 pub mod server;
 
 pub use kind::{SourceKind, SourceSettings};
+pub use places::{Filling, range};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [SourceKind; 4] = [jsonl::KIND, http::KIND, prometheus::KIND, otlp::KIND];
+pub const SHIPPED: [SourceKind; 5] = [jsonl::KIND, http::KIND, prometheus::KIND, otlp::KIND, loki::KIND];

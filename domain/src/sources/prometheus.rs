@@ -1,7 +1,5 @@
 //! Counters and histograms of a server that speaks Prometheus' HTTP API.
 
-mod places;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::breakdown::breakdown;
+use super::places::{self, Filling};
 use super::server::{self, Auth, RawAuth};
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
@@ -17,8 +16,6 @@ use crate::policy::Wrong;
 use crate::policy::kind_section::{Dur, Section, Text, Whole, schema_of};
 use crate::story::figures::format_duration;
 use events::map::Unit;
-
-pub use places::{Filling, range};
 
 /// The kind.
 pub const KIND: SourceKind =

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::sources::prometheus::Prometheus;
-use serde::de::DeserializeOwned;
+use domain::sources::server::Auth;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use service_kit::vendors::answer::Answer as Answered;
 use service_kit::vendors::http::{self, Client, Url, excerpt};
@@ -18,13 +18,28 @@ use crate::sources::SourceError;
 /// How much of an answer is read: a million samples and more.
 const ANSWER_MAX: usize = 64 << 20;
 
-/// Where queries go.
+/// Where queries go, and as whose.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(in crate::sources) struct Endpoint<'a> {
+    pub(in crate::sources) url: &'a str,
+    /// Of the API, below the server's.
+    pub(in crate::sources) path: &'static str,
+    pub(in crate::sources) headers: &'a BTreeMap<String, String>,
+    pub(in crate::sources) auth: Option<&'a Auth>,
+    pub(in crate::sources) timeout: Duration,
+    /// Warnings that do not say that the answer is not whole.
+    pub(in crate::sources) harmless: &'static [&'static str],
+}
+
+/// What answers them.
+#[derive(Debug)]
+pub(in crate::sources) struct Server {
     client: Client,
+    what: String,
     url: Url,
     headers: BTreeMap<String, String>,
     signer: Signer,
+    harmless: &'static [&'static str],
 }
 
 #[derive(Deserialize)]
@@ -46,6 +61,7 @@ struct Data<T> {
 #[serde(untagged)]
 pub(super) enum Numbers {
     OfSeries(Vec<Number>),
+    OfLines(Vec<Lines>),
     Scalar(Sample),
 }
 
@@ -57,23 +73,32 @@ pub(super) struct Number {
     pub(super) value: Option<Sample>,
 }
 
+/// Lines of a log, which an older Loki gives.
+#[derive(Deserialize)]
+pub(super) struct Lines {
+    #[serde(rename = "stream")]
+    _stream: IgnoredAny,
+}
+
 impl Server {
-    pub(super) fn new(settings: &Prometheus, timeout: Duration) -> Result<Self, SourceError> {
-        let Prometheus { url, headers, auth, .. } = settings;
-        let failed = |reason: String| SourceError::Io { what: url.clone(), reason };
+    pub(in crate::sources) fn new(endpoint: &Endpoint<'_>) -> Result<Self, SourceError> {
+        let Endpoint { url, path, headers, auth, timeout, harmless } = *endpoint;
+        let what = url.to_owned();
+        let failed = |reason: String| SourceError::Io { what: what.clone(), reason };
         let base = http::base_url("url", url).map_err(|error| failed(error.to_string()))?;
         Ok(Self {
             client: http::client(timeout).map_err(|error| failed(error.to_string()))?,
-            url: base.join("api/v1/query").map_err(|error| failed(error.to_string()))?,
+            url: base.join(path).map_err(|error| failed(error.to_string()))?,
             headers: headers.clone(),
-            signer: Signer::new(auth.clone()),
+            signer: Signer::new(auth.cloned()),
+            harmless,
+            what,
         })
     }
 
     /// The error that something is wrong with what it has.
-    pub(super) fn says(&self, reason: String) -> SourceError {
-        let what = self.url.as_str().trim_end_matches("/api/v1/query").to_owned();
-        SourceError::Io { what, reason }
+    pub(in crate::sources) fn says(&self, reason: String) -> SourceError {
+        SourceError::Io { what: self.what.clone(), reason }
     }
 
     /// What a query gives at a moment.
@@ -98,7 +123,8 @@ impl Server {
         match (answer.status, parsed) {
             (200, Some(Answer { status, data: Some(data), warnings, .. })) if status == "success" => {
                 // What is partial says so here (Thanos, Mimir, and a limit that was hit).
-                match warnings.first() {
+                let is_harmless = |warning: &&String| self.harmless.contains(&warning.as_str());
+                match warnings.iter().find(|warning| !is_harmless(warning)) {
                     Some(warning) => Err(failed(format!("the answer is not whole: {warning}"))),
                     None => Ok(data.result),
                 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use domain::sources::prometheus::{Durations, range};
+use domain::sources::prometheus::Durations;
+use domain::sources::range;
 use shared_types::batch::Query;
 use shared_types::{Timestamp, Window};
 
@@ -13,7 +14,7 @@ use crate::sources::{SourceError, whole};
 
 /// Asks for a window.
 #[derive(Debug)]
-pub(super) struct Asking<'a> {
+pub(in crate::sources) struct Asking<'a> {
     pub(super) server: &'a Server,
     pub(super) window: Window,
     /// How far before it samples are read too.
@@ -22,7 +23,7 @@ pub(super) struct Asking<'a> {
     pub(super) samples_most: u64,
     pub(super) now: Timestamp,
     /// What was asked and answered so far.
-    pub(super) queries: Vec<Query>,
+    pub(in crate::sources) queries: Vec<Query>,
 }
 
 /// What a counter shows.
@@ -41,7 +42,13 @@ impl Shown {
     }
 }
 
-impl Asking<'_> {
+impl<'a> Asking<'a> {
+    /// For numbers alone.
+    pub(in crate::sources) fn for_numbers(server: &'a Server, window: Window, now: Timestamp) -> Self {
+        let (lookback, samples_most, queries) = (Duration::ZERO, 0, Vec::new());
+        Self { server, window, lookback, samples_most, now, queries }
+    }
+
     /// What a counter shows; where its samples are too many, how much it has grown by the server's estimate.
     pub(super) async fn counter(&mut self, name: &str, selector: &str) -> Result<Shown, SourceError> {
         let Some(why) = self.too_many(selector).await? else {
@@ -91,7 +98,7 @@ impl Asking<'_> {
     }
 
     /// The one number that a query gives at the window's end, or why it gives none.
-    pub(super) async fn number(
+    pub(in crate::sources) async fn number(
         &mut self,
         name: &str,
         query: &str,
@@ -100,10 +107,13 @@ impl Asking<'_> {
         let hash = match &numbers {
             Numbers::OfSeries(series) => digest::of_numbers(series),
             Numbers::Scalar(sample) => digest::of_scalar(sample),
+            Numbers::OfLines(streams) => {
+                let streams = streams.len();
+                return Ok(Err(format!("`{query}` gives the lines of {streams} streams and no number")));
+            }
         };
         self.keep(name, query.to_owned(), hash);
-        let number = one(query, &numbers, self.window);
-        Ok(number)
+        Ok(one(query, &numbers, self.window))
     }
 
     fn keep(&mut self, name: &str, query: String, answer: String) {
@@ -114,6 +124,7 @@ impl Asking<'_> {
 fn one(query: &str, numbers: &Numbers, window: Window) -> Result<f64, String> {
     let value = match numbers {
         Numbers::Scalar(sample) => sample.value(),
+        Numbers::OfLines(_) => None,
         Numbers::OfSeries(series) => match series.as_slice() {
             [] => return Err(format!("`{query}` gives nothing for the window {window}")),
             [one] => one.value.as_ref().and_then(Sample::value),

@@ -2,8 +2,8 @@
 //!
 //! What is read is raw samples (`count`): an answer that may lack some is an outage and no count.
 
-mod ask;
-mod asking;
+pub(super) mod ask;
+pub(super) mod asking;
 mod auth;
 mod count;
 mod digest;
@@ -13,13 +13,14 @@ mod histogram;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use domain::sources::prometheus::{Counter, Durations, Filling, KIND, Prometheus};
+use domain::sources::Filling;
+use domain::sources::prometheus::{Counter, Durations, KIND, Prometheus};
 use domain::telemetry::totals::Totals;
 use shared_types::{TargetName, Timestamp};
 
 use super::windows::{Held, WindowReader, by_window};
 use super::{AskedWindow, Opened, Opening, Reader, SourceError};
-use ask::Server;
+use ask::{Endpoint, Server};
 use asking::{Asking, Shown};
 use count::{Instance, Series, first_seen, known_at, started_in, was_up};
 use grown::{extrapolated, grown, grown_durations};
@@ -31,7 +32,14 @@ fn open(opening: &Opening<'_>) -> Opened {
     let collection = &opening.policy.collection;
     let Some(settings) = collection.source.of_kind::<Prometheus>() else { return Ok(None) };
     let target = opening.target.clone();
-    let server = Server::new(settings, collection.source_timeout)?;
+    let server = Server::new(&Endpoint {
+        url: &settings.url,
+        path: "api/v1/query",
+        headers: &settings.headers,
+        auth: settings.auth.as_ref(),
+        timeout: collection.source_timeout,
+        harmless: &[],
+    })?;
     let source = PrometheusSource { server, settings: settings.clone(), target };
     Ok(Some(by_window(source, collection)))
 }
