@@ -2,6 +2,7 @@
 //! over what it found and how far it got; it keeps no counts of its own and decides nothing. What it hands over is
 //! durable only once the worker has committed it, together with how far it got.
 
+pub mod cloudwatch;
 mod files;
 mod follow;
 pub mod http;
@@ -26,8 +27,8 @@ pub use source::{
 };
 
 /// What reads each kind of the product.
-pub const SHIPPED: [Reader; 5] =
-    [jsonl::READER, http::READER, prometheus::READER, otlp::READER, loki::READER];
+pub const SHIPPED: [Reader; 6] =
+    [jsonl::READER, http::READER, prometheus::READER, otlp::READER, loki::READER, cloudwatch::READER];
 
 /// The source that the policy names, where it is one that is read. One that cannot be opened is one that cannot be read:
 /// an outage, told like any other (CO-5).

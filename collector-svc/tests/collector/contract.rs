@@ -24,6 +24,7 @@ use service_kit::http::BodyShare;
 use shared_types::{PhaseId, Timestamp, Window};
 use tokio::sync::Notify;
 
+use crate::cloudwatch;
 use crate::loki::{self, Double};
 use crate::otlp::{DELTA, OK, point, request, settings, sum};
 use crate::own_source::{Meter, READER as METER};
@@ -198,6 +199,28 @@ impl Trial for Logged {
     }
 }
 
+/// Each write is the sum of a minute.
+struct Watched {
+    double: cloudwatch::Double,
+    minutes: u8,
+}
+
+impl Trial for Watched {
+    fn write(&mut self, saves: u64) {
+        self.minutes += 1;
+        let start = minutes(self.minutes).pop().unwrap().start;
+        self.double.saves.lock().unwrap().insert(start.as_millis() / 1000, saves);
+    }
+
+    fn opened(&self) -> Box<dyn Source> {
+        pulling(self.double.settings(&[("saves", "saves")]))
+    }
+
+    fn windows(&self) -> Vec<Window> {
+        minutes(self.minutes)
+    }
+}
+
 /// So many windows of a minute.
 fn minutes(count: u8) -> Vec<Window> {
     let minute = |minutes: u64| at("10:00:00").plus(Duration::from_secs(60 * minutes));
@@ -229,6 +252,7 @@ fn trials() -> BTreeMap<&'static str, Box<dyn Trial>> {
         ("jsonl", Box::new(files) as Box<dyn Trial>),
         ("http", Box::new(pushed)),
         ("prometheus", Box::new(Scraped::new())),
+        ("cloudwatch", Box::new(Watched { double: cloudwatch::Double::start(), minutes: 0 })),
         ("loki", Box::new(Logged { double: Double::start(), minutes: 0 })),
         ("otlp", Box::new(Delivered(PushQueue::new(Arc::new(Notify::new()))))),
         (METER.key, Box::new(metered)),

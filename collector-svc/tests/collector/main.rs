@@ -3,6 +3,7 @@
 
 mod analyzer;
 mod catch_up;
+mod cloudwatch;
 mod contract;
 mod failures;
 mod files;

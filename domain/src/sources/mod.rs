@@ -2,6 +2,7 @@
 //! words. What reads is the collector's (`collector-svc/src/sources`).
 
 mod breakdown;
+pub mod cloudwatch;
 pub mod http;
 pub mod jsonl;
 mod kind;
@@ -10,9 +11,11 @@ pub mod otlp;
 mod places;
 pub mod prometheus;
 pub mod server;
+mod variable;
 
 pub use kind::{SourceKind, SourceSettings};
 pub use places::{Filling, range};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [SourceKind; 5] = [jsonl::KIND, http::KIND, prometheus::KIND, otlp::KIND, loki::KIND];
+pub const SHIPPED: [SourceKind; 6] =
+    [jsonl::KIND, http::KIND, prometheus::KIND, otlp::KIND, loki::KIND, cloudwatch::KIND];

@@ -167,7 +167,8 @@ pub(super) fn words(
     words
 }
 
-fn secret(
+/// Where a secret is found, by `<key>_env` or `<key>_file` at a place.
+pub(super) fn secret(
     place: &Section,
     key: &str,
     variable: Option<&Text>,
@@ -200,7 +201,7 @@ impl Auth {
 }
 
 impl SecretFrom {
-    fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match self {
             Self::Variable(name) => format!("variable {name}"),
             Self::File(path) => format!("file {path}"),

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
-use crate::{foreign, program};
+use crate::{fetched, program};
 
 /// How an app tells.
 #[derive(Debug, Clone, Copy)]
@@ -105,8 +105,3 @@ impl Drop for App {
 }
 
 const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps");
-
-fn fetched(name: &str) -> anyhow::Result<PathBuf> {
-    let path = foreign().join(name);
-    if path.exists() { Ok(path) } else { bail!("{} is missing: .ci/foreign fetches it", path.display()) }
-}

@@ -1,6 +1,7 @@
 //! Servers and clients of others, started for a test and ended with it. `.ci/foreign` fetches them.
 
 pub mod app;
+pub mod moto;
 pub mod prometheus;
 pub mod remote_write;
 pub mod story;
@@ -17,6 +18,13 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     let places = std::env::split_paths(&path).chain([fetched]);
     let found = places.map(|place| place.join(name)).find(|program| program.is_file());
     found.ok_or_else(|| anyhow::anyhow!("`{name}` is missing: .ci/foreign fetches it, or install it"))
+}
+
+/// Something that `.ci/foreign` fetches, by its path there.
+fn fetched(name: &str) -> anyhow::Result<PathBuf> {
+    let path = foreign().join(name);
+    anyhow::ensure!(path.exists(), "{} is missing: .ci/foreign fetches it", path.display());
+    Ok(path)
 }
 
 /// Where `.ci/foreign` puts what it fetches.

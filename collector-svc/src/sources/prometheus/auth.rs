@@ -157,7 +157,8 @@ fn form_encoded(any: &Url, text: &str) -> String {
     url.query().unwrap_or_default().to_owned()
 }
 
-fn secret(from: &SecretFrom) -> Result<SecretString, String> {
+/// The secret, without white space around it.
+pub(in crate::sources) fn secret(from: &SecretFrom) -> Result<SecretString, String> {
     let found = match from {
         SecretFrom::Variable(name) => {
             std::env::var(name).map_err(|_| format!("the variable {name} is not set"))

@@ -4,7 +4,7 @@
 
 pub(super) mod ask;
 pub(super) mod asking;
-mod auth;
+pub(super) mod auth;
 mod count;
 mod digest;
 mod grown;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::policy::Policy;
 use crate::sources::SourceSettings as _;
+use crate::sources::cloudwatch::{CloudWatch, Credentials, Metric};
 use crate::sources::loki::Loki;
 use crate::sources::server::{Auth, SecretFrom};
 
@@ -91,6 +92,50 @@ fn wrong_sections_of_loki_are_refused() {
     }
 }
 
+/// PO-1
+#[test]
+fn wrong_sections_of_cloudwatch_are_refused() {
+    let key = "access_key_id_env: ID, secret_access_key_file: key";
+    let with = |credentials: &str, rest: &str| {
+        format!("{{ region: eu-central-1, settle: 20s, credentials: {{ {credentials} }}, {rest} }}")
+    };
+    let metric = |name: &str, rest: &str| {
+        with(key, &format!("metrics: {{ {name}: {{ namespace: N, metric: M{rest} }} }}, values: {{ a: x }}"))
+    };
+    for (section, expected) in [
+        (with(key, "values: {}"), "cloudwatch.values: expected 1 to 500 numbers"),
+        (with(key, "values: { a: x }"), "cloudwatch.values.a: no metric has `value: a`"),
+        (with("", "values: { a: x }"), "credentials: the key `access_key_id_env` is missing"),
+        (
+            with(&format!("{key}, secret_access_key_env: B"), "values: { a: x }"),
+            "credentials: expected `secret_access_key_env` or `secret_access_key_file`, found both",
+        ),
+        (metric("m", ""), "cloudwatch.metrics.m: the key `stat` is missing"),
+        (metric("Big", ", stat: Sum"), "cloudwatch.metrics.Big: expected a small letter"),
+        (metric("value_1", ", stat: Sum"), "cloudwatch.metrics.value_1: expected a small letter"),
+        (metric("m", ", stat: Sum, dimensions: { d: \"\" }"), "cloudwatch.metrics.m.dimensions.d: expected"),
+        (
+            with(key, "values: { a: \"SELECT SUM(x) FROM y\", b: \"select SUM(x) FROM z\" }"),
+            "cloudwatch.values: expected at most one query of Metrics Insights",
+        ),
+        (
+            with(key, "endpoint: \"https://u:pw@h\", values: { a: x }"),
+            "cloudwatch.endpoint: expected no secret",
+        ),
+        (
+            with(key, "values: { a: x }").replace("20s", "3m"),
+            "cloudwatch.settle: expected at most `grace`, 30s, found 3m",
+        ),
+        (
+            with(key, "values: { a: x }").replace("eu-central-1", "\"Frankfurt (eu)\""),
+            "cloudwatch.region: expected a region",
+        ),
+    ] {
+        let error = error_of(&format!("{{ cloudwatch: {section} }}"));
+        assert!(error.contains(expected), "{section}: {error}");
+    }
+}
+
 /// PO-2: a difference says in one line what is counted of what.
 #[test]
 fn what_otlp_counts_is_said_in_one_line() {
@@ -120,5 +165,29 @@ fn what_is_asked_for_numbers_is_said_in_one_line() {
     assert_eq!(
         loki.words(),
         "loki http://loki:3100, header X-Scope-OrgID: shop, bearer of variable LOKI_TOKEN, settle 30s, lost of sum(rate({a=\"b\"}[{window}]))"
+    );
+    let of_file = |name: &str| SecretFrom::File(name.to_owned());
+    let saves = Metric {
+        namespace: "Shop".to_owned(),
+        metric: "Saves".to_owned(),
+        dimensions: BTreeMap::from([("Service".to_owned(), "editor".to_owned())]),
+        stat: "Sum".to_owned(),
+    };
+    let cloudwatch = CloudWatch {
+        region: "eu-central-1".to_owned(),
+        endpoint: "https://monitoring.eu-central-1.amazonaws.com".to_owned(),
+        credentials: Credentials {
+            access_key_id: SecretFrom::Variable("ID".to_owned()),
+            secret_access_key: of_file("key"),
+            session_token: Some(of_file("token")),
+        },
+        settle: Duration::from_secs(180),
+        metrics: BTreeMap::from([("saves".to_owned(), saves)]),
+        values: BTreeMap::from([("saved".to_owned(), "saves / 60".to_owned())]),
+    };
+    assert_eq!(
+        cloudwatch.words(),
+        "cloudwatch https://monitoring.eu-central-1.amazonaws.com in eu-central-1, key variable ID with the secret of file key and the token of file token, \
+         settle 3m, saves: Sum of Shop Saves Service=editor, saved of saves / 60"
     );
 }
