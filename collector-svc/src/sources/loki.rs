@@ -62,6 +62,6 @@ impl WindowReader for LokiSource {
             }
         }
         totals.queries = asking.queries;
-        Ok(Held { totals, ..Held::default() })
+        Ok(totals.into())
     }
 }

@@ -3,6 +3,7 @@
 //! durable only once the worker has committed it, together with how far it got.
 
 pub mod cloudwatch;
+pub mod datadog;
 mod files;
 mod follow;
 pub mod http;
@@ -27,8 +28,15 @@ pub use source::{
 };
 
 /// What reads each kind of the product.
-pub const SHIPPED: [Reader; 6] =
-    [jsonl::READER, http::READER, prometheus::READER, otlp::READER, loki::READER, cloudwatch::READER];
+pub const SHIPPED: [Reader; 7] = [
+    jsonl::READER,
+    http::READER,
+    prometheus::READER,
+    otlp::READER,
+    loki::READER,
+    cloudwatch::READER,
+    datadog::READER,
+];
 
 /// The source that the policy names, where it is one that is read. One that cannot be opened is one that cannot be read:
 /// an outage, told like any other (CO-5).

@@ -29,11 +29,17 @@ pub(super) trait WindowReader: Send + Sync {
 }
 
 /// What a window holds.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) totals: Totals,
     /// What nobody need wait for, by name, and why.
     pub(super) never: BTreeMap<String, String>,
+}
+
+impl From<Totals> for Held {
+    fn from(totals: Totals) -> Self {
+        Self { totals, never: BTreeMap::new() }
+    }
 }
 
 /// The source that asks it for each window, once `settle` has passed since the window's end.

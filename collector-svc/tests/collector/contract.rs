@@ -25,6 +25,7 @@ use shared_types::{PhaseId, Timestamp, Window};
 use tokio::sync::Notify;
 
 use crate::cloudwatch;
+use crate::datadog;
 use crate::loki::{self, Double};
 use crate::otlp::{DELTA, OK, point, request, settings, sum};
 use crate::own_source::{Meter, READER as METER};
@@ -221,6 +222,30 @@ impl Trial for Watched {
     }
 }
 
+/// Each write is the number of a minute.
+struct Dogged {
+    double: datadog::Double,
+    minutes: u8,
+}
+
+impl Trial for Dogged {
+    fn write(&mut self, saves: u64) {
+        self.minutes += 1;
+        let start = minutes(self.minutes).pop().unwrap().start;
+        let answer = datadog::columns(&json!([datadog::numbers(&json!([saves]))]));
+        let key = ("lost".to_owned(), Some(start.as_millis()));
+        self.double.answers.lock().unwrap().insert(key, (200, answer));
+    }
+
+    fn opened(&self) -> Box<dyn Source> {
+        pulling(self.double.settings(&[("lost", "lost")]))
+    }
+
+    fn windows(&self) -> Vec<Window> {
+        minutes(self.minutes)
+    }
+}
+
 /// So many windows of a minute.
 fn minutes(count: u8) -> Vec<Window> {
     let minute = |minutes: u64| at("10:00:00").plus(Duration::from_secs(60 * minutes));
@@ -253,6 +278,7 @@ fn trials() -> BTreeMap<&'static str, Box<dyn Trial>> {
         ("http", Box::new(pushed)),
         ("prometheus", Box::new(Scraped::new())),
         ("cloudwatch", Box::new(Watched { double: cloudwatch::Double::start(), minutes: 0 })),
+        ("datadog", Box::new(Dogged { double: datadog::Double::start(), minutes: 0 })),
         ("loki", Box::new(Logged { double: Double::start(), minutes: 0 })),
         ("otlp", Box::new(Delivered(PushQueue::new(Arc::new(Notify::new()))))),
         (METER.key, Box::new(metered)),

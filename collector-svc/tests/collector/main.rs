@@ -5,6 +5,7 @@ mod analyzer;
 mod catch_up;
 mod cloudwatch;
 mod contract;
+mod datadog;
 mod failures;
 mod files;
 mod http;

@@ -3,6 +3,7 @@
 
 mod breakdown;
 pub mod cloudwatch;
+pub mod datadog;
 pub mod http;
 pub mod jsonl;
 mod kind;
@@ -17,5 +18,5 @@ pub use kind::{SourceKind, SourceSettings};
 pub use places::{Filling, range};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [SourceKind; 6] =
-    [jsonl::KIND, http::KIND, prometheus::KIND, otlp::KIND, loki::KIND, cloudwatch::KIND];
+pub const SHIPPED: [SourceKind; 7] =
+    [jsonl::KIND, http::KIND, prometheus::KIND, otlp::KIND, loki::KIND, cloudwatch::KIND, datadog::KIND];

@@ -18,7 +18,7 @@ use service_kit::vendors::secrets::Secrets;
 use shared_types::{Timestamp, Window};
 
 use super::prometheus::auth::secret;
-use super::windows::{WindowReader, by_window};
+use super::windows::{Held, WindowReader, by_window};
 use super::{AskedWindow, Opened, Opening, Reader, SourceError};
 use sign::Signing;
 
@@ -105,13 +105,13 @@ impl WindowReader for CloudWatchSource {
         SourceError::Io { what: self.settings.endpoint.clone(), reason }
     }
 
-    async fn count(&self, asked_for: AskedWindow, now: Timestamp) -> Result<Totals, SourceError> {
+    async fn count(&self, asked_for: &AskedWindow, now: Timestamp) -> Result<Held, SourceError> {
         let window = asked_for.window;
         let mut totals = Totals::default();
         let Some(period) = period(window) else {
             let why = format!("the window {window} is no period: whole minutes, or 1, 5, 10, 20 or 30 s");
-            totals.intake.missing = self.settings.values.keys().map(|it| (it.clone(), why.clone())).collect();
-            return Ok(totals);
+            let never = self.settings.values.keys().map(|it| (it.clone(), why.clone())).collect();
+            return Ok(Held { never, ..Held::default() });
         };
         let found = self.found(window, period, now).await?;
         for (place, (name, expression)) in self.settings.values.iter().enumerate() {
@@ -125,7 +125,7 @@ impl WindowReader for CloudWatchSource {
                 Err(why) => _ = totals.intake.missing.insert(name.clone(), format!("`{expression}` {why}")),
             }
         }
-        Ok(totals)
+        Ok(totals.into())
     }
 }
 

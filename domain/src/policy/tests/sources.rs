@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::policy::Policy;
 use crate::sources::SourceSettings as _;
 use crate::sources::cloudwatch::{CloudWatch, Credentials, Metric};
+use crate::sources::datadog::{Datadog, Query};
 use crate::sources::loki::Loki;
 use crate::sources::server::{Auth, SecretFrom};
 
@@ -136,6 +137,48 @@ fn wrong_sections_of_cloudwatch_are_refused() {
     }
 }
 
+/// PO-1
+#[test]
+fn wrong_sections_of_datadog_are_refused() {
+    let keys = "api_key_env: A, application_key_file: b";
+    let queries = "queries: { lost: { query: q, aggregator: sum } }";
+    for (rest, expected) in [
+        (format!("{keys}, values: {{ lost: lost }}"), "datadog: the key `queries` is missing"),
+        (format!("{keys}, {queries}"), "datadog: the key `values` is missing"),
+        (format!("{keys}, {queries}, values: {{}}"), "datadog.values: expected at least one name"),
+        (format!("{keys}, {queries}, values: {{ a: lost }}"), "datadog.values.a: no metric has `value: a`"),
+        (
+            format!("{keys}, {queries}, values: {{ a: 'lost2 / 3' }}"),
+            "datadog.values.a: expected a formula with the name of at least one of `queries`",
+        ),
+        (
+            format!("api_key_env: A, {queries}, values: {{ a: lost }}"),
+            "datadog: the key `application_key_env` is missing",
+        ),
+        (
+            format!("api_key_file: a, {keys}, {queries}, values: {{ a: lost }}"),
+            "datadog: expected `api_key_env` or `api_key_file`, found both",
+        ),
+        (
+            format!("{keys}, queries: {{ \"a-b\": {{ query: q, aggregator: sum }} }}, values: {{ a: lost }}"),
+            "datadog.queries.a-b: expected a small letter",
+        ),
+        (
+            format!("{keys}, queries: {{ lost: {{ query: q, aggregator: p99 }} }}, values: {{ a: lost }}"),
+            "datadog.queries.lost.aggregator: expected `avg`",
+        ),
+        (
+            format!("{keys}, {queries}, settle: 1m, values: {{ a: lost }}"),
+            "datadog.settle: expected at most `grace`, 30s, found 1m",
+        ),
+    ] {
+        let error = error_of(&format!("{{ datadog: {{ url: \"https://d\", {rest} }} }}"));
+        assert!(error.contains(expected), "{rest}: {error}");
+    }
+    let error = error_of(&format!("{{ datadog: {{ url: d, {keys}, {queries}, values: {{ a: lost }} }} }}"));
+    assert!(error.contains("datadog.url: expected an http or https URL"), "{error}");
+}
+
 /// PO-2: a difference says in one line what is counted of what.
 #[test]
 fn what_otlp_counts_is_said_in_one_line() {
@@ -189,5 +232,19 @@ fn what_is_asked_for_numbers_is_said_in_one_line() {
         cloudwatch.words(),
         "cloudwatch https://monitoring.eu-central-1.amazonaws.com in eu-central-1, key variable ID with the secret of file key and the token of file token, \
          settle 3m, saves: Sum of Shop Saves Service=editor, saved of saves / 60"
+    );
+    let query = Query { query: "sum:shop.lost{*}.as_count()".to_owned(), aggregator: "sum" };
+    let datadog = Datadog {
+        url: "https://api.datadoghq.eu".to_owned(),
+        api_key: SecretFrom::Variable("DD_API_KEY".to_owned()),
+        application_key: of_file("key"),
+        settle: Duration::from_secs(30),
+        queries: BTreeMap::from([("lost".to_owned(), query)]),
+        values: BTreeMap::from([("lost".to_owned(), "lost / 60".to_owned())]),
+    };
+    assert_eq!(
+        datadog.words(),
+        "datadog https://api.datadoghq.eu, API key of variable DD_API_KEY, application key of file key, settle 30s, \
+         lost: sum of sum:shop.lost{*}.as_count(), lost of lost / 60"
     );
 }
