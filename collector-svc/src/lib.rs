@@ -1,7 +1,7 @@
 //! The collector: telemetry in, one batch a window and target out, each event counted exactly once.
 //!
 //! `event`, `records`, `intake`, `schedule`, `state` and `totals` decide and count without I/O; `sources` read,
-//! `store` keeps, `worker` brings them together for one target, `effects` does what the outbox holds, `archive` are the files of
+//! `store` keeps, `worker` brings them together for one target, `share` says which replica reads it, `effects` does what the outbox holds, `archive` are the files of
 //! batches.
 
 pub mod api;
@@ -15,6 +15,7 @@ pub mod look;
 pub mod schedule;
 pub mod schema;
 pub mod service;
+pub mod share;
 pub mod shared_time;
 pub mod sources;
 pub mod state;

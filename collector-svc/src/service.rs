@@ -22,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api, BODY_LIMIT, Directory, PUSHES};
 use crate::archive;
 use crate::effects::{DELIVERY_TIMEOUT, Effects};
+use crate::share::Share;
 use crate::shared_time::SharedTime;
 use crate::sources::{self, Reader};
 use crate::state::Lost;
 use crate::store::{self, DOCUMENTS, MIGRATIONS, Store};
-use crate::worker::{SourceAils, WorkerHandle};
+use crate::worker::{Reading, SourceAils, WorkerHandle};
 use crate::worker_pool::WorkerPool;
 
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,14 +89,17 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
     let time = SharedTime::asking(Arc::clone(&common.clock));
     let clock: Arc<dyn Clock> = Arc::<SharedTime>::clone(&time);
     let kept = store.clone();
-    let sources = Arc::clone(&config.sources);
+    let reading = Reading {
+        readers: Arc::clone(&config.sources),
+        parse_threads: config.parse_threads,
+        share: Share::of(&replica),
+    };
     let pool = WorkerPool::new(
         versions.clone(),
         kept,
         Arc::clone(&time),
         reporter.clone(),
-        config.parse_threads,
-        sources,
+        reading,
         Arc::clone(&tasks),
     );
     let pool = Arc::new(pool);

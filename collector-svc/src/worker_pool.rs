@@ -19,11 +19,11 @@ use crate::api::{Directory, TargetEntry};
 use crate::counters;
 use crate::service::ask_directive;
 use crate::shared_time::SharedTime;
-use crate::sources::{PushQueue, PushSource, Reader};
+use crate::sources::{PushQueue, PushSource};
 use crate::state::TargetState;
 use crate::store::Store;
 use crate::versions::Version;
-use crate::worker::{Worker, WorkerHandle, WorkerParts};
+use crate::worker::{Reading, Worker, WorkerHandle, WorkerParts};
 use events::EventSpecs;
 
 const FETCH_BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -37,8 +37,7 @@ pub struct WorkerPool {
     pub store: Store,
     pub clock: Arc<SharedTime>,
     pub reporter: Neighbour,
-    pub parse_threads: usize,
-    pub sources: Arc<[Reader]>,
+    pub reading: Reading,
     tasks: Arc<Tasks>,
     running: Mutex<BTreeMap<TargetName, RunningWorker>>,
     questions: Arc<Semaphore>,
@@ -58,8 +57,7 @@ impl WorkerPool {
         store: Store,
         clock: Arc<SharedTime>,
         reporter: Neighbour,
-        parse_threads: usize,
-        sources: Arc<[Reader]>,
+        reading: Reading,
         tasks: Arc<Tasks>,
     ) -> Self {
         let directory = Directory::default();
@@ -69,8 +67,7 @@ impl WorkerPool {
             store,
             clock,
             reporter,
-            parse_threads,
-            sources,
+            reading,
             tasks,
             running: Mutex::default(),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
@@ -104,9 +101,8 @@ impl WorkerPool {
             policies: self.versions.clone(),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
-            parse_threads: self.parse_threads,
+            reading: self.reading.clone(),
             push: PushSource(queue.clone()),
-            sources: Arc::clone(&self.sources),
         });
         let stop = CancellationToken::new();
         let (handle, attended) = worker.attended();

@@ -24,6 +24,8 @@ use crate::sources::{Asked, Contribution, Input, Source as _, SourceError};
 
 /// Bytes that one commit carries while there is more.
 const GATHERED: usize = 32 << 20;
+/// After a window was due, another collector steps in: what this one knows of the others may be as old as that.
+const STEP_IN_AFTER: Duration = Duration::from_secs(10);
 /// A source that is slow is committed after so long.
 const GATHERED_FOR: Duration = Duration::from_secs(1);
 
@@ -178,8 +180,9 @@ impl Worker {
     /// `None`: there is no such source, or it is not its time. With the moment the read began, if it worked.
     async fn read_pull(&mut self, now: Timestamp) -> (Option<Result<Input, SourceError>>, Option<Timestamp>) {
         let asked = self.asked(now);
+        let is_to_read = self.state.source.may_read(now) && self.is_ours_to_read(now);
         let Some(pull) = &mut self.pull else { return (None, Some(now)) };
-        if !self.state.source.may_read(now) {
+        if !is_to_read {
             return (None, None);
         }
         let (result, began) = match self.ahead.next() {
@@ -188,6 +191,19 @@ impl Worker {
         };
         let began = result.is_ok().then_some(began);
         (Some(result), began)
+    }
+
+    /// Whether no other collector reads the source instead. One that does not keep up, or is no more, is stepped in for.
+    fn is_ours_to_read(&self, now: Timestamp) -> bool {
+        let collection = &self.versions.of(self.state.closed_until).policy.collection;
+        if !collection.source.is_shared() || self.reading.share.has(&self.target) {
+            return true;
+        }
+        let oldest = self.state.windows_begun(now).first().map(|asked| asked.window);
+        oldest.is_some_and(|window| {
+            let late = STEP_IN_AFTER.min(window.length() / 4);
+            now >= window.end.plus(collection.grace + late)
+        })
     }
 
     /// What the pulled source is asked for now.

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 use crate::effects::messages;
 use crate::intake::Intake;
+use crate::share::Share;
 use crate::shared_time::SharedTime;
 use crate::sources;
 use crate::sources::{LeftOut, Places, PushSource, Reader, Source};
@@ -50,11 +51,27 @@ pub struct WorkerParts {
     pub policies: PolicyVersions,
     pub store: Store,
     pub clock: Arc<SharedTime>,
+    pub reading: Reading,
+    pub push: PushSource,
+}
+
+/// How sources are read.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// What reads each kind.
+    pub readers: Arc<[Reader]>,
     /// Threads that parse one large piece of a file together.
     pub parse_threads: usize,
-    pub push: PushSource,
-    /// What reads each kind of source.
-    pub sources: Arc<[Reader]>,
+    /// The targets that are read here, where every collector could.
+    pub share: Share,
+}
+
+impl Reading {
+    /// By the only collector.
+    #[must_use]
+    pub fn alone(readers: impl Into<Arc<[Reader]>>, parse_threads: usize) -> Self {
+        Self { readers: readers.into(), parse_threads, share: Share::all() }
+    }
 }
 
 /// What pushes are to be read with.
@@ -81,12 +98,11 @@ pub struct Worker {
     read_with: watch::Sender<ReadWith>,
     store: Store,
     clock: Arc<SharedTime>,
-    parse_threads: usize,
+    reading: Reading,
     /// The source that is read, and the version that named it; pushes come besides.
     pull: Option<Box<dyn Source>>,
     pull_of: Option<Arc<Version>>,
     push: PushSource,
-    sources: Arc<[Reader]>,
     /// What a batch says of its source.
     source: &'static str,
     state: TargetState,
@@ -132,7 +148,7 @@ impl Worker {
     /// A worker that loads its state at its first turn.
     #[must_use]
     pub fn new(parts: WorkerParts) -> Self {
-        let WorkerParts { target, version, policies, store, clock, parse_threads, push, sources } = parts;
+        let WorkerParts { target, version, policies, store, clock, reading, push } = parts;
         let versions = Versions::only(version);
         let specs = Arc::clone(versions.specs());
         let state = TargetState::initial(versions.newest().policy.collection.window);
@@ -147,11 +163,10 @@ impl Worker {
             read_with,
             store,
             clock,
-            parse_threads,
+            reading,
             pull: None,
             pull_of: None,
             push,
-            sources,
             source: sources::http::READER.key,
             state,
             intake,

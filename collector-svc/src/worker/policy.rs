@@ -34,8 +34,8 @@ impl Worker {
         });
         if other_specs || !same_source {
             let (target, policy) = (&self.target, &version.policy);
-            let opening = Opening { target, policy, specs, threads: self.parse_threads };
-            self.pull = sources::open(&self.sources, &opening);
+            let opening = Opening { target, policy, specs, threads: self.reading.parse_threads };
+            self.pull = sources::open(&self.reading.readers, &opening);
             self.source = version.policy.collection.source.kind();
             self.pull_of = Some(Arc::clone(version));
             self.ahead = Ahead::default();

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
+use collector_svc::share::Share;
 use collector_svc::sources::prometheus::READER;
 use domain::kinds::{Chosen, Kinds};
 use domain::policy::{Policy, TargetPolicy};
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use shared_types::collector_event::CollectorEventKind;
 use shared_types::{Batch, Timestamp};
 
-use crate::rig::{Fault, Rig, at, directive};
+use crate::rig::{Fault, Rig, at, autosave, directive, turn};
 
 pub(crate) const SAVES: &str = "saves_total{result=\"ok\"}";
 const ERRORS: &str = "save_errors_total";
@@ -208,6 +209,34 @@ async fn windows_are_counted_once_through_kills() {
         assert_eq!(server.asked.lock().unwrap()[0]["X-Scope-OrgID"], "editor");
         rig.assert_outbox_empty().await;
     }
+}
+
+/// CO-1, TE-5: of two collectors one reads the target; the other steps in when its window is late.
+#[tokio::test]
+async fn one_of_two_collectors_reads_and_the_other_steps_in() {
+    let server = server();
+    let mut rig = rig(&server).await;
+    let share = |own: &str| {
+        let living = ["a", "b"].map(str::to_owned).to_vec();
+        Share::among(own, tokio::sync::watch::Sender::new(living).subscribe())
+    };
+    let (of, other) = if share("a").has(&autosave()) { ("a", "b") } else { ("b", "a") };
+    let mut spare = rig.replica_with(share(other));
+    rig.clock.set(at("10:15:30"));
+    turn(&mut spare).await;
+    assert!(server.asked.lock().unwrap().is_empty(), "it is the other one's");
+    rig.worker = rig.replica_with(share(of));
+    rig.turn_at("10:15:30").await;
+    assert_eq!(rig.analyzer.batches().iter().map(counts).collect::<Vec<_>>(), [(70, 0)]);
+    let asked = server.asked.lock().unwrap().len();
+    server.sample(SAVES, &instance("a"), "10:29:50", 1079.0);
+    for (time, asks) in [("10:16:00", false), ("10:30:35", false), ("10:30:45", true)] {
+        rig.clock.set(at(time));
+        turn(&mut spare).await;
+        assert_eq!(server.asked.lock().unwrap().len() > asked, asks, "{time}");
+    }
+    rig.work().await;
+    assert_eq!(rig.analyzer.batches().iter().map(counts).collect::<Vec<_>>(), [(70, 0), (9, 0)]);
 }
 
 /// CO-5: what is not whole, not there or not up is an outage and no count; the window waits, and is counted when the

@@ -13,11 +13,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use collector_svc::archive;
 use collector_svc::effects::{Effects, retry_failures_path};
+use collector_svc::share::Share;
 use collector_svc::shared_time::SharedTime;
 use collector_svc::sources::{PushQueue, PushReply, PushSource, Reader, SHIPPED};
 use collector_svc::store::{BatchRow, MIGRATIONS, Store};
 use collector_svc::versions::Version;
-use collector_svc::worker::{Worker, WorkerParts};
+use collector_svc::worker::{Reading, Worker, WorkerParts};
 use domain::kinds::Chosen;
 use domain::policy::{Policy, TargetPolicy};
 use domain::sources::SourceSettings;
@@ -75,7 +76,7 @@ pub(crate) fn directive(sequence: u64, phase: &str, epoch: u64) -> Directive {
 }
 
 pub(crate) struct Rig {
-    readers: Arc<[Reader]>,
+    reading: Reading,
     pub(crate) directory: Arc<tempfile::TempDir>,
     pub(crate) db: Db,
     pub(crate) store: Store,
@@ -130,7 +131,7 @@ impl Rig {
     ) -> Self {
         let mut policy = policy();
         (policy.collection.source, policy.collection.map) = (source, map);
-        let readers: Arc<[Reader]> = readers.into();
+        let reading = Reading::alone(readers, 1);
         let policy = Arc::new(policy);
         let faults = Arc::new(Faults::default());
         let store = Store::new(db.probed(Arc::clone(&faults) as Arc<dyn Probe>));
@@ -145,18 +146,24 @@ impl Rig {
             data_dir: directory.path().to_owned(),
         });
         let time = SharedTime::alone(Arc::<ManualClock>::clone(&clock));
-        let (worker, queue) = worker(&policy, &store, &time, &readers);
-        Self { readers, directory, db, store, faults, clock, time, policy, worker, queue, analyzer, effects }
+        let (worker, queue) = worker(&policy, &store, &time, &reading);
+        Self { reading, directory, db, store, faults, clock, time, policy, worker, queue, analyzer, effects }
     }
 
     /// The process is killed and started again: what is not in the store is gone.
     pub(crate) fn kill(&mut self) {
-        (self.worker, self.queue) = worker(&self.policy, &self.store, &self.time, &self.readers);
+        (self.worker, self.queue) = worker(&self.policy, &self.store, &self.time, &self.reading);
+    }
+
+    /// Another replica on the same store and clock, with its share of the targets.
+    pub(crate) fn replica_with(&self, share: Share) -> Worker {
+        let reading = Reading { share, ..self.reading.clone() };
+        worker(&self.policy, &self.store, &self.time, &reading).0
     }
 
     /// Another replica on the same store and clock.
     pub(crate) fn replica(&self) -> (Worker, PushQueue) {
-        worker(&self.policy, &self.store, &self.time, &self.readers)
+        worker(&self.policy, &self.store, &self.time, &self.reading)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -264,7 +271,7 @@ fn worker(
     policy: &Arc<TargetPolicy>,
     store: &Store,
     clock: &Arc<SharedTime>,
-    readers: &Arc<[Reader]>,
+    reading: &Reading,
 ) -> (Worker, PushQueue) {
     let mut whole = whole_policy();
     whole.targets.insert(autosave(), policy.as_ref().clone());
@@ -276,9 +283,8 @@ fn worker(
         policies: versions,
         store: store.clone(),
         clock: Arc::clone(clock),
-        parse_threads: 1,
+        reading: reading.clone(),
         push: PushSource(queue.clone()),
-        sources: Arc::clone(readers),
     });
     (worker, queue)
 }

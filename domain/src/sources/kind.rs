@@ -43,6 +43,11 @@ pub trait SourceSettings: Settings {
         false
     }
 
+    /// Whether every replica finds the same there, so that one of them is enough to read it.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// How long after a window's end what belongs to it may still come; `grace` must not be shorter.
     fn settle(&self) -> Duration {
         Duration::ZERO

@@ -328,6 +328,10 @@ impl SourceSettings for Prometheus {
         words
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn settle(&self) -> Duration {
         self.settle
     }

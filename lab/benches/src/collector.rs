@@ -12,7 +12,7 @@ use collector_svc::shared_time::SharedTime;
 use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
 use collector_svc::store::{MIGRATIONS, Store};
 use collector_svc::versions::Version;
-use collector_svc::worker::{Worker, WorkerParts};
+use collector_svc::worker::{Reading, Worker, WorkerParts};
 use domain::kinds::Chosen;
 use domain::policy::{Policy, TargetPolicy};
 use domain::sources::jsonl::Jsonl;
@@ -136,9 +136,8 @@ async fn collect(files: &[PathBuf], map: Option<Arc<Map>>, threads: usize) -> an
         policies: versions,
         store: store.clone(),
         clock: SharedTime::alone(Arc::new(ManualClock::at(now))),
-        parse_threads: threads,
+        reading: Reading::alone(SHIPPED, threads),
         push: PushSource(queue),
-        sources: SHIPPED.into(),
     });
     while worker.turn().await?.more {}
     // Closed windows are in `batches`; each counted line is in one of them.
@@ -158,7 +157,7 @@ async fn collect(files: &[PathBuf], map: Option<Arc<Map>>, threads: usize) -> an
 }
 
 /// The shipped target.
-fn whole_policy() -> anyhow::Result<Policy> {
+pub(crate) fn whole_policy() -> anyhow::Result<Policy> {
     Ok(Policy::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml"))?)
 }
 

@@ -17,7 +17,7 @@ use collector_svc::service::ask_directive;
 use collector_svc::shared_time::SharedTime;
 use collector_svc::sources::{PushQueue, PushSource, SHIPPED};
 use collector_svc::versions::Version;
-use collector_svc::worker::{Attended, Worker, WorkerHandle, WorkerParts};
+use collector_svc::worker::{Attended, Reading, Worker, WorkerHandle, WorkerParts};
 use domain::policy::{Policy, TargetPolicy};
 use domain::template::Templates;
 use reporter_svc::api::App;
@@ -256,9 +256,8 @@ fn collector(ground: &Ground, db: &Db, clock: &Arc<SkewedClock>) -> (Arc<dyn Han
         policies: versions.clone(),
         store: store.clone(),
         clock: SharedTime::alone(Arc::clone(&clock)),
-        parse_threads: 1,
+        reading: Reading::alone(SHIPPED, 1),
         push: PushSource(queue.clone()),
-        sources: SHIPPED.into(),
     });
     let (handle, attended) = worker.attended();
     let targets = Directory::default();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::stored::Form;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -27,6 +28,7 @@ pub struct Replica {
     clock: Arc<dyn Clock>,
     service: ServiceName,
     id: String,
+    living: watch::Sender<Vec<String>>,
 }
 
 impl Replica {
@@ -43,7 +45,8 @@ impl Replica {
     ) -> Result<Self, DbError> {
         db.forms().know(documents.iter().chain(KIT).copied().collect());
         let id = Uuid::now_v7().to_string();
-        let replica = Self { db: db.clone(), clock: Arc::clone(clock), service, id };
+        let living = watch::Sender::new(vec![id.clone()]);
+        let replica = Self { db: db.clone(), clock: Arc::clone(clock), service, id, living };
         replica.beat().await?;
         Ok(replica)
     }
@@ -63,8 +66,8 @@ impl Replica {
         let reads = known.iter().map(|form| (form.kind.to_owned(), form.newest())).collect();
         let gone = now.minus(SEEN_WITHIN);
         store::seen(&mut tx, &self.id, self.service.as_str(), &reads, gone, now).await?;
+        let living = store::living(&mut tx).await?;
         if now >= first.plus(OLD_RELEASES_LIVE) {
-            let living = store::living(&mut tx).await?;
             for form in known {
                 let all_read = |it: &store::Living| it.reads.get(form.kind).copied().unwrap_or(1);
                 let newest = living.iter().map(all_read).min().unwrap_or(1);
@@ -77,7 +80,26 @@ impl Replica {
         tx.commit().await?;
         // Only now: what is written stands in the table before.
         self.db.forms().allow(allowed);
+        let of_service = living.into_iter().filter(|it| it.service == self.service.as_str());
+        let ids: Vec<String> = of_service.map(|it| it.id).collect();
+        self.living.send_if_modified(|known| {
+            let other = *known != ids;
+            *known = ids;
+            other
+        });
         Ok(())
+    }
+
+    /// What this one is called among the others.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The replicas of this service that live, this one among them, as of the last heartbeat.
+    #[must_use]
+    pub fn living(&self) -> watch::Receiver<Vec<String>> {
+        self.living.subscribe()
     }
 
     /// Beats until `shutdown`; who has done its last write then calls [`Self::leave`].

@@ -9,6 +9,8 @@ use crate::db::{Db, DbError, Tx};
 
 /// A replica that lives.
 pub(super) struct Living {
+    pub(super) id: String,
+    pub(super) service: String,
     pub(super) reads: BTreeMap<String, u32>,
 }
 
@@ -71,12 +73,12 @@ pub(super) async fn seen(
 
 /// All replicas that are not forgotten.
 pub(super) async fn living(tx: &mut Tx<'_>) -> Result<Vec<Living>, DbError> {
-    let rows: Vec<(String,)> =
-        sqlx::query_as("SELECT reads FROM stored_replicas").fetch_all(&mut **tx).await?;
-    let read = |(reads,): (String,)| {
+    let rows: Vec<(String, String, String)> =
+        sqlx::query_as("SELECT replica, service, reads FROM stored_replicas").fetch_all(&mut **tx).await?;
+    let read = |(id, service, reads): (String, String, String)| {
         let reads =
             serde_json::from_str(&reads).map_err(|error| DbError::decode("forms of a replica", error))?;
-        Ok(Living { reads })
+        Ok(Living { id, service, reads })
     };
     rows.into_iter().map(read).collect()
 }
