@@ -23,6 +23,7 @@ mod pushes;
 mod replicas;
 mod rig;
 mod schema;
+mod source_contract;
 mod store;
 mod updates;
 mod windows;
