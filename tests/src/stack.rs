@@ -145,9 +145,14 @@ impl Stack {
 
     /// Starts one process again and does not wait for it.
     pub fn launch(&mut self, name: &str) {
+        self.launch_another(name, name, &[]);
+    }
+
+    /// Starts another process of a program, which is called `name` here, with variables of its own.
+    pub fn launch_another(&mut self, program: &str, name: &str, variables: &[(&str, &str)]) {
         let log = File::options().create(true).append(true).open(self.log_file(name)).expect("a log file");
-        let mut command = Command::new(binaries::path(name));
-        if name == "phasegate" {
+        let mut command = Command::new(binaries::path(program));
+        if program == "phasegate" {
             command.arg("up");
         }
         command
@@ -155,6 +160,7 @@ impl Stack {
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap_or_default())
             .envs(&self.environment)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);

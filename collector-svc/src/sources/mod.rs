@@ -9,6 +9,7 @@ mod follow;
 pub mod http;
 pub mod jsonl;
 pub mod loki;
+pub mod nats;
 mod newest;
 pub mod otlp;
 mod places;
@@ -28,11 +29,12 @@ pub use source::{
 };
 
 /// What reads each kind of the product.
-pub const SHIPPED: [Reader; 7] = [
+pub const SHIPPED: [Reader; 8] = [
     jsonl::READER,
     http::READER,
     prometheus::READER,
     otlp::READER,
+    nats::READER,
     loki::READER,
     cloudwatch::READER,
     datadog::READER,

@@ -17,7 +17,7 @@ use events::EventSpecs;
 use events::records::Records;
 use serde_json::json;
 use service_kit::http::BodyShare;
-use shared_types::{PhaseId, Timestamp, Window};
+use shared_types::{Timestamp, Window};
 use tokio::sync::Notify;
 
 use crate::cloudwatch;

@@ -152,7 +152,7 @@ fn a_policy_with_a_source_of_ones_own_is_read() {
     );
     assert_eq!(
         refused("{ meter: { name: saves } }", &Kinds::shipped()),
-        "p:10:17: targets.autosave.collection.source: source `meter` is not supported in this version; supported: `jsonl`, `http`, `prometheus`, `otlp`, `loki`, `cloudwatch` or `datadog`"
+        "p:10:17: targets.autosave.collection.source: source `meter` is not supported in this version; supported: `jsonl`, `http`, `prometheus`, `otlp`, `nats`, `loki`, `cloudwatch` or `datadog`"
     );
 }
 

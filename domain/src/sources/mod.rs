@@ -8,6 +8,7 @@ pub mod http;
 pub mod jsonl;
 mod kind;
 pub mod loki;
+pub mod nats;
 pub mod otlp;
 mod places;
 pub mod prometheus;
@@ -18,5 +19,14 @@ pub use kind::{SourceKind, SourceSettings};
 pub use places::{Filling, range};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [SourceKind; 7] =
-    [jsonl::KIND, http::KIND, prometheus::KIND, otlp::KIND, loki::KIND, cloudwatch::KIND, datadog::KIND];
+pub const SHIPPED: [SourceKind; 8] =
+    [
+        jsonl::KIND,
+        http::KIND,
+        prometheus::KIND,
+        otlp::KIND,
+        nats::KIND,
+        loki::KIND,
+        cloudwatch::KIND,
+        datadog::KIND,
+    ];

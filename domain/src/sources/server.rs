@@ -69,7 +69,7 @@ pub struct OAuth2 {
 }
 
 /// Where a secret is found. Never the secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SecretFrom {
     Variable(String),
     File(String),

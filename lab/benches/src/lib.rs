@@ -12,6 +12,7 @@ mod idle;
 mod latency;
 mod logged;
 mod measure;
+mod nats;
 mod push;
 mod replicas;
 mod soak;

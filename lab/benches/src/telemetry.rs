@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::latency::Store;
-use crate::{bare, collector, logged, measure, push};
+use crate::{bare, collector, logged, measure, nats, push};
 
 #[derive(Parser)]
 struct Arguments {
@@ -46,6 +46,21 @@ enum Bench {
         #[arg(long, default_value_t = 3)]
         runs: usize,
     },
+    /// Collectors that share the targets of one stream of NATS JetStream, on PostgreSQL. All are in this process and share its
+    /// cores, so more of them are no faster here.
+    Nats {
+        /// Collectors of each run, the fewest first.
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4])]
+        collectors: Vec<usize>,
+        #[arg(long, default_value_t = 16)]
+        targets: usize,
+        /// Events of each run, a hundred a message.
+        #[arg(long, default_value_t = 1_000_000)]
+        events: u64,
+        /// Ends with 1 where an event costs more processor time than so many of the first run.
+        #[arg(long)]
+        growth_most: Option<f64>,
+    },
     /// One measurement, in this process.
     #[command(hide = true)]
     Measure {
@@ -67,6 +82,9 @@ pub fn run() -> anyhow::Result<()> {
     match Arguments::parse().bench {
         Bench::Collector { events, files, threads, seed, runs } => {
             collector::bench(&collector::Amount { events, files, threads, seed, runs })
+        }
+        Bench::Nats { collectors, targets, events, growth_most } => {
+            nats::bench(&collectors, targets, events, growth_most)
         }
         Bench::Push { stores, amount, runs } => push::bench(&stores, amount, runs),
         Bench::Measure { what, file: files, threads, amount } => {

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod moto;
+pub mod nats;
 pub mod prometheus;
 pub mod remote_write;
 pub mod story;
@@ -13,9 +14,9 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// It is nowhere; says what to do.
 pub fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let fetched = foreign().join("usr/bin");
+    let fetched = ["usr/bin", "usr/sbin"].map(|folder| foreign().join(folder));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain([fetched]);
+    let places = std::env::split_paths(&path).chain(fetched);
     let found = places.map(|place| place.join(name)).find(|program| program.is_file());
     found.ok_or_else(|| anyhow::anyhow!("`{name}` is missing: .ci/foreign fetches it, or install it"))
 }

@@ -67,6 +67,39 @@ fn wrong_sections_of_otlp_are_refused() {
 
 /// PO-1
 #[test]
+fn wrong_sections_of_nats_are_refused() {
+    for (section, expected) in [
+        ("{ stream: T, subject: t }", "collection.source.nats: the key `url` is missing"),
+        (
+            "{ url: \"http://n:4222\", stream: T, subject: t }",
+            "nats.url: expected a `nats://` or `tls://` URL",
+        ),
+        (
+            "{ url: \"nats://n:4222,\", stream: T, subject: t }",
+            "nats.url: expected a `nats://` or `tls://` URL",
+        ),
+        ("{ url: \"nats://u:p@n\", stream: T, subject: t }", "nats.url: expected no secret in the URL"),
+        ("{ url: \"nats://n\", stream: T.x, subject: t }", "nats.stream: expected a stream's name"),
+        ("{ url: \"nats://n\", stream: T, subject: t..x }", "nats.subject: expected a subject"),
+        ("{ url: \"nats://n\", stream: T, subject: \"t.>.x\" }", "nats.subject: expected a subject"),
+        ("{ url: \"nats://n\", stream: T, subject: \"t.a*\" }", "nats.subject: expected a subject"),
+        ("{ url: \"nats://n\", stream: T, subject: \"t.{phase}\" }", "nats.subject: expected a subject"),
+        (
+            "{ url: \"nats://n\", stream: T, subject: t, auth: { user: u } }",
+            "nats.auth: the key `password_env` is missing",
+        ),
+        (
+            "{ url: \"nats://n\", stream: T, subject: t, auth: { token_env: A, user: u } }",
+            "nats.auth: expected `credentials_file`, `token_env`, `token_file`, or `user` with a password",
+        ),
+    ] {
+        let error = error_of(&format!("{{ nats: {section} }}"));
+        assert!(error.contains(expected), "{section}: {error}");
+    }
+}
+
+/// PO-1
+#[test]
 fn wrong_sections_of_loki_are_refused() {
     for (section, expected) in [
         ("{ url: \"http://l\" }", "collection.source.loki: the key `values` is missing"),

@@ -379,7 +379,7 @@ fn names_that_refer_to_something_must_find_it() {
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,
             r#"{ carrier_pigeon: { loft: "x" } }"#,
-            "10:17: targets.autosave.collection.source: source `carrier_pigeon` is not supported in this version; supported: `jsonl`, `http`, `prometheus`, `otlp`, `loki`, `cloudwatch` or `datadog`",
+            "10:17: targets.autosave.collection.source: source `carrier_pigeon` is not supported in this version; supported: `jsonl`, `http`, `prometheus`, `otlp`, `nats`, `loki`, `cloudwatch` or `datadog`",
         ),
         (
             r#"{ jsonl: { paths: ["telemetry/autosave/*.jsonl"] } }"#,

@@ -1,0 +1,95 @@
+//! Messages of a stream of NATS JetStream, by their sequence in it: the position is ours alone and is committed with the counts
+//! (TE-5). Nothing is acknowledged: the server's place would be a second truth.
+
+mod connection;
+mod following;
+mod position;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::sources::nats::{KIND, Nats};
+use events::EventSpecs;
+use shared_types::Timestamp;
+
+use super::{Asked, Input, Newest, Opened, Opening, Reader, Source, SourceError};
+use following::Following;
+use position::Position;
+
+/// What reads the kind.
+pub const READER: Reader = Reader { key: KIND.key, open };
+
+fn open(opening: &Opening<'_>) -> Opened {
+    let Opening { target, policy, specs, threads } = *opening;
+    let Some(settings) = policy.collection.source.of_kind::<Nats>() else { return Ok(None) };
+    Ok(Some(Box::new(NatsSource {
+        settings: settings.clone(),
+        subject: settings.subject_of(target),
+        specs: Arc::clone(specs),
+        threads,
+        timeout: policy.collection.source_timeout,
+        following: None,
+    })))
+}
+
+struct NatsSource {
+    settings: Nats,
+    /// The target's.
+    subject: String,
+    specs: Arc<EventSpecs>,
+    threads: usize,
+    timeout: Duration,
+    /// None after anything went wrong: what the server delivered meanwhile is in doubt.
+    following: Option<Following>,
+}
+
+#[async_trait]
+impl Source for NatsSource {
+    fn kind(&self) -> &'static str {
+        KIND.key
+    }
+
+    async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError> {
+        let position = asked.cursor.get(&self.settings.stream).map(Position::of).transpose();
+        let position = position.map_err(|reason| self.failed(reason))?;
+        match tokio::time::timeout(self.timeout, self.follow(position, asked.now)).await {
+            Ok(result) => result.map_err(|reason| self.failed(reason)),
+            Err(_) => Err(SourceError::Timeout(self.timeout.as_secs())),
+        }
+    }
+
+    async fn newest(&mut self, bytes: u64) -> Result<Newest, SourceError> {
+        let newest = connection::stream(&self.settings, self.timeout);
+        let newest = async { following::newest(&newest.await?, bytes).await };
+        match tokio::time::timeout(self.timeout, newest).await {
+            Ok(result) => result.map_err(|reason| self.failed(reason)),
+            Err(_) => Err(SourceError::Timeout(self.timeout.as_secs())),
+        }
+    }
+}
+
+impl NatsSource {
+    fn failed(&self, reason: String) -> SourceError {
+        let Nats { url, stream, .. } = &self.settings;
+        SourceError::Io { what: format!("stream {stream} at {url}"), reason }
+    }
+
+    async fn follow(&mut self, position: Option<Position>, now: Timestamp) -> Result<Input, String> {
+        // A second time: with the connection, or the server, what was under way is gone.
+        for _ in 0..2 {
+            let mut following = match self.following.take().filter(|it| it.is_at(position.as_ref())) {
+                Some(following) => following,
+                None => {
+                    let stream = connection::stream(&self.settings, self.timeout).await?;
+                    Following::begin(stream, self.subject.clone(), position.clone(), now).await?
+                }
+            };
+            if let Some(input) = following.next(&self.specs, self.threads, now).await? {
+                self.following = Some(following);
+                return Ok(input);
+            }
+        }
+        Err("what it delivered was lost on its way, twice".to_owned())
+    }
+}

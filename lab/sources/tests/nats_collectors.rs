@@ -1,0 +1,135 @@
+//! Several collectors on one stream of NATS JetStream.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use phasegate_sources::nats::Nats;
+use phasegate_sources::policy::{FAST, FILES, changed};
+use phasegate_tests::stack::{Layout, Stack};
+use phasegate_tests::vendors::Vendors;
+use phasegate_tests::{ports, wait};
+use serde_json::{Value, json};
+use service_kit::clock::{Clock as _, SystemClock};
+
+const TARGETS: [&str; 6] = ["cart", "checkout", "editor", "search", "share", "upload"];
+const COLLECTORS: [&str; 3] = ["collector-svc", "collector-2", "collector-3"];
+const KILLS: u64 = 20;
+
+/// The policy of the other stories, once for each target, each with a subject of its own.
+fn policy(url: &str) -> String {
+    let (head, rest) = FAST.split_once("  autosave:\n").unwrap();
+    let (target, tail) = rest.split_once("\nretention").unwrap();
+    let source =
+        format!("{{ nats: {{ url: \"{url}\", stream: TELEMETRY, subject: \"telemetry.{{target}}\" }} }}");
+    let target = changed(
+        target,
+        &[
+            (FILES, source.as_str()),
+            // What a collector that was killed could not take comes seconds later.
+            ("window: 2s", "window: 10s"),
+            ("grace: 200ms", "grace: 5s"),
+            ("watch: 6s, cadence: 1s", "watch: 20s, cadence: 6s"),
+            ("over: 8s", "over: 40s"),
+            ("gaps: { tolerated: 0, blind: rollback }", "gaps: { tolerated: 3, blind: page }"),
+            ("collector_latency: rollback", "collector_latency: page"),
+        ],
+    );
+    let of = |name: &str| {
+        format!("  {name}:\n{}", changed(&target, &[("@FLAG_FILE@", &format!("@FLAG_FILE@-{name}"))]))
+    };
+    let targets: Vec<String> = TARGETS.into_iter().map(of).collect();
+    format!("{head}{}\nretention{tail}", targets.join("\n"))
+}
+
+/// Each target in its first phase.
+async fn start(stack: &Stack) {
+    for name in TARGETS {
+        fs::write(format!("{}-{name}", stack.flag_file().display()), "off").unwrap();
+        stack.act(&format!("/v1/rollouts/{name}/start"), &json!({"by": "release engineer"})).await;
+    }
+    for name in TARGETS {
+        wait::until(&format!("a window of {name} in A"), || async {
+            let view = stack.get("collector", &format!("/v1/targets/{name}")).await?;
+            if view["current"]["phase"] == "A" { Ok(()) } else { Err(view.to_string()) }
+        })
+        .await;
+    }
+}
+
+/// Saves of the batches of a target's archive.
+fn counted(folder: &Path) -> u64 {
+    let mut saves = 0;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let batch: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(batch["source"], "nats");
+            let intake = &batch["intake"];
+            let uncounted = ["late", "lost", "malformed"].map(|it| intake[it].as_u64().unwrap_or(0));
+            assert_eq!(uncounted, [0; 3], "{batch}");
+            saves += batch["counters"]["autosave.save.completed"].as_u64().unwrap_or(0);
+        }
+    }
+    saves
+}
+
+/// TE-5, CO-1: three collectors share the targets of one stream; whichever of them, or the server, is killed when, each event is
+/// counted once.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_is_counted_once_whoever_is_killed() {
+    let mut server = Nats::start().unwrap();
+    let mut publisher = server.publisher(None).await;
+    publisher.stream("TELEMETRY").await;
+    let vendors = Vendors::start().await;
+    let mut stack = Stack::start(Layout::ThreeOnPostgres, &policy(&server.url), &vendors.environment()).await;
+    let listen: BTreeMap<&str, String> =
+        COLLECTORS[1..].iter().map(|name| (*name, format!("127.0.0.1:{}", ports::own()))).collect();
+    let launch = |stack: &mut Stack, name: &str| match listen.get(name) {
+        Some(listen) => {
+            let variables = [("PHASEGATE_COLLECTOR_LISTEN", listen.as_str())];
+            stack.launch_another("collector-svc", name, &variables);
+        }
+        None => stack.launch(name),
+    };
+    for name in &COLLECTORS[1..] {
+        launch(&mut stack, name);
+    }
+    start(&stack).await;
+    let mut expected = BTreeMap::new();
+    for round in 0..KILLS {
+        for (at, target) in TARGETS.into_iter().enumerate() {
+            let saves = 50 + round * 7 + at as u64;
+            *expected.entry(target).or_insert(0) += saves;
+            let event = |n: u64| {
+                let ts = SystemClock.now();
+                format!(
+                    "{{\"ts\":\"{ts}\",\"name\":\"autosave.save.completed\",\"event_id\":\"{round}-{n}\",\"duration_ms\":640}}\n"
+                )
+            };
+            publisher.publish(&format!("telemetry.{target}"), (0..saves).map(event).collect()).await;
+            if at as u64 == round % 6 {
+                let name = COLLECTORS[usize::try_from(round).unwrap() % COLLECTORS.len()];
+                stack.kill(name);
+                launch(&mut stack, name);
+                let url = match listen.get(name) {
+                    Some(listen) => format!("http://{listen}/healthz"),
+                    None => stack.url("collector", "/healthz"),
+                };
+                wait::until(name, || async { stack.http.get(&url).send().await?.error_for_status() }).await;
+            }
+        }
+        if round % 5 == 2 {
+            server.restart().unwrap();
+        }
+    }
+    for (target, expected) in expected {
+        let folder = stack.data_file(&format!("logs/{target}"));
+        wait::until(target, || async {
+            let found = counted(&folder);
+            if found == expected { Ok(()) } else { Err(format!("{found} of {expected}")) }
+        })
+        .await;
+    }
+}
