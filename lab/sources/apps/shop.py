@@ -1,86 +1,32 @@
-"""An app that does what it is told on its standard input and tells of it by the OpenTelemetry SDK.
+"""An app that does what it is told on its standard input and tells of it as SIGNAL says, to ENDPOINT.
 
-`save N`, `fail CODE N`, and `flush`, which is answered when the exporter is done. SIGNAL says how it tells: metrics, logs or spans.
+`save N`, `fail CODE N`, and `flush`, which is answered when all is told. What knows its events by an id also takes `again`: the last
+event once more; `behind N` and `ahead N`: saves by a clock that is ten minutes off.
 """
 
 import os
 import sys
-import time
 
-from opentelemetry.sdk.resources import Resource
-
-DURATION_MS = 640
-RESOURCE = Resource.create({"service.instance.id": os.environ.get("INSTANCE", str(os.getpid()))})
+MINUTES_OFF = 10 * 60
 
 
-class Metrics:
-    def __init__(self):
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-        from opentelemetry.sdk.metrics import MeterProvider
-        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+def started(signal):
+    match signal:
+        case "metrics" | "logs" | "spans":
+            import by_sdk
 
-        self.provider = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], RESOURCE)
-        meter = self.provider.get_meter("shop")
-        self.failed = meter.create_counter("saves.failed")
-        bounds = [0.5, 1, 1.8, 2, 2.5, 5]
-        self.saved = meter.create_histogram("save.duration", "s", explicit_bucket_boundaries_advisory=bounds)
+            return {"metrics": by_sdk.Metrics, "logs": by_sdk.Logs, "spans": by_sdk.Spans}[signal]()
+        case "file" | "push":
+            import by_line
 
-    def save(self):
-        self.saved.record(DURATION_MS / 1000)
+            return {"file": by_line.File, "push": by_line.Push}[signal]()
+        case "prometheus":
+            import by_scrape
 
-    def fail(self, code):
-        self.failed.add(1, {"error.type": code})
+            return by_scrape.Scraped()
 
 
-class Logs:
-    def __init__(self):
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-        from opentelemetry.sdk._logs import LoggerProvider
-        from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-
-        self.provider = LoggerProvider(RESOURCE)
-        self.provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
-        self.logger = self.provider.get_logger("shop")
-
-    def tell(self, name, attributes):
-        now = time.time_ns()
-        self.logger.emit(timestamp=now, observed_timestamp=now, event_name=name, attributes=attributes)
-
-    def save(self):
-        self.tell("autosave.save.completed", {"duration_ms": DURATION_MS})
-
-    def fail(self, code):
-        self.tell("autosave.save.error", {"code": code, "retryable": True})
-
-
-class Spans:
-    def __init__(self):
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-        self.provider = TracerProvider(resource=RESOURCE)
-        self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self.tracer = self.provider.get_tracer("shop")
-
-    def span(self):
-        now = time.time_ns()
-        return self.tracer.start_span("save", start_time=now - DURATION_MS * 1_000_000), now
-
-    def save(self):
-        span, now = self.span()
-        span.end(now)
-
-    def fail(self, code):
-        from opentelemetry.trace import Status, StatusCode
-
-        span, now = self.span()
-        span.set_attribute("error.type", code)
-        span.set_status(Status(StatusCode.ERROR))
-        span.end(now)
-
-
-told = {"metrics": Metrics, "logs": Logs, "spans": Spans}[os.environ["SIGNAL"]]()
+told = started(os.environ["SIGNAL"])
 for line in sys.stdin:
     match line.split():
         case ["save", count]:
@@ -89,6 +35,14 @@ for line in sys.stdin:
         case ["fail", code, count]:
             for _ in range(int(count)):
                 told.fail(code)
+        case ["again"]:
+            told.again()
+        case ["behind", count]:
+            for _ in range(int(count)):
+                told.save(-MINUTES_OFF)
+        case ["ahead", count]:
+            for _ in range(int(count)):
+                told.save(MINUTES_OFF)
         case ["flush"]:
-            print("flushed" if told.provider.force_flush(60_000) is not False else "not flushed", flush=True)
-told.provider.shutdown()
+            print("flushed" if told.flush() is not False else "not flushed", flush=True)
+told.end()

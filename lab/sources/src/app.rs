@@ -1,4 +1,4 @@
-//! An app in a language of its users, which tells of what it does by its OpenTelemetry SDK.
+//! An app in a language of its users, which does what it is told and tells of it: by its OpenTelemetry SDK, or as apps do without one.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,11 +14,11 @@ use crate::{fetched, program};
 pub struct Told<'a> {
     /// Of Python or JavaScript.
     pub language: Language,
-    /// `metrics`, `logs` or `spans`.
+    /// `metrics`, `logs` or `spans` by the SDK; of Python also `file`, `push` and `prometheus`.
     pub signal: &'a str,
     /// `delta` or `cumulative`, of metrics.
     pub temporality: &'a str,
-    /// `service.name`.
+    /// `service.name`, and the name of its one instance.
     pub service: &'a str,
     /// Milliseconds between two exports of metrics.
     pub interval_ms: u64,
@@ -34,16 +34,18 @@ pub enum Language {
 /// A running app; it is ended when it is dropped.
 #[derive(Debug)]
 pub struct App {
+    command: Command,
     child: Child,
     told: ChildStdin,
     says: BufReader<ChildStdout>,
 }
 
 impl App {
-    /// Starts one that sends to the collector at `endpoint`.
+    /// Starts one that tells at `endpoint`: by the SDK, a collector's; else the file, the URL that is pushed to, or the
+    /// `host:port` where it is scraped.
     ///
     /// # Errors
-    /// Its SDK is not there; says what to do.
+    /// Its libraries are not there; says what to do.
     pub fn start(told: Told<'_>, endpoint: &str) -> anyhow::Result<Self> {
         let mut command = match told.language {
             Language::Python => {
@@ -60,19 +62,34 @@ impl App {
                 command
             }
         };
-        let mut child = command
+        command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("ENDPOINT", endpoint)
+            .env("INSTANCE", told.service)
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
             .env("OTEL_SERVICE_NAME", told.service)
             .env("OTEL_METRIC_EXPORT_INTERVAL", told.interval_ms.to_string())
             .env("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", told.temporality)
             .env("SIGNAL", told.signal)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("the app")?;
-        let (told, says) =
-            (child.stdin.take().context("its input")?, child.stdout.take().context("its output")?);
-        Ok(Self { child, told, says: BufReader::new(says) })
+            .stdout(Stdio::piped());
+        let (child, told, says) = spawned(&mut command)?;
+        Ok(Self { command, child, told, says })
+    }
+
+    /// Kills it and starts it anew: it counts from nothing, and what it has not told by then is lost.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.end();
+        (self.child, self.told, self.says) = spawned(&mut self.command)?;
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 
     /// Tells it to do something.
@@ -99,9 +116,14 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.end();
     }
+}
+
+fn spawned(command: &mut Command) -> anyhow::Result<(Child, ChildStdin, BufReader<ChildStdout>)> {
+    let mut child = command.spawn().context("the app")?;
+    let (told, says) = (child.stdin.take().context("its input")?, child.stdout.take().context("its output")?);
+    Ok((child, told, BufReader::new(says)))
 }
 
 const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps");

@@ -3,6 +3,8 @@
 pub mod app;
 pub mod moto;
 pub mod nats;
+pub mod paused;
+pub mod policy;
 pub mod prometheus;
 pub mod remote_write;
 pub mod story;

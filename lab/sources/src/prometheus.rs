@@ -129,6 +129,12 @@ impl Prometheus {
         Ok(server)
     }
 
+    /// The id of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What an expression comes to at a second, or now.
     ///
     /// # Errors

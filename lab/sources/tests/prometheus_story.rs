@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use phasegate_sources::policy::{FAST, FILES, changed};
 use phasegate_sources::prometheus::Prometheus;
 use phasegate_sources::story::rolls_back_once_and_recovers;
 use phasegate_tests::stack::{Layout, Stack};
@@ -71,27 +72,22 @@ fn policy(server: &str) -> String {
          autosave.save.completed: {{ series: saves_total }}, autosave.history.drift: {{ series: drift_total }}, \
          autosave.save.error: {{ series: errors_total, breakdown: {{ code: reason }}, absent: zero }} }} }}"
     );
-    let fast = include_str!("../../../tests/fixtures/policy.fast.yaml");
-    let mut policy = String::new();
-    for line in fast.lines().filter(|line| !line.contains("quantile: 0.95")) {
-        policy.push_str(line);
-        policy.push('\n');
-    }
-    for (from, to) in [
-        ("{ jsonl: { paths: [\"@TELEMETRY@/*.jsonl\"] } }", format!("{{ {source} }}").as_str()),
-        ("grace: 200ms", "grace: 800ms"),
-        ("save_latency_p95: rollback, ", ""),
-        ("save_latency_p95: 2.5s, ", ""),
-        ("save_latency_p95: 2.0s, ", ""),
-        ("save_latency_p95: 1.8s, ", ""),
-        ("p95: save_latency_p95", "p95: error_rate"),
-        ("gaps: { tolerated: 0, blind: rollback }", "gaps: { tolerated: 3, blind: page }"),
-        ("collector_latency: rollback", "collector_latency: page"), // a scrape may come late on a busy machine
-    ] {
-        assert!(policy.contains(from), "{from}");
-        policy = policy.replace(from, to);
-    }
-    policy
+    let unmeasured = |line: &&str| !line.contains("quantile: 0.95");
+    let fast: Vec<&str> = FAST.lines().filter(unmeasured).collect();
+    changed(
+        &(fast.join("\n") + "\n"),
+        &[
+            (FILES, &format!("{{ {source} }}")),
+            ("grace: 200ms", "grace: 800ms"),
+            ("save_latency_p95: rollback, ", ""),
+            ("save_latency_p95: 2.5s, ", ""),
+            ("save_latency_p95: 2.0s, ", ""),
+            ("save_latency_p95: 1.8s, ", ""),
+            ("p95: save_latency_p95", "p95: error_rate"),
+            ("gaps: { tolerated: 0, blind: rollback }", "gaps: { tolerated: 3, blind: page }"),
+            ("collector_latency: rollback", "collector_latency: page"), // a scrape may come late on a busy machine
+        ],
+    )
 }
 
 /// DE-3, RB-1, RB-6: A → B, a violation in B that only Prometheus knows of, one rollback, recovery.
