@@ -4,6 +4,7 @@
 //! and the reporter.
 
 mod bare;
+mod catch_up;
 mod collector;
 mod cycle;
 pub mod guard;

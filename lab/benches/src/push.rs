@@ -3,7 +3,7 @@
 
 use domain::telemetry::event_specs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -161,9 +161,20 @@ fn common(directory: &Path, database: Option<&str>, address: SocketAddr) -> anyh
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../governance/policy.yaml");
     let mut policy = Policy::load(&path)?;
     policy.targets.values_mut().for_each(|target| target.collection.source = Chosen(Arc::new(Http)));
+    let clock = ManualClock::at(Timestamp::parse(START)?.plus(Duration::from_secs(601)));
+    alone(directory, database, address, (path, policy), Arc::new(clock))
+}
+
+/// The configuration of a collector at an address, by a policy and the file that it is from, without the other services.
+pub(crate) fn alone(
+    directory: &Path,
+    database: Option<&str>,
+    address: SocketAddr,
+    (policy_path, policy): (PathBuf, Policy),
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<CommonConfig> {
     let url = service_kit::config::http_url(&format!("http://{address}")).map_err(anyhow::Error::msg)?;
     let nobody = service_kit::config::http_url("http://127.0.0.1:9").map_err(anyhow::Error::msg)?;
-    let clock = ManualClock::at(Timestamp::parse(START)?.plus(Duration::from_secs(601)));
     Ok(CommonConfig {
         service: ServiceName::Collector,
         database_url: database.map(Into::into),
@@ -173,18 +184,18 @@ fn common(directory: &Path, database: Option<&str>, address: SocketAddr) -> anyh
         http: HttpArgs::default(),
         services_here: 1,
         data_dir: directory.to_owned(),
-        policy_path: path,
+        policy_path,
         policy: Arc::new(policy),
         collector_url: url,
         analyzer_url: nobody.clone(),
         reporter_url: nobody,
         tokens: None,
         service_token: None,
-        clock: Arc::new(clock) as Arc<dyn Clock>,
+        clock,
     })
 }
 
-async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
+pub(crate) async fn wait_for(address: SocketAddr) -> anyhow::Result<()> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     for _ in 0..500 {
         if http.get(format!("http://{address}/healthz")).send().await.is_ok() {

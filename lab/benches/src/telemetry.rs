@@ -1,14 +1,15 @@
-//! `cargo run --release -p phasegate-bench -- collector|push`: what the collector does.
+//! `cargo run --release -p phasegate-bench -- collector|push|catch-up`: what the collector does.
 //!
 //! Every measurement is a process of its own, so that its peak memory is its own too; the program starts itself again for each
 //! and prints the table.
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum as _};
 
+use crate::catch_up::Kept;
 use crate::latency::Store;
-use crate::{bare, collector, logged, measure, nats, push};
+use crate::{bare, catch_up, collector, logged, measure, nats, push};
 
 #[derive(Parser)]
 struct Arguments {
@@ -61,6 +62,18 @@ enum Bench {
         #[arg(long)]
         growth_most: Option<f64>,
     },
+    /// What each source has kept while no collector was there for an hour.
+    CatchUp {
+        #[arg(long, value_delimiter = ',', value_enum,
+            default_values = ["nothing", "file", "push", "prometheus", "otlp-cumulative", "otlp-delta"])]
+        sources: Vec<Kept>,
+        /// Of the hour: a multiple of 1,000.
+        #[arg(long, value_delimiter = ',', default_values_t = [250_000, 1_000_000])]
+        events: Vec<u64>,
+        /// The better of so many runs counts.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+    },
     /// One measurement, in this process.
     #[command(hide = true)]
     Measure {
@@ -87,6 +100,7 @@ pub fn run() -> anyhow::Result<()> {
             nats::bench(&collectors, targets, events, growth_most)
         }
         Bench::Push { stores, amount, runs } => push::bench(&stores, amount, runs),
+        Bench::CatchUp { sources, events, runs } => catch_up::bench(&sources, &events, runs),
         Bench::Measure { what, file: files, threads, amount } => {
             let done = match what.as_str() {
                 "lines" => measure::threads(threads, || bare::lines(&files, threads)),
@@ -99,7 +113,10 @@ pub fn run() -> anyhow::Result<()> {
                 "push-bare" => push::bare(amount),
                 "push-sqlite" => push::collector(amount, Store::Sqlite),
                 "push-postgres" => push::collector(amount, Store::Postgres),
-                other => anyhow::bail!("`{other}` is not measured here"),
+                other => match other.strip_prefix("catch-up-").map(|kept| Kept::from_str(kept, false)) {
+                    Some(Ok(kept)) => catch_up::measure(kept, amount.events),
+                    _ => anyhow::bail!("`{other}` is not measured here"),
+                },
             }?;
             done.print()
         }
