@@ -19,14 +19,13 @@ pub use kind::{SourceKind, SourceSettings};
 pub use places::{Filling, range};
 
 /// The kinds of the product, in the order of the documentation.
-pub const SHIPPED: [SourceKind; 8] =
-    [
-        jsonl::KIND,
-        http::KIND,
-        prometheus::KIND,
-        otlp::KIND,
-        nats::KIND,
-        loki::KIND,
-        cloudwatch::KIND,
-        datadog::KIND,
-    ];
+pub const SHIPPED: [SourceKind; 8] = [
+    jsonl::KIND,
+    http::KIND,
+    prometheus::KIND,
+    otlp::KIND,
+    nats::KIND,
+    loki::KIND,
+    cloudwatch::KIND,
+    datadog::KIND,
+];

@@ -14,7 +14,7 @@ use domain::sources::server::SecretFrom;
 use domain::telemetry::event_specs;
 use domain::telemetry::totals::Totals;
 use phasegate_sources::moto::{Key, Moto, REGION};
-use shared_types::{Timestamp, Window};
+use shared_types::{PhaseId, Timestamp, Window};
 
 /// 2026-11-22T10:00:00Z.
 const TEN: i64 = 1_795_341_600;
@@ -52,13 +52,13 @@ fn settings(moto: &Moto, key: &Key, directory: &Path) -> CloudWatch {
 /// What a minute from ten on holds, so long after its end.
 async fn totals(settings: CloudWatch, minute: i64, later: Duration) -> Result<Option<Totals>, String> {
     let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../governance/policy.yaml");
-    let mut policy = Policy::load(Path::new(policy)).unwrap().targets.into_values().next().unwrap();
+    let (target, mut policy) = Policy::load(Path::new(policy)).unwrap().targets.into_iter().next().unwrap();
     policy.collection.source = Chosen(Arc::new(settings));
     let specs = Arc::new(event_specs(&policy).unwrap());
-    let mut source = open(&SHIPPED, &Opening { policy: &policy, specs: &specs, threads: 1 }).unwrap();
+    let mut source = open(&SHIPPED, &Opening { target: &target, policy: &policy, specs: &specs, threads: 1 }).unwrap();
     let start = Timestamp::from_millis((TEN + 60 * minute) * 1000);
     let window = Window { start, end: start.plus(Duration::from_secs(60)) };
-    let windows = vec![AskedWindow { window, begins_stay: false }];
+    let windows = vec![AskedWindow { window, phase: PhaseId::parse("A").unwrap(), begins_stay: false }];
     let asked = Asked { cursor: Arc::default(), now: window.end.plus(later), windows };
     let input = source.read(&asked).await.map_err(|error| error.to_string())?;
     Ok(input.contributions.into_iter().next().map(|it| match it {
