@@ -12,7 +12,7 @@ use service_kit::vendors::http::{self, Client, Url, excerpt};
 use service_kit::vendors::secrets::Secrets;
 use shared_types::{Timestamp, Window};
 
-use super::prometheus::auth::secret;
+use super::auth::secret;
 use super::windows::{Held, WindowReader, by_window};
 use super::{AskedWindow, Opened, Opening, Reader, SourceError};
 

@@ -2,6 +2,7 @@
 //! over what it found and how far it got; it keeps no counts of its own and decides nothing. What it hands over is
 //! durable only once the worker has committed it, together with how far it got.
 
+mod auth;
 pub mod cloudwatch;
 pub mod datadog;
 mod files;
@@ -15,6 +16,7 @@ pub mod otlp;
 mod places;
 pub mod prometheus;
 mod source;
+mod whole;
 mod windows;
 
 use async_trait::async_trait;
@@ -27,6 +29,7 @@ pub use source::{
     Asked, AskedWindow, Contribution, Cursor, Input, LeftOut, Moved, Newest, Opened, Opening, Origin, Part,
     PassedOver, Reader, Source, SourceError, WindowTotals,
 };
+pub(crate) use whole::whole;
 
 /// What reads each kind of the product.
 pub const SHIPPED: [Reader; 8] = [
@@ -68,14 +71,4 @@ impl Source for Unreadable {
     async fn read(&mut self, _asked: &Asked) -> Result<Input, SourceError> {
         Err(self.error.clone())
     }
-}
-
-/// Of a sum of rises of counters, which count whole things.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rises are not negative; a counter beyond 2^53 does not count singly any more"
-)]
-pub(crate) fn whole(sum: f64) -> u64 {
-    sum.round() as u64
 }

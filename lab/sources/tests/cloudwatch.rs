@@ -55,7 +55,8 @@ async fn totals(settings: CloudWatch, minute: i64, later: Duration) -> Result<Op
     let (target, mut policy) = Policy::load(Path::new(policy)).unwrap().targets.into_iter().next().unwrap();
     policy.collection.source = Chosen(Arc::new(settings));
     let specs = Arc::new(event_specs(&policy).unwrap());
-    let mut source = open(&SHIPPED, &Opening { target: &target, policy: &policy, specs: &specs, threads: 1 }).unwrap();
+    let mut source =
+        open(&SHIPPED, &Opening { target: &target, policy: &policy, specs: &specs, threads: 1 }).unwrap();
     let start = Timestamp::from_millis((TEN + 60 * minute) * 1000);
     let window = Window { start, end: start.plus(Duration::from_secs(60)) };
     let windows = vec![AskedWindow { window, phase: PhaseId::parse("A").unwrap(), begins_stay: false }];

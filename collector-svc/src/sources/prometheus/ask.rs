@@ -11,9 +11,9 @@ use service_kit::vendors::http::{self, Client, Url, excerpt};
 use service_kit::vendors::secrets::Secrets;
 use shared_types::Timestamp;
 
-use super::auth::Signer;
 use super::count::Sample;
 use crate::sources::SourceError;
+use crate::sources::auth::Signer;
 
 /// How much of an answer is read: a million samples and more.
 const ANSWER_MAX: usize = 64 << 20;

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use domain::stored::plain_text;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -42,8 +43,7 @@ fn in_order(a: &Labels, b: &Labels) -> Ordering {
 fn of_lines<T: Serialize>(lines: impl IntoIterator<Item = T>) -> String {
     let mut hash = Sha256::new();
     for line in lines {
-        // Texts and numbers of what was read as JSON.
-        hash.update(serde_json::to_vec(&line).unwrap_or_default());
+        hash.update(plain_text(&line));
         hash.update(b"\n");
     }
     hash.finalize().iter().fold("sha256:".to_owned(), |mut text, byte| {

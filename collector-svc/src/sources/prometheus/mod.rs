@@ -4,7 +4,6 @@
 
 pub(super) mod ask;
 pub(super) mod asking;
-pub(super) mod auth;
 mod count;
 mod digest;
 mod grown;

@@ -158,7 +158,7 @@ fn form_encoded(any: &Url, text: &str) -> String {
 }
 
 /// The secret, without white space around it.
-pub(in crate::sources) fn secret(from: &SecretFrom) -> Result<SecretString, String> {
+pub(super) fn secret(from: &SecretFrom) -> Result<SecretString, String> {
     let found = match from {
         SecretFrom::Variable(name) => {
             std::env::var(name).map_err(|_| format!("the variable {name} is not set"))
