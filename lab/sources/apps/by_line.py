@@ -1,5 +1,6 @@
-"""Tells by lines of events: in a file that rotates, or pushed."""
+"""Tells by lines of events: in a file that rotates, pushed, or in messages of NATS."""
 
+import asyncio
 import datetime
 import json
 import logging
@@ -63,6 +64,31 @@ class Push(Lines):
         request = urllib.request.Request(os.environ["ENDPOINT"], body, headers)
         for _ in range(2 if body else 0):
             until_taken(request)
+
+
+class Nats(Lines):
+    """To the subject behind the last slash of ENDPOINT, a message at each flush, and once more: an answer may get lost."""
+
+    def __init__(self):
+        self.lines = []
+
+    def write(self, line):
+        self.lines.append(line)
+
+    def flush(self):
+        body, self.lines = "\n".join(self.lines).encode(), []
+        if body:
+            asyncio.run(self.publish(body))
+
+    async def publish(self, body):
+        import nats
+
+        server, _, subject = os.environ["ENDPOINT"].rpartition("/")
+        client = await nats.connect(server)
+        headers = {"Nats-Msg-Id": str(uuid.uuid4())}
+        for _ in range(2):
+            await client.jetstream().publish(subject, body, headers=headers)
+        await client.close()
 
 
 def until_taken(request):

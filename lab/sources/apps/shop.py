@@ -16,10 +16,10 @@ def started(signal):
             import by_sdk
 
             return {"metrics": by_sdk.Metrics, "logs": by_sdk.Logs, "spans": by_sdk.Spans}[signal]()
-        case "file" | "push":
+        case "file" | "push" | "nats":
             import by_line
 
-            return {"file": by_line.File, "push": by_line.Push}[signal]()
+            return {"file": by_line.File, "push": by_line.Push, "nats": by_line.Nats}[signal]()
         case "prometheus":
             import by_scrape
 

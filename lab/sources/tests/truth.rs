@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use phasegate_sources::app::{App, Language, Told};
+use phasegate_sources::nats::Nats;
 use phasegate_sources::paused::Paused;
 use phasegate_sources::policy::{FAST, FILES, changed, of_sdk};
 use phasegate_sources::prometheus::Prometheus;
@@ -42,14 +43,17 @@ struct Places {
     /// A directory.
     telemetry: PathBuf,
     /// URL.
+    nats: String,
+    /// URL.
     prometheus: String,
     /// `host:port` that it scrapes.
     scraped: String,
 }
 
-const TELLINGS: [Telling; 9] = [
+const TELLINGS: [Telling; 10] = [
     by_line("file", |_, _| FILES.replace("*.jsonl", "shop.jsonl*"), in_file),
     by_line("push", |_, _| "{ http: {} }".to_owned(), pushed),
+    by_line("nats", |_, places| NATS.replace("SERVER", &places.nats), published),
     Telling {
         told: told(Language::Python, "prometheus", "", "prometheus"),
         source: |_, places| PROMETHEUS.replace("SERVER", &places.prometheus),
@@ -63,6 +67,8 @@ const TELLINGS: [Telling; 9] = [
     by_sdk(Language::Python, "logs", "delta", "python-logs", Events::Each),
     by_sdk(Language::Python, "spans", "delta", "python-spans", Events::Each),
 ];
+
+const NATS: &str = "{ nats: { url: \"SERVER\", stream: TELEMETRY, subject: \"telemetry.{target}\" } }";
 
 const PROMETHEUS: &str = "{ prometheus: { url: \"SERVER\", settle: 1s, lookback: 10s, up: 'up{job=\"shop\"}', \
     started: process_start_time_seconds, \
@@ -109,6 +115,10 @@ fn in_file(_: &str, places: &Places) -> String {
 
 fn pushed(target: &str, places: &Places) -> String {
     format!("{}/v1/targets/{target}/events", places.collector)
+}
+
+fn published(target: &str, places: &Places) -> String {
+    format!("{}/telemetry.{target}", places.nats)
 }
 
 /// The policy of the other stories, once for each telling, and content with whatever it is told.
@@ -222,6 +232,7 @@ const NEW_CODE: u64 = 16;
 struct Shop {
     stack: Stack,
     prometheus: Prometheus,
+    _nats: Nats,
     places: Places,
     apps: Vec<App>,
     /// Since the beginning.
@@ -237,9 +248,12 @@ impl Shop {
     async fn open(vendors: &Vendors) -> Self {
         let scraped = format!("127.0.0.1:{}", ports::own());
         let prometheus = Prometheus::scraping(scraped.parse().unwrap()).await.unwrap();
+        let nats = Nats::start().unwrap();
+        nats.publisher(None).await.stream("TELEMETRY").await;
         let mut places = Places {
             collector: String::new(),
             telemetry: PathBuf::new(),
+            nats: nats.url.clone(),
             prometheus: prometheus.url.clone(),
             scraped,
         };
@@ -249,7 +263,7 @@ impl Shop {
         let start = |it: &Telling| App::start(it.told, &(it.endpoint)(it.told.service, &places)).unwrap();
         let apps = TELLINGS.iter().map(start).collect();
         let (truth, repeats, of_process) = (Counted::default(), 0, (0, 0));
-        let shop = Self { stack, prometheus, places, apps, truth, repeats, of_process };
+        let shop = Self { stack, prometheus, _nats: nats, places, apps, truth, repeats, of_process };
         shop.until_scraped().await;
         for Telling { told: Told { service, .. }, .. } in &TELLINGS {
             fs::write(format!("{}-{service}", shop.stack.flag_file().display()), "off").unwrap();
@@ -369,7 +383,7 @@ fn seconds_since_1970() -> f64 {
     std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64()
 }
 
-/// TE-1, TE-3, TE-4, TE-5: the same workload by files, pushes, Prometheus, and the SDKs of OpenTelemetry in two languages is counted
+/// TE-1, TE-3, TE-4, TE-5: the same workload by files, pushes, NATS, Prometheus, and the SDKs of OpenTelemetry in two languages is counted
 /// alike and to the event. Meanwhile the collector is killed again and again and stands still, apps are started anew, files rotate,
 /// events and requests come twice, a code is born late, a scrape is late, and clocks are minutes off.
 #[tokio::test(flavor = "multi_thread")]
