@@ -75,7 +75,7 @@ pub(crate) fn measure(kept: Kept, events: u64) -> anyhow::Result<Measured> {
         kept.before(&collector, start).await?;
         collector.stop().await
     })?;
-    kept.write(directory.path(), start, events)?;
+    runtime.block_on(kept.write(directory.path(), server.as_ref(), start, events))?;
     clock.set(start.plus(HOUR + BACK_AFTER));
     let measured = Measured::of(|| {
         runtime.block_on(async {

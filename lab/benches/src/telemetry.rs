@@ -65,7 +65,7 @@ enum Bench {
     /// What each source has kept while no collector was there for an hour.
     CatchUp {
         #[arg(long, value_delimiter = ',', value_enum,
-            default_values = ["nothing", "file", "push", "prometheus", "otlp-cumulative", "otlp-delta"])]
+            default_values = ["nothing", "file", "push", "nats", "prometheus", "otlp-cumulative", "otlp-delta"])]
         sources: Vec<Kept>,
         /// Of the hour: a multiple of 1,000.
         #[arg(long, value_delimiter = ',', default_values_t = [250_000, 1_000_000])]

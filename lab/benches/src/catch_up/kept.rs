@@ -8,13 +8,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 use collector_svc::generate::Generator;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use phasegate_sources::nats::Nats;
 use phasegate_sources::prometheus::{Prometheus, Samples};
 use serde_json::{Value, json};
 use shared_types::Timestamp;
 
 use super::{Collector, Counted, HOUR, TARGET, WINDOW};
 
-/// Of a push.
+/// Of a push, or a message.
 const EVENTS_OF_BODY: u64 = 1000;
 const CONNECTIONS: usize = 8;
 /// Between two scrapes, or two exports.
@@ -30,9 +31,26 @@ pub(crate) enum Kept {
     Nothing,
     File,
     Push,
+    Nats,
     Prometheus,
     OtlpCumulative,
     OtlpDelta,
+}
+
+/// A server of others that keeps it.
+#[derive(Debug)]
+pub(super) enum Keeper {
+    Nats(Nats),
+    Prometheus(Prometheus),
+}
+
+impl Keeper {
+    fn url(&self) -> &str {
+        match self {
+            Self::Nats(server) => &server.url,
+            Self::Prometheus(server) => &server.url,
+        }
+    }
 }
 
 impl Kept {
@@ -42,6 +60,7 @@ impl Kept {
             Self::Nothing => "nothing kept: the start alone",
             Self::File => "a file, each in its window",
             Self::Push => "pushes repeated, as late",
+            Self::Nats => "messages of NATS, each in its window",
             Self::Prometheus => "Prometheus, each in its window",
             Self::OtlpCumulative => "OTLP since the start, in the open window",
             Self::OtlpDelta => "OTLP deltas repeated, as late",
@@ -52,19 +71,24 @@ impl Kept {
         let nothing = Counted::default();
         match self {
             Self::Nothing => nothing,
-            Self::File | Self::Prometheus => Counted { in_windows: events, ..nothing },
+            Self::File | Self::Nats | Self::Prometheus => Counted { in_windows: events, ..nothing },
             Self::Push | Self::OtlpDelta => Counted { late: events, ..nothing },
             Self::OtlpCumulative => Counted { now: events, ..nothing },
         }
     }
 
     /// The target's source.
-    pub(super) fn source(self, directory: &Path, server: Option<&Prometheus>) -> String {
+    pub(super) fn source(self, directory: &Path, server: Option<&Keeper>) -> String {
+        let url = server.map(Keeper::url).unwrap_or_default();
         match self {
             Self::Nothing | Self::Push => "{ http: {} }".to_owned(),
             Self::File => format!("{{ jsonl: {{ paths: [\"{}/*.jsonl\"] }} }}", directory.display()),
+            Self::Nats => {
+                format!(
+                    "{{ nats: {{ url: \"{url}\", stream: TELEMETRY, subject: \"telemetry.{{target}}\" }} }}"
+                )
+            }
             Self::Prometheus => {
-                let url = server.map(|server| server.url.as_str()).unwrap_or_default();
                 format!(
                     "{{ prometheus: {{ url: \"{url}\", up: up, distributions: {{ \
                      autosave.save.completed: {{ histogram: save_seconds, unit: s }} }}, counters: {{ \
@@ -78,10 +102,15 @@ impl Kept {
         }
     }
 
-    /// With its samples.
-    pub(super) async fn server(self, start: Timestamp, events: u64) -> anyhow::Result<Option<Prometheus>> {
+    /// What keeps it, if that is a server: of Prometheus with its samples.
+    pub(super) async fn server(self, start: Timestamp, events: u64) -> anyhow::Result<Option<Keeper>> {
         Ok(match self {
-            Self::Prometheus => Some(Prometheus::with(samples(start, events)).await?),
+            Self::Nats => {
+                let server = Nats::start()?;
+                server.publisher(None).await.stream("TELEMETRY").await;
+                Some(Keeper::Nats(server))
+            }
+            Self::Prometheus => Some(Keeper::Prometheus(Prometheus::with(samples(start, events)).await?)),
             _ => None,
         })
     }
@@ -96,7 +125,19 @@ impl Kept {
     }
 
     /// What is written while it is away.
-    pub(super) fn write(self, directory: &Path, start: Timestamp, events: u64) -> anyhow::Result<()> {
+    pub(super) async fn write(
+        self,
+        directory: &Path,
+        server: Option<&Keeper>,
+        start: Timestamp,
+        events: u64,
+    ) -> anyhow::Result<()> {
+        if let Some(Keeper::Nats(server)) = server {
+            let mut publisher = server.publisher(None).await;
+            for body in bodies(events, start)? {
+                publisher.publish(&format!("telemetry.{TARGET}"), String::from_utf8(body?)?).await;
+            }
+        }
         if self == Self::File {
             let mut file = BufWriter::new(File::create(directory.join("shop.jsonl"))?);
             saves(events, 7, start, HOUR).write(&mut file)?;
@@ -114,15 +155,8 @@ impl Kept {
     ) -> anyhow::Result<()> {
         match self {
             Self::Push => {
-                let bodies = events / EVENTS_OF_BODY;
-                let span = HOUR / u32::try_from(bodies)?;
-                let send = |number: u64| async move {
-                    let at = start.plus(span * u32::try_from(number)?);
-                    let mut body = Vec::new();
-                    saves(EVENTS_OF_BODY, number, at, span).write(&mut body)?;
-                    collector.push(body).await
-                };
-                let sent = stream::iter(0..bodies).map(send).buffer_unordered(CONNECTIONS);
+                let send = async |body: anyhow::Result<Vec<u8>>| collector.push(body?).await;
+                let sent = stream::iter(bodies(events, start)?).map(send).buffer_unordered(CONNECTIONS);
                 sent.try_collect::<()>().await
             }
             Self::OtlpCumulative => {
@@ -141,7 +175,7 @@ impl Kept {
                 }
                 Ok(())
             }
-            Self::Nothing | Self::File | Self::Prometheus => Ok(()),
+            Self::Nothing | Self::File | Self::Nats | Self::Prometheus => Ok(()),
         }
     }
 
@@ -184,6 +218,18 @@ impl Collector {
         anyhow::ensure!(answer == json!({}), "{answer}");
         Ok(())
     }
+}
+
+/// The hour's, a thousand saves each.
+fn bodies(events: u64, start: Timestamp) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Vec<u8>>>> {
+    let bodies = events / EVENTS_OF_BODY;
+    let span = HOUR / u32::try_from(bodies)?;
+    Ok((0..bodies).map(move |number| {
+        let at = start.plus(span * u32::try_from(number)?);
+        let mut body = Vec::new();
+        saves(EVENTS_OF_BODY, number, at, span).write(&mut body)?;
+        Ok(body)
+    }))
 }
 
 /// Nothing but saves.
