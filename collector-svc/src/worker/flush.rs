@@ -258,6 +258,9 @@ impl Worker {
         for chunk in foreign {
             self.intake.add_foreign_ids(chunk.window_start, &chunk.hashes);
         }
+        if loaded.generation != self.generation {
+            self.others_wrote_at = self.looked_at;
+        }
         self.generation = loaded.generation;
         self.commit_ids = loaded.commit_ids;
         self.ahead = Ahead::default();

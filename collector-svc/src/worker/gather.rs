@@ -24,7 +24,7 @@ use crate::sources::{Asked, Contribution, Input, Source as _, SourceError};
 
 /// Bytes that one commit carries while there is more.
 const GATHERED: usize = 32 << 20;
-/// After a window was due, another collector steps in: what this one knows of the others may be as old as that.
+/// After a window was due, and nobody has written, another collector steps in: what this one knows of the others may be as old as that.
 const STEP_IN_AFTER: Duration = Duration::from_secs(10);
 /// A source that is slow is committed after so long.
 const GATHERED_FOR: Duration = Duration::from_secs(1);
@@ -199,11 +199,12 @@ impl Worker {
         if !collection.source.is_shared() || self.reading.share.has(&self.target) {
             return true;
         }
-        let oldest = self.state.windows_begun(now).first().map(|asked| asked.window);
-        oldest.is_some_and(|window| {
-            let late = STEP_IN_AFTER.min(window.length() / 4);
-            now >= window.end.plus(collection.grace + late)
-        })
+        let window = self.state.schedule.at(self.state.closed_until).window;
+        let late = STEP_IN_AFTER.min(window.length() / 4);
+        let is_late =
+            now >= window.end.plus(collection.grace + late) && now.since(self.others_wrote_at) >= late;
+        // Nobody closes anything then, however much is read.
+        is_late && !self.state.is_held(now) && self.clock.may_close(collection.grace)
     }
 
     /// What the pulled source is asked for now.

@@ -116,6 +116,8 @@ pub struct Worker {
     stale: bool,
     /// When it was looked whether another replica has written.
     looked_at: Timestamp,
+    /// When this one found that another had, at last.
+    others_wrote_at: Timestamp,
     watched_at: Timestamp,
     undelivered: undelivered::Undelivered,
     /// Nothing is closed: our clock is ahead (OP-5).
@@ -176,6 +178,7 @@ impl Worker {
             commit_ids: String::new(),
             stale: true,
             looked_at: Timestamp::from_millis(0),
+            others_wrote_at: Timestamp::from_millis(0),
             watched_at: Timestamp::from_millis(0),
             undelivered: undelivered::Undelivered::Unknown,
             ahead_of_time: false,

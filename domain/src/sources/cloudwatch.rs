@@ -230,6 +230,10 @@ impl SourceSettings for CloudWatch {
         words
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn settle(&self) -> Duration {
         self.settle
     }

@@ -176,6 +176,10 @@ impl SourceSettings for Datadog {
         words
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn settle(&self) -> Duration {
         self.settle
     }

@@ -105,6 +105,10 @@ impl SourceSettings for Loki {
         words
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn settle(&self) -> Duration {
         self.settle
     }
