@@ -482,7 +482,7 @@ async fn of_too_many_samples_a_counter_is_extrapolated_and_said_so() {
     );
     let missing = &batch.intake.missing["autosave.history.drift"];
     assert!(missing.starts_with("`drift_seconds_bucket` has 40 samples"), "{missing}");
-    let asked = batch.queries.iter().find(|it| it.name == "autosave.save.error").unwrap();
+    let asked = batch.queries.iter().rfind(|it| it.name == "autosave.save.error").unwrap();
     assert_eq!(asked.query, "increase(save_errors_total[900s])");
 
     let mut rig =

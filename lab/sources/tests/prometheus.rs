@@ -217,7 +217,7 @@ async fn of_too_many_samples_the_server_extrapolates() {
     assert_ne!(codes["E_IO"], 24);
     let why = &estimate.intake.extrapolated[error];
     assert!(why.contains("has 26 samples in 360s, more than `samples_most` (25)"), "{why}");
-    let asked = estimate.queries.iter().find(|it| it.name == error).unwrap();
+    let asked = estimate.queries.iter().rfind(|it| it.name == error).unwrap();
     assert_eq!(asked.query, "increase(errors_total{job=\"shop\"}[60s])");
     assert_eq!(asked.answer, answered(&server, &asked.query, TEN + 60).await);
 }

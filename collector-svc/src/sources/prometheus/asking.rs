@@ -51,7 +51,7 @@ impl<'a> Asking<'a> {
 
     /// What a counter shows; where its samples are too many, how much it has grown by the server's estimate.
     pub(super) async fn counter(&mut self, name: &str, selector: &str) -> Result<Shown, SourceError> {
-        let Some(why) = self.too_many(selector).await? else {
+        let Some(why) = self.too_many(name, selector).await? else {
             return Ok(Shown::Samples(self.samples(name, selector).await?));
         };
         let query = format!("increase({selector}[{}])", range(self.window.length()));
@@ -69,7 +69,7 @@ impl<'a> Asking<'a> {
     ) -> Result<Result<(Vec<Series>, Vec<Series>), String>, SourceError> {
         let forms = [of.classic(), of.histogram.clone()];
         for selector in &forms {
-            if let Some(why) = self.too_many(selector).await? {
+            if let Some(why) = self.too_many(name, selector).await? {
                 return Ok(Err(format!("{why}: select less of it, or raise that")));
             }
         }
@@ -78,15 +78,17 @@ impl<'a> Asking<'a> {
     }
 
     /// Why the samples of a selector are not read, if they are too many.
-    async fn too_many(&self, selector: &str) -> Result<Option<String>, SourceError> {
+    async fn too_many(&mut self, name: &str, selector: &str) -> Result<Option<String>, SourceError> {
         let span = range(self.window.length() + self.lookback);
         let query = format!("sum(count_over_time({selector}[{span}]))");
         let sums: Vec<Number> = self.server.answer(&query, self.window.end, self.now).await?;
         let held = whole(sums.iter().filter_map(|it| it.value.as_ref()?.value()).sum());
-        Ok((held > self.samples_most).then(|| {
-            let most = self.samples_most;
-            format!("`{selector}` has {held} samples in {span}, more than `samples_most` ({most})")
-        }))
+        let most = self.samples_most;
+        if held <= most {
+            return Ok(None);
+        }
+        self.keep(name, query, digest::of_numbers(&sums));
+        Ok(Some(format!("`{selector}` has {held} samples in {span}, more than `samples_most` ({most})")))
     }
 
     /// The raw samples of all series of a selector, of the window and the time before it.

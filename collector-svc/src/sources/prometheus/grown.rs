@@ -30,11 +30,15 @@ impl Grown {
     }
 
     pub(super) fn add_to(self, event: &str, totals: &mut Totals) {
-        totals.counters.insert(event.to_owned(), whole(self.all));
+        let mut count = whole(self.all);
         for (field, values) in self.by {
-            let values = values.into_iter().map(|(value, sum)| (value, whole(sum))).collect();
+            // What is estimated is no whole number: nothing that happened is rounded away, and parts are no more than all.
+            let part = |(value, sum): (String, f64)| (value, whole(sum).max(1));
+            let values: BTreeMap<String, u64> = values.into_iter().map(part).collect();
+            count = count.max(values.values().sum());
             totals.breakdowns.entry(event.to_owned()).or_default().insert(field, values);
         }
+        totals.counters.insert(event.to_owned(), count);
     }
 }
 
@@ -60,10 +64,11 @@ pub(super) fn grown(
     Ok(grown)
 }
 
-/// By what the server's `increase()` says of each series. Or why nobody knows.
+/// By what the server's `increase()` says of each series. Or why nobody knows: it says nothing of series that have one sample.
 pub(super) fn extrapolated(counter: &Counter, series: &[Number], window: Window) -> Result<Grown, String> {
-    let Counter { series: selector, absent_is_zero, .. } = counter;
-    if !absent_is_zero && series.is_empty() {
+    let Counter { series: selector, .. } = counter;
+    // There are samples: they were too many.
+    if series.is_empty() {
         return Err(nothing_of(selector, window));
     }
     let mut grown = Grown::default();
