@@ -23,8 +23,8 @@ const DOCS: &str = "\
 reads the messages of a stream of NATS JetStream (server 2.9 or newer), as its position in the stream says: each message holds one event a line, as a file does.
 The position is the stream's sequence and is committed with the counts; nothing is acknowledged, and the server keeps no place for us, so that each event counts once through kills of both.
 Publish with `Nats-Msg-Id`, so that a message that is sent again is stored once, or give events ids (TE-4). Subjects make the parts: one for each target of one stream, such as `telemetry.{target}`, where the target's name is filled in.
-Of several collectors at one database each reads the targets that fall to it; one that is not read in time is read by any. What the stream dropped before it was read (`max_age`, `max_bytes`,
-a purge), and what it held when it was deleted and made anew, is lost: told once, as messages from and to (`source.lost`, as for files); of a stream with several subjects nobody knows whose it was.
+Of several collectors at one database each reads the targets that fall to it; one that is not read in time is read by any. What the stream dropped at its beginning before it was read (`max_age`, `max_bytes`,
+a purge of all), and what it held when it was deleted and made anew, is lost: told once, as messages from and to (`source.lost`, as for files); of a stream with several subjects nobody knows whose it was.
 So its limits must hold more than the longest absence. A server that is not there, and a stream that is not, are outages (CO-5). `auth` is a file of credentials, a token
 (`token_env`, `token_file`), or a `user` with `password_env` or `password_file`; `tls://` asks for TLS.";
 

@@ -188,11 +188,69 @@ async fn what_is_not_ours_is_not_taken_for_lost() {
     assert_eq!(reading.read_all().await, (0, vec![]));
     place.stream.purge().await.unwrap();
     assert_eq!(reading.read_all().await, (0, vec![]));
-    reading.now = Timestamp::parse("2026-11-22T10:27:00Z").unwrap();
-    assert_eq!(reading.read_all().await, (0, vec![]));
+    // It moves once that was known for a while.
+    for time in ["10:27:00", "10:27:40"] {
+        reading.now = Timestamp::parse(&format!("2026-11-22T{time}Z")).unwrap();
+        assert_eq!(reading.read_all().await, (0, vec![]));
+    }
     reading.source = opened(settings(&place.server));
     place.publish(100).await;
     assert_eq!(reading.read_all().await, (100, vec![]));
+}
+
+/// CO-9, PO-2: what another subject has from before it was read by it is not passed over without a word.
+#[tokio::test]
+async fn another_subject_is_told() {
+    let mut place = Place::new().await;
+    let mut reading = Reading::of(settings(&place.server));
+    place.publish(100).await;
+    assert_eq!(reading.read_all().await, (100, vec![]));
+    reading.source = opened(Settings { subject: "telemetry.>".to_owned(), ..settings(&place.server) });
+    place.publish(100).await;
+    let lost = "stream TELEMETRY, up to message 2 of telemetry.>: it was read by telemetry.autosave";
+    assert_eq!(reading.read_all().await, (101, vec![lost.to_owned()]));
+    assert_eq!(reading.read_all().await, (0, vec![]));
+}
+
+/// CO-9: an older state of a stream that was put back is told; as long as it may be a server that is behind, it is an outage.
+#[tokio::test]
+async fn a_stream_that_was_put_back_is_told() {
+    let mut place = Place::new().await;
+    let mut reading = Reading::of(settings(&place.server));
+    place.publish(100).await;
+    assert_eq!(reading.read_all().await, (100, vec![]));
+    let known = Arc::clone(&reading.cursor);
+    let put = |reading: &mut Reading, key: &str, value: serde_json::Value| {
+        let mut cursor = Cursor::clone(&known);
+        cursor.get_mut(STREAM).unwrap()[key] = value;
+        reading.cursor = Arc::new(cursor);
+        reading.source = opened(settings(&place.server));
+    };
+    // Another message stands where the last one was read.
+    put(&mut reading, "at", "2026-11-22T10:00:00Z".into());
+    let lost = "stream TELEMETRY, whose message 2 is another one than was read";
+    assert_eq!(reading.read_all().await, (0, vec![lost.to_owned()]));
+    assert_eq!(reading.read_all().await, (0, vec![]));
+
+    put(&mut reading, "sequence", 1000.into());
+    let asked = |now| Asked { cursor: Arc::clone(&reading.cursor), now, windows: vec![] };
+    let error = reading.source.read(&asked(reading.now)).await.unwrap_err().to_string();
+    assert!(error.contains("it ends at message 2, and was read up to 1000"), "{error}");
+    reading.now = reading.now.plus(std::time::Duration::from_secs(30));
+    let lost = "stream TELEMETRY, which went back from message 1000 to 2";
+    assert_eq!(reading.read_all().await, (0, vec![lost.to_owned()]));
+}
+
+/// CO-9: a stream that drops what is in its midst cannot say so.
+#[tokio::test]
+async fn a_stream_that_keeps_so_many_of_a_subject_is_refused() {
+    let place = Place::new().await;
+    let mut config = place.stream.cached_info().config.clone();
+    config.max_messages_per_subject = 10;
+    place.publisher.context.update_stream(config).await.unwrap();
+    let asked = Asked { cursor: Arc::default(), now: Timestamp::from_millis(0), windows: vec![] };
+    let error = opened(settings(&place.server)).read(&asked).await.unwrap_err().to_string();
+    assert!(error.contains("keeps 10 messages of a subject"), "{error}");
 }
 
 /// TE-5: over restarts of the server, killed while it is read and written, each save comes once.

@@ -8,6 +8,7 @@ mod position;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Info;
 use async_trait::async_trait;
 use domain::sources::nats::{KIND, Nats};
 use events::EventSpecs;
@@ -16,6 +17,9 @@ use shared_types::Timestamp;
 use super::{Asked, Input, Newest, Opened, Opening, Reader, Source, SourceError};
 use following::Following;
 use position::Position;
+
+/// A server that is behind has caught up after so long.
+const GONE_BACK_AFTER: Duration = Duration::from_secs(10);
 
 /// What reads the kind.
 pub const READER: Reader = Reader { key: KIND.key, open };
@@ -30,6 +34,7 @@ fn open(opening: &Opening<'_>) -> Opened {
         threads,
         timeout: policy.collection.source_timeout,
         following: None,
+        went_back: None,
     })))
 }
 
@@ -42,6 +47,8 @@ struct NatsSource {
     timeout: Duration,
     /// None after anything went wrong: what the server delivered meanwhile is in doubt.
     following: Option<Following>,
+    /// Since when the stream has ended before what was read of it.
+    went_back: Option<Timestamp>,
 }
 
 #[async_trait]
@@ -61,7 +68,7 @@ impl Source for NatsSource {
 
     async fn newest(&mut self, bytes: u64) -> Result<Newest, SourceError> {
         let newest = connection::stream(&self.settings, self.timeout);
-        let newest = async { following::newest(&newest.await?, bytes).await };
+        let newest = async { following::newest(&newest.await?, &self.subject, bytes).await };
         match tokio::time::timeout(self.timeout, newest).await {
             Ok(result) => result.map_err(|reason| self.failed(reason)),
             Err(_) => Err(SourceError::Timeout(self.timeout.as_secs())),
@@ -75,6 +82,27 @@ impl NatsSource {
         SourceError::Io { what: format!("stream {stream} at {url}"), reason }
     }
 
+    /// An error as long as a stream that ends before what was read of it may be one whose server is behind the others.
+    fn has_surely_gone_back(
+        &mut self,
+        position: Option<&Position>,
+        info: &Info,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let Some(position) = position.filter(|position| position.is_beyond(info)) else {
+            self.went_back = None;
+            return Ok(());
+        };
+        let since = *self.went_back.get_or_insert(now);
+        if now.since(since) >= GONE_BACK_AFTER {
+            return Ok(());
+        }
+        let (last, read) = (info.state.last_sequence, position.sequence);
+        Err(format!(
+            "it ends at message {last}, and was read up to {read}: a server may be behind; looked at again"
+        ))
+    }
+
     async fn follow(&mut self, position: Option<Position>, now: Timestamp) -> Result<Input, String> {
         // A second time: with the connection, or the server, what was under way is gone.
         for _ in 0..2 {
@@ -82,7 +110,9 @@ impl NatsSource {
                 Some(following) => following,
                 None => {
                     let stream = connection::stream(&self.settings, self.timeout).await?;
-                    Following::begin(stream, self.subject.clone(), position.clone(), now).await?
+                    self.has_surely_gone_back(position.as_ref(), stream.stream.cached_info(), now)?;
+                    let patience = self.timeout / 2;
+                    Following::begin(stream, &self.subject, position.clone(), patience, now).await?
                 }
             };
             if let Some(input) = following.next(&self.specs, self.threads, now).await? {
