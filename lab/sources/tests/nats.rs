@@ -7,7 +7,9 @@ mod source_contract;
 use std::sync::Arc;
 
 use async_nats::jetstream::stream::Stream;
-use collector_svc::sources::{Asked, Contribution, Cursor, Input, Opening, SHIPPED, Source, open};
+use collector_svc::sources::{
+    Asked, Contribution, Cursor, Input, Opening, SHIPPED, Source, SourceError, open,
+};
 use domain::kinds::Chosen;
 use domain::policy::{Policy, TargetPolicy};
 use domain::sources::nats::{Auth, Nats as Settings};
@@ -113,19 +115,19 @@ impl Reading {
         Self { source: opened(settings), cursor: Arc::default(), now }
     }
 
-    async fn read(&mut self) -> Input {
+    async fn read(&mut self) -> Result<Input, SourceError> {
         let asked = Asked { cursor: Arc::clone(&self.cursor), now: self.now, windows: vec![] };
-        let input = self.source.read(&asked).await.unwrap();
+        let input = self.source.read(&asked).await?;
         let moved = input.moved.iter().map(|moved| (moved.place.clone(), moved.cursor.clone()));
         Arc::make_mut(&mut self.cursor).extend(moved);
-        input
+        Ok(input)
     }
 
     /// How many saves there are to the end, and what is lost.
     async fn read_all(&mut self) -> (usize, Vec<String>) {
         let (mut saves, mut lost) = (0, Vec::new());
         loop {
-            let input = self.read().await;
+            let input = self.read().await.unwrap();
             for contribution in input.contributions {
                 match contribution {
                     Contribution::Records(part) => saves += part.records.events.len(),
@@ -233,8 +235,7 @@ async fn a_stream_that_was_put_back_is_told() {
     assert_eq!(reading.read_all().await, (0, vec![]));
 
     put(&mut reading, "sequence", 1000.into());
-    let asked = |now| Asked { cursor: Arc::clone(&reading.cursor), now, windows: vec![] };
-    let error = reading.source.read(&asked(reading.now)).await.unwrap_err().to_string();
+    let error = reading.read().await.unwrap_err().to_string();
     assert!(error.contains("it ends at message 2, and was read up to 1000"), "{error}");
     reading.now = reading.now.plus(std::time::Duration::from_secs(30));
     let lost = "stream TELEMETRY, which went back from message 1000 to 2";
@@ -263,11 +264,8 @@ async fn each_save_comes_once_through_kills_of_the_server() {
         place.publish(100 + round).await;
         place.server.restart().unwrap();
         while found < place.saves {
-            let asked = Asked { cursor: Arc::clone(&reading.cursor), now: reading.now, windows: vec![] };
             // While it is down that is an outage.
-            let Ok(input) = reading.source.read(&asked).await else { continue };
-            let moved = input.moved.iter().map(|moved| (moved.place.clone(), moved.cursor.clone()));
-            Arc::make_mut(&mut reading.cursor).extend(moved);
+            let Ok(input) = reading.read().await else { continue };
             for contribution in input.contributions {
                 match contribution {
                     Contribution::Records(part) => found += part.records.events.len() as u64,

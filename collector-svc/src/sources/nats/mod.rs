@@ -60,20 +60,20 @@ impl Source for NatsSource {
     async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError> {
         let position = asked.cursor.get(&self.settings.stream).map(Position::of).transpose();
         let position = position.map_err(|reason| self.failed(reason))?;
-        match tokio::time::timeout(self.timeout, self.follow(position, asked.now)).await {
-            Ok(result) => result.map_err(|reason| self.failed(reason)),
-            Err(_) => Err(SourceError::Timeout(self.timeout.as_secs())),
-        }
+        let read = in_time(self.timeout, self.follow(position, asked.now)).await?;
+        read.map_err(|reason| self.failed(reason))
     }
 
     async fn newest(&mut self, bytes: u64) -> Result<Newest, SourceError> {
         let newest = connection::stream(&self.settings, self.timeout);
         let newest = async { following::newest(&newest.await?, &self.subject, bytes).await };
-        match tokio::time::timeout(self.timeout, newest).await {
-            Ok(result) => result.map_err(|reason| self.failed(reason)),
-            Err(_) => Err(SourceError::Timeout(self.timeout.as_secs())),
-        }
+        in_time(self.timeout, newest).await?.map_err(|reason| self.failed(reason))
     }
+}
+
+/// What a server may be long at.
+async fn in_time<T>(limit: Duration, asking: impl Future<Output = T>) -> Result<T, SourceError> {
+    tokio::time::timeout(limit, asking).await.map_err(|_| SourceError::Timeout(limit.as_secs()))
 }
 
 impl NatsSource {
