@@ -25,3 +25,24 @@ pub fn of_sdk(service: &str) -> String {
          spans: { save: { completed: autosave.save.completed, error: autosave.save.error } }, logs: {} } }";
     of.replace("SERVICE", service)
 }
+
+/// [`FAST`] once for each of several targets, with a source and a flag of its own and these changes.
+///
+/// # Panics
+/// It lacks what is to be changed.
+#[must_use]
+pub fn of_targets<'n>(
+    names: impl IntoIterator<Item = &'n str>,
+    changes: &[(&str, &str)],
+    source: impl Fn(&str) -> String,
+) -> String {
+    let (head, rest) = FAST.split_once("  autosave:\n").expect("the target");
+    let (target, tail) = rest.split_once("\nretention").expect("what follows it");
+    let target = changed(target, changes);
+    let of = |name: &str| {
+        let flag = format!("@FLAG_FILE@-{name}");
+        format!("  {name}:\n{}", changed(&target, &[(FILES, &source(name)), ("@FLAG_FILE@", &flag)]))
+    };
+    let targets: Vec<String> = names.into_iter().map(of).collect();
+    format!("{head}{}\nretention{tail}", targets.join("\n"))
+}

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use phasegate_sources::nats::Nats;
-use phasegate_sources::policy::{FAST, FILES, changed};
+use phasegate_sources::policy::of_targets;
+use phasegate_sources::story::starts;
 use phasegate_tests::stack::{Layout, Stack};
 use phasegate_tests::vendors::Vendors;
 use phasegate_tests::{ports, wait};
-use serde_json::{Value, json};
+use serde_json::Value;
 use service_kit::clock::{Clock as _, SystemClock};
 
 const TARGETS: [&str; 6] = ["cart", "checkout", "editor", "search", "share", "upload"];
@@ -19,43 +20,18 @@ const KILLS: u64 = 20;
 
 /// The policy of the other stories, once for each target, each with a subject of its own.
 fn policy(url: &str) -> String {
-    let (head, rest) = FAST.split_once("  autosave:\n").unwrap();
-    let (target, tail) = rest.split_once("\nretention").unwrap();
-    let source =
-        format!("{{ nats: {{ url: \"{url}\", stream: TELEMETRY, subject: \"telemetry.{{target}}\" }} }}");
-    let target = changed(
-        target,
-        &[
-            (FILES, source.as_str()),
-            // What a collector that was killed could not take comes seconds later.
-            ("window: 2s", "window: 10s"),
-            ("grace: 200ms", "grace: 5s"),
-            ("watch: 6s, cadence: 1s", "watch: 20s, cadence: 6s"),
-            ("over: 8s", "over: 40s"),
-            ("gaps: { tolerated: 0, blind: rollback }", "gaps: { tolerated: 3, blind: page }"),
-            ("collector_latency: rollback", "collector_latency: page"),
-        ],
-    );
-    let of = |name: &str| {
-        format!("  {name}:\n{}", changed(&target, &[("@FLAG_FILE@", &format!("@FLAG_FILE@-{name}"))]))
-    };
-    let targets: Vec<String> = TARGETS.into_iter().map(of).collect();
-    format!("{head}{}\nretention{tail}", targets.join("\n"))
-}
-
-/// Each target in its first phase.
-async fn start(stack: &Stack) {
-    for name in TARGETS {
-        fs::write(format!("{}-{name}", stack.flag_file().display()), "off").unwrap();
-        stack.act(&format!("/v1/rollouts/{name}/start"), &json!({"by": "release engineer"})).await;
-    }
-    for name in TARGETS {
-        wait::until(&format!("a window of {name} in A"), || async {
-            let view = stack.get("collector", &format!("/v1/targets/{name}")).await?;
-            if view["current"]["phase"] == "A" { Ok(()) } else { Err(view.to_string()) }
-        })
-        .await;
-    }
+    // What a collector that was killed could not take comes seconds later.
+    let changes = [
+        ("window: 2s", "window: 10s"),
+        ("grace: 200ms", "grace: 5s"),
+        ("watch: 6s, cadence: 1s", "watch: 20s, cadence: 6s"),
+        ("over: 8s", "over: 40s"),
+        ("gaps: { tolerated: 0, blind: rollback }", "gaps: { tolerated: 3, blind: page }"),
+        ("collector_latency: rollback", "collector_latency: page"),
+    ];
+    of_targets(TARGETS, &changes, |_| {
+        format!("{{ nats: {{ url: \"{url}\", stream: TELEMETRY, subject: \"telemetry.{{target}}\" }} }}")
+    })
 }
 
 /// Saves of the batches of a target's archive.
@@ -96,7 +72,7 @@ async fn each_event_is_counted_once_whoever_is_killed() {
     for name in &COLLECTORS[1..] {
         launch(&mut stack, name);
     }
-    start(&stack).await;
+    starts(&stack, TARGETS).await;
     let mut expected = BTreeMap::new();
     for round in 0..KILLS {
         for (at, target) in TARGETS.into_iter().enumerate() {

@@ -9,12 +9,13 @@ use std::time::Duration;
 use phasegate_sources::app::{App, Language, Told};
 use phasegate_sources::nats::Nats;
 use phasegate_sources::paused::Paused;
-use phasegate_sources::policy::{FAST, FILES, changed, of_sdk};
+use phasegate_sources::policy::{FILES, of_sdk, of_targets};
 use phasegate_sources::prometheus::Prometheus;
+use phasegate_sources::story::starts;
 use phasegate_tests::stack::{Layout, Stack};
 use phasegate_tests::vendors::Vendors;
 use phasegate_tests::{ports, wait};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A way to tell, which has a target to itself. One more is a row of [`TELLINGS`], and a class that
 /// `apps/shop.py` starts.
@@ -123,30 +124,21 @@ fn published(target: &str, places: &Places) -> String {
 
 /// The policy of the other stories, once for each telling, and content with whatever it is told.
 fn policy(places: &Places) -> String {
-    let (head, rest) = FAST.split_once("  autosave:\n").unwrap();
-    let (target, tail) = rest.split_once("\nretention").unwrap();
     // What a collector that was killed could not take comes a second later.
-    let target = changed(
-        target,
-        &[
-            ("window: 2s", "window: 10s"),
-            ("grace: 200ms", "grace: 8s"),
-            ("watch: 6s, cadence: 1s", "watch: 20s, cadence: 10s"),
-            ("over: 8s", "over: 40s"),
-            ("gaps: { tolerated: 0, blind: rollback }", "gaps: { tolerated: 3, blind: page }"),
-            ("collector_latency: rollback", "collector_latency: page"),
-            ("error_rate: 1.0%", "error_rate: 50%"),
-        ],
-    );
-    let of = |telling: &Telling| {
-        let service = telling.told.service;
-        let source = (telling.source)(service, places);
-        let flags = format!("@FLAG_FILE@-{service}");
-        let target = changed(&target, &[(FILES, &source), ("@FLAG_FILE@", &flags)]);
-        format!("  {service}:\n{target}")
+    let changes = [
+        ("window: 2s", "window: 10s"),
+        ("grace: 200ms", "grace: 8s"),
+        ("watch: 6s, cadence: 1s", "watch: 20s, cadence: 10s"),
+        ("over: 8s", "over: 40s"),
+        ("gaps: { tolerated: 0, blind: rollback }", "gaps: { tolerated: 3, blind: page }"),
+        ("collector_latency: rollback", "collector_latency: page"),
+        ("error_rate: 1.0%", "error_rate: 50%"),
+    ];
+    let source = |service: &str| {
+        let telling = TELLINGS.iter().find(|it| it.told.service == service).unwrap();
+        (telling.source)(service, places)
     };
-    let targets: Vec<String> = TELLINGS.iter().map(of).collect();
-    format!("{head}{}\nretention{tail}", targets.join("\n"))
+    of_targets(TELLINGS.iter().map(|it| it.told.service), &changes, source)
 }
 
 /// What the batches of a target's archive have counted.
@@ -265,19 +257,7 @@ impl Shop {
         let (truth, repeats, of_process) = (Counted::default(), 0, (0, 0));
         let shop = Self { stack, prometheus, _nats: nats, places, apps, truth, repeats, of_process };
         shop.until_scraped().await;
-        for Telling { told: Told { service, .. }, .. } in &TELLINGS {
-            fs::write(format!("{}-{service}", shop.stack.flag_file().display()), "off").unwrap();
-            shop.stack
-                .act(&format!("/v1/rollouts/{service}/start"), &json!({"by": "release engineer"}))
-                .await;
-        }
-        for Telling { told: Told { service, .. }, .. } in &TELLINGS {
-            wait::until(&format!("a window of {service} in A"), || async {
-                let view = shop.stack.get("collector", &format!("/v1/targets/{service}")).await?;
-                if view["current"]["phase"] == "A" { Ok(()) } else { Err(view.to_string()) }
-            })
-            .await;
-        }
+        starts(&shop.stack, TELLINGS.iter().map(|it| it.told.service)).await;
         // What a stay's first scrape shows is of nobody knows which phase.
         let now = seconds_since_1970();
         wait::until("a scrape of the first window", || async {
