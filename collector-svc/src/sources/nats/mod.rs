@@ -60,14 +60,14 @@ impl Source for NatsSource {
     async fn read(&mut self, asked: &Asked) -> Result<Input, SourceError> {
         let position = asked.cursor.get(&self.settings.stream).map(Position::of).transpose();
         let position = position.map_err(|reason| self.failed(reason))?;
-        let read = in_time(self.timeout, self.follow(position, asked.now)).await?;
+        let read = in_time(self.timeout, Box::pin(self.follow(position, asked.now))).await?;
         read.map_err(|reason| self.failed(reason))
     }
 
     async fn newest(&mut self, bytes: u64) -> Result<Newest, SourceError> {
         let newest = connection::stream(&self.settings, self.timeout);
         let newest = async { following::newest(&newest.await?, &self.subject, bytes).await };
-        in_time(self.timeout, newest).await?.map_err(|reason| self.failed(reason))
+        in_time(self.timeout, Box::pin(newest)).await?.map_err(|reason| self.failed(reason))
     }
 }
 
