@@ -1,6 +1,8 @@
 //! Numbers that Loki makes of logs. An instant query is asked and answered as Prometheus' is
 //! (<https://grafana.com/docs/loki/latest/reference/loki-http-api/#query-logs-at-a-single-point-in-time>).
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::sources::Filling;
 use domain::sources::loki::{KIND, Loki};
@@ -21,11 +23,11 @@ const HARMLESS: &[&str] = &["Query was executed using the next-generation Loki q
 fn open(opening: &Opening<'_>) -> Opened {
     let collection = &opening.policy.collection;
     let Some(settings) = collection.source.of_kind::<Loki>() else { return Ok(None) };
-    let server = Server::new(&Endpoint {
-        url: &settings.url,
+    let server = Server::of(Endpoint {
+        url: settings.url.clone(),
         path: "loki/api/v1/query",
-        headers: &settings.headers,
-        auth: settings.auth.as_ref(),
+        headers: settings.headers.clone(),
+        auth: settings.auth.clone(),
         timeout: collection.source_timeout,
         harmless: HARMLESS,
     })?;
@@ -35,7 +37,7 @@ fn open(opening: &Opening<'_>) -> Opened {
 
 #[derive(Debug)]
 struct LokiSource {
-    server: Server,
+    server: Arc<Server>,
     settings: Loki,
     target: TargetName,
 }
@@ -53,7 +55,7 @@ impl WindowReader for LokiSource {
     async fn count(&self, asked_for: &AskedWindow, now: Timestamp) -> Result<Held, SourceError> {
         let AskedWindow { window, phase, .. } = asked_for;
         let filling = Filling { target: &self.target, phase, length: window.length() };
-        let mut asking = Asking::for_numbers(&self.server, *window, now);
+        let mut asking = Asking::for_numbers(&self.server, &self.target, *window, now);
         let mut totals = Totals::default();
         for (name, query) in self.settings.filled(filling).values {
             match asking.number(&name, &query).await? {

@@ -40,7 +40,8 @@ Of a counter with more raw samples than `samples_most` in the window and `lookba
 and the batch says so under `intake.extrapolated`: it is judged as it is, an estimate. A histogram of so many is missing at once: extrapolated buckets would make nothing certain.
 A warning of the server makes the answer incomplete, which is an outage as long as it lasts: none of these becomes a batch that looks well.
 `{target}` and `{phase}` within a string of a selector or a query are the target's name and the window's phase, so that one text serves many targets; a label's text that
-has braces of its own has them twice (`route=\"/orders/{{id}}\"`).
+has braces of its own has them twice (`route=\"/orders/{{id}}\"`). Targets of one server that are due at the same time are asked for together: up to 100 of them by a selector whose
+label is the target's name (`feature=\"{target}\"`), as long as that is no more than `samples_most` samples, and all of them by a selector or a query that is the same for each.
 `{ code: reason }` breaks an error down by the values of the label `reason`. Secrets come from the environment or a file (`bearer_env`, `bearer_file`;
 `basic` with `user` and `password_env` or `password_file`; `oauth2` with `token_url`, `client_id`, `client_secret_env` or `client_secret_file`, and `scopes`: client credentials,
 with HTTP Basic at the token's server. A token is kept until half a minute before its end; one that is refused is fetched anew and the query asked once more). `values` are for what is no count: any query that gives one number at the window's end, in which `{window}` is the window's length; no series, more than one, NaN and infinity

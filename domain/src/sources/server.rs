@@ -52,7 +52,7 @@ struct RawOAuth2 {
 }
 
 /// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Auth {
     Bearer(SecretFrom),
     Basic(String, SecretFrom),
@@ -60,7 +60,7 @@ pub enum Auth {
 }
 
 /// A client that is given tokens for its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OAuth2 {
     pub token_url: String,
     pub client_id: String,

@@ -86,11 +86,19 @@ async fn read(
     minutes: i64,
     stay_begins: Option<i64>,
 ) -> Result<Vec<Totals>, SourceError> {
+    read_for(&target(), settings, minutes, stay_begins).await
+}
+
+async fn read_for(
+    target: &TargetName,
+    settings: Settings,
+    minutes: i64,
+    stay_begins: Option<i64>,
+) -> Result<Vec<Totals>, SourceError> {
     let mut policy = shipped();
     policy.collection.source = Chosen(Arc::new(settings));
     let specs = Arc::new(event_specs(&policy).unwrap());
-    let mut source =
-        open(&SHIPPED, &Opening { target: &target(), policy: &policy, specs: &specs, threads: 1 }).unwrap();
+    let mut source = open(&SHIPPED, &Opening { target, policy: &policy, specs: &specs, threads: 1 }).unwrap();
     let minute = |at: i64| Timestamp::from_millis((TEN + 60 * at) * 1000);
     let windows = (0..minutes).map(|at| AskedWindow {
         window: Window { start: minute(at), end: minute(at + 1) },
@@ -220,6 +228,97 @@ async fn of_too_many_samples_the_server_extrapolates() {
     let asked = estimate.queries.iter().rfind(|it| it.name == error).unwrap();
     assert_eq!(asked.query, "increase(errors_total{job=\"shop\"}[60s])");
     assert_eq!(asked.answer, answered(&server, &asked.query, TEN + 60).await);
+}
+
+/// TE-5, SLO-10: targets whose name is a label are asked for together, and each is told what it would be alone: the same
+/// counts, the same queries, the same hashes. One that has nothing, or too much, is in nobody's way.
+#[tokio::test]
+async fn many_targets_are_asked_for_at_once() {
+    const TARGETS: usize = 150;
+    let mut samples = Samples::default();
+    let of = |at: usize| format!("job=\"shop\",instance=\"a\",feature=\"t{at}\"");
+    let until = TEN + 60;
+    samples.add("gauge", "up{job=\"shop\",instance=\"a\"}", scrapes(TEN - 300, until, |_| 1.0));
+    for at in 1..TARGETS {
+        let series = format!("saves_total{{{}}}", of(at));
+        let grows = scrapes(TEN - 300, until, |second| (second - TEN + 300) as f64 * at as f64);
+        if at == 1 { samples.add("counter", &series, grows) } else { samples.more(&series, grows) }
+    }
+    for (at, reasons) in [(1, 1), (7, 1), (8, 600)] {
+        for reason in 0..reasons {
+            let series = format!("errors_total{{{},reason=\"E{reason}\"}}", of(at));
+            let born = scrapes(TEN + 30, until, |_| at as f64);
+            if at == 1 { samples.add("counter", &series, born) } else { samples.more(&series, born) }
+        }
+    }
+    for (le, rate) in [("1", 3.0), ("+Inf", 5.0)] {
+        for at in 1..TARGETS {
+            let series = format!("save_seconds_bucket{{{},le=\"{le}\"}}", of(at));
+            let grows = scrapes(TEN - 300, until, |second| (second - TEN + 300) as f64 * rate);
+            if (at, le) == (1, "1") {
+                samples.add("histogram", &series, grows);
+            } else {
+                samples.more(&series, grows);
+            }
+        }
+    }
+    let server = Prometheus::with(samples).await.unwrap();
+    let mut settings = settings(&server);
+    let counter =
+        |name: &str, zero| count_of(&format!("{name}{{feature=\"{{target}}\",job=\"shop\"}}"), zero);
+    settings.counters = BTreeMap::from([
+        (SAVED.to_owned(), counter("saves_total", false)),
+        ("autosave.save.error".to_owned(), counter("errors_total", true)),
+    ]);
+    let histogram = "save_seconds{feature=\"{target}\"}".to_owned();
+    let durations = Durations { histogram, unit: Unit::Seconds, absent_is_zero: false };
+    settings.distributions.insert("autosave.history.drift".to_owned(), durations);
+    settings.values = BTreeMap::from([("cpu".to_owned(), "count(saves_total{feature!=\"\"})".to_owned())]);
+    // A target's samples of a counter are 24, of a histogram 48; of the errors of `t8` there are 1,200.
+    settings.samples_most = 1000;
+    let names: Vec<TargetName> =
+        (0..TARGETS).map(|at| TargetName::parse(&format!("t{at}")).unwrap()).collect();
+    let requests = async || {
+        let answer = reqwest::get(format!("{}/metrics", server.url)).await.unwrap().text().await.unwrap();
+        let of_queries = |line: &&str| {
+            line.starts_with("prometheus_http_requests_total{") && line.contains("handler=\"/api/v1/query\"")
+        };
+        let counts =
+            answer.lines().filter(of_queries).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        counts.sum::<f64>()
+    };
+    let before = requests().await;
+    let mut alone = Vec::new();
+    for name in &names {
+        alone.push(read_for(name, settings.clone(), 1, None).await);
+    }
+    let of_each = requests().await - before;
+    let mut reads = tokio::task::JoinSet::new();
+    for (at, name) in names.iter().enumerate() {
+        let (name, settings) = (name.clone(), settings.clone());
+        reads.spawn(async move { (at, read_for(&name, settings, 1, None).await) });
+    }
+    let mut together = reads.join_all().await;
+    let of_all = requests().await - before - of_each;
+    together.sort_by_key(|(at, _)| *at);
+    for ((at, together), alone) in together.into_iter().zip(alone) {
+        match (together, alone) {
+            (Ok(together), Ok(alone)) => {
+                assert_eq!(together, alone, "t{at}");
+                assert_eq!(together[0].counters[SAVED], at as u64 * 45, "t{at}");
+                assert_eq!(together[0].intake.extrapolated.len(), usize::from(at == 8), "t{at}");
+                let hash = &together[0].queries[1];
+                assert_eq!(hash.answer, answered(&server, &hash.query, TEN + 60).await, "{hash:?}");
+            }
+            (Err(together), Err(alone)) => {
+                assert_eq!((at, together.to_string()), (0, alone.to_string()));
+                assert!(alone.to_string().contains("no sample of `save_seconds{feature=\"t0\"}`"), "{alone}");
+            }
+            other => panic!("t{at}: {other:?}"),
+        }
+    }
+    println!("{TARGETS} targets: {of_each} requests one by one, {of_all} at once");
+    assert!(of_all * 10.0 < of_each, "{of_all} of {of_each}");
 }
 
 /// TE-5: of an instance that comes within the window all is counted from its start, of one that only was not seen before nothing

@@ -1,17 +1,21 @@
 //! One instant query (<https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries>).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use domain::sources::server::Auth;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 use service_kit::vendors::answer::Answer as Answered;
 use service_kit::vendors::http::{self, Client, Url, excerpt};
 use service_kit::vendors::secrets::Secrets;
-use shared_types::Timestamp;
+use shared_types::{TargetName, Timestamp};
+use tokio::runtime::{Handle, Id};
 
-use super::count::Sample;
+use super::answer::{Answer, Number, Numbers};
+use super::count::Series;
+use super::series::Said;
+use super::together::{Together, Turn};
 use crate::sources::SourceError;
 use crate::sources::auth::Signer;
 
@@ -19,111 +23,124 @@ use crate::sources::auth::Signer;
 const ANSWER_MAX: usize = 64 << 20;
 
 /// Where queries go, and as whose.
-#[derive(Debug)]
-pub(in crate::sources) struct Endpoint<'a> {
-    pub(in crate::sources) url: &'a str,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::sources) struct Endpoint {
+    pub(in crate::sources) url: String,
     /// Of the API, below the server's.
     pub(in crate::sources) path: &'static str,
-    pub(in crate::sources) headers: &'a BTreeMap<String, String>,
-    pub(in crate::sources) auth: Option<&'a Auth>,
+    pub(in crate::sources) headers: BTreeMap<String, String>,
+    pub(in crate::sources) auth: Option<Auth>,
     pub(in crate::sources) timeout: Duration,
     /// Warnings that do not say that the answer is not whole.
     pub(in crate::sources) harmless: &'static [&'static str],
 }
 
-/// What answers them.
+/// A connection lives in the runtime that made it.
+type Key = (Option<Id>, Endpoint);
+
+/// Servers that are asked.
+static SERVERS: LazyLock<Mutex<HashMap<Key, Weak<Server>>>> = LazyLock::new(Mutex::default);
+
+/// What answers them: one for all targets of a process that ask it as the same.
 #[derive(Debug)]
 pub(in crate::sources) struct Server {
+    endpoint: Endpoint,
     client: Client,
-    what: String,
     url: Url,
-    headers: BTreeMap<String, String>,
     signer: Signer,
-    harmless: &'static [&'static str],
+    pub(super) samples: Together<Arc<Said<Series>>>,
+    pub(super) sums: Together<Arc<Said<Number>>>,
+    numbers: Together<Arc<Numbers>>,
 }
 
-#[derive(Deserialize)]
-struct Answer<T> {
-    status: String,
-    data: Option<Data<T>>,
-    error: Option<String>,
-    #[serde(default)]
-    warnings: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Data<T> {
-    result: T,
-}
-
-/// What a query gives that is not of raw samples.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum Numbers {
-    OfSeries(Vec<Number>),
-    OfLines(Vec<Lines>),
-    Scalar(Sample),
-}
-
-/// The value of a series; none of one that has a histogram, or several samples.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Number {
-    pub(super) metric: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) value: Option<Sample>,
-}
-
-/// Lines of a log, which an older Loki gives.
-#[derive(Deserialize)]
-pub(super) struct Lines {
-    #[serde(rename = "stream")]
-    _stream: IgnoredAny,
+/// Who asks for what, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) target: &'a TargetName,
+    /// The moment that is asked for.
+    pub(super) at: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Server {
-    pub(in crate::sources) fn new(endpoint: &Endpoint<'_>) -> Result<Self, SourceError> {
-        let Endpoint { url, path, headers, auth, timeout, harmless } = *endpoint;
-        let what = url.to_owned();
-        let failed = |reason: String| SourceError::Io { what: what.clone(), reason };
+    /// The one that all ask who ask it as the same.
+    pub(in crate::sources) fn of(endpoint: Endpoint) -> Result<Arc<Self>, SourceError> {
+        let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (Handle::try_current().ok().map(|it| it.id()), endpoint);
+        if let Some(server) = servers.get(&key).and_then(Weak::upgrade) {
+            return Ok(server);
+        }
+        servers.retain(|_, server| server.strong_count() > 0);
+        let server = Arc::new(Self::new(key.1.clone())?);
+        servers.insert(key, Arc::downgrade(&server));
+        Ok(server)
+    }
+
+    fn new(endpoint: Endpoint) -> Result<Self, SourceError> {
+        let Endpoint { url, path, auth, timeout, .. } = &endpoint;
+        let failed = |reason: String| SourceError::Io { what: url.clone(), reason };
         let base = http::base_url("url", url).map_err(|error| failed(error.to_string()))?;
         Ok(Self {
-            client: http::client(timeout).map_err(|error| failed(error.to_string()))?,
+            client: http::client(*timeout).map_err(|error| failed(error.to_string()))?,
             url: base.join(path).map_err(|error| failed(error.to_string()))?,
-            headers: headers.clone(),
-            signer: Signer::new(auth.cloned()),
-            harmless,
-            what,
+            signer: Signer::new(auth.clone()),
+            samples: Together::default(),
+            sums: Together::default(),
+            numbers: Together::default(),
+            endpoint,
         })
     }
 
     /// The error that something is wrong with what it has.
     pub(in crate::sources) fn says(&self, reason: String) -> SourceError {
-        SourceError::Io { what: self.what.clone(), reason }
+        SourceError::Io { what: self.endpoint.url.clone(), reason }
+    }
+
+    /// What a query gives that is not of raw samples: the same for all who ask it.
+    pub(super) async fn numbers(&self, query: &str, asker: Asker<'_>) -> Result<Arc<Numbers>, SourceError> {
+        match self.numbers.ask((query.to_owned(), asker.at), asker.target, 0, 0).await {
+            Turn::Told(Some(numbers)) => Ok(numbers),
+            Turn::Told(None) => Ok(Arc::new(self.answer(query, asker).await?)),
+            Turn::Mine(group) => {
+                let numbers = self.answer(query, asker).await.map(Arc::new);
+                group.tell(|_| numbers.as_ref().ok().cloned());
+                numbers
+            }
+        }
+    }
+
+    /// Work that takes long, apart from what waits.
+    pub(super) async fn apart<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<R, SourceError> {
+        tokio::task::spawn_blocking(work).await.map_err(|error| self.says(error.to_string()))
     }
 
     /// What a query gives at a moment.
-    pub(super) async fn answer<T: DeserializeOwned>(
+    pub(super) async fn answer<T: DeserializeOwned + Send + 'static>(
         &self,
         query: &str,
-        at: Timestamp,
-        now: Timestamp,
+        asker: Asker<'_>,
     ) -> Result<T, SourceError> {
-        let ms = at.as_millis();
+        let ms = asker.at.as_millis();
         let time = format!("{}.{:03}", ms / 1000, ms % 1000);
         let form = [("query", query), ("time", &time)];
-        let (mut answer, mut secrets) = self.exchange(&form, now).await?;
+        let (mut answer, mut secrets) = self.exchange(&form, asker.now).await?;
         if answer.status == 401 && self.signer.forget_token().await {
-            (answer, secrets) = self.exchange(&form, now).await?;
+            (answer, secrets) = self.exchange(&form, asker.now).await?;
         }
-        let failed = |reason: String| self.says(format!("`{query}`: {}", secrets.scrub(&reason)));
-        if answer.body.len() >= ANSWER_MAX {
+        let Answered { status, body, .. } = answer;
+        let failed = |reason: String| self.says(format!("`{}`: {}", query, secrets.scrub(&reason)));
+        if body.len() >= ANSWER_MAX {
             return Err(failed(format!("the answer is longer than {} MiB: select less", ANSWER_MAX >> 20)));
         }
-        let parsed: Option<Answer<T>> = serde_json::from_slice(&answer.body).ok();
-        match (answer.status, parsed) {
+        let parse = move || (serde_json::from_slice::<Answer<T>>(&body).ok(), body);
+        let (parsed, body) = self.apart(parse).await?;
+        match (status, parsed) {
             (200, Some(Answer { status, data: Some(data), warnings, .. })) if status == "success" => {
                 // What is partial says so here (Thanos, Mimir, and a limit that was hit).
-                let is_harmless = |warning: &&String| self.harmless.contains(&warning.as_str());
+                let is_harmless = |warning: &&String| self.endpoint.harmless.contains(&warning.as_str());
                 match warnings.iter().find(|warning| !is_harmless(warning)) {
                     Some(warning) => Err(failed(format!("the answer is not whole: {warning}"))),
                     None => Ok(data.result),
@@ -132,7 +149,7 @@ impl Server {
             (status, Some(Answer { error: Some(error), .. })) => {
                 Err(failed(format!("HTTP {status}: {error}")))
             }
-            (status, _) => Err(failed(format!("HTTP {status}: {}", excerpt(&answer.body)))),
+            (status, _) => Err(failed(format!("HTTP {status}: {}", excerpt(&body)))),
         }
     }
 
@@ -143,7 +160,7 @@ impl Server {
         now: Timestamp,
     ) -> Result<(Answered, Secrets), SourceError> {
         let mut request = self.client.post(self.url.clone()).form(form);
-        for (name, value) in &self.headers {
+        for (name, value) in &self.endpoint.headers {
             request = request.header(name, value);
         }
         let signed = self.signer.sign(request, &self.client, now).await;

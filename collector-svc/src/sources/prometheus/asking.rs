@@ -1,21 +1,25 @@
 //! The queries of one window, each kept with the hash of its answer (SLO-10).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::sources::prometheus::Durations;
 use domain::sources::range;
 use shared_types::batch::Query;
-use shared_types::{Timestamp, Window};
+use shared_types::{TargetName, Timestamp, Window};
 
-use super::ask::{Number, Numbers, Server};
+use super::answer::{Number, Numbers};
+use super::ask::{Asker, Server};
 use super::count::{Sample, Series};
 use super::digest;
+use super::series::{OfSeries as _, Said};
 use crate::sources::{SourceError, whole};
 
 /// Asks for a window.
 #[derive(Debug)]
 pub(in crate::sources) struct Asking<'a> {
     pub(super) server: &'a Server,
+    pub(super) target: &'a TargetName,
     pub(super) window: Window,
     /// How far before it samples are read too.
     pub(super) lookback: Duration,
@@ -26,36 +30,52 @@ pub(in crate::sources) struct Asking<'a> {
     pub(in crate::sources) queries: Vec<Query>,
 }
 
+/// Raw samples.
+pub(super) type Samples = Arc<Said<Series>>;
+
 /// What a counter shows.
 pub(super) enum Shown {
-    Samples(Vec<Series>),
+    Samples(Samples),
     /// How much the server says that each of its series has grown, and why it was asked for that.
     Extrapolated(Vec<Number>, String),
 }
 
 impl Shown {
-    pub(super) fn samples(&self) -> Option<&Vec<Series>> {
+    pub(super) fn samples(&self) -> Option<&Samples> {
         match self {
-            Self::Samples(series) => Some(series),
+            Self::Samples(samples) => Some(samples),
             Self::Extrapolated(..) => None,
         }
     }
 }
 
+/// How many samples a selector has.
+enum Held {
+    Samples(u64),
+    /// Why they are not read.
+    TooMany(String),
+}
+
 impl<'a> Asking<'a> {
     /// For numbers alone.
-    pub(in crate::sources) fn for_numbers(server: &'a Server, window: Window, now: Timestamp) -> Self {
+    pub(in crate::sources) fn for_numbers(
+        server: &'a Server,
+        target: &'a TargetName,
+        window: Window,
+        now: Timestamp,
+    ) -> Self {
         let (lookback, samples_most, queries) = (Duration::ZERO, 0, Vec::new());
-        Self { server, window, lookback, samples_most, now, queries }
+        Self { server, target, window, lookback, samples_most, now, queries }
     }
 
     /// What a counter shows; where its samples are too many, how much it has grown by the server's estimate.
     pub(super) async fn counter(&mut self, name: &str, selector: &str) -> Result<Shown, SourceError> {
-        let Some(why) = self.too_many(name, selector).await? else {
-            return Ok(Shown::Samples(self.samples(name, selector).await?));
+        let why = match self.held(name, selector).await? {
+            Held::Samples(held) => return Ok(Shown::Samples(self.samples(name, selector, held).await?)),
+            Held::TooMany(why) => why,
         };
         let query = format!("increase({selector}[{}])", range(self.window.length()));
-        let numbers: Vec<Number> = self.server.answer(&query, self.window.end, self.now).await?;
+        let numbers: Vec<Number> = self.server.answer(&query, self.asker()).await?;
         self.keep(name, query, digest::of_numbers(&numbers));
         Ok(Shown::Extrapolated(numbers, format!("by increase() of the server: {why}")))
     }
@@ -66,37 +86,55 @@ impl<'a> Asking<'a> {
         &mut self,
         name: &str,
         of: &Durations,
-    ) -> Result<Result<(Vec<Series>, Vec<Series>), String>, SourceError> {
-        let forms = [of.classic(), of.histogram.clone()];
-        for selector in &forms {
-            if let Some(why) = self.too_many(name, selector).await? {
-                return Ok(Err(format!("{why}: select less of it, or raise that")));
-            }
-        }
-        let [classic, native] = &forms;
-        Ok(Ok((self.samples(name, classic).await?, self.samples(name, native).await?)))
+    ) -> Result<Result<(Samples, Samples), String>, SourceError> {
+        let too_many = |why| Ok(Err(format!("{why}: select less of it, or raise that")));
+        let classic = of.classic();
+        let in_classic = match self.held(name, &classic).await? {
+            Held::Samples(held) => held,
+            Held::TooMany(why) => return too_many(why),
+        };
+        let in_native = match self.held(name, &of.histogram).await? {
+            Held::Samples(held) => held,
+            Held::TooMany(why) => return too_many(why),
+        };
+        let classic = self.samples(name, &classic, in_classic).await?;
+        Ok(Ok((classic, self.samples(name, &of.histogram, in_native).await?)))
     }
 
-    /// Why the samples of a selector are not read, if they are too many.
-    async fn too_many(&mut self, name: &str, selector: &str) -> Result<Option<String>, SourceError> {
-        let span = range(self.window.length() + self.lookback);
-        let query = format!("sum(count_over_time({selector}[{span}]))");
-        let sums: Vec<Number> = self.server.answer(&query, self.window.end, self.now).await?;
-        let held = whole(sums.iter().filter_map(|it| it.value.as_ref()?.value()).sum());
-        let most = self.samples_most;
+    /// How many samples a selector has, or why they are not read.
+    async fn held(&mut self, name: &str, selector: &str) -> Result<Held, SourceError> {
+        let (span, most) = (self.span(), self.samples_most);
+        let sums = self.server.series::<Number>(self.asker(), (selector, &span), (0, 0)).await?;
+        let held = whole(sums.series.iter().filter_map(|it| it.value.as_ref()?.value()).sum());
         if held <= most {
-            return Ok(None);
+            return Ok(Held::Samples(held));
         }
-        self.keep(name, query, digest::of_numbers(&sums));
-        Ok(Some(format!("`{selector}` has {held} samples in {span}, more than `samples_most` ({most})")))
+        self.keep(name, Number::query(selector, &span, None), sums.hash.clone());
+        Ok(Held::TooMany(format!(
+            "`{selector}` has {held} samples in {span}, more than `samples_most` ({most})"
+        )))
     }
 
-    /// The raw samples of all series of a selector, of the window and the time before it.
-    pub(super) async fn samples(&mut self, name: &str, selector: &str) -> Result<Vec<Series>, SourceError> {
-        let query = format!("{selector}[{}]", range(self.window.length() + self.lookback));
-        let series: Vec<Series> = self.server.answer(&query, self.window.end, self.now).await?;
-        self.keep(name, query, digest::of_samples(&series));
-        Ok(series)
+    /// The raw samples of all series of a selector, of the window and the time before it: about so many.
+    pub(super) async fn samples(
+        &mut self,
+        name: &str,
+        selector: &str,
+        held: u64,
+    ) -> Result<Samples, SourceError> {
+        let span = self.span();
+        let most = self.samples_most;
+        let said = self.server.series::<Series>(self.asker(), (selector, &span), (held, most)).await?;
+        self.keep(name, Series::query(selector, &span, None), said.hash.clone());
+        Ok(said)
+    }
+
+    fn span(&self) -> String {
+        range(self.window.length() + self.lookback)
+    }
+
+    fn asker(&self) -> Asker<'a> {
+        Asker { target: self.target, at: self.window.end, now: self.now }
     }
 
     /// The one number that a query gives at the window's end, or why it gives none.
@@ -105,8 +143,8 @@ impl<'a> Asking<'a> {
         name: &str,
         query: &str,
     ) -> Result<Result<f64, String>, SourceError> {
-        let numbers = self.server.answer(query, self.window.end, self.now).await?;
-        let hash = match &numbers {
+        let numbers = self.server.numbers(query, self.asker()).await?;
+        let hash = match numbers.as_ref() {
             Numbers::OfSeries(series) => digest::of_numbers(series),
             Numbers::Scalar(sample) => digest::of_scalar(sample),
             Numbers::OfLines(streams) => {

@@ -9,7 +9,7 @@ use domain::stored::plain_text;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::ask::Number;
+use super::answer::Number;
 use super::count::{Sample, Series};
 
 type Labels = BTreeMap<String, String>;

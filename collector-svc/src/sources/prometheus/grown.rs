@@ -7,7 +7,7 @@ use domain::telemetry::totals::Totals;
 use events::map::NO_CODE;
 use shared_types::{Buckets, Timestamp, Window};
 
-use super::ask::Number;
+use super::answer::Number;
 use super::count::{Instance, Sample, Series, growth};
 use super::histogram::{Bucket, histograms};
 use crate::sources::whole;

@@ -2,14 +2,19 @@
 //!
 //! What is read is raw samples (`count`): an answer that may lack some is an outage and no count.
 
+mod among;
+mod answer;
 pub(super) mod ask;
 pub(super) mod asking;
 mod count;
 mod digest;
 mod grown;
 mod histogram;
+mod series;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::sources::Filling;
@@ -20,8 +25,8 @@ use shared_types::{TargetName, Timestamp};
 use super::windows::{Held, WindowReader, by_window};
 use super::{AskedWindow, Opened, Opening, Reader, SourceError};
 use ask::{Endpoint, Server};
-use asking::{Asking, Shown};
-use count::{Instance, Series, first_seen, known_at, started_in, was_up};
+use asking::{Asking, Samples, Shown};
+use count::{Instance, first_seen, known_at, started_in, was_up};
 use grown::{extrapolated, grown, grown_durations};
 
 /// What reads the kind.
@@ -31,11 +36,11 @@ fn open(opening: &Opening<'_>) -> Opened {
     let collection = &opening.policy.collection;
     let Some(settings) = collection.source.of_kind::<Prometheus>() else { return Ok(None) };
     let target = opening.target.clone();
-    let server = Server::new(&Endpoint {
-        url: &settings.url,
+    let server = Server::of(Endpoint {
+        url: settings.url.clone(),
         path: "api/v1/query",
-        headers: &settings.headers,
-        auth: settings.auth.as_ref(),
+        headers: settings.headers.clone(),
+        auth: settings.auth.clone(),
         timeout: collection.source_timeout,
         harmless: &[],
     })?;
@@ -45,7 +50,7 @@ fn open(opening: &Opening<'_>) -> Opened {
 
 #[derive(Debug)]
 struct PrometheusSource {
-    server: Server,
+    server: Arc<Server>,
     settings: Prometheus,
     target: TargetName,
 }
@@ -65,8 +70,8 @@ impl WindowReader for PrometheusSource {
         let filling = Filling { target: &self.target, phase, length: window.length() };
         let settings = self.settings.filled(filling);
         let Prometheus { lookback, samples_most, .. } = settings;
-        let (server, window, queries) = (&self.server, *window, Vec::new());
-        let mut asking = Asking { server, window, lookback, samples_most, now, queries };
+        let (server, target, window, queries) = (&*self.server, &self.target, *window, Vec::new());
+        let mut asking = Asking { server, target, window, lookback, samples_most, now, queries };
         let mut held = counted(&mut asking, &settings, *begins_stay).await?;
         held.totals.queries = asking.queries;
         Ok(held)
@@ -81,13 +86,14 @@ async fn counted(
 ) -> Result<Held, SourceError> {
     let Prometheus { up, started, counters, distributions, values, .. } = settings;
     let window = asking.window;
-    let up_series = match up {
-        Some(up) => asking.samples("up", up).await?,
-        None => Vec::new(),
+    let up_read = match up {
+        Some(up) => Some(asking.samples("up", up, 0).await?),
+        None => None,
     };
+    let up_series = up_read.as_ref().map_or(&[][..], |read| &read.series);
     // Of what there are too many samples, there would be at any time.
     let (mut totals, mut never) = (Totals::default(), BTreeMap::new());
-    if let Some(up) = up.as_ref().filter(|_| !was_up(window, &up_series)) {
+    if let Some(up) = up.as_ref().filter(|_| !was_up(window, up_series)) {
         let why = format!("nothing of `{up}` was up in the window {window}");
         let names = counters.keys().chain(distributions.keys()).chain(values.keys());
         totals.intake.missing = names.map(|name| (name.clone(), why.clone())).collect();
@@ -97,7 +103,7 @@ async fn counted(
     for (event, counter) in counters {
         read.push((event, counter, asking.counter(event, &counter.series).await?));
     }
-    let mut timed: Vec<(&String, &Durations, Vec<Series>, Vec<Series>)> = Vec::new();
+    let mut timed: Vec<(&String, &Durations, Samples, Samples)> = Vec::new();
     for (event, of) in distributions {
         match asking.histogram(event, of).await? {
             Ok((classic, native)) => timed.push((event, of, classic, native)),
@@ -105,18 +111,18 @@ async fn counted(
         }
     }
     let of_timed = || timed.iter().flat_map(|(.., classic, native)| [classic, native]);
-    let all = || read.iter().filter_map(|(.., shown)| shown.samples()).chain(of_timed());
-    let known = all().flat_map(|series| known_at(window.start, series, &up_series));
+    let all = || read.iter().filter_map(|(.., shown)| shown.samples()).chain(of_timed()).map(|it| &it.series);
+    let known = all().flat_map(|series| known_at(window.start, series, up_series));
     let mut known: BTreeSet<Instance> = known.collect();
     // What a stay's first sample shows may have happened in the stay before: it counts for neither.
-    let seen = || all().flatten().chain(&up_series);
+    let seen = || all().flatten().chain(up_series);
     let from = if begins_stay { first_seen(window, &known, seen()) } else { BTreeMap::new() };
     if let Some(started) = started {
-        known.extend(started_in(window, &asking.samples("started", started).await?));
+        known.extend(started_in(window, &asking.samples("started", started, 0).await?.series));
     }
     let Totals { counters, buckets, intake, values: numbers, .. } = &mut totals;
     for (event, of, classic, native) in timed {
-        match grown_durations(of, &classic, &native, window, &known, &from) {
+        match grown_durations(of, &classic.series, &native.series, window, &known, &from) {
             Ok((count, durations)) => {
                 counters.insert(event.clone(), count);
                 buckets.insert(event.clone(), durations);
@@ -132,7 +138,7 @@ async fn counted(
     }
     for (event, counter, shown) in read {
         let (grown, estimate) = match shown {
-            Shown::Samples(series) => (grown(counter, &series, window, &known, &from), None),
+            Shown::Samples(read) => (grown(counter, &read.series, window, &known, &from), None),
             Shown::Extrapolated(series, why) => (extrapolated(counter, &series, window), Some(why)),
         };
         match grown {
