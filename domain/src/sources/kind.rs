@@ -1,6 +1,7 @@
 //! A kind of source: what it reads of the policy.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
@@ -23,6 +24,8 @@ pub struct SourceKind {
     /// What whoever uses it should know besides, as the rest of the sentence `<key> …`: Markdown, for `docs/collector.md`.
     pub docs: &'static str,
 }
+
+static NO_VALUES: BTreeMap<String, String> = BTreeMap::new();
 
 /// A source's settings.
 pub trait SourceSettings: Settings {
@@ -53,9 +56,9 @@ pub trait SourceSettings: Settings {
         Duration::ZERO
     }
 
-    /// The numbers that it gives of a window, by the names under its `values`.
-    fn values(&self) -> Vec<&str> {
-        Vec::new()
+    /// The queries of the numbers that it gives of a window, by the names under its `values`.
+    fn values(&self) -> &BTreeMap<String, String> {
+        &NO_VALUES
     }
 
     /// The events that it counts by itself, by the names under its `counters`.
@@ -74,8 +77,8 @@ pub trait SourceSettings: Settings {
     }
 
     /// What one of those is made of: its selector or its query, as the policy has it.
-    fn made_of(&self, _name: &str) -> Option<&str> {
-        None
+    fn made_of(&self, name: &str) -> Option<&str> {
+        self.values().get(name).map(String::as_str)
     }
 }
 

@@ -113,11 +113,7 @@ impl SourceSettings for Loki {
         self.settle
     }
 
-    fn values(&self) -> Vec<&str> {
-        self.values.keys().map(String::as_str).collect()
-    }
-
-    fn made_of(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
+    fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
     }
 }

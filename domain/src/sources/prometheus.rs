@@ -337,8 +337,8 @@ impl SourceSettings for Prometheus {
         self.settle
     }
 
-    fn values(&self) -> Vec<&str> {
-        self.values.keys().map(String::as_str).collect()
+    fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
     }
 
     fn counted(&self) -> Vec<&str> {

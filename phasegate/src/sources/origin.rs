@@ -18,9 +18,9 @@ pub(crate) enum Origin {
 /// Of an event, or a variant's, or a number. What counts by itself is asked for what it names, and the rest is pushed beside it.
 pub(super) fn origin(policy: &TargetPolicy, name: &str) -> Origin {
     let source = &policy.collection.source;
-    let known = [source.counted(), source.timed(), source.values()].concat();
-    let counts_itself = !known.is_empty();
-    let named = |name: &str| known.contains(&name);
+    let known = [source.counted(), source.timed()].concat();
+    let counts_itself = !known.is_empty() || !source.values().is_empty();
+    let named = |name: &str| known.contains(&name) || source.values().contains_key(name);
     let of_event = name.rsplit_once('@').is_some_and(|(event, _)| named(event));
     if source.is_pushed() || counts_itself && !named(name) && !of_event {
         Origin::Pushed

@@ -156,7 +156,7 @@ fn check_values(
 ) {
     let given = collection.source.values();
     for metric in metrics {
-        if let Some(number) = metric.kind.number().filter(|number| !given.contains(number)) {
+        if let Some(number) = metric.kind.number().filter(|number| !given.contains_key(*number)) {
             let message = format!(
                 "expected the value `{number}` of the metric `{}`, which this source does not give",
                 metric.name
@@ -164,7 +164,7 @@ fn check_values(
             wrong.add(section.at("values").wrong(message));
         }
     }
-    for number in given {
+    for number in given.keys() {
         if !metrics.iter().any(|metric| metric.kind.number() == Some(number)) {
             wrong.add(section.at("values").at(number).wrong(format!("no metric has `value: {number}`")));
         }
