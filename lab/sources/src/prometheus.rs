@@ -58,11 +58,22 @@ impl Prometheus {
     /// # Panics
     /// It does not become ready.
     pub async fn with(samples: Samples) -> anyhow::Result<Self> {
+        Self::with_flags(samples, &[]).await
+    }
+
+    /// The same, with flags of its own.
+    ///
+    /// # Errors
+    /// It is not installed.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn with_flags(samples: Samples, flags: &[&str]) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("samples");
         std::fs::write(&file, samples.0 + "# EOF\n")?;
         filled(&file, &directory.path().join(DATA))?;
-        Self::started(directory, "global: {}\n", &[]).await
+        Self::started(directory, "global: {}\n", flags).await
     }
 
     /// Starts a server that scrapes the job `shop` at an address, each 200 ms.

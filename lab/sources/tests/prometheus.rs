@@ -321,6 +321,36 @@ async fn many_targets_are_asked_for_at_once() {
     assert!(of_all * 10.0 < of_each, "{of_all} of {of_each}");
 }
 
+/// TE-5: what a server does not give for many at once is asked for each alone.
+#[tokio::test]
+async fn what_is_too_much_at_once_is_asked_for_alone() {
+    const TARGETS: i64 = 60;
+    let mut samples = Samples::default();
+    for at in 0..TARGETS {
+        let series = format!("saves_total{{job=\"shop\",instance=\"a\",feature=\"t{at}\"}}");
+        let grows = scrapes(TEN - 300, TEN + 60, |second| ((second - TEN + 300) * at) as f64);
+        if at == 0 {
+            samples.add("counter", &series, grows);
+        } else {
+            samples.more(&series, grows);
+        }
+    }
+    // A target has 24.
+    let server = Prometheus::with_flags(samples, &["--query.max-samples=100"]).await.unwrap();
+    let counter = count_of("saves_total{feature=\"{target}\"}", false);
+    let counters = BTreeMap::from([(SAVED.to_owned(), counter)]);
+    let (values, up, started) = (BTreeMap::new(), None, None);
+    let settings = Settings { counters, values, up, started, ..settings(&server) };
+    let mut reads = tokio::task::JoinSet::new();
+    for at in 0..TARGETS {
+        let (name, settings) = (TargetName::parse(&format!("t{at}")).unwrap(), settings.clone());
+        reads.spawn(async move { (at, read_for(&name, settings, 1, None).await) });
+    }
+    for (at, read) in reads.join_all().await {
+        assert_eq!(read.unwrap()[0].counters[SAVED], at as u64 * 45, "t{at}");
+    }
+}
+
 /// TE-5: of an instance that comes within the window all is counted from its start, of one that only was not seen before nothing
 /// that was before.
 #[tokio::test]

@@ -103,7 +103,10 @@ impl Server {
             Turn::Told(None) => Ok(Arc::new(self.answer(query, asker).await?)),
             Turn::Mine(group) => {
                 let numbers = self.answer(query, asker).await.map(Arc::new);
-                group.tell(|_| numbers.as_ref().ok().cloned());
+                match &numbers {
+                    Ok(numbers) => group.tell(|_| Arc::clone(numbers)),
+                    Err(_) => group.give_up(),
+                }
                 numbers
             }
         }

@@ -112,23 +112,27 @@ impl Server {
             Turn::Mine(group) => group,
         };
         if !group.is_of_several() {
-            return self.said(&alone, asker).await;
+            let said = self.said(&alone, asker).await;
+            if said.is_err() {
+                group.give_up();
+            }
+            return said;
         }
         let query = T::query(&among.of_all(group.targets()), span, among.label());
         // What fails for all may be too much at once, or the fault of one: then each asks alone.
         let Ok(series) = self.answer::<Vec<T>>(&query, asker).await else {
-            group.tell(|_| None);
+            group.give_up();
             return self.said(&alone, asker).await;
         };
         let Some(label) = among.label().map(str::to_owned) else {
             let said = self.apart(move || Arc::new(Said::new(series))).await?;
-            group.tell(|_| Some(Arc::clone(&said)));
+            group.tell(|_| Arc::clone(&said));
             return Ok(said);
         };
         let parts = self.apart(move || Said::parted(series, &label)).await?;
         let nothing = Arc::new(Said::new(Vec::new()));
         let of = |target: &TargetName| Arc::clone(parts.get(target.as_str()).unwrap_or(&nothing));
-        group.tell(|target| Some(of(target)));
+        group.tell(of);
         Ok(of(asker.target))
     }
 

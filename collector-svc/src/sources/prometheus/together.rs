@@ -55,7 +55,7 @@ pub(super) struct Group<'a, T> {
     target: TargetName,
     others: Vec<Waiting<T>>,
     _turn: OwnedMutexGuard<()>,
-    _seat: Seat<'a, T>,
+    seat: Seat<'a, T>,
 }
 
 impl<T> Group<'_, T> {
@@ -67,11 +67,20 @@ impl<T> Group<'_, T> {
         !self.others.is_empty()
     }
 
-    /// Tells each of the others, or that it did not succeed.
-    pub(super) fn tell(self, answer: impl Fn(&TargetName) -> Option<T>) {
+    /// Tells each of the others.
+    pub(super) fn tell(self, answer: impl Fn(&TargetName) -> T) {
         for Waiting { target, tell, .. } in self.others {
             // Who has gone needs no answer.
-            let _ = tell.send(answer(&target));
+            let _ = tell.send(Some(answer(&target)));
+        }
+    }
+
+    /// It did not succeed: all ask for themselves, those who wait for the next turn too. Of a server that hangs nobody waits for
+    /// the patience of one group after the other.
+    pub(super) fn give_up(self) {
+        let waiting = mem::take(&mut *lock(&self.seat.asked.waiting));
+        for Waiting { tell, .. } in self.others.into_iter().chain(waiting) {
+            let _ = tell.send(None);
         }
     }
 }
@@ -103,7 +112,7 @@ impl<T> Together<T> {
             }
             drop(told);
             let others = seat.asked.take(most.saturating_sub(weight));
-            return Turn::Mine(Group { target: target.clone(), others, _turn: turn, _seat: seat });
+            return Turn::Mine(Group { target: target.clone(), others, _turn: turn, seat });
         }
     }
 }
@@ -208,13 +217,17 @@ mod tests {
             assert!(step(waits).is_none());
         }
         assert!(!group.is_of_several());
-        group.tell(|_| None);
+        drop(group);
         let group = mine(step(one));
         assert_eq!(group.targets().map(TargetName::as_str).collect::<Vec<_>>(), ["t1", "t2"]);
         assert!(step(three.as_mut()).is_none());
-        group.tell(|target| Some(target.as_str().len()));
+        group.tell(|target| target.as_str().len());
         assert_eq!(told(step(two).as_ref()), Some(2));
-        mine(step(three)).tell(|_| None);
+        let group = mine(step(three));
+        let mut late = pin!(ask(0));
+        assert!(step(late.as_mut()).is_none());
+        group.give_up();
+        assert_eq!(told(step(late).as_ref()), None);
         assert!(lock(&together.asked).is_empty());
     }
 
