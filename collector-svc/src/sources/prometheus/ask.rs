@@ -15,7 +15,7 @@ use tokio::runtime::{Handle, Id};
 use super::answer::{Answer, Number, Numbers};
 use super::count::Series;
 use super::series::Said;
-use super::together::{Together, Turn};
+use super::together::{Share, Together};
 use crate::sources::SourceError;
 use crate::sources::auth::Signer;
 
@@ -98,18 +98,13 @@ impl Server {
 
     /// What a query gives that is not of raw samples: the same for all who ask it.
     pub(super) async fn numbers(&self, query: &str, asker: Asker<'_>) -> Result<Arc<Numbers>, SourceError> {
-        match self.numbers.ask((query.to_owned(), asker.at), asker.target, 0, 0).await {
-            Turn::Told(Some(numbers)) => Ok(numbers),
-            Turn::Told(None) => Ok(Arc::new(self.answer(query, asker).await?)),
-            Turn::Mine(group) => {
-                let numbers = self.answer(query, asker).await.map(Arc::new);
-                match &numbers {
-                    Ok(numbers) => group.tell(|_| Arc::clone(numbers)),
-                    Err(_) => group.give_up(),
-                }
-                numbers
-            }
-        }
+        let ask = |shares: Vec<Share>| async move {
+            let numbers = Arc::new(self.answer(query, asker).await?);
+            Ok(vec![numbers; shares.len()])
+        };
+        let share = (asker.target.clone(), 0);
+        let numbers = self.numbers.ask((query.to_owned(), asker.at), share, ask).await?;
+        numbers.ok_or_else(|| self.says(format!("`{query}`: not answered")))
     }
 
     /// Work that takes long, apart from what waits.

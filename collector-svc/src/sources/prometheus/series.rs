@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use shared_types::TargetName;
 
 use super::among::Among;
 use super::answer::Number;
 use super::ask::{Asker, Server};
 use super::count::Series;
 use super::digest;
-use super::together::{Together, Turn};
+use super::together::{Share, Together};
 use crate::sources::SourceError;
 
 /// Series, or their values, with the hash of all.
@@ -93,6 +92,23 @@ impl<T: OfSeries> Said<T> {
     }
 }
 
+/// For so many targets is asked at once.
+const TARGETS_MOST: usize = 100;
+
+/// Targets in their order, as many at once as their samples are no more than `most`; at least one.
+fn pieces(shares: &[Share], most: u64) -> Vec<&[Share]> {
+    let (mut pieces, mut from, mut samples) = (Vec::new(), 0, 0_u64);
+    for (at, (_, of_this)) in shares.iter().enumerate() {
+        samples = samples.saturating_add(*of_this);
+        if at > from && (samples > most || at - from == TARGETS_MOST) {
+            pieces.push(&shares[from..at]);
+            (from, samples) = (at, *of_this);
+        }
+    }
+    pieces.push(&shares[from..]);
+    pieces
+}
+
 impl Server {
     /// What a target's series hold in a span before the moment. Targets whose name is a label of them are asked for together, as
     /// long as that is no more than `most` samples.
@@ -103,41 +119,59 @@ impl Server {
         (samples, most): (u64, u64),
     ) -> Result<Arc<Said<T>>, SourceError> {
         let among = Among::of(selector, asker.target);
-        // No name is that short.
+        // What all have in common: that of no name at all.
         let question = (T::query(&among.of_all([].into_iter()), span, among.label()), asker.at);
-        let alone = T::query(selector, span, None);
-        let group = match T::together(self).ask(question, asker.target, samples, most).await {
-            Turn::Told(Some(said)) => return Ok(said),
-            Turn::Told(None) => return self.said(&alone, asker).await,
-            Turn::Mine(group) => group,
-        };
-        if !group.is_of_several() {
-            let said = self.said(&alone, asker).await;
-            if said.is_err() {
-                group.give_up();
+        let ask = |shares: Vec<Share>| {
+            let among = &among;
+            async move {
+                let mut said = Vec::with_capacity(shares.len());
+                for piece in pieces(&shares, most) {
+                    said.extend(self.said_of(among, span, piece, asker).await?);
+                }
+                Ok(said)
             }
-            return said;
-        }
-        let query = T::query(&among.of_all(group.targets()), span, among.label());
-        // What fails for all may be too much at once, or the fault of one: then each asks alone.
-        let Ok(series) = self.answer::<Vec<T>>(&query, asker).await else {
-            group.give_up();
-            return self.said(&alone, asker).await;
         };
-        let Some(label) = among.label().map(str::to_owned) else {
+        let said = T::together(self).ask(question, (asker.target.clone(), samples), ask).await?;
+        said.ok_or_else(|| self.says(format!("`{selector}`: not answered")))
+    }
+
+    /// By one query.
+    async fn said_of<T: OfSeries>(
+        &self,
+        among: &Among,
+        span: &str,
+        shares: &[Share],
+        asker: Asker<'_>,
+    ) -> Result<Vec<Arc<Said<T>>>, SourceError> {
+        let names = || shares.iter().map(|(name, _)| name);
+        let label = among.label().filter(|_| shares.len() > 1);
+        let series = self.answer(&T::query(&among.of_all(names()), span, label), asker).await?;
+        let Some(label) = label.map(str::to_owned) else {
             let said = self.apart(move || Arc::new(Said::new(series))).await?;
-            group.tell(|_| Arc::clone(&said));
-            return Ok(said);
+            return Ok(vec![said; shares.len()]);
         };
         let parts = self.apart(move || Said::parted(series, &label)).await?;
         let nothing = Arc::new(Said::new(Vec::new()));
-        let of = |target: &TargetName| Arc::clone(parts.get(target.as_str()).unwrap_or(&nothing));
-        group.tell(of);
-        Ok(of(asker.target))
+        Ok(names().map(|name| Arc::clone(parts.get(name.as_str()).unwrap_or(&nothing))).collect())
     }
+}
 
-    async fn said<T: OfSeries>(&self, query: &str, asker: Asker<'_>) -> Result<Arc<Said<T>>, SourceError> {
-        let series = self.answer(query, asker).await?;
-        self.apart(move || Arc::new(Said::new(series))).await
+#[cfg(test)]
+mod tests {
+    use shared_types::TargetName;
+
+    use super::*;
+
+    /// TE-5: an answer holds no more than is asked for, unless one target alone has more.
+    #[test]
+    fn targets_are_asked_for_in_pieces() {
+        let lengths = |samples: &[u64], most| {
+            let share = |samples: &u64| (TargetName::parse("shop").unwrap(), *samples);
+            let shares: Vec<Share> = samples.iter().map(share).collect();
+            pieces(&shares, most).iter().map(|it| it.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(&[4, 4, 2, 1, 11, 3], 10), [3, 1, 1, 1]);
+        assert_eq!(lengths(&[5, 5, 5], 10), [2, 1]);
+        assert_eq!(lengths(&[0; 201], 0), [100, 100, 1]);
     }
 }
