@@ -18,8 +18,8 @@ impl Among {
     /// By the first matcher `label="name"`. A selector that has none is asked for as it stands.
     pub(super) fn of(selector: &str, target: &TargetName) -> Self {
         let parts: Vec<&str> = selector.split('"').collect();
-        // In other quotes, and with escapes, a quote is no end of a string.
-        let has_plain_strings = !selector.contains(['\'', '`', '\\']);
+        // In other quotes, in a comment and with escapes, a quote is no end of a string.
+        let has_plain_strings = !selector.contains(['\'', '`', '\\', '#']);
         let is_whose = |at: &usize| parts[*at] == target.as_str() && label_of(parts[at - 1]).is_some();
         let whose = (1..parts.len()).step_by(2).find(is_whose).filter(|_| has_plain_strings);
         let Some(at) = whose else {
@@ -49,13 +49,13 @@ impl Among {
     }
 }
 
-/// The label of a text that ends as a matcher `label=`.
+/// The label of a text that ends as a matcher `label=`. By a metric's name nothing can be told apart that was computed.
 fn label_of(text: &str) -> Option<&str> {
     let text = text.strip_suffix('=')?;
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let (before, label) = text.split_at(text.rfind(|c| !is_part(c)).map_or(0, |at| at + 1));
     let begins = before.trim_end().ends_with(['{', ',']) && !label.starts_with(|c: char| c.is_ascii_digit());
-    (begins && !label.is_empty()).then_some(label)
+    (begins && !label.is_empty() && label != "__name__").then_some(label)
 }
 
 #[cfg(test)]
@@ -94,6 +94,8 @@ mod tests {
             r#"{"shop"}"#,
             r#"x{b='a="shop"'}"#,
             r#"x{b="\\",a="shop"}"#,
+            r#"{__name__="shop"}"#,
+            "x{b=\"\", # a,a=\"shop\"\n}",
         ] {
             is_among(other, None, other);
         }
