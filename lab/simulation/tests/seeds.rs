@@ -72,7 +72,7 @@ const MET: [&str; 56] = [
 ];
 
 /// Seeds in which a defect of the product was found, and what it was; hours of trouble: three.
-const FOUND: [(u64, &str); 7] = [
+const FOUND: [(u64, &str); 8] = [
     (255, "a decision of an older window, come late and without a verdict, had no row in the audit log"),
     (1959, "nor had a further violation of an older window, which stands in its incident's log"),
     (649, "a notice that came while a person's rollback ran was taken for what the rollback was about"),
@@ -85,6 +85,10 @@ const FOUND: [(u64, &str); 7] = [
     (
         4696,
         "a rollback that a restored store still had to make raised exposure before a person had accepted it",
+    ),
+    (
+        4012,
+        "a check took a stay that was begun in what a restore lost, and was left, for one that was left twice",
     ),
 ];
 

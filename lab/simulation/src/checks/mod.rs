@@ -311,9 +311,10 @@ fn single_rollbacks(facts: &Facts, books: &Ledger) -> Findings {
             continue;
         }
         // An epoch is one stay in one phase: no incident leaves it twice, nor do two incidents. After a restore that a person has
-        // accepted the phase on record may not be what is served: then nobody leaves it.
+        // accepted the phase on record may not be what is served: then nobody leaves it; or it was left, and is served again
+        // since a move up that is lost.
         let count = done.entry(it.epoch).or_insert(0);
-        *count += u32::from(!it.unaware || it.before == it.from);
+        *count += u32::from(!it.unaware || it.before == it.from && !served_again(facts, it));
         if *count > 1 {
             found.push(format!("{} was left {count} times in epoch {}", it.from, it.epoch));
         }
@@ -324,6 +325,14 @@ fn single_rollbacks(facts: &Facts, books: &Ledger) -> Findings {
         }
     }
     found
+}
+
+/// Whether a move up in what is lost led to what a command after the restore found.
+fn served_again(facts: &Facts, found: &Moved) -> bool {
+    let mut lost =
+        facts.past.iter().flat_map(|past| past.books.moved.iter().filter(|it| past.began(it.epoch)));
+    lost.rfind(|it| it.before != it.after)
+        .is_some_and(|it| it.kind == TransitionKind::Promote && it.after == found.before)
 }
 
 /// RB-10: each effect is of a later attempt than the one before it.
