@@ -71,9 +71,17 @@ impl<Q: Clone, A> Gather<Q, A> {
                     drop(turn);
                     break told.await.ok();
                 }
-                if let Ok(answers) = ask(questions).await {
-                    for (tell, answer) in tells.into_iter().zip(answers) {
+                let was_alone = questions.len() == 1;
+                match ask(questions).await {
+                    Ok(answers) => tells.into_iter().zip(answers).for_each(|(tell, answer)| {
                         tell.send(answer).ok();
+                    }),
+                    Err(error) => {
+                        drop(tells);
+                        // Its own question, which was asked alone already.
+                        if was_alone && matches!(told.try_recv(), Err(TryRecvError::Closed)) {
+                            return Err(error);
+                        }
                     }
                 }
             },
@@ -112,6 +120,19 @@ mod tests {
         rounds.lock().unwrap().push(asked.clone());
         tokio::task::yield_now().await;
         Ok(asked.into_iter().map(|it| it * 2).collect())
+    }
+
+    /// What one asked alone and was refused is not asked again.
+    #[tokio::test]
+    async fn who_was_alone_is_refused_once() {
+        let (gather, asked) = (Gather::<u32, u32>::of(4), Mutex::new(Vec::new()));
+        let refused = gather
+            .ask(1, |questions| {
+                asked.lock().unwrap().push(questions);
+                async { Err("refused") }
+            })
+            .await;
+        assert_eq!((refused, asked.into_inner().unwrap()), (Err("refused"), vec![vec![1]]));
     }
 
     #[tokio::test]
