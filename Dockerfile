@@ -18,7 +18,7 @@ ARG DEMO=build-demo
 ARG PREBUILT=target/images/new
 
 FROM rust:${RUST_VERSION}-slim-bookworm AS build
-# `release` builds faster, `dist` (thin LTO, stripped) smaller.
+# `optimized` builds faster, `dist` (thin LTO, stripped) smaller.
 ARG PROFILE=dist
 WORKDIR /src
 COPY . .

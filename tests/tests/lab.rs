@@ -43,6 +43,8 @@ fn the_lab_goes_by_the_versions_lints_and_profiles_of_the_product() {
         "profile.dev",
         "profile.release",
         "profile.release.package",
+        "profile.optimized",
+        "profile.optimized.package",
     ];
     for name in tables {
         let found = differences(name);
