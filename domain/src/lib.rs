@@ -21,6 +21,7 @@ pub mod placeholder;
 pub mod policy;
 pub mod role;
 pub mod rollout;
+pub mod server;
 pub mod sources;
 pub mod stored;
 pub mod story;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use shared_types::SecretFrom;
 
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Section, Text};
@@ -11,7 +12,7 @@ use crate::policy::kind_section::{Section, Text};
 /// Who asks.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawAuth {
+pub(crate) struct RawAuth {
     /// Variable of the environment that holds a token.
     bearer_env: Option<Text>,
     /// File that holds a token; read anew each time.
@@ -68,15 +69,8 @@ pub struct OAuth2 {
     pub scopes: Vec<String>,
 }
 
-/// Where a secret is found. Never the secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum SecretFrom {
-    Variable(String),
-    File(String),
-}
-
 /// Where a server is.
-fn address(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
+pub(crate) fn address(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
     let url = place.text(key, text)?;
     let bare = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     match bare.map(|rest| rest.split('/').next().unwrap_or_default()) {
@@ -89,12 +83,12 @@ fn address(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
 }
 
 /// Where a server is, without the slash at the end: paths are joined to it.
-pub(super) fn base(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
+pub(crate) fn base(place: &Section, key: &str, text: &Text) -> Result<String, Wrong> {
     Ok(address(place, key, text)?.trim_end_matches('/').to_owned())
 }
 
 /// What stands under `headers` at a place.
-pub(super) fn headers(
+pub(crate) fn headers(
     place: &Section,
     raw: &BTreeMap<String, Text>,
 ) -> Result<BTreeMap<String, String>, Wrong> {
@@ -119,7 +113,7 @@ fn header(place: &Section, name: &str, value: String) -> Result<String, Wrong> {
     Ok(value)
 }
 
-pub(super) fn auth(place: &Section, raw: &RawAuth) -> Result<Auth, Wrong> {
+pub(crate) fn auth(place: &Section, raw: &RawAuth) -> Result<Auth, Wrong> {
     let bearer = secret(place, "bearer", raw.bearer_env.as_ref(), raw.bearer_file.as_ref())?;
     match (bearer, &raw.basic, &raw.oauth2) {
         (Some(token), None, None) => Ok(Auth::Bearer(token)),
@@ -151,7 +145,7 @@ fn oauth2(place: &Section, raw: &RawOAuth2) -> Result<OAuth2, Wrong> {
 }
 
 /// Who is asked, how and by whom, as a difference shows it.
-pub(super) fn words(
+pub(crate) fn words(
     kind: &str,
     url: &str,
     headers: &BTreeMap<String, String>,
@@ -168,7 +162,7 @@ pub(super) fn words(
 }
 
 /// Where a secret is found, by `<key>_env` or `<key>_file` at a place.
-pub(super) fn secret(
+pub(crate) fn secret(
     place: &Section,
     key: &str,
     variable: Option<&Text>,
@@ -196,15 +190,6 @@ impl Auth {
                     if scopes.is_empty() { String::new() } else { format!(" for {}", scopes.join(" ")) };
                 format!("client {client_id} of {} at {token_url}{scopes}", client_secret.words())
             }
-        }
-    }
-}
-
-impl SecretFrom {
-    pub(super) fn words(&self) -> String {
-        match self {
-            Self::Variable(name) => format!("variable {name}"),
-            Self::File(path) => format!("file {path}"),
         }
     }
 }

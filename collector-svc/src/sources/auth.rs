@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use domain::sources::server::{Auth, OAuth2, SecretFrom};
+use domain::server::{Auth, OAuth2};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use service_kit::vendors::http::{self, Client, RequestBuilder, Url, excerpt, header};
-use service_kit::vendors::secrets::Secrets;
+use service_kit::vendors::secrets::{Secrets, secret};
 use shared_types::Timestamp;
 use tokio::sync::Mutex;
 
@@ -155,15 +155,4 @@ fn form_encoded(any: &Url, text: &str) -> String {
     url.set_query(None);
     url.query_pairs_mut().append_key_only(text);
     url.query().unwrap_or_default().to_owned()
-}
-
-/// The secret, without white space around it.
-pub(super) fn secret(from: &SecretFrom) -> Result<SecretString, String> {
-    let found = match from {
-        SecretFrom::Variable(name) => {
-            std::env::var(name).map_err(|_| format!("the variable {name} is not set"))
-        }
-        SecretFrom::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}")),
-    };
-    Ok(found?.trim().to_owned().into())
 }

@@ -12,9 +12,9 @@ use service_kit::vendors::http::{self, Client, Url, excerpt};
 use service_kit::vendors::secrets::Secrets;
 use shared_types::{Timestamp, Window};
 
-use super::auth::secret;
 use super::windows::{Held, WindowReader, by_window};
 use super::{AskedWindow, Opened, Opening, Reader, SourceError};
+use service_kit::vendors::secrets::secret;
 
 /// What reads the kind.
 pub const READER: Reader = Reader { key: KIND.key, open };

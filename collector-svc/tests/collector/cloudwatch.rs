@@ -12,9 +12,9 @@ use axum::routing::post;
 use collector_svc::sources::cloudwatch::READER;
 use domain::kinds::Chosen;
 use domain::sources::cloudwatch::{CloudWatch, Credentials, Metric};
-use domain::sources::server::SecretFrom;
 use serde_json::{Value, json};
 use service_kit::clock::{Clock as _, SystemClock};
+use shared_types::SecretFrom;
 use tempfile::NamedTempFile;
 
 use crate::prometheus::serve;

@@ -13,8 +13,8 @@ use axum::routing::post;
 use collector_svc::sources::datadog::READER;
 use domain::kinds::Chosen;
 use domain::sources::datadog::{Datadog, Query};
-use domain::sources::server::SecretFrom;
 use serde_json::{Value, json};
+use shared_types::SecretFrom;
 use tempfile::NamedTempFile;
 
 use crate::prometheus::serve;

@@ -10,10 +10,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use collector_svc::sources::loki::READER;
 use domain::kinds::Chosen;
+use domain::server::Auth;
 use domain::sources::loki::Loki;
-use domain::sources::server::{Auth, SecretFrom};
 use serde_json::{Value, json};
-use shared_types::Timestamp;
+use shared_types::{SecretFrom, Timestamp};
 
 use crate::prometheus::serve;
 use crate::rig::{Rig, at, directive};

@@ -13,12 +13,12 @@ use collector_svc::share::Share;
 use collector_svc::sources::prometheus::READER;
 use domain::kinds::{Chosen, Kinds};
 use domain::policy::{Policy, TargetPolicy};
+use domain::server::Auth;
 use domain::sources::prometheus::{Counter, Durations, Prometheus};
-use domain::sources::server::{Auth, SecretFrom};
 use events::map::Unit;
 use serde_json::{Value, json};
 use shared_types::collector_event::CollectorEventKind;
-use shared_types::{Batch, Timestamp};
+use shared_types::{Batch, SecretFrom, Timestamp};
 
 use crate::rig::{Fault, Rig, at, autosave, directive, turn};
 

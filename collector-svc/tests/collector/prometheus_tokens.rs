@@ -10,9 +10,10 @@ use axum::routing::post;
 use axum::{Json, Router};
 use collector_svc::sources::prometheus::READER;
 use domain::kinds::Chosen;
+use domain::server::{Auth, OAuth2};
 use domain::sources::prometheus::Prometheus;
-use domain::sources::server::{Auth, OAuth2, SecretFrom};
 use serde_json::{Value, json};
+use shared_types::SecretFrom;
 
 use crate::prometheus::{SAVES, Server, instance, serve};
 use crate::rig::{Rig, directive};

@@ -7,13 +7,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::server::{self, SecretFrom};
 use super::variable::is_variable;
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Dur, Section, Text, schema_of};
+use crate::server;
 use crate::story::figures::format_duration;
+use shared_types::SecretFrom;
 
 /// The kind.
 pub const KIND: SourceKind =

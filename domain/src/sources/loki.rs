@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::places::{self, Filling};
-use super::server::{self, Auth, RawAuth};
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Dur, Section, Text, schema_of};
+use crate::server::{self, Auth, RawAuth};
 use crate::story::figures::format_duration;
 
 /// The kind.

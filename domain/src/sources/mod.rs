@@ -12,7 +12,6 @@ pub mod nats;
 pub mod otlp;
 mod places;
 pub mod prometheus;
-pub mod server;
 mod variable;
 
 pub use kind::{SourceKind, SourceSettings};

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shared_types::TargetName;
 
-use super::server::{SecretFrom, secret};
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Section, Text, schema_of};
+use crate::server::secret;
+use shared_types::{SecretFrom, TargetName};
 
 /// The kind.
 pub const KIND: SourceKind =

@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::breakdown::breakdown;
 use super::places::{self, Filling};
-use super::server::{self, Auth, RawAuth};
 use super::{SourceKind, SourceSettings};
 use crate::kinds::Chosen;
 use crate::policy::Wrong;
 use crate::policy::kind_section::{Dur, Section, Text, Whole, schema_of};
+use crate::server::{self, Auth, RawAuth};
 use crate::story::figures::format_duration;
 use events::map::Unit;
 

@@ -10,11 +10,10 @@ use collector_svc::sources::{Asked, AskedWindow, Contribution, Opening, SHIPPED,
 use domain::kinds::Chosen;
 use domain::policy::Policy;
 use domain::sources::cloudwatch::{CloudWatch, Credentials, Metric};
-use domain::sources::server::SecretFrom;
 use domain::telemetry::event_specs;
 use domain::telemetry::totals::Totals;
 use phasegate_sources::moto::{Key, Moto, REGION};
-use shared_types::{PhaseId, Timestamp, Window};
+use shared_types::{PhaseId, SecretFrom, Timestamp, Window};
 
 /// 2026-11-22T10:00:00Z.
 const TEN: i64 = 1_795_341_600;

@@ -13,10 +13,9 @@ use collector_svc::sources::{
 use domain::kinds::Chosen;
 use domain::policy::{Policy, TargetPolicy};
 use domain::sources::nats::{Auth, Nats as Settings};
-use domain::sources::server::SecretFrom;
 use domain::telemetry::event_specs;
 use phasegate_sources::nats::{Nats, Publisher, User};
-use shared_types::{TargetName, Timestamp};
+use shared_types::{SecretFrom, TargetName, Timestamp};
 use source_contract::Trial;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;

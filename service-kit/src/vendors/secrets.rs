@@ -1,6 +1,7 @@
-//! Keeps secrets out of what people read.
+//! Secrets: where they are read from, and how they are kept out of what people read.
 
 use secrecy::{ExposeSecret, SecretString};
+use shared_types::SecretFrom;
 
 /// The secrets of one vendor client, so that a text which might echo one (an error page of a proxy, say)
 /// can be cleaned before it is kept.
@@ -18,6 +19,20 @@ impl Secrets {
     pub fn scrub(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
     }
+}
+
+/// The secret, read now, without white space around it.
+///
+/// # Errors
+/// It is not where it should be; in words that name the place.
+pub fn secret(from: &SecretFrom) -> Result<SecretString, String> {
+    let found = match from {
+        SecretFrom::Variable(name) => {
+            std::env::var(name).map_err(|_| format!("the variable {name} is not set"))
+        }
+        SecretFrom::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}")),
+    };
+    Ok(found?.trim().to_owned().into())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use domain::sources::nats::{Auth, Nats};
 use secrecy::ExposeSecret as _;
 use tokio::runtime::{Handle, Id};
 
-use crate::sources::auth::secret;
+use service_kit::vendors::secrets::secret;
 
 /// A connection lives in the runtime that made it.
 type Key = (Id, String, Option<Auth>);

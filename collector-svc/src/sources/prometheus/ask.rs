@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use domain::sources::server::Auth;
+use domain::server::Auth;
 use serde::de::DeserializeOwned;
 use service_kit::vendors::answer::Answer as Answered;
 use service_kit::vendors::http::{self, Client, Url, excerpt};

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::policy::Policy;
+use crate::server::Auth;
 use crate::sources::SourceSettings as _;
 use crate::sources::cloudwatch::{CloudWatch, Credentials, Metric};
 use crate::sources::datadog::{Datadog, Query};
 use crate::sources::loki::Loki;
-use crate::sources::server::{Auth, SecretFrom};
+use shared_types::SecretFrom;
 
 use super::SHIPPED;
 
