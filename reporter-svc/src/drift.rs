@@ -184,7 +184,7 @@ pub(crate) async fn read_now(
     policy: &TargetPolicy,
 ) -> Option<Result<ReadBack, Outcome>> {
     let asked = as_recorded(state, policy)?;
-    Some(executors.of(&asked.request.kind)?.read_back(&asked).await)
+    Some(executors.read_back(&asked).await)
 }
 
 /// The move that changes nothing, for a target whose flag system can be read; it is only read by.
@@ -192,7 +192,7 @@ fn as_recorded(state: &TargetState, policy: &TargetPolicy) -> Option<RunTransiti
     policy.position(&state.phase)?;
     let request = command::as_recorded(&state.target, &state.phase, policy);
     let timeout = policy.transitions.timeout.min(ANSWER_WITHIN);
-    request.reads_back.then(|| RunTransition {
+    let asked = RunTransition {
         transition: uuid::Uuid::nil(),
         target: state.target.clone(),
         kind: TransitionKind::Rollback,
@@ -202,7 +202,10 @@ fn as_recorded(state: &TargetState, policy: &TargetPolicy) -> Option<RunTransiti
         incident: None,
         request,
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-    })
+        settle_ms: 0,
+        users: policy.users_asked(&state.phase),
+    };
+    asked.reads_back().then_some(asked)
 }
 
 /// Whether the target has been told so already.

@@ -1,4 +1,4 @@
-//! Slack, PagerDuty and GitHub as small real HTTP servers on 127.0.0.1, for tests and for the demo.
+//! Slack, PagerDuty, GitHub, Unleash and a receiver of webhooks as small real HTTP servers on 127.0.0.1, for tests and for the demo.
 //!
 //! A double refuses what its vendor refuses, enforces its limits, keeps everything it was asked with its
 //! time, and can be told to misbehave as networks and vendors do ([`Mode`]). It is not a mock: it knows
@@ -8,8 +8,10 @@ mod cut;
 mod github;
 mod mode;
 mod pagerduty;
+mod receiver;
 mod server;
 mod slack;
+mod unleash;
 
 pub use github::{GithubComment, GithubDouble};
 pub use mode::{Answered, Attempt, Mode};
@@ -17,4 +19,6 @@ pub use pagerduty::{
     Delivery, PagerDutyDouble, PagerDutyEvent, PagerDutyIncident, PagerDutyOptions, PagerDutyStatus,
     signature,
 };
+pub use receiver::ReceiverDouble;
 pub use slack::{SlackDouble, SlackMessage, SlackOptions, SlackPress};
+pub use unleash::UnleashDouble;

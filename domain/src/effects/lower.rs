@@ -315,6 +315,8 @@ impl Lowering<'_> {
             incident: it.incident.clone(),
             request: it.request.clone(),
             timeout_ms: millis(transitions.timeout),
+            settle_ms: millis(transitions.settle),
+            users: self.context.policy.users_asked(&it.to),
         };
         let retry = RetrySchedule::then_dead(transitions.retry.iter().copied());
         let subject = subject(it.incident.as_ref(), self.context.target);

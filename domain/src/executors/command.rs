@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Report, Request};
+use super::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Report, Request, share};
 use crate::placeholder::{Pattern, Values, render_arguments};
 use crate::policy::Wrong;
 use crate::policy::at::At;
@@ -162,8 +162,7 @@ impl Planner for Commands {
             TransitionKind::Promote => &self.promote,
             TransitionKind::Rollback => &self.rollback,
         };
-        let names = facts.served_alike.iter().map(ToString::to_string);
-        let served = names.chain([format!("{}%", facts.audience_percent)]).collect();
+        let served = share::served_alike(facts);
         request(&Started { command: fill(vector), verify: self.verify.as_ref().map(fill), served })
     }
 
@@ -183,8 +182,7 @@ impl Planner for Commands {
 pub struct Started {
     pub command: Vec<String>,
     pub verify: Option<Vec<String>>,
-    /// What may be read back besides the phase to reach: phases of the same audience, and the audience itself, such as `100%`
-    /// (PH-10).
+    /// As [`share::served_alike`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served: Vec<String>,
 }
@@ -196,17 +194,6 @@ impl Started {
     /// It is not one of a command.
     pub fn of(request: &Request) -> Result<Self, serde_json::Error> {
         Self::deserialize(&request.data)
-    }
-
-    /// Whether what was read back is the phase to reach, or cannot be told from it.
-    #[must_use]
-    pub fn is_served(&self, to: &PhaseId, said: &str) -> bool {
-        let percent = said.trim_end_matches('%').trim_end().parse::<f64>().ok();
-        let means = |served: &String| {
-            let share = served.strip_suffix('%').and_then(|it| it.parse::<f64>().ok());
-            served == said || share.zip(percent).is_some_and(|(share, said)| share.total_cmp(&said).is_eq())
-        };
-        said == to.as_str() || self.served.iter().any(means)
     }
 }
 
@@ -302,6 +289,7 @@ mod tests {
             to: &to,
             below: &policy.below(&from).unwrap_or_else(PhaseId::off),
             above: &policy.above(&from).unwrap_or_else(PhaseId::completed),
+            audience_before: policy.audience_percent(&from),
             audience_percent: policy.audience_percent(&to),
             served_alike: &policy.served_alike(&to),
             incident: None,
@@ -357,7 +345,7 @@ mod tests {
         let commands = Commands { rollback: vector(), promote: vector(), verify: Some(vector()) };
         let served = |from: &str, to: &str, said: &str| {
             let started = Started::of(&planned(Some(&commands), from, to)).unwrap();
-            started.is_served(&PhaseId::parse(to).unwrap(), said)
+            share::is_served(&PhaseId::parse(to).unwrap(), &started.served, said)
         };
         for said in ["completed", "C", "100%", "100", "100.0 %"] {
             assert!(served("C", "completed", said), "{said}");

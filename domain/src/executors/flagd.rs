@@ -9,16 +9,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use shared_types::PhaseId;
 
+use super::share::Share;
 use super::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Request};
 use crate::policy::Wrong;
 use crate::policy::kind_section::Section;
-use crate::story::figures::format_number;
 
 /// Its name.
 pub const NAME: &str = "flagd";
-
-/// All users, in [`Share::thousandths`].
-pub const EVERYBODY: u32 = 100_000;
 
 /// The kind.
 #[derive(Debug, Clone, Copy)]
@@ -75,16 +72,16 @@ impl From<Settings> for ExecutorPolicy {
 
 /// A request's own part: what the file shall say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
+pub struct Planned {
     #[serde(flatten)]
     pub settings: Settings,
-    /// Of a percent: 5 % are 5,000, everybody is [`EVERYBODY`].
-    pub thousandths: u32,
+    #[serde(flatten)]
+    pub share: Share,
     /// The phase to be read back.
     pub phase: PhaseId,
 }
 
-impl Share {
+impl Planned {
     /// Of a request.
     ///
     /// # Errors
@@ -97,20 +94,18 @@ impl Share {
 impl Planner for Settings {
     /// RB-3: the share to reach, however often it is set.
     fn plan(&self, facts: &Facts<'_>) -> Request {
-        let share = Share {
-            settings: self.clone(),
-            thousandths: thousandths(facts.audience_percent),
-            phase: facts.to.clone(),
-        };
-        let percent = format_number(Some(f64::from(share.thousandths) / 1000.0));
+        let share = Share::of(facts);
         Request {
             kind: NAME.to_owned(),
             words: format!(
-                "flagd flag {} in {}: {} to {percent}% of users",
-                self.flag, self.file, self.variant
+                "flagd flag {} in {}: {} to {} of users",
+                self.flag,
+                self.file,
+                self.variant,
+                share.words()
             ),
             reads_back: true,
-            data: crate::stored::plain(&share),
+            data: crate::stored::plain(&Planned { settings: self.clone(), share, phase: facts.to.clone() }),
         }
     }
 
@@ -126,13 +121,6 @@ impl Planner for Settings {
             read_back: Some("the flag file".to_owned()),
         }
     }
-}
-
-/// Rounded to the nearest; a share that is not 0 never becomes 0.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=EVERYBODY")]
-fn thousandths(percent: f64) -> u32 {
-    let rounded = (percent * 1000.0).round().clamp(0.0, f64::from(EVERYBODY)) as u32;
-    if percent > 0.0 { rounded.max(1) } else { rounded }
 }
 
 #[cfg(test)]
@@ -176,6 +164,7 @@ mod tests {
                 to: &to,
                 below: &to,
                 above: &from,
+                audience_before: target.audience_percent(&from),
                 audience_percent: target.audience_percent(&to),
                 served_alike: &target.served_alike(&to),
                 incident: None,
@@ -187,24 +176,26 @@ mod tests {
                 format!("flagd flag autosave in /flags/autosave.json: on to {words} of users")
             );
             assert!(request.reads_back);
-            let share = Share::of(&request).unwrap();
-            assert_eq!((share.thousandths, share.phase), (thousandths, to));
+            let planned = Planned::of(&request).unwrap();
+            assert_eq!((planned.share.thousandths, planned.phase), (thousandths, to));
         }
-        assert_eq!(thousandths(0.5), 500);
-        assert_eq!(thousandths(0.000_01), 1);
     }
 
     #[test]
     fn a_wrong_section_is_refused_where_it_stands() {
         const AT: &str = "targets.autosave.transitions.flag";
-        refused("{}", &format!("13: {AT}: expected one flag system of flagd"));
+        refused("{}", &format!("13: {AT}: expected one flag system of flagd, unleash, webhook"));
         refused(
             "{ flagg: {} }",
-            &format!("22: {AT}.flagg: the flag system `flagg` is not known; known here: flagd"),
+            &format!(
+                "22: {AT}.flagg: the flag system `flagg` is not known; known here: flagd, unleash, webhook"
+            ),
         );
         refused(
             "{ command: {} }",
-            &format!("24: {AT}.command: the flag system `command` is not known; known here: flagd"),
+            &format!(
+                "24: {AT}.command: the flag system `command` is not known; known here: flagd, unleash, webhook"
+            ),
         );
         refused("{ flagd: on }", &format!("22: {AT}.flagd: expected a mapping"));
         refused("{ flagd: { file: f, flag: x } }", &format!("22: {AT}.flagd: the key `variant` is missing"));

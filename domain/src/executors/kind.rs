@@ -41,6 +41,11 @@ pub trait Planner: fmt::Debug + Send + Sync {
     /// it names what is to be reached, never a step.
     fn plan(&self, facts: &Facts<'_>) -> Request;
 
+    /// Why a share of users, in percent, cannot be served by it at all (PH-12).
+    fn cannot_serve(&self, _percent: f64) -> Option<String> {
+        None
+    }
+
     /// Its settings, for people who compare two policies; two that say the same are the same.
     fn describe(&self) -> Description;
 }
@@ -57,6 +62,8 @@ pub struct Facts<'a> {
     /// The phases next to the one to leave; `off` and `completed` where there is none.
     pub below: &'a PhaseId,
     pub above: &'a PhaseId,
+    /// The share of users in the phase to leave, percent.
+    pub audience_before: f64,
     /// The share of users to reach, percent.
     pub audience_percent: f64,
     /// The phases of that share, the one to reach among them: who reads back a share cannot tell which of them it is (PH-10).
@@ -111,6 +118,12 @@ impl ExecutorPolicy {
     #[must_use]
     pub fn plan(&self, facts: &Facts<'_>) -> Request {
         self.planner.plan(facts)
+    }
+
+    /// As [`Planner::cannot_serve`].
+    #[must_use]
+    pub fn cannot_serve(&self, percent: f64) -> Option<String> {
+        self.planner.cannot_serve(percent)
     }
 
     /// As [`Planner::describe`].

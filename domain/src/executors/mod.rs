@@ -7,7 +7,11 @@
 pub mod command;
 pub mod flagd;
 mod kind;
+pub mod share;
 pub mod stored;
+pub mod unleash;
+pub mod users;
+pub mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -19,5 +23,10 @@ pub use kind::{Description, ExecutorKind, ExecutorPolicy, Facts, Planner, Report
 /// The kinds of the product, one line each.
 #[must_use]
 pub fn shipped() -> Vec<Arc<dyn ExecutorKind>> {
-    vec![Arc::new(command::Command), Arc::new(flagd::Flagd)]
+    vec![
+        Arc::new(command::Command),
+        Arc::new(flagd::Flagd),
+        Arc::new(unleash::Unleash),
+        Arc::new(webhook::Webhook),
+    ]
 }

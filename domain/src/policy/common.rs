@@ -115,7 +115,7 @@ pub(crate) struct Common<'k> {
     pub(super) raw: Sections,
     pub(super) collections: Known<Option<Shared<Collection>>>,
     pub(super) metrics: Known<Option<Shared<Vec<MetricPolicy>>>>,
-    /// Whether the events of the map are those of the metrics.
+    /// Whether two sections fit each other: the events of the map those of the metrics, the shares of the phases what moves them.
     pub(super) named: Known<Option<()>>,
     pub(super) gates: Known<Option<Shared<GatePolicy>>>,
     pub(super) phases: Known<Option<Shared<Vec<PhasePolicy>>>>,

@@ -78,6 +78,7 @@ fn planned(
         to: &request.to,
         below: &policy.below(from).unwrap_or_else(PhaseId::off),
         above: &policy.above(from).unwrap_or_else(PhaseId::completed),
+        audience_before: policy.audience_percent(from),
         audience_percent: policy.audience_percent(&request.to),
         served_alike: &policy.served_alike(&request.to),
         incident: request.incident,

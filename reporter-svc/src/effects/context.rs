@@ -42,7 +42,7 @@ pub struct Effects {
     pub stopping: CancellationToken,
 }
 
-/// The longest time limit of a move, looked for once a policy: claims ask for it.
+/// The longest that a move may take until it is seen, looked for once a policy: claims ask for it.
 #[derive(Debug, Default)]
 pub struct LongestMove(Mutex<(Weak<Rules>, Duration)>);
 
@@ -50,7 +50,8 @@ impl LongestMove {
     pub(super) fn of(&self, rules: &Arc<Rules>) -> Duration {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !std::ptr::eq(known.0.as_ptr(), Arc::as_ptr(rules)) {
-            let limits = rules.policy.targets.values().map(|it| it.transitions.timeout);
+            let limits =
+                rules.policy.targets.values().map(|it| it.transitions.timeout + it.transitions.settle);
             *known = (Arc::downgrade(rules), limits.max().unwrap_or_default());
         }
         known.1

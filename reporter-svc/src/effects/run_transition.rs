@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use service_kit::db::DbError;
+use service_kit::moment::Moment;
 use service_kit::outbox::{Attempt, Claim, Outcome, Perform, Recorded};
 use shared_types::{Directed, Timestamp};
 
@@ -12,13 +13,16 @@ use super::context::Effects;
 use super::push_directive::BEHIND_AGAIN;
 use crate::counters::{self, AttemptOutcome};
 use crate::drift;
-use crate::executors::{Executors, ReadBack, Turn};
+use crate::executors::{Executors, ReadBack, Turn, not_here};
 use crate::reporter::Cause;
 use crate::store::Changed;
 use domain::effects::RunTransition;
 use domain::executors::Report;
 use domain::rollout::{Event, TargetState};
 use shared_types::rollout::TransitionKind;
+
+/// How soon it is looked again for what is not to be seen yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Says in an outcome that the command was not started, because the transition is not wanted any more.
 const SKIPPED: &str = "skipped";
@@ -90,11 +94,9 @@ pub(crate) async fn carry_out(executors: &Executors, it: &RunTransition, turn: &
 
 async fn done(executors: &Executors, it: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
     let kind = it.request.kind.as_str();
-    let executor = executors
-        .of(kind)
-        .ok_or_else(|| Outcome::Never { reason: format!("this reporter has no executor called {kind}") })?;
-    if turn.attempt > 1 && it.request.reads_back {
-        match executor.read_back(it).await {
+    let executor = executors.of(kind).ok_or_else(|| Outcome::Never { reason: not_here(kind) })?;
+    if turn.attempt > 1 && it.reads_back() {
+        match executors.read_back(it).await {
             Ok(ReadBack { served, as_asked: true }) => return Ok(reached_before(served)),
             Err(unknown @ (Outcome::Unknown { .. } | Outcome::Never { .. })) => return Err(unknown),
             // Whatever was served: what was asked for is not.
@@ -102,14 +104,29 @@ async fn done(executors: &Executors, it: &RunTransition, turn: &Turn) -> Result<
         }
     }
     let report = executor.run(it, turn).await?;
-    if !it.request.reads_back {
+    if !it.reads_back() {
         return Ok(report);
     }
-    let ReadBack { served, as_asked } = executor.read_back(it).await?;
-    if as_asked {
-        return Ok(Report { verified: Some(served), ..report });
+    Ok(Report { verified: Some(seen(executors, it, turn).await?), ..report })
+}
+
+/// What is served, as soon as it is as asked: what was set may take its time to be seen.
+async fn seen(executors: &Executors, it: &RunTransition, turn: &Turn) -> Result<String, Outcome> {
+    let until = Moment::now().plus(Duration::from_millis(it.settle_ms));
+    loop {
+        let looked = executors.read_back(it).await;
+        let ends = until.is_over() || turn.lease.term().give_up.is_over();
+        match looked {
+            Ok(ReadBack { served, as_asked: true }) => return Ok(served),
+            Ok(ReadBack { served, as_asked: false }) if ends => {
+                let reason = format!("read back {served:?} where {} was expected", it.to);
+                return Err(Outcome::Failed { reason });
+            }
+            Err(outcome @ Outcome::Failed { .. }) if ends => return Err(outcome),
+            Ok(_) | Err(Outcome::Failed { .. }) => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(outcome) => return Err(outcome),
+        }
     }
-    Err(Outcome::Failed { reason: format!("read back {served:?} where {} was expected", it.to) })
 }
 
 /// RB-10: an attempt before had its effect, though nobody could say so; nothing is done again.

@@ -52,7 +52,8 @@ pub(crate) struct Trial {
 pub(crate) fn trials() -> Vec<Trial> {
     let all = Composition::shipped();
     let notifiers = all.notifiers.iter().flat_map(|kind| crate::notifiers::tests::trials_of(kind.name));
-    notifiers.chain(crate::pagers::pagerduty::tests::trials_of(all.pager.name)).collect()
+    let executors = all.executors.iter().flat_map(|kind| crate::executors::tests::trials_of(kind.name));
+    notifiers.chain(executors).chain(crate::pagers::pagerduty::tests::trials_of(all.pager.name)).collect()
 }
 
 /// A kind as the service opens it.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::effects::{Effect, RetrySchedule};
 use crate::executors::Request;
 use crate::executors::stored::OF_RUN;
+use crate::executors::users::Asked;
 use crate::stored::{Document, Step};
 
 /// Has the policy's executor move the target, then read back what is served.
@@ -26,11 +27,23 @@ pub struct RunTransition {
     pub request: Request,
     /// For doing it, and again for reading it back.
     pub timeout_ms: u64,
+    /// How long what was set may take to be seen.
+    #[serde(default)]
+    pub settle_ms: u64,
+    /// What users are to get then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<Asked>,
 }
 
 impl RunTransition {
     /// Of its lanes.
     pub const RECEIVER: &'static str = "command";
+
+    /// Whether what is served is read back before the move counts as done (RB-9).
+    #[must_use]
+    pub fn reads_back(&self) -> bool {
+        self.request.reads_back || self.users.is_some()
+    }
 }
 
 impl Document for RunTransition {

@@ -10,6 +10,7 @@ use shared_types::PhaseId;
 use super::advance::{self, Advance, RawAdvance};
 use super::metric_kind::RawMetric;
 use super::metrics::{MetricPolicy, known_metric};
+use super::transitions::Transitions;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect, phase_names};
@@ -111,6 +112,27 @@ pub(crate) fn check(
         phases.extend(phase(&one.value, metrics, &path, wrong));
     }
     phases
+}
+
+/// Whether each share of users can be served, and told from the others (PH-12).
+pub(crate) fn check_shares(
+    raw: &At<Vec<At<RawPhase>>>,
+    transitions: &Transitions,
+    target: &Path,
+    wrong: &mut WrongPlaces,
+) {
+    let path = target.key("phases");
+    let mut shares = Vec::new();
+    for (index, one) in raw.value.iter().enumerate() {
+        let Some(share) = parse_percent(&one.value.audience.value.0) else { continue };
+        shares.push(share);
+        if let Some(message) = transitions.executor.cannot_serve(share) {
+            wrong.add(one.value.audience.wrong(&path.index(index).key("audience"), message));
+        }
+    }
+    if let Some(message) = transitions.users.as_ref().and_then(|users| users.cannot_tell(&shares)) {
+        wrong.add(raw.wrong(&path, message));
+    }
 }
 
 fn phase(raw: &RawPhase, metrics: Metrics<'_>, path: &Path, wrong: &mut WrongPlaces) -> Option<PhasePolicy> {

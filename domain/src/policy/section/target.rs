@@ -15,6 +15,7 @@ use super::phases::{self, Metrics, PhasePolicy, RawPhase};
 use super::raw_target::RawTarget;
 use super::rca::{self, RcaPolicy};
 use super::transitions::{self, ChosenExecutor, Transitions};
+use crate::executors::users::Asked;
 use crate::policy::check::{Path, WrongPlaces};
 use crate::policy::common::{Common, Key, in_key, key};
 use crate::policy::diff::changes::{Changes, Effect};
@@ -113,7 +114,7 @@ pub(crate) fn check<'a, 'k>(
         let known = Metrics { named: &raw.metrics.value, in_order: &metrics };
         Some(phases::check(&raw.phases, known, &path.key("phases"), wrong).into())
     });
-    let (executor, transitions) = moved(raw, common, grace, &path.key("transitions"), wrong);
+    let (executor, transitions) = moved(raw, common, grace, path, wrong);
     let told = key([raw.notifications.part(), raw.metrics.part(), raw.phases.part()]);
     let notifications = common.notifications.or_check(told, wrong, |wrong| {
         let (at, ids) = (path.key("notifications"), phases::ids(&raw.phases));
@@ -160,12 +161,19 @@ fn moved<'k>(
 ) -> (Option<Arc<ChosenExecutor<'k>>>, Option<Shared<Transitions>>) {
     let kinds = common.kinds;
     let executor = common.executors.or_check(key([raw.transitions.part()]), wrong, |wrong| {
-        wrong.note(transitions::executor(&raw.transitions, kinds, path)).map(Arc::new)
+        wrong.note(transitions::executor(&raw.transitions, kinds, &path.key("transitions"))).map(Arc::new)
     });
     let moves = key([raw.transitions.part(), in_key(grace)]);
+    let at = path.key("transitions");
     let transitions = common.transitions.or_check(moves, wrong, |wrong| {
-        transitions::check(&raw.transitions, executor.as_deref(), grace, path, wrong).map(Shared::from)
+        transitions::check(&raw.transitions, executor.as_deref(), grace, &at, wrong).map(Shared::from)
     });
+    if let Some(transitions) = &transitions {
+        common.named.or_check(key([raw.transitions.part(), raw.phases.part()]), wrong, |wrong| {
+            phases::check_shares(&raw.phases, transitions, path, wrong);
+            Some(())
+        });
+    }
     (executor, transitions)
 }
 
@@ -262,6 +270,13 @@ impl TargetPolicy {
     pub fn audience_percent(&self, id: &PhaseId) -> f64 {
         let phase = if id.is_completed() { self.phases.last() } else { self.phase(id) };
         phase.map_or(0.0, |phase| phase.audience_percent)
+    }
+
+    /// What users are to get in a phase, where that is asked.
+    #[must_use]
+    pub fn users_asked(&self, id: &PhaseId) -> Option<Asked> {
+        let shares: Vec<f64> = self.phases.iter().map(|phase| phase.audience_percent).collect();
+        Some(self.transitions.users.as_ref()?.asked(self.audience_percent(id), &shares))
     }
 
     /// The phases that serve the same share of users as this one, itself among them: a flag system that knows shares only cannot

@@ -8,12 +8,13 @@ use serde::Deserialize;
 
 use super::budget::{self, RawBudget, RollbackBudget};
 use crate::executors::command::{self, RawCommand};
+use crate::executors::users::{self, RawUsers, Users};
 use crate::executors::{ExecutorKind, ExecutorPolicy};
 use crate::kinds::Kinds;
 use crate::policy::at::{At, Entries};
 use crate::policy::check::{Checked, Path, WrongPlaces};
 use crate::policy::diff::changes::{Changes, Effect, times};
-use crate::policy::forms::{Dur, positive, retry, window};
+use crate::policy::forms::{Dur, duration, positive, retry, window};
 use crate::policy::kind_section::Section;
 use crate::policy::tree::Tree;
 use crate::story::figures::format_duration;
@@ -32,6 +33,12 @@ pub(crate) struct RawTransitions {
     /// The flag system that is told in place of the commands, with its settings.
     #[schemars(with = "Option<RawFlag>")]
     flag: Option<At<Entries<Tree>>>,
+    /// What users really get is asked after each move and once in each window, whatever moves them.
+    #[schemars(with = "Option<RawUsers>")]
+    users: Option<At<Tree>>,
+    /// How long what was set may take to be seen: so long it is read back again before the move counts as failed. 0s shipped, 15s
+    /// with `users`.
+    settle: Option<At<Dur>>,
     /// How long a command may run before it and its children are ended.
     timeout: At<Dur>,
     /// Waits before each retry of a command that failed; after the last, the incident escalates.
@@ -95,11 +102,17 @@ impl JsonSchema for RawFlag {
     }
 }
 
+/// What is looked for among users may take a few polls of their clients.
+const SEEN_WITHIN: Duration = Duration::from_secs(15);
+
 pub(crate) const EXAMPLE: &str = r#"transitions:
   # In place of the three commands: flag: { flagd: { file: flags/checkout.json, flag: checkout, variant: "on" } }
   rollback: { command: [flags, set, "{target}", --phase, "{prev}"] }
   promote: { command: [flags, set, "{target}", --phase, "{next}"] }
   verify: { command: [flags, get, "{target}"] }
+  # Left out: nobody asks what users get.
+  users: { ofrep: "http://flags:8016", flag: checkout, variant: "on", keys: 2000, token_env: FLAGS_TOKEN, headers: { x-team: shop } }
+  settle: 15s
   timeout: 60s
   retry: [30s, 60s, 120s, 240s]
   recovery: { watch: 30m, cadence: 5m }
@@ -112,6 +125,10 @@ pub(crate) const EXAMPLE: &str = r#"transitions:
 pub struct Transitions {
     /// What moves the target, with its settings.
     pub executor: ExecutorPolicy,
+    /// Where it is asked what users get.
+    pub users: Option<Users>,
+    /// How long what was set may take to be seen.
+    pub settle: Duration,
     pub timeout: Duration,
     pub retry: Vec<Duration>,
     pub recovery_watch: Duration,
@@ -133,6 +150,13 @@ pub(crate) fn check(
         let planner = wrong.note(it.kind.check(&it.section))?;
         Some(ExecutorPolicy::new(it.kind.name(), planner))
     });
+    let users =
+        raw.users.as_ref().map(|it| wrong.note(users::read(&Section::new(it, &path.key("users").text()))));
+    let settle = match &raw.settle {
+        Some(settle) => wrong.note(duration(settle, &path.key("settle"))),
+        None if raw.users.is_some() => Some(SEEN_WITHIN),
+        None => Some(Duration::ZERO),
+    };
     let timeout = wrong.note(positive(&raw.timeout, &path.key("timeout")));
     let retry = wrong.note(retry(&raw.retry, &path.key("retry")));
     let recovery = path.key("recovery");
@@ -153,6 +177,11 @@ pub(crate) fn check(
     };
     Some(Transitions {
         executor: executor?,
+        users: match users {
+            Some(users) => Some(users?),
+            None => None,
+        },
+        settle: settle?,
         timeout: timeout?,
         retry: retry?,
         recovery_watch: recovery_watch?,
@@ -202,9 +231,22 @@ pub(crate) fn executor<'a>(
 }
 
 pub(crate) fn diff(place: &str, old: &Transitions, new: &Transitions, list: &mut Changes) {
-    let Transitions { executor, timeout, retry, recovery_watch, recovery_cadence, budget, on_drift, storm } =
-        new;
+    let Transitions {
+        executor,
+        users,
+        settle,
+        timeout,
+        retry,
+        recovery_watch,
+        recovery_cadence,
+        budget,
+        on_drift,
+        storm,
+    } = new;
     moved_by(place, &old.executor, executor, list);
+    let words = |users: &Option<Users>| users.as_ref().map(Users::words);
+    read_back_by(place, "users", (words(&old.users), words(users)), list);
+    list.time(place, "settle", old.settle, *settle);
     list.time(place, "command timeout", old.timeout, *timeout);
     list.text(place, "command retry", &times(&old.retry), &times(retry));
     list.less_is_looser(place, "recovery watch", old.recovery_watch, *recovery_watch, format_duration);
@@ -221,12 +263,21 @@ fn moved_by(place: &str, old: &ExecutorPolicy, new: &ExecutorPolicy, list: &mut 
         let old = before.settings.iter().find(|(before, _)| before == name);
         list.text(place, name, old.map_or("none", |(_, value)| value), value);
     }
-    match (&before.read_back, &after.read_back) {
+    read_back_by(place, "verify", (before.read_back, after.read_back), list);
+}
+
+/// `both`: in words, before and after.
+fn read_back_by(place: &str, key: &str, both: (Option<String>, Option<String>), list: &mut Changes) {
+    match both {
         (Some(_), None) => {
-            list.add(place, "verify is left out: moves are not read back any more", Effect::Looser);
+            list.add(
+                place,
+                format!("{key} is left out: moves are not read back by it any more"),
+                Effect::Looser,
+            );
         }
-        (None, Some(new)) => list.add(place, format!("verify is new: {new}"), Effect::Stricter),
-        (Some(old), Some(new)) => list.text(place, "verify command", old, new),
+        (None, Some(new)) => list.add(place, format!("{key} is new: {new}"), Effect::Stricter),
+        (Some(old), Some(new)) => list.text(place, key, &old, &new),
         (None, None) => {}
     }
 }

@@ -19,7 +19,7 @@ use super::verify::verify;
 use crate::executors::{Executor, ReadBack, Turn};
 use domain::effects::RunTransition;
 use domain::executors::command::{self, Started};
-use domain::executors::{Report as Moved, Request};
+use domain::executors::{Report as Moved, Request, share};
 
 /// Runs commands on this machine. Besides the inherited environment a command is told what it is for:
 /// `PHASEGATE_TRANSITION` (an id, the same however often it is run), `PHASEGATE_TARGET`, `PHASEGATE_KIND`
@@ -92,7 +92,7 @@ impl Executor for CommandExecutor {
     async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome> {
         let started = started(it)?;
         let verify_with = started.verify.clone().unwrap_or_default();
-        let is_served = |said: &str| started.is_served(&it.to, said);
+        let is_served = |said: &str| share::is_served(&it.to, &started.served, said);
         verify(&self.command(&verify_with, it), is_served, &self.stop).await.read_back()
     }
 }

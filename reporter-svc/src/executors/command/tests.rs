@@ -298,6 +298,8 @@ fn transition(command: &str, verify: Option<&str>) -> RunTransition {
             served: ["A", "5%"].map(str::to_owned).to_vec(),
         }),
         timeout_ms: 60_000,
+        settle_ms: 0,
+        users: None,
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use domain::effects::RunTransition;
-use domain::executors::flagd::{NAME, Share};
+use domain::executors::flagd::{NAME, Planned};
 use domain::executors::{Report, Request};
 use service_kit::files::Writing;
 use service_kit::outbox::Outcome;
@@ -43,11 +43,11 @@ impl FlagdExecutor {
         Self { directory: directory.into() }
     }
 
-    fn planned(&self, it: &RunTransition) -> Result<(PathBuf, Share), Outcome> {
-        let share = Share::of(&it.request).map_err(|error| Outcome::Never {
+    fn planned(&self, it: &RunTransition) -> Result<(PathBuf, Planned), Outcome> {
+        let planned = Planned::of(&it.request).map_err(|error| Outcome::Never {
             reason: format!("the planned share cannot be read: {error}"),
         })?;
-        Ok((self.directory.join(&share.settings.file), share))
+        Ok((self.directory.join(&planned.settings.file), planned))
     }
 }
 
@@ -58,18 +58,18 @@ impl Executor for FlagdExecutor {
     }
 
     fn obstacle(&self, planned: &Request) -> Option<String> {
-        let file = Share::of(planned).ok()?.settings.file;
+        let file = Planned::of(planned).ok()?.settings.file;
         let found = self.directory.join(&file).is_file();
         (!found).then(|| format!("the flag file `{file}` is not found"))
     }
 
     async fn run(&self, it: &RunTransition, turn: &Turn) -> Result<Report, Outcome> {
-        let (file, share) = self.planned(it)?;
+        let (file, planned) = self.planned(it)?;
         let stamp = Stamp { epoch: it.epoch + 1, transition: it.transition, fence: turn.fence };
         let (begun, lease) = (Instant::now(), turn.lease.clone());
         // The thread goes on where this is dropped, so it looks at the lease itself.
         let is_over = move || lease.term().give_up.is_over();
-        let written = on_a_thread(move || set(&file, &share, stamp, || {}, is_over)).await?;
+        let written = on_a_thread(move || set(&file, &planned, stamp, || {}, is_over)).await?;
         let summary = if written { "the flag file is written" } else { "the flag file says so already" };
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let facts = [("written".to_owned(), written.into())].into_iter().collect();
@@ -78,11 +78,11 @@ impl Executor for FlagdExecutor {
     }
 
     async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome> {
-        let (file, share) = self.planned(it)?;
+        let (file, planned) = self.planned(it)?;
         let to = it.to.to_string();
         on_a_thread(move || {
-            let served = text::served(&read(&file)?, &share.settings)?;
-            let as_asked = served.is(&share);
+            let served = text::served(&read(&file)?, &planned.settings)?;
+            let as_asked = served.is(&planned);
             Ok(ReadBack { served: if as_asked { to } else { served.to_string() }, as_asked })
         })
         .await
@@ -104,12 +104,16 @@ enum FlagFileError {
     TooLate { file: PathBuf },
 }
 
-/// All of it is worth another attempt: a person mends the file, or the edit of somebody else is over.
+/// What somebody else has moved is theirs to decide. All else is worth another attempt: a person mends the file, or the edit of
+/// somebody else is over.
 async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FlagFileError> + Send + 'static,
 ) -> Result<T, Outcome> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
+        Ok(Err(error @ FlagFileError::Refused(Refused::Moved(_)))) => {
+            Err(Outcome::Never { reason: error.to_string() })
+        }
         Ok(Err(error)) => Err(Outcome::Failed { reason: error.to_string() }),
         Err(error) => Err(Outcome::Unknown { reason: error.to_string() }),
     }
@@ -124,7 +128,7 @@ fn read(file: &Path) -> Result<String, FlagFileError> {
 /// may have no effect any more.
 fn set(
     file: &Path,
-    share: &Share,
+    planned: &Planned,
     stamp: Stamp,
     before_rename: impl FnOnce(),
     is_over: impl FnOnce() -> bool,
@@ -133,7 +137,7 @@ fn set(
     // A link stays a link: what it leads to is replaced.
     let real = fs::canonicalize(file).map_err(failed)?;
     let before = read(&real)?;
-    let after = text::set(&before, share, stamp)?;
+    let after = text::set(&before, planned, stamp)?;
     if after == before {
         return Ok(false);
     }

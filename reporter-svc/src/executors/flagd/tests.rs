@@ -7,11 +7,13 @@ use domain::executors::flagd::Settings;
 use proptest::prelude::*;
 use serde_json::Value;
 use shared_types::PhaseId;
+use shared_types::rollout::TransitionKind;
 use uuid::Uuid;
 
-use super::text::{self, Stamp};
+use super::text::{self, Refused, Stamp};
 use super::{FlagFileError, set};
-use domain::executors::flagd::Share;
+use domain::executors::flagd::Planned;
+use domain::executors::share::{Before, Share};
 
 const FILE: &str = r#"{
   "$schema": "https://flagd.dev/schema/v0/flags.json",
@@ -29,14 +31,15 @@ const FILE: &str = r#"{
 }
 "#;
 
-fn share(to: &str, thousandths: u32) -> Share {
+fn share(to: &str, thousandths: u32) -> Planned {
     let settings = Settings {
         file: "flags.json".to_owned(),
         flag: "autosave".to_owned(),
         variant: "on".to_owned(),
         otherwise: None,
     };
-    Share { settings, thousandths, phase: PhaseId::parse(to).unwrap() }
+    let share = Share { thousandths, before: None };
+    Planned { settings, share, phase: PhaseId::parse(to).unwrap() }
 }
 
 fn stamp() -> Stamp {
@@ -47,7 +50,7 @@ fn in_time() -> bool {
     false
 }
 
-fn edited(file: &str, share: &Share) -> String {
+fn edited(file: &str, share: &Planned) -> String {
     text::set(file, share, stamp()).unwrap()
 }
 
@@ -62,7 +65,7 @@ fn only_the_rule_and_our_metadata_are_touched() {
     let served = text::served(&expected, &share("B", 0).settings).unwrap();
     assert!(served.is(&share("B", 30_000)), "{served}");
     assert!(!served.is(&share("C", 30_000)) && !served.is(&share("B", 5000)));
-    assert_eq!(served.to_string(), "B at 30 of 100");
+    assert_eq!(served.to_string(), "B at 30%");
 }
 
 /// RB-9: a flag without a rule or metadata gets them; the share may be finer than a percent; who is counted as one stays.
@@ -106,6 +109,28 @@ fn a_flag_that_is_not_as_expected_is_refused() {
         let refused = text::set(&file, &share("B", 30_000), stamp()).unwrap_err().to_string();
         assert!(refused.contains(expected), "{refused}");
     }
+}
+
+/// RB-9: what a person set meanwhile is not undone, and it is not for another attempt to try; a rollback takes away whatever is
+/// above its goal.
+#[test]
+fn what_somebody_else_has_moved_is_left_alone() {
+    let moved = |kind, before, goal| {
+        let planned = share("B", goal);
+        Planned {
+            share: Share { before: Some(Before { kind, thousandths: before }), ..planned.share },
+            ..planned
+        }
+    };
+    let up = text::set(FILE, &moved(TransitionKind::Promote, 1000, 30_000), stamp());
+    assert!(
+        matches!(&up, Err(Refused::Moved(why)) if why.contains("5% of users are served where 1%")),
+        "{up:?}"
+    );
+    let back = text::set(FILE, &moved(TransitionKind::Rollback, 100_000, 30_000), stamp());
+    assert!(matches!(&back, Err(Refused::Moved(why)) if why.contains("raises nothing")), "{back:?}");
+    assert!(text::set(FILE, &moved(TransitionKind::Rollback, 100_000, 1000), stamp()).is_ok());
+    assert!(text::set(FILE, &moved(TransitionKind::Promote, 5000, 30_000), stamp()).is_ok());
 }
 
 proptest! {

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use domain::executors::flagd::{EVERYBODY, Settings, Share};
+use domain::executors::flagd::{Planned, Settings};
+use domain::executors::share::{self, EVERYBODY};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -15,8 +16,14 @@ use uuid::Uuid;
 
 /// Why a text is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Refused(String);
+pub(super) enum Refused {
+    /// The flag is not as it is expected to be, or not to be written any more.
+    #[error("{0}")]
+    Unfit(String),
+    /// Somebody else has moved it.
+    #[error("{0}")]
+    Moved(String),
+}
 
 /// What the metadata says besides the phase, so that an evaluation tells which move it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -36,17 +43,24 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn is(&self, share: &Share) -> bool {
-        self.weights.is_some_and(|weights| is_share(weights, share.thousandths))
-            && self.phase.as_deref() == Some(share.phase.as_str())
+    pub(super) fn is(&self, planned: &Planned) -> bool {
+        self.weights.is_some_and(|weights| is_share(weights, planned.share.thousandths))
+            && self.phase.as_deref() == Some(planned.phase.as_str())
+    }
+
+    /// The share of users, rounded.
+    fn thousandths(&self) -> Option<u32> {
+        let (part, whole) = self.weights?;
+        let rounded = (u128::from(part) * u128::from(EVERYBODY) + u128::from(whole) / 2) / u128::from(whole);
+        u32::try_from(rounded).ok()
     }
 }
 
 impl fmt::Display for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.phase.as_deref().unwrap_or("no phase"))?;
-        match self.weights {
-            Some((part, whole)) => write!(f, " at {part} of {whole}"),
+        match self.thousandths() {
+            Some(found) => write!(f, " at {}", share::percent(found)),
             None => f.write_str(" without a rule"),
         }
     }
@@ -58,26 +72,29 @@ pub(super) fn served(text: &str, settings: &Settings) -> Result<Served, Refused>
 }
 
 /// The text with the share and the metadata set; the same text if they are.
-pub(super) fn set(text: &str, share: &Share, stamp: Stamp) -> Result<String, Refused> {
-    let flag = Flag::find(text, &share.settings)?;
+pub(super) fn set(text: &str, planned: &Planned, stamp: Stamp) -> Result<String, Refused> {
+    let flag = Flag::find(text, &planned.settings)?;
     let newest = flag.metadata.as_ref().map(|it| it.one("fence")).transpose()?.flatten();
     // Somebody else's value under our key is replaced, as with the phase.
     if let Some(newest) = newest.and_then(|it| it.parse::<u64>().ok()).filter(|newest| *newest > stamp.fence)
     {
         let message =
             format!("a later attempt ({newest}) has set the flag; this one ({}) comes too late", stamp.fence);
-        return Err(Refused(message));
+        return Err(Refused::Unfit(message));
+    }
+    if let Some(why) = flag.served.thousandths().and_then(|found| planned.share.refusal(found)) {
+        return Err(Refused::Moved(why));
     }
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-    if !flag.served.weights.is_some_and(|weights| is_share(weights, share.thousandths)) {
-        let rule = flag.rule(share);
+    if !flag.served.weights.is_some_and(|weights| is_share(weights, planned.share.thousandths)) {
+        let rule = flag.rule(planned);
         match flag.targeting {
             Some(old) => edits.push((span(text, old), rule)),
             None => edits.push(flag.members.added(text, "targeting", &rule)),
         }
     }
     let ours = [
-        ("phase", quoted(share.phase.as_str())),
+        ("phase", quoted(planned.phase.as_str())),
         ("epoch", stamp.epoch.to_string()),
         ("transition", quoted(&stamp.transition.to_string())),
         ("fence", stamp.fence.to_string()),
@@ -114,14 +131,15 @@ impl<'t> Flag<'t> {
     fn find(text: &'t str, settings: &Settings) -> Result<Self, Refused> {
         let name = &settings.flag;
         let file = Object::read(text, "the file")?;
-        let flags = file.one("flags")?.ok_or_else(|| Refused("the file has no `flags`".to_owned()))?;
+        let flags = file.one("flags")?.ok_or_else(|| Refused::Unfit("the file has no `flags`".to_owned()))?;
         let flags = Object::read(flags, "`flags`")?;
-        let flag = flags.one(name)?.ok_or_else(|| Refused(format!("the file has no flag `{name}`")))?;
+        let flag =
+            flags.one(name)?.ok_or_else(|| Refused::Unfit(format!("the file has no flag `{name}`")))?;
         let members = Object::read(flag, &format!("the flag `{name}`"))?;
         let state = members.one("state")?.map(text_of).transpose()?;
         if state.as_deref() != Some("ENABLED") {
             let state = state.unwrap_or_else(|| "not there".to_owned());
-            return Err(Refused(format!(
+            return Err(Refused::Unfit(format!(
                 "the state of `{name}` is {state}, so nobody is given a variant by its rule"
             )));
         }
@@ -138,10 +156,10 @@ impl<'t> Flag<'t> {
         Ok(Self { members, otherwise, targeting, bucket, metadata, served: Served { weights, phase } })
     }
 
-    fn rule(&self, share: &Share) -> String {
-        let (part, whole) = weights(share.thousandths);
+    fn rule(&self, planned: &Planned) -> String {
+        let (part, whole) = weights(planned.share.thousandths);
         let bucket = self.bucket.map(|it| format!("{it}, ")).unwrap_or_default();
-        let (variant, otherwise) = (quoted(&share.settings.variant), quoted(&self.otherwise));
+        let (variant, otherwise) = (quoted(&planned.settings.variant), quoted(&self.otherwise));
         format!(r#"{{"fractional": [{bucket}[{variant}, {part}], [{otherwise}, {}]]}}"#, whole - part)
     }
 }
@@ -149,11 +167,12 @@ impl<'t> Flag<'t> {
 /// The variant of those who do not have the feature.
 fn otherwise(members: &Object<'_>, settings: &Settings) -> Result<String, Refused> {
     let Settings { flag, variant, .. } = settings;
-    let variants = members.one("variants")?.ok_or_else(|| Refused(format!("`{flag}` has no variants")))?;
+    let variants =
+        members.one("variants")?.ok_or_else(|| Refused::Unfit(format!("`{flag}` has no variants")))?;
     let variants = Object::read(variants, "`variants`")?;
     let names: Vec<&String> = variants.members.iter().map(|(name, _)| name).collect();
     let known = |name: &String| {
-        let message = || Refused(format!("`{flag}` has no variant `{name}`"));
+        let message = || Refused::Unfit(format!("`{flag}` has no variant `{name}`"));
         if names.contains(&name) { Ok(name.clone()) } else { Err(message()) }
     };
     known(variant)?;
@@ -161,7 +180,7 @@ fn otherwise(members: &Object<'_>, settings: &Settings) -> Result<String, Refuse
     match (&settings.otherwise, others.as_slice()) {
         (Some(named), _) => known(named),
         (None, [only]) => Ok((**only).clone()),
-        (None, _) => Err(Refused(format!(
+        (None, _) => Err(Refused::Unfit(format!(
             "`{flag}` has not exactly one other variant than `{variant}`: name it as `otherwise`"
         ))),
     }
@@ -173,7 +192,7 @@ type Rule<'t> = (Option<&'t str>, Option<(u64, u64)>);
 fn read_rule<'t>(rule: &'t str, settings: &Settings, otherwise: &str) -> Result<Rule<'t>, Refused> {
     let Settings { flag, variant, .. } = settings;
     let foreign = |what: &str| {
-        Refused(format!(
+        Refused::Unfit(format!(
             "the targeting of `{flag}` is not a share of `{variant}` and `{otherwise}` alone: {what}; it is left as it is"
         ))
     };
@@ -224,7 +243,7 @@ struct Object<'t> {
 impl<'t> Object<'t> {
     fn read(text: &'t str, name: &str) -> Result<Self, Refused> {
         let Members(members) = serde_json::from_str(text)
-            .map_err(|error| Refused(format!("{name} is no JSON object: {error}")))?;
+            .map_err(|error| Refused::Unfit(format!("{name} is no JSON object: {error}")))?;
         let members = members.into_iter().map(|(key, value)| (key, value.get())).collect();
         Ok(Self { text, name: name.to_owned(), members })
     }
@@ -233,7 +252,7 @@ impl<'t> Object<'t> {
     fn one(&self, key: &str) -> Result<Option<&'t str>, Refused> {
         let mut found = self.members.iter().filter(|(name, _)| name == key).map(|(_, value)| *value);
         match (found.next(), found.next()) {
-            (_, Some(_)) => Err(Refused(format!("`{key}` stands twice in {}", self.name))),
+            (_, Some(_)) => Err(Refused::Unfit(format!("`{key}` stands twice in {}", self.name))),
             (one, None) => Ok(one),
         }
     }
@@ -300,6 +319,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn text_of(raw: &str) -> Result<String, Refused> {
-    serde_json::from_str(raw)
-        .map_err(|_| Refused(format!("expected a text, found {}", raw.chars().take(40).collect::<String>())))
+    serde_json::from_str(raw).map_err(|_| {
+        Refused::Unfit(format!("expected a text, found {}", raw.chars().take(40).collect::<String>()))
+    })
 }
