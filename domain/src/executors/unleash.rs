@@ -122,7 +122,7 @@ impl Planner for Settings {
 
     fn cannot_serve(&self, percent: f64) -> Option<String> {
         let share = share::thousandths(percent);
-        (share % STEP != 0)
+        (!share.is_multiple_of(STEP))
             .then(|| format!("Unleash knows whole percents only, found {}", share::percent(share)))
     }
 

@@ -110,9 +110,26 @@ async fn done(executors: &Executors, it: &RunTransition, turn: &Turn) -> Result<
     Ok(Report { verified: Some(seen(executors, it, turn).await?), ..report })
 }
 
-/// What is served, as soon as it is as asked: what was set may take its time to be seen.
+/// What is served once users have it. Where they are not asked it is read back, and again when they have had time to see it: until
+/// then their telemetry tells of the phase before.
 async fn seen(executors: &Executors, it: &RunTransition, turn: &Turn) -> Result<String, Outcome> {
-    let until = Moment::now().plus(Duration::from_millis(it.settle_ms));
+    let settle = Duration::from_millis(it.settle_ms);
+    let served = as_asked(executors, it, turn, settle).await?;
+    if it.users.is_some() || settle.is_zero() {
+        return Ok(served);
+    }
+    tokio::time::sleep(settle).await;
+    as_asked(executors, it, turn, Duration::ZERO).await
+}
+
+/// What is served, as soon as it is as asked.
+async fn as_asked(
+    executors: &Executors,
+    it: &RunTransition,
+    turn: &Turn,
+    within: Duration,
+) -> Result<String, Outcome> {
+    let until = Moment::now().plus(within);
     loop {
         let looked = executors.read_back(it).await;
         let ends = until.is_over() || turn.lease.term().give_up.is_over();

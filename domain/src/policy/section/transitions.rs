@@ -36,8 +36,9 @@ pub(crate) struct RawTransitions {
     /// What users really get is asked after each move and once in each window, whatever moves them.
     #[schemars(with = "Option<RawUsers>")]
     users: Option<At<Tree>>,
-    /// How long what was set may take to be seen: so long it is read back again before the move counts as failed. 0s shipped, 15s
-    /// with `users`.
+    /// How long clients may take to have what was set. So long it is read back again before the move counts as failed; and where `users`
+    /// are not asked, so long is waited, and read back once more, before it counts as done: until then telemetry tells of the phase
+    /// before. 0s shipped, 15s with `users`.
     settle: Option<At<Dur>>,
     /// How long a command may run before it and its children are ended.
     timeout: At<Dur>,

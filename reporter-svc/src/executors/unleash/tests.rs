@@ -125,6 +125,28 @@ async fn what_is_read_back_decides_and_not_the_answer() {
     failed(&stage.back(1).await, "failed", "read back \"30% of users\" where A was expected");
 }
 
+/// RB-9: clients may take their time: what is read back at once is read back again when they have had it.
+#[tokio::test]
+async fn a_move_is_looked_at_again_when_it_has_settled() {
+    let stage = Stage::at("30").await;
+    let settles = |settle_ms| RunTransition { settle_ms, ..stage.order(TransitionKind::Rollback, "B", "A") };
+    assert!(matches!(carry_out(&stage.all, &settles(20), &turn(1)).await, Outcome::Done(_)));
+    let looks = stage.unleash.attempts().iter().filter(|it| it.method == "GET").count();
+    assert_eq!(looks, 3, "before the change, after it, and when it has settled");
+    let late = stage.order(TransitionKind::Rollback, "B", "A");
+    let disturbed = async {
+        while stage.unleash.attempts().len() < 6 {
+            tokio::task::yield_now().await;
+        }
+        stage.unleash.set_rollout("40");
+    };
+    stage.unleash.set_rollout("30");
+    let late = RunTransition { settle_ms: 200, ..late };
+    let once = turn(1);
+    let (outcome, ()) = tokio::join!(carry_out(&stage.all, &late, &once), disturbed);
+    failed(&outcome, "failed", "read back \"40% of users\" where A was expected");
+}
+
 /// RB-9: what a person does meanwhile is not overwritten unseen: the test in the patch fails, and the next attempt judges anew.
 #[tokio::test]
 async fn a_change_by_somebody_else_is_noticed() {
