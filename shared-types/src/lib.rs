@@ -23,6 +23,7 @@ pub mod rollout;
 pub mod standing;
 pub mod story;
 pub mod time;
+pub mod verdict;
 
 pub use audit::{Actor, AuditEntry, Via};
 pub use batch::Batch;
@@ -35,3 +36,4 @@ pub use ids::{Epoch, IncidentId, PhaseId, TargetName};
 pub use page::Page;
 pub use problem::{Problem, one_line};
 pub use time::{Timestamp, Window};
+pub use verdict::TargetVerdict;

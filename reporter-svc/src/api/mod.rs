@@ -25,6 +25,7 @@ mod review;
 mod rollouts;
 mod served;
 mod session;
+mod verdict;
 mod windows;
 
 use std::sync::Arc;
@@ -119,6 +120,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(daily::get))
         .routes(routes!(days::list))
         .routes(routes!(windows::list))
+        .routes(routes!(verdict::get))
         .routes(routes!(policies::list))
         .routes(routes!(policies::get))
         .routes(routes!(dashboard::get))
