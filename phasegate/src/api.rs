@@ -10,6 +10,7 @@ use service_kit::client::{ClientError, Neighbour};
 use service_kit::config::{header_secret, http_url};
 use service_kit::http::ReadinessReport;
 use shared_types::Timestamp;
+use shared_types::problem::ProblemCode;
 
 use crate::exit::{Exit, error};
 
@@ -222,6 +223,10 @@ pub(crate) fn encoded(text: &str) -> String {
 fn exit_error(cause: &ClientError) -> anyhow::Error {
     match cause {
         ClientError::Refused { status, problem, .. } => {
+            // Its text says why, which others than people read as blockers.
+            if problem.code() == Some(ProblemCode::NotKnown) {
+                return error(Exit::Unknown, problem.detail.clone());
+            }
             let exit = match status {
                 404 => Exit::NotFound,
                 400 | 413 | 415 | 422 => Exit::Usage,

@@ -97,6 +97,9 @@ fn a_rollout_is_driven_by_hand_and_every_refusal_says_why() {
     assert!(out.contains("autosave: phase off"), "{out}");
     assert_eq!(up.ask(&["status", "--target", "nope"]).0, 3);
     assert_eq!(up.ask(&["start", "--target", "nope"]).0, 3);
+    assert_eq!(up.ask(&["gate", "--target", "nope"]).0, 3);
+    let (status, _, err) = up.ask(&["gate", "--target", "autosave"]);
+    assert!(status == 6 && err.contains("is not known: start it first"), "{status} {err}");
 
     let (status, _, err) = up.ask(&["start", "--target", "autosave"]);
     assert_eq!(status, 0, "{err}");

@@ -24,6 +24,7 @@ pub mod secret_from;
 pub mod standing;
 pub mod story;
 pub mod time;
+pub mod verdict;
 
 pub use audit::{Actor, AuditEntry, Via};
 pub use batch::Batch;
@@ -37,3 +38,4 @@ pub use page::Page;
 pub use problem::{Problem, one_line};
 pub use secret_from::SecretFrom;
 pub use time::{Timestamp, Window};
+pub use verdict::TargetVerdict;

@@ -16,7 +16,7 @@ pub struct Problem {
     pub status: u16,
     /// What is wrong this time and what to do, in one sentence.
     pub detail: String,
-    /// What stands in the way, by name (409 of a promotion).
+    /// What stands in the way, by name (409 of a promotion), or why something is not known (503 `not_known`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
 }
@@ -55,6 +55,7 @@ pub enum ProblemCode {
     NoSuchMove,
     NotDead,
     NotFound,
+    NotKnown,
     Outdated,
     PauseTooLong,
     PolicyChanged,

@@ -41,6 +41,7 @@ pub mod state;
 pub mod step;
 pub mod storm;
 mod table;
+pub mod verdict;
 mod waiting;
 pub mod watch;
 

@@ -151,12 +151,12 @@ fn stay_over(stay: &StayOver, policy: &TargetPolicy) -> Blocker {
 }
 
 /// How old the end of the newest judged window may be: its successor is judged or overdue after that.
-fn freshness(policy: &TargetPolicy) -> Duration {
+pub(super) fn freshness(policy: &TargetPolicy) -> Duration {
     let collection = &policy.collection;
     collection.window.max(policy.transitions.recovery_cadence) + collection.grace + collection.delayed_after
 }
 
-fn unsatisfied(reached: Reached) -> Blocker {
+pub(super) fn unsatisfied(reached: Reached) -> Blocker {
     Blocker::GateUnsatisfied { reached, broken_by: None, broken_in: None }
 }
 

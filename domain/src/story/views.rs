@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use crate::policy::{PhasePolicy, TargetPolicy};
-use shared_types::Timestamp;
 use shared_types::dashboard::{DashboardPhase, DashboardTarget};
 use shared_types::incident::Incident as IncidentView;
 use shared_types::rollout::{Rollout, WaitingRollback};
 use shared_types::story::LoggedHop;
+use shared_types::{TargetVerdict, Timestamp, Verdict};
 use uuid::Uuid;
 
 use super::words;
 use crate::rollout::stands::stands;
+use crate::rollout::verdict::known;
 use crate::rollout::{
     Blocker, Drift, Incident, Stage, TargetState, Terms, Transition, approval, evidence, hold, promotion,
 };
@@ -52,6 +53,28 @@ fn waiting(state: &TargetState, policy: Option<&TargetPolicy>) -> Option<Waiting
     let it = state.waiting()?;
     let hold = hold::known(it, state, policy);
     Some(it.view(hold.as_ref().map(crate::stored::plain).unwrap_or_default()))
+}
+
+/// Whether it is well, for whoever goes by one word.
+///
+/// # Errors
+/// Why that is not known.
+pub fn verdict(state: &TargetState, terms: &Terms<'_>) -> Result<TargetVerdict, Blocker> {
+    let known = known(state, terms, expected_by(state, terms.policy))?;
+    Ok(TargetVerdict {
+        target: state.target.clone(),
+        phase: state.phase.clone(),
+        epoch: state.epoch,
+        verdict: known.verdict,
+        ok: known.verdict.is_compliant(),
+        insufficient: matches!(known.verdict, Verdict::Insufficient | Verdict::Unsure),
+        roll_back: known.roll_back,
+        window: known.decision.map(|it| it.window),
+        decision_id: known.decision.map(|it| it.decision),
+        decided_at: known.decision.map(|it| it.decided_at),
+        blockers: words::blockers(&known.blockers),
+        incident: state.incident.clone(),
+    })
 }
 
 /// An incident with its log and its newest rollback as it stands. One whose target left the policy is shown without

@@ -16,6 +16,7 @@ mod doctor;
 mod evidence;
 mod explain;
 mod freeze;
+mod gate;
 mod generate;
 mod healthcheck;
 mod incident;
@@ -58,6 +59,9 @@ A rollout, by hand:
   phasegate promote --target autosave
   phasegate rollback --target autosave --phase B --reason \"p95 looks wrong\"
 
+In a pipeline, between one step and the next:
+  phasegate gate --target autosave --wait
+
 An incident:
   phasegate incidents --state open
   phasegate ack INC-20261122-001
@@ -87,6 +91,7 @@ enum Command {
     Up(Box<up::Args>),
     Start(start::Args),
     Status(status::Args),
+    Gate(gate::Args),
     Approve(approve::Args),
     Withdraw(withdraw::Args),
     Promote(promote::Args),
@@ -150,6 +155,7 @@ impl Cli {
             Command::Up(_) => Err(crate::exit::error(Exit::Usage, "`up` has to be the first argument")),
             Command::Start(args) => args.run(),
             Command::Status(args) => args.run(),
+            Command::Gate(args) => args.run(),
             Command::Approve(args) => args.run(),
             Command::Withdraw(args) => args.run(),
             Command::Promote(args) => args.run(),

@@ -69,6 +69,7 @@ fn results_can_be_read_by_scripts() {
     let names = [
         "start",
         "status",
+        "gate",
         "promote",
         "rollback",
         "incidents",
@@ -115,6 +116,9 @@ fn what_has_to_be_given_is_asked_for() {
     refused(&["collect", "--phase", "A", "--window", "15"], "expected a duration");
     refused(&["generate", "--events", "many"], "expected a number");
     refused(&["pause", "--target", "autosave", "--seconds", "301"], "0..=300");
+    refused(&["gate"], "--target");
+    refused(&["gate", "--target", "autosave", "--wait=0s"], "at most 24h");
+    refused(&["gate", "--target", "autosave", "--wait", "45m"], "unexpected argument");
     refused(&["daily", "--target", "autosave", "--date", "yesterday"], "--date");
 }
 

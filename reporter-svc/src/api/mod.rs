@@ -14,6 +14,7 @@ mod days;
 mod decisions;
 mod effects;
 mod evidence;
+mod flagger;
 mod freeze;
 mod gateway;
 mod incidents;
@@ -25,6 +26,7 @@ mod review;
 mod rollouts;
 mod served;
 mod session;
+mod verdict;
 mod windows;
 
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub use approvals::ApprovalGiven;
 pub use channels::ChannelTest;
 pub use decisions::{DecisionReceipt, DecisionRecord};
 pub use evidence::EvidenceSigning;
+pub use flagger::CanaryCall;
 pub use freeze::{FreezeRequest, UnfreezeRequest};
 pub use incidents::IncidentDetail;
 pub use rca::{RcaConfirmation, RcaDocument, RcaSubmission};
@@ -119,6 +122,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(daily::get))
         .routes(routes!(days::list))
         .routes(routes!(windows::list))
+        .routes(routes!(verdict::get))
+        .routes(routes!(flagger::confirm))
+        .routes(routes!(flagger::roll_back))
         .routes(routes!(policies::list))
         .routes(routes!(policies::get))
         .routes(routes!(dashboard::get))

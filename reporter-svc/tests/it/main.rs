@@ -29,3 +29,4 @@ mod store;
 mod storm;
 mod texts;
 mod updates;
+mod verdict;

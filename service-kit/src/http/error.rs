@@ -100,6 +100,13 @@ impl ApiError {
         Self { retry_after: Some(retry_after), ..error }
     }
 
+    /// 503: what was asked about is not known now, by name of why. An answer and no failure: nothing is logged.
+    #[must_use]
+    pub fn not_known(detail: impl Into<String>, why: Vec<Blocker>, retry_after: Duration) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, ProblemCode::NotKnown, detail);
+        Self { blockers: why, retry_after: Some(retry_after), ..error }
+    }
+
     /// 500: a bug. The cause is logged, never sent.
     #[must_use]
     pub fn internal(source: impl Into<anyhow::Error>) -> Self {
@@ -147,7 +154,7 @@ fn title(code: &str) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if self.status.is_server_error() {
+        if self.status.is_server_error() && self.code != ProblemCode::NotKnown {
             match &self.source {
                 // Callers ask again and again while it lasts.
                 Some(cause) if self.status == StatusCode::SERVICE_UNAVAILABLE => {

@@ -20,5 +20,6 @@ mod rollbacks;
 mod stored;
 mod storm;
 mod table;
+mod verdict;
 mod watch;
 mod world;

@@ -18,6 +18,7 @@ use crate::executors::command::exited;
 use crate::rollout::event::Expected;
 use crate::rollout::stands::stands;
 use crate::rollout::storm::Storm;
+use crate::rollout::verdict::known;
 use crate::rollout::{
     Aggregate, Context, Effect, Event, Finding, ITSELF, Incident, IncidentStatus, Mitigation, NewestRollback,
     Notice, NoticeKind, Rejection, Stage, Step, TargetState, Terms, Transition, apply,
@@ -166,6 +167,9 @@ impl World {
         assert!(!wrong || shown.severity() < Severity::Ok, "{shown:?}: {it:?}");
         let overdue = stands(it, &self.terms(), Some(silent).filter(|_| gated)).now;
         assert!(!gated || overdue.severity() < Severity::Ok, "{overdue:?}");
+        let others_go_on = known(it, &self.terms(), None).is_ok_and(|it| it.verdict.is_compliant());
+        let stopped = wrong || it.frozen.is_some() || it.stage.transition().is_some_and(is_rollback);
+        assert!(!stopped || !others_go_on, "others are told that it is well: {it:?}");
     }
 
     /// What must hold after every step, whatever happened.
