@@ -10,7 +10,7 @@ use domain::effects::{
     CheckPageAcknowledged, PageAcknowledgement, PageNotice, PostMessage, ResolvePage, RunTransition,
     SetPagePriority, TellUser, TriggerPage,
 };
-use domain::executors::{Report, command};
+use domain::executors::{Report, command, share};
 use domain::policy::TargetPolicy;
 use domain::rollout::state::Stage;
 use reporter_svc::executors::{Executor, ReadBack, Turn};
@@ -383,7 +383,7 @@ impl Executor for Ports {
     async fn read_back(&self, it: &RunTransition) -> Result<ReadBack, Outcome> {
         let served = self.outside.served().to_string();
         let started = command::Started::of(&it.request);
-        let as_asked = started.is_ok_and(|started| started.is_served(&it.to, &served));
+        let as_asked = started.is_ok_and(|started| share::is_served(&it.to, &started.served, &served));
         Ok(ReadBack { served, as_asked })
     }
 }

@@ -24,7 +24,10 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Something that `.ci/foreign` fetches, by its path there.
-fn fetched(name: &str) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// It is not there; says what to do.
+pub fn fetched(name: &str) -> anyhow::Result<PathBuf> {
     let path = foreign().join(name);
     anyhow::ensure!(path.exists(), "{} is missing: .ci/foreign fetches it", path.display());
     Ok(path)

@@ -347,7 +347,7 @@ async fn what_is_too_much_at_once_is_asked_for_alone() {
         reads.spawn(async move { (at, read_for(&name, settings, 1, None).await) });
     }
     for (at, read) in reads.join_all().await {
-        assert_eq!(read.unwrap()[0].counters[SAVED], at as u64 * 45, "t{at}");
+        assert_eq!(read.unwrap()[0].counters[SAVED], u64::try_from(at).unwrap() * 45, "t{at}");
     }
 }
 
